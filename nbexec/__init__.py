@@ -1,0 +1,93 @@
+"""nbexec: a slow notebook cell made faster, with a live panel that tells the truth.
+
+General layout, in the order in which imports go (each may import what is below it):
+
+    notebook/     the only place that imports IPython, ipywidgets, bokeh: magics, panel
+    cell/         what %%parallel does, with no IPython in it
+    api.py        map, imap, amap, start, invoke
+    executor.py   Executor: concurrent.futures.Executor over the same loop
+    run.py        Run: the only loop;  slots.py: which slot has what
+    results.py    where outcomes end up: Results, a stream, futures
+    auto.py       measured first items -> a choice, and the reason in words
+    plan.py       items -> chunks
+    backends/     the registry and the backends: serial, threads, processes, aio, dask
+    observers/    what watches a run: text progress, usage
+    worker.py     the only code that runs inside a worker;  wire.py: how things get there
+    policy.py     retry, accept or stop
+    state.py      RunState: a pure fold of events;  text.py: how it is said
+    options.py    Options: every knob;  machine.py: cores and bytes;  hands.py: lent threads
+    model.py      Task, Chunk, Outcome, Failure and the events: start reading here
+
+    items -> plan -> Run -> backend -> worker
+                      ^                   |
+                      +---- outcomes <----+
+                      |
+                      +-> RunState -> observers
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+# Not lazily: a function of the same name as its module must be bound after the module is.
+from .backends import backends, register_backend
+from .options import configure, options
+
+if TYPE_CHECKING:
+    from .api import amap, imap, invoke, map, start
+    from .cell.report import CellReport
+    from .cell.run import parallel
+    from .errors import (
+        BackendError,
+        ItemsError,
+        NbexecError,
+        OptionError,
+        PickleError,
+        RunCancelled,
+        WorkerDied,
+    )
+    from .executor import Executor
+    from .model import Failure
+    from .options import Options
+    from .results import Results
+    from .run import Run, last_run
+    from .state import Stats
+
+__version__ = "0.1.0"
+
+_NAMES = {
+    "api": "amap imap invoke map start",
+    "cell.report": "CellReport",
+    "cell.run": "parallel",
+    "errors": "BackendError ItemsError NbexecError OptionError PickleError RunCancelled WorkerDied",
+    "executor": "Executor",
+    "model": "Failure",
+    "options": "Options",
+    "results": "Results",
+    "run": "Run last_run",
+    "state": "Stats",
+}
+_WHERE = {name: module for module, names in _NAMES.items() for name in names.split()}
+
+__all__ = ["configure", "options", *_WHERE]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name at its first use."""
+    if name not in _WHERE:
+        raise AttributeError(f"module 'nbexec' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_WHERE[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Register the magics: what ``%load_ext nbexec`` calls."""
+    from .notebook.magics import register
+
+    register(shell)

@@ -1,0 +1,294 @@
+"""The functions that people call: each makes a task, a source and a sink, and starts a Run."""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from .errors import OptionError
+from .hands import Hands
+from .model import Task
+from .observers import Observer, displays
+from .options import Options, resolve
+from .plan import Source
+from .results import Gather, Results, Sink, Stream
+from .run import Run
+from .worker import depth
+
+
+def map(
+    fn: Callable[..., Any],
+    *iterables: Iterable[Any],
+    setup: Callable[[], Any] | None = None,
+    **options: Any,
+) -> Results:
+    """Call `fn` on every item, in parallel, and give the results in order.
+
+    Parameters
+    ----------
+    fn : callable
+        A function of one item, or of one item from each iterable.  A coroutine function
+        is awaited.
+    *iterables : iterable
+        The items; with several, the shortest ends it, as with the built-in `map`.
+    setup : callable or None
+        Called once in each worker; what it gives is passed to `fn` as its last argument.
+    **options
+        Any of `Options`.
+
+    Returns
+    -------
+    Results
+        A list.  With ``on_error="collect"`` a `Failure` stands where an item failed.
+
+    Raises
+    ------
+    OptionError
+        `fn` can't be called, an iterable isn't one, or an option can't be used.
+    PickleError
+        `fn` can't be sent to another process; the message names what it captured.
+    ItemsError
+        An iterable raised; what was finished is in ``partial_results``.
+    RunCancelled
+        The run was cancelled; what was finished is in ``partial_results``.
+    Exception
+        With ``on_error="raise"`` (the default), what the first item in order that failed
+        raised, with a note that names the item, and ``partial_results``.
+
+    Examples
+    --------
+    >>> import nbexec
+    >>> nbexec.map(lambda x: x * x, range(4), progress="off")
+    [0, 1, 4, 9]
+    """
+    run = _prepare(fn, iterables, setup, resolve(options), Gather)
+    run.start().serve()
+    return run.result()
+
+
+def start(
+    fn: Callable[..., Any],
+    *iterables: Iterable[Any],
+    setup: Callable[[], Any] | None = None,
+    **options: Any,
+) -> Run:
+    """Begin what `map` does and return at once; the panel goes on by itself.
+
+    Parameters
+    ----------
+    fn, *iterables, setup, **options
+        As for `map`.
+
+    Returns
+    -------
+    Run
+        With `result`, `cancel`, `wait`, `stats` and more.
+
+    Raises
+    ------
+    OptionError, PickleError
+        As for `map`; what comes later is raised by ``run.result()``.
+
+    Examples
+    --------
+    >>> import nbexec
+    >>> run = nbexec.start(abs, [-1, -2], progress="off")
+    >>> run.result()
+    [1, 2]
+    """
+    run = _prepare(fn, iterables, setup, resolve(options), Gather)
+    run.hands.serve_in_thread(contextvars.copy_context())
+    return run.start()
+
+
+async def amap(
+    fn: Callable[..., Any],
+    *iterables: Iterable[Any],
+    setup: Callable[[], Any] | None = None,
+    **options: Any,
+) -> Results:
+    """Do what `map` does without blocking the event loop: the kernel stays live.
+
+    Coroutine functions run on the caller's own loop, unless a backend is named.
+
+    Parameters
+    ----------
+    fn, *iterables, setup, **options
+        As for `map`.
+
+    Returns
+    -------
+    Results
+        As for `map`; it raises what `map` raises.  Cancelling the awaiting task cancels
+        the run.
+
+    Examples
+    --------
+    >>> import asyncio, nbexec
+    >>> async def double(x):
+    ...     return 2 * x
+    >>> asyncio.run(nbexec.amap(double, [1, 2], progress="off"))
+    [2, 4]
+    """
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    resolved = resolve(options)
+    if resolved.backend in ("auto", "asyncio") and is_coroutine(fn):
+        from .backends.aio import Asyncio
+
+        resolved = resolved.updated({"backend": Asyncio(loop)})
+    run = _prepare(fn, iterables, setup, resolved, Gather)
+    run.hands.serve_in_thread(contextvars.copy_context())
+    ended = asyncio.Event()
+    run.start().add_done_callback(lambda _: _tell(loop, ended.set))
+    try:
+        await ended.wait()
+    except asyncio.CancelledError:
+        run.cancel()
+        raise
+    return run.result()
+
+
+def _tell(loop: Any, callback: Callable[[], object]) -> None:
+    try:
+        loop.call_soon_threadsafe(callback)
+    except RuntimeError:  # the loop was closed meanwhile: nobody waits
+        pass
+
+
+def imap(
+    fn: Callable[..., Any],
+    *iterables: Iterable[Any],
+    ordered: bool = True,
+    setup: Callable[[], Any] | None = None,
+    **options: Any,
+) -> Iterator[Any]:
+    """Give results one by one, with bounded memory, also of infinite inputs.
+
+    Work begins at once and goes on while results are consumed, at most `window` items
+    ahead.  Closing the iterator cancels what is left.
+
+    Parameters
+    ----------
+    fn, *iterables, setup, **options
+        As for `map`.
+    ordered : bool
+        Whether results come in the order of the items, or as they are ready.
+
+    Returns
+    -------
+    iterator
+        It raises what `map` raises, after the results before that.
+
+    Examples
+    --------
+    >>> import itertools, nbexec
+    >>> squares = nbexec.imap(lambda x: x * x, itertools.count(), progress="off")
+    >>> [next(squares) for _ in range(4)]
+    [0, 1, 4, 9]
+    >>> squares.close()
+    """
+    resolved = resolve(options)
+    stream = Stream(ordered, resolved.window)
+    run = _prepare(fn, iterables, setup, resolved, lambda total: stream)
+    stream.run = run
+    run.hands.serve_in_thread(contextvars.copy_context())
+    run.start()
+    return iter(stream)
+
+
+def invoke(*functions: Callable[[], Any], **options: Any) -> Results:
+    """Call different functions at once, and give their results in order.
+
+    Parameters
+    ----------
+    *functions : callable
+        Functions without arguments (`functools.partial` fixes them).
+    **options
+        Any of `Options`.
+
+    Returns
+    -------
+    Results
+        One for each function; it raises what `map` raises.
+
+    Examples
+    --------
+    >>> import nbexec
+    >>> nbexec.invoke(lambda: 1, lambda: "two", progress="off")
+    [1, 'two']
+    """
+    for position, function in enumerate(functions):
+        if not callable(function):
+            raise OptionError(f"invoke() calls functions; argument {position} is {function!r}")
+    return map(_call, functions, **{"name": "invoke", "chunk": 1, **options})
+
+
+def _call(function: Callable[[], Any]) -> Any:
+    return function()
+
+
+def is_coroutine(fn: Callable[..., Any]) -> bool:
+    """Whether calling `fn` gives an awaitable, as far as can be seen without calling it."""
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(
+        getattr(fn, "__call__", None)  # noqa: B004  (its kind, not whether it is there)
+    )
+
+
+def _prepare(
+    fn: Callable[..., Any],
+    iterables: tuple[Iterable[Any], ...],
+    setup: Callable[[], Any] | None,
+    options: Options,
+    sink: Callable[[int | None], Sink],
+) -> Run:
+    """Check the arguments and put a run together; nothing has started yet."""
+    if not callable(fn):
+        raise OptionError(f"the first argument must be a function of one item, not {fn!r}")
+    if setup is not None and not callable(setup):
+        raise OptionError(f"setup must be a function without arguments, or None, not {setup!r}")
+    if not iterables:
+        raise OptionError(f"{function_name(fn)} needs items: give at least one iterable")
+    for position, iterable in enumerate(iterables):
+        try:
+            iter(iterable)
+        except TypeError:
+            raise OptionError(
+                f"items must be an iterable, not {type(iterable).__qualname__} "
+                f"(argument {position + 1} after the function)"
+            ) from None
+    task = Task(
+        fn,
+        function_name(fn),
+        star=len(iterables) > 1,
+        setup=setup,
+        coroutine=is_coroutine(fn),
+        depth=depth.get(),
+    )
+    hands = Hands()
+    source = Source(iterables, hands.call)
+    return Run(task, source, sink(source.total), options, watchers(options, task), hands)
+
+
+def function_name(fn: Callable[..., Any]) -> str:
+    """Give what to call a function: its name, or its type's."""
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    name: str = getattr(fn, "__name__", type(fn).__name__)
+    return name
+
+
+def watchers(options: Options, task: Task) -> list[Observer]:
+    """Give the observers that the options ask for."""
+    shown = displays(options.progress, task.depth)
+    if shown:
+        from .observers.usage import Usage
+
+        shown.append(Usage())
+    return shown

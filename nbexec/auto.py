@@ -1,0 +1,76 @@
+"""backend="auto": from measurements of the first items to a choice, and the reason in words.
+
+The first items run in the kernel, each once, and are timed as they run.  `choose` is a
+pure function of what was seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from . import machine
+from .model import Choice
+from .text import seconds
+
+ENOUGH = 0.02  # seconds of items that tell enough, where at least FEW of them ended
+FEW = 3  # items
+SLOW = 0.1  # seconds after which an item that still runs is judged by what it did so far
+WAITS = 0.5  # an item that used less CPU time than this share of its time waits
+START = 0.4  # seconds until cold worker processes are of use: joblib's loky, 2 cores
+SEND = 3e-6  # seconds an item to send it and its result: tests/benchmarks/overhead.py
+GAIN = 0.8  # workers are worth it if they take at most this share of the time
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was seen of a run's first items."""
+
+    items: int = 0  # that ended
+    wall: float = 0.0  # seconds, of those
+    cpu: float = 0.0  # CPU seconds, of those
+    running_wall: float = 0.0  # seconds, of the chunk that runs now
+    running_cpu: float = 0.0  # CPU seconds, of that
+    left: int | None = None  # items not yet begun; None where that isn't known
+    warm: bool = False  # whether worker processes are there already
+
+
+def first(depth: int) -> Choice:
+    """Where a run begins whose items nobody has seen."""
+    return Choice("serial", 1, "timing the first items")
+
+
+def choose(seen: Evidence, workers: int | None, depth: int) -> Choice | None:
+    """Give where the rest should run, or None to see more first."""
+    items, wall, cpu = seen.items, seen.wall, seen.cpu
+    slow = seen.running_wall > SLOW
+    if slow:  # it is judged before it ends
+        items, wall, cpu = items + 1, wall + seen.running_wall, cpu + seen.running_cpu
+    elif not items or wall < ENOUGH or (items < FEW and wall < SLOW):
+        return None
+    each = wall / items
+    used = min(cpu / wall, 1.0)
+    what = f"items take {'over ' if slow else ''}{seconds(each)}"
+    if used < WAITS:
+        return _threads(f"{what} and wait {1 - used:.0%} of it", workers, depth)
+    rest = float("inf") if seen.left is None else each * seen.left
+    return _processes(each, rest, f"{what} of CPU", seen, workers, depth)
+
+
+def _threads(what: str, workers: int | None, depth: int) -> Choice:
+    most = min(32, machine.cores() + 4)
+    return Choice("threads", workers or machine.default_workers(most, depth), what)
+
+
+def _processes(
+    each: float, rest: float, what: str, seen: Evidence, workers: int | None, depth: int
+) -> Choice:
+    count = workers or machine.default_workers(machine.cores(), depth)
+    if count == 1:
+        return Choice("serial", 1, f"{what} and there is one core to use")
+    start = 0.01 if seen.warm else START
+    sending = 0.0 if seen.left is None else SEND * seen.left
+    if GAIN * each < SEND:
+        return Choice("serial", 1, f"{what}: sending one would take as long")
+    if rest < float("inf") and start + sending + rest / count > GAIN * rest:
+        return Choice("serial", 1, f"{what}, {seconds(rest)} in all: workers would not pay")
+    return Choice("processes", count, what)

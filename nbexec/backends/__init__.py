@@ -1,0 +1,147 @@
+"""The registry: backends by name, by entry point, or as an object."""
+
+from __future__ import annotations
+
+import atexit
+import importlib
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ..errors import BackendError, OptionError
+from ..options import suggest
+
+if TYPE_CHECKING:
+    from .base import Backend
+
+Factory = Callable[[], "Backend"]
+
+_BUILT_IN = {
+    "serial": "nbexec.backends.serial:Serial",
+    "threads": "nbexec.backends.threads:Threads",
+    "processes": "nbexec.backends.processes:Processes",
+    "asyncio": "nbexec.backends.aio:Asyncio",
+    "dask": "nbexec.backends.dask:Dask",
+}
+_NEEDS = {"processes": "joblib", "dask": "dask[distributed]"}
+
+_factories: dict[str, Factory] = {}
+_live: dict[str, Backend] = {}
+_lock = threading.RLock()
+
+
+def _entry_points() -> Any:
+    from importlib.metadata import entry_points  # 20 ms: not at import
+
+    return entry_points(group="nbexec.backends")
+
+
+def backends() -> list[str]:
+    """Names that ``backend=`` accepts, besides "auto".
+
+    Examples
+    --------
+    >>> import nbexec
+    >>> "threads" in nbexec.backends()
+    True
+    """
+    found = [point.name for point in _entry_points()]
+    return list(dict.fromkeys([*_BUILT_IN, *found, *_factories]))
+
+
+def register_backend(name: str, factory: Factory) -> None:
+    """Make a backend of your own known by name.
+
+    A package can do the same with an entry point in the group ``nbexec.backends``.
+
+    Parameters
+    ----------
+    name : str
+        What ``backend=`` calls it; an earlier backend of that name is replaced.
+    factory : callable
+        Called without arguments at first use; gives a `nbexec.backends.base.Backend`.
+
+    Raises
+    ------
+    OptionError
+        `name` is "auto" or no identifier, or `factory` can't be called.
+
+    Examples
+    --------
+    >>> import nbexec
+    >>> from nbexec.backends.threads import Threads
+    >>> nbexec.register_backend("my_threads", Threads)
+    >>> nbexec.map(abs, [-1], backend="my_threads", progress="off")
+    [1]
+    """
+    if not (isinstance(name, str) and name.isidentifier()) or name == "auto":
+        raise OptionError(f"a backend's name must be an identifier other than 'auto', not {name!r}")
+    if not callable(factory):
+        raise OptionError(f"a backend's factory must be callable, not {factory!r}")
+    with _lock:
+        _factories[name] = factory
+        old = _live.pop(name, None)
+    if old is not None:
+        old.close()
+
+
+def get_backend(wanted: Any) -> Backend:
+    """Give the live backend for a name or an object; one for each name, made at first use."""
+    from .base import Backend  # here: `import nbexec` stays light
+
+    if isinstance(wanted, Backend):
+        return wanted
+    if not isinstance(wanted, str):
+        return _adapt(wanted)
+    with _lock:
+        if wanted not in _live:
+            _live[wanted] = _make(wanted)
+        return _live[wanted]
+
+
+def _make(name: str) -> Backend:
+    if name in _factories:
+        return _factories[name]()
+    if name in _BUILT_IN:
+        module, _, attribute = _BUILT_IN[name].partition(":")
+        try:
+            return getattr(importlib.import_module(module), attribute)()  # type: ignore[no-any-return]
+        except ModuleNotFoundError as error:
+            package = _NEEDS.get(name, error.name)
+            raise BackendError(
+                f"backend={name!r} needs {error.name}, which is not installed: "
+                f'pip install "{package}"'
+            ) from error
+    for point in _entry_points().select(name=name):
+        return point.load()()  # type: ignore[no-any-return]
+    known = ["auto", *backends()]
+    raise OptionError(
+        f"there is no backend {name!r}{suggest(name, known)} (backends: {', '.join(known)})"
+    )
+
+
+def _adapt(wanted: Any) -> Backend:
+    from concurrent.futures import Executor
+
+    if isinstance(wanted, Executor):
+        from .foreign import Foreign
+
+        return Foreign(wanted)
+    if type(wanted).__module__.partition(".")[0] == "distributed":
+        from .dask import Dask
+
+        return Dask(wanted)
+    raise OptionError(
+        f"backend must be a name, a Backend, a concurrent.futures.Executor or a "
+        f"distributed.Client, not {wanted!r}"
+    )
+
+
+@atexit.register
+def close_all() -> None:
+    """End every worker that nbexec started."""
+    with _lock:
+        live = list(_live.values())
+        _live.clear()
+    for backend in live:
+        backend.close()

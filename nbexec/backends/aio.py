@@ -1,0 +1,112 @@
+"""asyncio: coroutines on one event loop, in a thread of our own or on the caller's."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import inspect
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+from ..model import Chunk
+from ..worker import Leash, prepare, run_chunk_async
+from .base import Backend, Session, Setting
+
+AT_ONCE = 100  # coroutines at once by default: what aiohttp's connection pool allows
+
+
+class Asyncio(Backend):
+    """An event loop; `loop` is the caller's, or None for one in a thread of ours."""
+
+    name = "asyncio"
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self._loop = loop
+        self._own = loop is None
+        self._lock = threading.Lock()
+
+    def default_workers(self) -> int:
+        return AT_ONCE
+
+    def open(self, setting: Setting) -> Session:
+        return AsyncioSession(setting, self._running_loop())
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(
+                    target=self._loop.run_forever, name="nbexec-asyncio", daemon=True
+                ).start()
+            return self._loop
+
+    def close(self) -> None:
+        if self._own and self._loop is not None:
+            loop, self._loop = self._loop, None
+            loop.call_soon_threadsafe(loop.stop)
+
+
+class AsyncioSession(Session):
+    """Each slot is a task on the loop while it has a chunk."""
+
+    def __init__(self, setting: Setting, loop: asyncio.AbstractEventLoop) -> None:
+        self._setting = setting
+        self._loop = loop
+        self._threads: ThreadPoolExecutor | None = None
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._leash = Leash()
+        self._prepared = functools.cache(self._prepare)
+        self._cpu: float | None = None  # of the loop's thread, when last attributed
+
+    def _prepare(self) -> Callable[[Any], Any]:
+        call = prepare(self._setting.task)
+        if self._setting.task.coroutine:
+            return call
+        self._threads = ThreadPoolExecutor(self._setting.workers, "nbexec-asyncio")
+        return functools.partial(self._in_thread, call, self._threads)
+
+    async def _in_thread(
+        self, call: Callable[[Any], Any], pool: ThreadPoolExecutor, item: Any
+    ) -> Any:
+        """Keep a plain function off the loop, which it would block."""
+        context = contextvars.copy_context()
+        value = await self._loop.run_in_executor(pool, context.run, call, item)
+        return await value if inspect.isawaitable(value) else value
+
+    def submit(self, slot: int, chunk: Chunk) -> None:
+        context = self._setting.context.copy()
+        self._loop.call_soon_threadsafe(self._start, slot, chunk, context)
+
+    def _start(self, slot: int, chunk: Chunk, context: contextvars.Context) -> None:
+        if self._cpu is None:
+            self._cpu = time.thread_time()
+        task = self._loop.create_task(self._run(slot, chunk), context=context)
+        self._tasks[slot] = task
+
+    async def _run(self, slot: int, chunk: Chunk) -> None:
+        outcome = await run_chunk_async(self._prepared, self._setting.task, chunk, self._leash)
+        # One thread runs all: what it used since the last chunk ended is this chunk's share,
+        # so that the sum over the run is right.
+        now = time.thread_time()
+        outcome = replace(outcome, cpu=now - (self._cpu or now))
+        self._cpu = now
+        self._setting.deliver(chunk, lambda: outcome)
+
+    def abort(self, slot: int) -> None:
+        self._leash.pull()  # a run that aborts one slot is stopping
+        self._loop.call_soon_threadsafe(self._cancel, slot)
+
+    def _cancel(self, slot: int) -> None:
+        task = self._tasks.get(slot)
+        if task is not None:
+            task.cancel()
+
+    def close(self) -> None:
+        self._leash.pull()
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)

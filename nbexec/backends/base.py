@@ -1,0 +1,75 @@
+"""The contract of a backend, in two small classes.
+
+A `Backend` lives as long as the kernel and keeps its workers warm.  A `Session` is one
+run's use of it: the run names a slot for each chunk, the session sees that a worker
+of its own stands behind each slot.  Whatever happens to a chunk, its reply is
+delivered once, from any thread, unless its slot was aborted.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..hands import Hands
+from ..model import Chunk, Outcome, Task
+
+Reply = Callable[[], Outcome]  # called in the run's loop: unpacking is not a callback's work
+Deliver = Callable[[Chunk, Reply], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a run gives a session: its task, its means to reply, and where it came from."""
+
+    task: Task
+    deliver: Deliver
+    hands: Hands
+    context: contextvars.Context  # of the caller; copied for each thread that enters it
+    workers: int
+
+
+class Session(ABC):
+    """One run's use of a backend."""
+
+    @abstractmethod
+    def submit(self, slot: int, chunk: Chunk) -> None:
+        """Start `chunk` on the worker of `slot` (0, 1, ...) and return at once."""
+
+    @abstractmethod
+    def abort(self, slot: int) -> None:
+        """Stop what `slot` is doing as far as it can be stopped; its reply is not awaited."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give the workers back; aborted ones are replaced when they are next needed."""
+
+    def running(self) -> tuple[float, float] | None:
+        """Give wall and CPU seconds of the chunk that runs now, where they can be told."""
+        return None
+
+
+class Backend(ABC):
+    """Where items can run."""
+
+    name: str
+    remote = False  # whether functions and items are pickled on their way
+    most_workers: int = sys.maxsize
+
+    @abstractmethod
+    def default_workers(self) -> int:
+        """How many items at once suit this backend on this machine."""
+
+    @abstractmethod
+    def open(self, setting: Setting) -> Session:
+        """Begin a run; raises a `PickleError` if its function can't be sent."""
+
+    def warm(self) -> bool:
+        """Whether workers are there already, so that starting costs next to nothing."""
+        return True
+
+    def close(self) -> None:  # noqa: B027  (most have nothing to close)
+        """End every worker; called at interpreter exit."""

@@ -1,0 +1,122 @@
+"""dask: distributed.  A local cluster of processes, or a real one by address or Client.
+
+This is how nbexec leaves one machine: never a protocol of our own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import threading
+from typing import Any
+
+from distributed import Client, LocalCluster
+
+from .. import machine
+from ..errors import BackendError
+from ..model import Chunk
+from ..worker import run_packed
+from .base import Backend, Session, Setting
+from .remote import RemoteSession
+
+
+class Dask(Backend):
+    """A distributed client; a cluster that is given is used as it is and never closed."""
+
+    name = "dask"
+    remote = True
+
+    def __init__(self, cluster: Any = None) -> None:
+        self._given = cluster
+        self._client: Client | None = None
+        self._local: LocalCluster | None = None
+        self._lock = threading.Lock()
+
+    def default_workers(self) -> int:
+        if self._given is None and self._client is None:
+            return machine.cores()
+        threads: dict[str, int] = self.client.nthreads()
+        return max(1, sum(threads.values()))
+
+    def warm(self) -> bool:
+        return self._client is not None
+
+    @property
+    def client(self) -> Client:
+        """The client, connected at first use."""
+        with self._lock:
+            if self._client is None:
+                self._client = self._connect()
+            return self._client
+
+    def _connect(self) -> Client:
+        if isinstance(self._given, Client):
+            return self._given
+        if self._given is not None:
+            try:
+                return Client(self._given, set_as_default=False)
+            except (OSError, ValueError) as error:
+                raise BackendError(
+                    f"no Dask cluster answers at {self._given!r}: {error}"
+                ) from error
+        try:
+            self._local = LocalCluster(
+                n_workers=machine.cores(),
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                dashboard_address=None,
+            )
+        except RuntimeError as error:  # multiprocessing imports a script's main file again
+            raise BackendError(
+                f"the local Dask cluster did not start: {error} In a script (not in a "
+                'notebook), what uses backend="dask" must be under if __name__ == "__main__":'
+            ) from error
+        atexit.register(self.close)  # after distributed's own hooks were registered: runs first
+        return Client(self._local, set_as_default=False)
+
+    def open(self, setting: Setting) -> Session:
+        return DaskSession(setting, self.client)
+
+    def close(self) -> None:
+        with self._lock:
+            client, cluster = self._client, self._local
+            self._client = self._local = None
+        if client is not None and client is not self._given:
+            client.close()
+        if cluster is not None:
+            cluster.close()
+
+
+class DaskSession(RemoteSession):
+    """Chunks are tasks of the cluster; the packed task travels to each worker once."""
+
+    def __init__(self, setting: Setting, client: Client) -> None:
+        super().__init__(setting)
+        self._client = client
+        self._futures: dict[int, Any] = {}
+        self._block = client.scatter(self.packed, hash=False)
+        self._chunks = itertools.count()
+
+    def send(self, slot: int, chunk: Chunk, items: bytes) -> Any:
+        future = self._futures[slot] = self._client.submit(
+            run_packed,
+            self.key,
+            self._block,
+            len(chunk),
+            items,
+            chunk.budget,
+            False,
+            key=f"nbexec-{self.setting.task.name}-{self.key}-{next(self._chunks)}",
+            pure=False,
+        )
+        return future
+
+    def abort(self, slot: int) -> None:
+        future = self._futures.pop(slot, None)
+        if future is not None:
+            future.cancel(force=True)
+
+    def close(self) -> None:
+        self._futures.clear()
+        self._block = None

@@ -1,0 +1,78 @@
+"""Any `concurrent.futures.Executor` as a backend; whoever made it shuts it down."""
+
+from __future__ import annotations
+
+import functools
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+
+from .. import machine
+from ..model import Chunk, Outcome
+from ..worker import Leash, prepare, run_chunk, run_packed
+from .base import Backend, Session, Setting
+from .remote import RemoteSession, lost
+
+
+class Foreign(Backend):
+    """Somebody else's pool."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self.name = type(executor).__name__
+        self.remote = not isinstance(executor, ThreadPoolExecutor)
+
+    def default_workers(self) -> int:
+        return getattr(self._executor, "_max_workers", None) or machine.cores()
+
+    def open(self, setting: Setting) -> Session:
+        if self.remote:
+            return ForeignSession(setting, self._executor)
+        return ForeignThreads(setting, self._executor)
+
+
+class ForeignSession(RemoteSession):
+    """A pool that may be of processes, or of anything: it is sent bytes."""
+
+    def __init__(self, setting: Setting, executor: Executor) -> None:
+        super().__init__(setting)
+        self._executor = executor
+        self._futures: dict[int, Future[bytes]] = {}
+
+    def send(self, slot: int, chunk: Chunk, items: bytes) -> Future[bytes]:
+        call = (self.key, self.packed, len(chunk), items, chunk.budget, False)
+        self._futures[slot] = self._executor.submit(run_packed, *call)
+        return self._futures[slot]
+
+    def abort(self, slot: int) -> None:
+        self._futures[slot].cancel()  # one that runs can't be stopped from here
+
+    def close(self) -> None:
+        self._futures.clear()
+
+
+class ForeignThreads(Session):
+    """A pool of threads in this process: nothing is pickled."""
+
+    def __init__(self, setting: Setting, executor: Executor) -> None:
+        self._setting = setting
+        self._executor = executor
+        self._leash = Leash()
+        self._prepared = functools.cache(lambda: prepare(setting.task))
+
+    def submit(self, slot: int, chunk: Chunk) -> None:
+        context = self._setting.context.copy()
+        task = self._setting.task
+        future = self._executor.submit(
+            lambda: context.run(run_chunk, self._prepared, task, chunk, self._leash)
+        )
+        future.add_done_callback(functools.partial(self._done, slot, chunk))
+
+    def _done(self, slot: int, chunk: Chunk, future: Future[Outcome]) -> None:
+        error = None if future.cancelled() else future.exception()
+        outcome = lost(error, chunk) if error is not None else future.result()
+        self._setting.deliver(chunk, lambda: outcome)
+
+    def abort(self, slot: int) -> None:
+        self._leash.pull()
+
+    def close(self) -> None:
+        self._leash.pull()

@@ -1,0 +1,156 @@
+"""processes: joblib's loky, one single-worker executor for each slot.
+
+One shared pool breaks as a whole when one worker dies; with one executor a slot, a
+death costs that slot alone, and a worker can be killed without asking the others.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+import shutil
+import signal
+import tempfile
+import threading
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from joblib.externals.loky import ProcessPoolExecutor
+
+from .. import machine
+from ..model import Chunk
+from ..worker import run_packed
+from . import close_all
+from .base import Backend, Session, Setting
+from .lease import Pool
+from .remote import RemoteSession
+
+
+def _begin_worker() -> None:
+    """Ignore Ctrl-C: Jupyter sends it to the whole process group, and the run decides."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+class ProcessSlot:
+    """One worker process behind one loky executor."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.healthy = True
+        self._executor = ProcessPoolExecutor(max_workers=1, initializer=_begin_worker)
+
+    def submit(self, *args: Any) -> Future[bytes]:
+        future: Future[bytes] = self._executor.submit(run_packed, *args)
+        end_at_exit()
+        return future
+
+    def kill(self) -> None:
+        """End the worker now; loky notices and fails what it held."""
+        self.healthy = False
+        for pid in list(self._executor._processes or ()):  # loky has no public way
+            try:
+                os.kill(pid, signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
+            except ProcessLookupError:
+                pass
+
+    def close(self) -> None:
+        """Let the worker go; it ends when it has finished what it is in."""
+        self._executor.shutdown(wait=False, kill_workers=not self.healthy)
+
+    def end(self) -> None:
+        """Kill the worker and wait: nothing of it is left."""
+        self._executor.shutdown(wait=True, kill_workers=True)
+
+
+@functools.cache
+def end_at_exit() -> None:
+    """Have the workers ended before loky, at interpreter exit, waits for their last items.
+
+    loky registers its own hook at its first submit, and the last one registered runs
+    first: this is called after a submit.  concurrent.futures and loky use the same
+    private function, for the same reason: plain `atexit` comes after threads are joined.
+    """
+    register = getattr(threading, "_register_atexit", atexit.register)
+    register(close_all)
+
+
+class Processes(Backend):
+    """A pool of worker processes on this machine."""
+
+    name = "processes"
+    remote = True
+
+    def __init__(self) -> None:
+        self._pool = Pool(ProcessSlot, keep=2 * machine.cores())
+
+    def default_workers(self) -> int:
+        return machine.cores()
+
+    def warm(self) -> bool:
+        return self._pool.idle > 0
+
+    def open(self, setting: Setting) -> Session:
+        return ProcessesSession(setting, self._pool)
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+class ProcessesSession(RemoteSession):
+    """The packed task lies in one file that every worker maps; items go as bytes."""
+
+    def __init__(self, setting: Setting, pool: Pool[ProcessSlot]) -> None:
+        super().__init__(setting)
+        self._pool = pool
+        self._slots: dict[int, ProcessSlot] = {}
+        self._file = _spool() / self.key
+        self._file.write_bytes(self.packed)
+        self.packed = b""
+
+    def send(self, slot: int, chunk: Chunk, items: bytes) -> Future[bytes]:
+        call = (self.key, str(self._file), len(chunk), items, chunk.budget, True)
+        try:
+            return self._worker(slot).submit(*call)
+        except Exception:  # it died since it was last used
+            self.died(slot)
+            return self._worker(slot).submit(*call)
+
+    def _worker(self, slot: int) -> ProcessSlot:
+        worker = self._slots.get(slot)
+        if worker is not None and not worker.healthy:
+            self._pool.give_back(worker)
+            worker = None
+        if worker is None:
+            worker = self._slots[slot] = self._pool.lease()
+        return worker
+
+    def died(self, slot: int) -> None:
+        worker = self._slots.get(slot)
+        if worker is not None:
+            worker.healthy = False
+
+    def abort(self, slot: int) -> None:
+        self._slots[slot].kill()
+
+    def close(self) -> None:
+        for worker in self._slots.values():
+            self._pool.give_back(worker)
+        self._slots.clear()
+        self._file.unlink(missing_ok=True)
+
+
+_lock = threading.Lock()
+_folder: Path | None = None
+
+
+def _spool() -> Path:
+    """Give the folder for packed tasks: in memory where the system has such a place."""
+    global _folder
+    with _lock:
+        if _folder is None:
+            memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+            _folder = Path(tempfile.mkdtemp(prefix="nbexec-", dir=memory))
+            atexit.register(shutil.rmtree, _folder, ignore_errors=True)
+        return _folder

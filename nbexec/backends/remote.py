@@ -1,0 +1,86 @@
+"""What every backend does whose workers are in other processes: bytes out, bytes back."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+import time
+from abc import abstractmethod
+from concurrent.futures import Future
+
+from .. import wire
+from ..errors import PickleError, WorkerDied
+from ..model import Chunk, Error, Outcome
+from ..worker import Call, failed, receive
+from .base import Session, Setting
+
+_runs = itertools.count()
+
+
+class RemoteSession(Session):
+    """Packs the task at once, so that what can't be sent is told before anything runs."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.key = f"{os.getpid()}-{next(_runs)}"  # a worker keeps one task loaded for each key
+        try:
+            self.packed = wire.pack(setting.task)
+        except Exception as error:
+            raise wire.explain(setting.task.fn, error) from error
+
+    @abstractmethod
+    def send(self, slot: int, chunk: Chunk, items: bytes) -> Future[bytes]:
+        """Have the worker of `slot` call `worker.run_packed` on the pickled items."""
+
+    def submit(self, slot: int, chunk: Chunk) -> None:
+        try:
+            items = wire.dumps(chunk.items)
+        except Exception as error:
+            outcome = unsendable(error, chunk)
+            self.setting.deliver(chunk, lambda: outcome)
+            return
+        future = self.send(slot, chunk, items)
+        future.add_done_callback(functools.partial(self._done, slot, chunk))
+
+    def _done(self, slot: int, chunk: Chunk, future: Future[bytes]) -> None:
+        if future.cancelled():  # aborted: nobody waits
+            return
+        try:
+            data = future.result()
+        except BaseException as error:
+            self.died(slot)
+            outcome = lost(error, chunk)
+            self.setting.deliver(chunk, lambda: outcome)
+        else:
+            self.setting.deliver(chunk, lambda: receive(data))
+
+    def died(self, slot: int) -> None:
+        """Take note that the worker of `slot` is gone."""
+
+
+def lost(error: BaseException, chunk: Chunk) -> Outcome:
+    """What a chunk becomes when its worker died.
+
+    One item is lost with its worker.  Of several nobody knows which was the guilty one:
+    none counts as begun, and the run tries them one by one.
+    """
+    if len(chunk) > 1:
+        return Outcome([], {}, time.time(), [], 0.0, "")
+    died = WorkerDied(f"the worker ended while it ran this item: {error}")
+    text = f"{type(died).__name__}: {died}\n"
+    return Outcome([None], {0: Error("lost", died, text)}, time.time(), [0.0], 0.0, "")
+
+
+def unsendable(error: BaseException, chunk: Chunk) -> Outcome:
+    """What a chunk becomes whose items can't be pickled: of several, each comes again alone."""
+    if len(chunk) > 1:
+        return Outcome([], {}, time.time(), [], 0.0, "")
+    item = chunk.items[0]
+    if isinstance(item, Call):
+        why = wire.explain(item.fn, error)
+    else:
+        sort = type(item).__qualname__
+        why = PickleError(f"the item, a {sort}, can't be sent to a worker: {error}")
+        why.__cause__ = error
+    return Outcome([None], {0: failed(why)}, time.time(), [0.0], 0.0, "")

@@ -1,0 +1,74 @@
+"""serial: one item after the other in the thread that waits for the run.  For debugging."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from collections.abc import Callable
+
+from ..model import Chunk
+from ..worker import Leash, prepare, run_chunk
+from .base import Backend, Session, Setting
+
+
+class Serial(Backend):
+    """The calling thread itself."""
+
+    name = "serial"
+    most_workers = 1
+
+    def default_workers(self) -> int:
+        return 1
+
+    def open(self, setting: Setting) -> Session:
+        return SerialSession(setting)
+
+
+class SerialSession(Session):
+    """Chunks become jobs for the run's hands."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self._leash = Leash()
+        self._call = functools.cache(lambda: prepare(setting.task))  # setup runs in the hands
+        self._clocks: tuple[float, Callable[[], float], float] | None = None
+
+    def submit(self, slot: int, chunk: Chunk) -> None:
+        def job() -> None:
+            interrupt: list[BaseException] = []
+            self._clocks = (time.perf_counter(), *_cpu_of_this_thread())
+            try:
+                outcome = run_chunk(
+                    self._call, self._setting.task, chunk, self._leash, interrupt=interrupt.append
+                )
+            finally:
+                self._clocks = None
+            if interrupt:
+                self._leash.pull()  # nothing more runs until the run hears of it
+            self._setting.deliver(chunk, lambda: outcome)
+            if interrupt:
+                raise interrupt[0]
+
+        self._setting.hands.call(job)
+
+    def abort(self, slot: int) -> None:
+        self._leash.pull()
+
+    def close(self) -> None:
+        self._leash.pull()
+
+    def running(self) -> tuple[float, float] | None:
+        clocks = self._clocks
+        if clocks is None:
+            return None
+        begun, cpu_clock, cpu = clocks
+        return time.perf_counter() - begun, cpu_clock() - cpu
+
+
+def _cpu_of_this_thread() -> tuple[Callable[[], float], float]:
+    """Give a clock of this thread's CPU time that another thread can read, and its time."""
+    if not hasattr(time, "pthread_getcpuclockid"):  # macOS, Windows: the process's is near
+        return time.process_time, time.process_time()
+    clock = time.pthread_getcpuclockid(threading.get_ident())
+    return functools.partial(time.clock_gettime, clock), time.clock_gettime(clock)

@@ -1,0 +1,41 @@
+"""What nbexec raises.  Few types; each message names the item, the line or the option."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class NbexecError(Exception):
+    """Base of everything that nbexec itself raises.
+
+    Attributes
+    ----------
+    partial_results : Results or None
+        What had been finished when a run stopped early; None where there was no run.
+    """
+
+    partial_results: Any = None
+
+
+class OptionError(NbexecError, ValueError):
+    """An option or an argument that can't be used; the message says what to write instead."""
+
+
+class BackendError(NbexecError, RuntimeError):
+    """A backend is not there (the message says what to install) or could not be started."""
+
+
+class PickleError(NbexecError, TypeError):
+    """A function, an item or a result can't cross to another process."""
+
+
+class ItemsError(NbexecError, RuntimeError):
+    """The iterable of items raised; its own exception is the ``__cause__``."""
+
+
+class RunCancelled(NbexecError):
+    """The run was cancelled before its end; `partial_results` has what was finished."""
+
+
+class WorkerDied(NbexecError):
+    """A worker process ended in the middle of an item."""

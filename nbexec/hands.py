@@ -1,0 +1,55 @@
+"""Hands: the thread that lends itself to user code which must not run in the run's loop.
+
+A blocking `map` lends its own thread, so that with backend="serial" the function, and
+with every backend the user's generator, runs exactly where a plain loop would run it,
+and the kernel's interrupt reaches it there.  A run that nobody waits for has a thread
+of its own.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import queue
+import threading
+from collections.abc import Callable
+
+Job = Callable[[], None]
+
+
+class Hands:
+    """A queue of jobs, and whoever serves it until it is released."""
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+
+    def call(self, job: Job) -> None:
+        """Have `job` run by the serving thread; it must not raise but to interrupt."""
+        self._jobs.put(job)
+
+    def release(self) -> None:
+        """Let the serving thread go once the jobs before this are done."""
+        self._jobs.put(None)
+
+    def serve(self, idle: Callable[[], None] | None = None, every: float = 0.05) -> None:
+        """Run jobs in this thread until released; call `idle` about `every` seconds.
+
+        A job's exception passes through (a `KeyboardInterrupt`, since jobs catch the
+        others); the jobs after it are still there for the next call.
+        """
+        while True:
+            try:
+                job = self._jobs.get(timeout=every if idle is not None else None)
+            except queue.Empty:
+                if idle is not None:
+                    idle()
+                continue
+            if job is None:
+                return
+            job()
+
+    def serve_in_thread(self, context: contextvars.Context) -> None:
+        """Serve from a thread of our own, in the caller's context."""
+        thread = threading.Thread(
+            target=context.run, args=(self.serve,), name="nbexec-hands", daemon=True
+        )
+        thread.start()

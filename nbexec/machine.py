@@ -1,0 +1,53 @@
+"""What this machine, or the container we are in, allows: cores and bytes."""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def _read(name: str) -> list[str]:
+    try:
+        return (_CGROUP / name).read_text().split()
+    except OSError:
+        return []
+
+
+@functools.cache
+def cores() -> int:
+    """Cores that this process may use: affinity and cgroup quota, at least 1."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    limits = [allowed or 1]
+    quota = _read("cpu.max")  # cgroup 2: "max 100000" or "200000 100000"
+    if len(quota) == 2 and quota[0] != "max":
+        limits.append(-(-int(quota[0]) // int(quota[1])))
+    old, period = _read("cpu/cpu.cfs_quota_us"), _read("cpu/cpu.cfs_period_us")  # cgroup 1
+    if old and period and int(old[0]) > 0:
+        limits.append(-(-int(old[0]) // int(period[0])))
+    return max(1, min(limits))
+
+
+def memory_limit() -> int:
+    """Bytes that this process may use: the machine's memory, or the cgroup's if smaller."""
+    limits = []
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        value = _read(name)
+        if value and value[0].isdigit():
+            limits.append(int(value[0]))
+    return min(limits, default=0)
+
+
+def default_workers(most: int, depth: int) -> int:
+    """Give how many workers a run gets that was started `depth` runs deep.
+
+    All of them in the kernel, about their square root in a task, one below that: nested
+    runs then never multiply.
+    """
+    if depth == 0:
+        return most
+    return max(1, round(most**0.5)) if depth == 1 else 1

@@ -1,0 +1,204 @@
+"""The records that flow through a run, and nothing else.
+
+::
+
+    items -> Chunk -> worker -> Outcome -> Event -> RunState -> observers
+
+Everything here is frozen and uses only the standard library, so that any layer
+(and a worker on another machine) can import it.  Outcomes travel by chunk, in
+columns: an object an item would cost more than a small item does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Indices = Sequence[int]
+ErrorKind = Literal["error", "cancelled", "lost"]
+EndReason = Literal["done", "failed", "cancelled", "crashed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A function and how a worker calls it: the same for every item of a run."""
+
+    fn: Callable[..., Any]
+    name: str
+    star: bool = False  # an item is a tuple of positional arguments
+    setup: Callable[[], Any] | None = None  # once a worker and a run: fn(item, state)
+    coroutine: bool = False  # calling fn gives an awaitable
+    depth: int = 0  # 0 in the kernel, 1 in a task of a run, 2 in a task of that task's run
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some items on their way to one worker."""
+
+    indices: Indices  # positions in the input, ascending; a range when they are adjacent
+    items: Sequence[Any]
+    attempt: int = 1
+    budget: float = float("inf")  # seconds after which the worker begins no further item
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def part(self, start: int, stop: int | None = None) -> Chunk:
+        """Give the items from offset `start` up to `stop` as a chunk of their own."""
+        return Chunk(self.indices[start:stop], self.items[start:stop], self.attempt)
+
+    def pick(self, offsets: Sequence[int]) -> Chunk:
+        """Give the items at `offsets` as a chunk of their own."""
+        indices = [self.indices[offset] for offset in offsets]
+        return Chunk(indices, [self.items[offset] for offset in offsets], self.attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    """Why an item has no value."""
+
+    kind: ErrorKind
+    exception: BaseException
+    traceback: str  # as Python prints it, for where the exception itself has none
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of the first ``len(values)`` items of a chunk; the rest was not begun."""
+
+    values: list[Any]  # None where `errors` has the offset
+    errors: Mapping[int, Error]  # by offset in the chunk
+    started: float  # unix time, by the worker's clock
+    ends: Sequence[float]  # seconds after `started`, one an item
+    cpu: float  # CPU seconds of the whole chunk
+    worker: str
+    peak_rss: int = 0  # bytes; the worker process's, 0 where it isn't known
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An item that has no value, in the place of that value.
+
+    Attributes
+    ----------
+    index : int
+        Position of the item in the input, from 0.
+    item : object
+        The item itself (a tuple of arguments where several iterables were mapped).
+    exception : BaseException
+        What the item raised, with its traceback.
+    traceback : str
+        The traceback as Python prints it, from the worker.
+    worker : str
+        The worker that ran it; "" where none did.
+    attempt : int
+        How many times it had been tried, from 1.
+    kind : {"error", "cancelled", "lost"}
+        "error": it raised; "cancelled": it never ran to its end; "lost": its worker died.
+    """
+
+    index: int
+    item: Any
+    exception: BaseException
+    traceback: str = field(default="", repr=False)
+    worker: str = ""
+    attempt: int = 1
+    kind: ErrorKind = "error"
+
+    def __bool__(self) -> bool:
+        """A failure is false, so that ``[r for r in results if r]`` drops it."""
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Where a run's items go, and why, in words."""
+
+    backend: str
+    workers: int
+    reason: str = ""
+
+
+# ---------------------------------------------------------------- events
+# RunStarted (Submitted | Finished | Returned | Retried | Steered | Sampled)* RunEnded
+# and for each index (Submitted (Returned | Retried))* Submitted Finished.
+# `time` is in seconds on the run's own clock.
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """The first event of every run."""
+
+    time: float
+    name: str
+    total: int | None  # items; None while the input has not been seen to its end
+    choice: Choice
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A chunk went to a worker."""
+
+    time: float
+    chunk: Chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The end of each item of `chunk`: a value, or an error in `outcome.errors`."""
+
+    time: float
+    chunk: Chunk
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """A worker handed back items that it had not begun; they will be submitted again."""
+
+    time: float
+    chunk: Chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """An item failed and will be submitted again, `wait` seconds later at the earliest."""
+
+    time: float
+    index: int
+    attempt: int
+    error: Error
+    wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class Steered:
+    """The run goes on differently; None leaves a thing as it was."""
+
+    time: float
+    choice: Choice | None = None
+    total: int | None = None
+    paused: bool | None = None
+    cancelling: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """What the process tree used just now."""
+
+    time: float
+    cores: float  # CPU seconds a second
+    memory: int  # bytes
+    memory_limit: int  # bytes that this machine or container may use
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """The last event of every run."""
+
+    time: float
+    reason: EndReason
+
+
+Event = RunStarted | Submitted | Finished | Returned | Retried | Steered | Sampled | RunEnded

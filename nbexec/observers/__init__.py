@@ -1,0 +1,49 @@
+"""What watches a run.  Observers are told each event by the run's one thread, in order."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+from ..model import Event
+from ..state import RunState
+
+if TYPE_CHECKING:
+    from ..run import Run
+
+# By name, so that nothing below the notebook edge imports it.
+_DISPLAYS = {
+    "panel": "nbexec.notebook.panel:Panel",
+    "text": "nbexec.observers.progress:TextProgress",
+}
+
+
+class Observer:
+    """Base of observers: override what is wanted.  One that raises is logged and dropped."""
+
+    def attach(self, run: Run) -> None:
+        """Take note of the run, in the thread that starts it, before its first event."""
+
+    def observe(self, event: Event, state: RunState) -> None:
+        """Take in an event, in the run's thread, after it was folded into `state`."""
+
+    def idle(self) -> None:
+        """Do what must be done by the thread that waits for the run; every 50 ms or so."""
+
+
+def in_kernel() -> bool:
+    """Whether this is a Jupyter kernel, so that widgets can be shown."""
+    ipython = sys.modules.get("IPython")
+    shell: Any = ipython.get_ipython() if ipython is not None else None
+    return getattr(shell, "kernel", None) is not None
+
+
+def displays(progress: str, depth: int) -> list[Observer]:
+    """Give the observers that show a run, as the option `progress` says."""
+    if progress == "off" or (progress == "auto" and depth > 0):
+        return []
+    kind = progress if progress != "auto" else ("panel" if in_kernel() else "text")
+    module, _, name = _DISPLAYS[kind].partition(":")
+    display: Observer = getattr(importlib.import_module(module), name)(explicit=progress != "auto")
+    return [display]

@@ -1,0 +1,57 @@
+"""Display: the one thread that shows a run, at most 10 times a second."""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from typing import TYPE_CHECKING
+
+from ..model import Event, RunEnded
+from ..state import RunState, Stats
+from . import Observer
+
+if TYPE_CHECKING:
+    from ..run import Run
+
+EVERY = 0.1  # seconds: faster than this nobody sees, and each update costs a message
+
+
+class Display(Observer):
+    """Base of what shows a run: `draw` from one thread while it runs, `finish` once, last."""
+
+    every = EVERY
+    patience = 0.0  # seconds before the first `draw`: a run shorter than that has only `finish`
+
+    run: Run
+
+    def __init__(self, explicit: bool = True) -> None:
+        self.explicit = explicit  # asked for by name, rather than by "auto"
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def attach(self, run: Run) -> None:
+        self.run = run
+        context = contextvars.copy_context()  # so that output lands in the cell that started it
+        self._thread = threading.Thread(
+            target=context.run, args=(self._tick,), name="nbexec-display", daemon=True
+        )
+        self._thread.start()
+
+    def observe(self, event: Event, state: RunState) -> None:
+        if isinstance(event, RunEnded):
+            self._stop.set()
+            if self._thread is not None:
+                self._thread.join()
+            self.finish(self.run.stats)
+
+    def _tick(self) -> None:
+        wait = max(self.patience, self.every)
+        while not self._stop.wait(wait):
+            wait = self.every
+            self.draw(self.run.stats)
+
+    def draw(self, stats: Stats) -> None:
+        """Show the run as it stands."""
+
+    def finish(self, stats: Stats) -> None:
+        """Show how it ended."""

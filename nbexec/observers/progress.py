@@ -1,0 +1,55 @@
+"""TextProgress: a line that is written over in a terminal, plain lines in a log."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import TextIO
+
+from .. import text
+from ..state import Stats
+from .display import Display
+
+LOG_EVERY = 5.0  # seconds between two lines of a log
+QUIET = 0.5  # seconds; shorter runs say nothing unless text was asked for by name
+BAR = 20  # characters
+
+
+class TextProgress(Display):
+    """Progress on standard error."""
+
+    patience = QUIET
+
+    def __init__(self, explicit: bool = True, stream: TextIO | None = None) -> None:
+        super().__init__(explicit)
+        self._stream = stream or sys.stderr
+        self._live = self._stream.isatty()
+        self._drawn = False
+        if not self._live:
+            self.every = LOG_EVERY
+
+    def draw(self, stats: Stats) -> None:
+        self._drawn = True
+        if not self._live:
+            self._write(f"nbexec {text.summary(stats)}\n")
+            return
+        width = shutil.get_terminal_size().columns - 1
+        self._write("\r\x1b[K" + f"{bar(stats)} {text.summary(stats)}"[:width])
+
+    def finish(self, stats: Stats) -> None:
+        if not (self.explicit or self._drawn or stats.failed or stats.elapsed >= QUIET):
+            return
+        start = "\r\x1b[K" if self._live and self._drawn else ""
+        self._write(f"{start}nbexec {text.summary(stats)}\n")
+
+    def _write(self, line: str) -> None:
+        self._stream.write(line)
+        self._stream.flush()
+
+
+def bar(stats: Stats) -> str:
+    """Draw how much is done, in characters."""
+    if not stats.total:
+        return "[" + "·" * BAR + "]"
+    full = min(BAR, BAR * stats.finished // stats.total)
+    return "[" + "█" * full + "·" * (BAR - full) + "]"

@@ -1,0 +1,190 @@
+"""From items to chunks: where items come from, and how many travel together."""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from .model import Chunk
+
+TARGET = 0.03  # seconds of work a chunk: chosen by tests/benchmarks/overhead.py
+ALONE = 0.005  # seconds; an item longer than this travels alone
+LEAST = 0.001  # seconds; towards the end chunks don't get shorter than this
+SHARE = 3  # a chunk is at most 1/SHARE of a worker's share of what is left
+LARGEST = 20_000  # items; bounds what one message holds
+GROWTH = 64  # a chunk is at most this many times the largest that was measured
+HURRY = 4  # a worker hands back what it has not begun after HURRY x the expected time
+FLOOR = 0.02  # seconds; a budget is never shorter, so that a busy machine does not matter
+PATIENCE = 0.02  # seconds; a slow iterator's items go out in handfuls, not all at the end
+UNKNOWN = 1 << 40  # items that are taken to be left while the input's end is not known
+
+
+class Pace:
+    """How large the next chunk is, from how long items have taken."""
+
+    def __init__(self, fixed: int | None = None, ahead: bool = True) -> None:
+        self.fixed = fixed
+        self._ahead = ahead  # whether a chunk may wait at a worker behind another
+        self.item_seconds: float | None = None  # recent, one number for all workers
+        self._largest = 1
+
+    def measure(self, items: int, seconds: float) -> None:
+        """Take in that a worker needed `seconds` for a chunk of `items`."""
+        if items <= 0:
+            return
+        each = max(seconds / items, 1e-9)
+        if self.item_seconds is None:
+            self.item_seconds = each
+        else:  # a slow chunk counts at once, fast ones a little at a time
+            weight = 0.5 if each < self.item_seconds else 0.7
+            self.item_seconds += weight * (each - self.item_seconds)
+        self._largest = max(self._largest, items)
+
+    def size(self, left: int | None, workers: int) -> int:
+        """Give how many items go next, with `left` (None: unknown) not yet submitted."""
+        if self.fixed is not None:
+            return self.fixed
+        if self.item_seconds is None or self.item_seconds > ALONE:
+            return 1
+        wanted = min(TARGET / self.item_seconds, GROWTH * self._largest, LARGEST)
+        share = (UNKNOWN if left is None else left) / (SHARE * workers)
+        return max(1, math.ceil(min(wanted, max(share, LEAST / self.item_seconds))))
+
+    def budget(self, items: int) -> float:
+        """Give the seconds after which a worker hands back what it hasn't begun."""
+        if self.fixed is not None:
+            return math.inf
+        if self.item_seconds is None:
+            return FLOOR
+        return max(FLOOR, HURRY * items * self.item_seconds)
+
+    @property
+    def brief(self) -> bool:
+        """Whether chunks are so short that a second one should wait at each worker."""
+        brief = self.item_seconds is not None and self.item_seconds <= ALONE
+        return self._ahead and brief
+
+
+Deliver = Callable[[list[Any], BaseException | None, bool], None]  # items, error, ended
+
+
+class Feed(ABC):
+    """Where items come from, by position: `take` gives what is there, `want` asks for more."""
+
+    error: BaseException | None = None  # what the input raised
+    pulling = False  # whether more is on its way
+
+    @property
+    @abstractmethod
+    def total(self) -> int | None:
+        """How many items there are in all; None while that is not known."""
+
+    @property
+    @abstractmethod
+    def left(self) -> int | None:
+        """How many items are still to be taken; None while that is not known."""
+
+    @property
+    @abstractmethod
+    def at_hand(self) -> int:
+        """How many items `take` can give at once."""
+
+    @property
+    @abstractmethod
+    def taken(self) -> int:
+        """How many items were taken: the index of the next one."""
+
+    @abstractmethod
+    def take(self, size: int) -> Chunk:
+        """Give up to `size` items that are at hand, in order."""
+
+    def want(self, size: int, deliver: Deliver) -> None:  # noqa: B027  (most have all at hand)
+        """Have up to `size` more items pulled; they come to `deliver`, from some thread."""
+
+    def supply(  # noqa: B027
+        self, items: list[Any], error: BaseException | None, ended: bool
+    ) -> None:
+        """Take in what `want` brought."""
+
+
+class Source(Feed):
+    """Iterables: lists are sliced where they are, others pulled from by a lent thread."""
+
+    def __init__(self, iterables: Sequence[Iterable[Any]], call: Callable[..., None]) -> None:
+        self._call = call  # runs a function in the thread that may touch the user's iterator
+        self._next = 0
+        self._ready: Sequence[Any] = ()  # pulled and not yet taken, from self._at on
+        self._at = 0
+        self._iterator: Iterator[Any] | None = None
+        self._total: int | None = None
+        if all(type(one) in (list, tuple, range) for one in iterables):
+            alone: Any = iterables[0]
+            # a copy of a list: the caller may change theirs while a background run goes on
+            self._ready = (
+                (tuple(alone) if type(alone) is list else alone)
+                if len(iterables) == 1
+                else list(zip(*iterables, strict=False))
+            )
+            self._total = len(self._ready)
+        else:
+            alone = len(iterables) == 1
+            self._iterator = iter(iterables[0]) if alone else zip(*iterables, strict=False)
+
+    @property
+    def total(self) -> int | None:
+        return self._total
+
+    @property
+    def left(self) -> int | None:
+        return None if self._total is None else self._total - self._next
+
+    @property
+    def at_hand(self) -> int:
+        return len(self._ready) - self._at
+
+    @property
+    def taken(self) -> int:
+        return self._next
+
+    def take(self, size: int) -> Chunk:
+        items = self._ready[self._at : self._at + size]
+        start = self._next
+        self._at += len(items)
+        self._next += len(items)
+        return Chunk(range(start, self._next), items)
+
+    def want(self, size: int, deliver: Deliver) -> None:
+        if self._iterator is None or self.pulling:
+            return
+        self.pulling = True
+        iterator = self._iterator
+
+        def pull() -> None:
+            items: list[Any] = []
+            enough = time.perf_counter() + PATIENCE
+            try:
+                for item in iterator:
+                    items.append(item)
+                    if len(items) >= size or time.perf_counter() > enough:
+                        deliver(items, None, False)
+                        return
+            except BaseException as error:
+                deliver(items, error, True)
+                if not isinstance(error, Exception):
+                    raise  # an interrupt is the waiting caller's too
+            else:
+                deliver(items, None, True)
+
+        self._call(pull)
+
+    def supply(self, items: list[Any], error: BaseException | None, ended: bool) -> None:
+        self.pulling = False
+        self._ready = [*self._ready[self._at :], *items]
+        self._at = 0
+        if ended:
+            self._iterator = None
+            self.error = error
+            self._total = self._next + len(self._ready)

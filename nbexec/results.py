@@ -1,0 +1,196 @@
+"""Where a run's outcomes end up: a list of results, a stream of them, or futures."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .errors import RunCancelled
+from .model import Chunk, Failure, Outcome
+
+if TYPE_CHECKING:
+    from .run import Run
+    from .state import Stats
+
+
+class Results(list[Any]):
+    """The results of a run, in the order of its items: a list, and what was learnt.
+
+    Attributes
+    ----------
+    run : Run or None
+        The run that they come from; None for a list that was sliced or copied.
+
+    Examples
+    --------
+    >>> import nbexec
+    >>> results = nbexec.map(len, ["a", None, "ccc"], on_error="collect", progress="off")
+    >>> results.ok()
+    [1, 3]
+    >>> results.failures[0].index
+    1
+    """
+
+    def __init__(self, values: Iterable[Any] = (), run: Run | None = None) -> None:
+        super().__init__(values)
+        self.run = run
+
+    @property
+    def stats(self) -> Stats | None:
+        """The run's `Stats`; None where there is no run."""
+        return None if self.run is None else self.run.stats
+
+    @property
+    def failures(self) -> list[Failure]:
+        """The `Failure` objects among the results."""
+        return [value for value in self if isinstance(value, Failure)]
+
+    def ok(self) -> list[Any]:
+        """Give the results without the failures."""
+        return [value for value in self if not isinstance(value, Failure)]
+
+
+class Sink(Protocol):
+    """What a run does with outcomes; called from the run's loop alone."""
+
+    def room(self) -> int | None:
+        """How many more items may be pulled from the input; None: any number."""
+
+    def put(self, chunk: Chunk, outcome: Outcome, failures: dict[int, Failure]) -> None:
+        """Take in the end of a chunk's items; `failures` are by offset in the chunk."""
+
+    def end(self, error: BaseException | None) -> None:
+        """Take in that nothing more comes, and why, if it was before the end."""
+
+
+def _merge(outcome: Outcome, failures: dict[int, Failure]) -> list[Any]:
+    values = outcome.values
+    for offset, failure in failures.items():
+        values[offset] = failure
+    return values
+
+
+class _NotRun:
+    """Marks the place of an item that has not come to its end."""
+
+
+_NOT_RUN = _NotRun()
+
+
+class Gather:
+    """Every result in its place in one list."""
+
+    def __init__(self, total: int | None) -> None:
+        self.values: list[Any] = [_NOT_RUN] * (total or 0)
+        self._placed = 0
+
+    def room(self) -> int | None:
+        return None
+
+    def put(self, chunk: Chunk, outcome: Outcome, failures: dict[int, Failure]) -> None:
+        values, indices = _merge(outcome, failures), chunk.indices
+        self._placed += len(indices)
+        missing = indices[-1] + 1 - len(self.values)
+        if missing > 0:
+            self.values.extend([_NOT_RUN] * missing)
+        if isinstance(indices, range):
+            self.values[indices.start : indices.stop] = values
+        else:
+            for index, value in zip(indices, values, strict=True):
+                self.values[index] = value
+
+    def end(self, error: BaseException | None) -> None:
+        if self._placed == len(self.values):
+            return
+        why = RunCancelled("the run ended before this item did")
+        for index, value in enumerate(self.values):
+            if value is _NOT_RUN:
+                self.values[index] = Failure(index, None, why, kind="cancelled")
+
+
+class Stream:
+    """Results handed over one by one, with at most `window` items on their way."""
+
+    def __init__(self, ordered: bool, window: int | None, run: Run | None = None) -> None:
+        self.run = run
+        self._ordered = ordered
+        self._window = window
+        self._ready: deque[Any] = deque()
+        self._held: dict[int, Any] = {}  # ended before an earlier one did
+        self._next = 0  # the index that is due
+        self._consumed = 0
+        self._ended = False
+        self._error: BaseException | None = None
+        self._changed = threading.Condition()
+
+    def room(self) -> int | None:
+        assert self.run is not None
+        window = self._window or self.run.suggested_window()
+        return max(0, window - (self.run.pulled - self._consumed))
+
+    def put(self, chunk: Chunk, outcome: Outcome, failures: dict[int, Failure]) -> None:
+        values = _merge(outcome, failures)
+        with self._changed:
+            if not self._ordered:
+                self._ready.extend(values)
+            else:
+                self._held.update(zip(chunk.indices, values, strict=True))
+                while self._next in self._held:
+                    self._ready.append(self._held.pop(self._next))
+                    self._next += 1
+            self._changed.notify()
+
+    def end(self, error: BaseException | None) -> None:
+        with self._changed:
+            self._ended, self._error = True, error
+            self._changed.notify()
+
+    def __iter__(self) -> Iterator[Any]:
+        """Give results as they come; closing the iterator cancels the run."""
+        assert self.run is not None
+        try:
+            while True:
+                with self._changed:
+                    while not self._ready and not self._ended:
+                        self._changed.wait()
+                    batch, self._ready = self._ready, deque()
+                if not batch:
+                    break
+                for value in batch:
+                    self._consumed += 1
+                    if self._consumed % max(1, len(batch) // 4) == 0:
+                        self.run.wake()
+                    yield value
+                self.run.wake()
+        finally:
+            self.run.cancel()
+            self.run.wait()
+        if self._error is not None:
+            raise self._error
+
+
+class Futures:
+    """Results set on the futures that `Executor.submit` gave out."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[int, Future[Any]] = {}
+
+    def room(self) -> int | None:
+        return None
+
+    def put(self, chunk: Chunk, outcome: Outcome, failures: dict[int, Failure]) -> None:
+        for offset, index in enumerate(chunk.indices):
+            future = self.waiting.pop(index)
+            if offset in failures:
+                future.set_exception(failures[offset].exception)
+            else:
+                future.set_result(outcome.values[offset])
+
+    def end(self, error: BaseException | None) -> None:
+        why = error or RunCancelled("the executor was shut down before this call ended")
+        for future in self.waiting.values():
+            future.set_exception(why)
+        self.waiting.clear()

@@ -1,0 +1,92 @@
+"""Crew: which slot has what.  Pure bookkeeping for the run's loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .backends.base import Session
+from .model import Chunk
+
+
+@dataclass(eq=False, slots=True)
+class Slot:
+    """A place at a session where chunks run one after the other."""
+
+    session: Session
+    number: int
+    chunks: list[Chunk] = field(default_factory=list)
+    retired: bool = False  # takes nothing more
+
+
+class Crew:
+    """The slots of a run, and the chunks that are at each."""
+
+    def __init__(self) -> None:
+        self.flying: dict[int, tuple[Slot, Chunk]] = {}  # by first index
+        self._sessions: list[Session] = []
+        self._slots: list[Slot] = []
+        self._idle: dict[Slot, None] = {}  # ordered sets: the longest idle goes first
+        self._half: dict[Slot, None] = {}  # have one chunk
+
+    def engage(self, session: Session, count: int) -> None:
+        """Have `count` slots of `session` take what comes; the old ones finish what they have."""
+        self.resize(0)
+        self._sessions.append(session)
+        self.resize(count)
+
+    def resize(self, count: int) -> None:
+        """Have `count` slots from now on."""
+        for slot in self._slots[count:]:
+            self.retire(slot)
+        del self._slots[count:]
+        while len(self._slots) < count:
+            slot = Slot(self._sessions[-1], len(self._slots))
+            self._slots.append(slot)
+            self._sort(slot)
+
+    def free(self, depth: int) -> bool:
+        """Whether a slot can take a chunk, with at most `depth` (1 or 2) at each."""
+        return bool(self._idle or (depth > 1 and self._half))
+
+    def assign(self, chunk: Chunk) -> Slot:
+        """Give the slot for a chunk: an idle one if there is one."""
+        slot = next(iter(self._idle or self._half))
+        slot.chunks.append(chunk)
+        self.flying[chunk.indices[0]] = slot, chunk
+        self._sort(slot)
+        return slot
+
+    def _sort(self, slot: Slot) -> None:
+        """Put the slot where its chunks say."""
+        self._idle.pop(slot, None)
+        self._half.pop(slot, None)
+        if not slot.retired and len(slot.chunks) < 2:
+            (self._half if slot.chunks else self._idle)[slot] = None
+
+    def release(self, chunk: Chunk) -> bool:
+        """Note that a chunk came back; give whether it was awaited."""
+        slot, awaited = self.flying.get(chunk.indices[0], (None, None))
+        if slot is None or awaited is not chunk:
+            return False
+        del self.flying[chunk.indices[0]]
+        slot.chunks.remove(chunk)
+        self._sort(slot)
+        return True
+
+    def retire(self, slot: Slot) -> None:
+        """Have a slot take nothing more; it finishes what it has."""
+        slot.retired = True
+        self._sort(slot)
+
+    def busy(self) -> list[Slot]:
+        """Give the slots that have something."""
+        return list({id(slot): slot for slot, _ in self.flying.values()}.values())
+
+    def running(self) -> tuple[float, float] | None:
+        """Give wall and CPU seconds of what runs now, where the session can tell."""
+        return self._sessions[-1].running()
+
+    def close(self) -> None:
+        """Give every session's workers back."""
+        for session in self._sessions:
+            session.close()

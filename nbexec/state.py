@@ -1,0 +1,228 @@
+"""RunState: what is known of a run, folded from its events.  No I/O, no clock, no threads."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Literal
+
+from .model import (
+    Choice,
+    Event,
+    Finished,
+    Retried,
+    Returned,
+    RunEnded,
+    RunStarted,
+    Sampled,
+    Steered,
+    Submitted,
+)
+
+Phase = Literal["waiting", "running", "paused", "cancelling", "done", "failed", "cancelled"]
+
+RATE_WINDOW = 10.0  # seconds of recent work that the rate and the ETA are made of
+MARK_EVERY = 0.1  # seconds between two remembered counts; keeps the window at 100 of them
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """A run at one moment, in numbers.
+
+    Attributes
+    ----------
+    name : str
+        What the run is called.
+    phase : str
+        "waiting", "running", "paused", "cancelling", then "done", "failed" or "cancelled".
+    total : int or None
+        Items in all; None while the input has not been seen to its end.
+    done, failed, cancelled, retried : int
+        Items that have a value, that failed for good, that were stopped on their way, and
+        attempts that were made again.
+    running : int
+        Items at a worker, at most `workers`: an estimate, since a worker tells when it
+        ends, not when it begins.
+    elapsed : float
+        Seconds since the run began, or that it took.
+    rate : float
+        Items a second, lately.
+    eta : float or None
+        Seconds that are left, from the recent rate; None where it can't be told.
+    backend, workers, reason : str, int, str
+        Where it runs, on how many workers, and why.
+    cpu_seconds, busy_seconds : float
+        CPU time that the tasks used, and time that workers spent in them.
+    effective_cores : float
+        ``cpu_seconds / elapsed``: how many cores the tasks kept busy.
+    utilisation : float
+        ``busy_seconds / (workers * elapsed)``, from 0 to 1: how busy the workers were.
+    cores_now, memory, memory_limit : float, int, int
+        CPU seconds a second and bytes of the process tree when last sampled, and the bytes
+        that the machine or container allows; 0 where they were not sampled.
+    """
+
+    name: str
+    phase: Phase
+    total: int | None
+    done: int
+    failed: int
+    cancelled: int
+    retried: int
+    running: int
+    elapsed: float
+    rate: float
+    eta: float | None
+    backend: str
+    workers: int
+    reason: str
+    cpu_seconds: float
+    busy_seconds: float
+    effective_cores: float
+    utilisation: float
+    cores_now: float = 0.0
+    memory: int = 0
+    memory_limit: int = 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run is over."""
+        return self.phase in ("done", "failed", "cancelled")
+
+    @property
+    def finished(self) -> int:
+        """Items that came to their end, one way or another."""
+        return self.done + self.failed + self.cancelled
+
+
+class RunState:
+    """Fold events with `apply`; read with `stats`."""
+
+    def __init__(self) -> None:
+        self.name = ""
+        self.phase: Phase = "waiting"
+        self.total: int | None = None
+        self.choice = Choice("", 1)
+        self.submitted = self.done = self.failed = self.cancelled = self.retried = 0
+        self.cpu_seconds = self.busy_seconds = 0.0
+        self.sample = Sampled(0.0, 0.0, 0, 0)
+        self._in_flight = 0
+        self._began = self._ended = 0.0
+        self._paused = self._cancelling = False
+        self._slot_seconds = 0.0  # workers x wall, summed over the times between changes
+        self._slots_since = 0.0
+        self._marks: deque[tuple[float, int]] = deque()
+
+    def apply(self, event: Event) -> None:
+        """Take in one event; they come in the order of the grammar in `model`."""
+        match event:
+            case Submitted(chunk=chunk):
+                self.submitted += len(chunk)
+                self._in_flight += len(chunk)
+            case Finished():
+                self._finished(event)
+            case Returned(chunk=chunk):
+                self.submitted -= len(chunk)
+                self._in_flight -= len(chunk)
+            case Retried():
+                self.retried += 1
+                self.submitted -= 1
+                self._in_flight -= 1
+            case Sampled():
+                self.sample = event
+            case Steered():
+                self._steered(event)
+            case RunStarted():
+                self.name, self.total, self.choice = event.name, event.total, event.choice
+                self._began = self._slots_since = event.time
+                self.phase = "running"
+                self._marks.append((event.time, 0))
+            case RunEnded():
+                self._count_slots(event.time)
+                self._ended = event.time
+                self._in_flight = 0
+                self.phase = "failed" if event.reason == "crashed" else event.reason
+
+    def _finished(self, event: Finished) -> None:
+        outcome = event.outcome
+        cancelled = sum(error.kind == "cancelled" for error in outcome.errors.values())
+        self.done += len(outcome.values) - len(outcome.errors)
+        self.failed += len(outcome.errors) - cancelled
+        self.cancelled += cancelled
+        self._in_flight -= len(event.chunk)
+        self.cpu_seconds += outcome.cpu
+        if outcome.ends:
+            self.busy_seconds += outcome.ends[-1]
+        marks = self._marks
+        finished = self.done + self.failed
+        if len(marks) > 1 and event.time - marks[-2][0] < MARK_EVERY:
+            marks[-1] = (event.time, finished)
+        else:
+            marks.append((event.time, finished))
+        while len(marks) > 2 and event.time - marks[1][0] > RATE_WINDOW:
+            marks.popleft()
+
+    def _steered(self, event: Steered) -> None:
+        if event.choice is not None:
+            self._count_slots(event.time)
+            self.choice = event.choice
+        if event.total is not None:
+            self.total = event.total
+        if event.paused is not None:
+            self._paused = event.paused
+            # what was finished before a pause says nothing about the rate after it
+            self._marks.clear()
+            self._marks.append((event.time, self.done + self.failed))
+        if event.cancelling:
+            self._cancelling = True
+        if not self._ended:
+            paused: Phase = "paused" if self._paused else "running"
+            self.phase = "cancelling" if self._cancelling else paused
+
+    def _count_slots(self, now: float) -> None:
+        self._slot_seconds += self.choice.workers * (now - self._slots_since)
+        self._slots_since = now
+
+    def stats(self, now: float) -> Stats:
+        """Give the numbers as they stand at `now`, on the clock of the events."""
+        over = bool(self._ended)
+        if over:
+            now = self._ended
+        elapsed = max(now - self._began, 0.0) if self.phase != "waiting" else 0.0
+        slot_seconds = self._slot_seconds
+        if not over:
+            slot_seconds += self.choice.workers * max(now - self._slots_since, 0.0)
+        rate = self._rate(now, elapsed)
+        left = None if self.total is None else self.total - self.done - self.failed
+        eta = left / rate if left is not None and rate and self.phase == "running" else None
+        return Stats(
+            name=self.name,
+            phase=self.phase,
+            total=self.total,
+            done=self.done,
+            failed=self.failed,
+            cancelled=self.cancelled,
+            retried=self.retried,
+            running=min(self._in_flight, self.choice.workers),
+            elapsed=elapsed,
+            rate=rate,
+            eta=eta,
+            backend=self.choice.backend,
+            workers=self.choice.workers,
+            reason=self.choice.reason,
+            cpu_seconds=self.cpu_seconds,
+            busy_seconds=self.busy_seconds,
+            effective_cores=self.cpu_seconds / elapsed if elapsed else 0.0,
+            utilisation=min(self.busy_seconds / slot_seconds, 1.0) if slot_seconds else 0.0,
+            cores_now=self.sample.cores,
+            memory=self.sample.memory,
+            memory_limit=self.sample.memory_limit,
+        )
+
+    def _rate(self, now: float, elapsed: float) -> float:
+        if self._ended:
+            return (self.done + self.failed) / elapsed if elapsed else 0.0
+        if not self._marks:
+            return 0.0
+        since, count = self._marks[0]
+        return (self.done + self.failed - count) / (now - since) if now > since else 0.0

@@ -1,0 +1,129 @@
+"""How nbexec says things: one wording for the panel, the text line and the summaries."""
+
+from __future__ import annotations
+
+from .state import Stats
+
+REPR_LIMIT = 200  # characters
+
+
+def safe_repr(value: object, limit: int = REPR_LIMIT) -> str:
+    """Give the value's repr, cut to `limit` characters; one that raises is survived.
+
+    Examples
+    --------
+    >>> safe_repr("x" * 50, limit=12)
+    "'xxxxxxxxxx…"
+    """
+    try:
+        text = repr(value)
+    except BaseException as error:  # the repr is the user's code
+        text = f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def seconds(value: float) -> str:
+    """Give a duration: "41 ms", "3.2 s", "2 min 5 s".
+
+    Examples
+    --------
+    >>> seconds(0.0412), seconds(125.3)
+    ('41 ms', '2 min 5 s')
+    """
+    if value >= 3600:
+        return f"{value // 3600:.0f} h {value % 3600 // 60:.0f} min"
+    if value >= 99.95:
+        return f"{value // 60:.0f} min {value % 60:.0f} s"
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if value >= size:
+            number = value / size
+            return f"{number:.1f} {unit}" if number < 9.95 else f"{number:.0f} {unit}"
+    return "under 1 µs"
+
+
+def about(value: float) -> str:
+    """Give a time that is left, as coarsely as it is known: "about 3 min".
+
+    Examples
+    --------
+    >>> about(178.3), about(13.2), about(0.4)
+    ('about 3 min', 'about 13 s', 'about 1 s')
+    """
+    if value < 60:
+        return f"about {max(1, round(value))} s"
+    if value < 3600:
+        return f"about {round(value / 60)} min"
+    return f"about {value / 3600:.1f} h"
+
+
+def size(value: float) -> str:
+    """Give bytes: "2.1 GB".
+
+    Examples
+    --------
+    >>> size(2_140_000_000)
+    '2.1 GB'
+    """
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if value >= factor:
+            return (
+                f"{value / factor:.1f} {unit}"
+                if value < 100 * factor
+                else f"{value / factor:.0f} {unit}"
+            )
+    return f"{value:.0f} B"
+
+
+def rate(value: float) -> str:
+    """Give items a second: "61 / s", "1.2 / s", "9 / min".
+
+    Examples
+    --------
+    >>> rate(61.3), rate(0.15)
+    ('61 / s', '9 / min')
+    """
+    if value >= 9.95:
+        return f"{value:,.0f} / s"
+    return f"{value:.1f} / s" if value >= 1 else f"{value * 60:.0f} / min"
+
+
+def where(stats: Stats) -> str:
+    """Say where a run's items go and why: "processes x 8: items take 41 ms of CPU"."""
+    place = f"{stats.backend} × {stats.workers}" if stats.workers > 1 else stats.backend
+    return f"{place}: {stats.reason}" if stats.reason else place
+
+
+def counts(stats: Stats) -> str:
+    """Give "692 / 1,487", or "692" while the total isn't known."""
+    return f"{stats.done:,}" if stats.total is None else f"{stats.done:,} / {stats.total:,}"
+
+
+def facts(stats: Stats) -> list[str]:
+    """Give what there is to say besides the counts, most important first."""
+    said = []
+    if stats.ended:
+        word = f"cancelled after {seconds(stats.elapsed)}, {stats.done:,} results kept"
+        said.append(word if stats.phase == "cancelled" else seconds(stats.elapsed))
+        if stats.cpu_seconds:
+            busy = f"{stats.effective_cores:.1f} cores used"
+            said.append(f"{busy}, {stats.utilisation:.0%} busy")
+    else:
+        if stats.phase in ("paused", "cancelling"):
+            word = "paused" if stats.phase == "paused" else "cancelling"
+            said.append(f"{word}, {stats.running:,} finishing" if stats.running else word)
+        elif stats.rate:
+            said.append(rate(stats.rate))
+        if stats.eta is not None:
+            said.append(f"{about(stats.eta)} left")
+        said.append(seconds(stats.elapsed))
+    if stats.failed:
+        said.append(f"{stats.failed:,} failed")
+    if stats.retried:
+        said.append(f"{stats.retried:,} retried")
+    return said
+
+
+def summary(stats: Stats) -> str:
+    """Give a run in one line, as it stands or as it ended."""
+    parts = [f"{stats.name}: {counts(stats)}", *facts(stats), where(stats)]
+    return ", ".join(parts)
