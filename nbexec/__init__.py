@@ -15,7 +15,8 @@ General layout, in the order in which imports go (each may import what is below 
     worker.py     the only code that runs inside a worker;  wire.py: how things get there
     policy.py     retry, accept or stop
     state.py      RunState: a pure fold of events;  text.py: how it is said
-    options.py    Options: every knob;  machine.py: cores and bytes;  hands.py: lent threads
+    options.py    session defaults;  knobs.py: Options, every one of them
+    hands.py      lent threads;  machine.py: cores and bytes
     model.py      Task, Chunk, Outcome, Failure and the events: start reading here
 
     items -> plan -> Run -> backend -> worker
@@ -28,13 +29,15 @@ General layout, in the order in which imports go (each may import what is below 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
 # Not lazily: a function of the same name as its module must be bound after the module is.
 from .backends import backends, register_backend
 from .options import configure, options
 
+TYPE_CHECKING = False  # typing takes 10 ms to import
 if TYPE_CHECKING:
+    from typing import Any
+
     from .api import amap, imap, invoke, map, start
     from .cell.report import CellReport
     from .cell.run import parallel
@@ -48,8 +51,8 @@ if TYPE_CHECKING:
         WorkerDied,
     )
     from .executor import Executor
+    from .knobs import Options
     from .model import Failure
-    from .options import Options
     from .results import Results
     from .run import Run, last_run
     from .state import Stats
@@ -63,7 +66,7 @@ _NAMES = {
     "errors": "BackendError ItemsError NbexecError OptionError PickleError RunCancelled WorkerDied",
     "executor": "Executor",
     "model": "Failure",
-    "options": "Options",
+    "knobs": "Options",
     "results": "Results",
     "run": "Run last_run",
     "state": "Stats",

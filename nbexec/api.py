@@ -10,9 +10,10 @@ from typing import Any
 
 from .errors import OptionError
 from .hands import Hands
+from .knobs import Options
 from .model import Task
 from .observers import Observer, displays
-from .options import Options, resolve
+from .options import resolve
 from .plan import Source
 from .results import Gather, Results, Sink, Stream
 from .run import Run
@@ -193,7 +194,7 @@ def imap(
     >>> squares.close()
     """
     resolved = resolve(options)
-    stream = Stream(ordered, resolved.window)
+    stream = Stream(ordered, resolved.window, stops=resolved.on_error == "raise")
     run = _prepare(fn, iterables, setup, resolved, lambda total: stream)
     stream.run = run
     run.hands.serve_in_thread(contextvars.copy_context())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+TYPE_CHECKING = False  # typing takes 10 ms to import, and this comes with the package
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class NbexecError(Exception):

@@ -32,7 +32,7 @@ class Task:
     depth: int = 0  # 0 in the kernel, 1 in a task of a run, 2 in a task of that task's run
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Chunk:
     """Some items on their way to one worker."""
 

@@ -1,149 +1,28 @@
-"""Every knob of nbexec, in one frozen record, checked in one place."""
+"""Session defaults and scoped defaults of every option.
+
+Imported with the package, so it is light: the record itself is in `knobs`.
+"""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
 
-from .errors import OptionError
+TYPE_CHECKING = False  # typing takes 10 ms to import
+if TYPE_CHECKING:
+    from contextvars import Token
+    from typing import Any
 
-PROGRESS = ("auto", "panel", "text", "off")
-ON_ERROR = ("raise", "collect")
+    from .knobs import Options
 
-
-def _int_at_least(least: int) -> Callable[[str, Any], None]:
-    def check(name: str, value: Any) -> None:
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise OptionError(f"{name} must be an integer of at least {least}, not {value!r}")
-
-    return check
-
-
-def _seconds(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
-        raise OptionError(f"{name} must be seconds, 0 or more, not {value!r}")
-
-
-def _text(name: str, value: Any) -> None:
-    if not isinstance(value, str):
-        raise OptionError(f"{name} must be a string, not {value!r}")
-
-
-def _one_of(allowed: tuple[str, ...]) -> Callable[[str, Any], None]:
-    def check(name: str, value: Any) -> None:
-        if value not in allowed:
-            hint = suggest(str(value), allowed)
-            raise OptionError(f"{name}={value!r} is not one of {', '.join(allowed)}{hint}")
-
-    return check
-
-
-def suggest(word: str, known: tuple[str, ...] | list[str]) -> str:
-    """Give ``"; did you mean 'threads'?"``, or an empty string where nothing is near."""
-    import difflib
-
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else ""
-
-
-def _knob(default: Any, help: str, check: Callable[[str, Any], None] | None, kind: type) -> Any:
-    """Declare one option: `kind` is what a magic's flag is converted to."""
-    return field(default=default, metadata={"help": help, "check": check, "kind": kind})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:  # its docstring is made from the knobs, below
-    backend: Any = _knob(
-        "auto",
-        "Where items run: 'auto' (measure the first ones and choose), 'serial', 'threads', "
-        "'processes', 'asyncio', 'dask', a registered name, or an object: a backend, a "
-        "`concurrent.futures.Executor`, a `distributed.Client`.",
-        None,  # checked by the registry, which knows the names
-        str,
-    )
-    workers: int | None = _knob(
-        None,
-        "How many items run at once; None suits the backend and this machine's cores.",
-        _int_at_least(1),
-        int,
-    )
-    chunk: int | None = _knob(
-        None,
-        "Items sent to a worker at a time; None adapts it to how long they take.",
-        _int_at_least(1),
-        int,
-    )
-    on_error: str = _knob(
-        "raise",
-        "'raise' stops at the first item that fails and raises its exception; 'collect' leaves "
-        "a `Failure` in the item's place and goes on.",
-        _one_of(ON_ERROR),
-        str,
-    )
-    retries: int = _knob(
-        0, "How many more times an item that raised is tried.", _int_at_least(0), int
-    )
-    retry_wait: float = _knob(0.0, "Seconds before an item is tried again.", _seconds, float)
-    window: int | None = _knob(
-        None,
-        "Most items that `imap` holds at once, on their way in and out; None is a few chunks "
-        "a worker.",
-        _int_at_least(1),
-        int,
-    )
-    progress: str = _knob(
-        "auto",
-        "'panel' (a widget), 'text' (a line), 'off', or 'auto': a panel in a notebook, text "
-        "elsewhere.",
-        _one_of(PROGRESS),
-        str,
-    )
-    name: str | None = _knob(
-        None, "What the run is called in its panel; None is the function's name.", _text, str
-    )
-
-    def __post_init__(self) -> None:
-        for knob in fields(self):
-            value = getattr(self, knob.name)
-            check = knob.metadata["check"]
-            if check is not None and not (value is None and knob.default is None):
-                check(knob.name, value)
-
-    def updated(self, changes: dict[str, Any]) -> Options:
-        """Give a copy with `changes`; an unknown name is an `OptionError` with a suggestion."""
-        known = [knob.name for knob in fields(self)]
-        for name in changes:
-            if name not in known:
-                raise OptionError(
-                    f"there is no option {name!r}{suggest(name, known)} "
-                    f"(options: {', '.join(known)})"
-                )
-        return replace(self, **changes)
-
-
-def _docstring() -> str:
-    lines = ["Every option of `map`, `imap`, `amap`, `start`, `invoke` and `Executor`.", ""]
-    lines += ["All are keyword-only.", "", "Parameters", "----------"]
-    for knob in fields(Options):
-        lines += [f"{knob.name} : {knob.type}", f"    {knob.metadata['help']}"]
-        lines[-1] += f" Default: {knob.default!r}."
-    lines += ["", "Raises", "------", "OptionError", "    A value that can't be used."]
-    lines += ["", "Examples", "--------", ">>> Options(workers=2).workers", "2", ""]
-    return "\n".join(lines)
-
-
-Options.__doc__ = _docstring()
-
-_session = Options()
+_session: Options | None = None
 _scoped: ContextVar[Options | None] = ContextVar("nbexec_options", default=None)
 
 
 def resolve(changes: dict[str, Any]) -> Options:
     """Give the options in force here (session, then ``with`` blocks), changed by `changes`."""
-    return (_scoped.get() or _session).updated(changes)
+    from .knobs import Options
+
+    return (_scoped.get() or _session or Options()).updated(changes)
 
 
 def configure(**changes: Any) -> Options:
@@ -172,24 +51,20 @@ def configure(**changes: Any) -> Options:
     >>> nbexec.configure(on_error="raise").on_error
     'raise'
     """
+    from .knobs import Options
+
     global _session
-    _session = _session.updated(changes)
+    _session = (_session or Options()).updated(changes)
     return _session
 
 
-@contextlib.contextmanager
-def options(**changes: Any) -> Iterator[Options]:
+class options:
     """Change the defaults inside a ``with`` block, in this thread or task only.
 
     Parameters
     ----------
     **changes
         Any of `Options`.
-
-    Yields
-    ------
-    Options
-        The defaults inside the block.
 
     Raises
     ------
@@ -199,12 +74,19 @@ def options(**changes: Any) -> Iterator[Options]:
     Examples
     --------
     >>> import nbexec
-    >>> with nbexec.options(backend="threads", progress="off"):
-    ...     nbexec.map(abs, [-1, 2])
-    [1, 2]
+    >>> with nbexec.options(backend="threads", progress="off") as inside:
+    ...     nbexec.map(abs, [-1, 2]), inside.backend
+    ([1, 2], 'threads')
     """
-    token = _scoped.set(resolve(changes))
-    try:
-        yield resolve({})
-    finally:
-        _scoped.reset(token)
+
+    def __init__(self, **changes: Any) -> None:
+        self._options = resolve(changes)
+        self._tokens: list[Token[Options | None]] = []
+
+    def __enter__(self) -> Options:
+        """Give the defaults inside the block."""
+        self._tokens.append(_scoped.set(self._options))
+        return self._options
+
+    def __exit__(self, *_: object) -> None:
+        _scoped.reset(self._tokens.pop())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .knobs import Options
 from .model import Error
-from .options import Options
 
 
 @dataclass(frozen=True, slots=True)

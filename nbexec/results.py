@@ -114,10 +114,11 @@ class Gather:
 class Stream:
     """Results handed over one by one, with at most `window` items on their way."""
 
-    def __init__(self, ordered: bool, window: int | None, run: Run | None = None) -> None:
-        self.run = run
+    def __init__(self, ordered: bool, window: int | None, stops: bool) -> None:
+        self.run: Run | None = None
         self._ordered = ordered
         self._window = window
+        self._stops = stops  # at a failure, which the run raises after what came before it
         self._ready: deque[Any] = deque()
         self._held: dict[int, Any] = {}  # ended before an earlier one did
         self._next = 0  # the index that is due
@@ -135,13 +136,17 @@ class Stream:
         values = _merge(outcome, failures)
         with self._changed:
             if not self._ordered:
-                self._ready.extend(values)
+                self._ready.extend(value for value in values if not self._blocks(value))
             else:
                 self._held.update(zip(chunk.indices, values, strict=True))
-                while self._next in self._held:
+                while self._next in self._held and not self._blocks(self._held[self._next]):
                     self._ready.append(self._held.pop(self._next))
                     self._next += 1
             self._changed.notify()
+
+    def _blocks(self, value: Any) -> bool:
+        """Whether nothing after `value` is given: the run's own exception comes there."""
+        return isinstance(value, Failure) and (self._stops or value.kind == "cancelled")
 
     def end(self, error: BaseException | None) -> None:
         with self._changed:

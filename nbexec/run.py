@@ -28,6 +28,7 @@ from .backends import get_backend
 from .backends.base import Reply, Setting
 from .errors import ItemsError, NbexecError, PickleError, RunCancelled
 from .hands import Hands
+from .knobs import Options
 from .model import (
     Choice,
     Chunk,
@@ -46,7 +47,6 @@ from .model import (
     Task,
 )
 from .observers import Observer
-from .options import Options
 from .plan import Feed, Pace
 from .results import Gather, Results, Sink
 from .slots import Crew

@@ -22,6 +22,20 @@ def safe_repr(value: object, limit: int = REPR_LIMIT) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def one_line(value: str, limit: int = REPR_LIMIT) -> str:
+    """Give the first line of a text, cut to `limit` characters."""
+    line = value.strip().partition("\n")[0]
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def message(error: BaseException) -> str:
+    """Give the first line of what an exception says; one whose text raises is survived."""
+    try:
+        return one_line(str(error))
+    except BaseException as raised:  # its __str__ is the user's code
+        return f"<whose text raised {type(raised).__name__}>"
+
+
 def seconds(value: float) -> str:
     """Give a duration: "41 ms", "3.2 s", "2 min 5 s".
 
@@ -98,29 +112,42 @@ def counts(stats: Stats) -> str:
     return f"{stats.done:,}" if stats.total is None else f"{stats.done:,} / {stats.total:,}"
 
 
+def state(stats: Stats) -> str:
+    """Say how a run stands: "running", "paused, 8 finishing", "cancelled after 3.2 s, ..."."""
+    if stats.phase in ("paused", "cancelling"):
+        return f"{stats.phase}, {stats.running:,} finishing" if stats.running else stats.phase
+    if stats.phase == "cancelled":
+        return f"cancelled after {seconds(stats.elapsed)}, {stats.done:,} results kept"
+    return "starting" if stats.phase == "waiting" else stats.phase
+
+
+def labelled(stats: Stats) -> list[tuple[str, str]]:
+    """Give what there is to say besides the counts, each with what it is about.
+
+    The labels are "state", "rate", "left", "time", "cores", "failed" and "retried".
+    """
+    said = []
+    if stats.phase in ("paused", "cancelling", "cancelled"):
+        said.append(("state", state(stats)))
+    elif stats.rate and not stats.ended:
+        said.append(("rate", rate(stats.rate)))
+    if stats.eta is not None and not stats.ended:
+        said.append(("left", f"{about(stats.eta)} left"))
+    if stats.phase != "cancelled":
+        said.append(("time", seconds(stats.elapsed)))
+    if stats.ended and stats.cpu_seconds:
+        busy = f"{stats.effective_cores:.1f} cores used, {stats.utilisation:.0%} busy"
+        said.append(("cores", busy))
+    if stats.failed:
+        said.append(("failed", f"{stats.failed:,} failed"))
+    if stats.retried:
+        said.append(("retried", f"{stats.retried:,} retried"))
+    return said
+
+
 def facts(stats: Stats) -> list[str]:
     """Give what there is to say besides the counts, most important first."""
-    said = []
-    if stats.ended:
-        word = f"cancelled after {seconds(stats.elapsed)}, {stats.done:,} results kept"
-        said.append(word if stats.phase == "cancelled" else seconds(stats.elapsed))
-        if stats.cpu_seconds:
-            busy = f"{stats.effective_cores:.1f} cores used"
-            said.append(f"{busy}, {stats.utilisation:.0%} busy")
-    else:
-        if stats.phase in ("paused", "cancelling"):
-            word = "paused" if stats.phase == "paused" else "cancelling"
-            said.append(f"{word}, {stats.running:,} finishing" if stats.running else word)
-        elif stats.rate:
-            said.append(rate(stats.rate))
-        if stats.eta is not None:
-            said.append(f"{about(stats.eta)} left")
-        said.append(seconds(stats.elapsed))
-    if stats.failed:
-        said.append(f"{stats.failed:,} failed")
-    if stats.retried:
-        said.append(f"{stats.retried:,} retried")
-    return said
+    return [words for _, words in labelled(stats)]
 
 
 def summary(stats: Stats) -> str:

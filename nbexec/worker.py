@@ -235,7 +235,9 @@ def run_packed(key: str, block: Any, count: int, items: bytes, budget: float, al
 
 def _load(key: str, block: Any) -> tuple[Task, Callable[[], Callable[[Any], Any]]]:
     if key not in _loaded:
-        task: Task = wire.unpack_file(block) if isinstance(block, str) else wire.unpack(block)
+        task: Task = (
+            wire.unpack_file(block) if isinstance(block, str) else wire.unpack(bytearray(block))
+        )
         _loaded[key] = task, functools.cache(functools.partial(prepare, task))
         while len(_loaded) > KEPT:
             _loaded.popitem(last=False)

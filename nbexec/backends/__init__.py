@@ -5,16 +5,17 @@ from __future__ import annotations
 import atexit
 import importlib
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from ..errors import BackendError, OptionError
-from ..options import suggest
 
+TYPE_CHECKING = False  # typing takes 10 ms to import, and this comes with the package
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from .base import Backend
 
-Factory = Callable[[], "Backend"]
+    Factory = Callable[[], Backend]
 
 _BUILT_IN = {
     "serial": "nbexec.backends.serial:Serial",
@@ -114,6 +115,8 @@ def _make(name: str) -> Backend:
             ) from error
     for point in _entry_points().select(name=name):
         return point.load()()  # type: ignore[no-any-return]
+    from ..knobs import suggest
+
     known = ["auto", *backends()]
     raise OptionError(
         f"there is no backend {name!r}{suggest(name, known)} (backends: {', '.join(known)})"
@@ -137,7 +140,18 @@ def _adapt(wanted: Any) -> Backend:
     )
 
 
-@atexit.register
+def close_at_exit() -> None:
+    """Have every worker ended before the interpreter waits for its last item.
+
+    concurrent.futures, loky and distributed wait at exit, with the private
+    `threading._register_atexit`, since plain `atexit` comes after threads are joined.  The
+    last one registered runs first: this is called after each of theirs (loky registers its
+    own again with every executor).
+    """
+    register = getattr(threading, "_register_atexit", atexit.register)
+    register(close_all)
+
+
 def close_all() -> None:
     """End every worker that nbexec started."""
     with _lock:

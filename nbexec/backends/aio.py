@@ -9,13 +9,14 @@ import inspect
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 from ..model import Chunk
 from ..worker import Leash, prepare, run_chunk_async
 from .base import Backend, Session, Setting
+from .lease import Pool
+from .threads import IO_THREADS, ThreadSlot
 
 AT_ONCE = 100  # coroutines at once by default: what aiohttp's connection pool allows
 
@@ -57,7 +58,7 @@ class AsyncioSession(Session):
     def __init__(self, setting: Setting, loop: asyncio.AbstractEventLoop) -> None:
         self._setting = setting
         self._loop = loop
-        self._threads: ThreadPoolExecutor | None = None
+        self._threads: dict[asyncio.Task[Any] | None, ThreadSlot] = {}  # for plain functions
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._leash = Leash()
         self._prepared = functools.cache(self._prepare)
@@ -67,15 +68,17 @@ class AsyncioSession(Session):
         call = prepare(self._setting.task)
         if self._setting.task.coroutine:
             return call
-        self._threads = ThreadPoolExecutor(self._setting.workers, "nbexec-asyncio")
-        return functools.partial(self._in_thread, call, self._threads)
+        return functools.partial(self._in_thread, call)
 
-    async def _in_thread(
-        self, call: Callable[[Any], Any], pool: ThreadPoolExecutor, item: Any
-    ) -> Any:
+    async def _in_thread(self, call: Callable[[Any], Any], item: Any) -> Any:
         """Keep a plain function off the loop, which it would block."""
-        context = contextvars.copy_context()
-        value = await self._loop.run_in_executor(pool, context.run, call, item)
+        task = asyncio.current_task()
+        if task not in self._threads:
+            self._threads[task] = _pool.lease()
+        future = self._loop.create_future()
+        run = functools.partial(contextvars.copy_context().run, call, item)
+        self._threads[task].call(functools.partial(_settle, self._loop, future, run))
+        value = await future
         return await value if inspect.isawaitable(value) else value
 
     def submit(self, slot: int, chunk: Chunk) -> None:
@@ -90,6 +93,10 @@ class AsyncioSession(Session):
 
     async def _run(self, slot: int, chunk: Chunk) -> None:
         outcome = await run_chunk_async(self._prepared, self._setting.task, chunk, self._leash)
+        thread = self._threads.pop(asyncio.current_task(), None)
+        if thread is not None:
+            thread.healthy = not self._leash.pulled  # else it may be in the middle of an item
+            _pool.give_back(thread)
         # One thread runs all: what it used since the last chunk ended is this chunk's share,
         # so that the sum over the run is right.
         now = time.thread_time()
@@ -108,5 +115,31 @@ class AsyncioSession(Session):
 
     def close(self) -> None:
         self._leash.pull()
-        if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+_pool = Pool(ThreadSlot, keep=IO_THREADS)
+
+
+def _settle(
+    loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], run: Callable[[], Any]
+) -> None:
+    """Run in a thread, and set the future with what came of it."""
+    try:
+        result = functools.partial(_set, future, run(), None)
+    except BaseException as error:
+        result = functools.partial(_set, future, None, error)
+    try:
+        loop.call_soon_threadsafe(result)
+    except RuntimeError:  # the loop was closed meanwhile: nobody waits
+        pass
+
+
+def _set(future: asyncio.Future[Any], value: Any, error: BaseException | None) -> None:
+    if future.done():  # cancelled meanwhile
+        return
+    if isinstance(error, StopIteration):  # a future can't hold one
+        error = RuntimeError("the function raised StopIteration")
+    if error is None:
+        future.set_result(value)
+    else:
+        future.set_exception(error)

@@ -5,8 +5,9 @@ This is how nbexec leaves one machine: never a protocol of our own.
 
 from __future__ import annotations
 
-import atexit
+import functools
 import itertools
+import logging
 import threading
 from typing import Any
 
@@ -16,6 +17,7 @@ from .. import machine
 from ..errors import BackendError
 from ..model import Chunk
 from ..worker import run_packed
+from . import close_at_exit
 from .base import Backend, Session, Setting
 from .remote import RemoteSession
 
@@ -26,8 +28,9 @@ class Dask(Backend):
     name = "dask"
     remote = True
 
-    def __init__(self, cluster: Any = None) -> None:
+    def __init__(self, cluster: Any = None, timeout: float = 10.0) -> None:
         self._given = cluster
+        self._timeout = timeout  # seconds to wait for a cluster that was given by address
         self._client: Client | None = None
         self._local: LocalCluster | None = None
         self._lock = threading.Lock()
@@ -54,7 +57,7 @@ class Dask(Backend):
             return self._given
         if self._given is not None:
             try:
-                return Client(self._given, set_as_default=False)
+                return Client(self._given, set_as_default=False, timeout=self._timeout)
             except (OSError, ValueError) as error:
                 raise BackendError(
                     f"no Dask cluster answers at {self._given!r}: {error}"
@@ -65,18 +68,22 @@ class Dask(Backend):
                 threads_per_worker=1,
                 processes=True,
                 host="127.0.0.1",
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",  # any free port, for its HTTP server
+                scheduler_kwargs={"dashboard": False},
+                worker_dashboard_address="127.0.0.1:0",
+                silence_logs=logging.ERROR,
             )
         except RuntimeError as error:  # multiprocessing imports a script's main file again
             raise BackendError(
                 f"the local Dask cluster did not start: {error} In a script (not in a "
                 'notebook), what uses backend="dask" must be under if __name__ == "__main__":'
             ) from error
-        atexit.register(self.close)  # after distributed's own hooks were registered: runs first
-        return Client(self._local, set_as_default=False)
+        client = Client(self._local, set_as_default=False)
+        close_at_exit()
+        return client
 
     def open(self, setting: Setting) -> Session:
-        return DaskSession(setting, self.client)
+        return DaskSession(setting, self.client, own=self._local is not None)
 
     def close(self) -> None:
         with self._lock:
@@ -91,10 +98,12 @@ class Dask(Backend):
 class DaskSession(RemoteSession):
     """Chunks are tasks of the cluster; the packed task travels to each worker once."""
 
-    def __init__(self, setting: Setting, client: Client) -> None:
+    def __init__(self, setting: Setting, client: Client, own: bool) -> None:
         super().__init__(setting)
         self._client = client
+        self._own = own  # whether its workers run nothing but ours, and so may be restarted
         self._futures: dict[int, Any] = {}
+        self._aborted: list[Any] = []
         self._block = client.scatter(self.packed, hash=False)
         self._chunks = itertools.count()
 
@@ -113,10 +122,19 @@ class DaskSession(RemoteSession):
         return future
 
     def abort(self, slot: int) -> None:
-        future = self._futures.pop(slot, None)
-        if future is not None:
-            future.cancel(force=True)
+        self._aborted.append(self._futures.pop(slot))
 
     def close(self) -> None:
+        if self._aborted:
+            self._stop(self._aborted)
         self._futures.clear()
         self._block = None
+
+    def _stop(self, futures: list[Any]) -> None:
+        """Cancel what was aborted.  Dask can't stop a task that runs: its worker is restarted."""
+        keys = {future.key for future in futures}
+        stuck = [at for at, running in self._client.processing().items() if keys & set(running)]
+        self._client.cancel(futures, force=True)
+        if self._own and stuck:
+            restart = functools.partial(self._client.restart_workers, stuck, raise_for_error=False)
+            threading.Thread(target=restart, name="nbexec-dask-restart", daemon=True).start()

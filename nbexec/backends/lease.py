@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
+from ..errors import BackendError
+
 
 class Slot(Protocol):
     """One worker."""
@@ -35,11 +37,14 @@ class Pool(Generic[S]):
         self._idle: list[S] = []
         self._leased: set[S] = set()
         self._made = 0
+        self._closed = False
         self._lock = threading.Lock()
 
     def lease(self) -> S:
         """Give a slot that nobody else uses, a warm one where there is one."""
         with self._lock:
+            if self._closed:
+                raise BackendError("the interpreter is shutting down: no worker can be started")
             while self._idle:
                 slot = self._idle.pop()
                 if slot.healthy:
@@ -55,7 +60,7 @@ class Pool(Generic[S]):
         """End a lease."""
         with self._lock:
             self._leased.discard(slot)
-            if slot.healthy and len(self._idle) < self._keep:
+            if slot.healthy and len(self._idle) < self._keep and not self._closed:
                 self._idle.append(slot)
                 return
         slot.close()
@@ -66,11 +71,11 @@ class Pool(Generic[S]):
         return len(self._idle)
 
     def close(self) -> None:
-        """End every slot, leased ones too."""
+        """End every slot, leased ones too; there are no more after that."""
         with self._lock:
             slots = [*self._idle, *self._leased]
             self._idle.clear()
             self._leased.clear()
-            self._keep = 0
+            self._closed = True
         for slot in slots:
             slot.end()

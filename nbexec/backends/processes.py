@@ -22,7 +22,7 @@ from joblib.externals.loky import ProcessPoolExecutor
 from .. import machine
 from ..model import Chunk
 from ..worker import run_packed
-from . import close_all
+from . import close_at_exit
 from .base import Backend, Session, Setting
 from .lease import Pool
 from .remote import RemoteSession
@@ -39,11 +39,14 @@ class ProcessSlot:
     def __init__(self, number: int) -> None:
         self.number = number
         self.healthy = True
+        self._used = False
         self._executor = ProcessPoolExecutor(max_workers=1, initializer=_begin_worker)
 
     def submit(self, *args: Any) -> Future[bytes]:
         future: Future[bytes] = self._executor.submit(run_packed, *args)
-        end_at_exit()
+        if not self._used:
+            self._used = True
+            close_at_exit()
         return future
 
     def kill(self) -> None:
@@ -62,18 +65,6 @@ class ProcessSlot:
     def end(self) -> None:
         """Kill the worker and wait: nothing of it is left."""
         self._executor.shutdown(wait=True, kill_workers=True)
-
-
-@functools.cache
-def end_at_exit() -> None:
-    """Have the workers ended before loky, at interpreter exit, waits for their last items.
-
-    loky registers its own hook at its first submit, and the last one registered runs
-    first: this is called after a submit.  concurrent.futures and loky use the same
-    private function, for the same reason: plain `atexit` comes after threads are joined.
-    """
-    register = getattr(threading, "_register_atexit", atexit.register)
-    register(close_all)
 
 
 class Processes(Backend):
@@ -105,17 +96,36 @@ class ProcessesSession(RemoteSession):
         super().__init__(setting)
         self._pool = pool
         self._slots: dict[int, ProcessSlot] = {}
+        self._sent: dict[int, list[Chunk]] = {}  # to each slot's worker, in order
+        self._spared: list[Chunk] = []  # waited at a worker that died in an earlier chunk
         self._file = _spool() / self.key
         self._file.write_bytes(self.packed)
         self.packed = b""
 
     def send(self, slot: int, chunk: Chunk, items: bytes) -> Future[bytes]:
         call = (self.key, str(self._file), len(chunk), items, chunk.budget, True)
+        self._sent.setdefault(slot, []).append(chunk)
         try:
-            return self._worker(slot).submit(*call)
+            future = self._worker(slot).submit(*call)
         except Exception:  # it died since it was last used
-            self.died(slot)
-            return self._worker(slot).submit(*call)
+            self._slots[slot].healthy = False
+            self._sent[slot] = [chunk]
+            future = self._worker(slot).submit(*call)
+        future.add_done_callback(functools.partial(self._came_back, slot, chunk))
+        return future
+
+    def _came_back(self, slot: int, chunk: Chunk, future: Future[bytes]) -> None:
+        sent = self._sent.get(slot, [])
+        if future.exception() is None and chunk in sent:
+            sent.remove(chunk)
+
+    def blame(self, slot: int, chunk: Chunk) -> bool:
+        self._slots[slot].healthy = False
+        if chunk in self._spared:
+            return False
+        guilty, *waited = self._sent.pop(slot, [chunk])
+        self._spared += waited
+        return chunk is guilty
 
     def _worker(self, slot: int) -> ProcessSlot:
         worker = self._slots.get(slot)
@@ -125,11 +135,6 @@ class ProcessesSession(RemoteSession):
         if worker is None:
             worker = self._slots[slot] = self._pool.lease()
         return worker
-
-    def died(self, slot: int) -> None:
-        worker = self._slots.get(slot)
-        if worker is not None:
-            worker.healthy = False
 
     def abort(self, slot: int) -> None:
         self._slots[slot].kill()

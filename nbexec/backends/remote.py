@@ -49,14 +49,19 @@ class RemoteSession(Session):
         try:
             data = future.result()
         except BaseException as error:
-            self.died(slot)
-            outcome = lost(error, chunk)
+            outcome = lost(error, chunk) if self.blame(slot, chunk) else not_begun()
             self.setting.deliver(chunk, lambda: outcome)
         else:
             self.setting.deliver(chunk, lambda: receive(data))
 
-    def died(self, slot: int) -> None:
-        """Take note that the worker of `slot` is gone."""
+    def blame(self, slot: int, chunk: Chunk) -> bool:
+        """Note that the worker of `slot` died; give whether `chunk` was what it ran."""
+        return True
+
+
+def not_begun() -> Outcome:
+    """What a chunk becomes of which nothing was begun: it is queued again."""
+    return Outcome([], {}, time.time(), [], 0.0, "")
 
 
 def lost(error: BaseException, chunk: Chunk) -> Outcome:
@@ -66,7 +71,7 @@ def lost(error: BaseException, chunk: Chunk) -> Outcome:
     none counts as begun, and the run tries them one by one.
     """
     if len(chunk) > 1:
-        return Outcome([], {}, time.time(), [], 0.0, "")
+        return not_begun()
     died = WorkerDied(f"the worker ended while it ran this item: {error}")
     text = f"{type(died).__name__}: {died}\n"
     return Outcome([None], {0: Error("lost", died, text)}, time.time(), [0.0], 0.0, "")
@@ -75,7 +80,7 @@ def lost(error: BaseException, chunk: Chunk) -> Outcome:
 def unsendable(error: BaseException, chunk: Chunk) -> Outcome:
     """What a chunk becomes whose items can't be pickled: of several, each comes again alone."""
     if len(chunk) > 1:
-        return Outcome([], {}, time.time(), [], 0.0, "")
+        return not_begun()
     item = chunk.items[0]
     if isinstance(item, Call):
         why = wire.explain(item.fn, error)

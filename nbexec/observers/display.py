@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import logging
 import threading
 from typing import TYPE_CHECKING
 
@@ -46,9 +47,12 @@ class Display(Observer):
 
     def _tick(self) -> None:
         wait = max(self.patience, self.every)
-        while not self._stop.wait(wait):
-            wait = self.every
-            self.draw(self.run.stats)
+        try:
+            while not self._stop.wait(wait):
+                wait = self.every
+                self.draw(self.run.stats)
+        except Exception:  # as with every observer: it ends, and breaks nothing
+            logging.getLogger("nbexec").exception("a display raised and stopped moving")
 
     def draw(self, stats: Stats) -> None:
         """Show the run as it stands."""

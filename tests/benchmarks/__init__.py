@@ -1,0 +1,1 @@
+"""Timing, side by side with peers: ``python -m tests.benchmarks``.  Never a test."""

@@ -1,0 +1,69 @@
+"""One `backend` fixture runs the suite on every backend; a fake clock; an event log."""
+
+from __future__ import annotations
+
+import pytest
+
+import nbexec
+from nbexec.model import Event
+from nbexec.observers import Observer
+from nbexec.state import RunState
+
+BACKENDS = ["serial", "threads", "processes", "asyncio", "dask"]
+REMOTE = ["processes", "dask"]
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    """Each backend in turn."""
+    return request.param
+
+
+@pytest.fixture(params=REMOTE)
+def remote(request: pytest.FixtureRequest) -> str:
+    """Each backend whose workers are in other processes."""
+    return request.param
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    """No progress in tests, unless a test asks for it."""
+    with nbexec.options(progress="off", workers=2):
+        yield
+
+
+class FakeClock:
+    """A clock that goes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def go(self, seconds: float) -> float:
+        self.now += seconds
+        return self.now
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+class Log(Observer):
+    """Keeps every event."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def observe(self, event: Event, state: RunState) -> None:
+        self.events.append(event)
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> Log:
+    """The events of the runs that the test starts."""
+    log = Log()
+    monkeypatch.setattr("nbexec.api.watchers", lambda options, task: [log])
+    return log

@@ -1,0 +1,129 @@
+"""`nbexec.Executor` is a `concurrent.futures.Executor`, on every backend."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+import time
+
+import pytest
+
+import nbexec
+
+
+@pytest.fixture
+def executor(backend):
+    with nbexec.Executor(backend, workers=2) as executor:
+        yield executor
+
+
+def test_it_is_one(executor):
+    assert isinstance(executor, concurrent.futures.Executor)
+
+
+def test_submit_gives_futures(executor):
+    futures = [executor.submit(pow, 2, exp) for exp in range(20)]
+    assert all(isinstance(future, concurrent.futures.Future) for future in futures)
+    done, pending = concurrent.futures.wait(futures, timeout=30)
+    assert not pending
+    assert {future.result() for future in done} == {2**exp for exp in range(20)}
+
+
+def test_keyword_arguments_and_as_completed(executor):
+    futures = [executor.submit(int, text, base=2) for text in ("1", "10", "11")]
+    assert sorted(f.result() for f in concurrent.futures.as_completed(futures)) == [1, 2, 3]
+
+
+def test_an_exception_is_its_futures_alone(executor):
+    bad, good = executor.submit(divmod, 1, 0), executor.submit(divmod, 7, 2)
+    with pytest.raises(ZeroDivisionError):
+        bad.result(30)
+    assert good.result(30) == (3, 1)
+    assert executor.stats.failed == 1
+
+
+def test_coroutine_functions_run_to_their_end(executor):
+    async def double(x):
+        await asyncio.sleep(0)
+        return 2 * x
+
+    assert executor.submit(double, 4).result(30) == 8
+
+
+def test_map_gives_results_in_order(executor):
+    assert list(executor.map(abs, range(-50, 0))) == list(range(50, 0, -1))
+    assert list(executor.map(pow, [2, 3], [3, 2])) == [8, 9]
+    assert list(executor.map(abs, [])) == []
+
+
+def test_map_can_time_out(executor):
+    results = executor.map(time.sleep, [0, 5], timeout=0.3)
+    with pytest.raises(TimeoutError):
+        list(results)
+
+
+def test_a_waiting_call_can_be_cancelled(executor):
+    first = [executor.submit(time.sleep, 0.2) for _ in range(3)]
+    waiting = [executor.submit(time.sleep, 0.2) for _ in range(5)]
+    assert waiting[-1].cancel()
+    assert waiting[-1].cancelled()
+    assert all(future.result(30) is None for future in [*first, *waiting[:-1]])
+
+
+def test_shutdown_refuses_what_comes_after(executor):
+    future = executor.submit(abs, -1)
+    executor.shutdown()
+    assert future.done()
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        executor.submit(abs, -1)
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        executor.map(abs, [-1])
+
+
+def test_shutdown_can_cancel_what_waits(executor):
+    futures = [executor.submit(time.sleep, 0.1) for _ in range(30)]
+    executor.shutdown(cancel_futures=True)
+    assert all(future.done() for future in futures)
+    assert sum(future.cancelled() for future in futures) > 20
+
+
+def test_calls_that_wait_for_each_other_do_not_deadlock():
+    barrier = threading.Barrier(3)
+    with nbexec.Executor("threads", workers=3) as executor:
+        futures = [executor.submit(barrier.wait, 10) for _ in range(9)]
+        assert sorted({future.result(30) for future in futures}) == [0, 1, 2]
+
+
+def test_run_in_executor(executor):
+    async def main():
+        return await asyncio.get_running_loop().run_in_executor(executor, abs, -3)
+
+    assert asyncio.run(main()) == 3
+
+
+def test_a_call_that_cannot_be_sent_is_its_futures_error(remote):
+    lock = threading.Lock()
+    with nbexec.Executor(remote, workers=2) as executor:
+        bad, good = executor.submit(lambda: bool(lock)), executor.submit(abs, -1)
+        with pytest.raises(nbexec.PickleError, match="'lock'"):
+            bad.result(30)
+        assert good.result(30) == 1
+
+
+def test_an_executor_that_is_dropped_lets_its_threads_go():
+    before = threading.active_count()
+    executor = nbexec.Executor("serial")
+    assert executor.submit(abs, -1).result() == 1
+    del executor
+    deadline = time.monotonic() + 5
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() <= before
+
+
+def test_bad_options_are_told_at_once():
+    with pytest.raises(nbexec.OptionError, match="did you mean 'threads'"):
+        nbexec.Executor("thread")
+    with pytest.raises(nbexec.OptionError, match="workers"):
+        nbexec.Executor("threads", workers=-1)

@@ -1,0 +1,114 @@
+"""`imap`: results one by one, bounded memory, infinite inputs."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+
+import pytest
+
+import nbexec
+
+
+def square(x):
+    return x * x
+
+
+def test_results_come_in_order(backend):
+    assert list(nbexec.imap(square, iter(range(500)), backend=backend)) == [
+        x * x for x in range(500)
+    ]
+
+
+def test_unordered_results_are_the_same_ones(backend):
+    results = nbexec.imap(square, range(300), ordered=False, backend=backend)
+    assert sorted(results) == [x * x for x in range(300)]
+
+
+def test_an_infinite_input_is_pulled_no_further_than_the_window(backend):
+    pulled = 0
+
+    def items():
+        nonlocal pulled
+        while True:
+            pulled += 1
+            yield pulled
+
+    results = nbexec.imap(square, items(), backend=backend, window=10)
+    for consumed in range(1, 60):
+        assert next(results) == consumed**2
+        assert pulled <= consumed + 11
+    results.close()
+    left = pulled
+    time.sleep(0.05)
+    assert pulled == left
+
+
+def test_closing_cancels_the_run(backend):
+    results = nbexec.imap(square, itertools.count(), backend=backend)
+    assert [next(results) for _ in range(3)] == [0, 1, 4]
+    results.close()
+    assert nbexec.last_run().done
+    assert nbexec.last_run().stats.phase == "cancelled"
+
+
+def test_an_exception_comes_after_the_results_before_it(backend):
+    def fail(x):
+        return 1 // (3 - x)
+
+    got = []
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012
+        for value in nbexec.imap(fail, range(100), backend=backend, chunk=1):
+            got.append(value)
+    assert got == [0, 0, 1]
+
+
+def test_failures_are_given_in_place(backend):
+    results = list(nbexec.imap(lambda x: 1 // x, [1, 0, 1], backend=backend, on_error="collect"))
+    assert results[0] == results[2] == 1
+    assert isinstance(results[1].exception, ZeroDivisionError)
+
+
+def test_a_generator_that_raises_midway_raises_after_its_results(backend):
+    def items():
+        yield from range(20)
+        raise KeyError("end")
+
+    got = []
+    with pytest.raises(nbexec.ItemsError):  # noqa: PT012
+        for value in nbexec.imap(square, items(), backend=backend):
+            got.append(value)
+    assert got == [x * x for x in range(20)]
+
+
+def test_a_slow_consumer_holds_the_input_back(backend):
+    pulled = []
+
+    def items():
+        for x in range(1000):
+            pulled.append(x)
+            yield x
+
+    results = nbexec.imap(square, items(), backend=backend, window=20)
+    next(results)
+    time.sleep(0.1)  # nothing can be awaited: the point is that nothing happens
+    assert len(pulled) <= 22
+    assert sum(1 for _ in results) == 999
+
+
+def test_chained_imaps_stream(backend):
+    first = nbexec.imap(square, range(100), backend=backend)
+    second = nbexec.imap(lambda x: x + 1, first, backend="threads")
+    assert list(second) == [x * x + 1 for x in range(100)]
+
+
+def test_threads_end_with_their_runs():
+    list(nbexec.imap(square, range(10), backend="threads"))
+    deadline = time.monotonic() + 5
+    ours = ("nbexec-run", "nbexec-hands", "nbexec-display", "nbexec-usage")
+    while time.monotonic() < deadline:
+        if not [t for t in threading.enumerate() if t.name in ours]:
+            return
+        time.sleep(0.01)
+    pytest.fail(f"left: {threading.enumerate()}")

@@ -1,0 +1,362 @@
+"""What `nbexec.map` promises, on every backend."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import itertools
+import os
+import threading
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import nbexec
+from nbexec import Failure
+
+
+def square(x):
+    return x * x
+
+
+def fail_on_odd(x):
+    if x % 2:
+        raise ValueError(f"odd: {x}")
+    return x
+
+
+def test_results_come_in_the_order_of_the_items(backend):
+    assert nbexec.map(square, range(200), backend=backend) == [x * x for x in range(200)]
+
+
+def test_results_is_a_list_and_knows_its_run(backend):
+    results = nbexec.map(square, [1, 2], backend=backend)
+    assert isinstance(results, list)
+    assert results.stats.done == 2
+    assert results.run.choice.backend == backend
+    assert results[1:] == [4]
+
+
+def test_no_items_give_no_results(backend):
+    assert nbexec.map(square, [], backend=backend) == []
+    assert nbexec.map(square, iter(()), backend=backend) == []
+
+
+def test_several_iterables_are_zipped_to_the_shortest(backend):
+    assert nbexec.map(pow, [2, 3, 4], (5, 2), backend=backend) == [32, 9]
+    assert nbexec.map(pow, itertools.count(2), [5, 2], backend=backend) == [32, 9]
+
+
+@pytest.mark.parametrize("items", [[3, 1, 2], (3, 1, 2), range(3), "abc", {"a": 1}, iter([3, 1])])
+def test_any_iterable_will_do(backend, items):
+    again = list(items)
+    items = iter(again) if not hasattr(items, "__len__") else items
+    assert nbexec.map(repr, items, backend=backend) == [repr(x) for x in again]
+
+
+def test_lambdas_closures_partials_and_local_classes_travel(backend):
+    class Point:
+        def __init__(self, x):
+            self.x = x
+
+        def __eq__(self, other):
+            return type(other) is type(self) and other.x == self.x
+
+        __hash__ = None
+
+    offset = 10
+    assert nbexec.map(lambda x: x + offset, [1, 2], backend=backend) == [11, 12]
+    assert nbexec.map(functools.partial(pow, 2), [3], backend=backend) == [8]
+    assert nbexec.map(Point, [1, 2], backend=backend) == [Point(1), Point(2)]
+    assert nbexec.map(lambda p: p.x, [Point(5)], backend=backend) == [5]
+
+
+def test_coroutine_functions_are_awaited(backend):
+    async def double(x):
+        await asyncio.sleep(0.001)
+        return 2 * x
+
+    assert nbexec.map(double, range(20), backend=backend) == [2 * x for x in range(20)]
+
+
+def test_a_captured_array_arrives_and_may_be_written_to(backend):
+    np = pytest.importorskip("numpy")
+    data = np.arange(100_000, dtype=float)
+
+    def use(i):
+        mine = data.copy() if backend not in ("processes", "dask") else data
+        mine[i] = -1.0
+        return float(mine[i]), float(mine[-1])
+
+    assert nbexec.map(use, range(4), backend=backend) == [(-1.0, 99_999.0)] * 4
+    assert data.min() == 0.0
+
+
+# ---------------------------------------------------------------- setup
+
+
+def test_setup_runs_once_a_worker_and_a_run(backend):
+    def setup():
+        return [os.getpid(), threading.get_ident(), 0]
+
+    def count(item, state):
+        state[2] += 1
+        return tuple(state)
+
+    results = nbexec.map(count, range(40), setup=setup, backend=backend)
+    seen = {}
+    for pid, thread, calls in results:
+        seen.setdefault((pid, thread), []).append(calls)
+    assert len(seen) <= 2
+    assert sum(max(calls) for calls in seen.values()) == 40
+    again = nbexec.map(count, [0], setup=setup, backend=backend)
+    assert again[0][2] == 1  # a new run has a new state
+
+
+def test_what_setup_raises_is_the_items_error(backend):
+    def setup():
+        raise OSError("no model")
+
+    results = nbexec.map(lambda x, s: x, range(5), setup=setup, backend=backend, on_error="collect")
+    assert [str(failure.exception) for failure in results] == ["no model"] * 5
+
+
+# ---------------------------------------------------------------- failures
+
+
+def test_raise_gives_the_first_failing_items_own_exception(backend):
+    with pytest.raises(ValueError, match="odd: 7") as caught:
+        nbexec.map(lambda x: fail_on_odd(x), [0, 2, 4, 7, 6, 9, *range(0, 200, 2)], backend=backend)
+    error = caught.value
+    assert any("item 3 of 106" in note and ": 7" in note for note in error.__notes__)
+    assert "fail_on_odd" in [entry.name for entry in caught.traceback]
+    assert error.partial_results[:3] == [0, 2, 4]
+
+
+def test_raise_is_deterministic_whatever_ends_first(backend):
+    def fail(x):
+        if x in (3, 4):
+            time.sleep(0.05 if x == 3 else 0)
+            raise ValueError(x)
+        return x
+
+    for _ in range(3):
+        with pytest.raises(ValueError, match="3"):
+            nbexec.map(fail, range(50), backend=backend, chunk=1)
+
+
+def test_collect_leaves_a_failure_in_the_items_place(backend):
+    results = nbexec.map(fail_on_odd, range(50), backend=backend, on_error="collect")
+    assert [x for x in results if not isinstance(x, Failure)] == list(range(0, 50, 2))
+    assert results.ok() == list(range(0, 50, 2))
+    assert [failure.index for failure in results.failures] == list(range(1, 50, 2))
+    failure = results[7]
+    assert not failure
+    assert (failure.index, failure.item, failure.attempt, failure.kind) == (7, 7, 1, "error")
+    assert isinstance(failure.exception, ValueError)
+    assert "fail_on_odd" in failure.traceback
+    assert "odd: 7" in failure.traceback
+    assert failure.worker
+    stats = results.stats
+    assert (stats.done, stats.failed, stats.total) == (25, 25, 50)
+
+
+def test_base_exceptions_of_an_item_are_its_own_failure(backend):
+    def leave(x):
+        if x == 1:
+            raise SystemExit(3)
+        return x
+
+    results = nbexec.map(leave, range(3), backend=backend, on_error="collect")
+    assert [results[0], results[2]] == [0, 2]
+    assert isinstance(results[1].exception, SystemExit)
+
+
+def test_an_item_whose_repr_raises_is_survived(backend):
+    class Shy:
+        def __repr__(self):
+            raise RuntimeError("no")
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        nbexec.map(lambda item: 1 / 0, [Shy()], backend=backend)
+    assert "Shy whose repr raised RuntimeError" in caught.value.__notes__[0]
+
+
+def test_retries_try_an_item_again(backend, tmp_path):
+    def flaky(x):
+        mark = tmp_path / str(x)
+        tries = int(mark.read_text()) + 1 if mark.exists() else 1
+        mark.write_text(str(tries))
+        if tries < 3 and x % 5 == 0:
+            raise OSError(f"try {tries}")
+        return tries
+
+    results = nbexec.map(flaky, range(20), backend=backend, retries=2, retry_wait=0.01)
+    assert results == [3 if x % 5 == 0 else 1 for x in range(20)]
+    assert results.stats.retried == 8
+    left = nbexec.map(lambda x: 1 / 0, [1], backend=backend, retries=1, on_error="collect", chunk=3)
+    assert left[0].attempt == 2
+
+
+def test_a_generator_that_raises_midway_keeps_what_was_finished(backend):
+    def items():
+        yield from range(30)
+        raise KeyError("row 30")
+
+    with pytest.raises(nbexec.ItemsError, match="after 30 items") as caught:
+        nbexec.map(square, items(), backend=backend)
+    assert isinstance(caught.value.__cause__, KeyError)
+    assert caught.value.partial_results == [x * x for x in range(30)]
+
+
+def test_a_blocking_map_pulls_a_generator_in_the_callers_thread(backend):
+    threads = set()
+
+    def items():
+        for x in range(100):
+            threads.add(threading.get_ident())
+            yield x
+
+    assert nbexec.map(square, items(), backend=backend) == [x * x for x in range(100)]
+    assert threads == {threading.get_ident()}
+
+
+def test_serial_runs_in_the_callers_thread():
+    idents = nbexec.map(lambda x: threading.get_ident(), range(5), backend="serial")
+    assert set(idents) == {threading.get_ident()}
+
+
+# ---------------------------------------------------------------- what can't be sent
+
+
+def test_a_function_that_cannot_be_sent_names_what_it_captured(remote):
+    lock = threading.Lock()
+
+    def locked(x):
+        with lock:
+            return x
+
+    with pytest.raises(nbexec.PickleError, match=r"'lock' \(_thread.lock\) in .*locked"):
+        nbexec.map(locked, [1], backend=remote)
+
+
+def test_one_item_that_cannot_be_sent_is_one_failure(remote):
+    items = [*range(20), threading.Lock(), *range(20)]
+    results = nbexec.map(repr, items, backend=remote, on_error="collect")
+    assert [f.index for f in results.failures] == [20]
+    assert isinstance(results[20].exception, nbexec.PickleError)
+    assert results.ok() == [repr(x) for x in items if isinstance(x, int)]
+
+
+def test_one_result_that_cannot_be_sent_is_one_failure(remote):
+    results = nbexec.map(
+        lambda x: threading.Lock() if x == 7 else x, range(20), backend=remote, on_error="collect"
+    )
+    assert [f.index for f in results.failures] == [7]
+    assert "_thread.lock" in str(results[7].exception)
+
+
+def test_an_exception_that_cannot_be_sent_arrives_as_text(remote):
+    class Stubborn(Exception):
+        def __reduce__(self):
+            raise TypeError("never")
+
+    def fail(x):
+        raise Stubborn("the text")
+
+    results = nbexec.map(fail, [1], backend=remote, on_error="collect")
+    assert "Stubborn: the text" in str(results[0].exception)
+    assert "in fail" in results[0].traceback
+
+
+def test_a_worker_that_dies_costs_its_item_alone():
+    def die(x):
+        if x == 5:
+            os._exit(3)
+        return x
+
+    results = nbexec.map(die, range(40), backend="processes", on_error="collect")
+    assert [f.index for f in results.failures] == [5]
+    assert isinstance(results[5].exception, nbexec.WorkerDied)
+    assert results[5].kind == "lost"
+    assert nbexec.map(square, [3], backend="processes") == [9]
+
+
+# ---------------------------------------------------------------- bad input
+
+
+@pytest.mark.parametrize(
+    ("args", "options", "message"),
+    [
+        ((3, [1]), {}, "must be a function of one item, not 3"),
+        ((square,), {}, "square needs items"),
+        ((square, 3), {}, "must be an iterable, not int"),
+        ((square, [1]), {"setup": 3}, "setup must be a function"),
+        ((square, [1]), {"workers": 0}, "workers must be an integer of at least 1, not 0"),
+        ((square, [1]), {"workers": True}, "workers must be an integer"),
+        ((square, [1]), {"chunk": 1.5}, "chunk must be an integer of at least 1, not 1.5"),
+        ((square, [1]), {"retries": -1}, "retries must be an integer of at least 0, not -1"),
+        ((square, [1]), {"retry_wait": "1"}, "retry_wait must be seconds"),
+        ((square, [1]), {"on_error": "colect"}, "did you mean 'collect'"),
+        ((square, [1]), {"progress": "bar"}, "progress='bar' is not one of"),
+        ((square, [1]), {"name": 3}, "name must be a string"),
+        ((square, [1]), {"backend": "thread"}, "did you mean 'threads'"),
+        ((square, [1]), {"backend": 3}, "backend must be a name"),
+        ((square, [1]), {"worker": 3}, "no option 'worker'; did you mean 'workers'"),
+    ],
+)
+def test_bad_input_is_told_at_once(args, options, message):
+    with pytest.raises(nbexec.OptionError, match=message):
+        nbexec.map(*args, **options)
+
+
+def test_an_unreachable_cluster_is_told():
+    from nbexec.backends.dask import Dask
+
+    nobody = "tcp://127.0.0.1:9"
+    with pytest.raises(nbexec.BackendError, match="no Dask cluster answers at 'tcp://127"):
+        nbexec.map(square, [1], backend=Dask(nobody, timeout=1))
+
+
+# ---------------------------------------------------------------- laws
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    items=st.lists(st.integers(), max_size=300),
+    workers=st.integers(1, 5),
+    chunk=st.none() | st.integers(1, 50),
+    lazy=st.booleans(),
+)
+@pytest.mark.parametrize("name", ["serial", "threads", "processes", "asyncio"])
+def test_map_is_the_plain_map(name, items, workers, chunk, lazy):
+    given_items = iter(items) if lazy else items
+    results = nbexec.map(square, given_items, backend=name, workers=workers, chunk=chunk)
+    assert results == list(map(square, items))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    bad=st.sets(st.integers(0, 80)),
+    chunk=st.none() | st.integers(1, 30),
+    collect=st.booleans(),
+)
+@pytest.mark.parametrize("name", ["serial", "threads", "processes", "asyncio"])
+def test_failures_are_those_of_a_plain_loop(name, bad, chunk, collect):
+    def work(x):
+        if x in bad:
+            raise ValueError(x)
+        return -x
+
+    if collect or not bad:
+        results = nbexec.map(work, range(81), backend=name, chunk=chunk, on_error="collect")
+        assert {failure.index for failure in results.failures} == bad
+        assert all(r == -x for x, r in enumerate(results) if x not in bad)
+    else:
+        with pytest.raises(ValueError, match=str(min(bad))) as caught:
+            nbexec.map(work, range(81), backend=name, chunk=chunk)
+        assert caught.value.args == (min(bad),)
+        first = caught.value.partial_results[: min(bad)]
+        assert first == [-x for x in range(min(bad))]

@@ -1,0 +1,153 @@
+"""The package as a whole: what importing it loads, its layers, and what it leaves behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+import nbexec
+
+ROOT = Path(__file__).parent.parent
+HEAVY = ["IPython", "ipywidgets", "bokeh", "joblib", "distributed", "numpy", "psutil"]
+
+
+def python(code, **more):
+    script = textwrap.dedent(code)
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        cwd=ROOT,
+        **more,
+    )
+
+
+def test_importing_nbexec_loads_nothing_heavy():
+    done = python(f"""
+        import sys, nbexec
+        loaded = [name for name in {HEAVY} if name in sys.modules]
+        assert not loaded, loaded
+    """)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_run_in_the_kernel_loads_nothing_heavy_either():
+    done = python(f"""
+        import sys, nbexec
+        assert nbexec.map(abs, [-1], progress="off") == [1]
+        assert nbexec.map(abs, [-1], progress="off", backend="threads") == [1]
+        loaded = [name for name in {HEAVY} if name in sys.modules]
+        assert not loaded, loaded
+    """)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_public_name_is_there_and_documented():
+    for name in nbexec.__all__:
+        value = getattr(nbexec, name)
+        assert value.__doc__, name
+        assert name in dir(nbexec)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        nbexec.nothing  # noqa: B018
+
+
+def test_imports_go_one_way():
+    command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as m; m()"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=100)
+    assert done.returncode == 0, done.stdout
+    assert "1 kept, 0 broken" in done.stdout
+
+
+ENDINGS = {
+    "end": "",
+    "exit": "raise SystemExit(0)",
+    "background": "nbexec.start(time.sleep, [60] * 9, backend=name, progress='off'); time.sleep(1)",
+}
+
+
+@pytest.mark.parametrize("name", ["processes", "dask", "threads", "asyncio"])
+@pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS.keys())
+def test_no_process_is_left_behind(name, ending, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        textwrap.dedent(f"""
+            import time, nbexec
+            if __name__ == "__main__":
+                name = {name!r}
+                nbexec.map(abs, range(50), backend=name, workers=2, progress="off")
+                {ending}
+        """)
+    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "NBEXEC_TEST_MARK": str(tmp_path)}
+    begun = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=100, env=env
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert time.monotonic() - begun < 40
+    deadline = time.monotonic() + 10
+    while left := [p for p in psutil.process_iter() if _marked(p, str(tmp_path))]:
+        assert time.monotonic() < deadline, [p.cmdline() for p in left]
+        time.sleep(0.05)
+    assert not list(Path("/dev/shm").glob(f"nbexec-*{tmp_path.name}*"))
+
+
+def _marked(process, mark):
+    try:
+        return process.environ().get("NBEXEC_TEST_MARK") == mark
+    except psutil.Error:
+        return False
+
+
+def test_session_defaults_and_scopes():
+    assert nbexec.configure().retries == 0
+    nbexec.configure(retries=3)
+    try:
+        with nbexec.options(retries=1) as inside:
+            assert inside.retries == 1
+            with pytest.raises(nbexec.OptionError), nbexec.options(retries=-1):
+                pass
+            with nbexec.options(chunk=5) as deeper:
+                assert (deeper.retries, deeper.chunk) == (1, 5)
+        with pytest.raises(nbexec.OptionError, match="did you mean 'retries'"):
+            nbexec.configure(retrys=1)
+        assert nbexec.configure().retries == 3
+    finally:
+        nbexec.configure(retries=0)
+
+
+def test_backends_can_be_registered():
+    from nbexec.backends.threads import Threads
+
+    nbexec.register_backend("mine", Threads)
+    assert "mine" in nbexec.backends()
+    assert nbexec.map(abs, [-1], backend="mine") == [1]
+    for bad in ("auto", "not a name", 3):
+        with pytest.raises(nbexec.OptionError, match="must be an identifier"):
+            nbexec.register_backend(bad, Threads)
+    with pytest.raises(nbexec.OptionError, match="must be callable"):
+        nbexec.register_backend("other", 3)
+
+
+def test_a_backend_whose_package_is_missing_says_what_to_install():
+    done = python("""
+        import sys
+        sys.modules["distributed"] = None
+        import nbexec
+        try:
+            nbexec.map(abs, [1], backend="dask", progress="off")
+        except nbexec.BackendError as error:
+            assert 'pip install "dask[distributed]"' in str(error), error
+        else:
+            raise AssertionError
+    """)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,173 @@
+"""RunState: counts, rate, ETA, effective cores, by events and a fake clock alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from nbexec.errors import RunCancelled
+from nbexec.model import (
+    Choice,
+    Chunk,
+    Error,
+    Finished,
+    Outcome,
+    Retried,
+    Returned,
+    RunEnded,
+    RunStarted,
+    Sampled,
+    Steered,
+    Submitted,
+)
+from nbexec.state import RunState
+from nbexec.text import summary
+
+
+def ended(chunk, seconds=1.0, cpu=0.0, errors=()):
+    count = len(chunk)
+    wrong = {at: Error(kind, ValueError(at), "") for at, kind in dict(errors).items()}
+    ends = [seconds * (at + 1) / count for at in range(count)]
+    return Outcome([None] * count, wrong, 0.0, ends, cpu, "w")
+
+
+def started(clock, total=100, workers=2):
+    state = RunState()
+    state.apply(RunStarted(clock(), "measure", total, Choice("processes", workers, "why")))
+    return state
+
+
+def work(state, clock, start, stop, seconds, **how):
+    chunk = Chunk(range(start, stop), range(start, stop))
+    state.apply(Submitted(clock(), chunk))
+    clock.go(seconds)
+    state.apply(Finished(clock(), chunk, ended(chunk, seconds, **how)))
+
+
+def test_counts(clock):
+    state = started(clock)
+    work(state, clock, 0, 10, 1.0, errors={0: "error", 1: "lost", 2: "cancelled"})
+    stats = state.stats(clock())
+    assert (stats.done, stats.failed, stats.cancelled, stats.finished) == (7, 2, 1, 10)
+    assert (stats.name, stats.total, stats.backend, stats.workers) == (
+        "measure",
+        100,
+        "processes",
+        2,
+    )
+    assert stats.phase == "running"
+    assert not stats.ended
+
+
+def test_running_is_an_estimate_of_at_most_the_workers(clock):
+    state = started(clock, workers=2)
+    chunks = [Chunk(range(at, at + 5), range(5)) for at in (0, 5, 10)]
+    for chunk in chunks:
+        state.apply(Submitted(clock(), chunk))
+    assert state.stats(clock()).running == 2
+    state.apply(Returned(clock(), chunks[2]))
+    state.apply(Finished(clock(), chunks[1], ended(chunks[1])))
+    state.apply(Finished(clock(), chunks[0].part(0, 4), ended(chunks[0].part(0, 4))))
+    assert state.stats(clock()).running == 1
+    state.apply(Retried(clock(), 4, 2, Error("error", ValueError(), ""), 0.0))
+    assert state.stats(clock()).running == 0
+    assert state.stats(clock()).retried == 1
+
+
+def test_rate_and_eta_come_from_recent_work(clock):
+    state = started(clock, total=1000)
+    for at in range(0, 100, 10):  # 10 items a second at first
+        work(state, clock, at, at + 10, 1.0)
+    assert state.stats(clock()).rate == pytest.approx(10)
+    for at in range(100, 600, 20):  # then 20 a second, for long enough
+        work(state, clock, at, at + 20, 1.0)
+    stats = state.stats(clock())
+    assert stats.rate == pytest.approx(20, rel=0.1)
+    assert stats.eta == pytest.approx(400 / stats.rate)
+
+
+def test_rate_falls_while_nothing_ends(clock):
+    state = started(clock)
+    work(state, clock, 0, 10, 1.0)
+    assert state.stats(clock.go(9)).rate == pytest.approx(1)
+
+
+def test_no_eta_without_a_total_or_while_paused(clock):
+    state = started(clock, total=None)
+    work(state, clock, 0, 10, 1.0)
+    assert state.stats(clock()).eta is None
+    state.apply(Steered(clock(), total=40))
+    assert state.stats(clock()).eta == pytest.approx(3)
+    state.apply(Steered(clock(), paused=True))
+    stats = state.stats(clock())
+    assert (stats.phase, stats.eta) == ("paused", None)
+    clock.go(60)  # a pause says nothing about the rate
+    state.apply(Steered(clock(), paused=False))
+    work(state, clock, 10, 20, 1.0)
+    assert state.stats(clock()).rate == pytest.approx(10)
+
+
+def test_effective_cores_and_utilisation(clock):
+    state = started(clock, workers=4)
+    work(state, clock, 0, 10, 10.0, cpu=8.0)
+    stats = state.stats(clock())
+    assert stats.effective_cores == pytest.approx(0.8)
+    assert stats.utilisation == pytest.approx(0.25)
+
+
+def test_utilisation_counts_the_workers_of_each_time(clock):
+    state = started(clock, workers=1)
+    work(state, clock, 0, 10, 10.0)
+    state.apply(Steered(clock(), choice=Choice("threads", 3)))
+    work(state, clock, 10, 20, 10.0)
+    assert state.stats(clock()).utilisation == pytest.approx(20 / 40)
+
+
+@pytest.mark.parametrize(
+    ("reason", "phase"),
+    [("done", "done"), ("failed", "failed"), ("cancelled", "cancelled"), ("crashed", "failed")],
+)
+def test_after_the_end_nothing_moves(clock, reason, phase):
+    state = started(clock)
+    work(state, clock, 0, 10, 2.0)
+    state.apply(RunEnded(clock(), reason))
+    stats = state.stats(clock())
+    assert stats.ended
+    assert stats.phase == phase
+    assert stats.elapsed == pytest.approx(2.0)
+    assert stats.rate == pytest.approx(5)
+    assert state.stats(clock.go(100)) == stats
+
+
+def test_phases_on_the_way(clock):
+    state = RunState()
+    assert state.stats(clock()).phase == "waiting"
+    assert state.stats(clock()).elapsed == 0.0
+    state = started(clock)
+    state.apply(Steered(clock(), cancelling=True))
+    assert state.stats(clock()).phase == "cancelling"
+
+
+def test_samples(clock):
+    state = started(clock)
+    state.apply(Sampled(clock(), 1.5, 10**9, 2 * 10**9))
+    stats = state.stats(clock())
+    assert (stats.cores_now, stats.memory, stats.memory_limit) == (1.5, 10**9, 2 * 10**9)
+
+
+def test_summary_says_it_in_words(clock):
+    state = started(clock, total=1487, workers=8)
+    work(state, clock, 0, 692, 11.0, cpu=80.0, errors={3: "error"})
+    said = summary(state.stats(clock()))
+    assert said.startswith("measure: 691 / 1,487, 63 / s, about 13 s left, 11 s, 1 failed")
+    assert said.endswith("processes × 8: why")
+    state.apply(RunEnded(clock(), "done"))
+    assert "7.3 cores used" in summary(state.stats(clock()))
+    assert "100% busy" not in summary(state.stats(clock()))
+
+
+def test_cancelled_is_said_with_what_was_kept(clock):
+    state = started(clock)
+    work(state, clock, 0, 38, 12.4)
+    state.apply(RunEnded(clock(), "cancelled"))
+    assert "cancelled after 12 s, 38 results kept" in summary(state.stats(clock()))
+    assert isinstance(RunCancelled("x"), Exception)

@@ -1,0 +1,149 @@
+"""Inside a worker, and the wire to it."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from nbexec import wire
+from nbexec.errors import PickleError
+from nbexec.model import Chunk, Task
+from nbexec.worker import Leash, prepare, receive, run_chunk, run_packed
+
+
+def chunk_of(items, **more):
+    return Chunk(range(len(items)), items, **more)
+
+
+def run(fn, items, leash=None, **more):
+    task = Task(fn, "fn")
+    return run_chunk(lambda: prepare(task), task, chunk_of(items, **more), leash)
+
+
+def test_values_errors_and_times_are_columns():
+    outcome = run(lambda x: 1 // x, [1, 0, 2])
+    assert outcome.values == [1, None, 0]
+    assert list(outcome.errors) == [1]
+    assert isinstance(outcome.errors[1].exception, ZeroDivisionError)
+    assert list(outcome.ends) == sorted(outcome.ends)
+    assert len(outcome.ends) == 3
+    assert outcome.peak_rss > 1_000_000
+
+
+def test_a_traceback_has_no_frame_of_ours():
+    outcome = run(lambda x: 1 // x, [0])
+    assert "nbexec/worker.py" not in outcome.errors[0].traceback
+
+
+def test_a_budget_that_is_used_up_ends_the_chunk():
+    outcome = run(lambda x: x, [1, 2, 3], budget=0.0)
+    assert outcome.values == [1]
+
+
+def test_a_pulled_leash_ends_the_chunk():
+    leash = Leash()
+    outcome = run(lambda x: leash.pull() if x == 2 else x, [1, 2, 3, 4], leash)
+    assert outcome.values == [1, None]
+    assert not outcome.errors
+
+
+def test_an_interrupt_ends_the_chunk_and_keeps_what_was_finished():
+    def work(x):
+        if x == 3:
+            raise KeyboardInterrupt
+        return x
+
+    caught = []
+    task = Task(work, "work")
+    outcome = run_chunk(
+        lambda: prepare(task), task, chunk_of([1, 2, 3, 4]), interrupt=caught.append
+    )
+    assert outcome.values == [1, 2]
+    assert not outcome.errors
+    assert len(caught) == 1
+
+
+def packed(fn, items, key, **more):
+    block = wire.pack(Task(fn, "fn", **more))
+    reply = run_packed(key, block, len(items), wire.dumps(items), float("inf"), False)
+    return receive(reply)
+
+
+def test_a_packed_chunk_comes_back():
+    outcome = packed(lambda x: x + 1, [1, 2], "key-1")
+    assert outcome.values == [2, 3]
+    assert outcome.worker.startswith("process ")
+
+
+def test_setup_runs_once_for_a_key(tmp_path):
+    def setup():
+        with (tmp_path / "setups").open("a") as file:
+            return file.write("x")
+
+    block = wire.pack(Task(lambda item, state: item, "fn", setup=setup))
+    for key in ("key-2", "key-2", "key-2b", "key-2"):
+        assert receive(run_packed(key, block, 1, wire.dumps([1]), 1.0, False)).values == [1]
+    assert (tmp_path / "setups").read_text() == "xx"
+
+
+def test_items_that_cannot_be_unpickled_come_again_one_by_one():
+    class Bad:
+        def __reduce__(self):
+            return int, ("no number",)
+
+    block = wire.pack(Task(abs, "abs"))
+    several = receive(run_packed("key-3", block, 2, wire.dumps([1, Bad()]), 1.0, False))
+    assert several.values == []
+    alone = receive(run_packed("key-3", block, 1, wire.dumps([Bad()]), 1.0, False))
+    assert isinstance(alone.errors[0].exception, ValueError)
+
+
+def test_an_exception_keeps_its_type_and_its_frames():
+    def deep(x):
+        raise KeyError(x)
+
+    error = packed(lambda x: deep(x), ["k"], "key-4").errors[0]
+    assert isinstance(error.exception, KeyError)
+    frames, step = [], error.exception.__traceback__
+    while step is not None:
+        frames.append(step.tb_frame.f_code.co_name)
+        step = step.tb_next
+    assert frames == ["<lambda>", "deep"]
+
+
+# ---------------------------------------------------------------- wire
+
+
+def test_pack_keeps_arrays_beside_the_pickle(tmp_path):
+    value = {"a": np.arange(1000.0), "b": np.ones((3, 5), dtype="f4"), "c": "text", "d": []}
+    block = wire.pack(value)
+    again = wire.unpack(bytearray(block))
+    file = tmp_path / "block"
+    file.write_bytes(block)
+    mapped = wire.unpack_file(file)
+    for got in (again, mapped):
+        assert got["c"] == "text"
+        assert got["d"] == []
+        np.testing.assert_array_equal(got["a"], value["a"])
+        np.testing.assert_array_equal(got["b"], value["b"])
+        got["a"][0] = -1.0  # writable, and nobody else's
+    assert value["a"][0] == 0.0
+    assert wire.unpack_file(file)["a"][0] == 0.0
+    assert mapped["a"].ctypes.data % 64 == 0
+
+
+def test_explain_names_what_was_captured():
+    lock, data = threading.Lock(), [1]
+
+    def uses(x):
+        return lock, data, x
+
+    with pytest.raises(TypeError) as caught:
+        wire.dumps(uses)
+    why = wire.explain(uses, caught.value)
+    assert isinstance(why, PickleError)
+    assert str(why).startswith("'lock' (_thread.lock) in ")
+    assert "backend='threads'" in str(why)
+    assert why.__cause__ is caught.value
