@@ -66,7 +66,11 @@ def map(
     [0, 1, 4, 9]
     """
     run = _prepare(fn, iterables, setup, resolve(options), Gather)
-    run.start().serve()
+    try:
+        run.start().serve()
+    except KeyboardInterrupt:
+        run.cancel()  # it may have come before the run was served
+        raise
     return run.result()
 
 

@@ -102,6 +102,7 @@ class Run:
         self._inbox: queue.SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]]]
         self._inbox = queue.SimpleQueue()
         self._again: list[tuple[int, int, Chunk]] = []  # by first index: goes before new items
+        self._queued = 0  # items in those
         self._later: list[tuple[float, int, Chunk]] = []  # by time: retries that wait
         self._order = itertools.count()
         self._failures: list[Failure] = []
@@ -343,13 +344,12 @@ class Run:
 
     def _next_chunk(self) -> Chunk | None:
         source = self._source
-        left = source.left
-        if left is not None:
-            left += sum(len(chunk) for _, _, chunk in self._again)
+        left = None if source.left is None else source.left + self._queued
         size = self._pace.size(left, self.workers)
         chunk: Chunk | None = None
         while self._again and chunk is None:
             _, _, chunk = heapq.heappop(self._again)
+            self._queued -= len(chunk)
             if self._doomed(chunk):
                 chunk = None
             elif len(chunk) > size:
@@ -379,6 +379,7 @@ class Run:
             self._emit(Steered(self._clock(), total=self._source.total))
 
     def _put_back(self, chunk: Chunk) -> None:
+        self._queued += len(chunk)
         heapq.heappush(self._again, (chunk.indices[0], next(self._order), chunk))
 
     # ------------------------------------------------------------ taking in
@@ -490,10 +491,10 @@ class Run:
     def _over(self) -> bool:
         if self._crew.flying:
             return False
-        waiting = [*self._again, *self._later]
         if self._stop_after is not None:
-            return all(self._doomed(chunk) for _, _, chunk in waiting)
-        return not waiting and not self._source.pulling and self._source.left == 0
+            return all(self._doomed(chunk) for _, _, chunk in [*self._again, *self._later])
+        waiting = self._again or self._later or self._source.pulling
+        return not waiting and self._source.left == 0
 
     def _conclude(self) -> EndReason:
         """Decide how the run ended, and what its `result` raises."""
@@ -523,6 +524,8 @@ class Run:
 
     def _end(self, reason: EndReason) -> None:
         try:
+            for slot in self._crew.busy():  # only where the loop itself broke
+                slot.session.abort(slot.number)
             self._crew.close()
             self._sink.end(self._error)
             if self._error is not None:

@@ -202,8 +202,10 @@ def interrupts(error: BaseException) -> bool:
 
 def failed(error: BaseException) -> Error:
     """Describe what an item raised, without our own frames."""
-    if error.__traceback__ is not None:
-        error.__traceback__ = error.__traceback__.tb_next or error.__traceback__
+    trace = error.__traceback__
+    while trace and trace.tb_next and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    error.__traceback__ = trace
     return Error("error", error, "".join(traceback.format_exception(error)))
 
 

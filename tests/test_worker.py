@@ -35,6 +35,10 @@ def test_values_errors_and_times_are_columns():
 def test_a_traceback_has_no_frame_of_ours():
     outcome = run(lambda x: 1 // x, [0])
     assert "nbexec/worker.py" not in outcome.errors[0].traceback
+    task = Task(divmod, "divmod", star=True, setup=lambda: 0)
+    outcome = run_chunk(lambda: prepare(task), task, chunk_of([(1,)]))
+    assert isinstance(outcome.errors[0].exception, ZeroDivisionError)
+    assert outcome.errors[0].traceback.count("nbexec/worker.py") == 1  # divmod has no frame
 
 
 def test_a_budget_that_is_used_up_ends_the_chunk():

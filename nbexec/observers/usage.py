@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..run import Run
 
 EVERY = 0.5  # seconds; a walk over the process tree costs about a millisecond a process
+PATIENCE = 0.2  # seconds; a run shorter than that is not worth importing psutil for
 
 
 class Usage(Observer):
@@ -33,6 +34,8 @@ class Usage(Observer):
             self._stop.set()
 
     def _sample(self, run: Run) -> None:
+        if self._stop.wait(PATIENCE):
+            return
         meter = Meter()
         limit = machine.memory_limit()
         while not self._stop.wait(EVERY):
