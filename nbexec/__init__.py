@@ -6,13 +6,14 @@ General layout, in the order in which imports go (each may import what is below 
     cell/         what %%parallel does, with no IPython in it
     api.py        map, imap, amap, start, invoke
     executor.py   Executor: concurrent.futures.Executor over the same loop
-    run.py        Run: the only loop;  slots.py: which slot has what
+    run.py        Run: what a call gives, to be watched and steered
+    loop.py       Loop: the only loop;  backlog.py: what goes next;  slots.py: who has what
     results.py    where outcomes end up: Results, a stream, futures
-    auto.py       measured first items -> a choice, and the reason in words
+    steering.py   opens backends;  auto.py: measured items -> a choice, and the reason
     plan.py       items -> chunks
     backends/     the registry and the backends: serial, threads, processes, aio, dask
     observers/    what watches a run: text progress, usage
-    worker.py     the only code that runs inside a worker;  wire.py: how things get there
+    worker.py     what runs inside a worker;  parcels.py, wire.py: how it gets there and back
     policy.py     retry, accept or stop
     state.py      RunState: a pure fold of events;  text.py: how it is said
     options.py    session defaults;  knobs.py: Options, every one of them

@@ -6,10 +6,11 @@ pure function of what was seen.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from . import machine
-from .model import Choice
+from .model import Choice, Chunk, Outcome
 from .text import seconds
 
 ENOUGH = 0.02  # seconds of items that tell enough, where at least FEW of them ended
@@ -34,9 +35,35 @@ class Evidence:
     warm: bool = False  # whether worker processes are there already
 
 
-def first(depth: int) -> Choice:
-    """Where a run begins whose items nobody has seen."""
-    return Choice("serial", 1, "timing the first items")
+FIRST = Choice("serial", 1, "timing the first items")  # where a run begins
+
+
+class Probe:
+    """Gathers evidence from the first items, and remembers one to see if it can be sent."""
+
+    def __init__(self) -> None:
+        self.seen = Evidence()
+        self.sample: tuple[Any, Any] | None = None  # an item and its value
+
+    def learn(self, chunk: Chunk, outcome: Outcome) -> None:
+        """Take in a chunk that ran in the kernel."""
+        seen = self.seen
+        self.sample = self.sample or (chunk.items[0], outcome.values[0])
+        self.seen = replace(
+            seen,
+            items=seen.items + len(outcome.values),
+            wall=seen.wall + outcome.ends[-1],
+            cpu=seen.cpu + outcome.cpu,
+        )
+
+    def look(self, running: tuple[float, float] | None, **facts: Any) -> Evidence:
+        """Give the evidence, with wall and CPU seconds of what runs now and other facts."""
+        wall, cpu = running or (0.0, 0.0)
+        return replace(self.seen, running_wall=wall, running_cpu=cpu, **facts)
+
+    def ended(self) -> Choice:
+        """Where a run was that ended before anything was chosen."""
+        return Choice(FIRST.backend, 1, f"all of it took {seconds(self.seen.wall)}")
 
 
 def choose(seen: Evidence, workers: int | None, depth: int) -> Choice | None:

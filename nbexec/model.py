@@ -48,10 +48,10 @@ class Chunk:
         """Give the items from offset `start` up to `stop` as a chunk of their own."""
         return Chunk(self.indices[start:stop], self.items[start:stop], self.attempt)
 
-    def pick(self, offsets: Sequence[int]) -> Chunk:
+    def pick(self, offsets: Sequence[int], attempt: int) -> Chunk:
         """Give the items at `offsets` as a chunk of their own."""
         indices = [self.indices[offset] for offset in offsets]
-        return Chunk(indices, [self.items[offset] for offset in offsets], self.attempt)
+        return Chunk(indices, [self.items[offset] for offset in offsets], attempt)
 
 
 @dataclass(frozen=True, slots=True)

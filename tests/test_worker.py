@@ -10,7 +10,8 @@ import pytest
 from nbexec import wire
 from nbexec.errors import PickleError
 from nbexec.model import Chunk, Task
-from nbexec.worker import Leash, prepare, receive, run_chunk, run_packed
+from nbexec.parcels import receive, run_packed
+from nbexec.worker import Leash, prepare, run_chunk
 
 
 def chunk_of(items, **more):

@@ -16,7 +16,7 @@ from distributed import Client, LocalCluster
 from .. import machine
 from ..errors import BackendError
 from ..model import Chunk
-from ..worker import run_packed
+from ..parcels import run_packed
 from . import close_at_exit
 from .base import Backend, Session, Setting
 from .remote import RemoteSession

@@ -7,7 +7,8 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 from .. import machine
 from ..model import Chunk, Outcome
-from ..worker import Leash, prepare, run_chunk, run_packed
+from ..parcels import run_packed
+from ..worker import Leash, prepare, run_chunk
 from .base import Backend, Session, Setting
 from .remote import RemoteSession, lost
 

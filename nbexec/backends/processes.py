@@ -21,7 +21,7 @@ from joblib.externals.loky import ProcessPoolExecutor
 
 from .. import machine
 from ..model import Chunk
-from ..worker import run_packed
+from ..parcels import run_packed
 from . import close_at_exit
 from .base import Backend, Session, Setting
 from .lease import Pool

@@ -12,7 +12,8 @@ from concurrent.futures import Future
 from .. import wire
 from ..errors import PickleError, WorkerDied
 from ..model import Chunk, Error, Outcome
-from ..worker import Call, failed, receive
+from ..parcels import receive
+from ..worker import Call, failed
 from .base import Session, Setting
 
 _runs = itertools.count()

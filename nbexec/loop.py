@@ -1,0 +1,309 @@
+"""Loop: the one loop of a run.
+
+It owns the queue and gives the backend only what its workers can start at once, plus a
+little.  One thread drains one inbox: it asks the policy about failures, folds events
+into the state and calls the observers in order, so that none of these needs a lock.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from . import policy
+from .backends.base import Reply, Setting
+from .backlog import Backlog
+from .errors import RunCancelled
+from .hands import Hands
+from .knobs import Options
+from .model import (
+    Choice,
+    Chunk,
+    EndReason,
+    Error,
+    Event,
+    Failure,
+    Finished,
+    Outcome,
+    Retried,
+    Returned,
+    RunEnded,
+    RunStarted,
+    Steered,
+    Submitted,
+    Task,
+)
+from .observers import Observer
+from .plan import Feed, Pace
+from .results import Sink
+from .slots import Crew
+from .state import RunState, Stats
+from .steering import LOOK, Steering
+
+GRACE = 0.25  # seconds that items in the middle of their work get when a run is stopped
+
+
+class Loop:
+    """What a run does, from its first event to its last; `Run` is how it is handled."""
+
+    def __init__(
+        self,
+        task: Task,
+        feed: Feed,
+        sink: Sink,
+        options: Options,
+        observers: Sequence[Observer],
+        hands: Hands,
+        pace: Pace,
+        kernel_backend: str,
+        clock: Callable[[], float],
+    ) -> None:
+        self.task = task
+        self.sink = sink
+        self.options = options
+        self.observers = list(observers)
+        self.failures: list[Failure] = []
+        self.cancelled = False
+        self.stop_after: int | None = None  # the failing item, where the run stops at one
+        self._backlog = Backlog(feed, pace, lambda *brought: self.post(self._supply, *brought))
+        self._clock = clock
+        self._policy = policy.Policy.of(options)
+        self._crew = Crew()
+        self._state = RunState()
+        self._lock = threading.Lock()  # the state is folded here and read anywhere
+        self._inbox: queue.SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]]]
+        self._inbox = queue.SimpleQueue()
+        self._stopping_since: float | None = None
+        self._paused = False
+        context = contextvars.copy_context()
+        self._steering = Steering(
+            options, self._crew, Setting(task, self._deliver, hands, context, 1), kernel_backend
+        )
+
+    # ------------------------------------------------------------ from any thread
+
+    def post(self, handle: Callable[..., None], *args: Any) -> None:
+        """Have the loop call ``handle(*args)``."""
+        self._inbox.put((handle, args))
+
+    def stats(self) -> Stats:
+        """Give the run in numbers, as it stands."""
+        with self._lock:
+            return self._state.stats(self._clock())
+
+    @property
+    def choice(self) -> Choice:
+        """Backend, workers and the reason, as they stand."""
+        return self._state.choice
+
+    @property
+    def feed(self) -> Feed:
+        """Where the items come from."""
+        return self._backlog.feed
+
+    @property
+    def pulled(self) -> int:
+        """How many items were taken from the input."""
+        return self._backlog.pulled
+
+    def suggested_window(self) -> int:
+        """How many items keep the workers busy while results are being consumed."""
+        workers = self.choice.workers
+        return 4 * workers * max(1, self._backlog.pace.size(None, workers))
+
+    # ------------------------------------------------------------ the loop
+
+    def open(self) -> Choice:
+        """Choose where to begin, and open it: what is wrong with a backend is raised here."""
+        return self._steering.begin()
+
+    def run(self, name: str, choice: Choice) -> None:
+        """Go from the first event to the last item; `end` comes after."""
+        self.emit(RunStarted(self._clock(), name, self.feed.total, choice))
+        while not self._over():
+            self._fill()
+            if not self._over():
+                self._drain()
+        self._steered(self._steering.ended())
+
+    def end(self, reason: EndReason) -> None:
+        """Give the workers back, and emit the last event."""
+        for slot in self._crew.busy():  # only where the loop itself broke
+            slot.session.abort(slot.number)
+        self._crew.close()
+        self.emit(RunEnded(self._clock(), reason))
+
+    def _over(self) -> bool:
+        return not self._crew.flying and self._backlog.over()
+
+    def _drain(self) -> None:
+        """Handle what is in the inbox; wait for it if there is nothing."""
+        try:
+            handle, args = self._inbox.get(timeout=self._patience())
+            while True:
+                handle(*args)
+                handle, args = self._inbox.get_nowait()
+        except queue.Empty:
+            pass
+        if self._steering.looking and self.stop_after is None:
+            self._steered(self._steering.look(self.feed.left))
+        if self._stopping_since is not None:
+            self._abort_doomed(self._stopping_since)
+
+    def _patience(self) -> float | None:
+        """How long there is nothing to do unless something comes in."""
+        if self._steering.looking or self._stopping_since is not None:
+            return LOOK
+        due = self._backlog.due()
+        return None if due is None else max(0.0, due - self._clock())
+
+    def emit(self, event: Event) -> None:
+        """Fold an event, and tell the observers; in the loop's thread alone."""
+        with self._lock:
+            self._state.apply(event)
+        for observer in list(self.observers):
+            self.quietly(observer, "observe", event, self._state)
+
+    def quietly(self, observer: Observer, method: str, *args: Any) -> None:
+        """Call an observer; one that raises is logged and dropped, and breaks nothing."""
+        try:
+            getattr(observer, method)(*args)
+        except Exception:
+            logging.getLogger("nbexec").exception("an observer raised and was dropped")
+            if observer in self.observers:
+                self.observers.remove(observer)
+
+    # ------------------------------------------------------------ handing out
+
+    def _fill(self) -> None:
+        self._backlog.ripen(self._clock())
+        while not self._paused and self._crew.free(2 if self._backlog.pace.brief else 1):
+            chunk = self._backlog.next(self.choice.workers, self.sink.room())
+            if chunk is None:
+                break
+            slot = self._crew.assign(chunk)
+            self.emit(Submitted(self._clock(), chunk))
+            slot.session.submit(slot.number, chunk)
+
+    def _supply(self, items: list[Any], error: BaseException | None, ended: bool) -> None:
+        self.feed.supply(items, error, ended)
+        if ended:
+            self.emit(Steered(self._clock(), total=self.feed.total))
+
+    # ------------------------------------------------------------ taking in
+
+    def _deliver(self, chunk: Chunk, reply: Reply) -> None:
+        """The backends' callback: nothing but a message to the loop."""
+        self._inbox.put((self._on_reply, (chunk, reply)))
+
+    def _on_reply(self, chunk: Chunk, reply: Reply) -> None:
+        if not self._crew.release(chunk):  # its slot was aborted meanwhile
+            return
+        outcome = reply()
+        begun = len(outcome.values)
+        if begun < len(chunk):
+            self._take_back(chunk.part(begun), suspect=not begun)
+            chunk = chunk.part(0, begun)
+        if begun:
+            self._backlog.pace.measure(begun, outcome.ends[-1])
+            self._steering.learn(chunk, outcome)
+            self._judge(chunk, outcome)
+
+    def _take_back(self, chunk: Chunk, suspect: bool) -> None:
+        """Queue again what a worker had not begun; one by one where an item is to blame."""
+        self.emit(Returned(self._clock(), chunk))
+        if suspect:
+            self._backlog.put_back_one_by_one(chunk)
+        else:
+            self._backlog.put_back(chunk)
+
+    def _judge(self, chunk: Chunk, outcome: Outcome) -> None:
+        if not outcome.errors:
+            self._finish(chunk, outcome)
+            return
+        sorted_out = policy.sort_out(chunk, outcome, self._policy)
+        now = self._clock()
+        for one, error, wait in sorted_out.retries:
+            self.emit(Retried(now, one.indices[0], one.attempt, error, wait))
+            self._backlog.put_off(one, now + wait)
+        if sorted_out.stop is not None:
+            self._halt(sorted_out.stop)
+        if sorted_out.chunk.indices:
+            self._finish(sorted_out.chunk, sorted_out.outcome)
+
+    def _finish(self, chunk: Chunk, outcome: Outcome) -> None:
+        failures = {at: _failure(chunk, outcome, at) for at in sorted(outcome.errors)}
+        self.failures += failures.values()
+        self.emit(Finished(self._clock(), chunk, outcome))
+        self.sink.put(chunk, outcome, failures)
+
+    # ------------------------------------------------------------ stopping
+
+    def _halt(self, index: int) -> None:
+        """Let only items up to `index` run to their end: what a plain loop would have run."""
+        if self.stop_after is None or index < self.stop_after:
+            self.stop_after = self._backlog.limit = index
+        if self._stopping_since is None:
+            self._stopping_since = self._clock()
+
+    def cancel(self) -> None:
+        """Begin nothing more; asked twice, wait for nothing either."""
+        if self.cancelled:
+            self._stopping_since = float("-inf")
+            return
+        self.cancelled = True
+        self._halt(-1)
+        self.emit(Steered(self._clock(), cancelling=True))
+
+    def _abort_doomed(self, since: float) -> None:
+        """Abort what needn't be waited for, once it had its grace."""
+        if self._clock() - since < GRACE:
+            return
+        for slot in self._crew.busy():
+            if all(self._backlog.doomed(chunk) for chunk in slot.chunks):
+                slot.session.abort(slot.number)
+                for chunk in list(slot.chunks):
+                    self._crew.release(chunk)
+                    self._finish(chunk, _stopped(chunk))
+                self._crew.retire(slot)
+
+    # ------------------------------------------------------------ steering
+
+    def pause(self, paused: bool) -> None:
+        """Begin nothing more for now, or go on."""
+        if paused != self._paused:
+            self._paused = paused
+            self.emit(Steered(self._clock(), paused=paused))
+
+    def set_workers(self, count: int) -> None:
+        """Have `count` items run at once from now on."""
+        self._steered(self._steering.resize(count, self.choice))
+
+    def _steered(self, choice: Choice | None) -> None:
+        if choice is not None:
+            self.emit(Steered(self._clock(), choice=choice))
+
+
+def _failure(chunk: Chunk, outcome: Outcome, at: int) -> Failure:
+    error = outcome.errors[at]
+    return Failure(
+        chunk.indices[at],
+        chunk.items[at],
+        error.exception,
+        error.traceback,
+        outcome.worker,
+        chunk.attempt,
+        error.kind,
+    )
+
+
+def _stopped(chunk: Chunk) -> Outcome:
+    """What a chunk becomes that was stopped in the middle."""
+    why = RunCancelled("the run was stopped while this item ran")
+    error = Error("cancelled", why, f"{type(why).__name__}: {why}\n")
+    count = len(chunk)
+    return Outcome([None] * count, dict.fromkeys(range(count), error), 0.0, [0.0] * count, 0.0, "")

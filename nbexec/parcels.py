@@ -1,0 +1,115 @@
+"""A chunk's way to a worker in another process or on another machine, and back.
+
+`run_packed` is what that worker is asked to do: bytes in, bytes out, so that whatever
+fails to pickle fails there, where it can be told which item it was.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from . import wire
+from .errors import PickleError
+from .model import Chunk, Error, Outcome, Task
+from .worker import failed, prepare, run_chunk
+
+KEPT = 16  # loaded functions a worker keeps, least recently used out
+
+_loaded: OrderedDict[str, tuple[Task, Callable[[], Callable[[Any], Any]]]] = OrderedDict()
+
+
+def run_packed(key: str, block: Any, count: int, items: bytes, budget: float, alone: bool) -> bytes:
+    """Run `count` pickled `items` through the packed task `block` (a path or the bytes).
+
+    `key` names the task and the run: each worker unpacks it, and runs its setup, once.
+    `alone` says that nothing else runs in this process, so that its CPU time, threads of
+    BLAS and all, is the chunk's.
+    """
+    try:
+        task, prepared = _load(key, block)
+        values = wire.loads(items)
+    except BaseException as error:
+        # of several items nobody knows which can't be unpickled: they come again one by one
+        outcome = Outcome([], {}, time.time(), [], 0.0, "")
+        if count == 1:
+            outcome = Outcome([None], {0: failed(error)}, time.time(), [0.0], 0.0, "")
+        return _send(outcome)
+    chunk = Chunk(range(count), values, budget=budget)
+    clock = time.process_time if alone else time.thread_time
+    return _send(run_chunk(prepared, task, chunk, cpu_clock=clock))
+
+
+def _load(key: str, block: Any) -> tuple[Task, Callable[[], Callable[[Any], Any]]]:
+    if key not in _loaded:
+        task: Task = (
+            wire.unpack_file(block) if isinstance(block, str) else wire.unpack(bytearray(block))
+        )
+        _loaded[key] = task, functools.cache(functools.partial(prepare, task))
+        while len(_loaded) > KEPT:
+            _loaded.popitem(last=False)
+    _loaded.move_to_end(key)
+    return _loaded[key]
+
+
+def _send(outcome: Outcome) -> bytes:
+    errors = {at: _pack_error(error) for at, error in outcome.errors.items()}
+    facts = (outcome.started, outcome.ends, outcome.cpu, f"process {os.getpid()}", outcome.peak_rss)
+    try:
+        return wire.dumps((outcome.values, errors, facts))
+    except BaseException:
+        values = [_sendable(at, value, errors) for at, value in enumerate(outcome.values)]
+        return wire.dumps((values, errors, facts))
+
+
+def _sendable(at: int, value: Any, errors: dict[int, Any]) -> Any:
+    """Give the value, or None with an error in its place if it can't be pickled."""
+    try:
+        wire.dumps(value)
+    except BaseException as error:
+        sort = f"{type(value).__module__}.{type(value).__qualname__}"
+        why = PickleError(f"the result, a {sort}, can't be sent back: {error}")
+        errors[at] = _pack_error(failed(why))
+        return None
+    return value
+
+
+def _pack_error(error: Error) -> tuple[str, bytes | None, str, str, Any]:
+    """Pack an exception so that its text arrives even where it doesn't pickle itself."""
+    from tblib import Traceback
+
+    exception = error.exception
+    text = f"{type(exception).__name__}: {exception}"
+    frames = Traceback(exception.__traceback__).as_dict() if exception.__traceback__ else None
+    try:
+        data = wire.dumps(exception)
+        wire.loads(data)
+    except BaseException:
+        data = None
+    return error.kind, data, text, error.traceback, frames
+
+
+def receive(data: bytes) -> Outcome:
+    """Undo the packing of a chunk's outcome, in the kernel."""
+    values, packed, facts = wire.loads(data)
+    errors = {at: _unpack_error(*error) for at, error in packed.items()}
+    return Outcome(values, errors, *facts)
+
+
+def _unpack_error(kind: Any, data: bytes | None, text: str, trace: str, frames: Any) -> Error:
+    exception: BaseException
+    try:
+        if data is None:
+            raise ValueError("not sent")
+        exception = wire.loads(data)
+    except BaseException:
+        exception = PickleError(f"the task raised {text} (the exception itself can't be sent)")
+    if frames is not None:
+        from tblib import Traceback
+
+        exception.__traceback__ = Traceback.from_dict(frames).as_traceback()
+    return Error(kind, exception, trace)

@@ -1,0 +1,230 @@
+"""The panel in a real JupyterLab, in headless Chromium."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from . import lab
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+
+QUICKSTART = Path(__file__).parents[1] / "notebooks" / "01-quickstart.ipynb"
+PANEL = ".nbexec-panel"
+SUMMARY = ".nbexec-summary"
+
+SLOW = 'nbexec.map(time.sleep, [0.2] * 200, backend="threads", workers=2)'
+EVIL = """\
+import time, nbexec
+class Evil:
+    def __repr__(self):
+        return "<script>hacked = 1</script><img src=x onerror='hacked = 1'>"
+def fail(item):
+    time.sleep(0.1)
+    raise ValueError(repr(item))
+failed = nbexec.map(fail, [Evil()] * 20, on_error="collect", workers=2, backend="threads",
+                    name=repr(Evil()))
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    if not Path(lab.CHROMIUM).exists():
+        missing = f"no Chromium at {lab.CHROMIUM}; set $CHROMIUM"
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    server = lab.Server(tmp_path_factory.mktemp("lab"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def context():
+    with lab.browser() as context:
+        yield context
+
+
+@pytest.fixture
+def page(server, context):
+    """A page whose errors fail the test."""
+    page = lab.Page(server, context.new_page())
+    yield page
+    wrong = page.wrong + page.widget_errors()
+    page.page.close()
+    server.stop_kernels()
+    assert wrong == []
+
+
+def until(condition, seconds=10.0):
+    """Wait for a condition; give how long it took."""
+    start = time.monotonic()
+    while not condition():
+        assert time.monotonic() - start < seconds, "waited in vain"
+        time.sleep(0.02)
+    return time.monotonic() - start
+
+
+def percent(page):
+    """Where the panel's bar is, or None where there is no panel."""
+    bar = page.page.locator(f"{PANEL} [role=progressbar]")
+    return int(bar.get_attribute("aria-valuenow")) if bar.count() else None
+
+
+def button(page, name):
+    """Give the panel's button of that name."""
+    return page.page.locator(PANEL).get_by_role("button", name=name, exact=True)
+
+
+def bar_moves(page):
+    """Give the places where the bar is seen while cells run."""
+    seen = []
+    while not page.ran:
+        at = percent(page)
+        if at is not None and at not in seen:
+            seen.append(at)
+        time.sleep(0.03)
+    return seen
+
+
+def texts(notebook):
+    """Give the text/plain of each display in a saved notebook."""
+    return [
+        "".join(output["data"]["text/plain"])
+        for cell in notebook["cells"]
+        for output in cell.get("outputs", [])
+        if "data" in output
+    ]
+
+
+def test_the_bar_moves_and_a_click_on_cancel_stops_a_cell_that_blocks(server, page):
+    caught = (
+        f"try:\n    {SLOW}\nexcept nbexec.RunCancelled as e:\n    kept = e.partial_results.ok()"
+    )
+    server.write("cancel.ipynb", "import time, nbexec", caught, "print('kept', len(kept.ok()))")
+    page.open("cancel.ipynb")
+    page.run_all()
+    page.page.wait_for_selector(PANEL)
+    first = percent(page)
+    until(lambda: percent(page) >= first + 2)
+    button(page, "Cancel").click()
+    assert until(lambda: page.ran) < 1.0
+    page.page.wait_for_selector(SUMMARY)
+    assert page.page.locator(PANEL).count() == 0
+    said = page.outputs()
+    assert "cancelled after" in said
+    assert "results kept" in said
+    kept = int(re.search(r"^kept (\d+)$", said, re.MULTILINE)[1])
+    assert 4 <= kept < 200
+
+
+def test_pause_holds_a_run_and_workers_change_while_it_runs(server, page):
+    caught = f"try:\n    {SLOW}\nexcept nbexec.RunCancelled:\n    pass"
+    server.write("pause.ipynb", "import time, nbexec", caught)
+    page.open("pause.ipynb")
+    page.run_all()
+    page.page.wait_for_selector(PANEL)
+    button(page, "Pause").click()
+    state = page.page.locator(f"{PANEL} [role=status]")
+    until(lambda: state.inner_text() == "paused")
+    held = percent(page)
+    time.sleep(0.6)
+    assert percent(page) == held
+    button(page, "One worker more").click()
+    until(lambda: page.page.locator(f"{PANEL} .nbx-workers b").inner_text() == "3")
+    button(page, "Resume").click()
+    until(lambda: percent(page) > held)
+    cancel = button(page, "Cancel")
+    cancel.focus()
+    page.page.keyboard.press("Enter")  # by keyboard alone, though JupyterLab wants Enter too
+    assert until(lambda: page.ran) < 1.0
+
+
+def test_cells_after_a_cancelled_one_do_not_run(server, page):
+    server.write("stop.ipynb", "import time, nbexec", SLOW, "print('not', 'reached')")
+    page.open("stop.ipynb")
+    page.run_all()
+    page.page.wait_for_selector(PANEL)
+    button(page, "Cancel").click()
+    page.wait(5)
+    said = page.outputs()
+    assert "RunCancelled" in said
+    assert "not reached" not in said
+
+
+def test_the_saved_notebook_has_the_summary_and_no_widget(server, page, context):
+    count = 'r = nbexec.map(time.sleep, [0.05] * 100, backend="threads", workers=4)'
+    server.write("saved.ipynb", "import time, nbexec", count, "nbexec.map(abs, [-1, 2])")
+    page.open("saved.ipynb")
+    page.run_all()
+    page.wait()
+    page.page.wait_for_selector(SUMMARY)
+    page.save()
+    until(lambda: "100 / 100" in json.dumps(server.read("saved.ipynb")))
+    saved = server.read("saved.ipynb")
+    assert "widget-view" not in json.dumps(saved)
+    assert "widgets" not in saved["metadata"] or not saved["metadata"]["widgets"]
+    slow, fast, value = texts(saved)
+    assert slow.startswith("nbexec sleep: 100 / 100, ")
+    assert fast.startswith("nbexec abs: 2 / 2, ")
+    assert value == "[1, 2]"
+    assert len(json.dumps(saved)) < 20_000
+
+    # as someone else's: another name, another kernel, not trusted
+    (server.root / "theirs.ipynb").write_text(json.dumps(saved).replace("r = ", "results = "))
+    theirs = lab.Page(server, context.new_page())
+    theirs.open("theirs.ipynb")
+    theirs.page.wait_for_selector(SUMMARY)
+    assert "100 / 100" in theirs.outputs()
+    box = theirs.page.locator(f"{SUMMARY} img").first.bounding_box()
+    assert box["width"] > 40
+    assert theirs.wrong + theirs.widget_errors() == []
+    theirs.page.close()
+
+
+def test_what_items_say_is_text_in_the_panel_and_in_the_summary(server, page):
+    server.write("evil.ipynb", EVIL)
+    page.open("evil.ipynb")
+    page.run_all()
+    page.page.wait_for_selector(f"{PANEL} .nbx-failures:not([hidden])")
+    page.page.locator(f"{PANEL} summary").click()
+    live = page.page.locator(PANEL).inner_text()
+    assert live.count("<script>hacked") >= 3  # the name, a message, an item
+    page.wait()
+    page.page.wait_for_selector(SUMMARY)
+    assert page.page.locator(SUMMARY).inner_text().count("<script>hacked") >= 3
+    assert page.page.locator(f"{SUMMARY} script, {SUMMARY} img:not([src^=data])").count() == 0
+    assert page.page.evaluate("() => typeof window.hacked") == "undefined"
+
+
+def test_a_run_in_the_background_keeps_its_panel_in_its_own_cell(server, page):
+    begin = 'run = nbexec.start(time.sleep, [0.1] * 30, backend="threads", workers=1)'
+    server.write("background.ipynb", "import time, nbexec", begin, "print('meanwhile')")
+    page.open("background.ipynb")
+    page.run_all()
+    page.wait()
+    page.page.wait_for_selector(PANEL)
+    cells = page.page.locator(".jp-CodeCell")
+    assert "meanwhile" in cells.nth(2).inner_text()
+    first = percent(page)
+    until(lambda: percent(page) > first)
+    assert cells.nth(1).locator(PANEL).count() == 1
+    page.page.wait_for_selector(SUMMARY)
+    assert "30 / 30" in cells.nth(1).inner_text()
+
+
+@pytest.mark.skipif(not QUICKSTART.exists(), reason="the quickstart is not written yet")
+def test_the_quickstart_runs_and_its_panel_moves(server, page):
+    (server.root / QUICKSTART.name).write_text(QUICKSTART.read_text())
+    page.open(QUICKSTART.name)
+    page.run_all()
+    assert len(bar_moves(page)) >= 3
+    errors = page.page.locator('[data-mime-type="application/vnd.jupyter.error"]')
+    assert errors.all_inner_texts() == []
+    page.page.wait_for_selector(SUMMARY)

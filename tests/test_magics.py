@@ -1,0 +1,190 @@
+"""The magics in an IPython shell, without a kernel."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+
+import nbexec
+from nbexec.errors import BackendError, OptionError
+from nbexec.knobs import Options
+from nbexec.notebook.flags import flag, parse, usage
+
+
+@pytest.fixture
+def shell(tmp_path, monkeypatch):
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    shell = InteractiveShell()
+    shell.run_line_magic("load_ext", "nbexec")
+    yield shell
+    shell.history_manager.end_session()
+
+
+def run(shell, cell):
+    """Run a cell as a person does; give what was printed, in which bundles, and how it ended."""
+    with capture_output() as captured:
+        result = shell.run_cell(cell, store_history=True)
+    return captured, result
+
+
+# ---------------------------------------------------------------- flags
+
+
+def test_every_option_is_a_flag_and_is_explained():
+    said = usage("%%parallel")
+    for knob in fields(Options):
+        assert f"\n  {flag(knob.name)} {knob.metadata['kind'].__name__.upper()}\n" in said
+        assert knob.metadata["help"].split()[0] in said
+        assert f"Default: {knob.default!r}." in " ".join(said.split())
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("", ({}, "")),
+        ("--workers 8", ({"workers": 8}, "")),
+        ("--workers=8 --backend threads", ({"workers": 8, "backend": "threads"}, "")),
+        ("--on-error collect", ({"on_error": "collect"}, "")),
+        ("--on_error collect", ({"on_error": "collect"}, "")),
+        ("--retry-wait 0.5 --retries 2", ({"retry_wait": 0.5, "retries": 2}, "")),
+        ("--name 'two words'", ({"name": "two words"}, "")),
+        ("--backend auto [x for x in y]", ({"backend": "auto"}, "[x for x in y]")),
+        ("[f('--workers 3') for x in y]", ({}, "[f('--workers 3') for x in y]")),
+        ("--workers 3 -x --help", ({"workers": 3}, "-x --help")),
+        ("--workers 3 --help", ({"help": True}, "")),
+    ],
+)
+def test_flags_are_options(line, expected):
+    assert parse(line) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("--worker 8", "there is no flag --worker; did you mean '--workers'?"),
+        ("--workers", "--workers needs a value: How many items run at once"),
+        ("--workers --name x", "--workers needs a value"),
+        ("--workers many", "--workers must be an integer, not 'many'"),
+        ("--workers 0", "workers must be an integer of at least 1, not 0"),
+        ("--on-error rise", "did you mean 'raise'?"),
+        ("--backend thread", "there is no backend 'thread'; did you mean 'threads'?"),
+    ],
+)
+def test_what_is_wrong_with_a_flag_is_said(line, message):
+    with pytest.raises((OptionError, BackendError)) as caught:
+        parse(line)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("%%parallel --worker 8\ntouched = True", "did you mean '--workers'?"),
+        (
+            "%%parallel workers=8\ntouched = True",
+            "'workers=8' is not a flag; did you mean --workers 8?",
+        ),
+        ("%%parallel --backend thread\ntouched = True", "did you mean 'threads'?"),
+        ("%parallel --workers 0 [abs(x) for x in [1]]", "workers must be an integer"),
+        ("%parallel", "there is no expression"),
+        ("%parallel x = 3", "'x = 3' is no expression"),
+    ],
+)
+def test_a_wrong_flag_is_one_line_and_runs_nothing(shell, cell, message):
+    captured, result = run(shell, cell)
+    lines = (captured.stderr or captured.stdout).strip().splitlines()
+    assert len(lines) == 1
+    assert message in lines[0]
+    assert not result.success  # so that "run all" stops here
+    assert "touched" not in shell.user_ns
+
+
+def test_help_is_shown_and_runs_nothing(shell):
+    captured, result = run(shell, "%%parallel --help\ntouched = True")
+    assert "--on-error STR" in captured.stdout
+    assert result.success
+    assert "touched" not in shell.user_ns
+    captured, _ = run(shell, "%parallel --help")
+    assert "--on-error STR" in captured.stdout
+
+
+# ---------------------------------------------------------------- cells
+
+LOOP = """\
+rows = []
+for item in range(20):
+    square = item * item
+    rows.append(square)
+"""
+
+
+def test_a_cell_leaves_what_it_leaves_without_the_magic(shell):
+    serial = {}
+    exec(LOOP, serial)
+    captured, result = run(shell, f"%%parallel --workers 2 --backend threads\n{LOOP}")
+    assert result.success, captured.stdout
+    assert shell.user_ns["rows"] == serial["rows"]
+    assert shell.user_ns["item"] == serial["item"]
+    assert result.result is None
+
+
+def test_the_value_of_a_cell_is_its_output(shell):
+    captured, result = run(shell, "%%parallel --backend threads\n[abs(x) for x in [-1, -2]]")
+    assert result.result == [1, 2]
+    assert "[1, 2]" in captured.stdout
+    assert shell.user_ns["_"] == [1, 2]
+
+
+def test_a_semicolon_silences_the_value(shell):
+    captured, result = run(shell, "%%parallel --backend threads\n[abs(x) for x in [-1, -2]];")
+    assert result.success
+    assert result.result is None
+    assert "[1, 2]" not in captured.stdout
+
+
+def test_the_report_is_displayed_folded_as_text_and_html(shell):
+    captured, _ = run(shell, f"%%parallel --backend threads\n{LOOP}")
+    (report,) = [output for output in captured.outputs if "text/html" in output.data]
+    assert "nbexec-report" in report.data["text/html"]
+    assert report.data["text/plain"]
+    assert "<for " not in report.data["text/html"]
+
+
+def test_an_expression_gives_its_value(shell):
+    shell.user_ns["xs"] = [-1, -2]
+    _, result = run(shell, "%parallel --backend threads [abs(x) for x in xs]")
+    assert result.result == [1, 2]
+    run(shell, "rows = %parallel [{x: abs(x)} for x in xs]")  # {x} is not IPython's
+    assert shell.user_ns["rows"] == [{-1: 1}, {-2: 2}]
+
+
+def test_magics_and_shell_commands_inside_a_cell_run(shell):
+    captured, result = run(shell, "%%parallel\nfiles = !echo one two\n%pwd\n")
+    assert result.success, captured.stdout
+    assert list(shell.user_ns["files"]) == ["one two"]
+
+
+def test_a_traceback_shows_the_line_of_the_cell(shell):
+    cell = (
+        "%%parallel --backend threads --workers 2\n"
+        "rows = []\n"
+        "for item in [1, 2, 0, 4]:\n"
+        "    rows.append(1 / item)  # the line that raises\n"
+    )
+    captured, result = run(shell, cell)
+    assert isinstance(result.error_in_exec, ZeroDivisionError)
+    said = captured.stdout + captured.stderr
+    assert "line 4" in said
+    assert "# the line that raises" in said
+    assert "magics.py" not in said
+    assert shell.user_ns["rows"] == [1.0, 0.5]
+
+
+def test_options_in_force_are_the_flags_defaults(shell):
+    with nbexec.options(on_error="collect"):
+        _, result = run(shell, "%parallel --backend threads [1 / x for x in [1, 0]]")
+    assert result.result is None or len(result.result) == 2

@@ -1,0 +1,97 @@
+"""The notebooks run, in a kernel and in a terminal, and were saved with their outputs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def python(*arguments, timeout=280):
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, cwd=ROOT, timeout=timeout
+    )
+
+
+@pytest.mark.timeout(300)
+@every_notebook
+def test_it_runs_in_a_kernel_and_gives_what_was_saved(path):
+    """nbval runs each cell, and compares the outputs of those that are tagged for it."""
+    checked = [c for c in nbformat.read(path, as_version=4).cells if _is_checked(c)]
+    assert checked, "no cell is tagged nbval-check-output"
+    # a configuration of its own: the suite's is for the suite's own tests
+    plain = ["-c", "/dev/null", "--rootdir", str(ROOT), "-p", "no:cacheprovider"]
+    done = python("-m", "pytest", *plain, "--nbval-lax", "--nbval-current-env", str(path))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _is_checked(cell):
+    return "nbval-check-output" in cell.metadata.get("tags", ())
+
+
+@pytest.mark.timeout(300)
+def test_the_quickstart_runs_in_a_terminal():
+    """The README's first command."""
+    done = python("-m", "IPython", "notebooks/01-quickstart.ipynb")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for line in (
+        r"^Python's standard library: [\d,]+ files, \d+ MB of source$",
+        r"^[\d,]+ files were measured, \d+ can't be parsed:$",
+        r"^All three runs give the same rows\.$",
+        r"^  plain loop  1 worker +\d\.\d cores used +\d+\.\d s  █+$",
+        r"^  %%parallel  \d+ workers? +\d\.\d cores used +\d+\.\d s  █+$",
+        r"^  nbexec\.map  \d+ workers? +\d\.\d cores used +\d+\.\d s  █+$",
+        r"^  \S+\.py +\w+ +\d+  █{20}$",
+        r"^  jupyter lab notebooks/01-quickstart\.ipynb$",
+    ):
+        assert re.search(line, done.stdout, re.MULTILINE), f"{line}\n{done.stdout}"
+    assert re.search(r"[\d,]+ / [\d,]+", done.stderr)  # progress
+    assert "<table" not in done.stdout
+
+
+def test_a_cell_that_fails_fails_the_command(tmp_path):
+    cells = [nbformat.v4.new_code_cell(source) for source in ("1 / 0", "print('went on')")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "fails.ipynb")
+    done = python("-m", "IPython", str(tmp_path / "fails.ipynb"))
+    assert done.returncode != 0
+    assert "ZeroDivisionError" in done.stdout + done.stderr
+    assert "went on" not in done.stdout
+
+
+@every_notebook
+def test_it_was_saved_as_it_ran(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    outputs = [output for cell in code for output in cell.outputs]
+    assert not [output for output in outputs if output.output_type == "error"]
+    for output in outputs:  # a widget would be gone when the file is opened again
+        assert "application/vnd.jupyter.widget-view+json" not in output.get("data", {})
+    assert "widgets" not in notebook.metadata
+    text = path.read_text()
+    assert len(text) < 100_000
+    for private in (str(ROOT), str(Path.home()), sys.base_prefix):
+        assert private not in text
+
+
+def test_the_saved_quickstart_tells_what_happened():
+    """What a reader sees who opens the file and runs nothing."""
+    notebook = nbformat.read(ROOT / "notebooks" / "01-quickstart.ipynb", as_version=4)
+    seen = {cell.source: cell.outputs for cell in notebook.cells if cell.cell_type == "code"}
+    (parallel,) = (seen[source] for source in seen if source.startswith("%%parallel"))
+    (mapped,) = (seen[source] for source in seen if "nbexec.map(" in source)
+    for outputs in (parallel, mapped):
+        data = outputs[0].data
+        assert re.search(r"([\d,]+) / \1", data["text/plain"]), data["text/plain"]
+        assert "cores used" in data["text/plain"]
+        assert "nbexec-summary" in data["text/html"]
