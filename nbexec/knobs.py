@@ -57,7 +57,8 @@ class Options:  # its docstring is made from the knobs, below
     backend: Any = _knob(
         "auto",
         "Where items run: 'auto' (measure the first ones and choose), 'serial', 'threads', "
-        "'processes', 'asyncio', 'dask', a registered name, or an object: a backend, a "
+        "'processes', 'asyncio', 'dask' (a local cluster), the address of a Dask scheduler "
+        "('tcp://host:8786'), a registered name, or an object: a backend, a "
         "`concurrent.futures.Executor`, a `distributed.Client`.",
         None,  # checked by the registry, which knows the names
         str,
@@ -85,6 +86,13 @@ class Options:  # its docstring is made from the knobs, below
         0, "How many more times an item that raised is tried.", _int_at_least(0), int
     )
     retry_wait: float = _knob(0.0, "Seconds before an item is tried again.", _seconds, float)
+    crash_retries: int = _knob(
+        1,
+        "How many more times an item is tried whose worker died while it ran; with 0 no item "
+        "is ever begun twice.",
+        _int_at_least(0),
+        int,
+    )
     window: int | None = _knob(
         None,
         "Most items that `imap` holds at once, on their way in and out; None is a few chunks "
@@ -109,6 +117,11 @@ class Options:  # its docstring is made from the knobs, below
             check = knob.metadata["check"]
             if check is not None and not (value is None and knob.default is None):
                 check(knob.name, value)
+        if self.crash_retries == 0 and self.chunk not in (None, 1):
+            raise OptionError(
+                f"crash_retries=0 needs chunk=1, not {self.chunk}: when a worker dies, the items "
+                "of its chunk are run again one by one to find the guilty one"
+            )
 
     def updated(self, changes: dict[str, Any]) -> Options:
         """Give a copy with `changes`; an unknown name is an `OptionError` with a suggestion."""

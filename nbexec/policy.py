@@ -34,17 +34,25 @@ class Policy:
 
     retries: int
     retry_wait: float
+    crash_retries: int
     stops: bool
 
     @classmethod
     def of(cls, options: Options) -> Policy:
         """Give the policy that the options ask for."""
-        return cls(options.retries, options.retry_wait, options.on_error == "raise")
+        return cls(
+            options.retries,
+            options.retry_wait,
+            options.crash_retries,
+            options.on_error == "raise",
+        )
 
     def judge(self, error: Error, attempt: int) -> Verdict:
         """Decide about an item whose attempt number `attempt` (from 1) ended in `error`."""
         if error.kind == "error" and attempt <= self.retries:
             return Retry(self.retry_wait)
+        if error.kind == "lost" and attempt <= self.crash_retries:
+            return Retry(0.0)
         return Stop() if self.stops and error.kind != "cancelled" else Accept()
 
 

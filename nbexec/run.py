@@ -60,7 +60,8 @@ class Run:
         self.task = task
         self.options = options
         self.hands = hands or Hands()
-        pace = pace or Pace(options.chunk)
+        # with crash_retries=0 items travel alone, so that the guilty one is known at once
+        pace = pace or Pace(options.chunk if options.crash_retries else 1)
         self._loop = Loop(
             task, feed, sink, options, observers, self.hands, pace, kernel_backend, clock
         )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import functools
 import itertools
 import os
+import re
+import signal
 import threading
 import time
 
@@ -271,17 +274,54 @@ def test_an_exception_that_cannot_be_sent_arrives_as_text(remote):
     assert "in fail" in results[0].traceback
 
 
-def test_a_worker_that_dies_costs_its_item_alone():
-    def die(x):
-        if x == 5:
-            os._exit(3)
+DEATHS = {
+    "exit": (lambda: os._exit(3), "exited with code 3"),
+    "killed": (lambda: os.kill(os.getpid(), signal.SIGKILL), r"signal 9 \(SIGKILL\)"),
+    "segfault": (lambda: ctypes.string_at(0), r"signal 11 \(SIGSEGV\)"),
+    "abort": (os.abort, r"signal 6 \(SIGABRT\)"),
+}
+
+
+@pytest.mark.parametrize("death", DEATHS)
+@pytest.mark.parametrize("chunk", [None, 8])
+def test_a_worker_that_dies_costs_its_item_alone(death, chunk, tmp_path):
+    die, how = DEATHS[death]
+
+    def work(x):
+        with (tmp_path / str(x)).open("a") as file:
+            file.write("x")
+        return die() if x == 25 else x
+
+    results = nbexec.map(work, range(60), backend="processes", on_error="collect", chunk=chunk)
+    assert [f.index for f in results.failures] == [25]
+    assert results.ok() == [x for x in range(60) if x != 25]
+    failure = results[25]
+    assert isinstance(failure.exception, nbexec.WorkerDied)
+    assert re.search(how, str(failure.exception))
+    assert (failure.kind, failure.attempt) == ("lost", 2)
+    assert len((tmp_path / "25").read_text()) <= 3  # in its chunk, alone, and once more
+    assert nbexec.map(square, [3], backend="processes") == [9]
+
+
+def test_a_worker_that_dies_once_loses_nothing(tmp_path):
+    def work(x):
+        if x == 5 and not (tmp_path / "died").exists():
+            (tmp_path / "died").touch()
+            os._exit(1)
         return x
 
-    results = nbexec.map(die, range(40), backend="processes", on_error="collect")
-    assert [f.index for f in results.failures] == [5]
-    assert isinstance(results[5].exception, nbexec.WorkerDied)
-    assert results[5].kind == "lost"
-    assert nbexec.map(square, [3], backend="processes") == [9]
+    assert nbexec.map(work, range(40), backend="processes") == list(range(40))
+
+
+def test_without_crash_retries_no_item_is_begun_twice(tmp_path):
+    def work(x):
+        (tmp_path / str(x)).open("x").close()  # raises if it is begun twice
+        return os._exit(1) if x == 5 else x
+
+    options = {"crash_retries": 0, "on_error": "collect"}
+    results = nbexec.map(work, range(20), backend="processes", **options)
+    assert [failure.index for failure in results.failures] == [5]
+    assert results[5].attempt == 1
 
 
 # ---------------------------------------------------------------- bad input
@@ -297,6 +337,7 @@ def test_a_worker_that_dies_costs_its_item_alone():
         ((square, [1]), {"workers": 0}, "workers must be an integer of at least 1, not 0"),
         ((square, [1]), {"workers": True}, "workers must be an integer"),
         ((square, [1]), {"chunk": 1.5}, "chunk must be an integer of at least 1, not 1.5"),
+        ((square, [1]), {"crash_retries": 0, "chunk": 2}, "crash_retries=0 needs chunk=1, not 2"),
         ((square, [1]), {"retries": -1}, "retries must be an integer of at least 0, not -1"),
         ((square, [1]), {"retry_wait": "1"}, "retry_wait must be seconds"),
         ((square, [1]), {"on_error": "colect"}, "did you mean 'collect'"),

@@ -238,5 +238,7 @@ def test_a_client_is_used_as_it_is_and_left_open():
     from nbexec.backends import get_backend
 
     client = get_backend("dask").client
-    assert nbexec.map(abs, [-1], backend=client) == [1]
+    address = client.scheduler_info()["address"]
+    for given in (client, address, address):
+        assert nbexec.map(abs, [-1], backend=given) == [1]
     assert client.submit(abs, -2).result() == 2

@@ -113,6 +113,10 @@ def _make(name: str) -> Backend:
                 f"backend={name!r} needs {error.name}, which is not installed: "
                 f'pip install "{package}"'
             ) from error
+    if "://" in name:  # the scheduler of a cluster
+        from .dask import Dask
+
+        return Dask(name)
     for point in _entry_points().select(name=name):
         return point.load()()  # type: ignore[no-any-return]
     from ..knobs import suggest

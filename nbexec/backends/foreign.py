@@ -69,7 +69,7 @@ class ForeignThreads(Session):
 
     def _done(self, slot: int, chunk: Chunk, future: Future[Outcome]) -> None:
         error = None if future.cancelled() else future.exception()
-        outcome = lost(error, chunk) if error is not None else future.result()
+        outcome = lost(str(error), chunk) if error is not None else future.result()
         self._setting.deliver(chunk, lambda: outcome)
 
     def abort(self, slot: int) -> None:

@@ -39,24 +39,38 @@ class ProcessSlot:
     def __init__(self, number: int) -> None:
         self.number = number
         self.healthy = True
-        self._used = False
+        self._process: Any = None
         self._executor = ProcessPoolExecutor(max_workers=1, initializer=_begin_worker)
 
     def submit(self, *args: Any) -> Future[bytes]:
         future: Future[bytes] = self._executor.submit(run_packed, *args)
-        if not self._used:
-            self._used = True
+        if self._process is None:
+            # loky has no public way to ask; kept, since it forgets a worker that died
+            self._process = next(iter(self._executor._processes.values()), None)
             close_at_exit()
         return future
+
+    def ending(self) -> str:
+        """Say how the worker ended: by which signal, or with which exit code."""
+        code = self._process.exitcode if self._process is not None else None
+        if code is None:
+            return "it ended, nobody knows how"
+        if code >= 0:
+            return f"it exited with code {code}"
+        try:
+            return f"signal {-code} ({signal.Signals(-code).name})"
+        except ValueError:
+            return f"signal {-code}"
 
     def kill(self) -> None:
         """End the worker now; loky notices and fails what it held."""
         self.healthy = False
-        for pid in list(self._executor._processes or ()):  # loky has no public way
-            try:
-                os.kill(pid, signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
-            except ProcessLookupError:
-                pass
+        if self._process is None:
+            return
+        try:
+            os.kill(self._process.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+        except ProcessLookupError:
+            pass
 
     def close(self) -> None:
         """Let the worker go; it ends when it has finished what it is in."""
@@ -119,13 +133,14 @@ class ProcessesSession(RemoteSession):
         if future.exception() is None and chunk in sent:
             sent.remove(chunk)
 
-    def blame(self, slot: int, chunk: Chunk) -> bool:
-        self._slots[slot].healthy = False
+    def died(self, slot: int, chunk: Chunk, error: BaseException) -> str | None:
+        worker = self._slots[slot]
+        worker.healthy = False
         if chunk in self._spared:
-            return False
+            return None
         guilty, *waited = self._sent.pop(slot, [chunk])
         self._spared += waited
-        return chunk is guilty
+        return worker.ending() if chunk is guilty else None
 
     def _worker(self, slot: int) -> ProcessSlot:
         worker = self._slots.get(slot)

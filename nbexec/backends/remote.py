@@ -50,14 +50,15 @@ class RemoteSession(Session):
         try:
             data = future.result()
         except BaseException as error:
-            outcome = lost(error, chunk) if self.blame(slot, chunk) else not_begun()
+            how = self.died(slot, chunk, error)
+            outcome = not_begun() if how is None else lost(how, chunk)
             self.setting.deliver(chunk, lambda: outcome)
         else:
             self.setting.deliver(chunk, lambda: receive(data))
 
-    def blame(self, slot: int, chunk: Chunk) -> bool:
-        """Note that the worker of `slot` died; give whether `chunk` was what it ran."""
-        return True
+    def died(self, slot: int, chunk: Chunk, error: BaseException) -> str | None:
+        """Note that the worker of `slot` died: say how, or None if it wasn't running `chunk`."""
+        return str(error).partition("\n")[0] or type(error).__name__
 
 
 def not_begun() -> Outcome:
@@ -65,7 +66,7 @@ def not_begun() -> Outcome:
     return Outcome([], {}, time.time(), [], 0.0, "")
 
 
-def lost(error: BaseException, chunk: Chunk) -> Outcome:
+def lost(how: str, chunk: Chunk) -> Outcome:
     """What a chunk becomes when its worker died.
 
     One item is lost with its worker.  Of several nobody knows which was the guilty one:
@@ -73,7 +74,7 @@ def lost(error: BaseException, chunk: Chunk) -> Outcome:
     """
     if len(chunk) > 1:
         return not_begun()
-    died = WorkerDied(f"the worker ended while it ran this item: {error}")
+    died = WorkerDied(f"the worker died while it ran this item: {how}")
     text = f"{type(died).__name__}: {died}\n"
     return Outcome([None], {0: Error("lost", died, text)}, time.time(), [0.0], 0.0, "")
 
