@@ -161,5 +161,5 @@ def close_all() -> None:
     with _lock:
         live = list(_live.values())
         _live.clear()
-    for backend in live:
+    for backend in reversed(live):  # a client of our own cluster before the cluster
         backend.close()
