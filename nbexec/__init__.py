@@ -44,7 +44,9 @@ if TYPE_CHECKING:
     from .cell.run import parallel
     from .errors import (
         BackendError,
+        DeadlineExceeded,
         ItemsError,
+        ItemTimeout,
         NbexecError,
         OptionError,
         PickleError,
@@ -64,7 +66,8 @@ _NAMES = {
     "api": "amap imap invoke map start",
     "cell.report": "CellReport",
     "cell.run": "parallel",
-    "errors": "BackendError ItemsError NbexecError OptionError PickleError RunCancelled WorkerDied",
+    "errors": "BackendError DeadlineExceeded ItemsError ItemTimeout NbexecError OptionError "
+    "PickleError RunCancelled WorkerDied",
     "executor": "Executor",
     "model": "Failure",
     "knobs": "Options",

@@ -39,5 +39,21 @@ class RunCancelled(NbexecError):
     """The run was cancelled before its end; `partial_results` has what was finished."""
 
 
+class ItemTimeout(NbexecError, TimeoutError):
+    """An item took longer than ``timeout=``.
+
+    Attributes
+    ----------
+    abandoned : bool
+        Whether it may still be running, where it could not be stopped.
+    """
+
+    abandoned = False
+
+
+class DeadlineExceeded(NbexecError, TimeoutError):
+    """The run took longer than ``deadline=``; `partial_results` has what was finished."""
+
+
 class WorkerDied(NbexecError):
     """A worker process ended in the middle of an item."""

@@ -93,6 +93,20 @@ class Options:  # its docstring is made from the knobs, below
         _int_at_least(0),
         int,
     )
+    timeout: float | None = _knob(
+        None,
+        "Seconds that one item may take: then its worker is stopped (a thread can't be, and is "
+        "left behind) and the item fails with `ItemTimeout`. Items then travel alone. Not on "
+        "serial and dask, which can't leave an item.",
+        _seconds,
+        float,
+    )
+    deadline: float | None = _knob(
+        None,
+        "Seconds that the run may take: then it stops, and what is finished is kept.",
+        _seconds,
+        float,
+    )
     window: int | None = _knob(
         None,
         "Most items that `imap` holds at once, on their way in and out; None is a few chunks "
@@ -117,11 +131,18 @@ class Options:  # its docstring is made from the knobs, below
             check = knob.metadata["check"]
             if check is not None and not (value is None and knob.default is None):
                 check(knob.name, value)
+        if self.timeout is not None and self.chunk not in (None, 1):
+            raise OptionError(f"timeout= needs chunk=1, not {self.chunk}: it is told by the item")
         if self.crash_retries == 0 and self.chunk not in (None, 1):
             raise OptionError(
                 f"crash_retries=0 needs chunk=1, not {self.chunk}: when a worker dies, the items "
                 "of its chunk are run again one by one to find the guilty one"
             )
+
+    @property
+    def alone(self) -> bool:
+        """Whether items must travel alone: so that the guilty one is known at once."""
+        return self.timeout is not None or self.crash_retries == 0
 
     def updated(self, changes: dict[str, Any]) -> Options:
         """Give a copy with `changes`; an unknown name is an `OptionError` with a suggestion."""

@@ -11,13 +11,14 @@ import contextvars
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import policy
 from .backends.base import Reply, Setting
 from .backlog import Backlog
-from .errors import RunCancelled
+from .errors import ItemTimeout, RunCancelled
 from .hands import Hands
 from .knobs import Options
 from .model import (
@@ -25,6 +26,7 @@ from .model import (
     Chunk,
     EndReason,
     Error,
+    ErrorKind,
     Event,
     Failure,
     Finished,
@@ -79,6 +81,8 @@ class Loop:
         self._inbox = queue.SimpleQueue()
         self._stopping_since: float | None = None
         self._paused = False
+        self.late = False  # whether the deadline has passed
+        self._deadline = float("inf")
         context = contextvars.copy_context()
         self._steering = Steering(
             options, self._crew, Setting(task, self._deliver, hands, context, 1), kernel_backend
@@ -123,6 +127,8 @@ class Loop:
 
     def run(self, name: str, choice: Choice) -> None:
         """Go from the first event to the last item; `end` comes after."""
+        if self.options.deadline is not None:
+            self._deadline = self._clock() + self.options.deadline
         self.emit(RunStarted(self._clock(), name, self.feed.total, choice))
         while not self._over():
             self._fill()
@@ -151,6 +157,11 @@ class Loop:
             pass
         if self._steering.looking and self.stop_after is None:
             self._steered(self._steering.look(self.feed.left))
+        if self.options.timeout is not None:
+            self._time_out(self.options.timeout)
+        if self._clock() >= self._deadline and not self.late:
+            self.late = True
+            self._halt(-1)
         if self._stopping_since is not None:
             self._abort_doomed(self._stopping_since)
 
@@ -159,7 +170,10 @@ class Loop:
         if self._steering.looking or self._stopping_since is not None:
             return LOOK
         due = self._backlog.due()
-        return None if due is None else max(0.0, due - self._clock())
+        if self.options.timeout is not None and self._crew.flying:
+            return LOOK if due is None else min(LOOK, max(0.0, due - self._clock()))
+        soonest = min(self._deadline, float("inf") if due is None else due)
+        return None if soonest == float("inf") else max(0.0, soonest - self._clock())
 
     def emit(self, event: Event) -> None:
         """Fold an event, and tell the observers; in the loop's thread alone."""
@@ -186,7 +200,8 @@ class Loop:
             if chunk is None:
                 break
             slot = self._crew.assign(chunk)
-            self.emit(Submitted(self._clock(), chunk))
+            slot.since = self._clock()
+            self.emit(Submitted(slot.since, chunk))
             slot.session.submit(slot.number, chunk)
 
     def _supply(self, items: list[Any], error: BaseException | None, ended: bool) -> None:
@@ -242,6 +257,18 @@ class Loop:
         self.sink.put(chunk, outcome, failures)
 
     # ------------------------------------------------------------ stopping
+
+    def _time_out(self, timeout: float) -> None:
+        """Fail the items that took too long; they travel alone where there is a timeout."""
+        now = self._clock()
+        for slot in self._crew.busy():
+            if not slot.session.ready(slot.number):
+                slot.since = now
+            elif now - slot.since > timeout:
+                stopped = slot.session.abort(slot.number)
+                (chunk,) = slot.chunks
+                self._crew.release(chunk)
+                self._judge(chunk, _timed_out(chunk, timeout, stopped))
 
     def _halt(self, index: int) -> None:
         """Let only items up to `index` run to their end: what a plain loop would have run."""
@@ -303,7 +330,21 @@ def _failure(chunk: Chunk, outcome: Outcome, at: int) -> Failure:
 
 def _stopped(chunk: Chunk) -> Outcome:
     """What a chunk becomes that was stopped in the middle."""
-    why = RunCancelled("the run was stopped while this item ran")
-    error = Error("cancelled", why, f"{type(why).__name__}: {why}\n")
+    return _without_values(
+        chunk, "cancelled", RunCancelled("the run was stopped while this item ran"), 0.0
+    )
+
+
+def _timed_out(chunk: Chunk, timeout: float, stopped: bool) -> Outcome:
+    """What an item becomes that took too long."""
+    left = "was stopped" if stopped else "can't be stopped, and may still be running"
+    why = ItemTimeout(f"the item took longer than timeout={timeout} s; it {left}")
+    why.abandoned = not stopped
+    return _without_values(chunk, "error", why, timeout)
+
+
+def _without_values(chunk: Chunk, kind: ErrorKind, why: BaseException, seconds: float) -> Outcome:
+    error = Error(kind, why, f"{type(why).__name__}: {why}\n")
     count = len(chunk)
-    return Outcome([None] * count, dict.fromkeys(range(count), error), 0.0, [0.0] * count, 0.0, "")
+    errors = dict.fromkeys(range(count), error)
+    return Outcome([None] * count, errors, time.time() - seconds, [seconds] * count, 0.0, "")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .errors import RunCancelled
+from .errors import DeadlineExceeded, RunCancelled
 from .model import Chunk, Failure, Outcome
 
 if TYPE_CHECKING:
@@ -105,7 +105,9 @@ class Gather:
     def end(self, error: BaseException | None) -> None:
         if self._placed == len(self.values):
             return
-        why = RunCancelled("the run ended before this item did")
+        why: BaseException = RunCancelled("the run ended before this item did")
+        if isinstance(error, DeadlineExceeded):
+            why = error
         for index, value in enumerate(self.values):
             if value is _NOT_RUN:
                 self.values[index] = Failure(index, None, why, kind="cancelled")

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from . import text
-from .errors import ItemsError, NbexecError, RunCancelled
+from .errors import DeadlineExceeded, ItemsError, NbexecError, RunCancelled
 from .hands import Hands
 from .knobs import Options
 from .loop import Loop
@@ -60,8 +60,7 @@ class Run:
         self.task = task
         self.options = options
         self.hands = hands or Hands()
-        # with crash_retries=0 items travel alone, so that the guilty one is known at once
-        pace = pace or Pace(options.chunk if options.crash_retries else 1)
+        pace = pace or (Pace(1, ahead=False) if options.alone else Pace(options.chunk))
         self._loop = Loop(
             task, feed, sink, options, observers, self.hands, pace, kernel_backend, clock
         )
@@ -132,13 +131,17 @@ class Run:
             The run goes on.
         RunCancelled
             It was cancelled.
+        DeadlineExceeded
+            It was stopped at its deadline, with ``on_error="raise"``.
         Exception
             With ``on_error="raise"``, what the first failing item raised.  This and
             `RunCancelled` have what was finished as ``partial_results``.
         """
         if not self.wait(timeout):
             raise TimeoutError(f"{self.name} is still running after {timeout} s")
-        if self._error is not None:
+        if self._error is not None and not (
+            isinstance(self._error, DeadlineExceeded) and self.options.on_error == "collect"
+        ):
             raise self._error
         return self.results
 
@@ -253,6 +256,12 @@ class Run:
         if loop.cancelled:
             kept = text.counts(self.stats).replace("/", "of")
             return "cancelled", RunCancelled(f"{self.name} was cancelled; {kept} results were kept")
+        if loop.late:
+            late = DeadlineExceeded(
+                f"{self.name} was stopped after deadline={self.options.deadline} s; "
+                f"{text.counts(self.stats).replace('/', 'of')} results were kept"
+            )
+            return "failed", late
         if loop.stop_after is not None:
             first = next(one for one in loop.failures if one.index == loop.stop_after)
             _note(first, feed.total)

@@ -16,6 +16,7 @@ class Slot:
     number: int
     chunks: list[Chunk] = field(default_factory=list)
     retired: bool = False  # takes nothing more
+    since: float = 0.0  # when its chunk began, on the run's clock
 
 
 class Crew:

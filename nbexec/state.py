@@ -6,8 +6,10 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Literal
 
+from .errors import ItemTimeout
 from .model import (
     Choice,
+    Error,
     Event,
     Finished,
     Retried,
@@ -40,6 +42,9 @@ class Stats:
     done, failed, cancelled, retried : int
         Items that have a value, that failed for good, that were stopped on their way, and
         attempts that were made again.
+    abandoned : int
+        Items that took longer than their timeout and could not be stopped: they may still
+        be running, each in a thread that is lost to them.
     running : int
         Items at a worker, at most `workers`: an estimate, since a worker tells when it
         ends, not when it begins.
@@ -83,6 +88,7 @@ class Stats:
     cores_now: float = 0.0
     memory: int = 0
     memory_limit: int = 0
+    abandoned: int = 0
 
     @property
     def ended(self) -> bool:
@@ -104,6 +110,7 @@ class RunState:
         self.total: int | None = None
         self.choice = Choice("", 1)
         self.submitted = self.done = self.failed = self.cancelled = self.retried = 0
+        self.abandoned = 0
         self.cpu_seconds = self.busy_seconds = 0.0
         self.sample = Sampled(0.0, 0.0, 0, 0)
         self._in_flight = 0
@@ -126,6 +133,7 @@ class RunState:
                 self._in_flight -= len(chunk)
             case Retried():
                 self.retried += 1
+                self.abandoned += _abandoned(event.error)
                 self.submitted -= 1
                 self._in_flight -= 1
             case Sampled():
@@ -150,6 +158,7 @@ class RunState:
         self.failed += len(outcome.errors) - cancelled
         self.cancelled += cancelled
         self._in_flight -= len(event.chunk)
+        self.abandoned += sum(_abandoned(error) for error in outcome.errors.values())
         self.cpu_seconds += outcome.cpu
         if outcome.ends:
             self.busy_seconds += outcome.ends[-1]
@@ -203,6 +212,7 @@ class RunState:
             failed=self.failed,
             cancelled=self.cancelled,
             retried=self.retried,
+            abandoned=self.abandoned,
             running=min(self._in_flight, self.choice.workers),
             elapsed=elapsed,
             rate=rate,
@@ -226,3 +236,7 @@ class RunState:
             return 0.0
         since, count = self._marks[0]
         return (self.done + self.failed - count) / (now - since) if now > since else 0.0
+
+
+def _abandoned(error: Error) -> bool:
+    return isinstance(error.exception, ItemTimeout) and error.exception.abandoned

@@ -8,7 +8,7 @@ from typing import Any
 from . import auto, machine
 from .backends import get_backend
 from .backends.base import Setting
-from .errors import PickleError
+from .errors import OptionError, PickleError
 from .knobs import Options
 from .model import Choice, Chunk, Outcome
 from .slots import Crew
@@ -25,6 +25,9 @@ class Steering:
         self._crew = crew
         self._setting = setting
         self._kernel = kernel  # the backend for items that aren't worth sending
+        self._first_backend = "serial"  # and for those that are timed
+        if options.timeout is not None:  # a backend where an item can be left behind
+            self._kernel = self._first_backend = "threads"
         self._probe: auto.Probe | None = None
 
     @property
@@ -42,6 +45,11 @@ class Steering:
         wanted, workers = self._options.backend, self._options.workers
         if wanted != "auto":
             backend = get_backend(wanted)
+            if self._options.timeout is not None and not backend.can_time_out:
+                raise OptionError(
+                    f"timeout= does not work with backend={wanted!r}, which can't leave an item "
+                    "that is running: use 'threads', 'processes' or 'asyncio'"
+                )
             if workers:
                 return Choice(backend.name, min(workers, backend.most_workers))
             depth = self._setting.task.depth
@@ -50,7 +58,7 @@ class Steering:
             count = workers or get_backend("asyncio").default_workers()
             return Choice("asyncio", count, "a coroutine function")
         self._probe = auto.Probe()
-        return auto.FIRST
+        return replace(auto.FIRST, backend=self._first_backend)
 
     def learn(self, chunk: Chunk, outcome: Outcome) -> None:
         """Take in what a chunk tells about the items, while that is of use."""

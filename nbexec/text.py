@@ -124,7 +124,8 @@ def state(stats: Stats) -> str:
 def labelled(stats: Stats) -> list[tuple[str, str]]:
     """Give what there is to say besides the counts, each with what it is about.
 
-    The labels are "state", "rate", "left", "time", "cores", "failed" and "retried".
+    The labels are "state", "rate", "left", "time", "cores", "failed", "retried" and
+    "abandoned".
     """
     said = []
     if stats.phase in ("paused", "cancelling", "cancelled"):
@@ -142,6 +143,8 @@ def labelled(stats: Stats) -> list[tuple[str, str]]:
         said.append(("failed", f"{stats.failed:,} failed"))
     if stats.retried:
         said.append(("retried", f"{stats.retried:,} retried"))
+    if stats.abandoned:
+        said.append(("abandoned", f"{stats.abandoned:,} left running"))
     return said
 
 

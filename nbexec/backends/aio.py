@@ -60,7 +60,7 @@ class AsyncioSession(Session):
         self._loop = loop
         self._threads: dict[asyncio.Task[Any] | None, ThreadSlot] = {}  # for plain functions
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._leash = Leash()
+        self._leashes: dict[int, Leash] = {}
         self._prepared = functools.cache(self._prepare)
         self._cpu: float | None = None  # of the loop's thread, when last attributed
 
@@ -92,10 +92,11 @@ class AsyncioSession(Session):
         self._tasks[slot] = task
 
     async def _run(self, slot: int, chunk: Chunk) -> None:
-        outcome = await run_chunk_async(self._prepared, self._setting.task, chunk, self._leash)
+        leash = self._leashes.setdefault(slot, Leash())
+        outcome = await run_chunk_async(self._prepared, self._setting.task, chunk, leash)
         thread = self._threads.pop(asyncio.current_task(), None)
         if thread is not None:
-            thread.healthy = not self._leash.pulled  # else it may be in the middle of an item
+            thread.healthy = not leash.pulled  # else it may be in the middle of an item
             _pool.give_back(thread)
         # One thread runs all: what it used since the last chunk ended is this chunk's share,
         # so that the sum over the run is right.
@@ -104,17 +105,19 @@ class AsyncioSession(Session):
         self._cpu = now
         self._setting.deliver(chunk, lambda: outcome)
 
-    def abort(self, slot: int) -> None:
-        self._leash.pull()  # a run that aborts one slot is stopping
+    def abort(self, slot: int) -> bool:
         self._loop.call_soon_threadsafe(self._cancel, slot)
+        return self._setting.task.coroutine  # a plain function is in a thread, and goes on
 
     def _cancel(self, slot: int) -> None:
-        task = self._tasks.get(slot)
+        leash, task = self._leashes.pop(slot, None), self._tasks.pop(slot, None)
+        if leash is not None:
+            leash.pull()
         if task is not None:
             task.cancel()
 
     def close(self) -> None:
-        self._leash.pull()
+        """Nothing runs any more, and nothing is kept."""
 
 
 _pool = Pool(ThreadSlot, keep=IO_THREADS)

@@ -40,12 +40,20 @@ class Session(ABC):
         """Start `chunk` on the worker of `slot` (0, 1, ...) and return at once."""
 
     @abstractmethod
-    def abort(self, slot: int) -> None:
-        """Stop what `slot` is doing as far as it can be stopped; its reply is not awaited."""
+    def abort(self, slot: int) -> bool:
+        """Stop what `slot` is doing, whose reply is not awaited; give whether it is stopped.
+
+        What can't be stopped is left behind.  The slot may be used again: a worker that
+        is not in the middle of anything stands behind it then.
+        """
 
     @abstractmethod
     def close(self) -> None:
         """Give the workers back; aborted ones are replaced when they are next needed."""
+
+    def ready(self, slot: int) -> bool:
+        """Whether the worker of `slot` is there, so that the time of its item runs."""
+        return True
 
     def running(self) -> tuple[float, float] | None:
         """Give wall and CPU seconds of the chunk that runs now, where they can be told."""
@@ -57,6 +65,7 @@ class Backend(ABC):
 
     name: str
     remote = False  # whether functions and items are pickled on their way
+    can_time_out = True  # whether an item can be stopped, or left behind, while it runs
     most_workers: int = sys.maxsize
 
     @abstractmethod

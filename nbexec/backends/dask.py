@@ -11,6 +11,7 @@ import logging
 import threading
 from typing import Any
 
+import dask
 from distributed import Client, LocalCluster
 
 from .. import machine
@@ -27,6 +28,7 @@ class Dask(Backend):
 
     name = "dask"
     remote = True
+    can_time_out = False  # a task that runs can't be stopped, nor its worker from here
 
     def __init__(self, cluster: Any = None, timeout: float = 10.0) -> None:
         self._given = cluster
@@ -104,7 +106,11 @@ class DaskSession(RemoteSession):
         self._own = own  # whether its workers run nothing but ours, and so may be restarted
         self._futures: dict[int, Any] = {}
         self._aborted: list[Any] = []
-        self._block = client.scatter(self.packed, hash=False)
+        # The result of a task, not scattered: what was scattered is gone with its worker,
+        # and this is made again.
+        key = f"nbexec-task-{self.key}"
+        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"}):
+            self._block = client.submit(_itself, self.packed, key=key, pure=False)
         self._chunks = itertools.count()
 
     def send(self, slot: int, chunk: Chunk, items: bytes) -> Any:
@@ -121,8 +127,9 @@ class DaskSession(RemoteSession):
         )
         return future
 
-    def abort(self, slot: int) -> None:
+    def abort(self, slot: int) -> bool:
         self._aborted.append(self._futures.pop(slot))
+        return self._own
 
     def close(self) -> None:
         if self._aborted:
@@ -138,3 +145,7 @@ class DaskSession(RemoteSession):
         if self._own and stuck:
             restart = functools.partial(self._client.restart_workers, stuck, raise_for_error=False)
             threading.Thread(target=restart, name="nbexec-dask-restart", daemon=True).start()
+
+
+def _itself(packed: bytes) -> bytes:
+    return packed

@@ -43,8 +43,8 @@ class ForeignSession(RemoteSession):
         self._futures[slot] = self._executor.submit(run_packed, *call)
         return self._futures[slot]
 
-    def abort(self, slot: int) -> None:
-        self._futures[slot].cancel()  # one that runs can't be stopped from here
+    def abort(self, slot: int) -> bool:
+        return self._futures[slot].cancel()  # one that runs can't be stopped from here
 
     def close(self) -> None:
         self._futures.clear()
@@ -56,14 +56,15 @@ class ForeignThreads(Session):
     def __init__(self, setting: Setting, executor: Executor) -> None:
         self._setting = setting
         self._executor = executor
-        self._leash = Leash()
+        self._leashes: dict[int, Leash] = {}
         self._prepared = functools.cache(lambda: prepare(setting.task))
 
     def submit(self, slot: int, chunk: Chunk) -> None:
         context = self._setting.context.copy()
         task = self._setting.task
+        leash = self._leashes[slot] = Leash()
         future = self._executor.submit(
-            lambda: context.run(run_chunk, self._prepared, task, chunk, self._leash)
+            lambda: context.run(run_chunk, self._prepared, task, chunk, leash)
         )
         future.add_done_callback(functools.partial(self._done, slot, chunk))
 
@@ -72,8 +73,9 @@ class ForeignThreads(Session):
         outcome = lost(str(error), chunk) if error is not None else future.result()
         self._setting.deliver(chunk, lambda: outcome)
 
-    def abort(self, slot: int) -> None:
-        self._leash.pull()
+    def abort(self, slot: int) -> bool:
+        self._leashes[slot].pull()
+        return False
 
     def close(self) -> None:
-        self._leash.pull()
+        self._leashes.clear()

@@ -21,7 +21,7 @@ from joblib.externals.loky import ProcessPoolExecutor
 
 from .. import machine
 from ..model import Chunk
-from ..parcels import run_packed
+from ..parcels import hello, run_packed
 from . import close_at_exit
 from .base import Backend, Session, Setting
 from .lease import Pool
@@ -39,20 +39,23 @@ class ProcessSlot:
     def __init__(self, number: int) -> None:
         self.number = number
         self.healthy = True
-        self._process: Any = None
+        self.ready = False
         self._executor = ProcessPoolExecutor(max_workers=1, initializer=_begin_worker)
+        self._executor.submit(hello).add_done_callback(self._began)
+        # loky has no public way to ask; kept, since it forgets a worker that died
+        self._process = next(iter(self._executor._processes.values()))
+        close_at_exit()
+
+    def _began(self, future: Future[int]) -> None:
+        self.ready = True
 
     def submit(self, *args: Any) -> Future[bytes]:
         future: Future[bytes] = self._executor.submit(run_packed, *args)
-        if self._process is None:
-            # loky has no public way to ask; kept, since it forgets a worker that died
-            self._process = next(iter(self._executor._processes.values()), None)
-            close_at_exit()
         return future
 
     def ending(self) -> str:
         """Say how the worker ended: by which signal, or with which exit code."""
-        code = self._process.exitcode if self._process is not None else None
+        code = self._process.exitcode
         if code is None:
             return "it ended, nobody knows how"
         if code >= 0:
@@ -65,8 +68,6 @@ class ProcessSlot:
     def kill(self) -> None:
         """End the worker now; loky notices and fails what it held."""
         self.healthy = False
-        if self._process is None:
-            return
         try:
             os.kill(self._process.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
         except ProcessLookupError:
@@ -110,49 +111,49 @@ class ProcessesSession(RemoteSession):
         super().__init__(setting)
         self._pool = pool
         self._slots: dict[int, ProcessSlot] = {}
-        self._sent: dict[int, list[Chunk]] = {}  # to each slot's worker, in order
-        self._spared: list[Chunk] = []  # waited at a worker that died in an earlier chunk
+        self._sent: dict[ProcessSlot, list[Chunk]] = {}  # what each has, in order
         self._file = _spool() / self.key
         self._file.write_bytes(self.packed)
         self.packed = b""
 
     def send(self, slot: int, chunk: Chunk, items: bytes) -> Future[bytes]:
         call = (self.key, str(self._file), len(chunk), items, chunk.budget, True)
-        self._sent.setdefault(slot, []).append(chunk)
+        worker = self._worker(slot)
         try:
-            future = self._worker(slot).submit(*call)
+            future = worker.submit(*call)
         except Exception:  # it died since it was last used
-            self._slots[slot].healthy = False
-            self._sent[slot] = [chunk]
-            future = self._worker(slot).submit(*call)
-        future.add_done_callback(functools.partial(self._came_back, slot, chunk))
+            worker.healthy = False
+            worker = self._worker(slot)
+            future = worker.submit(*call)
+        self._sent.setdefault(worker, []).append(chunk)
+        future.add_done_callback(functools.partial(self._came_back, worker, chunk))
         return future
-
-    def _came_back(self, slot: int, chunk: Chunk, future: Future[bytes]) -> None:
-        sent = self._sent.get(slot, [])
-        if future.exception() is None and chunk in sent:
-            sent.remove(chunk)
-
-    def died(self, slot: int, chunk: Chunk, error: BaseException) -> str | None:
-        worker = self._slots[slot]
-        worker.healthy = False
-        if chunk in self._spared:
-            return None
-        guilty, *waited = self._sent.pop(slot, [chunk])
-        self._spared += waited
-        return worker.ending() if chunk is guilty else None
 
     def _worker(self, slot: int) -> ProcessSlot:
         worker = self._slots.get(slot)
-        if worker is not None and not worker.healthy:
-            self._pool.give_back(worker)
-            worker = None
-        if worker is None:
+        if worker is None or not worker.healthy:
+            if worker is not None:
+                self._pool.give_back(worker)
             worker = self._slots[slot] = self._pool.lease()
         return worker
 
-    def abort(self, slot: int) -> None:
+    def _came_back(self, worker: ProcessSlot, chunk: Chunk, future: Future[bytes]) -> None:
+        if future.exception() is None:
+            self._sent[worker].remove(chunk)
+        else:
+            worker.healthy = False
+
+    def died(self, slot: int, chunk: Chunk, error: BaseException) -> str | None:
+        # It was busy with the first of what it had; the others only waited for it.
+        worker, sent = next((w, sent) for w, sent in [*self._sent.items()] if chunk in sent)
+        return worker.ending() if chunk is sent[0] else None
+
+    def abort(self, slot: int) -> bool:
         self._slots[slot].kill()
+        return True
+
+    def ready(self, slot: int) -> bool:
+        return self._slots[slot].ready
 
     def close(self) -> None:
         for worker in self._slots.values():

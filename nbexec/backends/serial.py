@@ -17,6 +17,7 @@ class Serial(Backend):
 
     name = "serial"
     most_workers = 1
+    can_time_out = False  # the calling thread is in it
 
     def default_workers(self) -> int:
         return 1
@@ -32,18 +33,15 @@ class SerialSession(Session):
         self._setting = setting
         self._leash = Leash()
         self._call = functools.cache(lambda: prepare(setting.task))  # setup runs in the hands
-        self._clocks: tuple[float, Callable[[], float], float] | None = None
+        self._watch = Stopwatch()
 
     def submit(self, slot: int, chunk: Chunk) -> None:
         def job() -> None:
             interrupt: list[BaseException] = []
-            self._clocks = (time.perf_counter(), *_cpu_of_this_thread())
-            try:
+            with self._watch:
                 outcome = run_chunk(
                     self._call, self._setting.task, chunk, self._leash, interrupt=interrupt.append
                 )
-            finally:
-                self._clocks = None
             if interrupt:
                 self._leash.pull()  # nothing more runs until the run hears of it
             self._setting.deliver(chunk, lambda: outcome)
@@ -52,13 +50,32 @@ class SerialSession(Session):
 
         self._setting.hands.call(job)
 
-    def abort(self, slot: int) -> None:
+    def abort(self, slot: int) -> bool:
         self._leash.pull()
+        return False
 
     def close(self) -> None:
         self._leash.pull()
 
     def running(self) -> tuple[float, float] | None:
+        return self._watch.read()
+
+
+class Stopwatch:
+    """Wall and CPU time of what a thread does now, for another thread to read."""
+
+    def __init__(self) -> None:
+        self._clocks: tuple[float, Callable[[], float], float] | None = None
+
+    def __enter__(self) -> None:
+        clock = _cpu_clock_of_this_thread()
+        self._clocks = time.perf_counter(), clock, clock()
+
+    def __exit__(self, *_: object) -> None:
+        self._clocks = None
+
+    def read(self) -> tuple[float, float] | None:
+        """Give the seconds so far; None while nothing is done."""
         clocks = self._clocks
         if clocks is None:
             return None
@@ -66,9 +83,8 @@ class SerialSession(Session):
         return time.perf_counter() - begun, cpu_clock() - cpu
 
 
-def _cpu_of_this_thread() -> tuple[Callable[[], float], float]:
-    """Give a clock of this thread's CPU time that another thread can read, and its time."""
+def _cpu_clock_of_this_thread() -> Callable[[], float]:
+    """Give a clock of this thread's CPU time that another thread can read."""
     if not hasattr(time, "pthread_getcpuclockid"):  # macOS, Windows: the process's is near
-        return time.process_time, time.process_time()
-    clock = time.pthread_getcpuclockid(threading.get_ident())
-    return functools.partial(time.clock_gettime, clock), time.clock_gettime(clock)
+        return time.process_time
+    return functools.partial(time.clock_gettime, time.pthread_getcpuclockid(threading.get_ident()))

@@ -16,6 +16,7 @@ from ..model import Chunk
 from ..worker import Leash, prepare, run_chunk
 from .base import Backend, Session, Setting
 from .lease import Pool
+from .serial import Stopwatch
 
 IO_THREADS = 32  # most threads by default; what concurrent.futures settled on
 
@@ -68,33 +69,48 @@ class ThreadsSession(Session):
     def __init__(self, setting: Setting, pool: Pool[ThreadSlot]) -> None:
         self._setting = setting
         self._pool = pool
-        self._leash = Leash()
-        self._slots: dict[int, tuple[ThreadSlot, Callable[[Chunk], None]]] = {}
+        self._workers: dict[int, Worker] = {}
 
     def submit(self, slot: int, chunk: Chunk) -> None:
-        if slot not in self._slots:
-            self._slots[slot] = self._pool.lease(), self._runner(slot)
-        thread, run = self._slots[slot]
-        thread.call(lambda: run(chunk))
+        if slot not in self._workers:
+            self._workers[slot] = Worker(self._setting, self._pool.lease())
+        self._workers[slot].submit(chunk)
 
-    def _runner(self, slot: int) -> Callable[[Chunk], None]:
-        task, deliver = self._setting.task, self._setting.deliver
-        context = self._setting.context.copy()
-        prepared = functools.cache(lambda: prepare(task))  # setup: once a worker and a run
-        leash = self._leash
-
-        def run(chunk: Chunk) -> None:
-            outcome = context.run(run_chunk, prepared, task, chunk, leash)
-            deliver(chunk, lambda: outcome)
-
-        return run
-
-    def abort(self, slot: int) -> None:
-        self._leash.pull()  # a run that aborts one slot is stopping
-        thread, _ = self._slots[slot]
-        thread.healthy = False  # it ends after the item that it is in
+    def abort(self, slot: int) -> bool:
+        worker = self._workers.pop(slot)
+        worker.leave()
+        self._pool.give_back(worker.thread)
+        return False  # a thread can't be stopped
 
     def close(self) -> None:
-        for thread, _ in self._slots.values():
-            self._pool.give_back(thread)
-        self._slots.clear()
+        for worker in self._workers.values():
+            self._pool.give_back(worker.thread)
+        self._workers.clear()
+
+    def running(self) -> tuple[float, float] | None:
+        return self._workers[0].watch.read() if 0 in self._workers else None
+
+
+class Worker:
+    """A leased thread, with what it needs for one run."""
+
+    def __init__(self, setting: Setting, thread: ThreadSlot) -> None:
+        self.thread = thread
+        self.watch = Stopwatch()
+        self._setting = setting
+        self._leash = Leash()
+        self._context = setting.context.copy()
+        self._prepared = functools.cache(lambda: prepare(setting.task))  # setup: once a worker
+
+    def submit(self, chunk: Chunk) -> None:
+        self.thread.call(functools.partial(self._context.run, self._run, chunk))
+
+    def _run(self, chunk: Chunk) -> None:
+        with self.watch:
+            outcome = run_chunk(self._prepared, self._setting.task, chunk, self._leash)
+        self._setting.deliver(chunk, lambda: outcome)
+
+    def leave(self) -> None:
+        """Leave the thread behind: it ends after the item that it is in."""
+        self._leash.pull()
+        self.thread.healthy = False

@@ -1,0 +1,149 @@
+"""Time limits: `timeout` an item, `deadline` a run, on every backend."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+import nbexec
+from nbexec import Failure
+
+LIMITED = ["threads", "processes", "asyncio", "auto"]
+
+
+@pytest.fixture(params=LIMITED)
+def limited(request):
+    """Each backend where an item can be stopped or left behind."""
+    return request.param
+
+
+def hang_at_5(x):
+    time.sleep(20 if x == 5 else 0.01)
+    return x
+
+
+def test_an_item_that_hangs_costs_itself_alone(limited):
+    begun = time.monotonic()
+    results = nbexec.map(hang_at_5, range(30), backend=limited, timeout=1.0, on_error="collect")
+    assert time.monotonic() - begun < 15
+    assert [failure.index for failure in results.failures] == [5]
+    assert results.ok() == [x for x in range(30) if x != 5]
+    error = results[5].exception
+    assert isinstance(error, nbexec.ItemTimeout)
+    assert isinstance(error, TimeoutError)
+    assert "longer than timeout=1.0 s" in str(error)
+    assert nbexec.map(abs, [-1], backend=limited) == [1]
+
+
+@pytest.mark.parametrize(("name", "left"), [("threads", 1), ("processes", 0)])
+def test_what_could_not_be_stopped_is_counted(name, left):
+    run = nbexec.map(hang_at_5, [5], backend=name, timeout=0.3, on_error="collect").run
+    assert run.stats.abandoned == left
+    said = str(run.failures[0].exception)
+    assert ("may still be running" in said) == bool(left)
+
+
+def test_a_hang_in_c_is_stopped_on_processes():
+    def work(x):
+        if x == 1:
+            lock = threading.Lock()
+            lock.acquire()
+            lock.acquire(timeout=60)
+        return x
+
+    results = nbexec.map(work, range(4), backend="processes", timeout=0.5, on_error="collect")
+    assert results.ok() == [0, 2, 3]
+
+
+def test_a_coroutine_that_hangs_is_cancelled():
+    cancelled = []
+
+    async def work(x):
+        try:
+            await asyncio.sleep(60 if x == 2 else 0.001)
+        except asyncio.CancelledError:
+            cancelled.append(x)
+            raise
+        return x
+
+    results = nbexec.map(work, range(6), timeout=0.2, on_error="collect")
+    assert results.ok() == [0, 1, 3, 4, 5]
+    assert cancelled == [2]
+    assert results.stats.abandoned == 0
+
+
+def test_starting_a_worker_is_not_the_items_time():
+    from nbexec.backends.processes import Processes
+
+    fresh = Processes()  # no warm worker
+    try:
+        assert nbexec.map(abs, range(-4, 0), backend=fresh, timeout=0.1) == [4, 3, 2, 1]
+    finally:
+        fresh.close()
+
+
+def test_an_item_that_timed_out_can_be_retried(limited, tmp_path):
+    def work(x):
+        mark = tmp_path / str(x)
+        if x == 3 and not mark.exists():
+            mark.touch()
+            time.sleep(20)
+        return x
+
+    results = nbexec.map(work, range(8), backend=limited, timeout=1.0, retries=1)
+    assert results == list(range(8))
+    assert results.stats.retried == 1
+
+
+def test_with_raise_a_timeout_is_the_runs_exception(limited):
+    with pytest.raises(nbexec.ItemTimeout) as caught:
+        nbexec.map(hang_at_5, range(30), backend=limited, timeout=1.0)
+    assert caught.value.partial_results[:5] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("name", ["serial", "dask"])
+def test_a_backend_that_has_no_timeout_says_so(name):
+    with pytest.raises(nbexec.OptionError, match=f"timeout= does not work with backend='{name}'"):
+        nbexec.map(abs, [1], backend=name, timeout=1)
+
+
+def test_a_timeout_is_told_by_the_item():
+    with pytest.raises(nbexec.OptionError, match="timeout= needs chunk=1, not 5"):
+        nbexec.map(abs, [1], timeout=1, chunk=5)
+
+
+# ---------------------------------------------------------------- deadline
+
+
+def nap(x):
+    time.sleep(0.02)
+    return x
+
+
+def test_a_deadline_stops_the_run_and_keeps_what_is_finished(backend):
+    nbexec.map(abs, [1], backend=backend)  # warm
+    begun = time.monotonic()
+    with pytest.raises(nbexec.DeadlineExceeded, match=r"deadline=0.4 s") as caught:
+        nbexec.map(nap, range(5000), backend=backend, deadline=0.4)
+    assert time.monotonic() - begun < 5
+    results = caught.value.partial_results
+    assert len(results) == 5000
+    kept = [x for x in results if not isinstance(x, Failure)]
+    assert kept
+    assert kept == [i for i, x in enumerate(results) if not isinstance(x, Failure)]
+
+
+def test_with_collect_a_deadline_leaves_failures(backend):
+    nbexec.map(abs, [1], backend=backend)
+    results = nbexec.map(nap, range(5000), backend=backend, deadline=0.3, on_error="collect")
+    assert len(results) == 5000
+    assert results[0] == 0
+    assert results[-1].kind == "cancelled"
+    assert isinstance(results[-1].exception, nbexec.DeadlineExceeded)
+
+
+def test_a_deadline_that_is_not_reached_changes_nothing(backend):
+    assert nbexec.map(abs, range(20), backend=backend, deadline=60) == list(range(20))
