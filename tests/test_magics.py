@@ -8,7 +8,6 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
-import nbexec
 from nbexec.errors import BackendError, OptionError
 from nbexec.knobs import Options
 from nbexec.notebook.flags import flag, parse, usage
@@ -17,10 +16,12 @@ from nbexec.notebook.flags import flag, parse, usage
 @pytest.fixture
 def shell(tmp_path, monkeypatch):
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
-    shell = InteractiveShell()
+    InteractiveShell.clear_instance()
+    shell = InteractiveShell.instance(colors="nocolor")
     shell.run_line_magic("load_ext", "nbexec")
     yield shell
     shell.history_manager.end_session()
+    InteractiveShell.clear_instance()
 
 
 def run(shell, cell):
@@ -89,6 +90,7 @@ def test_what_is_wrong_with_a_flag_is_said(line, message):
             "'workers=8' is not a flag; did you mean --workers 8?",
         ),
         ("%%parallel --backend thread\ntouched = True", "did you mean 'threads'?"),
+        ("%%parallel --on-error collect\ntouched = True", "'collect' is not for cells"),
         ("%parallel --workers 0 [abs(x) for x in [1]]", "workers must be an integer"),
         ("%parallel", "there is no expression"),
         ("%parallel x = 3", "'x = 3' is no expression"),
@@ -184,7 +186,23 @@ def test_a_traceback_shows_the_line_of_the_cell(shell):
     assert shell.user_ns["rows"] == [1.0, 0.5]
 
 
-def test_options_in_force_are_the_flags_defaults(shell):
-    with nbexec.options(on_error="collect"):
-        _, result = run(shell, "%parallel --backend threads [1 / x for x in [1, 0]]")
-    assert result.result is None or len(result.result) == 2
+def test_the_panel_tells_what_the_cell_raised(shell, monkeypatch):
+    monkeypatch.setattr("nbexec.observers.in_kernel", lambda: True)
+    cell = "rows = []\nfor item in [1, 0]:\n    rows.append(1 / item)"
+    captured, _ = run(shell, f"%%parallel --backend threads --progress panel\n{cell}")
+    panel = captured.outputs[0].data["text/plain"]
+    assert "item 1: ZeroDivisionError: division by zero  0" in panel
+
+
+def test_a_syntax_error_is_shown_at_its_line(shell):
+    captured, result = run(shell, "%%parallel\nx = 1\nfor item in:\n    pass\n")
+    assert not result.success
+    assert "line 3" in captured.stdout + captured.stderr
+    assert "for item in:" in captured.stdout + captured.stderr
+    assert "x" not in shell.user_ns
+
+
+def test_a_cell_that_uses_nbexec_wrongly_has_a_traceback(shell):
+    captured, result = run(shell, "%%parallel\nimport nbexec\nnbexec.map(abs, [1], worker=3)")
+    assert isinstance(result.error_in_exec, OptionError)
+    assert "line 3" in captured.stdout + captured.stderr

@@ -43,7 +43,7 @@ def displays(progress: str, depth: int) -> list[Observer]:
     """Give the observers that show a run, as the option `progress` says."""
     if progress == "off" or (progress == "auto" and depth > 0):
         return []
-    kind = progress if progress != "auto" else ("panel" if in_kernel() else "text")
+    kind = "panel" if progress != "text" and in_kernel() else "text"
     module, _, name = _DISPLAYS[kind].partition(":")
     display: Observer = getattr(importlib.import_module(module), name)(explicit=progress != "auto")
     return [display]

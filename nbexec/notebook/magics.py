@@ -1,0 +1,140 @@
+"""``%%parallel`` and ``%parallel``: what ``%load_ext nbexec`` adds to IPython."""
+
+from __future__ import annotations
+
+import sys
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.error import UsageError
+from IPython.core.magic import no_var_expand, output_can_be_silenced
+from IPython.display import display
+
+from ..errors import BackendError, NbexecError, OptionError
+from .flags import parse, usage
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from ..cell.report import CellReport
+
+CELL_TITLE = "%%parallel [flags]: run this cell in parallel, with the same result as without."
+LINE_TITLE = "%parallel [flags] EXPRESSION: evaluate an expression in parallel and give its value."
+
+
+def register(shell: Any) -> None:
+    """Add ``%%parallel`` and ``%parallel`` to an IPython shell.
+
+    Parameters
+    ----------
+    shell : IPython.core.interactiveshell.InteractiveShell
+        What ``get_ipython()`` gives.
+
+    Examples
+    --------
+    >>> from IPython.core.interactiveshell import InteractiveShell
+    >>> shell = InteractiveShell()
+    >>> register(shell)
+    >>> "parallel" in shell.magics_manager.magics["cell"]
+    True
+    """
+
+    def cell(line: str, cell: str) -> Any:
+        __tracebackhide__ = True
+        return run_cell(shell, line, cell)
+
+    def line(line: str) -> Any:
+        __tracebackhide__ = True
+        return run_line(shell, line)
+
+    for function, title in ((cell, CELL_TITLE), (line, LINE_TITLE)):
+        function.__doc__ = usage(title)
+        # A semicolon at the end silences the value; {x} is Python here, not a variable.
+        magic = no_var_expand(output_can_be_silenced(function))
+        shell.register_magic_function(magic, function.__name__, "parallel")
+
+
+def run_cell(shell: Any, line: str, cell: str) -> Any:
+    """Run a cell; give its value, which IPython shows as it does without the magic."""
+    __tracebackhide__ = True
+    options, rest = read_flags("%%parallel", line)
+    if options.pop("help", False):
+        sys.stdout.write(usage(CELL_TITLE))
+        return None
+    if rest:
+        hint = f"; did you mean --{rest.replace('=', ' ')}?" if "=" in rest else ""
+        raise UsageError(f"%%parallel: {rest!r} is not a flag{hint} (%%parallel --help)")
+    # The magic's own line stays there, as a comment: line numbers are those of the cell.
+    source = f"# %%parallel {line}\n{shell.transform_cell(cell)}"
+    return run(shell, source, f"%%parallel {line}\n{cell}", options)
+
+
+def run_line(shell: Any, line: str) -> Any:
+    """Evaluate an expression; give its value."""
+    __tracebackhide__ = True
+    options, expression = read_flags("%parallel", line)
+    if options.pop("help", False):
+        sys.stdout.write(usage(LINE_TITLE))
+        return None
+    if not expression:
+        raise UsageError("%parallel: there is no expression (%parallel --help)")
+    try:
+        compile(expression, "<%parallel>", "eval")
+    except SyntaxError as error:
+        raise UsageError(f"%parallel: {expression!r} is no expression: {error.msg}") from None
+    return run(shell, expression, expression, options)
+
+
+def read_flags(magic: str, line: str) -> tuple[dict[str, Any], str]:
+    """Parse; what is wrong is one line on standard error, and stops the cells after this."""
+    try:
+        return parse(line)
+    except NbexecError as error:
+        raise UsageError(f"{magic}: {error}") from None
+
+
+def run(shell: Any, source: str, raw: str, options: dict[str, Any]) -> Any:
+    """Run source in the shell's namespace, display the report, and give the value."""
+    __tracebackhide__ = True
+    from ..cell.run import parallel
+
+    # Under this name tracebacks, inspect and the debugger find the cell's lines.  Its number
+    # is not `execution_count`, which IPython 9 counts up before the cell runs, 8 after.
+    number = len(shell.history_manager.input_hist_raw) - 1
+    filename = shell.compile.cache(source, number, raw_code=raw)
+    try:
+        report = parallel(source, shell.user_ns, filename=filename, **options)
+    except BaseException as error:
+        inside = from_cell(error.__traceback__, filename)
+        if inside is None and isinstance(error, (OptionError, BackendError)):
+            raise UsageError(f"%parallel: {error}") from None  # nothing has run
+        error.__traceback__ = inside or error.__traceback__
+        raise
+    show(report)
+    return report.value if report.has_value else None
+
+
+def from_cell(traceback: TracebackType | None, filename: str) -> TracebackType | None:
+    """Give a traceback from the cell's own line on; what led there is ours, not the user's."""
+    while traceback is not None and traceback.tb_frame.f_code.co_filename != filename:
+        traceback = traceback.tb_next
+    return traceback
+
+
+def show(report: CellReport) -> None:
+    """Display what ran where, folded, below the panel."""
+    said = str(report)
+    first, _, rest = said.partition("\n")
+    display({"text/plain": said, "text/html": folded(first, rest)}, raw=True)
+
+
+def folded(first: str, rest: str) -> str:
+    """Give a line that opens to show more, as HTML."""
+    look = "font-size:12px;opacity:.75;margin:0 0 0 2px"
+    if not rest.strip():
+        return f'<div class="nbexec-report" style="{look}">{escape(first)}</div>'
+    return (
+        f'<details class="nbexec-report" style="{look}">'
+        f'<summary style="cursor:pointer">{escape(first)}</summary>'
+        f'<pre style="font-size:12px;margin:4px 0 0 14px">{escape(rest)}</pre></details>'
+    )
