@@ -13,7 +13,8 @@ General layout, in the order in which imports go (each may import what is below 
     plan.py       items -> chunks
     backends/     the registry and the backends: serial, threads, processes, aio, dask
     observers/    what watches a run: text progress, usage
-    worker.py     what runs inside a worker;  parcels.py, wire.py: how it gets there and back
+    worker.py     what runs inside a worker;  parcels.py: its way there and back
+    wire.py       pickling;  traces.py: tracebacks that were sent
     policy.py     retry, accept or stop
     state.py      RunState: a pure fold of events;  text.py: how it is said
     options.py    session defaults;  knobs.py: Options, every one of them

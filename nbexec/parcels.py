@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from . import wire
+from . import traces, wire
 from .errors import PickleError
 from .model import Chunk, Error, Outcome, Task
 from .worker import failed, prepare, run_chunk
@@ -85,17 +85,15 @@ def _sendable(at: int, value: Any, errors: dict[int, Any]) -> Any:
 
 def _pack_error(error: Error) -> tuple[str, bytes | None, str, str, Any]:
     """Pack an exception so that its text arrives even where it doesn't pickle itself."""
-    from tblib import Traceback
-
     exception = error.exception
     text = f"{type(exception).__name__}: {exception}"
-    frames = Traceback(exception.__traceback__).as_dict() if exception.__traceback__ else None
+    places = traces.dump(exception.__traceback__)
     try:
         data = wire.dumps(exception)
         wire.loads(data)
     except BaseException:
         data = None
-    return error.kind, data, text, error.traceback, frames
+    return error.kind, data, text, error.traceback, places
 
 
 def receive(data: bytes) -> Outcome:
@@ -105,7 +103,7 @@ def receive(data: bytes) -> Outcome:
     return Outcome(values, errors, *facts)
 
 
-def _unpack_error(kind: Any, data: bytes | None, text: str, trace: str, frames: Any) -> Error:
+def _unpack_error(kind: Any, data: bytes | None, text: str, trace: str, places: Any) -> Error:
     exception: BaseException
     try:
         if data is None:
@@ -113,8 +111,5 @@ def _unpack_error(kind: Any, data: bytes | None, text: str, trace: str, frames: 
         exception = wire.loads(data)
     except BaseException:
         exception = PickleError(f"the task raised {text} (the exception itself can't be sent)")
-    if frames is not None:
-        from tblib import Traceback
-
-        exception.__traceback__ = Traceback.from_dict(frames).as_traceback()
+    exception.__traceback__ = traces.load(places)
     return Error(kind, exception, trace)

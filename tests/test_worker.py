@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
+import traceback
 
 import numpy as np
 import pytest
 
-from nbexec import wire
+from nbexec import traces, wire
 from nbexec.errors import PickleError
 from nbexec.model import Chunk, Task
 from nbexec.parcels import receive, run_packed
@@ -116,6 +118,28 @@ def test_an_exception_keeps_its_type_and_its_frames():
         frames.append(step.tb_frame.f_code.co_name)
         step = step.tb_next
     assert frames == ["<lambda>", "deep"]
+
+
+def test_a_traceback_that_was_sent_reads_as_it_did():
+    def deep(x):
+        # the lines of the function come before the one that raises
+        y = x
+        return [y, (1 +
+                    y["key"]), 3]  # fmt: skip
+
+    def sent(error):
+        places = pickle.loads(pickle.dumps(traces.dump(error.__traceback__)))
+        return "".join(traceback.format_tb(traces.load(places)))
+
+    with pytest.raises(TypeError) as caught:
+        deep(1)
+    error = caught.value
+    assert sent(error) == "".join(traceback.format_tb(error.__traceback__))
+    last, again = error.__traceback__.tb_next, traces.load(traces.dump(error.__traceback__)).tb_next
+    for name in ("co_firstlineno", "co_name", "co_filename"):
+        assert getattr(again.tb_frame.f_code, name) == getattr(last.tb_frame.f_code, name)
+    assert again.tb_lineno == last.tb_lineno
+    assert traces.load([]) is None
 
 
 # ---------------------------------------------------------------- wire

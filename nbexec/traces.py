@@ -1,0 +1,75 @@
+"""Tracebacks across a process boundary: real ones again, with the right lines marked.
+
+A traceback can't be pickled, nor can a frame be made by hand.  `load` runs, for each
+frame, a stub that raises at the same place of the same file; IPython and pdb then show the
+user's source, as they show a function's by its first line.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+from types import TracebackType
+from typing import NamedTuple
+
+
+class Place(NamedTuple):
+    """Where a frame was: lines from 1, columns from 0."""
+
+    filename: str
+    name: str
+    first_line: int  # of the function
+    line: int
+    end_line: int
+    column: int
+    end_column: int
+
+
+def dump(trace: TracebackType | None) -> list[Place]:
+    """Give the places of a traceback, outermost first."""
+    places = []
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        line = trace.tb_lineno
+        positions = next(itertools.islice(code.co_positions(), trace.tb_lasti // 2, None), None)
+        first, end, column, end_column = positions or (None, None, None, None)
+        if first != line or end is None or column is None or end_column is None:
+            end, column, end_column = line, 0, 0
+        places.append(
+            Place(
+                code.co_filename, code.co_name, code.co_firstlineno, line, end, column, end_column
+            )
+        )
+        trace = trace.tb_next
+    return places
+
+
+def load(places: list[Place]) -> TracebackType | None:
+    """Undo `dump`."""
+    trace: TracebackType | None = None
+    for place in reversed(places):
+        inner = _raised_at(Place(*place))
+        if inner is not None:
+            trace = TracebackType(trace, inner.tb_frame, inner.tb_lasti, place[3])
+    return trace
+
+
+def _raised_at(place: Place) -> TracebackType | None:
+    """Give the traceback of an exception that was raised at `place`."""
+    # Lines of a code object are kept relative to its first one, which `replace` sets.
+    shift = place.first_line - 1
+    where = {
+        "lineno": max(1, place.line - shift),
+        "end_lineno": max(1, place.end_line - shift),
+        "col_offset": place.column,
+        "end_col_offset": place.end_column,
+    }
+    stub = ast.Raise(exc=ast.Name("StopIteration", ast.Load(), **where), cause=None, **where)
+    code = compile(ast.Module([stub], []), place.filename, "exec").replace(
+        co_firstlineno=max(1, place.first_line), co_name=place.name, co_qualname=place.name
+    )
+    try:
+        exec(code, {"__name__": place.name, "__file__": place.filename})
+    except StopIteration as error:
+        return error.__traceback__.tb_next if error.__traceback__ is not None else None
+    return None
