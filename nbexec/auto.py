@@ -28,9 +28,9 @@ class Evidence:
 
     items: int = 0  # that ended
     wall: float = 0.0  # seconds, of those
-    cpu: float = 0.0  # CPU seconds, of those
+    busy: float = 0.0  # seconds, of those, on a core or ready to run while none was free
     running_wall: float = 0.0  # seconds, of the chunk that runs now
-    running_cpu: float = 0.0  # CPU seconds, of that
+    running_busy: float = 0.0  # seconds, of those, likewise
     left: int | None = None  # items not yet begun; None where that isn't known
     warm: bool = False  # whether worker processes are there already
 
@@ -53,13 +53,12 @@ class Probe:
             seen,
             items=seen.items + len(outcome.values),
             wall=seen.wall + outcome.ends[-1],
-            cpu=seen.cpu + outcome.cpu,
+            busy=seen.busy + outcome.cpu + outcome.starved,
         )
 
-    def look(self, running: tuple[float, float] | None, **facts: Any) -> Evidence:
-        """Give the evidence, with wall and CPU seconds of what runs now and other facts."""
-        wall, cpu = running or (0.0, 0.0)
-        return replace(self.seen, running_wall=wall, running_cpu=cpu, **facts)
+    def look(self, wall: float, busy: float, **facts: Any) -> Evidence:
+        """Give the evidence, with the seconds of what runs now, and other facts."""
+        return replace(self.seen, running_wall=wall, running_busy=busy, **facts)
 
     def ended(self) -> Choice:
         """Where a run was that ended before anything was chosen."""
@@ -68,14 +67,14 @@ class Probe:
 
 def choose(seen: Evidence, workers: int | None, depth: int) -> Choice | None:
     """Give where the rest should run, or None to see more first."""
-    items, wall, cpu = seen.items, seen.wall, seen.cpu
+    items, wall, busy = seen.items, seen.wall, seen.busy
     slow = seen.running_wall > SLOW
     if slow:  # it is judged before it ends
-        items, wall, cpu = items + 1, wall + seen.running_wall, cpu + seen.running_cpu
+        items, wall, busy = items + 1, wall + seen.running_wall, busy + seen.running_busy
     elif not items or wall < ENOUGH or (items < FEW and wall < SLOW):
         return None
     each = wall / items
-    used = min(cpu / wall, 1.0)
+    used = min(busy / wall, 1.0)
     what = f"items take {'over ' if slow else ''}{seconds(each)}"
     if used < WAITS:
         return _threads(f"{what} and wait {1 - used:.0%} of it", workers, depth)

@@ -30,6 +30,29 @@ def cores() -> int:
     return max(1, min(limits))
 
 
+def starved(thread: int) -> float:
+    """Seconds that a thread of this process was ready to run while no core was free.
+
+    Without it work on a busy machine looks like waiting: it takes long and uses little CPU.
+
+    Parameters
+    ----------
+    thread : int
+        Its ``native_id``.
+
+    Returns
+    -------
+    float
+        Since the thread began; 0.0 where the system doesn't tell (Linux does, see
+        proc_pid_schedstat(5)).
+    """
+    try:
+        with open(f"/proc/self/task/{thread}/schedstat", "rb") as file:
+            return int(file.read().split()[1]) / 1e9
+    except (OSError, IndexError):
+        return 0.0
+
+
 def memory_limit() -> int:
     """Bytes that this process may use: the machine's memory, or the cgroup's if smaller."""
     limits = []

@@ -74,6 +74,7 @@ class Outcome:
     cpu: float  # CPU seconds of the whole chunk
     worker: str
     peak_rss: int = 0  # bytes; the worker process's, 0 where it isn't known
+    starved: float = 0.0  # seconds without a core, though ready to run; 0 where not known
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .backends.base import Session
+from .backends.base import Running, Session
 from .model import Chunk
 
 
@@ -83,8 +83,8 @@ class Crew:
         """Give the slots that have something."""
         return list({id(slot): slot for slot, _ in self.flying.values()}.values())
 
-    def running(self) -> tuple[float, float] | None:
-        """Give wall and CPU seconds of what runs now, where the session can tell."""
+    def running(self) -> Running | None:
+        """Give the seconds of what runs now, where the session can tell."""
         return self._sessions[-1].running()
 
     def close(self) -> None:

@@ -70,7 +70,8 @@ class Steering:
         probe = self._probe
         assert probe is not None
         warm = get_backend("processes").warm() if probe.seen.wall > auto.ENOUGH else False
-        seen = probe.look(self._crew.running(), left=left, warm=warm)
+        wall, cpu, starved = self._crew.running() or (0.0, 0.0, 0.0)
+        seen = probe.look(wall, cpu + starved, left=left, warm=warm)
         choice = auto.choose(seen, self._options.workers, self._setting.task.depth)
         if choice is None:
             return None

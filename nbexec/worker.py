@@ -91,6 +91,7 @@ def run_chunk(
     leash: Leash | None = None,
     cpu_clock: Callable[[], float] = time.thread_time,
     interrupt: Callable[[BaseException], None] | None = None,
+    starved: Callable[[int], float] = lambda thread: 0.0,
 ) -> Outcome:
     """Call the function on each item until the chunk or its budget is used up.
 
@@ -106,6 +107,8 @@ def run_chunk(
     ends = array("d")
     budget = chunk.budget
     token = depth.set(task.depth + 1)
+    thread = threading.get_native_id()
+    without_core = starved(thread)
     started, cpu, begun = time.time(), cpu_clock(), _clock()
     try:
         call = prepared()
@@ -133,7 +136,8 @@ def run_chunk(
     finally:
         depth.reset(token)
     cpu = cpu_clock() - cpu
-    return Outcome(values, errors, started, ends, cpu, worker_name(), peak_rss())
+    without_core = starved(thread) - without_core
+    return Outcome(values, errors, started, ends, cpu, worker_name(), peak_rss(), without_core)
 
 
 async def run_chunk_async(

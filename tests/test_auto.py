@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 import time
 
@@ -28,7 +30,7 @@ def test_too_little_is_not_enough():
     assert choose(Evidence(), None, 0) is None
     assert choose(seen(1, 0.03), None, 0) is None
     assert choose(seen(100, 1e-5), None, 0) is None
-    assert choose(Evidence(running_wall=0.05, running_cpu=0.05), None, 0) is None
+    assert choose(Evidence(running_wall=0.05, running_busy=0.05), None, 0) is None
 
 
 def test_items_that_wait_go_to_threads():
@@ -44,10 +46,10 @@ def test_items_that_compute_go_to_processes():
 
 
 def test_a_slow_first_item_is_judged_while_it_runs():
-    busy = Evidence(running_wall=0.2, running_cpu=0.19, left=9)
+    busy = Evidence(running_wall=0.2, running_busy=0.19, left=9)
     assert choose(busy, None, 0).backend == "processes"
     assert choose(busy, None, 0).reason == "items take over 200 ms of CPU"
-    idle = Evidence(running_wall=0.2, running_cpu=0.001, left=9)
+    idle = Evidence(running_wall=0.2, running_busy=0.001, left=9)
     assert choose(idle, None, 0).backend == "threads"
 
 
@@ -115,6 +117,20 @@ def test_small_work_stays_and_says_how_long_it_took():
     run = nbexec.map(abs, range(10)).run
     assert run.choice.backend == "serial"
     assert run.choice.reason.startswith("all of it took")
+
+
+def test_a_core_that_is_not_free_is_not_taken_for_waiting():
+    crowd = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(8)]
+    try:
+        time.sleep(0.3)
+        run = nbexec.map(burn, [0.02] * 40).run
+        assert run.choice.backend == "processes", run.choice
+        run = nbexec.map(time.sleep, [0.05] * 20).run
+        assert run.choice.backend == "threads", run.choice
+    finally:
+        for one in crowd:
+            one.kill()
+            one.wait()
 
 
 def test_coroutine_functions_go_to_asyncio():

@@ -13,6 +13,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..hands import Hands
 from ..model import Chunk, Outcome, Task
@@ -30,6 +31,14 @@ class Setting:
     hands: Hands
     context: contextvars.Context  # of the caller; copied for each thread that enters it
     workers: int
+
+
+class Running(NamedTuple):
+    """Seconds of what runs now."""
+
+    wall: float
+    cpu: float
+    starved: float  # ready to run while no core was free
 
 
 class Session(ABC):
@@ -55,8 +64,8 @@ class Session(ABC):
         """Whether the worker of `slot` is there, so that the time of its item runs."""
         return True
 
-    def running(self) -> tuple[float, float] | None:
-        """Give wall and CPU seconds of the chunk that runs now, where they can be told."""
+    def running(self) -> Running | None:
+        """Give the seconds of the chunk that runs now, where they can be told."""
         return None
 
 

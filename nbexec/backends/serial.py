@@ -7,9 +7,10 @@ import threading
 import time
 from collections.abc import Callable
 
+from .. import machine
 from ..model import Chunk
 from ..worker import Leash, prepare, run_chunk
-from .base import Backend, Session, Setting
+from .base import Backend, Running, Session, Setting
 
 
 class Serial(Backend):
@@ -40,7 +41,12 @@ class SerialSession(Session):
             interrupt: list[BaseException] = []
             with self._watch:
                 outcome = run_chunk(
-                    self._call, self._setting.task, chunk, self._leash, interrupt=interrupt.append
+                    self._call,
+                    self._setting.task,
+                    chunk,
+                    self._leash,
+                    interrupt=interrupt.append,
+                    starved=machine.starved,
                 )
             if interrupt:
                 self._leash.pull()  # nothing more runs until the run hears of it
@@ -57,30 +63,34 @@ class SerialSession(Session):
     def close(self) -> None:
         self._leash.pull()
 
-    def running(self) -> tuple[float, float] | None:
+    def running(self) -> Running | None:
         return self._watch.read()
 
 
 class Stopwatch:
-    """Wall and CPU time of what a thread does now, for another thread to read."""
+    """Times of what a thread does now, for another thread to read."""
 
     def __init__(self) -> None:
-        self._clocks: tuple[float, Callable[[], float], float] | None = None
+        self._begun: tuple[int, Callable[[], float], Running] | None = None
 
     def __enter__(self) -> None:
-        clock = _cpu_clock_of_this_thread()
-        self._clocks = time.perf_counter(), clock, clock()
+        thread, cpu_clock = threading.get_native_id(), _cpu_clock_of_this_thread()
+        self._begun = thread, cpu_clock, _times(thread, cpu_clock)
 
     def __exit__(self, *_: object) -> None:
-        self._clocks = None
+        self._begun = None
 
-    def read(self) -> tuple[float, float] | None:
+    def read(self) -> Running | None:
         """Give the seconds so far; None while nothing is done."""
-        clocks = self._clocks
-        if clocks is None:
+        if (begun := self._begun) is None:
             return None
-        begun, cpu_clock, cpu = clocks
-        return time.perf_counter() - begun, cpu_clock() - cpu
+        thread, cpu_clock, at_first = begun
+        now = _times(thread, cpu_clock)
+        return Running(*(b - a for a, b in zip(at_first, now, strict=True)))
+
+
+def _times(thread: int, cpu_clock: Callable[[], float]) -> Running:
+    return Running(time.perf_counter(), cpu_clock(), machine.starved(thread))
 
 
 def _cpu_clock_of_this_thread() -> Callable[[], float]:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from .. import machine
 from ..model import Chunk
 from ..worker import Leash, prepare, run_chunk
-from .base import Backend, Session, Setting
+from .base import Backend, Running, Session, Setting
 from .lease import Pool
 from .serial import Stopwatch
 
@@ -87,7 +87,7 @@ class ThreadsSession(Session):
             self._pool.give_back(worker.thread)
         self._workers.clear()
 
-    def running(self) -> tuple[float, float] | None:
+    def running(self) -> Running | None:
         return self._workers[0].watch.read() if 0 in self._workers else None
 
 
@@ -107,7 +107,8 @@ class Worker:
 
     def _run(self, chunk: Chunk) -> None:
         with self.watch:
-            outcome = run_chunk(self._prepared, self._setting.task, chunk, self._leash)
+            task, starved = self._setting.task, machine.starved
+            outcome = run_chunk(self._prepared, task, chunk, self._leash, starved=starved)
         self._setting.deliver(chunk, lambda: outcome)
 
     def leave(self) -> None:
