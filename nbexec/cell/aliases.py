@@ -1,0 +1,81 @@
+"""What is reachable from what, as objects are at this moment.
+
+CPython's collector knows what each object refers to; that is what is followed, through
+containers, instances, closures and default arguments, but not into modules, classes and
+the globals of functions.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import types
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from .source import is_own_code
+from .values import dotted, immutable
+
+LIMIT = 300_000  # objects looked at; about 0.2 s
+_NOT_FOLLOWED = (type, types.ModuleType, types.BuiltinFunctionType, types.CodeType)
+
+
+class TooLarge(Exception):
+    """There are more objects than `LIMIT`."""
+
+
+def referents(thing: Any) -> Iterable[Any]:
+    """Give what an object refers to directly."""
+    if isinstance(thing, _NOT_FOLLOWED):
+        return ()
+    if isinstance(thing, types.FunctionType):
+        cells = thing.__closure__ or ()
+        return (*cells, *(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values())
+    if dotted(type(thing)) == "numpy.ndarray" and thing.dtype != object:
+        return (thing.base,)  # the collector doesn't see it
+    return gc.get_referents(thing)
+
+
+def reachable(roots: Iterable[Any], globals_too: bool = False) -> Iterator[Any]:
+    """Give every object that can be changed and be reached from `roots`, each once.
+
+    Parameters
+    ----------
+    roots : iterable
+        Where to begin.
+    globals_too : bool
+        Whether to follow what the user's functions have as globals: in a worker process
+        that is what was sent along.
+
+    Raises
+    ------
+    TooLarge
+        There is too much to look at.
+    """
+    seen: set[int] = set()
+    todo: list[Any] = list(roots)
+    held: list[Any] = []  # else an id could be used twice
+    while todo:
+        thing = todo.pop()
+        if immutable(type(thing)) or id(thing) in seen:
+            continue
+        seen.add(id(thing))
+        held.append(thing)
+        if len(held) > LIMIT:
+            raise TooLarge
+        if not isinstance(thing, _NOT_FOLLOWED):
+            yield thing
+        if type(thing) in (list, set, tuple, frozenset):
+            # a million numbers are done with at the speed of C
+            if not all(map(immutable, set(map(type, thing)))):
+                todo.extend(thing)
+            continue
+        todo.extend(referents(thing))
+        if globals_too and isinstance(thing, types.FunctionType) and is_own_code(thing.__code__):
+            todo.extend(thing.__globals__.values())
+
+
+def only_name(namespace: dict[str, Any], name: str) -> bool:
+    """Whether nothing but the namespace refers to the object of that name."""
+    probe: dict[str, Any] = {"x": []}
+    return sys.getrefcount(namespace[name]) <= sys.getrefcount(probe["x"])

@@ -1,0 +1,231 @@
+"""What runs in a worker: one iteration, and what it leaves behind."""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ..worker import interrupts
+from . import raised
+from .crossing import HERE, Border
+from .effects import Entry, Log, Unsafe
+from .values import immutable
+
+SHORT = 1_000  # characters or bytes of a value that is sent along in case it is wanted
+
+
+class Record(NamedTuple):
+    """What an iteration leaves behind.
+
+    Attributes
+    ----------
+    entries : list
+        Its effects, in order.
+    names : dict
+        What it bound names to, as far as that is cheap to keep.
+    missing : tuple of str
+        Names that it bound, with values that were not kept; running it again gives them.
+    """
+
+    entries: list[Entry]
+    names: dict[str, Any]
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """Wraps the last item: all that its iteration bound will be wanted."""
+
+    item: Any
+
+    def __repr__(self) -> str:
+        return repr(self.item)
+
+
+class Stopped(Exception):
+    """The body raised: what it did until then, and what it raised."""
+
+    def __init__(self, record: Record, error: BaseException) -> None:
+        super().__init__(record, error)
+        self.record = record
+        self.error = error
+
+    @staticmethod
+    def by(record: Record, error: BaseException) -> Stopped:
+        """Give one that a panel shows like the exception itself."""
+        made: type[Stopped] = type(type(error).__name__, (Stopped,), {"__module__": __name__})
+        return made(record, error)
+
+    def __str__(self) -> str:
+        return str(self.error)
+
+    def __reduce__(self) -> Any:
+        return _stopped, (tuple(self.record), raised.pack(self.error))
+
+
+def _stopped(record: tuple[Any, ...], packed: list[tuple[Any, ...]]) -> Stopped:
+    return Stopped.by(Record(*record), raised.unpack(packed))
+
+
+class InKernel(Exception):
+    """The iteration can only run in the kernel; `args[0]` says why."""
+
+
+@dataclass
+class Iteration:
+    """The function of an item that is given to `nbexec.map`.
+
+    Attributes
+    ----------
+    func : function
+        The body; see `rewrite.body_function`.
+    names : tuple of str
+        Names that the body binds.
+    items : list or None
+        All items, where what is given is a position: they are sent with the function, so
+        that what they share with captured names is shared in the worker too.
+    home : str
+        The process with the user's namespace.
+    """
+
+    func: types.FunctionType
+    names: tuple[str, ...] = ()
+    items: list[Any] | None = None
+    home: str = HERE
+    _cache: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        fields = ("func", "names", "items", "home")
+        return {**{name: getattr(self, name) for name in fields}, "_cache": {}}
+
+    @property
+    def away(self) -> bool:
+        """Whether this runs in another process than the user's namespace is in."""
+        return self.home != HERE
+
+    def __call__(self, item: Any) -> Record:
+        last = type(item) is Last
+        if last:
+            item = item.item
+        if self.items is not None:
+            item = self.items[item]
+        log = Log()
+        try:
+            bound = self.func(item, log, locals)
+        except Unsafe as unsafe:
+            raise InKernel(unsafe.reason) from None
+        except BaseException as error:
+            if interrupts(error):
+                raise
+            stopped = self.stopped(log, item, error)
+        else:
+            return self.finished(log, item, bound, last)
+        raise stopped
+
+    def finished(self, log: Log, item: Any, bound: dict[str, Any], last: bool) -> Record:
+        if log.unsafe:  # raised and swallowed
+            raise InKernel(log.unsafe)
+        entries = self.declared(log, item)
+        wanted = {name: bound[name] for name in self.names if name in bound}
+        names = self.sendable(wanted, item) if last else _cheap(wanted, entries)
+        return Record(entries, names, tuple(name for name in wanted if name not in names))
+
+    def stopped(self, log: Log, item: Any, error: BaseException) -> Exception:
+        """Give what to raise instead of what the body raised."""
+        if log.unsafe:
+            return InKernel(log.unsafe)
+        own = error.__traceback__
+        trace = own.tb_next if own is not None else None
+        bound = trace.tb_frame.f_locals if trace is not None else {}
+        wanted = {name: bound[name] for name in self.names if name in bound}
+        try:
+            entries = self.declared(log, item)
+        except InKernel as reason:
+            return reason
+        names = self.sendable(wanted, item)
+        if len(names) < len(wanted) or (self.away and not raised.faithful(error)):
+            return InKernel("it raised, and left what can't be sent from another process")
+        return Stopped.by(Record(entries, names, ()), error)
+
+    # ------------------------------------------------------------ what may be sent
+
+    def declared(self, log: Log, item: Any) -> list[Entry]:
+        """Give the entries as they can be sent."""
+        try:
+            if self.made:
+                self.no_functions([payload for _, payload in log.entries])
+            return self.border.declare(log.entries, item) if self.away else log.entries
+        except Unsafe as unsafe:
+            raise InKernel(unsafe.reason) from None
+
+    def sendable(self, names: dict[str, Any], item: Any) -> dict[str, Any]:
+        """Give those names whose values can be sent as they are."""
+        if self.made:
+            try:
+                self.no_functions(names.values())
+            except Unsafe as unsafe:
+                raise InKernel(unsafe.reason) from None
+        if not self.away:
+            return names
+        from ..wire import dumps
+
+        found = {}
+        for name, value in names.items():
+            try:
+                self.border.check([value], item)
+                dumps(value)
+            except (Exception, Unsafe):
+                continue
+            found[name] = value
+        return found
+
+    @property
+    def border(self) -> Border:
+        if "border" not in self._cache:
+            self._cache["border"] = Border(self.func.__globals__)
+        found: Border = self._cache["border"]
+        return found
+
+    @functools.cached_property
+    def made(self) -> frozenset[types.CodeType]:
+        """Code of the lambdas and generators that the body makes."""
+        names = {"<lambda>", "<genexpr>"}
+        return frozenset(one for one in _codes(self.func.__code__) if one.co_name in names)
+
+    def no_functions(self, things: Any) -> None:
+        """Refuse to give out a function of the body: it would have lost the body's names."""
+        from .aliases import TooLarge, reachable
+
+        try:
+            for thing in reachable(things):
+                code = None
+                if isinstance(thing, types.FunctionType):
+                    code = thing.__code__
+                elif isinstance(thing, types.GeneratorType):
+                    code = thing.gi_code
+                if code in self.made:
+                    raise Unsafe("it gives a function that was made in the loop")
+        except TooLarge:
+            raise Unsafe("there is too much to see whether it gives a function") from None
+
+
+def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield constant
+            yield from _codes(constant)
+
+
+def _cheap(names: dict[str, Any], entries: list[Entry]) -> dict[str, Any]:
+    """Give the names with small values, or with ones that are sent anyway."""
+    sent = {id(payload) for _, payload in entries}
+    sent |= {id(part) for _, payload in entries if type(payload) is tuple for part in payload}
+    return {
+        name: value
+        for name, value in names.items()
+        if id(value) in sent
+        or (immutable(type(value)) and (type(value) not in (str, bytes) or len(value) <= SHORT))
+    }

@@ -1,0 +1,61 @@
+"""What methods of well-known types do, by name: data."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import fractions
+import pathlib
+import re
+
+# Methods of paths that change files, whatever they are called on.
+CHANGES_FILES = {
+    "chmod",
+    "hardlink_to",
+    "lchmod",
+    "link_to",
+    "mkdir",
+    "rename",
+    "rmdir",
+    "symlink_to",
+    "touch",
+    "unlink",
+    "write_bytes",
+    "write_text",
+}
+
+
+def _public(*types: type) -> set[str]:
+    return {name for one in types for name in dir(one) if not name.startswith("_")}
+
+
+# Names that mean the same on every well-known type: they change nothing, and what they
+# give holds nothing of the object.  `partition` changes an array; `replace` moves a file
+# when it has one argument; `open` may write.
+DETACHED_METHODS = _public(str, bytes, int, float, complex, range, pathlib.Path) | _public(
+    re.Pattern, re.Match, datetime.datetime, datetime.timedelta, decimal.Decimal, fractions.Fraction
+)
+DETACHED_METHODS -= {"open", "partition", "replace", *CHANGES_FILES}
+
+# Names that change nothing, but what they give may hold something of the object.
+SHARING_METHODS = {"get", "items", "keys", "values"}
+SHARING_METHODS |= {"copy", "difference", "intersection", "symmetric_difference", "union"}
+SHARING_METHODS |= {"isdisjoint", "issubset", "issuperset", "most_common", "elements", "_asdict"}
+
+# Reading arrays, data frames and series: beyond the names above.
+TABLE_TYPES = {
+    "numpy.ndarray",
+    "pandas.core.frame.DataFrame",
+    "pandas.core.indexes.base.Index",
+    "pandas.core.series.Series",
+}
+_TABLE = """
+    abs agg all any apply argmax argmin argsort astype between clip corr cumprod cumsum describe
+    diagonal diff dot drop dropna duplicated eq fillna first flatten ge groupby gt head idxmax
+    idxmin isin isna isnull item iterrows itertuples join last le lt map max mean median melt
+    merge min mode ne nonzero notna notnull nunique pivot_table prod ptp quantile ravel reindex
+    rename repeat reset_index reshape rolling round searchsorted set_index shift sort_index
+    sort_values squeeze std sum swapaxes tail take to_dict to_list to_numpy tobytes tolist trace
+    transpose unique value_counts var where
+"""
+TABLE_METHODS = set(_TABLE.split())

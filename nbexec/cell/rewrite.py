@@ -1,0 +1,166 @@
+"""A loop's body as a function of one item.
+
+The function keeps the cell's file name and line numbers, and its frame is called
+``<module>``, so that a traceback reads as if the cell itself had run.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import types
+from typing import Any
+
+from .effects import Log
+from .loops import Loop
+from .sites import Site
+
+ITEM, LOG, LOCALS, HIDDEN = "_nbexec_item", "_nbexec_log", "_nbexec_locals", "_nbexec_items"
+
+
+def body_function(
+    loop: Loop, namespace: dict[str, Any], filename: str, flags: int
+) -> types.FunctionType:
+    """Give ``function(item, log, locals)``, which returns the names that the body bound.
+
+    Parameters
+    ----------
+    loop : Loop
+        The loop.
+    namespace : dict
+        What the function has as globals.
+    filename : str
+        What tracebacks call the cell.
+    flags : int
+        Compiler flags: the cell's ``from __future__`` imports.
+    """
+    node = loop.node
+    body = _of_for(loop) if isinstance(node, ast.For) else _of_comprehension(loop)
+    locals_call = ast.Call(ast.Name(LOCALS, ast.Load()), [], [])
+    function: Any = ast.parse(f"def body({ITEM}, {LOG}, {LOCALS}): pass").body[0]
+    function.body = [body, ast.Return(locals_call)]
+    ast.copy_location(function, loop.stmt)
+    module = ast.fix_missing_locations(ast.Module([function], type_ignores=[]))
+    compiled = compile(module, filename, "exec", flags=flags, dont_inherit=True)
+    code = next(one for one in compiled.co_consts if isinstance(one, types.CodeType))
+    code = code.replace(co_name="<module>", co_qualname="<module>")
+    made = types.FunctionType(code, namespace, "body")
+    made.__module__ = "__main__"  # cloudpickle sends it by value then
+    return made
+
+
+def _of_for(loop: Loop) -> ast.stmt:
+    """One round of the loop, in which ``continue`` means what it did."""
+    node = loop.node
+    assert isinstance(node, ast.For)
+    copied, sites = _copy_with(node, loop.sites)
+    copied.iter = _once(node.iter)
+    copied.orelse = []
+    _Rewriter(sites).visit(copied)
+    return copied
+
+
+def _copy_with(node: ast.For, sites: dict[ast.stmt, Site]) -> tuple[ast.For, dict[int, Site]]:
+    memo: dict[int, Any] = {}
+    copied: ast.For = copy.deepcopy(node, memo)
+    return copied, {id(memo[id(stmt)]): site for stmt, site in sites.items()}
+
+
+def _once(node: ast.expr) -> ast.expr:
+    return ast.copy_location(ast.Tuple([ast.Name(ITEM, ast.Load())], ast.Load()), node)
+
+
+class _Rewriter(ast.NodeTransformer):
+    """Turns what accumulates into notes in the log."""
+
+    def __init__(self, sites: dict[int, Site]) -> None:
+        self._sites = sites
+
+    def visit(self, node: ast.AST) -> Any:
+        site = self._sites.get(id(node))
+        return self.generic_visit(node) if site is None else _noted(node, site)
+
+
+def _noted(stmt: Any, site: Site) -> ast.stmt:
+    keywords: list[ast.keyword] = []
+    place: Any = stmt
+    match stmt:
+        case ast.Expr(ast.Call() as place):
+            args, keywords = place.args, place.keywords
+        case ast.Assign([ast.Subscript(_, key)], value):
+            args, place = [value, key], stmt.targets[0]  # in the order of evaluation
+        case ast.AugAssign(ast.Subscript(_, key), _, value):
+            args = [key, value]
+        case _:
+            args = [stmt.value]
+    return ast.copy_location(ast.Expr(_note(site.kind, site.index, args, keywords, place)), stmt)
+
+
+def _note(
+    kind: str, index: int, args: list[Any], keywords: list[ast.keyword], place: Any
+) -> ast.expr:
+    assert hasattr(Log, kind)
+    method = ast.Attribute(ast.Name(LOG, ast.Load()), kind, ast.Load())
+    call = ast.Call(method, [ast.Constant(index), *args], keywords)
+    for node in (call, method, method.value, call.args[0]):
+        ast.copy_location(node, place)
+    return call
+
+
+def _of_comprehension(loop: Loop) -> ast.stmt:
+    """The comprehension over one item alone; what it gives goes to the log."""
+    node: Any = copy.deepcopy(loop.node)
+    node.generators[0].iter = _once(loop.iter)
+    kinds = {ast.SetComp: "distinct", ast.DictComp: "pairs"}
+    kind = kinds.get(type(loop.node), "elements")
+    listed = ast.copy_location(ast.ListComp(_element(node), node.generators), node)
+    return ast.copy_location(ast.Expr(_note(kind, 0, [listed], [], node)), loop.stmt)
+
+
+def _element(node: Any) -> ast.expr:
+    """Give what a comprehension computes for an item: a pair, for a dict."""
+    if isinstance(node, ast.DictComp):
+        return ast.copy_location(ast.Tuple([node.key, node.value], ast.Load()), node.value)
+    element: ast.expr = node.elt
+    return element
+
+
+def with_hidden(loop: Loop, whole: bool) -> ast.stmt:
+    """Give the statement with what it iterates over replaced by the name `HIDDEN`.
+
+    Parameters
+    ----------
+    loop : Loop
+        The loop.
+    whole : bool
+        Whether the name stands for all that a comprehension gives, not for its items.
+    """
+    memo: dict[int, Any] = {}
+    stmt: ast.stmt = copy.deepcopy(loop.stmt, memo)
+    node = memo[id(loop.node)]
+    name = ast.Name(HIDDEN, ast.Load())
+    if not whole:
+        place = node if isinstance(node, ast.For) else node.generators[0]
+        place.iter = ast.copy_location(name, loop.iter)
+        return stmt
+    ast.copy_location(name, loop.node)
+    if loop.consumer is not None:
+        memo[id(loop.consumer)].args[0] = name
+    else:
+        stmt.value = name  # type: ignore[attr-defined]
+    return stmt
+
+
+def rest_of(loop: Loop) -> ast.Expression:
+    """Give a generator expression of what a comprehension gives for the items in `HIDDEN`."""
+    node: Any = copy.deepcopy(loop.node)
+    node.generators[0].iter = ast.copy_location(ast.Name(HIDDEN, ast.Load()), loop.iter)
+    made = ast.copy_location(ast.GeneratorExp(_element(node), node.generators), node)
+    return ast.fix_missing_locations(ast.Expression(made))
+
+
+def assignment(loop: Loop) -> ast.stmt:
+    """Give the statement that binds the loop's target to `HIDDEN`."""
+    name = ast.copy_location(ast.Name(HIDDEN, ast.Load()), loop.iter)
+    made = ast.Assign([copy.deepcopy(loop.target)], name)
+    return ast.fix_missing_locations(ast.copy_location(made, loop.stmt))

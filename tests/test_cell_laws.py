@@ -1,0 +1,240 @@
+"""The law of serial elision: a random cell leaves the same with `parallel` as with `exec`.
+
+The programs have accumulators, carried values, aliases, functions with and without hidden
+state, exceptions and prints.  A longer run: ``NBEXEC_LAWS=20000 pytest tests/test_cell_laws.py``,
+with ``NBEXEC_LAWS_BACKEND=processes`` on another backend.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from .test_cell import both
+
+EXAMPLES = int(os.environ.get("NBEXEC_LAWS", "300"))
+BACKEND = os.environ.get("NBEXEC_LAWS_BACKEND", "threads")
+
+PRELUDE = """\
+from collections import Counter, defaultdict
+import contextlib
+xs = [3, 1, 4, 1, 5]
+words = ["b", "a", "", "ab"]
+rows = [{"n": 1, "w": ["p"]}, {"n": 0, "w": []}, {"n": 2, "w": ["q", "r"]}]
+out, more, found, counts, table = [], [], set(), Counter(), {}
+total, product, ratio, text, pairs, last = 0, 1, 0.1, "", (), None
+calls, log = 0, []
+class Box:
+    kept = []
+    def __init__(self, value):
+        self.value = value
+        self.items = []
+    def plus(self, n):
+        return Box(self.value + n)
+    def grow(self, n):
+        self.items.append(n)
+        return len(self.items)
+    def keep(self, n):
+        self.kept.append(n)
+        return len(self.kept)
+    @property
+    def double(self):
+        return self.value * 2
+boxes = [Box(1), Box(2)]
+def pure(v):
+    return v * 2 if isinstance(v, int) else len(v)
+def group(v):
+    groups = {}
+    for i in range(3):
+        groups.setdefault(i % 2, []).append(v)
+    return groups
+def count(v):
+    global calls
+    calls += 1
+    return calls
+def remember(v):
+    log.append(v)
+    return len(log)
+def peek(v):
+    return len(out) + total
+def mark(row):
+    if isinstance(row, dict):
+        row["n"] += 1
+    return row
+def copied(row):
+    row = dict(row) if isinstance(row, dict) else {"n": 0}
+    row["n"] += 1
+    return row
+def default(v, seen=[]):
+    seen.append(v)
+    return len(seen)
+def strict(v):
+    if not v:
+        raise ValueError(f"no {v!r}")
+    return v
+def shout(v):
+    print("shout", v)
+    return v
+def same(v):
+    return v
+def numbers(n):
+    for i in range(n):
+        yield i
+def counted(n):
+    for i in range(n):
+        yield len(out) + i
+"""
+
+FUNCTIONS = [
+    "pure",
+    "group",
+    "count",
+    "remember",
+    "peek",
+    "mark",
+    "copied",
+    "default",
+    "strict",
+    "shout",
+    "same",
+]
+SOURCES = [
+    *("xs", "words", "rows", "boxes", "range(4)", "enumerate(xs)", "zip(xs, words)", "numbers(4)"),
+    *("sorted(xs)", "reversed(xs)", "list(out)", "counted(3)", "[*rows, *rows]", "rows[:2]"),
+    *("[(x, [x]) for x in xs]", "iter(xs)", "table", "(w for w in words)", "map(pure, xs)", "[]"),
+]
+
+
+def weighted(plain: list[str], odd: list[str]) -> st.SearchStrategy[str]:
+    """Mostly what can run in parallel: else hardly any program could."""
+    return st.sampled_from(plain * 6 + odd)
+
+
+simple = weighted(
+    ["x", "1", "'w'", "y", "len(words)", "str(x)", "xs[0]", "[x]", "(x, y)", "{'x': x}", "rows[0]"],
+    ["last", "total", "out", "z", "x['n']", "x['w']", "1 / pure(x)", "x.value", "x.double", "-x"],
+)
+function = weighted(["pure", "same", "copied", "strict", "group"], FUNCTIONS)
+
+
+def called(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.one_of(
+        st.builds("{}({})".format, function, inner),
+        st.builds("{} + {}".format, inner, inner),
+        st.builds("[{}, {}]".format, inner, inner),
+        st.builds("[i for i in [{}] if i]".format, inner),
+        st.builds("sum(len(str(i)) for i in [{}])".format, inner),
+        st.builds("sorted([{}, {}], key=lambda i: str(i))".format, inner, inner),
+        st.builds("{} if {} else {}".format, inner, inner, inner),
+        st.builds("Box({}).plus(1).value".format, inner),
+        st.builds("Box(1).{}({})".format, weighted(["grow"], ["keep"]), inner),
+    )
+
+
+value = st.recursive(simple, called, max_leaves=3)
+
+statement = st.one_of(
+    st.builds("y = {}".format, value),
+    st.builds(
+        "{}".format,
+        weighted(
+            ["x = str(x)", "y = []", "a = b = x", "w = dict(n=x)", "pass", "z = y"],
+            ["last = x", "total = x", "xs[0] = x", "x['n'] = 1", "break", "rows[0]['n'] += 1"]
+            + ["x.append(1)", "y.append(x)", "del y", "global total", "y += [1]", "x += 1"]
+            + ["f = lambda: x", "if len(xs) < 9: xs.append(x)", "out.sort()", "x.value += 1"]
+            + ["b = out", "more.extend(out)", "x.grow(1)", "boxes[0].keep(x)"],
+        ),
+    ),
+    st.builds("out.append({})".format, value),
+    st.builds("out.append(({}, {}))".format, value, value),
+    st.builds("more.extend([{}] * 2)".format, value),
+    st.builds("more += [{}]".format, value),
+    st.builds("found.add({})".format, value),
+    st.builds("found.update(str({}))".format, value),
+    st.builds("table[{}] = {}".format, value, value),
+    st.builds("table.update(k={})".format, value),
+    st.builds("counts[str({})] += 1".format, value),
+    st.builds("total += {}".format, value),
+    st.builds("product *= pure({})".format, value),
+    st.builds("ratio += 0.1".format),
+    st.builds("text += str({})".format, value),
+    st.builds("pairs += ({},)".format, value),
+    st.builds("print({}, {}, sep='-')".format, value, value),
+    st.builds("strict({})".format, value),
+    st.builds("if {}: continue".format, value),
+)
+
+
+def block(statements: list[str]) -> str:
+    return "\n".join("    " + line for one in statements for line in one.split("\n"))
+
+
+def compound(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    body = st.lists(inner, min_size=1, max_size=3).map(block)
+    return st.one_of(
+        st.builds("if {}:\n{}\nelse:\n{}".format, value, body, body),
+        st.builds("for y in [1, 2]:\n{}".format, body),
+        st.builds("try:\n{}\nexcept Exception as e:\n{}".format, body, body),
+        st.builds("try:\n{}\nfinally:\n{}".format, body, body),
+        st.builds("with contextlib.suppress(ValueError):\n{}".format, body),
+        st.builds(
+            "match x:\n    case int():\n{}\n    case _:\n{}".format, *[body.map(block_of)] * 2
+        ),
+    )
+
+
+def block_of(body: str) -> str:
+    return "\n".join("    " + line for line in body.split("\n"))
+
+
+statements = st.recursive(statement, compound, max_leaves=5)
+target = st.sampled_from(["x"] * 6 + ["x, y", "x, *y", "(x, y)"])
+loop = st.builds(
+    "for {} in {}:\n    y = 0\n{}".format,
+    target,
+    st.sampled_from(SOURCES),
+    st.lists(statements, min_size=1, max_size=4).map(block),
+)
+loop = st.builds(
+    "{}{}".format, loop, st.sampled_from(["", "", "\nelse:\n    done = (x, len(out))"])
+)
+FORMS = [
+    *("[{0} for x in {1} if {2}]", "res = {{str({0}) for x in {1}}}", "[({0}, {2}) for x in {1}]"),
+    *("res = {{str({0}): {2} for x in {1}}}", "res = sum(len(str({0})) for x in {1})"),
+    *("any({0} for x in {1})", "res = [y for x in {1} for y in [{0}, {2}]]"),
+    *("res = max((str({0}) for x in {1}), default=None)", "res = ','.join({0} for x in {1})"),
+]
+comprehension = st.builds(
+    str.format, st.sampled_from(FORMS), value, st.sampled_from(SOURCES), value
+)
+before = st.sampled_from(
+    [""] * 8 + ["more = out\n", "b = out\n", "rows.append(rows[0])\n", "y = 7\n"]
+)
+cell = st.builds("{}{}{}".format, st.just(PRELUDE), before, st.one_of(loop, loop, comprehension))
+
+seen: Counter[str] = Counter()
+
+
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize="NBEXEC_LAWS" not in os.environ,
+    suppress_health_check=list(HealthCheck),
+)
+@given(cell)
+def check(source: str) -> None:
+    left = both(source, BACKEND, workers=2)
+    if left.report is not None:
+        seen[left.report.steps[-1].kind] += 1
+
+
+@pytest.mark.timeout(3600)
+def test_a_random_cell_leaves_what_exec_leaves():
+    seen.clear()
+    check()
+    assert seen["parallel"] > EXAMPLES / 10  # else nothing was tested
+    assert seen["serial"] > EXAMPLES / 50
