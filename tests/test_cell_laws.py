@@ -33,6 +33,8 @@ class Box:
     def __init__(self, value):
         self.value = value
         self.items = []
+    def __repr__(self):
+        return f"Box({self.value})"
     def plus(self, n):
         return Box(self.value + n)
     def grow(self, n):

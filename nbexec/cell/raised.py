@@ -7,6 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from .. import traces
+
 HOME = str(Path(__file__).parent)
 
 
@@ -28,8 +30,6 @@ def pack(error: BaseException) -> list[tuple[Any, ...]]:
 
     Pickling an exception alone loses these.
     """
-    from tblib import Traceback
-
     chain: list[BaseException] = []
     todo: list[BaseException | None] = [error]
     while todo:
@@ -43,20 +43,16 @@ def pack(error: BaseException) -> list[tuple[Any, ...]]:
 
     packed = []
     for one in chain:
-        trace = trimmed(one.__traceback__)
-        frames = Traceback(trace).as_dict() if trace is not None else None
+        places = traces.dump(trimmed(one.__traceback__))
         links = (place(one.__cause__), place(one.__context__), one.__suppress_context__)
-        packed.append((one, frames, links))
+        packed.append((one, places, links))
     return packed
 
 
 def unpack(packed: list[tuple[Any, ...]]) -> BaseException:
     """Undo `pack`."""
-    from tblib import Traceback
-
-    for one, frames, (cause, context, suppress) in packed:
-        if frames is not None:
-            one.__traceback__ = Traceback.from_dict(frames).as_traceback()
+    for one, places, (cause, context, suppress) in packed:
+        one.__traceback__ = traces.load(places)
         one.__cause__ = None if cause is None else packed[cause][0]
         one.__context__ = None if context is None else packed[context][0]
         one.__suppress_context__ = suppress
