@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 
+import nbclient
+import nbformat
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
@@ -206,3 +209,19 @@ def test_a_cell_that_uses_nbexec_wrongly_has_a_traceback(shell):
     captured, result = run(shell, "%%parallel\nimport nbexec\nnbexec.map(abs, [1], worker=3)")
     assert isinstance(result.error_in_exec, OptionError)
     assert "line 3" in captured.stdout + captured.stderr
+
+
+@pytest.mark.parametrize("backend", ["threads", "processes"])
+def test_in_a_kernel_a_traceback_marks_the_line_that_raised(backend):
+    """IPython finds a kernel cell's lines another way than those of a file."""
+    cells = [
+        "%load_ext nbexec\ndef work(x):\n    y = 1 - x\n    return 1 / y\n",
+        f"%%parallel --workers 2 --backend {backend}\nrows = []\nfor x in range(3):\n"
+        "    y = x\n    rows.append(work(x))\n",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(one) for one in cells])
+    nbclient.NotebookClient(notebook, allow_errors=True, kernel_name="python3").execute()
+    (error,) = [out for out in notebook.cells[1].outputs if out.output_type == "error"]
+    said = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
+    assert "----> 5     rows.append(work(x))" in said
+    assert "----> 4     return 1 / y" in said

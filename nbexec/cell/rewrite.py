@@ -40,6 +40,7 @@ def body_function(
     function: Any = ast.parse(f"def body({ITEM}, {LOG}, {LOCALS}): pass").body[0]
     function.body = [body, ast.Return(locals_call)]
     ast.copy_location(function, loop.stmt)
+    function.lineno = 1  # as the cell's own code has it: IPython numbers its lines from there
     module = ast.fix_missing_locations(ast.Module([function], type_ignores=[]))
     compiled = compile(module, filename, "exec", flags=flags, dont_inherit=True)
     code = next(one for one in compiled.co_consts if isinstance(one, types.CodeType))
