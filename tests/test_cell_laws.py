@@ -145,10 +145,28 @@ statement = st.one_of(
         "{}".format,
         weighted(
             ["x = str(x)", "y = []", "a = b = x", "w = dict(n=x)", "pass", "z = y"],
-            ["last = x", "total = x", "xs[0] = x", "x['n'] = 1", "break", "rows[0]['n'] += 1"]
-            + ["x.append(1)", "y.append(x)", "del y", "global total", "y += [1]", "x += 1"]
-            + ["f = lambda: x", "if len(xs) < 9: xs.append(x)", "out.sort()", "x.value += 1"]
-            + ["b = out", "more.extend(out)", "x.grow(1)", "boxes[0].keep(x)"],
+            [
+                "last = x",
+                "total = x",
+                "xs[0] = x",
+                "x['n'] = 1",
+                "break",
+                "rows[0]['n'] += 1",
+                "x.append(1)",
+                "y.append(x)",
+                "del y",
+                "global total",
+                "y += [1]",
+                "x += 1",
+                "f = lambda: x",
+                "if len(xs) < 9: xs.append(x)",
+                "out.sort()",
+                "x.value += 1",
+                "b = out",
+                "more.extend(out)",
+                "x.grow(1)",
+                "boxes[0].keep(x)",
+            ],
         ),
     ),
     st.builds("out.append({})".format, value),

@@ -64,8 +64,8 @@ class Analysis:
         self._active: dict[Any, Value] = {}
         self._recursive: set[Any] = set()
         self._calls = 0
-        self._classes = [one for one in namespace.values() if _own_class(one)]
-        self._classes += [type(one) for one in list(namespace.values()) if _own_class(type(one))]
+        kinds = {one if isinstance(one, type) else type(one) for one in namespace.values()}
+        self._classes = [kind for kind in kinds if _own_class(kind)]
 
     def run(self, look: Callable[[], T]) -> T:
         """Call `look` until it holds.

@@ -17,6 +17,7 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
+_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: not a static type of an extension
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
@@ -76,7 +77,10 @@ def is_own_class(kind: type) -> bool:
         return False
     # In a namespace without __name__ a class says that it is of `builtins`.
     functions = [one for one in vars(kind).values() if isinstance(one, types.FunctionType)]
-    return any(is_own_code(one.__code__) for one in functions) or not (functions or found)
+    if functions:
+        return any(is_own_code(one.__code__) for one in functions)
+    made = bool(kind.__flags__ & _HEAP_TYPE)
+    return made and not {"__dict__", "__slots__"}.isdisjoint(vars(kind))
 
 
 def remember(source: str, filename: str) -> None:
