@@ -87,7 +87,7 @@ def test_no_process_is_left_behind(name, ending, tmp_path):
         """)
     )
     env = {**os.environ, "PYTHONPATH": str(ROOT), "NBEXEC_TEST_MARK": str(tmp_path)}
-    begun = time.monotonic()
+    before, begun = shared_memory(), time.monotonic()
     done = subprocess.run(
         [sys.executable, str(script)], capture_output=True, text=True, timeout=100, env=env
     )
@@ -98,7 +98,40 @@ def test_no_process_is_left_behind(name, ending, tmp_path):
     while left := [p for p in psutil.process_iter() if _marked(p, str(tmp_path))]:
         assert time.monotonic() < deadline, [p.cmdline() for p in left]
         time.sleep(0.05)
-    assert not list(Path("/dev/shm").glob(f"nbexec-*{tmp_path.name}*"))
+    assert shared_memory() <= before
+
+
+@pytest.mark.parametrize("name", ["processes", "dask"])
+@pytest.mark.parametrize("work", ["[0] * 4", "[60] * 4"], ids=["idle", "busy"])
+def test_workers_end_when_the_kernel_is_killed(name, work, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        textwrap.dedent(f"""
+            import time, nbexec
+            if __name__ == "__main__":
+                nbexec.map(abs, range(9), backend={name!r}, workers=2, progress="off")
+                nbexec.start(time.sleep, {work}, backend={name!r}, workers=2, progress="off")
+                time.sleep(0.5)
+                print("ready", flush=True)
+                time.sleep(60)
+        """)
+    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "NBEXEC_TEST_MARK": str(tmp_path)}
+    command = [sys.executable, str(script)]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=quiet, env=env) as kernel:
+        assert kernel.stdout.readline() == b"ready\n"
+        assert len([p for p in psutil.process_iter() if _marked(p, str(tmp_path))]) >= 3
+        kernel.kill()
+    deadline = time.monotonic() + 20
+    while left := [p for p in psutil.process_iter() if _marked(p, str(tmp_path))]:
+        assert time.monotonic() < deadline, [p.cmdline() for p in left]
+        time.sleep(0.05)
+    assert not list(Path("/dev/shm").glob(f"nbexec-{kernel.pid}-*"))
+
+
+def shared_memory():
+    return {path.name for path in Path("/dev/shm").glob("nbexec-*")}
 
 
 def _marked(process, mark):

@@ -73,7 +73,7 @@ class Dask(Backend):
                 dashboard_address="127.0.0.1:0",  # any free port, for its HTTP server
                 scheduler_kwargs={"dashboard": False},
                 worker_dashboard_address="127.0.0.1:0",
-                silence_logs=logging.ERROR,
+                silence_logs=logging.CRITICAL,  # what it says at its end is nothing to act on
             )
         except RuntimeError as error:  # multiprocessing imports a script's main file again
             raise BackendError(

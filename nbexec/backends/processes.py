@@ -13,6 +13,7 @@ import shutil
 import signal
 import tempfile
 import threading
+import time
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,18 @@ from .lease import Pool
 from .remote import RemoteSession
 
 
-def _begin_worker() -> None:
-    """Ignore Ctrl-C: Jupyter sends it to the whole process group, and the run decides."""
+def _begin_worker(kernel: int, spool: str) -> None:
+    """Ignore Ctrl-C, which Jupyter sends to the whole process group: the run decides."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_outlive_not, args=(kernel, spool), daemon=True).start()
+
+
+def _outlive_not(kernel: int, spool: str) -> None:
+    """End this worker when the kernel is gone, however it went; loky waits for ever."""
+    while os.getppid() == kernel:
+        time.sleep(1.0)
+    shutil.rmtree(spool, ignore_errors=True)
+    os._exit(1)
 
 
 class ProcessSlot:
@@ -40,7 +50,9 @@ class ProcessSlot:
         self.number = number
         self.healthy = True
         self.ready = False
-        self._executor = ProcessPoolExecutor(max_workers=1, initializer=_begin_worker)
+        self._executor = ProcessPoolExecutor(
+            max_workers=1, initializer=_begin_worker, initargs=(os.getpid(), str(_spool()))
+        )
         self._executor.submit(hello).add_done_callback(self._began)
         # loky has no public way to ask; kept, since it forgets a worker that died
         self._process = next(iter(self._executor._processes.values()))
@@ -172,6 +184,6 @@ def _spool() -> Path:
     with _lock:
         if _folder is None:
             memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-            _folder = Path(tempfile.mkdtemp(prefix="nbexec-", dir=memory))
+            _folder = Path(tempfile.mkdtemp(prefix=f"nbexec-{os.getpid()}-", dir=memory))
             atexit.register(shutil.rmtree, _folder, ignore_errors=True)
         return _folder
