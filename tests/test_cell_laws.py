@@ -126,18 +126,20 @@ function = weighted(["pure", "same", "copied", "strict", "group"], FUNCTIONS)
 def called(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return st.one_of(
         st.builds("{}({})".format, function, inner),
-        st.builds("{} + {}".format, inner, inner),
+        st.builds("[{}] + [{}]".format, inner, inner),
+        st.builds("str({}) + str({})".format, inner, inner),
         st.builds("[{}, {}]".format, inner, inner),
         st.builds("[i for i in [{}] if i]".format, inner),
         st.builds("sum(len(str(i)) for i in [{}])".format, inner),
         st.builds("sorted([{}, {}], key=lambda i: str(i))".format, inner, inner),
         st.builds("{} if {} else {}".format, inner, inner, inner),
-        st.builds("Box({}).plus(1).value".format, inner),
+        st.builds("Box(len(str({}))).plus(1).value".format, inner),
         st.builds("Box(1).{}({})".format, weighted(["grow"], ["keep"]), inner),
     )
 
 
 value = st.recursive(simple, called, max_leaves=3)
+number = st.one_of(st.sampled_from(["1", "0.1", "i"]), st.builds("len(str({}))".format, value))
 
 statement = st.one_of(
     st.builds("y = {}".format, value),
@@ -178,8 +180,9 @@ statement = st.one_of(
     st.builds("table[{}] = {}".format, value, value),
     st.builds("table.update(k={})".format, value),
     st.builds("counts[str({})] += 1".format, value),
-    st.builds("total += {}".format, value),
-    st.builds("product *= pure({})".format, value),
+    st.builds("total += {}".format, weighted(["len(str(x))", "i"], ["x", "[x]"])),
+    st.builds("product *= {}".format, number),
+    st.builds("total -= {}".format, number),
     st.builds("ratio += 0.1".format),
     st.builds("text += str({})".format, value),
     st.builds("pairs += ({},)".format, value),
@@ -214,7 +217,7 @@ def block_of(body: str) -> str:
 statements = st.recursive(statement, compound, max_leaves=5)
 target = st.sampled_from(["x"] * 6 + ["x, y", "x, *y", "(x, y)"])
 loop = st.builds(
-    "for {} in {}:\n    y = 0\n{}".format,
+    "for {} in {}:\n    y, i = 0, 2\n{}".format,
     target,
     st.sampled_from(SOURCES),
     st.lists(statements, min_size=1, max_size=4).map(block),

@@ -186,4 +186,5 @@ def _spool() -> Path:
             memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
             _folder = Path(tempfile.mkdtemp(prefix=f"nbexec-{os.getpid()}-", dir=memory))
             atexit.register(shutil.rmtree, _folder, ignore_errors=True)
+        _folder.mkdir(mode=0o700, exist_ok=True)  # something may have tidied it away
         return _folder

@@ -64,7 +64,7 @@ class Analysis:
         self._active: dict[Any, Value] = {}
         self._recursive: set[Any] = set()
         self._calls = 0
-        kinds = {one if isinstance(one, type) else type(one) for one in namespace.values()}
+        kinds = {one if isinstance(one, type) else type(one) for one in list(namespace.values())}
         self._classes = [kind for kind in kinds if _own_class(kind)]
 
     def run(self, look: Callable[[], T]) -> T:

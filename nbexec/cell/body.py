@@ -184,6 +184,7 @@ def _aliases(analysis: Analysis, loop: Loop, namespace: dict[str, Any], items: l
                 raise Refusal(lines[name], f"`{name}` and `{other}` are the same object")
         roots = {read: [namespace[read]] for read in analysis.reads if read in namespace}
         roots.setdefault(ast.unparse(loop.iter), []).extend(items)
+        roots["what it calls"] = list(analysis.captured.values())
         for text, root in roots.items():
             try:
                 found = any(one is thing for one in aliases.reachable(root))

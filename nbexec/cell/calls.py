@@ -36,6 +36,9 @@ class Calls(Library):
     def expr(self, node: ast.AST) -> Value:
         raise NotImplementedError
 
+    def name(self, node: ast.Name) -> Value:
+        raise NotImplementedError
+
     def comprehension(self, node: Any) -> Value:
         raise NotImplementedError
 
@@ -53,7 +56,7 @@ class Calls(Library):
         if isinstance(func, ast.Attribute):
             base = self.expr(func.value)
             return self.method(node, base, func.attr, self.arguments(node))
-        callee = self.expr(func)
+        callee = self.name(func) if isinstance(func, ast.Name) else self.expr(func)
         return self.apply(node, callee, self.arguments(node))
 
     def arguments(self, node: ast.Call) -> Args:
@@ -99,10 +102,11 @@ class Calls(Library):
             case type():
                 return self.class_call(node, known, args, callee.path)
             case types.MethodDescriptorType() | types.WrapperDescriptorType():
-                if not args.positional:
-                    return SHARED
                 rest = replace(args, positional=args.positional[1:])
-                return self.method(node, args.positional[0], known.__name__, rest)
+                base = Value(shared=True, type=known.__objclass__)
+                if args.positional:
+                    base = args.positional[0]
+                return self.method(node, base, known.__name__, rest)
             case types.BuiltinFunctionType() | types.MethodWrapperType():
                 owner = known.__self__
                 if owner is not None and not isinstance(owner, types.ModuleType | type):
@@ -139,7 +143,7 @@ class Calls(Library):
                 raise Refusal(getattr(node, "lineno", 0), reason) from None
         for inner in (getattr(function, "__wrapped__", None), *_cells(function)):
             if inner is not None:
-                self.callback(node, value_of(inner))
+                self.given(node, Args([value_of(inner)], {}))
         return self.library(node, function, args, path)
 
     def callback(self, node: ast.AST, value: Value) -> Value | None:
@@ -170,6 +174,9 @@ class Calls(Library):
             return SHARED
         if kind in _CONTAINERS:
             return self.container(node, kind, args)
+        if kind is functools.partial and args.positional:
+            more = Args(args.positional[1:], args.keywords, starred=True)
+            return Value(checked=True, gives=self.apply(node, args.positional[0], more))
         if kind in _ITERATORS:
             return self.iterator(node, kind, args)
         if not is_own_class(kind):
@@ -274,7 +281,7 @@ class Calls(Library):
         if isinstance(found, types.FunctionType | types.MethodDescriptorType):
             self.handed_over(node, base)
             return self.library_method(node, base, name, args)
-        if isinstance(found, types.WrapperDescriptorType):
+        if isinstance(found, types.WrapperDescriptorType) and not base.shared:
             self.analysis.heap.mix([base, *args.all()])
             return SHARED
         return self.refuse(node, f"calls `.{name}`, which can't be looked into")

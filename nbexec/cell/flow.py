@@ -174,7 +174,12 @@ class Flow(Expressions):
         if not isinstance(node, ast.Call):
             return ""
         func = node.func
-        value = self.expr(func)
+        if isinstance(func, ast.Name):
+            value = self.name(func)
+        elif isinstance(func, ast.Attribute):
+            value = self.attribute(func, self.expr(func.value), func.attr)
+        else:
+            return ""
         known = value.known
         if known is UNKNOWN:
             return "a method" if isinstance(func, ast.Attribute) else ""

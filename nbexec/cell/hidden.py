@@ -60,6 +60,7 @@ STATEFUL = {
     "os.unsetenv": PROCESS,
     "os.utime": FILES,
     "os.write": FILES,
+    "operator.methodcaller": "makes a call by name",
     "pandas.set_option": PROCESS,
     "pprint.pp": OUTPUT,
     "pprint.pprint": OUTPUT,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import types
 from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
@@ -12,12 +13,13 @@ from . import hidden, methods
 from .analysis import Analysis, Refusal
 from .heap import ANY, ITEMS, KEYS
 from .source import is_own_class
-from .values import FROZEN, SHARED, UNKNOWN, Value, dotted, join, joined
+from .values import FROZEN, SHARED, UNKNOWN, Value, dotted, join, joined, value_of
 
 _SAME_MODULE = {"posix": "os", "nt": "os", "posixpath": "os.path", "ntpath": "os.path"}
 _TELLS = {len, hash, id, ord, chr, repr, ascii, format, hex, oct, bin, isinstance, issubclass}
 _TELLS |= {any, all, callable, hasattr}
 _COMPUTES = {sum, abs, round, pow, divmod}
+_WELL_KNOWN = ("builtins", "collections", "os", "types")
 _MAKERS = {"__new__", "__init__", "__post_init__", "__init_subclass__", "__class_getitem__"}
 
 
@@ -102,6 +104,9 @@ class Library:
     def attribute(self, node: ast.AST, base: Value, name: str) -> Value:
         raise NotImplementedError
 
+    def read(self, node: ast.AST, base: Value, name: str) -> Value:
+        raise NotImplementedError
+
     def properties(self, node: ast.AST, base: Value, name: str) -> Value | None:
         raise NotImplementedError
 
@@ -162,12 +167,12 @@ class Library:
             made = self.made(node, [heap.get(one, ITEMS) for one in values], kinds.pop())
             heap.put(made, KEYS, joined(heap.get(one, KEYS) for one in values))
             return made
-        return self.made(node, [*values, *map(heap.everything, values)], field=ANY)
+        return self.made(node, [heap.reach(values)], field=ANY)
 
     def getattr(self, node: ast.AST, args: Args) -> Value:
         name, base = args.constant(1), args.at(0) or SHARED
         if isinstance(name, str):
-            found = self.attribute(node, base, name)
+            found = self.read(node, base, name)
         else:
             for attribute in {n for kind in self.analysis.involved for n in dir(kind)}:
                 self.properties(node, base, attribute)
@@ -215,6 +220,8 @@ class Library:
         found = []
         for one in args.all():
             self.handed_over(node, one)
+            for part in _functions_in(one.known):
+                self.callback(node, part)
             gives = self.callback(node, one)
             found += [gives] if gives is not None else [one] if not inert(one) else []
         return [one for one in found if not one.frozen]
@@ -259,12 +266,12 @@ class Library:
             self.mode(node, args, 0)
         if name == "replace" and len(args.all()) == 1 and base.type is None:
             self.refuse(node, "calls `.replace()` with one argument, which moves a file")
+        known = None if base.shared else self.container_method(node, base, name, args)
+        if known is not None:
+            return known
         found = self.given(node, args)
         if base.shared:
             return self.shared_method(node, base, name, args)
-        known = self.container_method(node, base, name, args)
-        if known is not None:
-            return known
         if base.frozen and name in methods.DETACHED_METHODS:
             return self.unknown(node, [])
         self.analysis.heap.mix([base, *found])
@@ -274,6 +281,8 @@ class Library:
         """Look at a method of a list, dict or set that this iteration made."""
         heap, values, kind = self.analysis.heap, args.all(), base.type
         if kind is list and name == "sort":
+            for one in values:
+                self.callback(node, one)
             return FROZEN
         if kind not in CONTAINERS or args.starred or args.keywords:
             return None
@@ -314,7 +323,7 @@ class Library:
 
     def shared_method(self, node: ast.AST, base: Value, name: str, args: Args) -> Value:
         """Look at a method of something that was there before: fine only if it is known."""
-        func = getattr(node, "func", None)
+        func = getattr(node, "func", node)
         text = ast.unparse(func.value) if isinstance(func, ast.Attribute) else "an object"
         in_place = args.keywords.get("inplace", FROZEN).known not in (UNKNOWN, False)
         kind = base.type
@@ -323,7 +332,7 @@ class Library:
                 self.refuse(node, f"uses `{text}`: {hidden.STATEFUL_TYPES[dotted(owner)]}")
         if is_table(base) and not in_place and name in methods.TABLE_METHODS | {"copy"}:
             return self.unknown(node, [], result=False) if name == "copy" else SHARED
-        if kind is None or kind.__module__ in ("builtins", "collections"):
+        if kind is None or kind.__module__ in _WELL_KNOWN:
             if name in methods.DETACHED_METHODS:
                 return self.unknown(node, [])
             if name in ("copy", "union", "difference"):
@@ -331,6 +340,14 @@ class Library:
             if name in methods.SHARING_METHODS:
                 return SHARED
         return self.refuse(node, f"calls `{text}.{name}()`, which may change it")
+
+
+def _functions_in(known: Any) -> Iterator[Value]:
+    """Describe the functions that a container which is there already holds."""
+    if type(known) in (list, tuple, dict) and len(known) <= 1_000:
+        for part in known.values() if type(known) is dict else known:
+            if isinstance(part, types.FunctionType):
+                yield value_of(part)
 
 
 def is_table(base: Value) -> bool:

@@ -7,6 +7,7 @@ import decimal
 import fractions
 import pathlib
 import re
+from collections import Counter, deque
 
 # Methods of paths that change files, whatever they are called on.
 CHANGES_FILES = {
@@ -41,6 +42,10 @@ DETACHED_METHODS -= {"open", "partition", "replace", *CHANGES_FILES}
 SHARING_METHODS = {"get", "items", "keys", "values"}
 SHARING_METHODS |= {"copy", "difference", "intersection", "symmetric_difference", "union"}
 SHARING_METHODS |= {"isdisjoint", "issubset", "issuperset", "most_common", "elements", "_asdict"}
+
+# Names that change what they are called on.
+CHANGING = _public(list, dict, set, bytearray, deque, Counter) | {"write", "writelines", "send"}
+CHANGING -= DETACHED_METHODS | SHARING_METHODS
 
 # Reading arrays, data frames and series: beyond the names above.
 TABLE_TYPES = {

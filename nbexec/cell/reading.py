@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from . import hidden, source
+from . import hidden, methods, source
 from .calls import Calls
 from .heap import ITEMS
-from .library import Args
+from .library import ANYTHING, Args
 from .values import FROZEN, SHARED, UNKNOWN, Value, dotted, frozen, join, value_of
 
 Env = dict[str, Value]
@@ -21,6 +21,12 @@ _PLAIN = (
     *(types.FunctionType, types.BuiltinFunctionType, staticmethod, classmethod, type),
     *(types.MemberDescriptorType, types.GetSetDescriptorType),
     *(types.MethodDescriptorType, types.WrapperDescriptorType),
+)
+
+
+_FUNCTIONS = (
+    *(types.FunctionType, types.BuiltinFunctionType, types.MethodType, functools.partial),
+    *(types.MethodDescriptorType, types.WrapperDescriptorType, types.MethodWrapperType),
 )
 
 
@@ -41,6 +47,10 @@ class Reading(Calls):
     # ------------------------------------------------------------ names
 
     def e_Name(self, node: ast.Name) -> Value:
+        return self.escaping(node, self.name(node))
+
+    def name(self, node: ast.Name) -> Value:
+        """Look up a name."""
         name = node.id
         if self.env is not None and name in self.env:
             return self.env[name]
@@ -69,7 +79,36 @@ class Reading(Calls):
     # ------------------------------------------------------------ attributes and items
 
     def e_Attribute(self, node: ast.Attribute) -> Value:
-        return self.attribute(node, self.expr(node.value), node.attr)
+        return self.read(node, self.expr(node.value), node.attr)
+
+    def read(self, node: ast.AST, base: Value, name: str) -> Value:
+        """Look at an attribute that is not called at once."""
+        found = self.method_value(node, base, name)
+        return self.escaping(node, self.attribute(node, base, name)) if found is None else found
+
+    def escaping(self, node: ast.AST, value: Value) -> Value:
+        """Look into a function that is used as a value: whoever gets it may call it."""
+        if isinstance(value.known, _FUNCTIONS):
+            self.apply(node, value, ANYTHING)
+        return value
+
+    def method_value(self, node: ast.AST, base: Value, name: str) -> Value | None:
+        """Look into a bound method that is used as a value; None where it is no method."""
+        if isinstance(base.known, types.ModuleType | type) or (
+            base.known is not UNKNOWN and name in getattr(base.known, "__dict__", ())
+        ):
+            return None
+        if base.type is not None:
+            raw = inspect.getattr_static(base.type, name, None)
+            if isinstance(raw, (*_FUNCTIONS, staticmethod, classmethod)):
+                return Value(checked=True, gives=self.method(node, base, name, ANYTHING))
+            return None
+        if base.shared and name in methods.CHANGING:
+            self.refuse(node, f"uses `.{name}`, which may change what it is called on")
+        for _, raw in self.analysis.methods_named(name):
+            if isinstance(raw, types.FunctionType):
+                self.own_method(node, base, raw, name, ANYTHING)
+        return None
 
     def attribute(self, node: ast.AST, base: Value, name: str) -> Value:
         known = base.known
@@ -108,6 +147,8 @@ class Reading(Calls):
         return found
 
     def module_attribute(self, node: ast.AST, module: types.ModuleType, name: str) -> Value:
+        if vars(module) is self.analysis.namespace:
+            return self.analysis.lookup(name, vars(module), getattr(node, "lineno", 0))
         path = f"{module.__name__}.{name}"
         try:
             thing = getattr(module, name)
@@ -115,6 +156,7 @@ class Reading(Calls):
             return SHARED
         if not source.is_library_module(module.__name__):
             self.analysis.modules.add(module)
+            self.analysis.capture(thing, getattr(node, "lineno", 0))
         return self.usable(node, value_of(thing, path), path)
 
     def class_attribute(self, node: ast.AST, kind: type, name: str, path: str) -> Value:
