@@ -78,7 +78,7 @@ _NAMES = {
 }
 _WHERE = {name: module for module, names in _NAMES.items() for name in names.split()}
 
-__all__ = ["configure", "options", *_WHERE]
+__all__ = ["backends", "configure", "options", "register_backend", *_WHERE]
 
 
 def __getattr__(name: str) -> Any:

@@ -30,7 +30,7 @@ def test_the_documentation_builds_without_a_warning(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     reference = (tmp_path / "html" / "reference.html").read_text()
     described = set(re.findall(r'id="nbexec\.(\w+)"', reference))
-    assert set(nbexec.__all__) <= described
+    assert described == set(nbexec.__all__)
     quickstart = (tmp_path / "html" / "quickstart.html").read_text()
     assert "All three runs give the same rows." in quickstart
 
