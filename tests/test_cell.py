@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import sys
 import traceback
 import types
@@ -57,6 +58,8 @@ def _shape(value: Any, seen: dict[int, int]) -> Any:
         return kind, sorted(map(repr, value))
     if isinstance(value, (list, tuple)):
         return kind, [_shape(item, seen) for item in value]
+    if hasattr(value, "__next__"):  # what is left in it
+        return kind, [_shape(item, seen) for item in itertools.islice(value, 50)]
     if hasattr(value, "__dict__"):
         return kind, _shape(vars(value), seen)
     return kind, repr(value).partition(" at 0x")[0]
@@ -316,6 +319,19 @@ for path in sorted(folder.glob("*.py")):
 else:
     del path, folder, file
 """,
+    "an iterator over a list is used up": """
+it, d = iter([1, 2, 3]), {"it": iter("abc")}
+out = []
+for x, y in zip(it, d["it"]):
+    out.append((x, y))
+""",
+    "combinations": """
+import itertools
+xs = [[1], [2], [3]]
+out = []
+for a, b in itertools.combinations(xs, 2):
+    out.append((a, b))
+""",
     "print": """
 for x in range(4):
     print("item", x, sep=": ", end="!\\n")
@@ -506,9 +522,17 @@ REFUSED = {
         "xs = [1, 2]\nfor x in xs:\n    if len(str(x)) < 2:\n        xs.append(x * 10)",
         "line 4: serial: `xs` can also be reached through `xs`",
     ),
-    "an iterator with a name": (
-        "it = iter([1, 2, 3])\nout = []\nfor x in it:\n    out.append(x)",
+    "a generator with a name": (
+        "it = (x for x in [1, 2, 3])\nout = []\nfor x in it:\n    out.append(x)",
         "line 3: serial: takes its items from `it`, an iterator: it would be read too far",
+    ),
+    "a generator in an object": (
+        "d = {'it': (x for x in [1, 2, 3])}\nout = []\nfor x in d['it']:\n    out.append(x)",
+        "line 3: serial: takes its items from `d['it']`, an iterator",
+    ),
+    "a generator that an object gives": (
+        "d = {'it': (x for x in [1, 2, 3])}\nout = []\nfor x in d.get('it'):\n    out.append(x)",
+        "line 3: serial: takes its items from `d.get('it')`, an iterator",
     ),
     "items that are iterators": (
         "its = [iter([1]), iter([2])]\nout = []\nfor it in its:\n    out.append(list(it))",
@@ -730,6 +754,13 @@ out = []
 for n in [1, 2, 4, 1]:
     out.extend(some(n))
 """,
+    "an iterator over a list is used up to the item that raised": """
+it, out = iter([1, 2, 0, 4, 5]), []
+for i, x in enumerate(it):
+    out.append(1 / x)
+""",
+    "a comprehension over an iterator that raises": "it = iter([2, 0, 3])\nout = [1 / x for x in it]",
+    "any over an iterator stops in the middle": "it = iter([0, 2, 3])\nout = any(x for x in it)",
     "an unpacking": "out = []\nfor a, (b, c) in [(1, (2, 3)), (4, (5,)), (6, (7, 8))]:\n"
     "    out.append(a + b + c)",
     "the iterable": """

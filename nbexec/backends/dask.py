@@ -143,8 +143,15 @@ class DaskSession(RemoteSession):
         stuck = [at for at, running in self._client.processing().items() if keys & set(running)]
         self._client.cancel(futures, force=True)
         if self._own and stuck:
-            restart = functools.partial(self._client.restart_workers, stuck, raise_for_error=False)
+            restart = functools.partial(_restart, self._client, stuck)
             threading.Thread(target=restart, name="nbexec-dask-restart", daemon=True).start()
+
+
+def _restart(client: Client, workers: list[str]) -> None:
+    try:
+        client.restart_workers(workers, raise_for_error=False)
+    except Exception:  # the client was closed meanwhile: Python is at its end
+        logging.getLogger("nbexec").debug("Dask workers were not restarted", exc_info=True)
 
 
 def _itself(packed: bytes) -> bytes:
