@@ -319,12 +319,6 @@ for path in sorted(folder.glob("*.py")):
 else:
     del path, folder, file
 """,
-    "an iterator over a list is used up": """
-it, d = iter([1, 2, 3]), {"it": iter("abc")}
-out = []
-for x, y in zip(it, d["it"]):
-    out.append((x, y))
-""",
     "combinations": """
 import itertools
 xs = [[1], [2], [3]]
@@ -533,6 +527,14 @@ REFUSED = {
     "a generator that an object gives": (
         "d = {'it': (x for x in [1, 2, 3])}\nout = []\nfor x in d.get('it'):\n    out.append(x)",
         "line 3: serial: takes its items from `d.get('it')`, an iterator",
+    ),
+    "an iterator with a name": (
+        "it, out = iter([1, 2, 3]), []\nfor x, y in zip(it, 'abc'):\n    out.append((x, y))",
+        "line 2: serial: takes its items from `it`, an iterator: it would be read too far",
+    ),
+    "an iterator that an object gives": (
+        "d, out = {'it': iter('abc')}, []\nfor x, y in zip([1, 2], d['it']):\n    out.append(x)",
+        "line 2: serial: takes its items from `zip([1, 2], d['it'])`, an iterator",
     ),
     "items that are iterators": (
         "its = [iter([1]), iter([2])]\nout = []\nfor it in its:\n    out.append(list(it))",

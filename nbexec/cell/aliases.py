@@ -79,3 +79,39 @@ def only_name(namespace: dict[str, Any], name: str) -> bool:
     """Whether nothing but the namespace refers to the object of that name."""
     probe: dict[str, Any] = {"x": []}
     return sys.getrefcount(namespace[name]) <= sys.getrefcount(probe["x"])
+
+
+def held(new: list[Any]) -> bool:
+    """Say whether an iterator is in other hands too, or reads from one that is.
+
+    Reading such an iterator ahead of the loop would take what somebody else is to get.
+
+    Parameters
+    ----------
+    new : list
+        The iterator, which nothing but this list refers to where it is the loop's own.
+
+    Examples
+    --------
+    >>> mine = iter([1, 2])
+    >>> held([zip("ab", mine)]), held([zip("ab", iter([1, 2]))])
+    (True, False)
+    """
+    refs: dict[int, int] = {}  # those that are found on the way
+    found: dict[int, Any] = {}
+    todo: list[Any] = [new]
+    while todo:
+        for thing in gc.get_referents(todo.pop()):
+            refs[id(thing)] = refs.get(id(thing), 0) + 1
+            if id(thing) not in found and (
+                hasattr(type(thing), "__next__") or type(thing) is tuple
+            ):
+                found[id(thing)] = thing
+                if not isinstance(thing, types.GeneratorType) or thing.__name__ == "<genexpr>":
+                    todo.append(thing)
+    spare = sys.getrefcount(thing := object())  # what asking costs
+    for key in list(found):
+        thing = found.pop(key)
+        if hasattr(type(thing), "__next__") and sys.getrefcount(thing) - spare > refs[key]:
+            return True
+    return False

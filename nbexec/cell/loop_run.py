@@ -14,7 +14,7 @@ from ..knobs import Options
 from ..model import Failure
 from ..state import Stats
 from . import rewrite
-from .aliases import TooLarge
+from .aliases import TooLarge, held
 from .analysis import Analysis, Refusal
 from .body import examine
 from .crossing import arrived
@@ -65,8 +65,13 @@ class LoopRun:
         """
         __tracebackhide__ = True
         expression = ast.fix_missing_locations(ast.Expression(self.loop.iter))
-        self.items = Items(self._evaluate(expression))
+        fresh = [self._evaluate(expression)]
+        shared = held(fresh)
+        self.items = Items(fresh.pop())
         try:
+            if shared:
+                text = ast.unparse(self.loop.iter)
+                raise Refusal(self.loop.line, f"takes its items from `{text}`, an iterator")
             analysis = self._examine()
             given = given | self._backend(analysis, options)
             indexed = self._sharing(analysis, options)
@@ -94,10 +99,6 @@ class LoopRun:
         items, loop = self.items, self.loop
         if items.changing:
             raise Refusal(loop.line, "its items are iterators, which reading changes")
-        one_shot = items.lazy and iter(items.source) is items.source
-        if one_shot and not isinstance(loop.iter, ast.Call | ast.GeneratorExp):
-            text = ast.unparse(loop.iter)
-            raise Refusal(loop.line, f"takes its items from `{text}`, an iterator")
         if items.lazy and loop.stops:
             raise Refusal(loop.line, f"{loop.what} may stop before it has taken every item")
         return examine(loop, self.namespace, items.expected, [items.source], items.lazy)
