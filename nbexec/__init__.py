@@ -13,7 +13,9 @@ General layout, in the order in which imports go (each may import what is below 
     plan.py       items -> chunks
     backends/     the registry and the backends: serial, threads, processes, aio, dask
     observers/    what watches a run: text progress, usage
+    output.py     what the items of a run wrote
     worker.py     what runs inside a worker;  parcels.py: its way there and back
+    capture.py    what a task says while it runs;  streams.py: stdout that knows its item
     wire.py       pickling;  traces.py: tracebacks that were sent
     policy.py     retry, accept or stop
     state.py      RunState: a pure fold of events;  text.py: how it is said
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .api import amap, imap, invoke, map, start
+    from .capture import cancelled, progress
     from .cell.report import CellReport
     from .cell.run import parallel
     from .errors import (
@@ -65,6 +68,7 @@ __version__ = "0.1.0"
 
 _NAMES = {
     "api": "amap imap invoke map start",
+    "capture": "cancelled progress",
     "cell.report": "CellReport",
     "cell.run": "parallel",
     "errors": "BackendError DeadlineExceeded ItemsError ItemTimeout NbexecError OptionError "

@@ -13,6 +13,7 @@ from .hands import Hands
 from .knobs import Options
 from .model import Task
 from .observers import Observer, displays
+from .observers.echo import Echo
 from .options import resolve
 from .plan import Source
 from .results import Gather, Results, Sink, Stream
@@ -292,8 +293,8 @@ def function_name(fn: Callable[..., Any]) -> str:
 def watchers(options: Options, task: Task) -> list[Observer]:
     """Give the observers that the options ask for."""
     shown = displays(options.progress, task.depth)
-    if shown:
-        from .observers.usage import Usage
+    if not shown:
+        return [Echo()]
+    from .observers.usage import Usage
 
-        shown.append(Usage())
-    return shown
+    return [*shown, Usage()]

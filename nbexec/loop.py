@@ -31,6 +31,8 @@ from .model import (
     Failure,
     Finished,
     Outcome,
+    Output,
+    Progressed,
     Retried,
     Returned,
     RunEnded,
@@ -40,9 +42,10 @@ from .model import (
     Task,
 )
 from .observers import Observer
+from .output import Outputs
 from .plan import Feed, Pace
 from .results import Sink
-from .slots import Crew
+from .slots import Crew, Slot
 from .state import RunState, Stats
 from .steering import LOOK, Steering
 
@@ -69,6 +72,7 @@ class Loop:
         self.options = options
         self.observers = list(observers)
         self.failures: list[Failure] = []
+        self.output = Outputs()
         self.cancelled = False
         self.stop_after: int | None = None  # the failing item, where the run stops at one
         self._backlog = Backlog(feed, pace, lambda *brought: self.post(self._supply, *brought))
@@ -85,7 +89,10 @@ class Loop:
         self._deadline = float("inf")
         context = contextvars.copy_context()
         self._steering = Steering(
-            options, self._crew, Setting(task, self._deliver, hands, context, 1), kernel_backend
+            options,
+            self._crew,
+            Setting(task, self._deliver, hands, self._hear, context, 1),
+            kernel_backend,
         )
 
     # ------------------------------------------------------------ from any thread
@@ -215,10 +222,30 @@ class Loop:
         """The backends' callback: nothing but a message to the loop."""
         self._inbox.put((self._on_reply, (chunk, reply)))
 
+    def _hear(
+        self, chunk: Chunk, offset: int | None, stream: str, said: Any, shown: bool = False
+    ) -> None:
+        """Take in what an item said, from any thread."""
+        self._inbox.put((self._on_said, (chunk, offset, stream, said, shown)))
+
+    def _on_said(
+        self, chunk: Chunk, offset: int | None, stream: str, said: Any, shown: bool
+    ) -> None:
+        at = slice(None) if offset is None else slice(offset, offset + 1)
+        indices = chunk.indices[at]
+        if stream == "progress":
+            self.emit(Progressed(self._clock(), indices[0], *said))
+        else:
+            output = Output(self._clock(), indices[0], indices[-1], stream, said, shown)
+            self.output.add(output)
+            self.emit(output)
+
     def _on_reply(self, chunk: Chunk, reply: Reply) -> None:
         if not self._crew.release(chunk):  # its slot was aborted meanwhile
             return
         outcome = reply()
+        for offset, stream, said in outcome.said:
+            self._on_said(chunk, offset, stream, said, False)
         begun = len(outcome.values)
         if begun < len(chunk):
             self._take_back(chunk.part(begun), suspect=not begun)
@@ -276,6 +303,9 @@ class Loop:
             self.stop_after = self._backlog.limit = index
         if self._stopping_since is None:
             self._stopping_since = self._clock()
+        for slot in self._crew.busy():
+            if self._doomed(slot):
+                slot.session.unwanted(slot.number)
 
     def cancel(self) -> None:
         """Begin nothing more; asked twice, wait for nothing either."""
@@ -286,12 +316,15 @@ class Loop:
         self._halt(-1)
         self.emit(Steered(self._clock(), cancelling=True))
 
+    def _doomed(self, slot: Slot) -> bool:
+        return all(self._backlog.doomed(chunk) for chunk in slot.chunks)
+
     def _abort_doomed(self, since: float) -> None:
         """Abort what needn't be waited for, once it had its grace."""
         if self._clock() - since < GRACE:
             return
         for slot in self._crew.busy():
-            if all(self._backlog.doomed(chunk) for chunk in slot.chunks):
+            if self._doomed(slot):
                 slot.session.abort(slot.number)
                 for chunk in list(slot.chunks):
                     self._crew.release(chunk)

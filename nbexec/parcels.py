@@ -10,13 +10,15 @@ import functools
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
-from . import traces, wire
+from . import capture, streams, traces, wire
+from .capture import Hear
+from .channel import channel
 from .errors import PickleError
 from .model import Chunk, Error, Outcome, Task
-from .worker import failed, prepare, run_chunk
+from .worker import Leash, failed, prepare, run_chunk
 
 KEPT = 16  # loaded functions a worker keeps, least recently used out
 
@@ -28,13 +30,51 @@ def hello() -> int:
     return os.getpid()
 
 
-def run_packed(key: str, block: Any, count: int, items: bytes, budget: float, alone: bool) -> bytes:
+class Address(NamedTuple):
+    """Where the kernel hears a chunk: None for its folder where it is told only at the end."""
+
+    folder: str | None
+    serial: int
+
+
+class Wanted(Leash):
+    """A chunk is wanted until the kernel makes a file that says that it isn't."""
+
+    __slots__ = ("_file",)
+
+    def __init__(self, address: Address) -> None:
+        super().__init__()
+        self._file = unwanted_file(address)
+
+    def wanted(self) -> bool:
+        return self._file is None or not os.path.exists(self._file)
+
+
+def unwanted_file(address: Address) -> str | None:
+    """Give the file that is there once a chunk is not wanted any more."""
+    if address.folder is None:
+        return None
+    return os.path.join(address.folder, f"unwanted-{address.serial}")
+
+
+def run_packed(
+    key: str, block: Any, count: int, items: bytes, budget: float, alone: bool, address: Address
+) -> bytes:
     """Run `count` pickled `items` through the packed task `block` (a path or the bytes).
 
     `key` names the task and the run: each worker unpacks it, and runs its setup, once.
     `alone` says that nothing else runs in this process, so that its CPU time, threads of
     BLAS and all, is the chunk's.
     """
+    said: list[tuple[int, str, Any]] = []
+    voice = channel(address.folder)
+    hear: Hear = lambda *what: said.append(what)
+    if voice is not None:
+        voice.begin(address.serial)
+        hear = voice.hearing(address.serial)
+    else:
+        _route()
+    capture.one_at_a_time = alone
     try:
         task, prepared = _load(key, block)
         values = wire.loads(items)
@@ -46,14 +86,25 @@ def run_packed(key: str, block: Any, count: int, items: bytes, budget: float, al
         return _send(outcome)
     chunk = Chunk(range(count), values, budget=budget)
     clock = time.process_time if alone else time.thread_time
-    return _send(run_chunk(prepared, task, chunk, cpu_clock=clock))
+    leash = Wanted(address)
+    outcome = run_chunk(prepared, task, chunk, leash, cpu_clock=clock, hear=hear)
+    if voice is not None:
+        voice.end()
+    return _send(outcome, said)
+
+
+@functools.cache
+def _route() -> None:
+    streams.install()
 
 
 def _load(key: str, block: Any) -> tuple[Task, Callable[[], Callable[[Any], Any]]]:
     if key not in _loaded:
-        task: Task = (
+        task: Task
+        task, logging = (
             wire.unpack_file(block) if isinstance(block, str) else wire.unpack(bytearray(block))
         )
+        streams.log_as(logging)
         _loaded[key] = task, functools.cache(functools.partial(prepare, task))
         while len(_loaded) > KEPT:
             _loaded.popitem(last=False)
@@ -61,9 +112,10 @@ def _load(key: str, block: Any) -> tuple[Task, Callable[[], Callable[[Any], Any]
     return _loaded[key]
 
 
-def _send(outcome: Outcome) -> bytes:
+def _send(outcome: Outcome, said: Sequence[tuple[int, str, Any]] = ()) -> bytes:
     errors = {at: _pack_error(error) for at, error in outcome.errors.items()}
-    facts = (outcome.started, outcome.ends, outcome.cpu, f"process {os.getpid()}", outcome.peak_rss)
+    worker = f"process {os.getpid()}"
+    facts = (outcome.started, outcome.ends, outcome.cpu, worker, outcome.peak_rss, 0.0, said)
     try:
         return wire.dumps((outcome.values, errors, facts))
     except BaseException:

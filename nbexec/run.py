@@ -23,6 +23,7 @@ from .knobs import Options
 from .loop import Loop
 from .model import Choice, EndReason, Event, Failure, Task
 from .observers import Observer
+from .output import Outputs
 from .plan import Feed, Pace
 from .results import Gather, Results, Sink
 from .state import Stats
@@ -91,6 +92,11 @@ class Run:
     def failures(self) -> list[Failure]:
         """Items that failed for good so far, in the order in which they did."""
         return list(self._loop.failures)
+
+    @property
+    def output(self) -> Outputs:
+        """What the items wrote so far: a mapping from an item's index to its text."""
+        return self._loop.output
 
     @property
     def choice(self) -> Choice:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from .errors import ItemTimeout
 from .model import (
@@ -12,6 +12,7 @@ from .model import (
     Error,
     Event,
     Finished,
+    Progressed,
     Retried,
     Returned,
     RunEnded,
@@ -24,7 +25,16 @@ from .model import (
 Phase = Literal["waiting", "running", "paused", "cancelling", "done", "failed", "cancelled"]
 
 RATE_WINDOW = 10.0  # seconds of recent work that the rate and the ETA are made of
+SHOWN = 8  # items whose progress is told
 MARK_EVERY = 0.1  # seconds between two remembered counts; keeps the window at 100 of them
+
+
+class ItemProgress(NamedTuple):
+    """What an item, by its index, told with `nbexec.progress`."""
+
+    item: int
+    fraction: float | None
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +75,9 @@ class Stats:
     cores_now, memory, memory_limit : float, int, int
         CPU seconds a second and bytes of the process tree when last sampled, and the bytes
         that the machine or container allows; 0 where they were not sampled.
+    items : tuple of ItemProgress
+        What items that run now told with `nbexec.progress`: index of the item,
+        fraction and text.
     """
 
     name: str
@@ -89,6 +102,7 @@ class Stats:
     memory: int = 0
     memory_limit: int = 0
     abandoned: int = 0
+    items: tuple[ItemProgress, ...] = ()
 
     @property
     def ended(self) -> bool:
@@ -113,6 +127,7 @@ class RunState:
         self.abandoned = 0
         self.cpu_seconds = self.busy_seconds = 0.0
         self.sample = Sampled(0.0, 0.0, 0, 0)
+        self._progress: dict[int, tuple[float | None, str]] = {}  # of the items that run
         self._in_flight = 0
         self._began = self._ended = 0.0
         self._paused = self._cancelling = False
@@ -131,7 +146,10 @@ class RunState:
             case Returned(chunk=chunk):
                 self.submitted -= len(chunk)
                 self._in_flight -= len(chunk)
+            case Progressed():
+                self._progress[event.index] = (event.fraction, event.text)
             case Retried():
+                self._progress.pop(event.index, None)
                 self.retried += 1
                 self.abandoned += _abandoned(event.error)
                 self.submitted -= 1
@@ -158,6 +176,8 @@ class RunState:
         self.failed += len(outcome.errors) - cancelled
         self.cancelled += cancelled
         self._in_flight -= len(event.chunk)
+        for index in self._progress.keys() & set(event.chunk.indices) if self._progress else ():
+            del self._progress[index]
         self.abandoned += sum(_abandoned(error) for error in outcome.errors.values())
         self.cpu_seconds += outcome.cpu
         if outcome.ends:
@@ -227,6 +247,7 @@ class RunState:
             cores_now=self.sample.cores,
             memory=self.sample.memory,
             memory_limit=self.sample.memory_limit,
+            items=tuple(ItemProgress(at, *told) for at, told in [*self._progress.items()][:SHOWN]),
         )
 
     def _rate(self, now: float, elapsed: float) -> float:

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 import nbexec
 from nbexec.model import (
     Finished,
+    Output,
+    Progressed,
     Retried,
     Returned,
     RunEnded,
@@ -50,7 +52,7 @@ def check(events):
                 away -= set(chunk.indices)
                 finished.update(chunk.indices)
             case _:
-                assert isinstance(event, (Steered, Sampled))
+                assert isinstance(event, (Steered, Sampled, Output, Progressed))
     assert not away, "never came to its end"
     assert set(finished.values()) <= {1}
     return finished

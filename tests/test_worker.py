@@ -12,7 +12,8 @@ import pytest
 from nbexec import traces, wire
 from nbexec.errors import PickleError
 from nbexec.model import Chunk, Task
-from nbexec.parcels import receive, run_packed
+from nbexec.parcels import Address, receive, run_packed
+from nbexec.streams import logging_here
 from nbexec.worker import Leash, prepare, run_chunk
 
 
@@ -72,9 +73,18 @@ def test_an_interrupt_ends_the_chunk_and_keeps_what_was_finished():
     assert len(caught) == 1
 
 
+@pytest.fixture(autouse=True)
+def streams_as_they_are(monkeypatch):
+    """A worker routes its streams for good; these tests are not in one."""
+    monkeypatch.setattr("nbexec.parcels._route", lambda: None)
+
+
+NOBODY = Address(None, 0)  # hears what is said only at the end
+
+
 def packed(fn, items, key, **more):
-    block = wire.pack(Task(fn, "fn", **more))
-    reply = run_packed(key, block, len(items), wire.dumps(items), float("inf"), False)
+    block = wire.pack((Task(fn, "fn", **more), logging_here()))
+    reply = run_packed(key, block, len(items), wire.dumps(items), float("inf"), False, NOBODY)
     return receive(reply)
 
 
@@ -89,9 +99,9 @@ def test_setup_runs_once_for_a_key(tmp_path):
         with (tmp_path / "setups").open("a") as file:
             return file.write("x")
 
-    block = wire.pack(Task(lambda item, state: item, "fn", setup=setup))
+    block = wire.pack((Task(lambda item, state: item, "fn", setup=setup), logging_here()))
     for key in ("key-2", "key-2", "key-2b", "key-2"):
-        assert receive(run_packed(key, block, 1, wire.dumps([1]), 1.0, False)).values == [1]
+        assert receive(run_packed(key, block, 1, wire.dumps([1]), 1.0, False, NOBODY)).values == [1]
     assert (tmp_path / "setups").read_text() == "xx"
 
 
@@ -100,10 +110,10 @@ def test_items_that_cannot_be_unpickled_come_again_one_by_one():
         def __reduce__(self):
             return int, ("no number",)
 
-    block = wire.pack(Task(abs, "abs"))
-    several = receive(run_packed("key-3", block, 2, wire.dumps([1, Bad()]), 1.0, False))
+    block = wire.pack((Task(abs, "abs"), logging_here()))
+    several = receive(run_packed("key-3", block, 2, wire.dumps([1, Bad()]), 1.0, False, NOBODY))
     assert several.values == []
-    alone = receive(run_packed("key-3", block, 1, wire.dumps([Bad()]), 1.0, False))
+    alone = receive(run_packed("key-3", block, 1, wire.dumps([Bad()]), 1.0, False, NOBODY))
     assert isinstance(alone.errors[0].exception, ValueError)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from .. import streams
 from ..model import Chunk
 from ..worker import Leash, prepare, run_chunk_async
 from .base import Backend, Session, Setting
@@ -62,6 +63,7 @@ class AsyncioSession(Session):
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._leashes: dict[int, Leash] = {}
         self._prepared = functools.cache(self._prepare)
+        streams.install()
         self._cpu: float | None = None  # of the loop's thread, when last attributed
 
     def _prepare(self) -> Callable[[Any], Any]:
@@ -93,7 +95,8 @@ class AsyncioSession(Session):
 
     async def _run(self, slot: int, chunk: Chunk) -> None:
         leash = self._leashes.setdefault(slot, Leash())
-        outcome = await run_chunk_async(self._prepared, self._setting.task, chunk, leash)
+        hear = functools.partial(self._setting.hear, chunk)
+        outcome = await run_chunk_async(self._prepared, self._setting.task, chunk, leash, hear)
         thread = self._threads.pop(asyncio.current_task(), None)
         if thread is not None:
             thread.healthy = not leash.pulled  # else it may be in the middle of an item
@@ -104,6 +107,11 @@ class AsyncioSession(Session):
         outcome = replace(outcome, cpu=now - (self._cpu or now))
         self._cpu = now
         self._setting.deliver(chunk, lambda: outcome)
+
+    def unwanted(self, slot: int) -> None:
+        leash = self._leashes.get(slot)
+        if leash is not None:
+            leash.pull()
 
     def abort(self, slot: int) -> bool:
         self._loop.call_soon_threadsafe(self._cancel, slot)
@@ -118,6 +126,7 @@ class AsyncioSession(Session):
 
     def close(self) -> None:
         """Nothing runs any more, and nothing is kept."""
+        streams.remove()
 
 
 _pool = Pool(ThreadSlot, keep=IO_THREADS)

@@ -13,13 +13,25 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from ..hands import Hands
 from ..model import Chunk, Outcome, Task
 
 Reply = Callable[[], Outcome]  # called in the run's loop: unpacking is not a callback's work
 Deliver = Callable[[Chunk, Reply], None]
+
+
+class Listen(Protocol):
+    """What items say goes here, from any thread."""
+
+    def __call__(
+        self, chunk: Chunk, offset: int | None, stream: str, said: Any, shown: bool = False
+    ) -> None:
+        """Take in what the item at `offset` (None: one of the chunk) wrote to `stream`.
+
+        Where `stream` is "progress", `said` is a fraction, or None, and a text.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +41,10 @@ class Setting:
     task: Task
     deliver: Deliver
     hands: Hands
+    hear: Listen
     context: contextvars.Context  # of the caller; copied for each thread that enters it
     workers: int
+    direct: bool = False  # whether what items write also goes where it would without us
 
 
 class Running(NamedTuple):
@@ -47,6 +61,9 @@ class Session(ABC):
     @abstractmethod
     def submit(self, slot: int, chunk: Chunk) -> None:
         """Start `chunk` on the worker of `slot` (0, 1, ...) and return at once."""
+
+    def unwanted(self, slot: int) -> None:  # noqa: B027  (some can't tell them)
+        """Tell what `slot` is doing that it may stop early; its reply is still awaited."""
 
     @abstractmethod
     def abort(self, slot: int) -> bool:

@@ -17,7 +17,7 @@ from distributed import Client, LocalCluster
 from .. import machine
 from ..errors import BackendError
 from ..model import Chunk
-from ..parcels import run_packed
+from ..parcels import Address, run_packed
 from . import close_at_exit
 from .base import Backend, Session, Setting
 from .remote import RemoteSession
@@ -101,7 +101,7 @@ class DaskSession(RemoteSession):
     """Chunks are tasks of the cluster; the packed task travels to each worker once."""
 
     def __init__(self, setting: Setting, client: Client, own: bool) -> None:
-        super().__init__(setting)
+        super().__init__(setting, here=own)
         self._client = client
         self._own = own  # whether its workers run nothing but ours, and so may be restarted
         self._futures: dict[int, Any] = {}
@@ -113,7 +113,7 @@ class DaskSession(RemoteSession):
             self._block = client.submit(_itself, self.packed, key=key, pure=False)
         self._chunks = itertools.count()
 
-    def send(self, slot: int, chunk: Chunk, items: bytes) -> Any:
+    def send(self, slot: int, chunk: Chunk, items: bytes, address: Address) -> Any:
         future = self._futures[slot] = self._client.submit(
             run_packed,
             self.key,
@@ -122,6 +122,7 @@ class DaskSession(RemoteSession):
             items,
             chunk.budget,
             False,
+            address,
             key=f"nbexec-{self.setting.task.name}-{self.key}-{next(self._chunks)}",
             pure=False,
         )
@@ -132,6 +133,7 @@ class DaskSession(RemoteSession):
         return self._own
 
     def close(self) -> None:
+        super().close()
         if self._aborted:
             self._stop(self._aborted)
         self._futures.clear()

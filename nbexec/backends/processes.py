@@ -6,41 +6,29 @@ death costs that slot alone, and a worker can be killed without asking the other
 
 from __future__ import annotations
 
-import atexit
 import functools
 import os
-import shutil
 import signal
-import tempfile
-import threading
-import time
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any
 
 from joblib.externals.loky import ProcessPoolExecutor
 
 from .. import machine
+from ..channel import outlive_not
 from ..model import Chunk
-from ..parcels import hello, run_packed
+from ..parcels import Address, hello, run_packed
 from . import close_at_exit
 from .base import Backend, Session, Setting
 from .lease import Pool
 from .remote import RemoteSession
+from .spool import spool
 
 
-def _begin_worker(kernel: int, spool: str) -> None:
+def _begin_worker(folder: str) -> None:
     """Ignore Ctrl-C, which Jupyter sends to the whole process group: the run decides."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_outlive_not, args=(kernel, spool), daemon=True).start()
-
-
-def _outlive_not(kernel: int, spool: str) -> None:
-    """End this worker when the kernel is gone, however it went; loky waits for ever."""
-    while os.getppid() == kernel:
-        time.sleep(1.0)
-    shutil.rmtree(spool, ignore_errors=True)
-    os._exit(1)
+    outlive_not(folder)
 
 
 class ProcessSlot:
@@ -51,7 +39,7 @@ class ProcessSlot:
         self.healthy = True
         self.ready = False
         self._executor = ProcessPoolExecutor(
-            max_workers=1, initializer=_begin_worker, initargs=(os.getpid(), str(_spool()))
+            max_workers=1, initializer=_begin_worker, initargs=(str(spool()),)
         )
         self._executor.submit(hello).add_done_callback(self._began)
         # loky has no public way to ask; kept, since it forgets a worker that died
@@ -120,16 +108,16 @@ class ProcessesSession(RemoteSession):
     """The packed task lies in one file that every worker maps; items go as bytes."""
 
     def __init__(self, setting: Setting, pool: Pool[ProcessSlot]) -> None:
-        super().__init__(setting)
+        super().__init__(setting, here=True)
         self._pool = pool
         self._slots: dict[int, ProcessSlot] = {}
-        self._sent: dict[ProcessSlot, list[Chunk]] = {}  # what each has, in order
-        self._file = _spool() / self.key
+        self._having: dict[ProcessSlot, list[Chunk]] = {}  # what each has, in order
+        self._file = spool() / self.key
         self._file.write_bytes(self.packed)
         self.packed = b""
 
-    def send(self, slot: int, chunk: Chunk, items: bytes) -> Future[bytes]:
-        call = (self.key, str(self._file), len(chunk), items, chunk.budget, True)
+    def send(self, slot: int, chunk: Chunk, items: bytes, address: Address) -> Future[bytes]:
+        call = (self.key, str(self._file), len(chunk), items, chunk.budget, True, address)
         worker = self._worker(slot)
         try:
             future = worker.submit(*call)
@@ -137,7 +125,7 @@ class ProcessesSession(RemoteSession):
             worker.healthy = False
             worker = self._worker(slot)
             future = worker.submit(*call)
-        self._sent.setdefault(worker, []).append(chunk)
+        self._having.setdefault(worker, []).append(chunk)
         future.add_done_callback(functools.partial(self._came_back, worker, chunk))
         return future
 
@@ -151,13 +139,13 @@ class ProcessesSession(RemoteSession):
 
     def _came_back(self, worker: ProcessSlot, chunk: Chunk, future: Future[bytes]) -> None:
         if future.exception() is None:
-            self._sent[worker].remove(chunk)
+            self._having[worker].remove(chunk)
         else:
             worker.healthy = False
 
     def died(self, slot: int, chunk: Chunk, error: BaseException) -> str | None:
         # It was busy with the first of what it had; the others only waited for it.
-        worker, sent = next((w, sent) for w, sent in [*self._sent.items()] if chunk in sent)
+        worker, sent = next((w, sent) for w, sent in [*self._having.items()] if chunk in sent)
         return worker.ending() if chunk is sent[0] else None
 
     def abort(self, slot: int) -> bool:
@@ -168,23 +156,8 @@ class ProcessesSession(RemoteSession):
         return self._slots[slot].ready
 
     def close(self) -> None:
+        super().close()
         for worker in self._slots.values():
             self._pool.give_back(worker)
         self._slots.clear()
         self._file.unlink(missing_ok=True)
-
-
-_lock = threading.Lock()
-_folder: Path | None = None
-
-
-def _spool() -> Path:
-    """Give the folder for packed tasks: in memory where the system has such a place."""
-    global _folder
-    with _lock:
-        if _folder is None:
-            memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-            _folder = Path(tempfile.mkdtemp(prefix=f"nbexec-{os.getpid()}-", dir=memory))
-            atexit.register(shutil.rmtree, _folder, ignore_errors=True)
-        _folder.mkdir(mode=0o700, exist_ok=True)  # something may have tidied it away
-        return _folder

@@ -8,30 +8,46 @@ import os
 import time
 from abc import abstractmethod
 from concurrent.futures import Future
+from pathlib import Path
 
-from .. import wire
+from .. import streams, wire
 from ..errors import PickleError, WorkerDied
 from ..model import Chunk, Error, Outcome
-from ..parcels import receive
+from ..parcels import Address, receive, unwanted_file
 from ..worker import Call, failed
 from .base import Session, Setting
+from .listener import listener
 
 _runs = itertools.count()
+_serials = itertools.count(1)
 
 
 class RemoteSession(Session):
-    """Packs the task at once, so that what can't be sent is told before anything runs."""
+    """Packs the task at once, so that what can't be sent is told before anything runs.
 
-    def __init__(self, setting: Setting) -> None:
+    Parameters
+    ----------
+    setting : Setting
+        What the run gives.
+    here : bool
+        Whether the workers are processes on this machine that are ours.
+    """
+
+    def __init__(self, setting: Setting, here: bool) -> None:
         self.setting = setting
+        self._listener = listener() if here else None
+        self._sent: dict[Chunk, tuple[int, Address]] = {}  # with the slot
+        self._stopping = False  # whether some were told that they aren't wanted
         self.key = f"{os.getpid()}-{next(_runs)}"  # a worker keeps one task loaded for each key
         try:
-            self.packed = wire.pack(setting.task)
+            self.packed = wire.pack((setting.task, _logging()))
         except Exception as error:
             raise wire.explain(setting.task.fn, error) from error
+        if self._listener is not None:
+            self._listener.attend()
 
     @abstractmethod
-    def send(self, slot: int, chunk: Chunk, items: bytes) -> Future[bytes]:
+    def send(self, slot: int, chunk: Chunk, items: bytes, address: Address) -> Future[bytes]:
         """Have the worker of `slot` call `worker.run_packed` on the pickled items."""
 
     def submit(self, slot: int, chunk: Chunk) -> None:
@@ -41,10 +57,40 @@ class RemoteSession(Session):
             outcome = unsendable(error, chunk)
             self.setting.deliver(chunk, lambda: outcome)
             return
-        future = self.send(slot, chunk, items)
+        future = self.send(slot, chunk, items, self._address(slot, chunk))
         future.add_done_callback(functools.partial(self._done, slot, chunk))
 
+    def _address(self, slot: int, chunk: Chunk) -> Address:
+        """Give where the chunk is heard, and listen there."""
+        listener, serial = self._listener, next(_serials)
+        address = Address(listener.folder if listener else None, serial)
+        self._sent[chunk] = slot, address
+        if listener is not None:
+            listener.expect(serial, functools.partial(self.setting.hear, chunk))
+        return address
+
+    def unwanted(self, slot: int) -> None:
+        for at, address in [*self._sent.values()]:
+            file = unwanted_file(address)
+            if at == slot and file is not None:
+                self._stopping = True
+                Path(file).touch()
+
+    def _heard(self, chunk: Chunk) -> None:
+        """Take in the last that is said of a chunk."""
+        _, address = self._sent.pop(chunk)
+        if self._listener is not None:
+            self._listener.forget(address.serial)
+        file = unwanted_file(address)
+        if self._stopping and file is not None:
+            Path(file).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        if self._listener is not None:
+            self._listener.rest()
+
     def _done(self, slot: int, chunk: Chunk, future: Future[bytes]) -> None:
+        self._heard(chunk)
         if future.cancelled():  # aborted: nobody waits
             return
         try:
@@ -59,6 +105,16 @@ class RemoteSession(Session):
     def died(self, slot: int, chunk: Chunk, error: BaseException) -> str | None:
         """Note that the worker of `slot` died: say how, or None if it wasn't running `chunk`."""
         return str(error).partition("\n")[0] or type(error).__name__
+
+
+def _logging() -> streams.Logging:
+    """Give how logging is set up here, without formatters that can't be sent."""
+    setup = streams.logging_here()
+    try:
+        wire.dumps(setup)
+    except Exception:
+        setup = setup._replace(handlers=[(*handler[:3], None) for handler in setup.handlers])
+    return setup
 
 
 def not_begun() -> Outcome:
