@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import logging
 import os
@@ -28,7 +29,7 @@ def say(x):
     return x
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def logs():
     """A logger that writes to standard error, as most do."""
     logger, handler = logging.getLogger("of.mine"), logging.StreamHandler(sys.stderr)
@@ -45,8 +46,9 @@ def wait_for(condition, seconds=20.0):
         time.sleep(0.01)
 
 
-def test_what_an_item_writes_is_kept_by_item_and_passed_on(backend, capsys, logs):
-    run = nbexec.map(say, range(5), backend=backend).run
+def test_what_an_item_writes_is_kept_by_item_and_passed_on(backend, capsys):
+    with logs():
+        run = nbexec.map(say, range(5), backend=backend).run
     assert sorted(run.output) == [0, 1, 2, 3, 4]
     for x in range(5):
         assert run.output[x].splitlines() == [f"item {x}", f"trouble {x}", f"logged {x}"]
