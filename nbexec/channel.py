@@ -13,7 +13,6 @@ import ctypes
 import functools
 import json
 import os
-import shutil
 import struct
 import sys
 import threading
@@ -40,7 +39,6 @@ class Channel:
     """The worker's end."""
 
     def __init__(self, folder: str) -> None:
-        outlive_not(folder)
         path = os.path.join(folder, f"voice-{os.getpid()}")
         with contextlib.suppress(FileExistsError):
             os.mkfifo(path, 0o600)
@@ -91,14 +89,13 @@ def _line_buffered() -> Callable[[Any], Any]:
 
 
 @functools.cache
-def outlive_not(folder: str) -> None:
+def outlive_not() -> None:
     """End this worker when the kernel is gone, however it went; its pool may wait for ever."""
     kernel = os.getppid()
 
     def watch() -> None:
         while os.getppid() == kernel:
             time.sleep(1.0)
-        shutil.rmtree(folder, ignore_errors=True)
         os._exit(1)
 
     threading.Thread(target=watch, name="nbexec-watch", daemon=True).start()

@@ -25,10 +25,10 @@ from .remote import RemoteSession
 from .spool import spool
 
 
-def _begin_worker(folder: str) -> None:
+def _begin_worker() -> None:
     """Ignore Ctrl-C, which Jupyter sends to the whole process group: the run decides."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    outlive_not(folder)
+    outlive_not()
 
 
 class ProcessSlot:
@@ -38,9 +38,7 @@ class ProcessSlot:
         self.number = number
         self.healthy = True
         self.ready = False
-        self._executor = ProcessPoolExecutor(
-            max_workers=1, initializer=_begin_worker, initargs=(str(spool()),)
-        )
+        self._executor = ProcessPoolExecutor(max_workers=1, initializer=_begin_worker)
         self._executor.submit(hello).add_done_callback(self._began)
         # loky has no public way to ask; kept, since it forgets a worker that died
         self._process = next(iter(self._executor._processes.values()))

@@ -9,6 +9,8 @@ import tempfile
 import threading
 from pathlib import Path
 
+from joblib.externals.loky.backend import resource_tracker
+
 _lock = threading.Lock()
 _folder: Path | None = None
 _of: int = 0  # the process that made it
@@ -22,6 +24,13 @@ def spool() -> Path:
             memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
             _folder = Path(tempfile.mkdtemp(prefix=f"nbexec-{os.getpid()}-", dir=memory))
             _of = os.getpid()
-            atexit.register(shutil.rmtree, _folder, ignore_errors=True)
+            # A process that outlives this one, and tidies up after it however it ended.
+            resource_tracker.register(str(_folder), "folder")
+            atexit.register(_remove, _folder)
         _folder.mkdir(mode=0o700, exist_ok=True)  # something may have tidied it away
         return _folder
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    resource_tracker.unregister(str(folder), "folder")
