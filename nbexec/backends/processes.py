@@ -6,16 +6,13 @@ death costs that slot alone, and a worker can be killed without asking the other
 
 from __future__ import annotations
 
-import atexit
 import functools
 import os
 import shutil
 import signal
-import tempfile
 import threading
 import time
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any
 
 from joblib.externals.loky import ProcessPoolExecutor
@@ -26,20 +23,21 @@ from ..parcels import hello, run_packed
 from . import close_at_exit
 from .base import Backend, Session, Setting
 from .lease import Pool
-from .remote import RemoteSession
+from .remote import RemoteSession, how_it_ended
+from .spool import spool
 
 
-def _begin_worker(kernel: int, spool: str) -> None:
+def _begin_worker(kernel: int, folder: str) -> None:
     """Ignore Ctrl-C, which Jupyter sends to the whole process group: the run decides."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_outlive_not, args=(kernel, spool), daemon=True).start()
+    threading.Thread(target=_outlive_not, args=(kernel, folder), daemon=True).start()
 
 
-def _outlive_not(kernel: int, spool: str) -> None:
+def _outlive_not(kernel: int, folder: str) -> None:
     """End this worker when the kernel is gone, however it went; loky waits for ever."""
     while os.getppid() == kernel:
         time.sleep(1.0)
-    shutil.rmtree(spool, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
 
 
@@ -51,7 +49,7 @@ class ProcessSlot:
         self.healthy = True
         self.ready = False
         self._executor = ProcessPoolExecutor(
-            max_workers=1, initializer=_begin_worker, initargs=(os.getpid(), str(_spool()))
+            max_workers=1, initializer=_begin_worker, initargs=(os.getpid(), str(spool()))
         )
         self._executor.submit(hello).add_done_callback(self._began)
         # loky has no public way to ask; kept, since it forgets a worker that died
@@ -67,15 +65,7 @@ class ProcessSlot:
 
     def ending(self) -> str:
         """Say how the worker ended: by which signal, or with which exit code."""
-        code = self._process.exitcode
-        if code is None:
-            return "it ended, nobody knows how"
-        if code >= 0:
-            return f"it exited with code {code}"
-        try:
-            return f"signal {-code} ({signal.Signals(-code).name})"
-        except ValueError:
-            return f"signal {-code}"
+        return how_it_ended(self._process.exitcode)
 
     def kill(self) -> None:
         """End the worker now; loky notices and fails what it held."""
@@ -124,7 +114,7 @@ class ProcessesSession(RemoteSession):
         self._pool = pool
         self._slots: dict[int, ProcessSlot] = {}
         self._sent: dict[ProcessSlot, list[Chunk]] = {}  # what each has, in order
-        self._file = _spool() / self.key
+        self._file = spool() / self.key
         self._file.write_bytes(self.packed)
         self.packed = b""
 
@@ -172,19 +162,3 @@ class ProcessesSession(RemoteSession):
             self._pool.give_back(worker)
         self._slots.clear()
         self._file.unlink(missing_ok=True)
-
-
-_lock = threading.Lock()
-_folder: Path | None = None
-
-
-def _spool() -> Path:
-    """Give the folder for packed tasks: in memory where the system has such a place."""
-    global _folder
-    with _lock:
-        if _folder is None:
-            memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-            _folder = Path(tempfile.mkdtemp(prefix=f"nbexec-{os.getpid()}-", dir=memory))
-            atexit.register(shutil.rmtree, _folder, ignore_errors=True)
-        _folder.mkdir(mode=0o700, exist_ok=True)  # something may have tidied it away
-        return _folder

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import os
+import signal
 import time
 from abc import abstractmethod
 from concurrent.futures import Future
@@ -45,8 +46,6 @@ class RemoteSession(Session):
         future.add_done_callback(functools.partial(self._done, slot, chunk))
 
     def _done(self, slot: int, chunk: Chunk, future: Future[bytes]) -> None:
-        if future.cancelled():  # aborted: nobody waits
-            return
         try:
             data = future.result()
         except BaseException as error:
@@ -91,3 +90,15 @@ def unsendable(error: BaseException, chunk: Chunk) -> Outcome:
         why = PickleError(f"the item, a {sort}, can't be sent to a worker: {error}")
         why.__cause__ = error
     return Outcome([None], {0: failed(why)}, time.time(), [0.0], 0.0, "")
+
+
+def how_it_ended(code: int | None) -> str:
+    """Say how a process ended, from its exit code: by which signal, where it was one."""
+    if code is None:
+        return "it ended, nobody knows how"
+    if code >= 0:
+        return f"it exited with code {code}"
+    try:
+        return f"signal {-code} ({signal.Signals(-code).name})"
+    except ValueError:
+        return f"signal {-code}"
