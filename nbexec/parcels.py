@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from . import capture, streams, traces, wire
 from .capture import Hear
@@ -22,6 +23,9 @@ from .worker import Leash, failed, prepare, run_chunk
 
 KEPT = 16  # loaded functions a worker keeps, least recently used out
 
+T = TypeVar("T")
+
+_loading = threading.Lock()
 _loaded: OrderedDict[str, tuple[Task, Callable[[], Callable[[Any], Any]]]] = OrderedDict()
 
 
@@ -99,17 +103,33 @@ def _route() -> None:
 
 
 def _load(key: str, block: Any) -> tuple[Task, Callable[[], Callable[[Any], Any]]]:
+    with _loading:  # a Dask worker may have several threads
+        return _load_alone(key, block)
+
+
+def _load_alone(key: str, block: Any) -> tuple[Task, Callable[[], Callable[[Any], Any]]]:
     if key not in _loaded:
         task: Task
         task, logging = (
             wire.unpack_file(block) if isinstance(block, str) else wire.unpack(bytearray(block))
         )
         streams.log_as(logging)
-        _loaded[key] = task, functools.cache(functools.partial(prepare, task))
+        _loaded[key] = task, _once(functools.partial(prepare, task))
         while len(_loaded) > KEPT:
             _loaded.popitem(last=False)
     _loaded.move_to_end(key)
     return _loaded[key]
+
+
+def _once(make: Callable[[], T]) -> Callable[[], T]:
+    """Cache what `make` gives, as functools.cache does, but never make it twice at once."""
+    cached, lock = functools.cache(make), threading.Lock()
+
+    def get() -> T:
+        with lock:
+            return cached()
+
+    return get
 
 
 def _send(outcome: Outcome, said: Sequence[tuple[int, str, Any]] = ()) -> bytes:

@@ -48,7 +48,7 @@ class Steering:
             if self._options.timeout is not None and not backend.can_time_out:
                 raise OptionError(
                     f"timeout= does not work with backend={wanted!r}, which can't leave an item "
-                    "that is running: use 'threads', 'processes' or 'asyncio'"
+                    "that is running: use 'threads', 'processes', 'asyncio' or 'dask'"
                 )
             if workers:
                 return Choice(backend.name, min(workers, backend.most_workers))

@@ -21,7 +21,7 @@ from ..parcels import Address, hello, run_packed
 from . import close_at_exit
 from .base import Backend, Session, Setting
 from .lease import Pool
-from .remote import RemoteSession
+from .remote import RemoteSession, how_it_ended
 from .spool import spool
 
 
@@ -53,15 +53,7 @@ class ProcessSlot:
 
     def ending(self) -> str:
         """Say how the worker ended: by which signal, or with which exit code."""
-        code = self._process.exitcode
-        if code is None:
-            return "it ended, nobody knows how"
-        if code >= 0:
-            return f"it exited with code {code}"
-        try:
-            return f"signal {-code} ({signal.Signals(-code).name})"
-        except ValueError:
-            return f"signal {-code}"
+        return how_it_ended(self._process.exitcode)
 
     def kill(self) -> None:
         """End the worker now; loky notices and fails what it held."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import os
+import signal
 import time
 from abc import abstractmethod
 from concurrent.futures import Future
@@ -36,7 +37,7 @@ class RemoteSession(Session):
     def __init__(self, setting: Setting, here: bool) -> None:
         self.setting = setting
         self._listener = listener() if here else None
-        self._sent: dict[Chunk, tuple[int, Address]] = {}  # with the slot
+        self._speaking: dict[Chunk, tuple[int, Address]] = {}  # with the slot
         self._stopping = False  # whether some were told that they aren't wanted
         self.key = f"{os.getpid()}-{next(_runs)}"  # a worker keeps one task loaded for each key
         try:
@@ -64,13 +65,13 @@ class RemoteSession(Session):
         """Give where the chunk is heard, and listen there."""
         listener, serial = self._listener, next(_serials)
         address = Address(listener.folder if listener else None, serial)
-        self._sent[chunk] = slot, address
+        self._speaking[chunk] = slot, address
         if listener is not None:
             listener.expect(serial, functools.partial(self.setting.hear, chunk))
         return address
 
     def unwanted(self, slot: int) -> None:
-        for at, address in [*self._sent.values()]:
+        for at, address in [*self._speaking.values()]:
             file = unwanted_file(address)
             if at == slot and file is not None:
                 self._stopping = True
@@ -78,7 +79,7 @@ class RemoteSession(Session):
 
     def _heard(self, chunk: Chunk) -> None:
         """Take in the last that is said of a chunk."""
-        _, address = self._sent.pop(chunk)
+        _, address = self._speaking.pop(chunk)
         if self._listener is not None:
             self._listener.forget(address.serial)
         file = unwanted_file(address)
@@ -91,8 +92,6 @@ class RemoteSession(Session):
 
     def _done(self, slot: int, chunk: Chunk, future: Future[bytes]) -> None:
         self._heard(chunk)
-        if future.cancelled():  # aborted: nobody waits
-            return
         try:
             data = future.result()
         except BaseException as error:
@@ -147,3 +146,15 @@ def unsendable(error: BaseException, chunk: Chunk) -> Outcome:
         why = PickleError(f"the item, a {sort}, can't be sent to a worker: {error}")
         why.__cause__ = error
     return Outcome([None], {0: failed(why)}, time.time(), [0.0], 0.0, "")
+
+
+def how_it_ended(code: int | None) -> str:
+    """Say how a process ended, from its exit code: by which signal, where it was one."""
+    if code is None:
+        return "it ended, nobody knows how"
+    if code >= 0:
+        return f"it exited with code {code}"
+    try:
+        return f"signal {-code} ({signal.Signals(-code).name})"
+    except ValueError:
+        return f"signal {-code}"
