@@ -29,8 +29,9 @@ _loading = threading.Lock()
 _loaded: OrderedDict[str, tuple[Task, Callable[[], Callable[[Any], Any]]]] = OrderedDict()
 
 
-def hello() -> int:
-    """Give the process's id: by then it has imported what it needs."""
+def hello(folder: str | None) -> int:
+    """Give the process's id: by then it has imported what it needs, and can be heard."""
+    channel(folder)
     return os.getpid()
 
 

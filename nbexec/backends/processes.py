@@ -21,6 +21,7 @@ from ..parcels import Address, hello, run_packed
 from . import close_at_exit
 from .base import Backend, Session, Setting
 from .lease import Pool
+from .listener import listener
 from .remote import RemoteSession, how_it_ended
 from .spool import spool
 
@@ -39,7 +40,9 @@ class ProcessSlot:
         self.healthy = True
         self.ready = False
         self._executor = ProcessPoolExecutor(max_workers=1, initializer=_begin_worker)
-        self._executor.submit(hello).add_done_callback(self._began)
+        heard = listener()
+        folder = heard.folder if heard is not None else None
+        self._executor.submit(hello, folder).add_done_callback(self._began)
         # loky has no public way to ask; kept, since it forgets a worker that died
         self._process = next(iter(self._executor._processes.values()))
         close_at_exit()
