@@ -13,7 +13,7 @@ General layout, in the order in which imports go (each may import what is below 
     plan.py       items -> chunks
     backends/     the registry and the backends: serial, threads, processes, aio, dask
     observers/    what watches a run: text progress, usage
-    output.py     what the items of a run wrote
+    output.py     what the items of a run wrote;  memory.py: whether there is room for more
     worker.py     what runs inside a worker;  parcels.py: its way there and back
     capture.py    what a task says while it runs;  streams.py: stdout that knows its item
     wire.py       pickling;  traces.py: tracebacks that were sent
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         DeadlineExceeded,
         ItemsError,
         ItemTimeout,
+        MemoryLimitExceeded,
         NbexecError,
         OptionError,
         PickleError,
@@ -71,8 +72,8 @@ _NAMES = {
     "capture": "cancelled progress",
     "cell.report": "CellReport",
     "cell.run": "parallel",
-    "errors": "BackendError DeadlineExceeded ItemsError ItemTimeout NbexecError OptionError "
-    "PickleError RunCancelled WorkerDied",
+    "errors": "BackendError DeadlineExceeded ItemsError ItemTimeout MemoryLimitExceeded "
+    "NbexecError OptionError PickleError RunCancelled WorkerDied",
     "executor": "Executor",
     "model": "Failure",
     "knobs": "Options",

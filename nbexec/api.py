@@ -293,8 +293,9 @@ def function_name(fn: Callable[..., Any]) -> str:
 def watchers(options: Options, task: Task) -> list[Observer]:
     """Give the observers that the options ask for."""
     shown = displays(options.progress, task.depth)
-    if not shown:
-        return [Echo()]
-    from .observers.usage import Usage
+    watching = shown or [Echo()]
+    if shown or options.memory_limit is not None:
+        from .observers.usage import Usage
 
-    return [*shown, Usage()]
+        watching.append(Usage())
+    return watching

@@ -57,3 +57,7 @@ class DeadlineExceeded(NbexecError, TimeoutError):
 
 class WorkerDied(NbexecError):
     """A worker process ended in the middle of an item."""
+
+
+class MemoryLimitExceeded(NbexecError, MemoryError):
+    """The kernel and its workers use more than `memory_limit`, though nothing runs any more."""

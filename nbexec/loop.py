@@ -15,12 +15,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from . import policy
+from . import machine, policy
 from .backends.base import Reply, Setting
 from .backlog import Backlog
 from .errors import ItemTimeout, RunCancelled
 from .hands import Hands
-from .knobs import Options
+from .knobs import Options, bytes_of
+from .memory import MemoryGate
 from .model import (
     Choice,
     Chunk,
@@ -37,6 +38,7 @@ from .model import (
     Returned,
     RunEnded,
     RunStarted,
+    Sampled,
     Steered,
     Submitted,
     Task,
@@ -85,6 +87,11 @@ class Loop:
         self._inbox = queue.SimpleQueue()
         self._stopping_since: float | None = None
         self._paused = False
+        self._gate: MemoryGate | None = None
+        if options.memory_limit is not None:
+            whole = machine.memory_limit()
+            self._gate = MemoryGate(bytes_of("memory_limit", options.memory_limit, whole))
+        self.over_memory = ""  # how much was used, where the run had to end for that
         self.late = False  # whether the deadline has passed
         self._deadline = float("inf")
         context = contextvars.copy_context()
@@ -202,7 +209,8 @@ class Loop:
 
     def _fill(self) -> None:
         self._backlog.ripen(self._clock())
-        while not self._paused and self._crew.free(2 if self._backlog.pace.brief else 1):
+        held = self._paused or (self._gate is not None and self._gate.held)
+        while not held and self._crew.free(2 if self._backlog.pace.brief else 1):
             chunk = self._backlog.next(self.choice.workers, self.sink.room())
             if chunk is None:
                 break
@@ -330,6 +338,23 @@ class Loop:
                     self._crew.release(chunk)
                     self._finish(chunk, _stopped(chunk))
                 self._crew.retire(slot)
+
+    # ------------------------------------------------------------ memory
+
+    def take_in(self, event: Event) -> None:
+        """Emit what something outside the loop observed."""
+        self.emit(event)
+        if self._gate is None or not isinstance(event, Sampled):
+            return
+        before = self._gate.words()
+        verdict = self._gate.judge(event, idle=not self._crew.flying)
+        if verdict == "trim":
+            self._crew.trim()
+        elif verdict == "give up" and not self.over_memory:
+            self.over_memory = self._gate.words()
+            self._halt(-1)
+        if self._gate.words() != before:
+            self.emit(Steered(self._clock(), waiting=self._gate.words()))
 
     # ------------------------------------------------------------ steering
 

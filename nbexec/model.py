@@ -206,6 +206,7 @@ class Steered:
     total: int | None = None
     paused: bool | None = None
     cancelling: bool | None = None
+    waiting: str | None = None  # what the run waits for before it begins more; "": nothing
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from . import text
-from .errors import DeadlineExceeded, ItemsError, NbexecError, RunCancelled
+from .errors import DeadlineExceeded, ItemsError, MemoryLimitExceeded, NbexecError, RunCancelled
 from .hands import Hands
 from .knobs import Options
 from .loop import Loop
@@ -224,7 +224,7 @@ class Run:
 
     def post(self, event: Event) -> None:
         """Take in an event that something outside the loop observed."""
-        self._loop.post(self._loop.emit, event)
+        self._loop.post(self._loop.take_in, event)
 
     @property
     def pulled(self) -> int:
@@ -268,6 +268,15 @@ class Run:
                 f"{text.counts(self.stats).replace('/', 'of')} results were kept"
             )
             return "failed", late
+        if loop.over_memory:
+            over = MemoryLimitExceeded(
+                f"{self.name} ended {loop.over_memory.replace('waiting for', 'for want of', 1)}, "
+                "though nothing of it was running any more. Its results may be what fills the "
+                "memory: take them one by one with imap, or raise memory_limit="
+                f"{self.options.memory_limit!r}. {text.counts(self.stats).replace('/', 'of')} "
+                "results were kept"
+            )
+            return "failed", over
         if loop.stop_after is not None:
             first = next(one for one in loop.failures if one.index == loop.stop_after)
             _note(first, feed.total)

@@ -78,6 +78,8 @@ class Stats:
     items : tuple of ItemProgress
         What items that run now told with `nbexec.progress`: index of the item,
         fraction and text.
+    waiting : str
+        What the run waits for before it begins more items, in words; "" for nothing.
     """
 
     name: str
@@ -103,6 +105,7 @@ class Stats:
     memory_limit: int = 0
     abandoned: int = 0
     items: tuple[ItemProgress, ...] = ()
+    waiting: str = ""
 
     @property
     def ended(self) -> bool:
@@ -131,6 +134,7 @@ class RunState:
         self._in_flight = 0
         self._began = self._ended = 0.0
         self._paused = self._cancelling = False
+        self._waiting = ""
         self._slot_seconds = 0.0  # workers x wall, summed over the times between changes
         self._slots_since = 0.0
         self._marks: deque[tuple[float, int]] = deque()
@@ -202,6 +206,8 @@ class RunState:
             # what was finished before a pause says nothing about the rate after it
             self._marks.clear()
             self._marks.append((event.time, self.done + self.failed))
+        if event.waiting is not None:
+            self._waiting = event.waiting
         if event.cancelling:
             self._cancelling = True
         if not self._ended:
@@ -247,6 +253,7 @@ class RunState:
             cores_now=self.sample.cores,
             memory=self.sample.memory,
             memory_limit=self.sample.memory_limit,
+            waiting="" if over else self._waiting,
             items=tuple(ItemProgress(at, *told) for at, told in [*self._progress.items()][:SHOWN]),
         )
 

@@ -118,6 +118,8 @@ def state(stats: Stats) -> str:
         return f"{stats.phase}, {stats.running:,} finishing" if stats.running else stats.phase
     if stats.phase == "cancelled":
         return f"cancelled after {seconds(stats.elapsed)}, {stats.done:,} results kept"
+    if stats.waiting and stats.phase == "running":
+        return stats.waiting
     return "starting" if stats.phase == "waiting" else stats.phase
 
 
@@ -130,6 +132,8 @@ def labelled(stats: Stats) -> list[tuple[str, str]]:
     said = []
     if stats.phase in ("paused", "cancelling", "cancelled"):
         said.append(("state", state(stats)))
+    elif stats.waiting:
+        said.append(("state", stats.waiting))
     elif stats.rate and not stats.ended:
         said.append(("rate", rate(stats.rate)))
     if stats.eta is not None and not stats.ended:

@@ -77,6 +77,9 @@ class Session(ABC):
     def close(self) -> None:
         """Give the workers back; aborted ones are replaced when they are next needed."""
 
+    def trim(self) -> None:  # noqa: B027  (most hold nothing)
+        """End idle workers for the memory that they hold; nothing runs at this moment."""
+
     def ready(self, slot: int) -> bool:
         """Whether the worker of `slot` is there, so that the time of its item runs."""
         return True

@@ -7,12 +7,13 @@ death costs that slot alone, and a worker can be killed without asking the other
 from __future__ import annotations
 
 import functools
+import math
 import os
 import signal
 from concurrent.futures import Future
 from typing import Any
 
-from joblib.externals.loky import ProcessPoolExecutor
+from joblib.externals.loky import ProcessPoolExecutor, process_executor
 
 from .. import machine
 from ..channel import outlive_not
@@ -29,6 +30,8 @@ from .spool import spool
 def _begin_worker() -> None:
     """Ignore Ctrl-C, which Jupyter sends to the whole process group: the run decides."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # loky ends a worker that has grown by 300 MB, as one does whose setup loads a model.
+    process_executor._MAX_MEMORY_LEAK_SIZE = math.inf
     outlive_not()
 
 
@@ -144,6 +147,13 @@ class ProcessesSession(RemoteSession):
     def abort(self, slot: int) -> bool:
         self._slots[slot].kill()
         return True
+
+    def trim(self) -> None:
+        for worker in self._slots.values():
+            worker.healthy = False
+            self._pool.give_back(worker)
+        self._slots.clear()
+        self._pool.trim()
 
     def ready(self, slot: int) -> bool:
         return self._slots[slot].ready
