@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import functools
 import os
+import pickle
+import struct
 import threading
 import time
 from collections import OrderedDict
@@ -24,6 +26,8 @@ from .worker import Leash, failed, prepare, run_chunk
 KEPT = 16  # loaded functions a worker keeps, least recently used out
 
 T = TypeVar("T")
+
+_SIZE = struct.Struct("<Q")
 
 _loading = threading.Lock()
 _loaded: OrderedDict[str, tuple[Task, Callable[[], Callable[[Any], Any]]]] = OrderedDict()
@@ -80,14 +84,17 @@ def run_packed(
     else:
         _route()
     capture.one_at_a_time = alone
+    what = "the function"
     try:
         task, prepared = _load(key, block)
+        what = "the item"
         values = wire.loads(items)
     except BaseException as error:
         # of several items nobody knows which can't be unpickled: they come again one by one
         outcome = Outcome([], {}, time.time(), [], 0.0, "")
         if count == 1:
-            outcome = Outcome([None], {0: failed(error)}, time.time(), [0.0], 0.0, "")
+            why = _unreadable(what, "in the worker", error)
+            outcome = Outcome([None], {0: failed(why)}, time.time(), [0.0], 0.0, "")
         return _send(outcome)
     chunk = Chunk(range(count), values, budget=budget)
     clock = time.process_time if alone else time.thread_time
@@ -134,14 +141,17 @@ def _once(make: Callable[[], T]) -> Callable[[], T]:
 
 
 def _send(outcome: Outcome, said: Sequence[tuple[int, str, Any]] = ()) -> bytes:
+    """Pack an outcome: its length, all but the values, and the values, which may not unpickle."""
     errors = {at: _pack_error(error) for at, error in outcome.errors.items()}
+    try:
+        data = wire.dumps(outcome.values)
+    except BaseException:
+        data = wire.dumps([_sendable(at, it, errors) for at, it in enumerate(outcome.values)])
     worker = f"process {os.getpid()}"
     facts = (outcome.started, outcome.ends, outcome.cpu, worker, outcome.peak_rss, 0.0, said)
-    try:
-        return wire.dumps((outcome.values, errors, facts))
-    except BaseException:
-        values = [_sendable(at, value, errors) for at, value in enumerate(outcome.values)]
-        return wire.dumps((values, errors, facts))
+    sort = _sort(outcome.values[0]) if len(outcome.values) == 1 else ""
+    rest = pickle.dumps((errors, facts, sort), protocol=5)
+    return b"".join((_SIZE.pack(len(rest)), rest, data))
 
 
 def _sendable(at: int, value: Any, errors: dict[int, Any]) -> Any:
@@ -149,8 +159,7 @@ def _sendable(at: int, value: Any, errors: dict[int, Any]) -> Any:
     try:
         wire.dumps(value)
     except BaseException as error:
-        sort = f"{type(value).__module__}.{type(value).__qualname__}"
-        why = PickleError(f"the result, a {sort}, can't be sent back: {error}")
+        why = PickleError(f"the result, a {_sort(value)}, can't be sent back: {error}")
         errors[at] = _pack_error(failed(why))
         return None
     return value
@@ -171,9 +180,29 @@ def _pack_error(error: Error) -> tuple[str, bytes | None, str, str, Any]:
 
 def receive(data: bytes) -> Outcome:
     """Undo the packing of a chunk's outcome, in the kernel."""
-    values, packed, facts = wire.loads(data)
+    view = memoryview(data)
+    (size,) = _SIZE.unpack_from(view)
+    start = _SIZE.size + size
+    packed, facts, sort = pickle.loads(view[_SIZE.size : start])
     errors = {at: _unpack_error(*error) for at, error in packed.items()}
+    try:
+        values = wire.loads(view[start:])
+    except BaseException as error:
+        if not sort:  # of several nobody knows which: they come again one by one
+            return Outcome([], {}, time.time(), [], 0.0, "")
+        why = _unreadable(f"the result, a {sort},", "in the kernel", error)
+        values, errors = [None], {0: failed(why)}
     return Outcome(values, errors, *facts)
+
+
+def _unreadable(what: str, where: str, error: BaseException) -> PickleError:
+    why = PickleError(f"{what} can't be unpickled {where}: {type(error).__name__}: {error}")
+    why.__cause__ = error
+    return why
+
+
+def _sort(value: Any) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}"
 
 
 def _unpack_error(kind: Any, data: bytes | None, text: str, trace: str, places: Any) -> Error:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import pickle
 import threading
+import time
 import traceback
 
 import numpy as np
@@ -12,7 +14,7 @@ import pytest
 from nbexec import traces, wire
 from nbexec.errors import PickleError
 from nbexec.model import Chunk, Task
-from nbexec.parcels import Address, receive, run_packed
+from nbexec.parcels import Address, _once, receive, run_packed
 from nbexec.streams import logging_here
 from nbexec.worker import Leash, prepare, run_chunk
 
@@ -114,7 +116,31 @@ def test_items_that_cannot_be_unpickled_come_again_one_by_one():
     several = receive(run_packed("key-3", block, 2, wire.dumps([1, Bad()]), 1.0, False, NOBODY))
     assert several.values == []
     alone = receive(run_packed("key-3", block, 1, wire.dumps([Bad()]), 1.0, False, NOBODY))
-    assert isinstance(alone.errors[0].exception, ValueError)
+    error = alone.errors[0].exception
+    assert isinstance(error, PickleError)
+    assert "the item can't be unpickled in the worker: ValueError: invalid" in str(error)
+
+
+def test_setup_runs_once_however_many_threads_a_worker_has():
+    ran, both = [], threading.Barrier(2)
+
+    def setup():
+        ran.append(1)
+        time.sleep(0.05)  # long enough for the other to come
+
+    task = Task(lambda item, state: item, "fn", setup=setup)
+    prepared = _once(functools.partial(prepare, task))
+
+    def ask():
+        both.wait()
+        prepared()
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert ran == [1]
 
 
 def test_an_exception_keeps_its_type_and_its_frames():

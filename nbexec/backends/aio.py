@@ -80,7 +80,11 @@ class AsyncioSession(Session):
         future = self._loop.create_future()
         run = functools.partial(contextvars.copy_context().run, call, item)
         self._threads[task].call(functools.partial(_settle, self._loop, future, run))
-        value = await future
+        value, error = await future
+        if isinstance(error, StopIteration):  # a coroutine can't raise one
+            raise RuntimeError("the function raised StopIteration") from error
+        if error is not None:
+            raise error
         return await value if inspect.isawaitable(value) else value
 
     def submit(self, slot: int, chunk: Chunk) -> None:
@@ -135,7 +139,10 @@ _pool = Pool(ThreadSlot, keep=IO_THREADS)
 def _settle(
     loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], run: Callable[[], Any]
 ) -> None:
-    """Run in a thread, and set the future with what came of it."""
+    """Run in a thread, and set the future with what came of it: a value, or an error.
+
+    Not as the future's exception: asyncio closes a coroutine that waits for a GeneratorExit.
+    """
     try:
         result = functools.partial(_set, future, run(), None)
     except BaseException as error:
@@ -147,11 +154,5 @@ def _settle(
 
 
 def _set(future: asyncio.Future[Any], value: Any, error: BaseException | None) -> None:
-    if future.done():  # cancelled meanwhile
-        return
-    if isinstance(error, StopIteration):  # a future can't hold one
-        error = RuntimeError("the function raised StopIteration")
-    if error is None:
-        future.set_result(value)
-    else:
-        future.set_exception(error)
+    if not future.done():  # else it was cancelled meanwhile
+        future.set_result((value, error))

@@ -1,9 +1,8 @@
-"""places: the workers of our own Dask cluster, where one task of ours runs at a time.
+"""places: the workers of our own Dask cluster, each with one task at a time.
 
-Left to itself the scheduler queues tasks behind one that hangs, and blames every task at
-a worker for its death.  So each chunk is told where to go, and waits here until that
-worker has nothing of another run: then what ran when it died, or when it was killed,
-is known.
+Left to itself the scheduler queues tasks behind one that hangs, blames every task at a
+worker for its death, and computes again what a dead worker had finished.  So each chunk
+is told where to go, and waits here until the result of the one before it has arrived.
 """
 
 from __future__ import annotations
@@ -27,39 +26,37 @@ from .base import Setting
 from .remote import RemoteSession, how_it_ended
 from .spool import spool
 
-AT_ONCE = 2  # chunks at a worker: one runs, and the next is there when it ends
+GATHERING = 1.0  # seconds between two looks whether a result that is awaited was lost
 RESTARTING = 0.05  # seconds between two looks for a worker that is being started
 MOURNING = 2.0  # seconds until a dead process's exit code must be known
 
 _numbers = itertools.count()
 
 
-class NotBegun(Exception):
-    """A worker ended with this waiting behind what it ran."""
+class Stopped(Exception):
+    """Nobody knows whether this ran to its end, nor does it matter: it is not to blame."""
 
 
 @dataclass(eq=False)
 class Parcel:
     """A chunk on its way to a worker."""
 
-    owner: LocalSession
-    chunk: Chunk
+    key: str
     call: tuple[Any, ...]
     reply: Future[bytes] = field(default_factory=Future)
     task: Any = None  # Dask's future, once it was sent
     process: Any = None  # that it was sent to
-    spared: bool = False  # what its worker ended of was another's doing
 
 
 class Place:
-    """One worker process, and what it was given, in order."""
+    """One worker process, and what waits for it."""
 
     def __init__(self, client: Client, cluster: LocalCluster, nanny: Any) -> None:
         self._client = client
         self._scheduler = cluster.scheduler
         self._nanny = nanny
         self._waiting: deque[Parcel] = deque()
-        self._sent: list[Parcel] = []
+        self._sent: Parcel | None = None
         self._killed: Any = None  # the process that was killed last
         self._watching = False
         self._lock = threading.RLock()
@@ -72,26 +69,21 @@ class Place:
     def runs(self, parcel: Parcel) -> bool:
         """Whether `parcel` is what the worker is busy with."""
         with self._lock:
-            return bool(self._sent) and self._sent[0] is parcel and self._up()
+            return self._sent is parcel and self._up()
 
     def stop(self, parcel: Parcel) -> None:
         """Take `parcel` back, or kill the worker in the middle of it; its nanny starts another."""
         with self._lock:
             if parcel in self._waiting:
                 self._waiting.remove(parcel)
-            elif parcel not in self._sent:
-                return  # its end is on its way
-            elif self._sent[0] is parcel:
+            elif self._sent is parcel:
                 self._kill()
-                return
         if parcel.task is None:
             parcel.reply.cancel()
         else:
             parcel.task.cancel(force=True)
 
     def _kill(self) -> None:
-        for other in self._sent[1:]:
-            other.spared = True
         self._killed = process = self._process()
         if process is not None and process.pid is not None:
             try:
@@ -113,28 +105,23 @@ class Place:
         )
 
     def _pump(self) -> None:
-        """Send what can be sent; under the lock."""
-        while self._waiting and len(self._sent) < AT_ONCE:
-            parcel = self._waiting[0]
-            if self._sent and self._sent[0].owner is not parcel.owner:
-                return
-            if not self._up():
-                if not self._sent:
-                    self._watch()
-                return
-            self._sent.append(self._waiting.popleft())
-            parcel.process = self._process()
-            number = next(_numbers)
-            parcel.task = self._client.submit(
-                run_packed,
-                *parcel.call,
-                key=f"nbexec-{parcel.owner.setting.task.name}-{parcel.owner.key}-{number}",
-                workers=[self._nanny.worker_address],
-                allow_other_workers=True,  # should it be gone at this moment
-                priority=-number,
-                pure=False,
-            )
-            parcel.task.add_done_callback(functools.partial(self._done, parcel))
+        """Send what is next, if it can be sent; under the lock."""
+        if self._sent is not None or not self._waiting:
+            return
+        if not self._up():
+            self._watch()
+            return
+        parcel = self._sent = self._waiting.popleft()
+        parcel.process = self._process()
+        parcel.task = self._client.submit(
+            run_packed,
+            *parcel.call,
+            key=f"{parcel.key}-{next(_numbers)}",
+            workers=[self._nanny.worker_address],
+            allow_other_workers=True,  # should it be gone at this moment
+            pure=False,
+        )
+        parcel.task.add_done_callback(functools.partial(self._done, parcel))
 
     def _watch(self) -> None:
         """Look again soon whether the worker is there."""
@@ -157,26 +144,30 @@ class Place:
 
     def _done(self, parcel: Parcel, task: Any) -> None:
         """Take in what became of a task; called in Dask's thread for callbacks."""
-        error: BaseException | None = None
-        data = b""
         try:
-            data = task.result()
+            data, error = _gather(task), None
         except BaseException as raised:
-            error = raised
-        with self._lock:
-            spared = parcel.spared or self._sent[0] is not parcel
-            self._sent.remove(parcel)
-            if type(error).__name__ == "KilledWorker":
-                for other in self._sent:
-                    other.spared = True
-            self._pump()
+            data, error = b"", raised
         if error is None:
             parcel.reply.set_result(data)
         elif task.cancelled():
-            parcel.reply.set_exception(NotBegun())
+            parcel.reply.set_exception(Stopped())
         else:
-            why = NotBegun() if spared else RuntimeError(_ending(parcel.process, error))
-            parcel.reply.set_exception(why)
+            parcel.reply.set_exception(RuntimeError(_ending(parcel.process, error)))
+        with self._lock:
+            self._sent = None
+            self._pump()
+
+
+def _gather(task: Any) -> bytes:
+    """Give a task's result; not one that would be computed again, its worker having ended."""
+    while True:
+        try:
+            data: bytes = task.result(timeout=GATHERING)
+            return data
+        except TimeoutError:
+            if task.status != "finished":
+                task.cancel(force=True)
 
 
 def _ending(process: Any, error: BaseException) -> str:
@@ -201,7 +192,7 @@ class LocalSession(RemoteSession):
 
     def send(self, slot: int, chunk: Chunk, items: bytes, address: Address) -> Future[bytes]:
         call = (self.key, str(self._file), len(chunk), items, chunk.budget, False, address)
-        parcel = Parcel(self, chunk, call)
+        parcel = Parcel(f"nbexec-{self.setting.task.name}-{self.key}", call)
         left = [one for one in self._parcels.get(slot, ()) if not one.reply.done()]
         self._parcels[slot] = [*left, parcel]
         self._place(slot).put(parcel)
@@ -211,7 +202,7 @@ class LocalSession(RemoteSession):
         return self._places[slot % len(self._places)]
 
     def died(self, slot: int, chunk: Chunk, error: BaseException) -> str | None:
-        return None if isinstance(error, NotBegun) else str(error)
+        return None if isinstance(error, Stopped) else str(error)
 
     def ready(self, slot: int) -> bool:
         return self._place(slot).runs(self._parcels[slot][0])

@@ -70,8 +70,12 @@ class ProcessSlot:
             pass
 
     def close(self) -> None:
-        """Let the worker go; it ends when it has finished what it is in."""
-        self._executor.shutdown(wait=False, kill_workers=not self.healthy)
+        """Let the worker go; it ends when it has finished what it is in.
+
+        One that was killed is not killed again: with kill_workers=True loky may trip over
+        a chunk that it was about to send (KeyError in its thread), and clears up nothing.
+        """
+        self._executor.shutdown(wait=False)
 
     def end(self) -> None:
         """Kill the worker and wait: nothing of it is left."""
