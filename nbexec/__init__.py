@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         OptionError,
         PickleError,
         RunCancelled,
+        SerialError,
         WorkerDied,
     )
     from .executor import Executor
@@ -68,7 +69,7 @@ _NAMES = {
     "cell.report": "CellReport",
     "cell.run": "parallel",
     "errors": "BackendError DeadlineExceeded ItemsError ItemTimeout NbexecError OptionError "
-    "PickleError RunCancelled WorkerDied",
+    "PickleError RunCancelled SerialError WorkerDied",
     "executor": "Executor",
     "model": "Failure",
     "knobs": "Options",

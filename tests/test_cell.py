@@ -394,6 +394,60 @@ for seed in range(4):
     rng = random.Random(seed)
     out.append(rng.random())
 """,
+    "break: nothing past it is seen": """
+out, n = [], 0
+for x in [3, 2, 1, 0, -1, "x"]:
+    y = 6 - x
+    out.append(y)
+    if x == 1:
+        z = "found"
+        break
+    print(x)
+    n += 1 / x
+else:
+    never = True
+""",
+    "break of an endless loop": """
+import itertools
+for n in itertools.count(1):
+    if n % 7 == 0 and n % 5 == 0:
+        break
+""",
+    "break that is never reached": """
+for x in [1, 2, 3]:
+    if x > 5:
+        break
+else:
+    done = x
+""",
+    "break inside try, with and inner loops": """
+import contextlib
+out = []
+for x in range(10):
+    for y in range(x):
+        if y == 2:
+            break
+    try:
+        with contextlib.nullcontext():
+            if x == 6:
+                out.append("last")
+                break
+    finally:
+        out.append(x)
+""",
+    "loops all over the cell": """
+squares = []
+for x in range(5):
+    squares.append(x * x)
+print(len(squares))
+halves = [x / 2 for x in squares]
+total = 0
+for h in halves:
+    total += h
+text = ",".join(str(h) for h in halves)
+[x for x in range(3)]
+best = max(x for x in squares)
+""",
     "shadowed builtins": """
 def len(x):
     return 7
@@ -446,10 +500,6 @@ REFUSED = {
     "a value that an inner loop may not assign": (
         "y = 0\nout = []\nfor x in [[1], []]:\n    for y in x:\n        pass\n    out.append(y)",
         "line 6: serial: reads `y` before",
-    ),
-    "break": (
-        "for x in [1, 2]:\n    if x > 1:\n        break",
-        "line 3: serial: `break` ends the loop at an item that isn't known before",
     ),
     "del": ("for x in [1, 2]:\n    y = x\n    del y", "line 3: serial: deletes"),
     "a function in the body": (
@@ -909,9 +959,12 @@ def test_the_report_says_what_ran_how():
     assert not report.has_value
 
 
-def test_a_loop_before_the_last_statement_is_told():
-    left = both("out = []\nfor x in [1]:\n    out.append(x)\nout")
-    assert "line 2: serial: only a cell's last statement runs item by item" in str(left.report)
+def test_every_loop_of_a_cell_runs_item_by_item():
+    left = both(ACCEPTED["loops all over the cell"])
+    kinds = {step.first: step.kind for step in left.report.steps}
+    assert [line for line, kind in kinds.items() if kind == "parallel"] == [3, 6, 8, 10, 11, 12]
+    assert left.report.stats is left.report.steps[-1].stats
+    assert not left.report.has_value
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,12 @@ class Body(Scope):
 
 
 def examine(
-    loop: Loop, namespace: dict[str, Any], item: Value, roots: list[Any], lazy: bool
+    loop: Loop,
+    namespace: dict[str, Any],
+    item: Value,
+    roots: list[Any],
+    lazy: bool,
+    sample: list[Any] | None = None,
 ) -> Analysis:
     """See whether the items can be run at once.
 
@@ -97,6 +102,8 @@ def examine(
         Objects from which the items can be reached, what is iterated over among them.
     lazy : bool
         Whether the items are made while the loop runs.
+    sample : list or None
+        Items that are there already.
 
     Returns
     -------
@@ -113,8 +120,12 @@ def examine(
     if isinstance(loop.node, ast.For):
         _names(loop, namespace)
     elements = _elements(loop.node)
+    if not item.frozen:
+        analysis.involve_all([*roots, *(sample or ())], loop.line)
+        if lazy:
+            analysis.involve_every(loop.line)
     analysis.run(lambda: _look(analysis, loop, elements, item, lazy))
-    _aliases(analysis, loop, namespace, roots)
+    aliased(analysis, loop, namespace, roots)
     return analysis
 
 
@@ -170,7 +181,7 @@ def _names(loop: Loop, namespace: dict[str, Any]) -> None:
         )
 
 
-def _aliases(analysis: Analysis, loop: Loop, namespace: dict[str, Any], items: list[Any]) -> None:
+def aliased(analysis: Analysis, loop: Loop, namespace: dict[str, Any], items: list[Any]) -> None:
     """Refuse accumulators that the body can reach by another way."""
     lines: dict[str, int] = {}
     for stmt, site in loop.sites.items():

@@ -33,15 +33,20 @@ class Unsafe(BaseException):
 class Log:
     """What one iteration does outside itself, in order."""
 
-    __slots__ = ("entries", "unsafe")
+    __slots__ = ("broke", "entries", "unsafe")
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
+        self.broke = False
         self.unsafe = ""  # kept here too: the body may swallow exceptions
 
     def _stop(self, reason: str) -> None:
         self.unsafe = reason
         raise Unsafe(reason)
+
+    def leave(self) -> None:
+        """Take in that the loop's `break` was reached."""
+        self.broke = True
 
     def append(self, site: int, value: Any) -> None:
         self.entries.append((site, value))

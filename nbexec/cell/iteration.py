@@ -28,11 +28,20 @@ class Record(NamedTuple):
         What it bound names to, as far as that is cheap to keep.
     missing : tuple of str
         Names that it bound, with values that were not kept; running it again gives them.
+    broke : bool
+        Whether it came to the loop's ``break``.
+    away : bool
+        Whether it ran in another process.
+    unguarded : bool
+        Whether nobody looked if it changed what it was given.
     """
 
     entries: list[Entry]
     names: dict[str, Any]
     missing: tuple[str, ...]
+    broke: bool = False
+    away: bool = False
+    unguarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +83,7 @@ class InKernel(Exception):
     """The iteration can only run in the kernel; `args[0]` says why."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Iteration:
     """The function of an item that is given to `nbexec.map`.
 
@@ -89,17 +98,23 @@ class Iteration:
         that what they share with captured names is shared in the worker too.
     home : str
         The process with the user's namespace.
+    label : str
+        What to call it, where it is an item itself.
     """
 
     func: types.FunctionType
     names: tuple[str, ...] = ()
     items: list[Any] | None = None
     home: str = HERE
+    label: str = ""
     _cache: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        fields = ("func", "names", "items", "home")
+        fields = ("func", "names", "items", "home", "label")
         return {**{name: getattr(self, name) for name in fields}, "_cache": {}}
+
+    def __repr__(self) -> str:
+        return self.label or f"<Iteration over {self.names}>"
 
     @property
     def away(self) -> bool:
@@ -130,8 +145,11 @@ class Iteration:
             raise InKernel(log.unsafe)
         entries = self.declared(log, item)
         wanted = {name: bound[name] for name in self.names if name in bound}
-        names = self.sendable(wanted, item) if last else _cheap(wanted, entries)
-        return Record(entries, names, tuple(name for name in wanted if name not in names))
+        names = self.sendable(wanted, item) if last or log.broke else _cheap(wanted, entries)
+        missing = tuple(name for name in wanted if name not in names)
+        if log.broke and missing:
+            raise InKernel("it ends the loop, and left what can't be sent from another process")
+        return Record(entries, names, missing, log.broke, self.away)
 
     def stopped(self, log: Log, item: Any, error: BaseException) -> Exception:
         """Give what to raise instead of what the body raised."""
@@ -185,7 +203,9 @@ class Iteration:
     @property
     def border(self) -> Border:
         if "border" not in self._cache:
-            self._cache["border"] = Border(self.func.__globals__)
+            given = self.func.__defaults__ or ()
+            inputs = dict(zip(self.func.__code__.co_varnames[3:], given, strict=False))
+            self._cache["border"] = Border({**self.func.__globals__, **inputs})
         found: Border = self._cache["border"]
         return found
 

@@ -16,10 +16,15 @@ from .loops import Loop
 from .sites import Site
 
 ITEM, LOG, LOCALS, HIDDEN = "_nbexec_item", "_nbexec_log", "_nbexec_locals", "_nbexec_items"
+_RETURN = f"return {LOCALS}()"
 
 
 def body_function(
-    loop: Loop, namespace: dict[str, Any], filename: str, flags: int
+    loop: Loop,
+    namespace: dict[str, Any],
+    filename: str,
+    flags: int,
+    inputs: tuple[str, ...] = (),
 ) -> types.FunctionType:
     """Give ``function(item, log, locals)``, which returns the names that the body bound.
 
@@ -33,12 +38,17 @@ def body_function(
         What tracebacks call the cell.
     flags : int
         Compiler flags: the cell's ``from __future__`` imports.
+    inputs : tuple of str
+        Names that the body reads before it binds them: it gets their values of now.
     """
     node = loop.node
     body = _of_for(loop) if isinstance(node, ast.For) else _of_comprehension(loop)
-    locals_call = ast.Call(ast.Name(LOCALS, ast.Load()), [], [])
-    function: Any = ast.parse(f"def body({ITEM}, {LOG}, {LOCALS}): pass").body[0]
-    function.body = [body, ast.Return(locals_call)]
+    parameters = ", ".join((ITEM, LOG, LOCALS, *inputs))
+    function: Any = ast.parse(f"def body({parameters}): {_RETURN}").body[0]
+    function.body = [body, *function.body]
+    if isinstance(body, ast.For):  # what comes after its `else` is there for a `break`
+        body.orelse = ast.parse(_RETURN).body
+        function.body = [body, *ast.parse(f"{LOG}.leave()\n{_RETURN}").body]
     ast.copy_location(function, loop.stmt)
     function.lineno = 1  # as the cell's own code has it: IPython numbers its lines from there
     module = ast.fix_missing_locations(ast.Module([function], type_ignores=[]))
@@ -46,6 +56,7 @@ def body_function(
     code = next(one for one in compiled.co_consts if isinstance(one, types.CodeType))
     code = code.replace(co_name="<module>", co_qualname="<module>")
     made = types.FunctionType(code, namespace, "body")
+    made.__defaults__ = tuple(namespace[name] for name in inputs) or None
     made.__module__ = "__main__"  # cloudpickle sends it by value then
     return made
 
