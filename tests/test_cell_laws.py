@@ -237,7 +237,47 @@ comprehension = st.builds(
 before = st.sampled_from(
     [""] * 8 + ["more = out\n", "b = out\n", "rows.append(rows[0])\n", "y = 7\n"]
 )
-cell = st.builds("{}{}{}".format, st.just(PRELUDE), before, st.one_of(loop, loop, comprehension))
+one_loop = st.builds("{}{}".format, before, st.one_of(loop, loop, comprehension))
+
+# Whole cells: statements that depend on one another, or don't.
+plain = st.one_of(
+    st.builds("{} = {}".format, st.sampled_from(["p", "q", "r", "last", "total"]), value),
+    st.builds("{} = {}".format, st.sampled_from(["p", "q", "r", "p, q"]), value),
+    st.builds(
+        "{} = {}({})".format,
+        st.sampled_from(["p", "q", "r", "s", "table['k']", "p = q"]),
+        function,
+        st.sampled_from(["xs", "words", "rows", "p", "q", "3", "out", "boxes"]),
+    ),
+    st.builds(
+        "{}".format,
+        st.sampled_from(
+            [
+                *("b = out", "out.append(p)", "p = [out]", "rows.append(q)", "q = rows[0]"),
+                *("p = strict(xs)", "q = strict('')", "total += pure(xs)", "text += str(p)"),
+                *(
+                    "r = peek(1)",
+                    "s = count(1)",
+                    "mark(rows[0])",
+                    "out.sort(key=str)",
+                    "print(p, q)",
+                ),
+                *("p = shout(1)", "q = remember(2)", "if p: q = same(p)", "p = boxes[0].plus(1)"),
+                *("xs = xs + [1]", "counts[p] += 1", "x = pure(q)", "del p", "p = default(1)"),
+                *("p = boxes[0].grow(q)", "with contextlib.suppress(ValueError): p = strict(0)"),
+                *("def pure(v): return (v, total)", "p = pure(len(out))", "q = group(p)"),
+                *("more = out", "out = [p]", "p += [1]", "p = q", "global_ = same(rows)", "'text'"),
+            ]
+        ),
+    ),
+)
+program = st.builds(
+    "p, q, r, s, x, y, i = 1, [2], 'r', None, 4, 5, 6\n{}".format,
+    st.lists(st.one_of(plain, plain, plain, loop, comprehension), min_size=2, max_size=7).map(
+        "\n".join
+    ),
+)
+cell = st.builds("{}{}".format, st.just(PRELUDE), st.one_of(one_loop, program, program))
 
 seen: Counter[str] = Counter()
 
@@ -252,7 +292,7 @@ seen: Counter[str] = Counter()
 def check(source: str) -> None:
     left = both(source, BACKEND, workers=2)
     if left.report is not None:
-        seen[left.report.steps[-1].kind] += 1
+        seen.update({step.kind for step in left.report.steps if step.what or step.reason})
 
 
 @pytest.mark.timeout(3600)
@@ -260,4 +300,5 @@ def test_a_random_cell_leaves_what_exec_leaves():
     seen.clear()
     check()
     assert seen["parallel"] > EXAMPLES / 10  # else nothing was tested
+    assert seen["together"] > EXAMPLES / 50
     assert seen["serial"] > EXAMPLES / 50

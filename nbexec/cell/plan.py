@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import copy
 import sys
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from .analysis import Analysis, Refusal
 from .body import Body, examine
 from .group import FAR, is_loop
 from .items import Items
-from .kernel import parse
+from .kernel import Cell, Kernel, parse
 from .loops import Loop, find_loop, resolve
 from .source import remember
 from .steps import CellPlan, Step
@@ -51,9 +52,10 @@ def plan(source: str, namespace: dict[str, Any], filename: str = "<cell>") -> Ce
     >>> print(plan("total = 0\\nfor x in xs:\\n    print(total)\\n    total += x", {"xs": [1]}))
     line 3: serial: reads `total`, which the loop changes
     """
-    body = parse(source, filename).body
+    cell = parse(source, filename)
+    body = cell.body
     remember(source, filename)
-    foreseen = _Foreseen(namespace, filename)
+    foreseen = _Foreseen(cell, namespace)
     found = dataflow.through_functions([dataflow.uses(stmt) for stmt in body])
     waits = dataflow.waits(found, dataflow.ties(body, namespace))
     steps = []
@@ -70,10 +72,10 @@ def plan(source: str, namespace: dict[str, Any], filename: str = "<cell>") -> Ce
 class _Foreseen:
     """The names as they will be, as far as that can be said without running anything."""
 
-    def __init__(self, namespace: dict[str, Any], filename: str) -> None:
+    def __init__(self, cell: Cell, namespace: dict[str, Any]) -> None:
         self.names = dict(namespace)
         self.unknown: set[str] = set()
-        self._filename = filename
+        self._cell = cell
 
     def step(self, stmt: ast.stmt, used: dataflow.Uses) -> Step:
         """Give the step that a statement is."""
@@ -112,9 +114,11 @@ class _Foreseen:
                     yield name, made[0]
             case ast.Import() | ast.ImportFrom():
                 yield from _imported(stmt)
-            case ast.FunctionDef(name, decorator_list=[]) if not stmt.args.defaults:
-                code = compile(ast.Module([stmt], []), self._filename, "exec")
-                exec(code, self.names)  # makes the function, and runs nothing of it
+            case ast.FunctionDef(name, decorator_list=[]) if not (
+                stmt.args.defaults or any(stmt.args.kw_defaults)
+            ):
+                # This makes the function, and runs nothing of it.
+                Kernel(self._cell, self.names).execute([_unannotated(stmt)])
                 yield name, self.names[name]
 
     def _made(self, value: ast.expr) -> list[Any] | None:
@@ -129,6 +133,15 @@ class _Foreseen:
             if kind in _EMPTY and all(one in _EMPTY for one in given):
                 return [kind(*given) if kind is defaultdict else kind()]
         return None
+
+
+def _unannotated(stmt: ast.FunctionDef) -> ast.FunctionDef:
+    made = copy.deepcopy(stmt)
+    made.returns = None
+    for part in ast.walk(made.args):
+        if isinstance(part, ast.arg):
+            part.annotation = None
+    return made
 
 
 _EMPTY = (list, dict, set, Counter, OrderedDict, defaultdict, deque, int, float, str)

@@ -47,7 +47,10 @@ class CellReport:
 
     def __str__(self) -> str:
         told = [step for step in self.steps if step.what or step.reason]
-        said = [part for step in sorted(told, key=_parallel_first) for part in _ran(step)]
+        alone = [step for step in told if step.kind != "together"]
+        groups = {id(step.stats): step for step in told if step.kind == "together"}
+        first = sorted([*groups.values(), *alone], key=_parallel_first)
+        said = [part for step in first for part in _ran(step)]
         quiet = [step for step in self.steps if step not in told]
         if quiet:
             where = ", ".join(span(*one) for one in _spans(quiet))
@@ -59,16 +62,16 @@ class CellReport:
 def _ran(step: Step) -> list[str]:
     if step.kind == "serial" or step.stats is None:
         return [f"line {step.line or step.first}: serial: {step.reason}"]
-    stats, also = step.stats, f"; {step.reason}" if step.reason else ""
-    used = f"{stats.effective_cores:.1f} cores used{also}"
+    stats = step.stats
     if step.kind == "together":
-        beside = ", ".join(str(line) for line in step.beside)
-        lines = f"line {beside}" if len(step.beside) == 1 else f"lines {beside}"
-        said = f"{step.lines}: at the same time as {lines}, on {text.where(stats)}, {used}"
+        lines = ", ".join(str(line) for line in sorted([step.first, *step.beside]))
+        said = f"lines {lines}: at the same time on {text.where(stats)}"
+        took = stats.elapsed
     else:
-        took = text.seconds(step.seconds)
-        where = f"{stats.done:,} items on {text.where(stats)}"
-        said = f"{step.lines}: {step.what}, {where}, {took}, {used}"
+        said = f"{step.lines}: {step.what}, {stats.done:,} items on {text.where(stats)}"
+        took = step.seconds
+    said += f", {text.seconds(took)}, {stats.effective_cores:.1f} cores used"
+    said += f"; {step.reason}" if step.reason else ""
     return [said, f"    assumed: {step.assumed}"] if step.assumed else [said]
 
 
