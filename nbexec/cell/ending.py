@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import contextlib
 import itertools
-import types
 from collections.abc import Iterator
 from typing import Any
 
@@ -37,7 +36,7 @@ class Ending:
     reason = ""
     value: Any = None
     _iteration: Iteration
-    _body: types.FunctionType
+    _body: Any
     _records: list[Record]
 
     def entries(self, index: int, record: Record) -> list[tuple[int, Any]]:
