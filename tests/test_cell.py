@@ -448,6 +448,82 @@ text = ",".join(str(h) for h in halves)
 [x for x in range(3)]
 best = max(x for x in squares)
 """,
+    "groups: setdefault, defaultdict and lists in lists": """
+from collections import defaultdict, deque
+a, b, c, d, e = {}, defaultdict(list), {}, [[], []], deque(maxlen=3)
+f, s, h = {"x": [0]}, defaultdict(set), []
+for x in range(6):
+    a.setdefault(x % 2, []).append(x)
+    b[x % 3].append([x])
+    c.setdefault(x % 2, set()).add(x)
+    d[x % 2].append(x)
+    e.append(x)
+    f["x"].extend([x, x])
+    s[x % 2].add(str(x))
+    h.insert(len(h), [x])
+""",
+    "numbers in dicts and lists": """
+from collections import Counter, defaultdict
+a, b, c, d = {"x": 0.5, "y": 1}, defaultdict(int), [0, 0, 0], defaultdict(str)
+e = Counter()
+for x in [0.1, 0.2, 0.3]:
+    a["x"] += x
+    a["y"] *= 2
+    b[int(x * 10)] += 1
+    c[int(x * 10) - 1] -= x
+    d["t"] += str(x)
+    e[x] += x
+""",
+    "stores in a list and in arrays": """
+import numpy as np
+xs, a, b, m = [None] * 4, np.zeros(4), np.zeros((3, 4)), np.zeros((2, 2), dtype=np.uint8)
+total = np.zeros(4)
+for i in range(3):
+    row = np.arange(4.0) * i
+    xs[i] = i * i
+    xs[-1] = row.sum()
+    a[i] = row[1]
+    b[i] = row
+    b[i, 0] += 0.1
+    total += row
+    m[:, i % 2] = [i, i]
+    row[0] = 7
+else:
+    a, b, m, total, row = a.tolist(), b.tolist(), m.tolist(), total.tolist(), row.tolist()
+""",
+    "each item has its place": """
+import numpy as np
+xs, d, e, a = [3, 1, 2], {"a": 1, "b": 2}, {"k": [1]}, np.arange(4.0)
+for i in range(len(xs)):
+    xs[i] = xs[i] * 10 + i
+for i, x in enumerate(xs):
+    xs[i] = str(x) + str(xs[i])
+for k in d:
+    d[k] = d[k] + 1
+for k, v in d.items():
+    d[k] = (v, [d[k]])
+for k in e:
+    e[k] = [*e[k], 2]
+for i in range(4):
+    a[i] = a[i] / 3
+else:
+    a = a.tolist()
+for k in ["x", "y"]:
+    d[k] = len(k)
+for k in ["x", "y"]:
+    d[k] = d[k] + 1
+for i in range(2):
+    big = [i] * 2000
+    xs[i] = (xs[i], len(big))
+""",
+    "a sum and a maximum that are assigned": """
+total, text, best, least = 0, "", -1, 9.5
+for x in [3, 1, 4, 1, 5]:
+    total = total + x / 10
+    text = text + str(x)
+    best = max(best, x * 7 % 5)
+    least = min(x * 0.5, least)
+""",
     "shadowed builtins": """
 def len(x):
     return 7
@@ -508,9 +584,42 @@ REFUSED = {
     ),
     "a class in the body": ("for x in [1]:\n    class A: pass", "line 2: serial: defines a class"),
     "an annotation": ("for x in [1, 2]:\n    y: int = x", "line 2: serial: annotates a name"),
-    "a store in an outer list": (
-        "xs = [0, 0]\nfor i in range(2):\n    xs[i] = i",
+    "a store in an outer list that it reads": (
+        "xs = [0, 0]\nfor i in range(2):\n    xs[i] = xs[i - 1] + i",
+        "line 3: serial: reads `xs`, which the loop changes",
+    ),
+    "a store in an outer list that grows": (
+        "xs = [0, 0]\nfor i in range(2):\n    xs[i] = i\n    xs.append(i)",
         "line 3: serial: changes `xs` in place",
+    ),
+    "places that are written twice": (
+        "xs = [1, 2]\nfor i in [0, 0]:\n    xs[i] = xs[i] + 1",
+        "line 3: serial: reads `xs`, which the loop changes",
+    ),
+    "places that are read before their turn": (
+        "xs = [1, 2, 3, 4]\nfor i, x in enumerate(xs, 1):\n    if i < 4:\n        xs[i] = x + 1",
+        "line 4: serial: `xs` can also be reached through `enumerate(xs, 1)`",
+    ),
+    "places that are read again": (
+        "xs = [1, 2]\nfor i in range(2):\n    xs[i] = 5\n    y = xs[i]",
+        "line 4: serial: reads `xs`, which the loop changes",
+    ),
+    "places in an inner loop": (
+        "xs = [1, 2]\nfor i in range(2):\n    for j in range(3):\n        xs[i] = xs[i] + j",
+        "line 4: serial: reads `xs`, which the loop changes",
+    ),
+    "lists in a dict that have another name": (
+        "a = [1]\nd = {'a': a}\nfor x in [1, 2]:\n    d['a'].append(len(a))",
+        "line 4: serial: `d` can also be reached through `a`",
+    ),
+    "an array with another name": (
+        "import numpy as np\na = np.zeros(4)\nb = a[1:]\nfor i in range(2):\n"
+        "    a[i] = b[0] + 1\nelse:\n    a, b = list(a), list(b)",
+        "line 5: serial: `a` can also be reached through `b`",
+    ),
+    "a pick that is read": (
+        "best = 0\nfor x in [1, 3, 2]:\n    best = max(best, x)\n    y = best",
+        "line 4: serial: reads `best`, which the loop changes",
     ),
     "a store in an outer attribute": (
         "import types\na = types.SimpleNamespace()\nfor i in range(2):\n    a.b = i",
@@ -591,7 +700,7 @@ REFUSED = {
         "line 3: serial: its items are iterators",
     ),
     "an accumulator of another type": (
-        "from collections import deque\nout = deque()\nfor x in [1, 2]:\n    out.append(x)",
+        "import array\nout = array.array('i')\nfor x in [1, 2]:\n    out.append(x)",
         "line 4: serial: calls `out.append()`, which may change it",
     ),
     "a global that a function writes": (
@@ -796,6 +905,59 @@ for x in [1, [2], 3]:
         n += x
     except BaseException:
         m = x
+""",
+    "a key that is not there": """
+d, n = {"a": 1}, 0
+for k in ["a", "b", "a"]:
+    n += 1
+    d[k] += 1
+    n += 10
+""",
+    "a key that is not there, and a value that can't be had": """
+from collections import defaultdict
+d, g, s, p = {"a": 1}, defaultdict(list), {}, {"a": []}
+for k in ["a", "b"]:
+    for one in (d, g, s, p):
+        pass
+    try:
+        g[k].append(1 / (len(k) - 1))
+    except ZeroDivisionError:
+        s.setdefault(k, []).append(k)
+    try:
+        p[k].append(1 / 0)
+    except ArithmeticError:
+        pass
+    d[k] += 1 / 0
+""",
+    "a list is there where a number is expected": """
+d, log = {"a": 1, "b": [1]}, []
+for k in ["a", "b", "a"]:
+    log.append(k)
+    d[k] += 1
+""",
+    "an index that is not there": """
+xs, n = [0, 0], 0
+for i in [0, 1, 2, 0]:
+    n += 1
+    xs[i] = i
+""",
+    "an array that doesn't fit": """
+import numpy as np
+a, n = np.zeros((2, 3)), 0
+try:
+    for i in range(3):
+        n += 1
+        a[i] = [i] * 3
+        a[i] = np.ones(i + 3)
+finally:
+    a = a.tolist()
+""",
+    "a key that is looked up and no value": """
+from collections import defaultdict
+g, s = defaultdict(list), {}
+for x in [1, 0]:
+    s.setdefault(x, []).append(1 / x)
+    g[x].append(2)
 """,
     "halfway through an extend": """
 def some(n):

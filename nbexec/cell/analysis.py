@@ -66,6 +66,7 @@ class Analysis:
         self.sites = sites
         self.unknown = frozenset(unknown)
         self.ahead = ahead
+        self.places: dict[str, str] = {}  # accumulators with a place for each item, and its key
         self.heap = Heap()
         self.reads: dict[str, int] = {}  # names of the namespace, and where first
         self.modules: set[types.ModuleType] = set()  # of the user's, with functions in use

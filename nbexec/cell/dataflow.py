@@ -151,7 +151,7 @@ def ties(stmts: list[ast.stmt], namespace: dict[str, Any]) -> dict[str, set[str]
     Examples
     --------
     >>> a = [1]
-    >>> tied = ties(ast.parse("c = b").body, {"a": a, "b": [a]})
+    >>> tied = ties(ast.parse("c = b; a").body, {"a": a, "b": [a]})
     >>> sorted(tied["a"]), sorted(tied["c"])
     (['a', 'b', 'c'], ['a', 'b', 'c'])
     """

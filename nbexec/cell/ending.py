@@ -11,10 +11,11 @@ from typing import Any
 from ..errors import PickleError
 from . import rewrite
 from .crossing import arrived
-from .effects import Effects, Unsafe
+from .effects import Effects
 from .items import Items
 from .iteration import InKernel, Iteration, Last, Record, Stopped
 from .kernel import Kernel
+from .log import Unsafe
 from .loops import Loop
 from .raised import trimmed
 

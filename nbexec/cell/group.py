@@ -20,10 +20,11 @@ from .alone import VALUE, Alone, alone, worth
 from .analysis import Refusal
 from .crossing import arrived
 from .dispatch import results_of
-from .effects import Effects, Unsafe
+from .effects import Effects
 from .ending import users
 from .iteration import InKernel, Iteration, Last, Record, Stopped
 from .kernel import Kernel
+from .log import Unsafe
 from .loops import find_loop
 
 FAR = 16  # statements that are looked at ahead of the one whose turn it is

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ..worker import interrupts
 from . import raised
 from .crossing import HERE, Border
-from .effects import Entry, Log, Unsafe
+from .log import Entry, Log, Unsafe
 from .values import immutable
 
 SHORT = 1_000  # characters or bytes of a value that is sent along in case it is wanted
@@ -100,6 +100,8 @@ class Iteration:
         The process with the user's namespace.
     label : str
         What to call it, where it is an item itself.
+    keeps : bool
+        Whether all that it binds must come back, since it can't be run again.
     """
 
     func: types.FunctionType
@@ -107,10 +109,11 @@ class Iteration:
     items: list[Any] | None = None
     home: str = HERE
     label: str = ""
+    keeps: bool = False
     _cache: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        fields = ("func", "names", "items", "home", "label")
+        fields = ("func", "names", "items", "home", "label", "keeps")
         return {**{name: getattr(self, name) for name in fields}, "_cache": {}}
 
     def __repr__(self) -> str:
@@ -145,10 +148,11 @@ class Iteration:
             raise InKernel(log.unsafe)
         entries = self.declared(log, item)
         wanted = {name: bound[name] for name in self.names if name in bound}
-        names = self.sendable(wanted, item) if last or log.broke else _cheap(wanted, entries)
+        every = last or log.broke or self.keeps
+        names = self.sendable(wanted, item) if every else _cheap(wanted, entries)
         missing = tuple(name for name in wanted if name not in names)
-        if log.broke and missing:
-            raise InKernel("it ends the loop, and left what can't be sent from another process")
+        if missing and (log.broke or self.keeps):
+            raise InKernel(f"the value of `{missing[0]}` can't be sent from another process")
         return Record(entries, names, missing, log.broke, self.away)
 
     def stopped(self, log: Log, item: Any, error: BaseException) -> Exception:

@@ -72,7 +72,10 @@ class LoopRun(Ending):
             self.loop, self.kernel.namespace, cell.filename, cell.flags
         )
         self._iteration = Iteration(
-            self._body, tuple(sorted(self.loop.made)), self.items.known if indexed else None
+            self._body,
+            tuple(sorted(self.loop.made)),
+            self.items.known if indexed else None,
+            keeps=bool(analysis.places),
         )
         given = {**given, "name": options.name or self._name()}
         self._records, error, self.stats = results_of(
@@ -90,7 +93,13 @@ class LoopRun(Ending):
         if items.lazy and loop.stops:
             raise Refusal(loop.line, f"{loop.what} may stop before it has taken every item")
         return examine(
-            loop, self.kernel.namespace, items.expected, [items.source], items.lazy, items.sample
+            loop,
+            self.kernel.namespace,
+            items.expected,
+            [items.source],
+            items.lazy,
+            items.sample,
+            items.known,
         )
 
     def _backend(self, analysis: Analysis, options: Options) -> dict[str, Any]:

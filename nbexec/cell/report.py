@@ -26,9 +26,9 @@ class CellReport:
     Examples
     --------
     >>> import nbexec
-    >>> report = nbexec.parallel("out = []\\nfor x in [1]: out.append(x); break", {})
-    >>> str(report).splitlines()[0]
-    "line 2: serial: `break` ends the loop at an item that isn't known before"
+    >>> report = nbexec.parallel("n = 1\\nfor x in [1]:\\n    n = x - n", {}, progress="off")
+    >>> str(report).splitlines()[0].partition(" before")[0]
+    'line 3: serial: reads `n`'
     """
 
     steps: tuple[Step, ...] = ()

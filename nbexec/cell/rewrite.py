@@ -11,9 +11,9 @@ import copy
 import types
 from typing import Any
 
-from .effects import Log
+from .log import Log
 from .loops import Loop
-from .sites import Site
+from .sites import Site, operands
 
 ITEM, LOG, LOCALS, HIDDEN = "_nbexec_item", "_nbexec_log", "_nbexec_locals", "_nbexec_items"
 _RETURN = f"return {LOCALS}()"
@@ -94,17 +94,9 @@ class _Rewriter(ast.NodeTransformer):
 
 
 def _noted(stmt: Any, site: Site) -> ast.stmt:
-    keywords: list[ast.keyword] = []
-    place: Any = stmt
-    match stmt:
-        case ast.Expr(ast.Call() as place):
-            args, keywords = place.args, place.keywords
-        case ast.Assign([ast.Subscript(_, key)], value):
-            args, place = [value, key], stmt.targets[0]  # in the order of evaluation
-        case ast.AugAssign(ast.Subscript(_, key), _, value):
-            args = [key, value]
-        case _:
-            args = [stmt.value]
+    args, keywords, place = operands(stmt)
+    if site.kind in ("count", "grow", "grow_many", "grow_add"):  # looked up before
+        args = [_note("at", site.index, args[:1], [], place), *args[1:]]
     return ast.copy_location(ast.Expr(_note(site.kind, site.index, args, keywords, place)), stmt)
 
 
