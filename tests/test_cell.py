@@ -491,6 +491,39 @@ for i in range(3):
 else:
     a, b, m, total, row = a.tolist(), b.tolist(), m.tolist(), total.tolist(), row.tolist()
 """,
+    "loops inside expressions": """
+import math, types
+xs, out, a = [3, 1, 2], [], types.SimpleNamespace()
+mean = sum(x * x for x in xs) / len(xs)
+root = math.sqrt(sum(x for x in xs)) + 1
+out.extend([x + 1 for x in xs])
+first, *others = sorted((str(x) for x in xs), reverse=True)
+d = {"a": [x for x in xs], "b": 2}
+d["c"], a.b = max(x for x in xs), 5
+out += [-x for x in xs]
+if any(x > 2 for x in xs):
+    found = True
+said = f"{sum(x for x in xs):.2f} of {len(xs)}"
+pair = ([x for x in xs], {x for x in xs})
+assert all(x < 10 for x in xs), "large"
+n: int = sum(x for x in xs)
+ok = not any(x > 5 for x in xs) and mean
+tail = [x for x in xs][1:]
+print(sum(x for x in xs), len(out))
+count = len([x for x in xs if x > 1])
+""",
+    "map and filter": """
+def double(x):
+    return x * 2
+
+xs = [3, 1, 2]
+a = list(map(double, xs))
+b = sum(filter(lambda x: x > 1, xs))
+c = sorted(map(str, xs), key=len)
+d = {"most": max(map(double, xs)), "all": set(map(abs, xs))}
+e = tuple(filter(double, range(3)))
+f = ",".join(map(str, xs))
+""",
     "each item has its place": """
 import numpy as np
 xs, d, e, a = [3, 1, 2], {"a": 1, "b": 2}, {"k": [1]}, np.arange(4.0)
@@ -992,6 +1025,10 @@ for x in items():
     "an unknown name": "out = []\nfor x in [1, 2]:\n    out.append(x)\n    y = missing",
     "a comprehension": "out = [1 / x for x in [2, 1, 0, 'a']]",
     "sum": "out = sum(1 / x for x in [2, 1, 0])",
+    "map": "def f(x):\n    return 1 / x\nout = list(map(f, [2, 1, 0, 3]))",
+    "map in an expression": "out = 1 + sum(map(lambda x: 1 / x, [2, 0])) / missing",
+    "what comes before the loop raises": "out = missing + sum(1 / x for x in [0])",
+    "what comes after the loop raises": "out = []\nout.append(sum(x for x in [1, 2]) / 0)",
     "sum of what can't be added": "out = sum(x for x in [1, 'a', None])",
     "any stops before": "out = any(1 / x for x in [2, 0])",
     "SystemExit": "import sys\nout = []\nfor x in [1, 2, 3]:\n    out.append(x)\n"

@@ -26,6 +26,8 @@ xs = [3, 1, 4, 1, 5]
 words = ["b", "a", "", "ab"]
 rows = [{"n": 1, "w": ["p"]}, {"n": 0, "w": []}, {"n": 2, "w": ["q", "r"]}]
 out, more, found, counts, table = [], [], set(), Counter(), {}
+groups, plain, places, deep = defaultdict(list), {"a": [0], "b": 1}, [0] * 6, defaultdict(int)
+best = 0
 total, product, ratio, text, pairs, last = 0, 1, 0.1, "", (), None
 calls, log = 0, []
 class Box:
@@ -105,6 +107,7 @@ FUNCTIONS = [
     "same",
 ]
 SOURCES = [
+    *("range(6)", "range(6)", "enumerate(places)", "places"),
     *("xs", "words", "rows", "boxes", "range(4)", "enumerate(xs)", "zip(xs, words)", "numbers(4)"),
     *("sorted(xs)", "reversed(xs)", "list(out)", "counted(3)", "[*rows, *rows]", "rows[:2]"),
     *("[(x, [x]) for x in xs]", "iter(xs)", "table", "(w for w in words)", "map(pure, xs)", "[]"),
@@ -185,6 +188,19 @@ statement = st.one_of(
     st.builds("total -= {}".format, number),
     st.builds("ratio += 0.1".format),
     st.builds("text += str({})".format, value),
+    st.builds("groups[{}].append({})".format, weighted(["i", "str(x)"], ["x"]), value),
+    st.builds("table.setdefault({}, []).append({})".format, value, value),
+    st.builds("plain['a'].append({})".format, value),
+    st.builds("{}[{}] += {}".format, st.sampled_from(["deep", "plain", "places"]), number, number),
+    st.builds("plain['{}'] {}= {}".format, st.sampled_from("abc"), st.sampled_from("+*-"), number),
+    st.builds("places[{}] = {}".format, weighted(["i", "x"], ["-1", "9", "y"]), value),
+    st.builds(
+        "places[x] = {}".format, st.sampled_from(["pure(places[x])", "places[x]", "[places[x]]"])
+    ),
+    st.builds("best = max(best, {})".format, number),
+    st.builds("total = total + {}".format, number),
+    st.builds("out.insert(len(out), {})".format, value),
+    st.builds("if {}: break".format, weighted(["x == 4", "pure(x) > 5", "i"], ["out"])),
     st.builds("pairs += ({},)".format, value),
     st.builds("print({}, {}, sep='-')".format, value, value),
     st.builds("strict({})".format, value),
@@ -229,6 +245,16 @@ FORMS = [
     *("[{0} for x in {1} if {2}]", "res = {{str({0}) for x in {1}}}", "[({0}, {2}) for x in {1}]"),
     *("res = {{str({0}): {2} for x in {1}}}", "res = sum(len(str({0})) for x in {1})"),
     *("any({0} for x in {1})", "res = [y for x in {1} for y in [{0}, {2}]]"),
+    *(
+        "res = 1 + sum(map(pure, {1})) * 2",
+        "out.extend([{0} for x in {1}])",
+        "print([{0} for x in {1}])",
+    ),
+    *(
+        "res = list(map(lambda x: {0}, {1}))",
+        "res = list(filter({2}, {1}))",
+        "text += str([{0} for x in {1}])",
+    ),
     *("res = max((str({0}) for x in {1}), default=None)", "res = ','.join({0} for x in {1})"),
 ]
 comprehension = st.builds(

@@ -15,7 +15,8 @@ from typing import Any
 from . import sites
 from .analysis import Analysis, Refusal
 from .body import Body, aliased
-from .loops import Loop, resolve
+from .first import resolve
+from .loops import Loop
 from .source import is_own_class, is_own_code
 from .values import FROZEN
 

@@ -125,7 +125,10 @@ class Ending:
         elements = self._elements()
         node = self.loop.node
         if isinstance(error, Stopped):
-            elements = itertools.chain(elements, _raising(users(error.error)))
+            raised = users(error.error)
+            if self.loop.place is not node and raised.__traceback__ is not None:
+                raised.__traceback__ = raised.__traceback__.tb_next  # the kernel's own stays
+            elements = itertools.chain(elements, _raising(raised))
         elif isinstance(error, InKernel | PickleError):
             self.fall_back(error, done)
         elif error is not None:

@@ -15,10 +15,11 @@ from . import dataflow
 from .alone import alone, worth
 from .analysis import Analysis, Refusal
 from .body import Body, examine
+from .first import resolve
 from .group import FAR, is_loop
 from .items import Items
 from .kernel import Cell, Kernel, parse
-from .loops import Loop, find_loop, resolve
+from .loops import Loop, find_loop
 from .source import remember
 from .steps import CellPlan, Step
 from .values import FROZEN, Value

@@ -12,7 +12,7 @@ import types
 from typing import Any
 
 from .log import Log
-from .loops import Loop
+from .loops import EACH, Loop
 from .sites import Site, operands
 
 ITEM, LOG, LOCALS, HIDDEN = "_nbexec_item", "_nbexec_log", "_nbexec_locals", "_nbexec_items"
@@ -114,11 +114,29 @@ def _note(
 def _of_comprehension(loop: Loop) -> ast.stmt:
     """The comprehension over one item alone; what it gives goes to the log."""
     node: Any = copy.deepcopy(loop.node)
-    node.generators[0].iter = _once(loop.iter)
     kinds = {ast.SetComp: "distinct", ast.DictComp: "pairs"}
     kind = kinds.get(type(loop.node), "elements")
-    listed = ast.copy_location(ast.ListComp(_element(node), node.generators), node)
+    generator = node.generators[0]
+    if loop.place is loop.node or loop.place is None:
+        generator.iter = _once(loop.iter)
+        listed: ast.expr = ast.ListComp(_element(node), node.generators)
+    else:  # a `map` or a `filter`, which are no frames of a traceback
+        _Renamed(EACH, ITEM).visit(node)
+        listed = ast.List([node.elt], ast.Load())
+        for test in generator.ifs:
+            listed = ast.IfExp(test, listed, ast.List([], ast.Load()))
+    ast.copy_location(listed, node)
     return ast.copy_location(ast.Expr(_note(kind, 0, [listed], [], node)), loop.stmt)
+
+
+class _Renamed(ast.NodeTransformer):
+    def __init__(self, old: str, new: str) -> None:
+        self._old, self._new = old, new
+
+    def visit_Name(self, node: ast.Name) -> ast.Name:
+        if node.id == self._old:
+            node.id = self._new
+        return node
 
 
 def _element(node: Any) -> ast.expr:
@@ -141,18 +159,28 @@ def with_hidden(loop: Loop, whole: bool) -> ast.stmt:
     """
     memo: dict[int, Any] = {}
     stmt: ast.stmt = copy.deepcopy(loop.stmt, memo)
-    node = memo[id(loop.node)]
     name = ast.Name(HIDDEN, ast.Load())
-    if not whole:
-        place = node if isinstance(node, ast.For) else node.generators[0]
-        place.iter = ast.copy_location(name, loop.iter)
-        return stmt
-    ast.copy_location(name, loop.node)
-    if loop.consumer is not None:
-        memo[id(loop.consumer)].args[0] = name
+    if whole:
+        assert loop.place is not None
+        ast.copy_location(name, loop.place)
+        return _Put(memo[id(loop.place)], name).visit(stmt)  # type: ignore[no-any-return]
+    ast.copy_location(name, loop.iter)
+    place = memo[id(loop.place or loop.node)]
+    if isinstance(place, ast.Call):  # a `map` or a `filter`
+        place.args[1] = name
     else:
-        stmt.value = name  # type: ignore[attr-defined]
+        (place if isinstance(place, ast.For) else place.generators[0]).iter = name
     return stmt
+
+
+class _Put(ast.NodeTransformer):
+    """Puts an expression in the place of another."""
+
+    def __init__(self, old: ast.expr, new: ast.expr) -> None:
+        self._old, self._new = old, new
+
+    def visit(self, node: ast.AST) -> Any:
+        return self._new if node is self._old else self.generic_visit(node)
 
 
 def rest_of(loop: Loop) -> ast.Expression:
