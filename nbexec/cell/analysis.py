@@ -73,6 +73,7 @@ class Analysis:
         self.one_thread: tuple[int, str] | None = None  # why it can't run beside itself
         self.involved: dict[type, tuple[int, bool]] = {}  # the user's classes: line, shared
         self.captured: dict[int, Any] = {}  # what it reaches that isn't frozen, by id
+        self.libraries: list[str] = []  # whose code it gives something that can be changed
         self._memo: dict[Any, Value] = {}
         self._active: dict[Any, Value] = {}
         self._recursive: set[Any] = set()

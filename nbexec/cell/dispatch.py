@@ -10,11 +10,13 @@ import types
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from ..errors import NbexecError
 from ..model import Chunk, Event, Failure, Outcome, RunEnded
 from ..observers import Observer
 from ..results import Gather
 from ..run import Run
 from ..state import RunState, Stats
+from .iteration import InKernel, Stopped
 
 PATIENCE = 0.3  # seconds: of a step that is over before that, the report says enough
 
@@ -126,6 +128,9 @@ def results_of(
         results = getattr(error, "partial_results", None)
         if results is not None:
             error.partial_results = None  # type: ignore[union-attr]
+        if isinstance(error, Exception) and not isinstance(error, NbexecError | Stopped | InKernel):
+            # Not the body's, which come wrapped up: a worker could not load what it needs.
+            ended = InKernel(f"a worker says {type(error).__name__}: {error}")
     finished = []
     for one in results or ():
         if isinstance(one, Failure):

@@ -68,7 +68,12 @@ class Group:
             one.loop, self.kernel.namespace, cell.filename, cell.flags, one.inputs
         )
         label = f"line {stmt.lineno}: {ast.unparse(stmt)}".replace(f"{VALUE} = ", "")
-        return Iteration(function, tuple(sorted(one.loop.made)), label=label.split("\n")[0])
+        return Iteration(
+            function,
+            tuple(sorted(one.loop.made)),
+            label=label.split("\n")[0],
+            guarded=bool(one.analysis.captured),
+        )
 
     def take(self, position: int) -> Any:
         """Do in the notebook what a statement did, or raise what it raised; give its value.

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from ..worker import interrupts
 from . import raised
 from .crossing import HERE, Border
+from .guard import Guard, captured
 from .log import Entry, Log, Unsafe
 from .values import immutable
 
@@ -83,6 +84,10 @@ class InKernel(Exception):
     """The iteration can only run in the kernel; `args[0]` says why."""
 
 
+class Changed(InKernel):
+    """The iteration changed what it was given, which nothing had shown."""
+
+
 @dataclass(repr=False)
 class Iteration:
     """The function of an item that is given to `nbexec.map`.
@@ -102,6 +107,8 @@ class Iteration:
         What to call it, where it is an item itself.
     keeps : bool
         Whether all that it binds must come back, since it can't be run again.
+    guarded : bool
+        Whether to look, in another process, if it changed what it was given.
     """
 
     func: types.FunctionType
@@ -110,10 +117,11 @@ class Iteration:
     home: str = HERE
     label: str = ""
     keeps: bool = False
+    guarded: bool = False
     _cache: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        fields = ("func", "names", "items", "home", "label", "keeps")
+        fields = ("func", "names", "items", "home", "label", "keeps", "guarded")
         return {**{name: getattr(self, name) for name in fields}, "_cache": {}}
 
     def __repr__(self) -> str:
@@ -131,6 +139,9 @@ class Iteration:
         if self.items is not None:
             item = self.items[item]
         log = Log()
+        guard = self.guard if self.guarded and self.away else None
+        if guard is not None:
+            guard.begin(None if self.items is not None else item)
         try:
             bound = self.func(item, log, locals)
         except Unsafe as unsafe:
@@ -140,8 +151,28 @@ class Iteration:
                 raise
             stopped = self.stopped(log, item, error)
         else:
-            return self.finished(log, item, bound, last)
+            self.unchanged(guard)
+            record = self.finished(log, item, bound, last)
+            return record if guard is None else record._replace(unguarded=not guard.looked)
+        self.unchanged(guard)
         raise stopped
+
+    @property
+    def guard(self) -> Guard:
+        if "guard" not in self._cache:
+            things = captured(self.func)
+            if self.items is not None:
+                things["the items"] = self.items
+            self._cache["guard"] = Guard(things)
+        found: Guard = self._cache["guard"]
+        return found
+
+    def unchanged(self, guard: Guard | None) -> None:
+        """Raise where the iteration changed what it was given."""
+        name = guard.changed() if guard is not None else ""
+        if name:
+            what = name if name.startswith("the item") else f"`{name}`"
+            raise Changed(f"something changed {what}, which nothing had shown")
 
     def finished(self, log: Log, item: Any, bound: dict[str, Any], last: bool) -> Record:
         if log.unsafe:  # raised and swallowed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 from typing import Any
 
 from ..knobs import Options
@@ -14,7 +15,7 @@ from .body import examine
 from .dispatch import results_of
 from .ending import Ending
 from .items import Items
-from .iteration import Iteration
+from .iteration import Changed, Iteration
 from .kernel import Kernel
 from .loops import Loop
 
@@ -28,6 +29,8 @@ class LoopRun(Ending):
         Of the run, once there was one.
     refusal : Refusal or None
         Why it ran serially, all of it.
+    assumed : str
+        What was taken to be so without a look at it.
     """
 
     def __init__(self, loop: Loop, kernel: Kernel) -> None:
@@ -35,6 +38,7 @@ class LoopRun(Ending):
         self.kernel = kernel
         self.stats: Stats | None = None
         self.refusal: Refusal | None = None
+        self.assumed = ""
         self._records = []
 
     def run(self, options: Options, given: dict[str, Any], strict: bool = False) -> None:
@@ -76,11 +80,15 @@ class LoopRun(Ending):
             tuple(sorted(self.loop.made)),
             self.items.known if indexed else None,
             keeps=bool(analysis.places),
+            guarded=bool(analysis.captured) or not self.items.expected.frozen,
         )
         given = {**given, "name": options.name or self._name()}
         self._records, error, self.stats = results_of(
             self._iteration, self.items.feed(indexed), analysis.modules, given, _broke
         )
+        if isinstance(error, Changed):  # what ran in the kernel, in order, is as it should be
+            self._records = [*itertools.takewhile(lambda one: not one.away, self._records)]
+        self.assumed = self._assumed(analysis)
         if isinstance(self.loop.node, ast.For):
             self.end_for(error)
         else:
@@ -127,10 +135,32 @@ class LoopRun(Ending):
                 raise Refusal(self.loop.line, reason) from None
         return not self.items.lazy
 
+    def _assumed(self, analysis: Analysis) -> str:
+        """Say what was taken to be so without a look at it."""
+        if not self._iteration.guarded or not analysis.libraries:
+            return ""
+        what = _listed(analysis.libraries)
+        unseen = sum(one.unguarded for one in self._records)
+        here = sum(not one.away for one in self._records)
+        if unseen:
+            return f"{what} changed nothing: after {unseen:,} items a look would have cost too much"
+        if (
+            here == len(self._records)
+            and self.stats is not None
+            and self.stats.backend == "threads"
+        ):
+            return f"{what} changed nothing, which threads can't tell"
+        return ""
+
     def _name(self) -> str:
         target, source = ast.unparse(self.loop.target), ast.unparse(self.loop.iter)
         name = f"for {target} in {source}"
         return name if len(name) <= 60 else f"{name[:59]}…"
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(f"`{name}`" for name in names[:3])
+    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
 
 
 def _broke(record: Any) -> bool:

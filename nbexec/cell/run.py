@@ -196,7 +196,15 @@ class Course:
         if run.refusal is not None:
             return step_of(stmt, run.refusal)
         first, final = lines(stmt)
-        return Step(first, final, "parallel", run.loop.what, run.reason, stats=run.stats)
+        return Step(
+            first,
+            final,
+            "parallel",
+            run.loop.what,
+            run.reason,
+            stats=run.stats,
+            assumed=run.assumed,
+        )
 
 
 def _serial(refusal: Refusal) -> SerialError:
