@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         OptionError,
         PickleError,
         RunCancelled,
+        SerialError,
         WorkerDied,
     )
     from .executor import Executor
@@ -74,6 +75,8 @@ _NAMES = {
     "cell.run": "parallel",
     "errors": "BackendError DeadlineExceeded ItemsError ItemTimeout MemoryLimitExceeded "
     "NbexecError OptionError PickleError RunCancelled WorkerDied",
+    "errors": "BackendError DeadlineExceeded ItemsError ItemTimeout NbexecError OptionError "
+    "PickleError RunCancelled SerialError WorkerDied",
     "executor": "Executor",
     "model": "Failure",
     "knobs": "Options",

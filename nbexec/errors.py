@@ -35,6 +35,10 @@ class ItemsError(NbexecError, RuntimeError):
     """The iterable of items raised; its own exception is the ``__cause__``."""
 
 
+class SerialError(NbexecError, RuntimeError):
+    """With ``strict=True``, a loop of a cell can't be shown safe; the message says why."""
+
+
 class RunCancelled(NbexecError):
     """The run was cancelled before its end; `partial_results` has what was finished."""
 

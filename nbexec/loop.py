@@ -175,7 +175,7 @@ class Loop:
             self._time_out(self.options.timeout)
         if self._clock() >= self._deadline and not self.late:
             self.late = True
-            self._halt(-1)
+            self.halt(-1)
         if self._stopping_since is not None:
             self._abort_doomed(self._stopping_since)
 
@@ -281,7 +281,7 @@ class Loop:
             self.emit(Retried(now, one.indices[0], one.attempt, error, wait))
             self._backlog.put_off(one, now + wait)
         if sorted_out.stop is not None:
-            self._halt(sorted_out.stop)
+            self.halt(sorted_out.stop)
         if sorted_out.chunk.indices:
             self._finish(sorted_out.chunk, sorted_out.outcome)
 
@@ -305,7 +305,7 @@ class Loop:
                 self._crew.release(chunk)
                 self._judge(chunk, _timed_out(chunk, timeout, stopped))
 
-    def _halt(self, index: int) -> None:
+    def halt(self, index: int) -> None:
         """Let only items up to `index` run to their end: what a plain loop would have run."""
         if self.stop_after is None or index < self.stop_after:
             self.stop_after = self._backlog.limit = index
@@ -321,7 +321,7 @@ class Loop:
             self._stopping_since = float("-inf")
             return
         self.cancelled = True
-        self._halt(-1)
+        self.halt(-1)
         self.emit(Steered(self._clock(), cancelling=True))
 
     def _doomed(self, slot: Slot) -> bool:

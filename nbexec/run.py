@@ -218,6 +218,10 @@ class Run:
         for observer in list(self._loop.observers):
             self._loop.quietly(observer, "idle")
 
+    def enough(self, index: int) -> None:
+        """Let nothing after `index` begin: what comes there is not wanted."""
+        self._loop.post(self._loop.halt, index)
+
     def wake(self) -> None:
         """Have the loop look again for something to do."""
         self._loop.post(_nothing)
@@ -278,7 +282,9 @@ class Run:
             )
             return "failed", over
         if loop.stop_after is not None:
-            first = next(one for one in loop.failures if one.index == loop.stop_after)
+            first = next((one for one in loop.failures if one.index == loop.stop_after), None)
+            if first is None:  # `enough`
+                return "done", None
             _note(first, feed.total)
             return "failed", first.exception
         if feed.error is not None:

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 import nbexec
+from nbexec.cell.guard import Guard
 from nbexec.cell.plan import plan
 from nbexec.cell.report import CellReport
 from nbexec.errors import OptionError
@@ -394,6 +395,169 @@ for seed in range(4):
     rng = random.Random(seed)
     out.append(rng.random())
 """,
+    "break: nothing past it is seen": """
+out, n = [], 0
+for x in [3, 2, 1, 0, -1, "x"]:
+    y = 6 - x
+    out.append(y)
+    if x == 1:
+        z = "found"
+        break
+    print(x)
+    n += 1 / x
+else:
+    never = True
+""",
+    "break of an endless loop": """
+import itertools
+for n in itertools.count(1):
+    if n % 7 == 0 and n % 5 == 0:
+        break
+""",
+    "break that is never reached": """
+for x in [1, 2, 3]:
+    if x > 5:
+        break
+else:
+    done = x
+""",
+    "break inside try, with and inner loops": """
+import contextlib
+out = []
+for x in range(10):
+    for y in range(x):
+        if y == 2:
+            break
+    try:
+        with contextlib.nullcontext():
+            if x == 6:
+                out.append("last")
+                break
+    finally:
+        out.append(x)
+""",
+    "loops all over the cell": """
+squares = []
+for x in range(5):
+    squares.append(x * x)
+print(len(squares))
+halves = [x / 2 for x in squares]
+total = 0
+for h in halves:
+    total += h
+text = ",".join(str(h) for h in halves)
+[x for x in range(3)]
+best = max(x for x in squares)
+""",
+    "groups: setdefault, defaultdict and lists in lists": """
+from collections import defaultdict, deque
+a, b, c, d, e = {}, defaultdict(list), {}, [[], []], deque(maxlen=3)
+f, s, h = {"x": [0]}, defaultdict(set), []
+for x in range(6):
+    a.setdefault(x % 2, []).append(x)
+    b[x % 3].append([x])
+    c.setdefault(x % 2, set()).add(x)
+    d[x % 2].append(x)
+    e.append(x)
+    f["x"].extend([x, x])
+    s[x % 2].add(str(x))
+    h.insert(len(h), [x])
+""",
+    "numbers in dicts and lists": """
+from collections import Counter, defaultdict
+a, b, c, d = {"x": 0.5, "y": 1}, defaultdict(int), [0, 0, 0], defaultdict(str)
+e = Counter()
+for x in [0.1, 0.2, 0.3]:
+    a["x"] += x
+    a["y"] *= 2
+    b[int(x * 10)] += 1
+    c[int(x * 10) - 1] -= x
+    d["t"] += str(x)
+    e[x] += x
+""",
+    "stores in a list and in arrays": """
+import numpy as np
+xs, a, b, m = [None] * 4, np.zeros(4), np.zeros((3, 4)), np.zeros((2, 2), dtype=np.uint8)
+total = np.zeros(4)
+for i in range(3):
+    row = np.arange(4.0) * i
+    xs[i] = i * i
+    xs[-1] = row.sum()
+    a[i] = row[1]
+    b[i] = row
+    b[i, 0] += 0.1
+    total += row
+    m[:, i % 2] = [i, i]
+    row[0] = 7
+else:
+    a, b, m, total, row = a.tolist(), b.tolist(), m.tolist(), total.tolist(), row.tolist()
+""",
+    "loops inside expressions": """
+import math, types
+xs, out, a = [3, 1, 2], [], types.SimpleNamespace()
+mean = sum(x * x for x in xs) / len(xs)
+root = math.sqrt(sum(x for x in xs)) + 1
+out.extend([x + 1 for x in xs])
+first, *others = sorted((str(x) for x in xs), reverse=True)
+d = {"a": [x for x in xs], "b": 2}
+d["c"], a.b = max(x for x in xs), 5
+out += [-x for x in xs]
+if any(x > 2 for x in xs):
+    found = True
+said = f"{sum(x for x in xs):.2f} of {len(xs)}"
+pair = ([x for x in xs], {x for x in xs})
+assert all(x < 10 for x in xs), "large"
+n: int = sum(x for x in xs)
+ok = not any(x > 5 for x in xs) and mean
+tail = [x for x in xs][1:]
+print(sum(x for x in xs), len(out))
+count = len([x for x in xs if x > 1])
+""",
+    "map and filter": """
+def double(x):
+    return x * 2
+
+xs = [3, 1, 2]
+a = list(map(double, xs))
+b = sum(filter(lambda x: x > 1, xs))
+c = sorted(map(str, xs), key=len)
+d = {"most": max(map(double, xs)), "all": set(map(abs, xs))}
+e = tuple(filter(double, range(3)))
+f = ",".join(map(str, xs))
+""",
+    "each item has its place": """
+import numpy as np
+xs, d, e, a = [3, 1, 2], {"a": 1, "b": 2}, {"k": [1]}, np.arange(4.0)
+for i in range(len(xs)):
+    xs[i] = xs[i] * 10 + i
+for i, x in enumerate(xs):
+    xs[i] = str(x) + str(xs[i])
+for k in d:
+    d[k] = d[k] + 1
+for k, v in d.items():
+    d[k] = (v, [d[k]])
+for k in e:
+    e[k] = [*e[k], 2]
+for i in range(4):
+    a[i] = a[i] / 3
+else:
+    a = a.tolist()
+for k in ["x", "y"]:
+    d[k] = len(k)
+for k in ["x", "y"]:
+    d[k] = d[k] + 1
+for i in range(2):
+    big = [i] * 2000
+    xs[i] = (xs[i], len(big))
+""",
+    "a sum and a maximum that are assigned": """
+total, text, best, least = 0, "", -1, 9.5
+for x in [3, 1, 4, 1, 5]:
+    total = total + x / 10
+    text = text + str(x)
+    best = max(best, x * 7 % 5)
+    least = min(x * 0.5, least)
+""",
     "shadowed builtins": """
 def len(x):
     return 7
@@ -447,10 +611,6 @@ REFUSED = {
         "y = 0\nout = []\nfor x in [[1], []]:\n    for y in x:\n        pass\n    out.append(y)",
         "line 6: serial: reads `y` before",
     ),
-    "break": (
-        "for x in [1, 2]:\n    if x > 1:\n        break",
-        "line 3: serial: `break` ends the loop at an item that isn't known before",
-    ),
     "del": ("for x in [1, 2]:\n    y = x\n    del y", "line 3: serial: deletes"),
     "a function in the body": (
         "for x in [1, 2]:\n    def f(): pass",
@@ -458,9 +618,42 @@ REFUSED = {
     ),
     "a class in the body": ("for x in [1]:\n    class A: pass", "line 2: serial: defines a class"),
     "an annotation": ("for x in [1, 2]:\n    y: int = x", "line 2: serial: annotates a name"),
-    "a store in an outer list": (
-        "xs = [0, 0]\nfor i in range(2):\n    xs[i] = i",
+    "a store in an outer list that it reads": (
+        "xs = [0, 0]\nfor i in range(2):\n    xs[i] = xs[i - 1] + i",
+        "line 3: serial: reads `xs`, which the loop changes",
+    ),
+    "a store in an outer list that grows": (
+        "xs = [0, 0]\nfor i in range(2):\n    xs[i] = i\n    xs.append(i)",
         "line 3: serial: changes `xs` in place",
+    ),
+    "places that are written twice": (
+        "xs = [1, 2]\nfor i in [0, 0]:\n    xs[i] = xs[i] + 1",
+        "line 3: serial: reads `xs`, which the loop changes",
+    ),
+    "places that are read before their turn": (
+        "xs = [1, 2, 3, 4]\nfor i, x in enumerate(xs, 1):\n    if i < 4:\n        xs[i] = x + 1",
+        "line 4: serial: `xs` can also be reached through `enumerate(xs, 1)`",
+    ),
+    "places that are read again": (
+        "xs = [1, 2]\nfor i in range(2):\n    xs[i] = 5\n    y = xs[i]",
+        "line 4: serial: reads `xs`, which the loop changes",
+    ),
+    "places in an inner loop": (
+        "xs = [1, 2]\nfor i in range(2):\n    for j in range(3):\n        xs[i] = xs[i] + j",
+        "line 4: serial: reads `xs`, which the loop changes",
+    ),
+    "lists in a dict that have another name": (
+        "a = [1]\nd = {'a': a}\nfor x in [1, 2]:\n    d['a'].append(len(a))",
+        "line 4: serial: `d` can also be reached through `a`",
+    ),
+    "an array with another name": (
+        "import numpy as np\na = np.zeros(4)\nb = a[1:]\nfor i in range(2):\n"
+        "    a[i] = b[0] + 1\nelse:\n    a, b = list(a), list(b)",
+        "line 5: serial: `a` can also be reached through `b`",
+    ),
+    "a pick that is read": (
+        "best = 0\nfor x in [1, 3, 2]:\n    best = max(best, x)\n    y = best",
+        "line 4: serial: reads `best`, which the loop changes",
     ),
     "a store in an outer attribute": (
         "import types\na = types.SimpleNamespace()\nfor i in range(2):\n    a.b = i",
@@ -541,7 +734,7 @@ REFUSED = {
         "line 3: serial: its items are iterators",
     ),
     "an accumulator of another type": (
-        "from collections import deque\nout = deque()\nfor x in [1, 2]:\n    out.append(x)",
+        "import array\nout = array.array('i')\nfor x in [1, 2]:\n    out.append(x)",
         "line 4: serial: calls `out.append()`, which may change it",
     ),
     "a global that a function writes": (
@@ -747,6 +940,59 @@ for x in [1, [2], 3]:
     except BaseException:
         m = x
 """,
+    "a key that is not there": """
+d, n = {"a": 1}, 0
+for k in ["a", "b", "a"]:
+    n += 1
+    d[k] += 1
+    n += 10
+""",
+    "a key that is not there, and a value that can't be had": """
+from collections import defaultdict
+d, g, s, p = {"a": 1}, defaultdict(list), {}, {"a": []}
+for k in ["a", "b"]:
+    for one in (d, g, s, p):
+        pass
+    try:
+        g[k].append(1 / (len(k) - 1))
+    except ZeroDivisionError:
+        s.setdefault(k, []).append(k)
+    try:
+        p[k].append(1 / 0)
+    except ArithmeticError:
+        pass
+    d[k] += 1 / 0
+""",
+    "a list is there where a number is expected": """
+d, log = {"a": 1, "b": [1]}, []
+for k in ["a", "b", "a"]:
+    log.append(k)
+    d[k] += 1
+""",
+    "an index that is not there": """
+xs, n = [0, 0], 0
+for i in [0, 1, 2, 0]:
+    n += 1
+    xs[i] = i
+""",
+    "an array that doesn't fit": """
+import numpy as np
+a, n = np.zeros((2, 3)), 0
+try:
+    for i in range(3):
+        n += 1
+        a[i] = [i] * 3
+        a[i] = np.ones(i + 3)
+finally:
+    a = a.tolist()
+""",
+    "a key that is looked up and no value": """
+from collections import defaultdict
+g, s = defaultdict(list), {}
+for x in [1, 0]:
+    s.setdefault(x, []).append(1 / x)
+    g[x].append(2)
+""",
     "halfway through an extend": """
 def some(n):
     for i in range(n):
@@ -780,6 +1026,10 @@ for x in items():
     "an unknown name": "out = []\nfor x in [1, 2]:\n    out.append(x)\n    y = missing",
     "a comprehension": "out = [1 / x for x in [2, 1, 0, 'a']]",
     "sum": "out = sum(1 / x for x in [2, 1, 0])",
+    "map": "def f(x):\n    return 1 / x\nout = list(map(f, [2, 1, 0, 3]))",
+    "map in an expression": "out = 1 + sum(map(lambda x: 1 / x, [2, 0])) / missing",
+    "what comes before the loop raises": "out = missing + sum(1 / x for x in [0])",
+    "what comes after the loop raises": "out = []\nout.append(sum(x for x in [1, 2]) / 0)",
     "sum of what can't be added": "out = sum(x for x in [1, 'a', None])",
     "any stops before": "out = any(1 / x for x in [2, 0])",
     "SystemExit": "import sys\nout = []\nfor x in [1, 2, 3]:\n    out.append(x)\n"
@@ -909,9 +1159,12 @@ def test_the_report_says_what_ran_how():
     assert not report.has_value
 
 
-def test_a_loop_before_the_last_statement_is_told():
-    left = both("out = []\nfor x in [1]:\n    out.append(x)\nout")
-    assert "line 2: serial: only a cell's last statement runs item by item" in str(left.report)
+def test_every_loop_of_a_cell_runs_item_by_item():
+    left = both(ACCEPTED["loops all over the cell"])
+    kinds = {step.first: step.kind for step in left.report.steps}
+    assert [line for line, kind in kinds.items() if kind == "parallel"] == [3, 6, 8, 10, 11, 12]
+    assert left.report.stats is left.report.steps[-1].stats
+    assert not left.report.has_value
 
 
 @pytest.mark.parametrize(
@@ -988,3 +1241,77 @@ def test_a_function_without_a_source_that_only_computes():
     report = nbexec.parallel("out = [f(x) for x in [1, 2]]", names, progress="off")
     assert report.steps[-1].kind == "serial" or names["out"] == [3, 5]
     assert "sys" in sys.modules
+
+
+# ---------------------------------------------------------------- the guard
+
+
+@pytest.fixture
+def library(tmp_path, monkeypatch):
+    """Give an installed module with code that changes what it is given."""
+    home = tmp_path / "site-packages"
+    home.mkdir()
+    (home / "sneaky.py").write_text(
+        "def total(xs):\n    xs.append(len(xs))\n    return sum(xs)\n"
+        "def kind(xs):\n    return sum(xs)\n"
+    )
+    monkeypatch.syspath_prepend(str(home))
+    import cloudpickle
+    import sneaky
+
+    cloudpickle.register_pickle_by_value(sneaky)  # workers that run already have another path
+    yield
+    cloudpickle.unregister_pickle_by_value(sneaky)
+    sys.modules.pop("sneaky", None)
+
+
+def test_a_module_that_workers_dont_find(tmp_path, monkeypatch):
+    home = tmp_path / "site-packages"
+    home.mkdir()
+    (home / "elsewhere.py").write_text("def double(x):\n    return x * 2\n")
+    monkeypatch.syspath_prepend(str(home))
+    left = both("import elsewhere\nout = [elsewhere.double(x) for x in [1, 2]]", "processes")
+    assert "in the kernel: a worker says ModuleNotFoundError" in reason(left)
+    sys.modules.pop("elsewhere", None)
+
+
+SNEAKY = {
+    "a captured list": "xs, out = [1], []\nfor x in range(6):\n    out.append(sneaky.total(xs))",
+    "the item": "rows, out = [[1], [2], [3]], []\nfor row in rows:\n    out.append(sneaky.total(row))",
+    "an item among captured things": "rows = [[1], [2]]\nout = [sneaky.total(r) for r in [*rows, rows[0]]]",
+    "a list in a closure": "def make(xs):\n    return lambda: sneaky.total(xs)\nf = make([1])\n"
+    "out = [f() for x in range(4)]",
+    "a statement": "import time\nxs = [1]\ndef f(xs):\n    return sneaky.total(xs)\na = f(xs)\nb = f(xs)",
+}
+
+
+@pytest.mark.parametrize("source", SNEAKY.values(), ids=SNEAKY)
+def test_the_guard_sees_what_nothing_had_shown(library, source):
+    left = both(f"import sneaky\n{source}", "processes")
+    assert "in the kernel" in str(left.report)
+    assert "changed" in str(left.report)
+
+
+def test_what_changes_nothing_passes_the_guard(library):
+    source = "import sneaky\nrows = [[1], [2], [3]]\nout = [sneaky.kind(row) for row in rows]"
+    left = both(source, "processes")
+    assert kind(left) == "parallel"
+    assert left.report.steps[-1].reason == ""
+    assert "assumed: `sneaky.kind` changed nothing" in str(both(source, "threads").report)
+
+
+def test_the_guard_looks_no_more_than_it_may_cost():
+    now = [0.0]
+
+    def clock() -> float:
+        now[0] += 0.001  # each look at the clock, so that looking costs a millisecond
+        return now[0]
+
+    guard = Guard({"xs": [1]}, clock)
+    seen = []
+    for _ in range(60):
+        guard.begin(1)
+        now[0] += 0.002
+        assert guard.changed() == ""
+        seen.append(guard.looked)
+    assert 1 < sum(seen) < 12

@@ -26,6 +26,8 @@ xs = [3, 1, 4, 1, 5]
 words = ["b", "a", "", "ab"]
 rows = [{"n": 1, "w": ["p"]}, {"n": 0, "w": []}, {"n": 2, "w": ["q", "r"]}]
 out, more, found, counts, table = [], [], set(), Counter(), {}
+groups, plain, places, deep = defaultdict(list), {"a": [0], "b": 1}, [0] * 6, defaultdict(int)
+best = 0
 total, product, ratio, text, pairs, last = 0, 1, 0.1, "", (), None
 calls, log = 0, []
 class Box:
@@ -105,6 +107,7 @@ FUNCTIONS = [
     "same",
 ]
 SOURCES = [
+    *("range(6)", "range(6)", "enumerate(places)", "places"),
     *("xs", "words", "rows", "boxes", "range(4)", "enumerate(xs)", "zip(xs, words)", "numbers(4)"),
     *("sorted(xs)", "reversed(xs)", "list(out)", "counted(3)", "[*rows, *rows]", "rows[:2]"),
     *("[(x, [x]) for x in xs]", "iter(xs)", "table", "(w for w in words)", "map(pure, xs)", "[]"),
@@ -185,6 +188,19 @@ statement = st.one_of(
     st.builds("total -= {}".format, number),
     st.builds("ratio += 0.1".format),
     st.builds("text += str({})".format, value),
+    st.builds("groups[{}].append({})".format, weighted(["i", "str(x)"], ["x"]), value),
+    st.builds("table.setdefault({}, []).append({})".format, value, value),
+    st.builds("plain['a'].append({})".format, value),
+    st.builds("{}[{}] += {}".format, st.sampled_from(["deep", "plain", "places"]), number, number),
+    st.builds("plain['{}'] {}= {}".format, st.sampled_from("abc"), st.sampled_from("+*-"), number),
+    st.builds("places[{}] = {}".format, weighted(["i", "x"], ["-1", "9", "y"]), value),
+    st.builds(
+        "places[x] = {}".format, st.sampled_from(["pure(places[x])", "places[x]", "[places[x]]"])
+    ),
+    st.builds("best = max(best, {})".format, number),
+    st.builds("total = total + {}".format, number),
+    st.builds("out.insert(len(out), {})".format, value),
+    st.builds("if {}: break".format, weighted(["x == 4", "pure(x) > 5", "i"], ["out"])),
     st.builds("pairs += ({},)".format, value),
     st.builds("print({}, {}, sep='-')".format, value, value),
     st.builds("strict({})".format, value),
@@ -229,6 +245,16 @@ FORMS = [
     *("[{0} for x in {1} if {2}]", "res = {{str({0}) for x in {1}}}", "[({0}, {2}) for x in {1}]"),
     *("res = {{str({0}): {2} for x in {1}}}", "res = sum(len(str({0})) for x in {1})"),
     *("any({0} for x in {1})", "res = [y for x in {1} for y in [{0}, {2}]]"),
+    *(
+        "res = 1 + sum(map(pure, {1})) * 2",
+        "out.extend([{0} for x in {1}])",
+        "print([{0} for x in {1}])",
+    ),
+    *(
+        "res = list(map(lambda x: {0}, {1}))",
+        "res = list(filter({2}, {1}))",
+        "text += str([{0} for x in {1}])",
+    ),
     *("res = max((str({0}) for x in {1}), default=None)", "res = ','.join({0} for x in {1})"),
 ]
 comprehension = st.builds(
@@ -237,7 +263,47 @@ comprehension = st.builds(
 before = st.sampled_from(
     [""] * 8 + ["more = out\n", "b = out\n", "rows.append(rows[0])\n", "y = 7\n"]
 )
-cell = st.builds("{}{}{}".format, st.just(PRELUDE), before, st.one_of(loop, loop, comprehension))
+one_loop = st.builds("{}{}".format, before, st.one_of(loop, loop, comprehension))
+
+# Whole cells: statements that depend on one another, or don't.
+plain = st.one_of(
+    st.builds("{} = {}".format, st.sampled_from(["p", "q", "r", "last", "total"]), value),
+    st.builds("{} = {}".format, st.sampled_from(["p", "q", "r", "p, q"]), value),
+    st.builds(
+        "{} = {}({})".format,
+        st.sampled_from(["p", "q", "r", "s", "table['k']", "p = q"]),
+        function,
+        st.sampled_from(["xs", "words", "rows", "p", "q", "3", "out", "boxes"]),
+    ),
+    st.builds(
+        "{}".format,
+        st.sampled_from(
+            [
+                *("b = out", "out.append(p)", "p = [out]", "rows.append(q)", "q = rows[0]"),
+                *("p = strict(xs)", "q = strict('')", "total += pure(xs)", "text += str(p)"),
+                *(
+                    "r = peek(1)",
+                    "s = count(1)",
+                    "mark(rows[0])",
+                    "out.sort(key=str)",
+                    "print(p, q)",
+                ),
+                *("p = shout(1)", "q = remember(2)", "if p: q = same(p)", "p = boxes[0].plus(1)"),
+                *("xs = xs + [1]", "counts[p] += 1", "x = pure(q)", "del p", "p = default(1)"),
+                *("p = boxes[0].grow(q)", "with contextlib.suppress(ValueError): p = strict(0)"),
+                *("def pure(v): return (v, total)", "p = pure(len(out))", "q = group(p)"),
+                *("more = out", "out = [p]", "p += [1]", "p = q", "global_ = same(rows)", "'text'"),
+            ]
+        ),
+    ),
+)
+program = st.builds(
+    "p, q, r, s, x, y, i = 1, [2], 'r', None, 4, 5, 6\n{}".format,
+    st.lists(st.one_of(plain, plain, plain, loop, comprehension), min_size=2, max_size=7).map(
+        "\n".join
+    ),
+)
+cell = st.builds("{}{}".format, st.just(PRELUDE), st.one_of(one_loop, program, program))
 
 seen: Counter[str] = Counter()
 
@@ -252,7 +318,7 @@ seen: Counter[str] = Counter()
 def check(source: str) -> None:
     left = both(source, BACKEND, workers=2)
     if left.report is not None:
-        seen[left.report.steps[-1].kind] += 1
+        seen.update({step.kind for step in left.report.steps if step.what or step.reason})
 
 
 @pytest.mark.timeout(3600)
@@ -260,4 +326,5 @@ def test_a_random_cell_leaves_what_exec_leaves():
     seen.clear()
     check()
     assert seen["parallel"] > EXAMPLES / 10  # else nothing was tested
+    assert seen["together"] > EXAMPLES / 50
     assert seen["serial"] > EXAMPLES / 50

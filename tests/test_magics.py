@@ -8,6 +8,7 @@ from dataclasses import fields
 import nbclient
 import nbformat
 import pytest
+from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
@@ -225,3 +226,46 @@ def test_in_a_kernel_a_traceback_marks_the_line_that_raised(backend):
     said = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
     assert "----> 5     rows.append(work(x))" in said
     assert "----> 4     return 1 / y" in said
+
+
+# ---------------------------------------------------------------- plan, strict, completion
+
+
+def test_a_plan_is_shown_and_runs_nothing(shell):
+    cell = f"%%parallel --plan\ntouched = True\n{LOOP}"
+    captured, result = run(shell, cell)
+    assert result.success
+    assert "touched" not in shell.user_ns
+    (shown,) = [output for output in captured.outputs if "text/html" in output.data]
+    assert "lines 4-6: for loop, item by item" in shown.data["text/plain"]
+    assert "<svg" in shown.data["text/html"]
+    assert "line 3   in order      makes rows" in shown.data["text/plain"]
+
+
+def test_strict_makes_a_serial_loop_an_error(shell):
+    captured, result = run(
+        shell, "%%parallel --strict\nn = 1\nfor item in [1, 2]:\n    n = n * 2 + item\n    m = n"
+    )
+    assert not result.success
+    said = captured.stderr or captured.stdout
+    assert "line 4 would run serially: reads `n` before it is assigned" in said
+    assert shell.user_ns["n"] == 1
+    _, result = run(shell, f"%%parallel --strict --backend threads\n{LOOP}")
+    assert result.success
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("%%parallel --wor", ["--workers"]),
+        ("%%parallel --workers 3 --bac", ["--backend"]),
+        ("%%parallel --on-error ", ["raise", "collect"]),
+        ("%%parallel --backend th", ["threads"]),
+        ("%parallel --str", ["--strict"]),
+        ("%parallel --name ", []),
+    ],
+)
+def test_flags_are_completed(shell, line, expected):
+    with provisionalcompleter():
+        found = [one.text for one in shell.Completer.completions(line, len(line))]
+    assert [one for one in found if one in expected or one.startswith("--")] == expected

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from . import source
+from .aliases import TooLarge, reachable
 from .heap import Heap
 from .sites import Site
 from .values import FROZEN, SHARED, Value, join, value_of
@@ -46,20 +47,33 @@ class Analysis:
         Names of the namespace that the loop itself changes.
     sites : mapping
         The statements whose effects are applied afterwards.
+    unknown : collection of str
+        Names whose values are not there yet, whatever the namespace has under them.
+    ahead : bool
+        Whether the code may run before what stands before it: then it may read no clock.
     """
 
     def __init__(
-        self, namespace: dict[str, Any], changed: Iterable[str], sites: dict[ast.stmt, Site]
+        self,
+        namespace: dict[str, Any],
+        changed: Iterable[str],
+        sites: dict[ast.stmt, Site],
+        unknown: Iterable[str] = (),
+        ahead: bool = False,
     ) -> None:
         self.namespace = namespace
         self.changed = frozenset(changed)
         self.sites = sites
+        self.unknown = frozenset(unknown)
+        self.ahead = ahead
+        self.places: dict[str, str] = {}  # accumulators with a place for each item, and its key
         self.heap = Heap()
         self.reads: dict[str, int] = {}  # names of the namespace, and where first
         self.modules: set[types.ModuleType] = set()  # of the user's, with functions in use
         self.one_thread: tuple[int, str] | None = None  # why it can't run beside itself
         self.involved: dict[type, tuple[int, bool]] = {}  # the user's classes: line, shared
         self.captured: dict[int, Any] = {}  # what it reaches that isn't frozen, by id
+        self.libraries: list[str] = []  # whose code it gives something that can be changed
         self._memo: dict[Any, Value] = {}
         self._active: dict[Any, Value] = {}
         self._recursive: set[Any] = set()
@@ -92,6 +106,9 @@ class Analysis:
             if name in self.changed:
                 raise Refusal(line, f"reads `{name}`, which the loop changes")
             self.reads.setdefault(name, line)
+            if name in self.unknown:
+                self.involve_every(line)
+                return SHARED
         if name in scope:
             return self.capture(scope[name], line)
         if hasattr(builtins, name):
@@ -103,14 +120,28 @@ class Analysis:
         found = value_of(thing)
         if isinstance(thing, types.FunctionType):
             self._use_module(thing.__globals__)
-        elif found.shared and not isinstance(thing, type | types.ModuleType):
+        elif isinstance(thing, type | types.ModuleType):
+            pass
+        elif found.shared and id(thing) not in self.captured:
             self.captured[id(thing)] = thing
-        kinds = {thing if isinstance(thing, type) else type(thing)}
-        if type(thing) in (list, tuple, set, frozenset) and len(thing) <= 10_000:
-            kinds |= set(map(type, thing))
+            self.involve_all([thing], line)
+        self.involve(thing if isinstance(thing, type) else type(thing), line, shared=True)
+        return found
+
+    def involve_all(self, things: Iterable[Any], line: int) -> None:
+        """Take in that whatever can be reached from `things` may be used."""
+        try:
+            kinds = {type(one) for one in reachable(things)}
+        except TooLarge:
+            self.involve_every(line)
+            return
         for kind in kinds:
             self.involve(kind, line, shared=True)
-        return found
+
+    def involve_every(self, line: int) -> None:
+        """Take in that an instance of any class of the notebook may be used."""
+        for kind in self._classes:
+            self.involve(kind, line, shared=True)
 
     def involve(self, kind: type, line: int, shared: bool) -> None:
         """Take in that instances of a class are used, or made."""
@@ -132,7 +163,7 @@ class Analysis:
         """Give what a function returns; `look` is called once for each `key`, if it can be.
 
         A recursive call is first taken to return something frozen, then what that led to,
-        until it holds.
+        until it adds nothing.
         """
         if key in self._memo:
             return self._memo[key]

@@ -6,11 +6,12 @@ import ast
 from collections import Counter
 from typing import Any
 
-from . import aliases, sites
+from . import aliases, arrays, sites
 from .analysis import Analysis, Refusal
 from .loops import Comprehension, Loop, named_handlers
+from .places import in_step, own_places
 from .scope import Scope
-from .values import Value
+from .values import SHARED, Value, immutable
 
 _REFUSED: dict[type[ast.AST], str] = {
     ast.AnnAssign: "annotates a name",
@@ -25,8 +26,13 @@ _REFUSED: dict[type[ast.AST], str] = {
 }
 
 
+_KEEPING = {"append", "add", "setitem", "setindex", "grow", "grow_add"}
+
+
 class Body(Scope):
     """The body of the loop: its names are the notebook's."""
+
+    storing = ""  # the accumulator whose statement is looked at
 
     def statement(self, stmt: ast.stmt) -> None:
         if stmt in self.analysis.sites:
@@ -38,20 +44,25 @@ class Body(Scope):
 
     def effect(self, stmt: Any) -> None:
         """Look at what is accumulated or printed; doing so is not the iteration's affair."""
-        match stmt:
-            case ast.Expr(ast.Call() as call):
-                values = self.arguments(call).all()
-                kept = self.analysis.sites[stmt].kind in ("append", "add")
-                if kept and isinstance(call.args[0], ast.GeneratorExp):
-                    self.refuse(stmt, "keeps a generator that was made in the loop")
-            case ast.Assign([ast.Subscript(_, key)], what):
-                values = [self.expr(what), self.expr(key)]
-            case ast.AugAssign(ast.Subscript(_, key), _, what):
-                values = [self.expr(key), self.expr(what)]
-            case _:
-                values = [self.expr(stmt.value)]
-        for one in values:
-            self.keep(stmt, one)
+        args, keywords, _ = sites.operands(stmt)
+        site = self.analysis.sites[stmt]
+        if site.kind in _KEEPING and any(isinstance(one, ast.GeneratorExp) for one in args):
+            self.refuse(stmt, "keeps a generator that was made in the loop")
+        self.storing = site.name
+        given = self.arguments(ast.Call(stmt, args, keywords))
+        self.storing = ""
+        for value in given.all():
+            self.keep(stmt, value)
+
+    def e_Subscript(self, node: ast.Subscript) -> Value:
+        match node:
+            case ast.Subscript(ast.Name(name), ast.Name(key)) if (
+                name == self.storing and self.analysis.places.get(name) == key
+            ):
+                self.analysis.reads.setdefault(name, node.lineno)
+                self.analysis.capture(self.analysis.namespace[name], node.lineno)
+                return SHARED  # what is there; nobody else writes it
+        return super().e_Subscript(node)
 
     def keep(self, node: ast.AST, value: Value) -> None:
         if value.checked:
@@ -81,7 +92,13 @@ class Body(Scope):
 
 
 def examine(
-    loop: Loop, namespace: dict[str, Any], item: Value, roots: list[Any], lazy: bool
+    loop: Loop,
+    namespace: dict[str, Any],
+    item: Value,
+    roots: list[Any],
+    lazy: bool,
+    sample: list[Any] | None = None,
+    known: list[Any] | None = None,
 ) -> Analysis:
     """See whether the items can be run at once.
 
@@ -97,6 +114,10 @@ def examine(
         Objects from which the items can be reached, what is iterated over among them.
     lazy : bool
         Whether the items are made while the loop runs.
+    sample : list or None
+        Items that are there already.
+    known : list or None
+        All items, where they are.
 
     Returns
     -------
@@ -112,9 +133,14 @@ def examine(
     analysis = Analysis(namespace, changed if isinstance(loop.node, ast.For) else (), loop.sites)
     if isinstance(loop.node, ast.For):
         _names(loop, namespace)
+        analysis.places = own_places(loop, namespace, known)
     elements = _elements(loop.node)
+    if not item.frozen:
+        analysis.involve_all([*roots, *(sample or ())], loop.line)
+        if lazy:
+            analysis.involve_every(loop.line)
     analysis.run(lambda: _look(analysis, loop, elements, item, lazy))
-    _aliases(analysis, loop, namespace, roots)
+    aliased(analysis, loop, namespace, roots, known)
     return analysis
 
 
@@ -170,26 +196,52 @@ def _names(loop: Loop, namespace: dict[str, Any]) -> None:
         )
 
 
-def _aliases(analysis: Analysis, loop: Loop, namespace: dict[str, Any], items: list[Any]) -> None:
+def aliased(
+    analysis: Analysis,
+    loop: Loop,
+    namespace: dict[str, Any],
+    items: list[Any],
+    known: list[Any] | None = None,
+) -> None:
     """Refuse accumulators that the body can reach by another way."""
     lines: dict[str, int] = {}
+    deep: set[str] = set()  # whose entries change too
     for stmt, site in loop.sites.items():
-        if site.kind not in ("print", "augment"):
+        if site.kind not in ("print", "augment", "pick"):
             lines.setdefault(site.name, stmt.lineno)
-    shared = [name for name in lines if not aliases.only_name(namespace, name)]
-    for name in shared:
+            if site.kind in ("count", "grow", "grow_many", "grow_add"):
+                deep.add(site.name)
+    for name, line in lines.items():
         thing = namespace[name]
+        things = [thing]
+        if name in deep:
+            held = thing.values() if isinstance(thing, dict) else thing
+            things += [one for one in held if not immutable(type(one))]
+        if len(things) == 1 and aliases.only_name(namespace, name):
+            continue
         for other in lines:
             if other != name and namespace[other] is thing:
-                raise Refusal(lines[name], f"`{name}` and `{other}` are the same object")
-        roots = {read: [namespace[read]] for read in analysis.reads if read in namespace}
-        roots.setdefault(ast.unparse(loop.iter), []).extend(items)
-        roots["what it calls"] = list(analysis.captured.values())
+                raise Refusal(line, f"`{name}` and `{other}` are the same object")
+        own = name in analysis.places
+        reads = [
+            read for read in analysis.reads if read in namespace and not (own and read == name)
+        ]
+        roots = {read: [namespace[read]] for read in reads}
+        if not (own and known is not None and items and in_step(thing, items[0], known)):
+            roots.setdefault(ast.unparse(loop.iter), []).extend(items)
+        captured = analysis.captured.values()
+        roots["what it calls"] = [one for one in captured if not (own and one is thing)]
         for text, root in roots.items():
-            try:
-                found = any(one is thing for one in aliases.reachable(root))
-            except aliases.TooLarge:
-                reason = f"`{name}` may be part of `{text}`, which is too large to look through"
-                raise Refusal(lines[name], reason) from None
-            if found:
-                raise Refusal(lines[name], f"`{name}` can also be reached through `{text}`")
+            _apart(things, name, text, root, line)
+
+
+def _apart(things: list[Any], name: str, text: str, root: list[Any], line: int) -> None:
+    changed = {id(thing) for thing in things}
+    array = things[0] if arrays.is_array(things[0]) else None
+    try:
+        for one in aliases.reachable(root):
+            if id(one) in changed or (array is not None and arrays.hides(array, one)):
+                raise Refusal(line, f"`{name}` can also be reached through `{text}`")
+    except aliases.TooLarge:
+        reason = f"`{name}` may be part of `{text}`, which is too large to look through"
+        raise Refusal(line, reason) from None

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .aliases import TooLarge, reachable
-from .effects import Entry, Taken, Unsafe
+from .log import Copied, Entry, Taken, Touch, Unsafe
 from .values import frozen
 
 HERE = uuid.uuid4().hex  # this process
@@ -62,7 +62,7 @@ class Border:
             if not isinstance(thing, types.ModuleType | type):
                 known.setdefault(id(thing), Reference(name))
         declared = [(site, _replaced(payload, known)) for site, payload in entries]
-        self.check([payload for _, payload in declared], item)
+        self.check([one for _, one in declared if type(one) is not Copied], item)
         return declared
 
     def check(self, things: Iterable[Any], item: Any) -> None:
@@ -101,7 +101,7 @@ def _replaced(thing: Any, known: dict[int, Reference]) -> Any:
 
 
 def _rebuilt(thing: Any, change: Callable[[Any], Any]) -> Any:
-    if type(thing) is not tuple and type(thing) is not Taken:
+    if type(thing) not in (tuple, Taken, Touch):
         return thing
     parts = [change(part) for part in thing]
     unchanged = all(part is before for part, before in zip(parts, thing, strict=True))

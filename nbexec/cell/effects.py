@@ -1,127 +1,24 @@
-"""The effects of an iteration: written down where it runs, applied in order in the kernel.
+"""The effects of iterations, applied in order in the kernel.
 
-Each method of `Log` does to something of its own what the statement does to the outer
-object, so that it raises what the statement would raise, where it would.
+An iteration's effects are tried before any of them is applied: so they are applied all, or
+not at all.
 """
 
 from __future__ import annotations
 
-import io
 import operator
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from . import arrays
+from .log import Entry, Touch, Unsafe
 from .sites import Site
 from .values import immutable
 
-Entry = tuple[int, Any]  # which statement, and what it does it with
-
-
-class Taken(list[Any]):
-    """Items that a log took from an iterable: its own list, which nothing else refers to."""
-
-
-class Unsafe(BaseException):
-    """This iteration can only run in the kernel, as it stands there."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-class Log:
-    """What one iteration does outside itself, in order."""
-
-    __slots__ = ("entries", "unsafe")
-
-    def __init__(self) -> None:
-        self.entries: list[Entry] = []
-        self.unsafe = ""  # kept here too: the body may swallow exceptions
-
-    def _stop(self, reason: str) -> None:
-        self.unsafe = reason
-        raise Unsafe(reason)
-
-    def append(self, site: int, value: Any) -> None:
-        self.entries.append((site, value))
-
-    def extend(self, site: int, values: Iterable[Any]) -> None:
-        taken = Taken()
-        self.entries.append((site, taken))  # before: what comes until it raises is kept
-        taken += values
-
-    def add(self, site: int, value: Any) -> None:
-        set().add(value)  # it may not be hashable
-        self.entries.append((site, value))
-
-    def update_set(self, site: int, *iterables: Iterable[Any]) -> None:
-        taken = Taken()
-        self.entries.append((site, taken))
-        for values in iterables:
-            for value in values:
-                set().add(value)
-                taken.append(value)
-
-    def update_dict(self, site: int, *args: Any, **named: Any) -> None:
-        taken: dict[Any, Any] = {}
-        self.entries.append((site, taken))
-        taken.update(*args, **named)
-
-    def update_counter(self, site: int, *args: Any, **named: Any) -> None:
-        if named or len(args) != 1:
-            self._stop("a Counter is updated with several things at once")
-        (values,) = args
-        if type(values) in (dict, Counter):
-            if not all(type(count) is int for count in values.values()):
-                self._stop("a Counter is updated with what isn't counts")
-            self.entries.append((site, dict(values)))
-        else:
-            self.update_set(site, values)
-
-    def setitem(self, site: int, value: Any, key: Any) -> None:
-        {}.setdefault(key)
-        self.entries.append((site, (key, value)))
-
-    def count(self, site: int, key: Any, number: Any) -> None:
-        if not immutable(type(number)):
-            self._stop(f"a {type(number).__name__} is added")
-        {}.setdefault(key)
-        self.entries.append((site, (key, number)))
-
-    def augment(self, site: int, value: Any) -> None:
-        if not (immutable(type(value)) or type(value) is tuple):
-            self._stop(f"a {type(value).__name__} is added to a number or a text")
-        self.entries.append((site, value))
-
-    def merge_set(self, site: int, values: Any) -> None:
-        if type(values) not in (set, frozenset):
-            self._stop(f"a {type(values).__name__} is merged into a set")
-        self.entries.append((site, values.copy()))
-
-    def merge_dict(self, site: int, values: Any) -> None:
-        if type(values) is not dict:
-            self._stop(f"a {type(values).__name__} is merged into a dict")
-        self.entries.append((site, values.copy()))
-
-    def print(self, site: int, *args: Any, flush: bool = False, **named: Any) -> None:
-        text = io.StringIO()
-        print(*args, **named, file=text)
-        self.entries.append((site, (text.getvalue(), flush)))
-
-    # What a comprehension gives is put where it belongs by `run`, not by `Effects`.
-
-    def elements(self, site: int, values: list[Any]) -> None:
-        self.entries.append((site, Taken(values)))
-
-    def distinct(self, site: int, values: list[Any]) -> None:
-        set(values)  # they may not be hashable
-        self.entries.append((site, Taken(values)))
-
-    def pairs(self, site: int, values: list[tuple[Any, Any]]) -> None:
-        dict(values)
-        self.entries.append((site, Taken(values)))
-
+_MISSING: Any = object()
+_FACTORIES = (int, float, complex, str, tuple, list, set, dict)
+_GROWING = {"grow": (list, "append"), "grow_many": (list, "extend"), "grow_add": (set, "add")}
 
 Apply = Callable[[dict[str, Any], Site, Any], None]
 
@@ -140,9 +37,20 @@ def _setitem(namespace: dict[str, Any], site: Site, pair: tuple[Any, Any]) -> No
     namespace[site.name][key] = value
 
 
-def _count(namespace: dict[str, Any], site: Site, pair: tuple[Any, Any]) -> None:
-    key, number = pair
-    namespace[site.name][key] += number
+def _count(namespace: dict[str, Any], site: Site, pair: Any) -> None:
+    container, key = namespace[site.name], pair[0]
+    if type(pair) is Touch:
+        container[key]
+    else:
+        container[key] = getattr(operator, site.operator)(container[key], pair[1])
+
+
+def _grow(namespace: dict[str, Any], site: Site, pair: Any) -> None:
+    container, key = namespace[site.name], pair[0]
+    kind, method = _GROWING[site.kind]
+    found = container.setdefault(key, kind()) if site.operator == "setdefault" else container[key]
+    if type(pair) is not Touch:
+        getattr(found, method)(pair[1])
 
 
 def _method(name: str) -> Apply:
@@ -157,9 +65,16 @@ _APPLY: dict[str, Apply] = {
     "update_dict": _method("update"),
     "update_counter": _method("update"),
     "setitem": _setitem,
+    "setindex": _setitem,
     "count": _count,
+    "grow": _grow,
+    "grow_many": _grow,
+    "grow_add": _grow,
     "merge_set": _merge,
     "merge_dict": _merge,
+    "store": arrays.store,
+    "store_into": arrays.store_into,
+    "array": arrays.whole,
     "print": _print,
 }
 
@@ -170,6 +85,8 @@ class Effects:
     def __init__(self, namespace: dict[str, Any], sites: Sequence[Site]) -> None:
         self._namespace = namespace
         self._sites = sites
+        kinds = ("count", *_GROWING)
+        self._looked_up = {site.name for site in sites if site.kind in kinds}
 
     def apply(self, entries: list[Entry]) -> None:
         """Apply one iteration's effects, in order.
@@ -180,17 +97,82 @@ class Effects:
             Its values don't fit together; nothing of it was applied.
         """
         namespace, sites = self._namespace, self._sites
-        values: dict[str, Any] = {}
+        namespace.update(self._rehearsed(entries))
         for index, payload in entries:
             site = sites[index]
-            if site.kind == "augment":
-                before = values.get(site.name, namespace[site.name])
-                try:
-                    values[site.name] = getattr(operator, site.operator)(before, payload)
-                except Exception as error:
-                    raise Unsafe(f"`{site.name}` can't take it: {error}") from None
-        namespace.update(values)
-        for index, payload in entries:
-            site = sites[index]
-            if site.kind != "augment":
+            if site.kind not in ("augment", "pick"):
                 _APPLY[site.kind](namespace, site, payload)
+
+    def _rehearsed(self, entries: list[Entry]) -> dict[str, Any]:
+        """Give the numbers and texts that come out, once it is sure that all can be applied."""
+        namespace, sites = self._namespace, self._sites
+        values: dict[str, Any] = {}
+        held: dict[tuple[str, Any], Any] = {}  # entries of containers, as they would be
+        for index, payload in entries:
+            site = sites[index]
+            try:
+                if site.kind == "augment":
+                    before = values.get(site.name, namespace[site.name])
+                    values[site.name] = getattr(operator, site.operator)(before, payload)
+                elif site.kind == "pick":
+                    before = values.get(site.name, namespace[site.name])
+                    values[site.name] = _picked(site, before, payload)
+                elif site.kind == "setindex":
+                    namespace[site.name][payload[0]]
+                    held[site.name, payload[0]] = payload[1]
+                elif site.kind in ("store", "store_into", "array"):
+                    arrays.rehearse(namespace[site.name], site, payload)
+                elif site.name in self._looked_up:
+                    self._look_up(site, payload, held)
+            except Exception as error:
+                raise Unsafe(f"`{site.name}` can't take it: {error}") from None
+        return values
+
+    def _look_up(self, site: Site, payload: Any, held: dict[tuple[str, Any], Any]) -> None:
+        name = site.name
+        if site.kind == "setitem":
+            held[name, payload[0]] = payload[1]
+        elif site.kind in ("update_dict", "merge_dict"):
+            held.update(((name, key), value) for key, value in payload.items())
+        elif site.kind == "count" or site.kind in _GROWING:
+            key = payload[0]
+            found = held.get((name, key), _MISSING)
+            if found is _MISSING:
+                found = _entry(self._namespace[name], key, site)
+            held[name, key] = found
+            if type(payload) is Touch:
+                return
+            if site.kind in _GROWING:
+                if type(found) is not _GROWING[site.kind][0]:
+                    raise TypeError(f"a {type(found).__name__} is there")
+            elif immutable(type(found)) or type(found) is tuple:
+                held[name, key] = getattr(operator, site.operator)(found, payload[1])
+            elif not (type(found) is list and type(payload[1]) is list):
+                raise TypeError(f"a {type(found).__name__} is there")
+        elif site.kind != "update_counter":
+            raise TypeError("it is changed in several ways")
+
+
+def _entry(container: Any, key: Any, site: Site) -> Any:
+    """Give what looking up an entry gives, without making one."""
+    if site.operator == "setdefault":
+        found = container.get(key, _MISSING)
+        return _GROWING[site.kind][0]() if found is _MISSING else found
+    if type(container) is list:
+        if type(key) is not int:
+            raise TypeError(f"a {type(key).__name__} is the index")
+        return container[key]
+    if key in container:
+        return dict.__getitem__(container, key)
+    if type(container) is Counter:
+        return 0
+    if type(container) is defaultdict and container.default_factory in _FACTORIES:
+        return container.default_factory()
+    raise KeyError(key)
+
+
+def _picked(site: Site, before: Any, value: Any) -> Any:
+    if not immutable(type(before)):
+        raise TypeError(f"a {type(before).__name__} is there")
+    choose = max if site.operator.endswith("max") else min
+    return choose(value, before) if site.operator.startswith("r") else choose(before, value)

@@ -100,9 +100,8 @@ class Flow(Expressions):
         self.env = merge(self.env, loop.out)
 
     def s_Break(self, stmt: ast.Break) -> None:
-        if not self.loops:
-            self.refuse(stmt, "`break` ends the loop at an item that isn't known before")
-        self.loops[-1].out = merge(self.loops[-1].out, self.env)
+        if self.loops:  # else it ends the loop that is run item by item
+            self.loops[-1].out = merge(self.loops[-1].out, self.env)
         self.env = None
 
     def s_Continue(self, stmt: ast.Continue) -> None:

@@ -69,6 +69,8 @@ class Items:
         What every item is; where one is not, `feed` ends before it.
     taken : list
         Items that were taken so far.
+    sample : list
+        Those that could be had before it begins.
     changing : bool
         Whether reading an item changes it.
     """
@@ -86,6 +88,7 @@ class Items:
             self._ahead = self._pull()
         seen = self._ahead if self.known is None else self.known
         self.expected = describe(seen) if self.known is not None else loose(describe(seen))
+        self.sample = seen
         self.changing = any(hasattr(kind, "__next__") for kind in set(map(type, seen)))
 
     def _pull(self) -> list[Any]:

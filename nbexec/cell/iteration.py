@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from ..worker import interrupts
 from . import raised
 from .crossing import HERE, Border
-from .effects import Entry, Log, Unsafe
+from .guard import Guard, captured
+from .log import Entry, Log, Unsafe
 from .values import immutable
 
 SHORT = 1_000  # characters or bytes of a value that is sent along in case it is wanted
@@ -28,11 +29,20 @@ class Record(NamedTuple):
         What it bound names to, as far as that is cheap to keep.
     missing : tuple of str
         Names that it bound, with values that were not kept; running it again gives them.
+    broke : bool
+        Whether it came to the loop's ``break``.
+    away : bool
+        Whether it ran in another process.
+    unguarded : bool
+        Whether nobody looked if it changed what it was given.
     """
 
     entries: list[Entry]
     names: dict[str, Any]
     missing: tuple[str, ...]
+    broke: bool = False
+    away: bool = False
+    unguarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +84,11 @@ class InKernel(Exception):
     """The iteration can only run in the kernel; `args[0]` says why."""
 
 
-@dataclass
+class Changed(InKernel):
+    """The iteration changed what it was given, which nothing had shown."""
+
+
+@dataclass(repr=False)
 class Iteration:
     """The function of an item that is given to `nbexec.map`.
 
@@ -89,17 +103,29 @@ class Iteration:
         that what they share with captured names is shared in the worker too.
     home : str
         The process with the user's namespace.
+    label : str
+        What to call it, where it is an item itself.
+    keeps : bool
+        Whether all that it binds must come back, since it can't be run again.
+    guarded : bool
+        Whether to look, in another process, if it changed what it was given.
     """
 
     func: types.FunctionType
     names: tuple[str, ...] = ()
     items: list[Any] | None = None
     home: str = HERE
+    label: str = ""
+    keeps: bool = False
+    guarded: bool = False
     _cache: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        fields = ("func", "names", "items", "home")
+        fields = ("func", "names", "items", "home", "label", "keeps", "guarded")
         return {**{name: getattr(self, name) for name in fields}, "_cache": {}}
+
+    def __repr__(self) -> str:
+        return self.label or f"<Iteration over {self.names}>"
 
     @property
     def away(self) -> bool:
@@ -113,6 +139,9 @@ class Iteration:
         if self.items is not None:
             item = self.items[item]
         log = Log()
+        guard = self.guard if self.guarded and self.away else None
+        if guard is not None:
+            guard.begin(None if self.items is not None else item)
         try:
             bound = self.func(item, log, locals)
         except Unsafe as unsafe:
@@ -122,16 +151,40 @@ class Iteration:
                 raise
             stopped = self.stopped(log, item, error)
         else:
-            return self.finished(log, item, bound, last)
+            self.unchanged(guard)
+            record = self.finished(log, item, bound, last)
+            return record if guard is None else record._replace(unguarded=not guard.looked)
+        self.unchanged(guard)
         raise stopped
+
+    @property
+    def guard(self) -> Guard:
+        if "guard" not in self._cache:
+            things = captured(self.func)
+            if self.items is not None:
+                things["the items"] = self.items
+            self._cache["guard"] = Guard(things)
+        found: Guard = self._cache["guard"]
+        return found
+
+    def unchanged(self, guard: Guard | None) -> None:
+        """Raise where the iteration changed what it was given."""
+        name = guard.changed() if guard is not None else ""
+        if name:
+            what = name if name.startswith("the item") else f"`{name}`"
+            raise Changed(f"something changed {what}, which nothing had shown")
 
     def finished(self, log: Log, item: Any, bound: dict[str, Any], last: bool) -> Record:
         if log.unsafe:  # raised and swallowed
             raise InKernel(log.unsafe)
         entries = self.declared(log, item)
         wanted = {name: bound[name] for name in self.names if name in bound}
-        names = self.sendable(wanted, item) if last else _cheap(wanted, entries)
-        return Record(entries, names, tuple(name for name in wanted if name not in names))
+        every = last or log.broke or self.keeps
+        names = self.sendable(wanted, item) if every else _cheap(wanted, entries)
+        missing = tuple(name for name in wanted if name not in names)
+        if missing and (log.broke or self.keeps):
+            raise InKernel(f"the value of `{missing[0]}` can't be sent from another process")
+        return Record(entries, names, missing, log.broke, self.away)
 
     def stopped(self, log: Log, item: Any, error: BaseException) -> Exception:
         """Give what to raise instead of what the body raised."""
@@ -185,7 +238,9 @@ class Iteration:
     @property
     def border(self) -> Border:
         if "border" not in self._cache:
-            self._cache["border"] = Border(self.func.__globals__)
+            given = self.func.__defaults__ or ()
+            inputs = dict(zip(self.func.__code__.co_varnames[3:], given, strict=False))
+            self._cache["border"] = Border({**self.func.__globals__, **inputs})
         found: Border = self._cache["border"]
         return found
 

@@ -208,6 +208,8 @@ class Library:
             name = names[-1].removeprefix("builtins.")
             self.refuse(node, f"calls `{name}`, which changes what it is given")
         found = self.given(node, args)
+        if any(one.shared for one in found) and names[-1] not in self.analysis.libraries:
+            self.analysis.libraries.append(names[-1])
         if changes == "builtins.next":
             return joined([self.contents(args.positional[0]), *args.positional[1:]])
         if opens or listed(names, hidden.DETACHED):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 import builtins
-import types
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from . import sites
 from .analysis import Refusal
+from .first import evaluated, first_of, resolve, there
 from .library import names_of
 from .sites import Site
 
@@ -50,6 +50,8 @@ class Loop:
         Names that its body binds, without those of the target.
     targets : frozenset of str
         Names that the items are bound to.
+    place : ast.expr or None
+        The expression that it is, or stands for; None for a statement.
     consumer : ast.Call or None
         The call that a generator expression is the argument of.
     stops : bool
@@ -62,6 +64,7 @@ class Loop:
     sites: dict[ast.stmt, Site] = field(default_factory=dict)
     bound: frozenset[str] = frozenset()
     targets: frozenset[str] = frozenset()
+    place: ast.expr | None = None
     consumer: ast.Call | None = None
     stops: bool = False
 
@@ -94,23 +97,46 @@ class Loop:
 
 
 def find_loop(stmt: ast.stmt, namespace: dict[str, Any]) -> Loop:
-    """Find the loop that a statement is, as things are in `namespace`.
+    """Find the loop that a statement is, or has, as things are in `namespace`.
 
     Raises
     ------
     Refusal
-        It is none; the reason says what it would have to be.
+        It has none; the reason says what it would have to be.
     """
     if isinstance(stmt, ast.For):
         return _for_loop(stmt, namespace)
-    plain = isinstance(stmt, ast.Assign) and all(isinstance(t, ast.Name) for t in stmt.targets)
-    if plain or isinstance(stmt, ast.Expr):
-        found = _comprehension(stmt, stmt.value, namespace)  # type: ignore[attr-defined]
+    expression = evaluated(stmt, namespace)
+    if expression is not None:
+        found = first_of(expression, lambda node: _loops(node, namespace), namespace)
         if found is not None:
-            return found
+            return _comprehension(stmt, found, namespace)
     raise Refusal(
         stmt.lineno, "it is no for loop, comprehension, or call like sum(... for ... in ...)"
     )
+
+
+def _loops(node: ast.expr, namespace: dict[str, Any]) -> bool:
+    """Whether an expression is a comprehension, or a call that consumes one."""
+    if isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp):
+        return True
+    if not (isinstance(node, ast.Call) and node.args):
+        return False
+    inner = node.args[0]
+    if isinstance(inner, ast.GeneratorExp):
+        return True
+    return _mapped(inner, namespace) and _consumer(node.func, namespace) is not None
+
+
+def _mapped(node: ast.expr, namespace: dict[str, Any]) -> bool:
+    """Whether an expression is ``map(f, xs)`` or ``filter(f, xs)``."""
+    match node:
+        case ast.Call(ast.Name("map" | "filter" as name), [function, items], []):
+            builtin = resolve(ast.Name(name), namespace) is getattr(builtins, name)
+            starred = isinstance(items, ast.Starred) or isinstance(function, ast.Starred)
+            empty = isinstance(function, ast.Constant)
+            return builtin and not starred and not empty and there(function, namespace)
+    return False
 
 
 def _for_loop(stmt: ast.For, namespace: dict[str, Any]) -> Loop:
@@ -125,29 +151,44 @@ def _for_loop(stmt: ast.For, namespace: dict[str, Any]) -> Loop:
     return Loop(stmt, stmt, "for loop", found, bound, targets)
 
 
-def _comprehension(stmt: ast.stmt, value: ast.expr, namespace: dict[str, Any]) -> Loop | None:
+def _comprehension(stmt: ast.stmt, value: ast.expr, namespace: dict[str, Any]) -> Loop:
     if isinstance(value, ast.ListComp | ast.SetComp | ast.DictComp):
-        return _of_items(stmt, value, KINDS[type(value)])
-    if not (isinstance(value, ast.Call) and value.args):
-        return None
+        return _of_items(stmt, value, value, KINDS[type(value)])
+    assert isinstance(value, ast.Call)
     inner = value.args[0]
-    if not isinstance(inner, Comprehension):
-        return None
     name = _consumer(value.func, namespace)
+    text = ast.unparse(value.func)
     if name is None:
-        text = ast.unparse(value.func)
         raise Refusal(stmt.lineno, f"`{text}` may do anything with the items that it is given")
     for other in (*value.args[1:], *(keyword.value for keyword in value.keywords)):
-        if not _there(other, namespace):
-            text = ast.unparse(other)
-            raise Refusal(other.lineno, f"`{text}` is evaluated between the items")
-    what = f"`{ast.unparse(value.func)}` over a generator"
-    return _of_items(stmt, inner, what, value, name in STOPPERS)
+        if not there(other, namespace):
+            raise Refusal(other.lineno, f"`{ast.unparse(other)}` is evaluated between the items")
+    node = inner if isinstance(inner, ast.GeneratorExp) else _as_generator(inner)
+    what = f"`{text}` over a generator" if node is inner else f"`{text}` over a map"
+    return _of_items(stmt, node, inner, what, value, name in STOPPERS)
+
+
+EACH = "_nbexec_each"
+
+
+def _as_generator(call: Any) -> ast.GeneratorExp:
+    """Write ``map(f, xs)`` or ``filter(f, xs)`` as a generator expression."""
+    function, items = call.args
+    each, target = ast.Name(EACH, ast.Load()), ast.Name(EACH, ast.Store())
+    applied = ast.Call(function, [each], [])
+    if call.func.id == "map":
+        made = ast.GeneratorExp(applied, [ast.comprehension(target, items, [], 0)])
+    else:
+        made = ast.GeneratorExp(each, [ast.comprehension(target, items, [applied], 0)])
+    for part in (made, applied, each, target):
+        ast.copy_location(part, call)
+    return made
 
 
 def _of_items(
     stmt: ast.stmt,
     node: Comprehension,
+    place: ast.expr,
     what: str,
     consumer: ast.Call | None = None,
     stops: bool = False,
@@ -161,17 +202,7 @@ def _of_items(
     if any(generator.is_async for generator in node.generators):
         raise Refusal(node.lineno, "awaits")
     targets = frozenset(sites.stored([node.generators[0].target]))
-    return Loop(stmt, node, what, targets=targets, consumer=consumer, stops=stops)
-
-
-def resolve(node: ast.expr, namespace: dict[str, Any]) -> Any:
-    """Give the object that a name, or an attribute of a module, stands for; None if unknown."""
-    if isinstance(node, ast.Name):
-        return namespace.get(node.id, getattr(builtins, node.id, None))
-    if isinstance(node, ast.Attribute):
-        owner = resolve(node.value, namespace)
-        return vars(owner).get(node.attr) if isinstance(owner, types.ModuleType) else None
-    return None
+    return Loop(stmt, node, what, targets=targets, place=place, consumer=consumer, stops=stops)
 
 
 def _consumer(node: ast.expr, namespace: dict[str, Any]) -> str | None:
@@ -181,13 +212,6 @@ def _consumer(node: ast.expr, namespace: dict[str, Any]) -> str | None:
     known = resolve(node, namespace)
     names = names_of(known, "") if known is not None else []
     return next((name for name in names if name in CONSUMERS), None)
-
-
-def _there(node: ast.expr, namespace: dict[str, Any]) -> bool:
-    """Whether evaluating `node` does nothing and can't fail."""
-    if isinstance(node, ast.Constant | ast.Lambda):
-        return True
-    return resolve(node, namespace) is not None
 
 
 def named_handlers(body: list[ast.stmt]) -> Iterator[ast.ExceptHandler]:

@@ -3,44 +3,26 @@
 from __future__ import annotations
 
 import ast
+import builtins
+import copy
+import sys
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
+from . import dataflow
+from .alone import alone, worth
 from .analysis import Analysis, Refusal
 from .body import Body, examine
+from .first import resolve
+from .group import FAR, is_loop
 from .items import Items
+from .kernel import Cell, Kernel, parse
 from .loops import Loop, find_loop
-from .report import CellPlan, Step
-from .source import future_flags
+from .source import remember
+from .steps import CellPlan, Step
 from .values import FROZEN, Value
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A cell, parsed.
-
-    Attributes
-    ----------
-    filename : str
-        What tracebacks call it.
-    body : list of ast.stmt
-        Its top-level statements.
-    flags : int
-        Compiler flags: its ``from __future__`` imports.
-    """
-
-    filename: str
-    body: list[ast.stmt]
-    flags: int
-
-
-def parse(source: str, filename: str) -> Cell:
-    """Parse a cell; a `SyntaxError` is the one that `exec` would raise."""
-    # Compiling finds errors that parsing doesn't: a `return` outside a function.
-    compile(source, filename, "exec", dont_inherit=True)
-    tree = ast.parse(source, filename)
-    return Cell(filename, tree.body, future_flags(tree))
 
 
 def plan(source: str, namespace: dict[str, Any], filename: str = "<cell>") -> CellPlan:
@@ -51,15 +33,15 @@ def plan(source: str, namespace: dict[str, Any], filename: str = "<cell>") -> Ce
     source : str
         The cell.
     namespace : dict
-        The notebook's names, as they are now.  What the cell's own first lines would
-        define is not known.
+        The notebook's names, as they are now.  Of what the cell's own statements define,
+        literals and functions are known; what needs anything else is "open".
     filename : str
         What tracebacks call the cell.
 
     Returns
     -------
     CellPlan
-        A step for each statement.
+        A step for each statement: what it reads and writes, what it waits for, how it runs.
 
     Raises
     ------
@@ -71,22 +53,136 @@ def plan(source: str, namespace: dict[str, Any], filename: str = "<cell>") -> Ce
     >>> print(plan("total = 0\\nfor x in xs:\\n    print(total)\\n    total += x", {"xs": [1]}))
     line 3: serial: reads `total`, which the loop changes
     """
-    *head, last = parse(source, filename).body or [ast.Pass(lineno=1, end_lineno=1)]
-    names = {**_constants(head), **namespace}
-    return CellPlan((*(step_of(stmt) for stmt in head), _planned(last, names)))
+    cell = parse(source, filename)
+    body = cell.body
+    remember(source, filename)
+    foreseen = _Foreseen(cell, namespace)
+    found = dataflow.through_functions([dataflow.uses(stmt) for stmt in body])
+    waits = dataflow.waits(found, dataflow.ties(body, namespace))
+    steps = []
+    for stmt, one, before in zip(body, found, waits, strict=True):
+        step = foreseen.step(stmt, one)
+        writes = tuple(sorted(one.writes))
+        after = tuple(lines(body[at])[0] for at in before)
+        reads = tuple(sorted(one.reads - set(dir(builtins))))
+        steps.append(replace(step, reads=reads, writes=writes, waits=after))
+        foreseen.learn(stmt, one)
+    return CellPlan(tuple(_at_once(steps, body, namespace)))
 
 
-def _constants(head: list[ast.stmt]) -> dict[str, Any]:
-    """Give names that the head surely binds to literals, such as ``out = []``."""
-    found: dict[str, Any] = {}
-    for stmt in head:
+class _Foreseen:
+    """The names as they will be, as far as that can be said without running anything."""
+
+    def __init__(self, cell: Cell, namespace: dict[str, Any]) -> None:
+        self.names = dict(namespace)
+        self.unknown: set[str] = set()
+        self._cell = cell
+
+    def step(self, stmt: ast.stmt, used: dataflow.Uses) -> Step:
+        """Give the step that a statement is."""
+        missing = sorted(used.reads & self.unknown)
+        try:
+            if is_loop(stmt, self.names):
+                loop = ready(stmt, self.names)
+                if not missing:
+                    item, roots, lazy = _guess(loop, self.names)
+                    examine(loop, self.names, item, roots, lazy)
+                    return Step(*lines(stmt), "parallel", loop.what)
+            else:
+                alone(stmt, self.names, self.unknown)
+                kind = "together" if worth(stmt, self.names) else "serial"
+                return Step(*lines(stmt), kind)  # type: ignore[arg-type]
+        except Refusal as refusal:
+            if not missing:
+                return step_of(stmt, refusal if is_loop(stmt, self.names) else None)
+        if not is_loop(stmt, self.names):
+            return step_of(stmt)
+        reason = f"seen in its turn, when `{missing[0]}` is there"
+        return Step(*lines(stmt), "open", reason=reason)
+
+    def learn(self, stmt: ast.stmt, used: dataflow.Uses) -> None:
+        """Take in what is known of the names that a statement binds."""
+        known = dict(self._known(stmt))
+        self.unknown |= used.binds - known.keys()
+        self.unknown -= known.keys()
+        self.names.update(known)
+
+    def _known(self, stmt: ast.stmt) -> Iterator[tuple[str, Any]]:
         match stmt:
             case ast.Assign([ast.Name(name)], value):
-                try:
-                    found[name] = ast.literal_eval(value)
-                except ValueError:
-                    found.pop(name, None)
-    return found
+                made = self._made(value)
+                if made is not None:
+                    yield name, made[0]
+            case ast.Import() | ast.ImportFrom():
+                yield from _imported(stmt)
+            case ast.FunctionDef(name, decorator_list=[]) if not (
+                stmt.args.defaults or any(stmt.args.kw_defaults)
+            ):
+                # This makes the function, and runs nothing of it.
+                Kernel(self._cell, self.names).execute([_unannotated(stmt)])
+                yield name, self.names[name]
+
+    def _made(self, value: ast.expr) -> list[Any] | None:
+        """Give, in a list, what a literal or an empty container is."""
+        try:
+            return [ast.literal_eval(value)]
+        except ValueError:
+            pass
+        if isinstance(value, ast.Call) and not value.keywords and len(value.args) <= 1:
+            kind = resolve(value.func, self.names)
+            given = [resolve(one, self.names) for one in value.args]
+            if kind in _EMPTY and all(one in _EMPTY for one in given):
+                return [kind(*given) if kind is defaultdict else kind()]
+        return None
+
+
+def _unannotated(stmt: ast.FunctionDef) -> ast.FunctionDef:
+    made = copy.deepcopy(stmt)
+    made.returns = None
+    for part in ast.walk(made.args):
+        if isinstance(part, ast.arg):
+            part.annotation = None
+    return made
+
+
+_EMPTY = (list, dict, set, Counter, OrderedDict, defaultdict, deque, int, float, str)
+
+
+def _imported(stmt: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, Any]]:
+    """Give the modules and their contents that are there already."""
+    for alias in stmt.names:
+        if isinstance(stmt, ast.Import):
+            name = alias.name if alias.asname else alias.name.partition(".")[0]
+            if alias.name in sys.modules:
+                yield alias.asname or name, sys.modules[name]
+        elif not stmt.level and stmt.module in sys.modules:
+            found = vars(sys.modules[stmt.module])
+            yield from [(alias.asname or alias.name, found[n]) for n in [alias.name] if n in found]
+
+
+def _at_once(steps: list[Step], body: list[ast.stmt], namespace: dict[str, Any]) -> Iterator[Step]:
+    """Mark which of the statements that could run beside others have any beside them."""
+    beside: dict[int, tuple[int, ...]] = {}
+    for at, step in enumerate(steps):
+        if step.kind != "together" or step.first in beside:
+            continue
+        near = [step.first]
+        lines_ahead = {step.first}
+        for other in steps[at + 1 : at + FAR]:
+            if other.kind == "together" and not lines_ahead & set(other.waits):
+                near.append(other.first)
+            elif other.kind != "serial" or other.reason:
+                break
+            lines_ahead.add(other.first)
+        if len(near) > 1:
+            beside |= {line: tuple(one for one in near if one != line) for line in near}
+    for step in steps:
+        if step.kind != "together":
+            yield step
+        elif step.first in beside:
+            yield replace(step, what="statement", beside=beside[step.first])
+        else:
+            yield replace(step, kind="serial")
 
 
 def step_of(stmt: ast.stmt, refusal: Refusal | None = None) -> Step:
@@ -94,8 +190,6 @@ def step_of(stmt: ast.stmt, refusal: Refusal | None = None) -> Step:
     first, last = lines(stmt)
     if refusal is not None:
         return Step(first, last, reason=refusal.reason, line=refusal.line)
-    if isinstance(stmt, ast.For):
-        return Step(first, last, reason="only a cell's last statement runs item by item")
     return Step(first, last)
 
 
@@ -103,16 +197,6 @@ def lines(stmt: ast.stmt) -> tuple[int, int]:
     """Give the first and the last line of a statement, decorators included."""
     first = min([stmt.lineno, *(one.lineno for one in getattr(stmt, "decorator_list", []))])
     return first, stmt.end_lineno or stmt.lineno
-
-
-def _planned(stmt: ast.stmt, namespace: dict[str, Any]) -> Step:
-    try:
-        loop = ready(stmt, namespace)
-        item, roots, lazy = _guess(loop, namespace)
-        examine(loop, namespace, item, roots, lazy)
-    except Refusal as refusal:
-        return step_of(stmt, refusal)
-    return Step(*lines(stmt), "parallel", loop.what)
 
 
 def _guess(loop: Loop, namespace: dict[str, Any]) -> tuple[Value, list[Any], bool]:

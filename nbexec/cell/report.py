@@ -1,77 +1,13 @@
-"""What became of a cell: its steps, and the report that says so."""
+"""What became of a cell: the report that says what ran where, and why."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from .. import text
 from ..state import Stats
-
-Kind = Literal["serial", "parallel"]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One top-level statement of a cell.
-
-    Attributes
-    ----------
-    first, last : int
-        Its lines.
-    kind : {"serial", "parallel"}
-        How it runs, or ran.
-    what : str
-        What a parallel one is: "for loop"; "" for others.
-    reason : str
-        Why it is not parallel; "" where nobody would ask.
-    line : int
-        The line that the reason is about.
-    seconds : float
-        How long it took.
-    """
-
-    first: int
-    last: int
-    kind: Kind = "serial"
-    what: str = ""
-    reason: str = ""
-    line: int = 0
-    seconds: float = 0.0
-
-    @property
-    def lines(self) -> str:
-        """Its lines: "line 3", "lines 3-5"."""
-        return _lines(self.first, self.last)
-
-
-@dataclass(frozen=True, slots=True)
-class CellPlan:
-    """How a cell would run, as things are now.
-
-    Attributes
-    ----------
-    steps : tuple of Step
-        One for each top-level statement.
-
-    Examples
-    --------
-    >>> from nbexec.cell.plan import plan
-    >>> print(plan("squares = [x * x for x in xs]", {"xs": [1, 2]}))
-    line 1: list comprehension, item by item
-    """
-
-    steps: tuple[Step, ...]
-
-    def __str__(self) -> str:
-        said = [_planned(step) for step in self.steps if step.what or step.reason]
-        return "\n".join(said) or "nothing that could run in parallel"
-
-
-def _planned(step: Step) -> str:
-    if step.kind == "parallel":
-        return f"{step.lines}: {step.what}, item by item"
-    return f"line {step.line or step.first}: serial: {step.reason}"
+from .steps import CellPlan, Step, span
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +18,6 @@ class CellReport:
     ----------
     steps : tuple of Step
         One for each top-level statement that ran.
-    stats : Stats or None
-        Of the parallel step's run; None where nothing ran in parallel.
     value : object
         What the last statement gave, if it is an expression.
     has_value : bool
@@ -92,43 +26,57 @@ class CellReport:
     Examples
     --------
     >>> import nbexec
-    >>> report = nbexec.parallel("out = []\\nfor x in [1]: out.append(x); break", {})
-    >>> str(report).splitlines()[0]
-    "line 2: serial: `break` ends the loop at an item that isn't known before"
+    >>> report = nbexec.parallel("n = 1\\nfor x in [1]:\\n    n = x - n", {}, progress="off")
+    >>> str(report).splitlines()[0].partition(" before")[0]
+    'line 3: serial: reads `n`'
     """
 
     steps: tuple[Step, ...] = ()
-    stats: Stats | None = None
     value: Any = None
     has_value: bool = False
 
+    @property
+    def plan(self) -> CellPlan:
+        """The steps, with what each reads, writes and waits for."""
+        return CellPlan(self.steps)
+
+    @property
+    def stats(self) -> Stats | None:
+        """Of the last run that a step had; None where nothing ran in parallel."""
+        return next((step.stats for step in reversed(self.steps) if step.stats is not None), None)
+
     def __str__(self) -> str:
         told = [step for step in self.steps if step.what or step.reason]
-        said = [self._ran(step) for step in sorted(told, key=_parallel_first)]
+        alone = [step for step in told if step.kind != "together"]
+        groups = {id(step.stats): step for step in told if step.kind == "together"}
+        first = sorted([*groups.values(), *alone], key=_parallel_first)
+        said = [part for step in first for part in _ran(step)]
         quiet = [step for step in self.steps if step not in told]
         if quiet:
-            where = ", ".join(_lines(*span) for span in _spans(quiet))
+            where = ", ".join(span(*one) for one in _spans(quiet))
             took = text.seconds(sum(step.seconds for step in quiet))
             said.append(f"{where}: in order, {took}")
         return "\n".join(said) or "nothing to run"
 
-    def _ran(self, step: Step) -> str:
-        stats = self.stats
-        if step.kind == "serial" or stats is None:
-            return f"line {step.line or step.first}: serial: {step.reason}"
-        also = f"; {step.reason}" if step.reason else ""
-        return (
-            f"{step.lines}: {step.what}, {stats.done:,} items on {text.where(stats)}, "
-            f"{text.seconds(step.seconds)}, {stats.effective_cores:.1f} cores used{also}"
-        )
+
+def _ran(step: Step) -> list[str]:
+    if step.kind == "serial" or step.stats is None:
+        return [f"line {step.line or step.first}: serial: {step.reason}"]
+    stats = step.stats
+    if step.kind == "together":
+        lines = ", ".join(str(line) for line in sorted([step.first, *step.beside]))
+        said = f"lines {lines}: at the same time on {text.where(stats)}"
+        took = stats.elapsed
+    else:
+        said = f"{step.lines}: {step.what}, {stats.done:,} items on {text.where(stats)}"
+        took = step.seconds
+    said += f", {text.seconds(took)}, {stats.effective_cores:.1f} cores used"
+    said += f"; {step.reason}" if step.reason else ""
+    return [said, f"    assumed: {step.assumed}"] if step.assumed else [said]
 
 
 def _parallel_first(step: Step) -> tuple[bool, int]:
     return step.kind == "serial", -step.first
-
-
-def _lines(first: int, last: int) -> str:
-    return f"line {first}" if first == last else f"lines {first}-{last}"
 
 
 def _spans(steps: list[Step]) -> list[tuple[int, int]]:

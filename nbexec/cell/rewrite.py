@@ -11,15 +11,20 @@ import copy
 import types
 from typing import Any
 
-from .effects import Log
-from .loops import Loop
-from .sites import Site
+from .log import Log
+from .loops import EACH, Loop
+from .sites import Site, operands
 
 ITEM, LOG, LOCALS, HIDDEN = "_nbexec_item", "_nbexec_log", "_nbexec_locals", "_nbexec_items"
+_RETURN = f"return {LOCALS}()"
 
 
 def body_function(
-    loop: Loop, namespace: dict[str, Any], filename: str, flags: int
+    loop: Loop,
+    namespace: dict[str, Any],
+    filename: str,
+    flags: int,
+    inputs: tuple[str, ...] = (),
 ) -> types.FunctionType:
     """Give ``function(item, log, locals)``, which returns the names that the body bound.
 
@@ -33,12 +38,17 @@ def body_function(
         What tracebacks call the cell.
     flags : int
         Compiler flags: the cell's ``from __future__`` imports.
+    inputs : tuple of str
+        Names that the body reads before it binds them: it gets their values of now.
     """
     node = loop.node
     body = _of_for(loop) if isinstance(node, ast.For) else _of_comprehension(loop)
-    locals_call = ast.Call(ast.Name(LOCALS, ast.Load()), [], [])
-    function: Any = ast.parse(f"def body({ITEM}, {LOG}, {LOCALS}): pass").body[0]
-    function.body = [body, ast.Return(locals_call)]
+    parameters = ", ".join((ITEM, LOG, LOCALS, *inputs))
+    function: Any = ast.parse(f"def body({parameters}): {_RETURN}").body[0]
+    function.body = [body, *function.body]
+    if isinstance(body, ast.For):  # what comes after its `else` is there for a `break`
+        body.orelse = ast.parse(_RETURN).body
+        function.body = [body, *ast.parse(f"{LOG}.leave()\n{_RETURN}").body]
     ast.copy_location(function, loop.stmt)
     function.lineno = 1  # as the cell's own code has it: IPython numbers its lines from there
     module = ast.fix_missing_locations(ast.Module([function], type_ignores=[]))
@@ -46,6 +56,7 @@ def body_function(
     code = next(one for one in compiled.co_consts if isinstance(one, types.CodeType))
     code = code.replace(co_name="<module>", co_qualname="<module>")
     made = types.FunctionType(code, namespace, "body")
+    made.__defaults__ = tuple(namespace[name] for name in inputs) or None
     made.__module__ = "__main__"  # cloudpickle sends it by value then
     return made
 
@@ -83,17 +94,9 @@ class _Rewriter(ast.NodeTransformer):
 
 
 def _noted(stmt: Any, site: Site) -> ast.stmt:
-    keywords: list[ast.keyword] = []
-    place: Any = stmt
-    match stmt:
-        case ast.Expr(ast.Call() as place):
-            args, keywords = place.args, place.keywords
-        case ast.Assign([ast.Subscript(_, key)], value):
-            args, place = [value, key], stmt.targets[0]  # in the order of evaluation
-        case ast.AugAssign(ast.Subscript(_, key), _, value):
-            args = [key, value]
-        case _:
-            args = [stmt.value]
+    args, keywords, place = operands(stmt)
+    if site.kind in ("count", "grow", "grow_many", "grow_add"):  # looked up before
+        args = [_note("at", site.index, args[:1], [], place), *args[1:]]
     return ast.copy_location(ast.Expr(_note(site.kind, site.index, args, keywords, place)), stmt)
 
 
@@ -111,11 +114,29 @@ def _note(
 def _of_comprehension(loop: Loop) -> ast.stmt:
     """The comprehension over one item alone; what it gives goes to the log."""
     node: Any = copy.deepcopy(loop.node)
-    node.generators[0].iter = _once(loop.iter)
     kinds = {ast.SetComp: "distinct", ast.DictComp: "pairs"}
     kind = kinds.get(type(loop.node), "elements")
-    listed = ast.copy_location(ast.ListComp(_element(node), node.generators), node)
+    generator = node.generators[0]
+    if loop.place is loop.node or loop.place is None:
+        generator.iter = _once(loop.iter)
+        listed: ast.expr = ast.ListComp(_element(node), node.generators)
+    else:  # a `map` or a `filter`, which are no frames of a traceback
+        _Renamed(EACH, ITEM).visit(node)
+        listed = ast.List([node.elt], ast.Load())
+        for test in generator.ifs:
+            listed = ast.IfExp(test, listed, ast.List([], ast.Load()))
+    ast.copy_location(listed, node)
     return ast.copy_location(ast.Expr(_note(kind, 0, [listed], [], node)), loop.stmt)
+
+
+class _Renamed(ast.NodeTransformer):
+    def __init__(self, old: str, new: str) -> None:
+        self._old, self._new = old, new
+
+    def visit_Name(self, node: ast.Name) -> ast.Name:
+        if node.id == self._old:
+            node.id = self._new
+        return node
 
 
 def _element(node: Any) -> ast.expr:
@@ -138,18 +159,28 @@ def with_hidden(loop: Loop, whole: bool) -> ast.stmt:
     """
     memo: dict[int, Any] = {}
     stmt: ast.stmt = copy.deepcopy(loop.stmt, memo)
-    node = memo[id(loop.node)]
     name = ast.Name(HIDDEN, ast.Load())
-    if not whole:
-        place = node if isinstance(node, ast.For) else node.generators[0]
-        place.iter = ast.copy_location(name, loop.iter)
-        return stmt
-    ast.copy_location(name, loop.node)
-    if loop.consumer is not None:
-        memo[id(loop.consumer)].args[0] = name
+    if whole:
+        assert loop.place is not None
+        ast.copy_location(name, loop.place)
+        return _Put(memo[id(loop.place)], name).visit(stmt)  # type: ignore[no-any-return]
+    ast.copy_location(name, loop.iter)
+    place = memo[id(loop.place or loop.node)]
+    if isinstance(place, ast.Call):  # a `map` or a `filter`
+        place.args[1] = name
     else:
-        stmt.value = name  # type: ignore[attr-defined]
+        (place if isinstance(place, ast.For) else place.generators[0]).iter = name
     return stmt
+
+
+class _Put(ast.NodeTransformer):
+    """Puts an expression in the place of another."""
+
+    def __init__(self, old: ast.expr, new: ast.expr) -> None:
+        self._old, self._new = old, new
+
+    def visit(self, node: ast.AST) -> Any:
+        return self._new if node is self._old else self.generic_visit(node)
 
 
 def rest_of(loop: Loop) -> ast.Expression:

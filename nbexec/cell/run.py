@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import ast
 import time
+from dataclasses import replace
 from typing import Any
 
-from ..errors import OptionError
+from ..errors import OptionError, SerialError
 from ..knobs import Options
 from ..options import resolve
 from .analysis import Refusal
-from .loop_run import LoopRun, run_statement
-from .plan import Cell, lines, parse, ready, step_of
-from .report import CellReport, Step
+from .group import Group, NotThere, find_group, is_loop
+from .kernel import Kernel, parse
+from .loop_run import LoopRun
+from .plan import lines, ready, step_of
+from .report import CellReport
 from .source import remember
+from .steps import Step
 
 
 def parallel(
-    source: str, namespace: dict[str, Any], *, filename: str = "<cell>", **options: Any
+    source: str,
+    namespace: dict[str, Any],
+    *,
+    filename: str = "<cell>",
+    strict: bool = False,
+    **options: Any,
 ) -> CellReport:
     """Run a cell with exactly the effects of ``exec(source, namespace)``, sooner.
 
@@ -29,6 +38,8 @@ def parallel(
         The names that it sees and changes, such as ``globals()``.
     filename : str
         What tracebacks call the cell.
+    strict : bool
+        Whether a loop that can't be shown safe is an error instead of running serially.
     **options
         Any of `Options`; "collect" is not for cells.
 
@@ -43,6 +54,8 @@ def parallel(
         An option can't be used; nothing has run then.
     SyntaxError
         The source is no Python.
+    SerialError
+        With `strict`, a loop would run serially; the statements before it have run.
     Exception
         What the cell raises.
 
@@ -55,22 +68,16 @@ def parallel(
     [0, 1, 4]
     """
     __tracebackhide__ = True
-    resolved = _checked(options)
-    cell = parse(source, filename)
+    resolved = checked(options)
+    kernel = Kernel(parse(source, filename), namespace)
     remember(source, filename)
-    steps: list[Step] = []
-    for position, stmt in enumerate(cell.body[:-1]):
-        if position and _is_text(stmt):
-            continue  # alone it would be taken for the cell's docstring
-        began = time.perf_counter()
-        run_statement(stmt, cell, namespace, value=False)
-        steps.append(_timed(step_of(stmt), began))
-    if not cell.body:
-        return CellReport()
-    return _last(cell, namespace, resolved, options, steps)
+    course = Course(kernel, resolved, options, strict)
+    for position in range(len(kernel.cell.body)):
+        course.step(position)
+    return course.report()
 
 
-def _checked(options: dict[str, Any]) -> Options:
+def checked(options: dict[str, Any]) -> Options:
     """Give the options in force, or raise before anything has run."""
     if options.get("on_error") == "collect":
         raise OptionError(
@@ -85,7 +92,8 @@ def _checked(options: dict[str, Any]) -> Options:
     return resolved
 
 
-def _is_text(stmt: ast.stmt) -> bool:
+def is_text(stmt: ast.stmt) -> bool:
+    """Whether a statement is nothing but a text."""
     return (
         isinstance(stmt, ast.Expr)
         and isinstance(stmt.value, ast.Constant)
@@ -93,40 +101,114 @@ def _is_text(stmt: ast.stmt) -> bool:
     )
 
 
-def _timed(step: Step, began: float, **changes: Any) -> Step:
-    from dataclasses import replace
+class Course:
+    """A cell on its way: each statement in its turn, with what others did ahead of theirs.
 
-    return replace(step, seconds=time.perf_counter() - began, **changes)
+    Parameters
+    ----------
+    kernel : Kernel
+        The cell and the names.
+    options : Options
+        Those in force.
+    given : dict
+        Those that were given for this cell.
+    strict : bool
+        Whether a loop that would run serially is an error.
+    """
+
+    def __init__(
+        self, kernel: Kernel, options: Options, given: dict[str, Any], strict: bool = False
+    ) -> None:
+        self._kernel = kernel
+        self._body = kernel.cell.body
+        self._options = options
+        self._given = given
+        self._strict = strict
+        self._steps: list[Step] = []
+        self._value: Any = None
+        self._ahead: dict[int, Group] = {}  # what has run before its turn
+
+    def report(self) -> CellReport:
+        """Tell what has run so far."""
+        ended = len(self._steps) == len(self._body)
+        value = bool(self._body) and ended and isinstance(self._body[-1], ast.Expr)
+        return CellReport(tuple(self._steps), self._value, value)
+
+    def step(self, position: int) -> None:
+        """Run the statement at `position`; what it raises is what the cell raises."""
+        __tracebackhide__ = True
+        stmt = self._body[position]
+        last = len(self._body) - 1
+        if is_text(stmt) and position < last:
+            if not position:  # alone it would be taken for the cell's docstring, as it is
+                self._kernel.statement(stmt, value=False)
+            self._steps.append(step_of(stmt))
+            return
+        began = time.perf_counter()
+        if position not in self._ahead and not is_loop(stmt, self._kernel.namespace):
+            group = find_group(position, self._kernel, last)
+            if group is not None:
+                self._ahead.update(dict.fromkeys(group.members, group))
+                group.run(self._options, self._given)
+        if position in self._ahead:
+            step = self._taken(stmt, position)
+        else:
+            step = self._alone(stmt, position == last)
+        self._steps.append(replace(step, seconds=time.perf_counter() - began))
+
+    def _taken(self, stmt: ast.stmt, position: int) -> Step:
+        __tracebackhide__ = True
+        group = self._ahead.pop(position)
+        first, final = lines(stmt)
+        step = Step(first, final, "together", "statement", stats=group.stats)
+        with_lines = [lines(self._body[at])[0] for at in group.members if at != position]
+        try:
+            self._value = group.take(position)
+        except NotThere as why:
+            reason = f"in the kernel after all: {why}"
+            self._value = self._kernel.statement(stmt, value=position == len(self._body) - 1)
+            return replace(step, kind="serial", reason=reason, line=first)
+        return replace(step, beside=tuple(with_lines))
+
+    def _alone(self, stmt: ast.stmt, wanted: bool) -> Step:
+        __tracebackhide__ = True
+        strict = self._strict and is_loop(stmt, self._kernel.namespace)
+        try:
+            run = LoopRun(ready(stmt, self._kernel.namespace), self._kernel)
+        except Refusal as refusal:
+            if strict:
+                raise _serial(refusal) from None
+            refused: Refusal | None = refusal
+        else:
+            refused = None
+        if refused is not None:
+            if len(self._body) == 1 and is_text(stmt):
+                self._kernel.statement(stmt, value=False)  # it is the docstring
+            self._value = self._kernel.statement(stmt, value=wanted)
+            found = any(step.kind != "serial" for step in self._steps)
+            asked = is_loop(stmt, self._kernel.namespace) or (wanted and not found)
+            return step_of(stmt, refused if asked else None)
+        try:
+            run.run(self._options, self._given, strict)
+        except Refusal as refusal:
+            raise _serial(refusal) from None
+        self._value = run.value if wanted else None
+        if run.refusal is not None:
+            return step_of(stmt, run.refusal)
+        first, final = lines(stmt)
+        return Step(
+            first,
+            final,
+            "parallel",
+            run.loop.what,
+            run.reason,
+            stats=run.stats,
+            assumed=run.assumed,
+        )
 
 
-def _last(
-    cell: Cell,
-    namespace: dict[str, Any],
-    resolved: Options,
-    options: dict[str, Any],
-    steps: list[Step],
-) -> CellReport:
-    """Run the last statement, item by item where it is such a one."""
-    __tracebackhide__ = True
-    stmt = cell.body[-1]
-    has_value = isinstance(stmt, ast.Expr)
-    began = time.perf_counter()
-    try:
-        run = LoopRun(ready(stmt, namespace), cell, namespace)
-    except Refusal as refusal:
-        refused: Refusal | None = refusal
-    else:
-        refused = None
-    if refused is not None:
-        if len(cell.body) == 1 and _is_text(stmt):
-            run_statement(stmt, cell, namespace, value=False)  # it is the docstring
-        value = run_statement(stmt, cell, namespace)
-        steps.append(_timed(step_of(stmt, refused), began))
-        return CellReport(tuple(steps), None, value, has_value)
-    run.run(resolved, options)
-    if run.refusal is not None:
-        steps.append(_timed(step_of(stmt, run.refusal), began))
-    else:
-        step = Step(*lines(stmt), "parallel", run.loop.what, run.reason)
-        steps.append(_timed(step, began))
-    return CellReport(tuple(steps), run.stats, run.value, has_value)
+def _serial(refusal: Refusal) -> SerialError:
+    return SerialError(
+        f"line {refusal.line} would run serially: {refusal.reason} "
+        "(without strict it does, and the answer is the same)"
+    )

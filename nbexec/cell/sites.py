@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections import Counter, OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from . import arrays
+
 DICTS: tuple[type, ...] = (dict, OrderedDict, defaultdict)
 _NUMBERS = (int, float, complex, bool)
+_KNOWN = {*_NUMBERS, str, tuple, list, set, *DICTS, Counter, deque}
 
 # What a method of an accumulator, or an operator on it, is called in the log of effects.
 _METHODS: dict[tuple[type, str], str] = {
@@ -19,6 +22,8 @@ _METHODS: dict[tuple[type, str], str] = {
     (set, "add"): "add",
     (set, "update"): "update_set",
     (Counter, "update"): "update_counter",
+    (deque, "append"): "append",
+    (deque, "extend"): "extend",
     **{(kind, "update"): "update_dict" for kind in DICTS},
 }
 
@@ -117,11 +122,12 @@ def stored(nodes: Iterable[ast.AST]) -> list[str]:
 def find(loop: ast.For, namespace: dict[str, Any]) -> dict[ast.stmt, Site]:
     """Give the statements of a loop's body that accumulate or print, as things are now."""
     body = loop.body
-    augmented = [
-        stmt.target.id
-        for stmt in inside(body)
-        if isinstance(stmt, ast.AugAssign) and isinstance(stmt.target, ast.Name)
-    ]
+    shadowed = {*stored([loop.target, *body]), *namespace} & {"len", "list", "set", "max", "min"}
+    augmented = []
+    for stmt in inside(body):
+        found = _accumulation(stmt)
+        if found is not None and found[0] in ("+=", "=+", "pick"):
+            augmented.append(found[1])
     bound = Counter(stored([loop.target, *body]))
     bound.subtract(augmented)
     local = {name for name, count in bound.items() if count > 0}
@@ -134,10 +140,22 @@ def find(loop: ast.For, namespace: dict[str, Any]) -> dict[ast.stmt, Site]:
         if kind != "print":
             if name in local or name not in namespace:
                 continue
-            kind = _allowed(type(namespace[name]), kind, operator)
+            kind = _allowed(namespace[name], kind, operator, shadowed)
         if kind:
             sites[stmt] = Site(len(sites), kind, name, operator)
-    return sites
+    return _compatible(sites)
+
+
+def _compatible(sites: dict[ast.stmt, Site]) -> dict[ast.stmt, Site]:
+    """Leave out stores in lists whose length the same loop changes."""
+    kinds: dict[str, set[str]] = {}
+    for site in sites.values():
+        kinds.setdefault(site.name, set()).add(site.kind)
+    return {
+        stmt: site
+        for stmt, site in sites.items()
+        if not ("setindex" in kinds[site.name] and kinds[site.name] & {"append", "extend"})
+    }
 
 
 def _print(stmt: ast.stmt, namespace: dict[str, Any], local: set[str]) -> Any:
@@ -156,15 +174,75 @@ def _accumulation(stmt: ast.stmt) -> tuple[str, str, str] | None:
     """Give what is done, to which name, with which operator, if it looks like accumulation."""
     match stmt:
         case ast.Expr(ast.Call(ast.Attribute(ast.Name(name), method), args, keywords)):
+            if method == "insert" and _at_the_end(name, args) and not keywords:
+                return ("insert", name, "")
             plain = len(args) == 1 and not keywords and not isinstance(args[0], ast.Starred)
             return (method, name, "") if plain or method == "update" else None
+        case ast.Expr(ast.Call(ast.Attribute(inner, method), [value], [])) if not isinstance(
+            value, ast.Starred
+        ):
+            match inner:
+                case ast.Subscript(ast.Name(name), _):
+                    return (f"[].{method}", name, "")
+                case ast.Call(ast.Attribute(ast.Name(name), "setdefault"), [_, default], []):
+                    return (f"[].{method}", name, "setdefault") if _empty(default, method) else None
         case ast.Assign([ast.Subscript(ast.Name(name), _)], _):
             return ("[]=", name, "")
+        case ast.Assign([ast.Name(name)], ast.BinOp(ast.Name(left), operator, _)) if left == name:
+            return ("=+", name, f"i{_OPERATORS.get(type(operator), '')}")
+        case ast.Assign([ast.Name(name)], ast.Call(ast.Name(which), [one, other], [])) if which in (
+            "max",
+            "min",
+        ):
+            for first, place in ((one, ""), (other, "r")):
+                if isinstance(first, ast.Name) and first.id == name:
+                    return ("pick", name, place + which)
         case ast.AugAssign(ast.Name(name), operator, _):
             return ("+=", name, f"i{_OPERATORS.get(type(operator), '')}")
-        case ast.AugAssign(ast.Subscript(ast.Name(name), _), ast.Add(), _):
-            return ("[]+=", name, "iadd")
+        case ast.AugAssign(ast.Subscript(ast.Name(name), _), operator, _):
+            return ("[]+=", name, f"i{_OPERATORS.get(type(operator), '')}")
     return None
+
+
+def _at_the_end(name: str, args: list[ast.expr]) -> bool:
+    """Whether these are the arguments of ``xs.insert(len(xs), value)``."""
+    match args:
+        case [ast.Call(ast.Name("len"), [ast.Name(other)], []), value]:
+            return other == name and not isinstance(value, ast.Starred)
+    return False
+
+
+def _empty(node: ast.expr, method: str) -> bool:
+    """Whether an expression makes the empty list or set that has the method."""
+    match node:
+        case ast.List([]) | ast.Call(ast.Name("list"), [], []):
+            return method in ("append", "extend")
+        case ast.Call(ast.Name("set"), [], []):
+            return method == "add"
+    return False
+
+
+def operands(stmt: Any) -> tuple[list[ast.expr], list[ast.keyword], Any]:
+    """Give what a site evaluates, in that order, its keywords, and where it happens."""
+    match stmt:
+        case ast.Expr(ast.Call(ast.Attribute(ast.Subscript(_, key), _), [value]) as call):
+            return [key, value], [], call
+        case ast.Expr(ast.Call(ast.Attribute(ast.Call(_, [key, _]), _), [value]) as call):
+            return [key, value], [], call
+        case ast.Expr(ast.Call(ast.Attribute(_, "insert"), [_, value]) as call):
+            return [value], [], call
+        case ast.Expr(ast.Call() as call):
+            return call.args, call.keywords, call
+        case ast.Assign([ast.Subscript(_, key) as place], value):
+            return [value, key], [], place
+        case ast.Assign([ast.Name()], ast.BinOp(_, _, value)):
+            return [value], [], stmt
+        case ast.Assign([ast.Name(name)], ast.Call(_, [one, other])):
+            first = isinstance(one, ast.Name) and one.id == name
+            return [other if first else one], [], stmt
+        case ast.AugAssign(ast.Subscript(_, key), _, value):
+            return [key, value], [], stmt
+    return [stmt.value], [], stmt
 
 
 _OPERATORS: dict[type[ast.operator], str] = {
@@ -177,22 +255,42 @@ _OPERATORS: dict[type[ast.operator], str] = {
 }
 
 
-def _allowed(kind: type, what: str, operator: str) -> str:
-    """Give what the effect is called on an accumulator of this type; "" for none."""
+def _allowed(thing: Any, what: str, operator: str, names: set[str]) -> str:
+    """Give what the effect is called on an accumulator; "" for none."""
+    kind = type(thing)
+    if kind not in _KNOWN and arrays.is_array(thing):
+        if what in ("[]=", "[]+=", "+="):
+            return (
+                {"[]=": "store", "[]+=": "store_into", "+=": "array"}[what]
+                if (what == "[]=" or operator != "i")
+                else ""
+            )
+        return ""
     if what == "[]=":
-        return "setitem" if kind in (*DICTS, Counter) else ""
+        return "setindex" if kind is list else "setitem" if kind in (*DICTS, Counter) else ""
     if what == "[]+=":
-        return "count" if kind is Counter else ""
-    if what != "+=":
+        return "count" if kind in (*DICTS, Counter, list) and operator != "i" else ""
+    if what.startswith("[]."):
+        if operator and (kind not in DICTS or names & {"list", "set"}):
+            return ""
+        grows = {"append": "grow", "extend": "grow_many", "add": "grow_add"}
+        return grows.get(what[3:], "") if kind in (*DICTS, list) else ""
+    if what == "pick":
+        return "pick" if kind in _NUMBERS and not names & {"max", "min"} else ""
+    if what == "insert":
+        return "append" if kind is list and "len" not in names else ""
+    if what not in ("+=", "=+"):
         return _METHODS.get((kind, what), "")
     if kind in _NUMBERS:
         bits = operator in ("ior", "iand", "ixor")
         fit = kind in (int, bool) if bits else operator in ("iadd", "isub", "imul")
         return "augment" if fit else ""
-    if operator == "iadd":
-        if kind is list:
-            return "extend"
-        return "augment" if kind in (str, tuple) else ""
+    if operator == "iadd" and kind in (str, tuple):
+        return "augment"
+    if what == "=+":
+        return ""
+    if operator == "iadd" and kind is list:
+        return "extend"
     if kind is set:
         return "merge_set" if operator in ("ior", "iand", "ixor", "isub") else ""
     return "merge_dict" if kind is dict and operator == "ior" else ""

@@ -7,10 +7,14 @@ from dataclasses import Field, fields
 from typing import Any
 
 from ..errors import OptionError
-from ..knobs import Options, suggest
+from ..knobs import ON_ERROR, PROGRESS, Options, suggest
 
 FLAG = re.compile(r"\s*--([A-Za-z][\w-]*)")
 VALUE = re.compile(r"(?:\s*=\s*|\s+)('[^']*'|\"[^\"]*\"|(?!--)\S+)")
+SWITCHES = {
+    "plan": "Show how the cell would run, with a picture of its steps; nothing is run.",
+    "strict": "A loop that would run serially is an error.",
+}
 KINDS = {int: "an integer", float: "a number", str: "a word"}
 
 
@@ -36,7 +40,8 @@ def parse(line: str) -> tuple[dict[str, Any], str]:
     Returns
     -------
     options : dict
-        Checked: `Options` takes them.  ``{"help": True}`` for ``--help``.
+        Checked: `Options` takes them, but for `SWITCHES`, which are True where they are
+        given.  ``{"help": True}`` for ``--help``.
     rest : str
         What comes after the flags.
 
@@ -52,13 +57,18 @@ def parse(line: str) -> tuple[dict[str, Any], str]:
     """
     knobs = {flag(knob.name): knob for knob in fields(Options)}
     given: dict[str, Any] = {}
+    switches: dict[str, Any] = {}
     at = 0
     while found := FLAG.match(line, at):
         name = flag(found[1])
         if name == "--help":
             return {"help": True}, ""
+        if name.removeprefix("--") in SWITCHES:
+            switches[name.removeprefix("--")] = True
+            at = found.end()
+            continue
         if name not in knobs:
-            known = [*knobs, "--help"]
+            known = [*knobs, *map(flag, SWITCHES), "--help"]
             raise OptionError(
                 f"there is no flag {name}{suggest(name, known)} (flags: {', '.join(known)})"
             )
@@ -75,7 +85,7 @@ def parse(line: str) -> tuple[dict[str, Any], str]:
         from ..backends import get_backend
 
         get_backend(given["backend"])  # checks that there is one
-    return given, line[at:].strip()
+    return given | switches, line[at:].strip()
 
 
 def _convert(knob: Field[Any], value: str) -> Any:
@@ -91,9 +101,45 @@ def usage(title: str) -> str:
     import textwrap
 
     lines = [title, "", "Flags:"]
+    for name, said in SWITCHES.items():
+        lines += [f"  {flag(name)}", f"      {said}"]
     for knob in fields(Options):
         kind = knob.metadata["kind"]
         lines.append(f"  {flag(knob.name)}{'' if kind is bool else ' ' + kind.__name__.upper()}")
         said = f"{knob.metadata['help']} Default: {knob.default!r}."
         lines += textwrap.wrap(said, 84, initial_indent=" " * 6, subsequent_indent=" " * 6)
     return "\n".join([*lines, "  --help", "      Show this.", ""])
+
+
+def completions(line: str) -> list[str]:
+    """Give what can stand at the end of a magic's line: flags, or values of the last flag.
+
+    Parameters
+    ----------
+    line : str
+        What is there so far, from the magic's name on.
+
+    Examples
+    --------
+    >>> completions("%%parallel --on")
+    ['--on-error']
+    >>> completions("%%parallel --on-error ")
+    ['raise', 'collect']
+    """
+    words = line.split()
+    begun = words[-1] if not line.endswith((" ", "\t")) else ""
+    before = words[:-1] if begun else words
+    knobs = {flag(knob.name): knob for knob in fields(Options)}
+    last = before[-1] if before else ""
+    if last in knobs and knobs[last].metadata["kind"] is not bool:
+        return [value for value in _values(last) if value.startswith(begun)]
+    every = [*map(flag, SWITCHES), *knobs, "--help"]
+    return [name for name in every if name.startswith(begun) and name not in before]
+
+
+def _values(name: str) -> list[str]:
+    if name == "--backend":
+        from ..backends import backends
+
+        return ["auto", *backends()]
+    return list({"--on-error": ON_ERROR, "--progress": PROGRESS}.get(name, ()))

@@ -6,12 +6,12 @@ import sys
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from IPython.core.error import UsageError
+from IPython.core.error import TryNext, UsageError
 from IPython.core.magic import no_var_expand, output_can_be_silenced
 from IPython.display import display
 
-from ..errors import BackendError, NbexecError, OptionError
-from .flags import parse, usage
+from ..errors import BackendError, NbexecError, OptionError, SerialError
+from .flags import completions, parse, usage
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -52,6 +52,16 @@ def register(shell: Any) -> None:
         # A semicolon at the end silences the value; {x} is Python here, not a variable.
         magic = no_var_expand(output_can_be_silenced(function))
         shell.register_magic_function(magic, function.__name__, "parallel")
+    for name in ("%%parallel", "%parallel"):
+        shell.set_hook("complete_command", complete, str_key=name)
+
+
+def complete(shell: Any, event: Any) -> list[str]:
+    """Complete flags and their values; expressions are left to IPython."""
+    found = completions(event.line[: len(event.text_until_cursor)])
+    if not found:
+        raise TryNext
+    return found
 
 
 def run_cell(shell: Any, line: str, cell: str) -> Any:
@@ -98,6 +108,10 @@ def run(shell: Any, source: str, raw: str, options: dict[str, Any]) -> Any:
     __tracebackhide__ = True
     from ..cell.run import parallel
 
+    if options.pop("plan", False):
+        show_plan(source, shell.user_ns)
+        return None
+
     # Under this name tracebacks, inspect and the debugger find the cell's lines.  Its number
     # is not `execution_count`, which IPython 9 counts up before the cell runs, 8 after.
     number = len(shell.history_manager.input_hist_raw) - 1
@@ -106,8 +120,8 @@ def run(shell: Any, source: str, raw: str, options: dict[str, Any]) -> Any:
         report = parallel(source, shell.user_ns, filename=filename, **options)
     except BaseException as error:
         inside = from_cell(error.__traceback__, filename)
-        if inside is None and isinstance(error, (OptionError, BackendError)):
-            raise UsageError(f"%parallel: {error}") from None  # nothing has run
+        if inside is None and isinstance(error, (OptionError, BackendError, SerialError)):
+            raise UsageError(f"%parallel: {error}") from None
         error.__traceback__ = inside or error.__traceback__
         raise
     show(report)
@@ -119,6 +133,16 @@ def from_cell(traceback: TracebackType | None, filename: str) -> TracebackType |
     while traceback is not None and traceback.tb_frame.f_code.co_filename != filename:
         traceback = traceback.tb_next
     return traceback
+
+
+def show_plan(source: str, namespace: dict[str, Any]) -> None:
+    """Display how a cell would run, in words and as a picture."""
+    from ..cell.plan import plan
+
+    found = plan(source, namespace)
+    said = str(found)
+    html = f'{found.svg()}<pre style="font-size:12px">{escape(said)}</pre>'
+    display({"text/plain": f"{said}\n\n{found.picture()}", "text/html": html}, raw=True)
 
 
 def show(report: CellReport) -> None:
