@@ -74,9 +74,7 @@ _NAMES = {
     "cell.report": "CellReport",
     "cell.run": "parallel",
     "errors": "BackendError DeadlineExceeded ItemsError ItemTimeout MemoryLimitExceeded "
-    "NbexecError OptionError PickleError RunCancelled WorkerDied",
-    "errors": "BackendError DeadlineExceeded ItemsError ItemTimeout NbexecError OptionError "
-    "PickleError RunCancelled SerialError WorkerDied",
+    "NbexecError OptionError PickleError RunCancelled SerialError WorkerDied",
     "executor": "Executor",
     "model": "Failure",
     "knobs": "Options",

@@ -352,7 +352,7 @@ class Loop:
             self._crew.trim()
         elif verdict == "give up" and not self.over_memory:
             self.over_memory = self._gate.words()
-            self._halt(-1)
+            self.halt(-1)
         if self._gate.words() != before:
             self.emit(Steered(self._clock(), waiting=self._gate.words()))
 
