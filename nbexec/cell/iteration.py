@@ -44,6 +44,10 @@ class Last:
     def __repr__(self) -> str:
         return repr(self.item)
 
+    def __nbexec_key__(self) -> Any:
+        """Give what a journal keeps it by: a record of more is as good."""
+        return self.item
+
 
 class Stopped(Exception):
     """The body raised: what it did until then, and what it raised."""
@@ -88,7 +92,7 @@ class Iteration:
         All items, where what is given is a position: they are sent with the function, so
         that what they share with captured names is shared in the worker too.
     home : str
-        The process with the user's namespace.
+        The process with the user's namespace; "" if records must do without it, in a journal.
     """
 
     func: types.FunctionType
@@ -96,6 +100,10 @@ class Iteration:
     items: list[Any] | None = None
     home: str = HERE
     _cache: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def __nbexec_key__(self) -> Any:
+        """Give what a journal knows it by: the function first."""
+        return self.func, self.names, self.items
 
     def __getstate__(self) -> dict[str, Any]:
         fields = ("func", "names", "items", "home")

@@ -17,7 +17,7 @@ from . import rewrite
 from .aliases import TooLarge, held
 from .analysis import Analysis, Refusal
 from .body import examine
-from .crossing import arrived
+from .crossing import HERE, arrived
 from .effects import Effects, Unsafe
 from .items import Items
 from .iteration import InKernel, Iteration, Last, Record, Stopped
@@ -83,9 +83,9 @@ class LoopRun:
         self._body = rewrite.body_function(
             self.loop, self.namespace, self.cell.filename, self.cell.flags
         )
-        self.iteration = Iteration(
-            self._body, tuple(sorted(self.loop.made)), self.items.known if indexed else None
-        )
+        known = self.items.known if indexed else None
+        home = HERE if options.checkpoint is None else ""
+        self.iteration = Iteration(self._body, tuple(sorted(self.loop.made)), known, home)
         feed = self.items.feed(indexed)
         error = self._map(feed, analysis, {**given, "name": options.name or self._name()})
         if isinstance(self.loop.node, ast.For):
