@@ -279,7 +279,8 @@ def _prepare(
     )
     hands = Hands()
     source = Source(iterables, hands.call)
-    return Run(task, source, sink(source.total), options, watchers(options, task), hands)
+    watch = functools.partial(watchers, options, task)
+    return Run(task, source, sink(source.total), options, hands, watchers=watch)
 
 
 def function_name(fn: Callable[..., Any]) -> str:

@@ -59,6 +59,10 @@ class DeadlineExceeded(NbexecError, TimeoutError):
     """The run took longer than ``deadline=``; `partial_results` has what was finished."""
 
 
+class JournalError(NbexecError):
+    """A journal can't be used: what its path leads to, the function, or who is using it."""
+
+
 class WorkerDied(NbexecError):
     """A worker process ended in the middle of an item."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
@@ -103,6 +104,11 @@ def error_types(name: str, value: Any) -> tuple[type[BaseException], ...] | None
 def _text(name: str, value: Any) -> None:
     if not isinstance(value, str):
         raise OptionError(f"{name} must be a string, not {value!r}")
+
+
+def _path(name: str, value: Any) -> None:
+    if not isinstance(value, str | os.PathLike) or not str(value).strip():
+        raise OptionError(f"{name} must be the path of a file, or None, not {value!r}")
 
 
 def _one_of(allowed: tuple[str, ...]) -> Callable[[str, Any], None]:
@@ -210,6 +216,14 @@ class Options:  # its docstring is made from the knobs, below
         "a worker.",
         _int_at_least(1),
         int,
+    )
+    checkpoint: str | os.PathLike[str] | None = _knob(
+        None,
+        "The path of a journal, a file that each finished item is written to: the same call runs "
+        "only what is not in it. It is made where there is none. Loading it unpickles it: use "
+        "only one that you trust. None keeps no journal.",
+        _path,
+        str,
     )
     progress: str = _knob(
         "auto",

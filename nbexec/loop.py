@@ -13,7 +13,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import machine, policy
 from .backends.base import Reply, Setting
@@ -34,6 +34,7 @@ from .model import (
     Outcome,
     Output,
     Progressed,
+    Restored,
     Retried,
     Returned,
     RunEnded,
@@ -50,6 +51,9 @@ from .results import Sink
 from .slots import Crew, Slot
 from .state import RunState, Stats
 from .steering import LOOK, Steering
+
+if TYPE_CHECKING:
+    from .journal.observer import Journal
 
 GRACE = 0.25  # seconds that items in the middle of their work get when a run is stopped
 
@@ -68,6 +72,7 @@ class Loop:
         pace: Pace,
         kernel_backend: str,
         clock: Callable[[], float],
+        journal: Journal | None = None,
     ) -> None:
         self.task = task
         self.sink = sink
@@ -77,7 +82,9 @@ class Loop:
         self.output = Outputs()
         self.cancelled = False
         self.stop_after: int | None = None  # the failing item, where the run stops at one
-        self._backlog = Backlog(feed, pace, lambda *brought: self.post(self._supply, *brought))
+        self._backlog = Backlog(feed, pace, self._deliver_items)
+        self._journal = journal
+        self._recalling = False  # whether there may be more in the journal
         self._clock = clock
         self._policy = policy.Policy.of(options)
         self._crew = Crew()
@@ -145,6 +152,7 @@ class Loop:
             self._deadline = self._clock() + self.options.deadline
         self.emit(RunStarted(self._clock(), name, self.feed.total, choice))
         while not self._over():
+            self._recall()
             self._fill()
             if not self._over():
                 self._drain()
@@ -155,6 +163,9 @@ class Loop:
         for slot in self._crew.busy():  # only where the loop itself broke
             slot.session.abort(slot.number)
         self._crew.close()
+        if self._journal is not None:
+            self._journal.flush()
+            self._tell(self._journal)
         self.emit(RunEnded(self._clock(), reason))
 
     def _over(self) -> bool:
@@ -181,6 +192,8 @@ class Loop:
 
     def _patience(self) -> float | None:
         """How long there is nothing to do unless something comes in."""
+        if self._recalling:
+            return 0.0
         if self._steering.looking or self._stopping_since is not None:
             return LOOK
         due = self._backlog.due()
@@ -218,6 +231,28 @@ class Loop:
             slot.since = self._clock()
             self.emit(Submitted(slot.since, chunk))
             slot.session.submit(slot.number, chunk)
+
+    def _recall(self) -> None:
+        """End some of the items that need not run, since the journal has their values."""
+        self._recalling = False
+        journal = self._journal
+        if journal is None:
+            return
+        if journal.recall is not None and self.stop_after is None and not self._paused:
+            enough = 2 * self.suggested_window()
+            found = journal.recall.recall(self.sink.room(), enough, self._deliver_items)
+            self._recalling = found is not None
+            if found is not None and found.chunk.indices:
+                self.emit(Restored(self._clock(), *found))
+                self.sink.put(*found, {})
+        self._tell(journal)
+
+    def _tell(self, journal: Journal) -> None:
+        for note in journal.take_notes():
+            self.emit(Steered(self._clock(), note=note))
+
+    def _deliver_items(self, *brought: Any) -> None:
+        self.post(self._supply, *brought)
 
     def _supply(self, items: list[Any], error: BaseException | None, ended: bool) -> None:
         self.feed.supply(items, error, ended)

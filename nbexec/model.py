@@ -123,9 +123,9 @@ class Choice:
 
 
 # ---------------------------------------------------------------- events
-# RunStarted (Submitted | Finished | Returned | Retried | Output | Progressed | Steered
-# | Sampled)* RunEnded
-# and for each index (Submitted (Returned | Retried))* Submitted Finished.
+# RunStarted (Submitted | Finished | Restored | Returned | Retried | Output | Progressed
+# | Steered | Sampled)* RunEnded
+# and for each index Restored | (Submitted (Returned | Retried))* Submitted Finished.
 # `time` is in seconds on the run's own clock.
 
 
@@ -150,6 +150,15 @@ class Submitted:
 @dataclass(frozen=True, slots=True)
 class Finished:
     """The end of each item of `chunk`: a value, or an error in `outcome.errors`."""
+
+    time: float
+    chunk: Chunk
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The end of items that did not have to run: the journal has their values."""
 
     time: float
     chunk: Chunk
@@ -207,6 +216,7 @@ class Steered:
     paused: bool | None = None
     cancelling: bool | None = None
     waiting: str | None = None  # what the run waits for before it begins more; "": nothing
+    note: str | None = None  # something to be told to whoever watches
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +241,7 @@ Event = (
     RunStarted
     | Submitted
     | Finished
+    | Restored
     | Returned
     | Retried
     | Output

@@ -13,6 +13,7 @@ from .model import (
     Event,
     Finished,
     Progressed,
+    Restored,
     Retried,
     Returned,
     RunEnded,
@@ -52,6 +53,8 @@ class Stats:
     done, failed, cancelled, retried : int
         Items that have a value, that failed for good, that were stopped on their way, and
         attempts that were made again.
+    restored : int
+        Items among those done whose value was in the journal: they did not run.
     abandoned : int
         Items that took longer than their timeout and could not be stopped: they may still
         be running, each in a thread that is lost to them.
@@ -80,6 +83,8 @@ class Stats:
         fraction and text.
     waiting : str
         What the run waits for before it begins more items, in words; "" for nothing.
+    notes : tuple of str
+        What else there is to know: that the journal had to stop, why everything runs again.
     """
 
     name: str
@@ -106,6 +111,8 @@ class Stats:
     abandoned: int = 0
     items: tuple[ItemProgress, ...] = ()
     waiting: str = ""
+    restored: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def ended(self) -> bool:
@@ -127,7 +134,8 @@ class RunState:
         self.total: int | None = None
         self.choice = Choice("", 1)
         self.submitted = self.done = self.failed = self.cancelled = self.retried = 0
-        self.abandoned = 0
+        self.abandoned = self.restored = 0
+        self.notes: tuple[str, ...] = ()
         self.cpu_seconds = self.busy_seconds = 0.0
         self.sample = Sampled(0.0, 0.0, 0, 0)
         self._progress: dict[int, tuple[float | None, str]] = {}  # of the items that run
@@ -147,6 +155,9 @@ class RunState:
                 self._in_flight += len(chunk)
             case Finished():
                 self._finished(event)
+            case Restored(chunk=chunk):
+                self.done += len(chunk)
+                self.restored += len(chunk)
             case Returned(chunk=chunk):
                 self.submitted -= len(chunk)
                 self._in_flight -= len(chunk)
@@ -187,7 +198,7 @@ class RunState:
         if outcome.ends:
             self.busy_seconds += outcome.ends[-1]
         marks = self._marks
-        finished = self.done + self.failed
+        finished = self._ran
         if len(marks) > 1 and event.time - marks[-2][0] < MARK_EVERY:
             marks[-1] = (event.time, finished)
         else:
@@ -205,9 +216,11 @@ class RunState:
             self._paused = event.paused
             # what was finished before a pause says nothing about the rate after it
             self._marks.clear()
-            self._marks.append((event.time, self.done + self.failed))
+            self._marks.append((event.time, self._ran))
         if event.waiting is not None:
             self._waiting = event.waiting
+        if event.note is not None:
+            self.notes = (*self.notes, event.note)
         if event.cancelling:
             self._cancelling = True
         if not self._ended:
@@ -239,6 +252,8 @@ class RunState:
             cancelled=self.cancelled,
             retried=self.retried,
             abandoned=self.abandoned,
+            restored=self.restored,
+            notes=self.notes,
             running=min(self._in_flight, self.choice.workers),
             elapsed=elapsed,
             rate=rate,
@@ -257,13 +272,18 @@ class RunState:
             items=tuple(ItemProgress(at, *told) for at, told in [*self._progress.items()][:SHOWN]),
         )
 
+    @property
+    def _ran(self) -> int:
+        """Items that came to their end by running: what the rate is made of."""
+        return self.done + self.failed - self.restored
+
     def _rate(self, now: float, elapsed: float) -> float:
         if self._ended:
-            return (self.done + self.failed) / elapsed if elapsed else 0.0
+            return self._ran / elapsed if elapsed else 0.0
         if not self._marks:
             return 0.0
         since, count = self._marks[0]
-        return (self.done + self.failed - count) / (now - since) if now > since else 0.0
+        return (self._ran - count) / (now - since) if now > since else 0.0
 
 
 def _abandoned(error: Error) -> bool:

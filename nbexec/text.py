@@ -126,8 +126,8 @@ def state(stats: Stats) -> str:
 def labelled(stats: Stats) -> list[tuple[str, str]]:
     """Give what there is to say besides the counts, each with what it is about.
 
-    The labels are "state", "rate", "left", "time", "cores", "failed", "retried" and
-    "abandoned".
+    The labels are "state", "rate", "left", "time", "cores", "restored", "failed", "retried",
+    "abandoned" and "note".
     """
     said = []
     if stats.phase in ("paused", "cancelling", "cancelled"):
@@ -143,12 +143,15 @@ def labelled(stats: Stats) -> list[tuple[str, str]]:
     if stats.ended and stats.cpu_seconds:
         busy = f"{stats.effective_cores:.1f} cores used, {stats.utilisation:.0%} busy"
         said.append(("cores", busy))
+    if stats.restored:
+        said.append(("restored", f"{stats.restored:,} from the journal"))
     if stats.failed:
         said.append(("failed", f"{stats.failed:,} failed"))
     if stats.retried:
         said.append(("retried", f"{stats.retried:,} retried"))
     if stats.abandoned:
         said.append(("abandoned", f"{stats.abandoned:,} left running"))
+    said += [("note", note) for note in stats.notes]
     return said
 
 

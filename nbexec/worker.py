@@ -76,6 +76,20 @@ def prepare(task: Task) -> Callable[[Any], Any]:
     return calling(task, task.setup() if task.setup is not None else None)
 
 
+def replay(task: Task, item: Any) -> Any:
+    """Run one item in this thread; what it raises passes through, from the user's frame on."""
+    __tracebackhide__ = True
+    try:
+        value = prepare(task)(item)
+        return _run_loop(value) if task.coroutine else value
+    except BaseException as error:
+        trace = error.__traceback__
+        while trace and trace.tb_next and trace.tb_frame.f_code.co_filename == __file__:
+            trace = trace.tb_next
+        error.__traceback__ = trace
+        raise
+
+
 class Leash:
     """How long a chunk may go on; pulled, it begins no further item."""
 

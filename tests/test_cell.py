@@ -1271,7 +1271,10 @@ def test_a_module_that_workers_dont_find(tmp_path, monkeypatch):
     (home / "elsewhere.py").write_text("def double(x):\n    return x * 2\n")
     monkeypatch.syspath_prepend(str(home))
     left = both("import elsewhere\nout = [elsewhere.double(x) for x in [1, 2]]", "processes")
-    assert "in the kernel: the function can't be unpickled in the worker: ModuleNotFoundError" in reason(left)
+    assert (
+        "in the kernel: the function can't be unpickled in the worker: ModuleNotFoundError"
+        in reason(left)
+    )
     sys.modules.pop("elsewhere", None)
 
 

@@ -14,6 +14,7 @@ from nbexec.model import (
     Finished,
     Output,
     Progressed,
+    Restored,
     Retried,
     Returned,
     RunEnded,
@@ -50,6 +51,11 @@ def check(events):
                 assert len(outcome.values) == len(outcome.ends) == len(chunk)
                 assert set(outcome.errors) <= set(range(len(chunk)))
                 away -= set(chunk.indices)
+                finished.update(chunk.indices)
+            case Restored(chunk=chunk, outcome=outcome):
+                assert not (away | finished.keys()) & set(chunk.indices), "submitted before"
+                assert len(outcome.values) == len(chunk)
+                assert not outcome.errors
                 finished.update(chunk.indices)
             case _:
                 assert isinstance(event, (Steered, Sampled, Output, Progressed))

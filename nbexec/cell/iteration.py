@@ -54,6 +54,10 @@ class Last:
     def __repr__(self) -> str:
         return repr(self.item)
 
+    def __nbexec_key__(self) -> Any:
+        """Give what a journal keeps it by: a record of more is as good."""
+        return self.item
+
 
 class Stopped(Exception):
     """The body raised: what it did until then, and what it raised."""
@@ -102,7 +106,7 @@ class Iteration:
         All items, where what is given is a position: they are sent with the function, so
         that what they share with captured names is shared in the worker too.
     home : str
-        The process with the user's namespace.
+        The process with the user's namespace; "" if records must do without it, in a journal.
     label : str
         What to call it, where it is an item itself.
     keeps : bool
@@ -119,6 +123,10 @@ class Iteration:
     keeps: bool = False
     guarded: bool = False
     _cache: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def __nbexec_key__(self) -> Any:
+        """Give what a journal knows it by: the function first."""
+        return self.func, self.names, self.items
 
     def __getstate__(self) -> dict[str, Any]:
         fields = ("func", "names", "items", "home", "label", "keeps", "guarded")
