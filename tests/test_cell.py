@@ -7,6 +7,7 @@ the printed text and the exception are compared.
 from __future__ import annotations
 
 import contextlib
+import decimal
 import io
 import itertools
 import sys
@@ -15,6 +16,7 @@ import types
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pytest
 
 import nbexec
@@ -1265,14 +1267,44 @@ def library(tmp_path, monkeypatch):
     sys.modules.pop("sneaky", None)
 
 
-def test_a_module_that_workers_dont_find(tmp_path, monkeypatch):
+def test_a_worker_that_cant_load_what_it_needs():
+    left = both(
+        "class Odd:\n    x = 2\n    def __reduce__(self):\n        return int, ('x',)\n"
+        "odd = Odd()\nout = [odd.x * x for x in [1, 2]]",
+        "processes",
+    )
+    assert "from item 0 on in the kernel: a worker says ValueError" in reason(left)
+
+
+def test_workers_have_the_settings_of_the_kernel(tmp_path, monkeypatch):
     home = tmp_path / "site-packages"
     home.mkdir()
     (home / "elsewhere.py").write_text("def double(x):\n    return x * 2\n")
+    (tmp_path / "here.txt").write_text("here")
+    nbexec.map(abs, [1], backend="processes", progress="off")
     monkeypatch.syspath_prepend(str(home))
-    left = both("import elsewhere\nout = [elsewhere.double(x) for x in [1, 2]]", "processes")
-    assert "in the kernel: a worker says ModuleNotFoundError" in reason(left)
-    sys.modules.pop("elsewhere", None)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NBEXEC_TEST", "1")
+    source = """
+import decimal, elsewhere, os, pathlib
+import numpy as np
+a = [elsewhere.double(x) for x in [1, 2]]
+b = [pathlib.Path("here.txt").read_text() for x in [1, 2]]
+with decimal.localcontext(prec=40), np.printoptions(precision=2):
+    c = [decimal.Decimal(1) / x for x in [3, 7]]
+decimal.getcontext().prec = 33
+d = [str(decimal.Decimal(1) / x) for x in [3, 7]]
+np.set_printoptions(precision=3)
+e = [str(np.array([1 / x])) for x in [3, 7]]
+f = [os.environ["NBEXEC_TEST"] for x in [3, 7]]
+"""
+    try:
+        left = both(source, "processes")
+    finally:
+        np.set_printoptions(precision=8)
+        decimal.getcontext().prec = 28
+        sys.modules.pop("elsewhere", None)
+    assert [one.kind for one in left.report.steps].count("parallel") == 5
 
 
 SNEAKY = {
