@@ -13,6 +13,7 @@ import itertools
 import sys
 import traceback
 import types
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,7 @@ import nbexec
 from nbexec.cell.guard import Guard
 from nbexec.cell.plan import plan
 from nbexec.cell.report import CellReport
+from nbexec.cell.values import immutable
 from nbexec.errors import OptionError
 
 # ---------------------------------------------------------------- both ways
@@ -50,6 +52,8 @@ def _shape(value: Any, seen: dict[int, int]) -> Any:
         return getattr(value, "__qualname__", getattr(value, "__name__", ""))
     if isinstance(value, (int, float, str, bytes, type(None), complex)):
         return repr(value)
+    if immutable(type(value)):  # a date is as good as another of the same day
+        return type(value).__name__, repr(value)
     if id(value) in seen:
         return f"#{seen[id(value)]}"
     if not isinstance(value, (tuple, frozenset)):
@@ -85,9 +89,16 @@ def plainly(source: str, names: dict[str, Any]) -> None:
     exec(compile(source, "<cell>", "exec", dont_inherit=True), names)
 
 
-def both(source: str, backend: str = "threads", **options: Any) -> Left:
-    """Run a cell both ways, compare, and give what `parallel` left."""
+def both(
+    source: str,
+    backend: str = "threads",
+    before: Callable[[], None] = lambda: None,
+    **options: Any,
+) -> Left:
+    """Run a cell both ways, `before` each, compare, and give what `parallel` left."""
+    before()
     serial = run(plainly, source)
+    before()
     options = {"backend": backend, "progress": "off", **options}
     ours = run(lambda text, names: nbexec.parallel(text, names, **options), source)
     assert ours.shape() == serial.shape()
