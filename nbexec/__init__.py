@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .api import amap, imap, invoke, map, start
+    from .cell.detached import detached
     from .cell.report import CellReport
     from .cell.run import parallel
     from .errors import (
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
         ItemsError,
         ItemTimeout,
         NbexecError,
+        NotReady,
         OptionError,
         PickleError,
         RunCancelled,
@@ -68,8 +70,9 @@ _NAMES = {
     "api": "amap imap invoke map start",
     "cell.report": "CellReport",
     "cell.run": "parallel",
-    "errors": "BackendError DeadlineExceeded ItemsError ItemTimeout NbexecError OptionError "
-    "PickleError RunCancelled SerialError WorkerDied",
+    "cell.detached": "detached",
+    "errors": "BackendError DeadlineExceeded ItemsError ItemTimeout NbexecError NotReady "
+    "OptionError PickleError RunCancelled SerialError WorkerDied",
     "executor": "Executor",
     "model": "Failure",
     "knobs": "Options",

@@ -43,7 +43,11 @@ class Left:
         """Give all of it as plain data; objects are numbered, so that aliases show."""
         seen: dict[int, int] = {}
         names = {name: _shape(value, seen) for name, value in sorted(self.names.items())}
-        raised = (type(self.error).__name__, str(self.error)) if self.error else None
+        chain, error = [], self.error
+        while error is not None:
+            chain.append((type(error).__name__, str(error)))
+            error = error.__cause__ or error.__context__
+        raised = chain or None
         return names, self.printed, raised
 
 
