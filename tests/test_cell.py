@@ -431,6 +431,11 @@ for n in itertools.count(1):
     if n % 7 == 0 and n % 5 == 0:
         break
 """,
+    "break out of a range that is too long for a list": """
+for n in range(10**30):
+    if n > 20:
+        break
+""",
     "break that is never reached": """
 for x in [1, 2, 3]:
     if x > 5:
