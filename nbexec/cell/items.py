@@ -35,7 +35,7 @@ def listed(source: Any) -> list[Any] | None:
     >>> listed(pairs), list(pairs)
     ([(0, 'a'), (1, 'b')], [(0, 'a'), (1, 'b')])
     """
-    if type(source) is range and not source[:MANY] == source:
+    if type(source) is range and source[:MANY] != source:
         return None  # as a list it would be hundreds of megabytes
     twin = _twin(source)
     return None if twin is None else list(twin)
