@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
     from .api import amap, imap, invoke, map, start
     from .capture import cancelled, progress
+    from .cell.detached import detached
     from .cell.report import CellReport
     from .cell.run import parallel
     from .errors import (
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
         JournalError,
         MemoryLimitExceeded,
         NbexecError,
+        NotReady,
         OptionError,
         PickleError,
         RunCancelled,
@@ -79,8 +81,10 @@ _NAMES = {
     "capture": "cancelled progress",
     "cell.report": "CellReport",
     "cell.run": "parallel",
+    "cell.detached": "detached",
     "errors": "BackendError DeadlineExceeded ItemsError ItemTimeout JournalError "
-    "MemoryLimitExceeded NbexecError OptionError PickleError RunCancelled SerialError WorkerDied",
+    "MemoryLimitExceeded NbexecError NotReady OptionError PickleError RunCancelled SerialError "
+    "WorkerDied",
     "executor": "Executor",
     "history": "PastRun RunRecord attach runs",
     "model": "Failure",

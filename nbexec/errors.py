@@ -39,6 +39,10 @@ class SerialError(NbexecError, RuntimeError):
     """With ``strict=True``, a loop of a cell can't be shown safe; the message says why."""
 
 
+class NotReady(NbexecError, NameError):
+    """A name is read that a detached cell is still computing; the message says which."""
+
+
 class RunCancelled(NbexecError):
     """The run was cancelled before its end; `partial_results` has what was finished."""
 

@@ -7,20 +7,24 @@ the printed text and the exception are compared.
 from __future__ import annotations
 
 import contextlib
+import decimal
 import io
 import itertools
 import sys
 import traceback
 import types
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pytest
 
 import nbexec
 from nbexec.cell.guard import Guard
 from nbexec.cell.plan import plan
 from nbexec.cell.report import CellReport
+from nbexec.cell.values import immutable
 from nbexec.errors import OptionError
 
 # ---------------------------------------------------------------- both ways
@@ -39,7 +43,11 @@ class Left:
         """Give all of it as plain data; objects are numbered, so that aliases show."""
         seen: dict[int, int] = {}
         names = {name: _shape(value, seen) for name, value in sorted(self.names.items())}
-        raised = (type(self.error).__name__, str(self.error)) if self.error else None
+        chain, error = [], self.error
+        while error is not None:
+            chain.append((type(error).__name__, str(error)))
+            error = error.__cause__ or error.__context__
+        raised = chain or None
         return names, self.printed, raised
 
 
@@ -48,6 +56,8 @@ def _shape(value: Any, seen: dict[int, int]) -> Any:
         return getattr(value, "__qualname__", getattr(value, "__name__", ""))
     if isinstance(value, (int, float, str, bytes, type(None), complex)):
         return repr(value)
+    if immutable(type(value)):  # a date is as good as another of the same day
+        return type(value).__name__, repr(value)
     if id(value) in seen:
         return f"#{seen[id(value)]}"
     if not isinstance(value, (tuple, frozenset)):
@@ -83,9 +93,16 @@ def plainly(source: str, names: dict[str, Any]) -> None:
     exec(compile(source, "<cell>", "exec", dont_inherit=True), names)
 
 
-def both(source: str, backend: str = "threads", **options: Any) -> Left:
-    """Run a cell both ways, compare, and give what `parallel` left."""
+def both(
+    source: str,
+    backend: str = "threads",
+    before: Callable[[], None] = lambda: None,
+    **options: Any,
+) -> Left:
+    """Run a cell both ways, `before` each, compare, and give what `parallel` left."""
+    before()
     serial = run(plainly, source)
+    before()
     options = {"backend": backend, "progress": "off", **options}
     ours = run(lambda text, names: nbexec.parallel(text, names, **options), source)
     assert ours.shape() == serial.shape()
@@ -412,6 +429,11 @@ else:
 import itertools
 for n in itertools.count(1):
     if n % 7 == 0 and n % 5 == 0:
+        break
+""",
+    "break out of a range that is too long for a list": """
+for n in range(10**30):
+    if n > 20:
         break
 """,
     "break that is never reached": """
@@ -1265,17 +1287,44 @@ def library(tmp_path, monkeypatch):
     sys.modules.pop("sneaky", None)
 
 
-def test_a_module_that_workers_dont_find(tmp_path, monkeypatch):
+def test_a_worker_that_cant_load_what_it_needs():
+    left = both(
+        "class Odd:\n    x = 2\n    def __reduce__(self):\n        return int, ('x',)\n"
+        "odd = Odd()\nout = [odd.x * x for x in [1, 2]]",
+        "processes",
+    )
+    assert "from item 0 on in the kernel: a worker says ValueError" in reason(left)
+
+
+def test_workers_have_the_settings_of_the_kernel(tmp_path, monkeypatch):
     home = tmp_path / "site-packages"
     home.mkdir()
     (home / "elsewhere.py").write_text("def double(x):\n    return x * 2\n")
+    (tmp_path / "here.txt").write_text("here")
+    nbexec.map(abs, [1], backend="processes", progress="off")
     monkeypatch.syspath_prepend(str(home))
-    left = both("import elsewhere\nout = [elsewhere.double(x) for x in [1, 2]]", "processes")
-    assert (
-        "in the kernel: the function can't be unpickled in the worker: ModuleNotFoundError"
-        in reason(left)
-    )
-    sys.modules.pop("elsewhere", None)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NBEXEC_TEST", "1")
+    source = """
+import decimal, elsewhere, os, pathlib
+import numpy as np
+a = [elsewhere.double(x) for x in [1, 2]]
+b = [pathlib.Path("here.txt").read_text() for x in [1, 2]]
+with decimal.localcontext(prec=40), np.printoptions(precision=2):
+    c = [decimal.Decimal(1) / x for x in [3, 7]]
+decimal.getcontext().prec = 33
+d = [str(decimal.Decimal(1) / x) for x in [3, 7]]
+np.set_printoptions(precision=3)
+e = [str(np.array([1 / x])) for x in [3, 7]]
+f = [os.environ["NBEXEC_TEST"] for x in [3, 7]]
+"""
+    try:
+        left = both(source, "processes")
+    finally:
+        np.set_printoptions(precision=8)
+        decimal.getcontext().prec = 28
+        sys.modules.pop("elsewhere", None)
+    assert [one.kind for one in left.report.steps].count("parallel") == 5
 
 
 SNEAKY = {

@@ -269,3 +269,22 @@ def test_flags_are_completed(shell, line, expected):
     with provisionalcompleter():
         found = [one.text for one in shell.Completer.completions(line, len(line))]
     assert [one for one in found if one in expected or one.startswith("--")] == expected
+
+
+def test_a_detached_cell_returns_at_once(shell):
+    cell = (
+        "%%parallel --detach --backend threads\nimport time\nrows = []\nfor item in range(3):\n"
+        "    time.sleep(0.3)\n    rows.append(item)\n"
+    )
+    _, result = run(shell, cell)
+    assert result.success
+    assert "rows" not in shell.user_ns
+    captured, early = run(shell, "print('first')\nlen(rows)")
+    assert not early.success
+    assert "`rows` is not there yet" in captured.stdout
+    assert "first" in captured.stdout
+    captured, early = run(shell, "%%parallel\nmore = [r for r in rows]")
+    assert "`rows` is not there yet" in captured.stdout
+    assert result.result.wait(30)
+    _, late = run(shell, "len(rows)")
+    assert late.result == 3

@@ -91,8 +91,11 @@ class Analysis:
         """
         for _ in range(MOST_ROUNDS):
             self.heap.grown = False
-            found = look()
-            self._check_operators()
+            try:
+                found = look()
+                self._check_operators()
+            except RecursionError:
+                raise Refusal(0, "is nested too deeply to be looked through") from None
             if not self.heap.grown:
                 return found
             self._memo.clear()

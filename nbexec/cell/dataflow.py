@@ -142,8 +142,10 @@ def through_functions(found: list[Uses]) -> list[Uses]:
     return full
 
 
-def ties(stmts: list[ast.stmt], namespace: dict[str, Any]) -> dict[str, set[str]]:
-    """Give for each name those that may share objects with it.
+def ties(
+    stmts: list[ast.stmt], namespace: dict[str, Any], others: Iterable[str] = ()
+) -> dict[str, set[str]]:
+    """Give for each name, of the statements and `others`, those that may share objects with it.
 
     What is in the namespace is compared as it is; what the cell itself will bind is tied to
     every name that its value is made of.
@@ -156,6 +158,7 @@ def ties(stmts: list[ast.stmt], namespace: dict[str, Any]) -> dict[str, set[str]
     (['a', 'b', 'c'], ['a', 'b', 'c'])
     """
     names = {n.id for stmt in stmts for n in ast.walk(stmt) if isinstance(n, ast.Name)}
+    names |= set(others)
     tied = {name: {name} for name in names}
     owners: dict[int, str] = {}
     for name in sorted(names & namespace.keys()):

@@ -11,6 +11,7 @@ from .aliases import TooLarge, reachable
 from .iteration import Last
 from .values import describe, dotted, fits, loose
 
+MANY = 3_000_000  # items of a range that are listed
 # Listing these runs no code of the user's, comes to an end, and leaves them as they are.
 _CONTAINERS: tuple[type, ...] = (
     *(list, tuple, range, str, bytes, dict, set, frozenset, deque, OrderedDict, defaultdict),
@@ -34,6 +35,8 @@ def listed(source: Any) -> list[Any] | None:
     >>> listed(pairs), list(pairs)
     ([(0, 'a'), (1, 'b')], [(0, 'a'), (1, 'b')])
     """
+    if type(source) is range and source[:MANY] != source:
+        return None  # as a list it would be hundreds of megabytes
     twin = _twin(source)
     return None if twin is None else list(twin)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import types
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from . import raised
 from .crossing import HERE, Border
 from .guard import Guard, captured
 from .log import Entry, Log, Unsafe
+from .surroundings import Luggage, Surroundings
 from .values import immutable
 
 SHORT = 1_000  # characters or bytes of a value that is sent along in case it is wanted
@@ -130,7 +132,8 @@ class Iteration:
 
     def __getstate__(self) -> dict[str, Any]:
         fields = ("func", "names", "items", "home", "label", "keeps", "guarded")
-        return {**{name: getattr(self, name) for name in fields}, "_cache": {}}
+        luggage = Luggage(Surroundings())  # first: it is there when the function is unpickled
+        return {"_luggage": luggage, **{name: getattr(self, name) for name in fields}, "_cache": {}}
 
     def __repr__(self) -> str:
         return self.label or f"<Iteration over {self.names}>"
@@ -151,7 +154,8 @@ class Iteration:
         if guard is not None:
             guard.begin(None if self.items is not None else item)
         try:
-            bound = self.func(item, log, locals)
+            with self.surroundings():
+                bound = self.func(item, log, locals)
         except Unsafe as unsafe:
             raise InKernel(unsafe.reason) from None
         except BaseException as error:
@@ -164,6 +168,13 @@ class Iteration:
             return record if guard is None else record._replace(unguarded=not guard.looked)
         self.unchanged(guard)
         raise stopped
+
+    def surroundings(self) -> contextlib.AbstractContextManager[None]:
+        """Have the kernel's settings, in another process."""
+        if not self.away:
+            return contextlib.nullcontext()
+        luggage: Luggage = vars(self)["_luggage"]
+        return luggage.content.inside()
 
     @property
     def guard(self) -> Guard:

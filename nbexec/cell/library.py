@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from . import hidden, methods
 from .analysis import Analysis, Refusal
 from .heap import ANY, ITEMS, KEYS
-from .source import is_own_class
+from .source import is_own_class, is_own_code
 from .values import FROZEN, SHARED, UNKNOWN, Value, dotted, join, joined, value_of
 
 _SAME_MODULE = {"posix": "os", "nt": "os", "posixpath": "os.path", "ntpath": "os.path"}
@@ -255,7 +255,8 @@ class Library:
         for base in kind.__mro__:
             if is_own_class(base):
                 for name, method in list(vars(base).items()):
-                    if isinstance(method, types.FunctionType) and name not in _MAKERS:
+                    own = isinstance(method, types.FunctionType) and is_own_code(method.__code__)
+                    if own and name not in _MAKERS:
                         self.function(node, method, Args([value], {}, starred=True))
 
     # ------------------------------------------------------------ methods

@@ -58,17 +58,20 @@ class LoopRun(Ending):
         fresh = [self.kernel.evaluate(self.loop.iter)]
         shared = held(fresh)
         self.items = Items(fresh.pop())
+        analysis: Analysis | None = None
         try:
             if shared:
                 text = ast.unparse(self.loop.iter)
                 raise Refusal(self.loop.line, f"takes its items from `{text}`, an iterator")
-            analysis = self._examine()
-            given = given | self._backend(analysis, options)
-            indexed = self._sharing(analysis, options)
+            found = self._examine()
+            given = given | self._backend(found, options)
+            indexed = self._sharing(found, options)
+            analysis = found
         except Refusal as refusal:
             if strict:
                 raise
             self.refusal = refusal
+        if analysis is None:  # out here, so that what the user's code raises has no context
             source = self.items.rest(0) if self.items.lazy else self.items.source
             self.value = self.serial(source)
             return

@@ -41,14 +41,12 @@ def own_places(loop: Loop, namespace: dict[str, Any], items: list[Any] | None) -
         return {}
     match loop.target:
         case ast.Name(key):
-            keys = items
+            first = False
         case ast.Tuple([ast.Name(key), *_]):
-            if not all(type(item) is tuple and item for item in items):
-                return {}
-            keys = [item[0] for item in items]
+            first = True
         case _:
             return {}
-    if key in loop.bound or not _differ(keys):
+    if key in loop.bound:
         return {}
     inner = {stmt for one in sites.inside(loop.node.body) if isinstance(one, _INNER)
              for stmt in sites.inside([*one.body, *one.orelse])}  # fmt: skip
@@ -61,10 +59,15 @@ def own_places(loop: Loop, namespace: dict[str, Any], items: list[Any] | None) -
         match stmt:
             case ast.Assign([ast.Subscript(_, ast.Name(used))]) if used == key:
                 found[name] = key
-    return found
+    return found if found and _differ(items, first) else {}
 
 
-def _differ(keys: list[Any]) -> bool:
+def _differ(keys: list[Any], first: bool) -> bool:
+    """Whether the items, or their `first` parts, are keys that can't be confused."""
+    if first:
+        if not all(type(item) is tuple and item for item in keys):
+            return False
+        keys = [item[0] for item in keys]
     kinds = set(map(type, keys))
     # An index from the end may be the same place as one from the start.
     plain = kinds == {str} or (kinds == {int} and min(keys) >= 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -114,25 +115,32 @@ class Course:
         Those that were given for this cell.
     strict : bool
         Whether a loop that would run serially is an error.
+    steps : iterable of Step
+        Those that have run already.
     """
 
     def __init__(
-        self, kernel: Kernel, options: Options, given: dict[str, Any], strict: bool = False
+        self,
+        kernel: Kernel,
+        options: Options,
+        given: dict[str, Any],
+        strict: bool = False,
+        steps: Iterable[Step] = (),
     ) -> None:
         self._kernel = kernel
         self._body = kernel.cell.body
         self._options = options
         self._given = given
         self._strict = strict
-        self._steps: list[Step] = []
+        self.steps = list(steps)
         self._value: Any = None
         self._ahead: dict[int, Group] = {}  # what has run before its turn
 
     def report(self) -> CellReport:
         """Tell what has run so far."""
-        ended = len(self._steps) == len(self._body)
+        ended = len(self.steps) == len(self._body)
         value = bool(self._body) and ended and isinstance(self._body[-1], ast.Expr)
-        return CellReport(tuple(self._steps), self._value, value)
+        return CellReport(tuple(self.steps), self._value, value)
 
     def step(self, position: int) -> None:
         """Run the statement at `position`; what it raises is what the cell raises."""
@@ -142,7 +150,7 @@ class Course:
         if is_text(stmt) and position < last:
             if not position:  # alone it would be taken for the cell's docstring, as it is
                 self._kernel.statement(stmt, value=False)
-            self._steps.append(step_of(stmt))
+            self.steps.append(step_of(stmt))
             return
         began = time.perf_counter()
         if position not in self._ahead and not is_loop(stmt, self._kernel.namespace):
@@ -154,7 +162,7 @@ class Course:
             step = self._taken(stmt, position)
         else:
             step = self._alone(stmt, position == last)
-        self._steps.append(replace(step, seconds=time.perf_counter() - began))
+        self.steps.append(replace(step, seconds=time.perf_counter() - began))
 
     def _taken(self, stmt: ast.stmt, position: int) -> Step:
         __tracebackhide__ = True
@@ -162,11 +170,14 @@ class Course:
         first, final = lines(stmt)
         step = Step(first, final, "together", "statement", stats=group.stats)
         with_lines = [lines(self._body[at])[0] for at in group.members if at != position]
+        missing = ""
         try:
             self._value = group.take(position)
         except NotThere as why:
-            reason = f"in the kernel after all: {why}"
+            missing = str(why)
+        if missing:  # out here, so that what the user's code raises has no context
             self._value = self._kernel.statement(stmt, value=position == len(self._body) - 1)
+            reason = f"in the kernel after all: {missing}"
             return replace(step, kind="serial", reason=reason, line=first)
         return replace(step, beside=tuple(with_lines))
 
@@ -185,7 +196,7 @@ class Course:
             if len(self._body) == 1 and is_text(stmt):
                 self._kernel.statement(stmt, value=False)  # it is the docstring
             self._value = self._kernel.statement(stmt, value=wanted)
-            found = any(step.kind != "serial" for step in self._steps)
+            found = any(step.kind != "serial" for step in self.steps)
             asked = is_loop(stmt, self._kernel.namespace) or (wanted and not found)
             return step_of(stmt, refused if asked else None)
         try:

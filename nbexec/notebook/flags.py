@@ -14,6 +14,7 @@ VALUE = re.compile(r"(?:\s*=\s*|\s+)('[^']*'|\"[^\"]*\"|(?!--)\S+)")
 SWITCHES = {
     "plan": "Show how the cell would run, with a picture of its steps; nothing is run.",
     "strict": "A loop that would run serially is an error.",
+    "detach": "The cell returns at its first loop; its names are filled in when it ends.",
 }
 KINDS = {int: "an integer", float: "a number", str: "a word"}
 

@@ -11,6 +11,7 @@ from IPython.core.magic import no_var_expand, output_can_be_silenced
 from IPython.display import display
 
 from ..errors import BackendError, NbexecError, OptionError, SerialError
+from . import early
 from .flags import completions, parse, usage
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ def run_line(shell: Any, line: str) -> Any:
         compile(expression, "<%parallel>", "eval")
     except SyntaxError as error:
         raise UsageError(f"%parallel: {expression!r} is no expression: {error.msg}") from None
+    if options.pop("detach", False):
+        raise UsageError("%parallel: --detach is for %%parallel, at the top of a cell")
     return run(shell, expression, expression, options)
 
 
@@ -111,12 +114,15 @@ def run(shell: Any, source: str, raw: str, options: dict[str, Any]) -> Any:
     if options.pop("plan", False):
         show_plan(source, shell.user_ns)
         return None
+    early.look(shell, source)
 
     # Under this name tracebacks, inspect and the debugger find the cell's lines.  Its number
     # is not `execution_count`, which IPython 9 counts up before the cell runs, 8 after.
     number = len(shell.history_manager.input_hist_raw) - 1
     filename = shell.compile.cache(source, number, raw_code=raw)
     try:
+        if options.pop("detach", False):
+            return early.detach(shell, source, filename, show, options)
         report = parallel(source, shell.user_ns, filename=filename, **options)
     except BaseException as error:
         inside = from_cell(error.__traceback__, filename)

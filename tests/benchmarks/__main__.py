@@ -7,7 +7,7 @@ import sys
 
 from nbexec.machine import cores
 
-from . import overhead
+from . import cells, overhead
 
 
 def main() -> None:
@@ -16,6 +16,7 @@ def main() -> None:
     print(f"Python {platform.python_version()}, {cores()} cores, {pairs} pairs; ratio of medians")
     for row in overhead.importing(pairs):
         print(row, flush=True)
+    print(cells.row(), flush=True)
     for benchmark in (overhead.processes, overhead.threads):
         print(benchmark(pairs).row(), flush=True)
 

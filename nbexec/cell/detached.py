@@ -1,0 +1,306 @@
+"""A cell that returns at once: its names are filled in when it ends.
+
+What comes before its first loop runs at once.  The rest runs in a thread, on a copy of the
+names; those that it will bind or change are taken away meanwhile, so that reading one too
+early is an error, never an old value.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextvars
+import functools
+import threading
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ..errors import NotReady, OptionError
+from . import dataflow
+from .alone import worth
+from .group import is_loop
+from .kernel import Kernel, parse
+from .report import CellReport
+from .run import Course, checked
+from .source import remember
+
+_running: list[Detached] = []
+_HISTORY = ("In", "Out")  # IPython's own
+
+
+class Detached:
+    """A cell that goes on by itself.
+
+    Attributes
+    ----------
+    pending : frozenset of str
+        Names that it will leave.
+    used : frozenset of str
+        Names that it reads, which must stay as they are while it runs.
+    report : CellReport or None
+        What ran how, once it is over.
+    error : BaseException or None
+        What it raised.
+    """
+
+    def __init__(
+        self, namespace: dict[str, Any], pending: frozenset[str], used: frozenset[str]
+    ) -> None:
+        self.pending = pending
+        self.used = used
+        self.report: CellReport | None = None
+        self.error: BaseException | None = None
+        self._namespace = namespace
+        self._saved = {name: namespace.pop(name) for name in pending if name in namespace}
+        self._over = threading.Event()
+        _running.append(self)
+
+    @property
+    def done(self) -> bool:
+        """Whether it is over."""
+        return self._over.is_set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is over, at most `timeout` seconds; give whether it is."""
+        return self._over.wait(timeout)
+
+    def result(self, timeout: float | None = None) -> CellReport:
+        """Wait for the end and give the report; raises what the cell raised.
+
+        Raises
+        ------
+        TimeoutError
+            It goes on.
+        """
+        if not self.wait(timeout):
+            raise TimeoutError(f"the cell is still running after {timeout} s")
+        if self.error is not None:
+            raise self.error
+        assert self.report is not None
+        return self.report
+
+    def __repr__(self) -> str:
+        state = "done" if self.done else "running"
+        return f"<Detached cell, {state}: {', '.join(sorted(self.pending)) or 'no names'}>"
+
+    def belongs_to(self, namespace: dict[str, Any]) -> bool:
+        """Whether it will leave its names in this namespace."""
+        return self._namespace is namespace
+
+    def end(self, left: dict[str, Any]) -> None:
+        """Fill in the names, but for those that were bound anew meanwhile."""
+        for name in [one for one in left if one in self.pending]:
+            self._namespace.setdefault(name, left[name])
+        _running.remove(self)
+        self._over.set()
+
+
+def detach(
+    source: str,
+    namespace: dict[str, Any],
+    *,
+    filename: str = "<cell>",
+    strict: bool = False,
+    ended: Callable[[Detached], None] = lambda cell: None,
+    **options: Any,
+) -> Detached:
+    """Begin what `parallel` does, and return at its first loop.
+
+    Parameters
+    ----------
+    source, namespace, filename, strict, **options
+        As for `parallel`.
+    ended : callable
+        Told at the end, in the cell's thread.
+
+    Returns
+    -------
+    Detached
+        The rest of the cell, on its way.
+
+    Raises
+    ------
+    OptionError
+        An option can't be used, or the rest can't go on by itself: the line and the reason.
+    Exception
+        What the cell raises before its first loop.
+
+    Examples
+    --------
+    >>> names = {"xs": [1, 2]}
+    >>> cell = detach("out = [x * x for x in xs]", names, progress="off")
+    >>> cell.wait(), names["out"]
+    (True, [1, 4])
+    """
+    __tracebackhide__ = True
+    resolved = checked(options)
+    kernel = Kernel(parse(source, filename), namespace)
+    remember(source, filename)
+    body = kernel.cell.body
+    before, start = Course(kernel, resolved, options, strict), 0
+    while start < len(body) and not _may_last(body[start], namespace):
+        before.step(start)
+        start += 1
+    pending, used = _names(body[start:], namespace)
+    cell = Detached(namespace, pending, used)
+    own = {**namespace, **cell._saved}
+    course = Course(Kernel(kernel.cell, own), resolved, options, strict, before.steps)
+
+    def go() -> None:
+        try:
+            for position in range(start, len(body)):
+                course.step(position)
+        except BaseException as error:
+            cell.error = error
+        cell.report = course.report()
+        cell.end(own)
+        ended(cell)
+
+    context = contextvars.copy_context()  # what is shown lands in this cell
+    threading.Thread(target=context.run, args=(go,), name="nbexec-cell", daemon=True).start()
+    return cell
+
+
+def _may_last(stmt: ast.stmt, namespace: dict[str, Any]) -> bool:
+    return is_loop(stmt, namespace) or worth(stmt, namespace) or isinstance(stmt, ast.While)
+
+
+def _names(
+    body: list[ast.stmt], namespace: dict[str, Any]
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Give the names that statements leave, and those that they use.
+
+    Raises
+    ------
+    OptionError
+        They make functions, which would keep the copy of the names, or use them unseen.
+    """
+    for stmt in body:
+        for part in ast.walk(stmt):
+            if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                raise OptionError(
+                    f"--detach: line {part.lineno} defines `{part.name}` after the first loop; "
+                    "move it above"
+                )
+            if isinstance(part, ast.Name) and part.id in ("get_ipython", "globals", "exec", "eval"):
+                raise OptionError(
+                    f"--detach: line {part.lineno} uses `{part.id}`, which needs the names as "
+                    "they are; move it above the first loop, or into another cell"
+                )
+        if isinstance(stmt, ast.Assign | ast.Expr) and _keeps_function(stmt.value):
+            raise OptionError(
+                f"--detach: line {stmt.lineno} keeps a function or a generator, which would not "
+                "see later changes of names; move it above the first loop"
+            )
+    found = [dataflow.uses(stmt) for stmt in body]
+    reads = frozenset().union(*(one.reads for one in found))
+    binds = frozenset().union(*(one.binds for one in found))
+    inert = (types.ModuleType, types.FunctionType, type, types.BuiltinFunctionType)
+    changes = {
+        name for one in found for name in one.changes if not isinstance(namespace.get(name), inert)
+    }
+    everywhere = [name for name in namespace if not name.startswith("_") and name not in _HISTORY]
+    tied = dataflow.ties(body, namespace, everywhere if changes else ())
+    spread = {other for name in changes for other in tied.get(name, {name})}
+    imported = {n for one in body if isinstance(one, ast.Import | ast.ImportFrom)
+                for n in dataflow.uses(one).binds}  # fmt: skip
+    pending = frozenset((binds | spread) - imported)
+    inner = frozenset(_inside(reads, namespace))
+    for name in sorted(inner & pending):
+        raise OptionError(
+            f"--detach: a function that the cell calls reads `{name}`, which the cell changes; "
+            "give it as an argument"
+        )
+    return pending, ((reads | inner) & namespace.keys()) - pending
+
+
+def _keeps_function(value: ast.expr) -> bool:
+    match value:
+        case ast.Lambda() | ast.GeneratorExp():
+            return True
+        case ast.List(parts) | ast.Tuple(parts) | ast.Dict(values=parts):
+            return any(_keeps_function(one) for one in parts)
+        case ast.ListComp(element) | ast.SetComp(element) | ast.DictComp(value=element):
+            return _keeps_function(element)
+    return False
+
+
+def _inside(names: frozenset[str], namespace: dict[str, Any]) -> Iterator[str]:
+    """Give global names that functions of the notebook read, and those that these call."""
+    todo, seen = list(names), set(names)
+    while todo:
+        thing = namespace.get(todo.pop())
+        thing = thing.func if isinstance(thing, functools.partial) else thing
+        codes = [thing.__code__] if isinstance(thing, types.FunctionType) else []
+        if isinstance(thing, type):
+            methods = vars(thing).values()
+            codes = [one.__code__ for one in methods if isinstance(one, types.FunctionType)]
+        for code in codes:
+            found = set(_globals(code)) & namespace.keys()
+            yield from found
+            todo += found - seen
+            seen |= found
+
+
+def _globals(code: types.CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for one in code.co_consts:
+        if isinstance(one, types.CodeType):
+            yield from _globals(one)
+
+
+def too_early(tree: ast.Module, namespace: dict[str, Any]) -> tuple[int, str] | None:
+    """Find the first statement that uses what isn't there yet: its position, and why.
+
+    Parameters
+    ----------
+    tree : ast.Module
+        A cell that is about to run.
+    namespace : dict
+        The names that it will see.
+    """
+    cells = [cell for cell in _running if cell.belongs_to(namespace)]
+    if not cells:
+        return None
+    bound: set[str] = set()
+    for position, stmt in enumerate(tree.body):
+        one = dataflow.uses(stmt)
+        for cell in cells:
+            missing = (
+                one.reads | one.changes | one.later
+            ) & cell.pending - bound - namespace.keys()
+            if missing:
+                name = min(missing)
+                return position, (
+                    f"`{name}` is not there yet: a detached cell is still computing it "
+                    "(nbexec.detached() gives those that run, to wait for)"
+                )
+            touched = one.writes & cell.used
+            if touched:
+                name = min(touched)
+                return position, (
+                    f"`{name}` is in use by a detached cell, so it can't be changed before that "
+                    "ends (nbexec.detached() gives those that run, to wait for)"
+                )
+        bound |= one.binds
+    return None
+
+
+def still_early(tree: ast.Module, namespace: dict[str, Any]) -> None:
+    """Raise `NotReady` where a statement uses what isn't there yet."""
+    __tracebackhide__ = True
+    found = too_early(tree, namespace)
+    if found is not None:
+        raise NotReady(found[1])
+
+
+def detached() -> list[Detached]:
+    """Give the detached cells that still run.
+
+    Examples
+    --------
+    >>> import nbexec
+    >>> nbexec.detached()
+    []
+    """
+    return list(_running)

@@ -1,0 +1,72 @@
+"""Detached cells in a notebook: where their end is shown, and reading a name too early."""
+
+from __future__ import annotations
+
+import ast
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from . import kernel
+
+
+def detach(
+    shell: Any,
+    source: str,
+    filename: str,
+    show: Callable[[Any], None],
+    options: dict[str, Any],
+) -> Any:
+    """Begin a cell and give its handle; how it ended is shown in its own output."""
+    __tracebackhide__ = True
+    from ..cell import detached
+
+    cell = kernel.current_cell()
+
+    def ended(one: detached.Detached) -> None:
+        if one.error is not None:
+            said = "".join(traceback.format_exception(one.error))
+            kernel.display_in(cell, {"text/plain": said})
+        elif one.report is not None:
+            kernel.display_in(cell, {"text/plain": str(one.report)})
+
+    _watch(shell)
+    return detached.detach(source, shell.user_ns, filename=filename, ended=ended, **options)
+
+
+def look(shell: Any, source: str) -> None:
+    """Raise where a cell under the magic would use what isn't there yet."""
+    __tracebackhide__ = True
+    from ..cell.detached import still_early
+
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return  # it is said when the cell runs
+    still_early(tree, shell.user_ns)
+
+
+class Watch(ast.NodeTransformer):
+    """Has a cell stop before the statement that reads a name too early."""
+
+    def __init__(self, namespace: dict[str, Any]) -> None:
+        self._namespace = namespace
+
+    def visit_Module(self, node: ast.Module) -> ast.Module:
+        """Put a check before that statement."""
+        from ..cell.detached import too_early
+
+        found = too_early(node, self._namespace)
+        if found is not None:
+            position, why = found
+            stmt = node.body[position]
+            raising = ast.parse(f"raise __import__('nbexec').NotReady({why!r})").body[0]
+            for part in ast.walk(raising):
+                ast.copy_location(part, stmt)
+            node.body.insert(position, raising)
+        return node
+
+
+def _watch(shell: Any) -> None:
+    if not any(isinstance(one, Watch) for one in shell.ast_transformers):
+        shell.ast_transformers.append(Watch(shell.user_ns))
