@@ -1293,7 +1293,10 @@ def test_a_worker_that_cant_load_what_it_needs():
         "odd = Odd()\nout = [odd.x * x for x in [1, 2]]",
         "processes",
     )
-    assert "from item 0 on in the kernel: the function can't be unpickled in the worker: ValueError" in reason(left)
+    assert (
+        "from item 0 on in the kernel: the function can't be unpickled in the worker: ValueError"
+        in reason(left)
+    )
 
 
 def test_workers_have_the_settings_of_the_kernel(tmp_path, monkeypatch):
