@@ -265,4 +265,4 @@ def _run_and_tell(topic: str, number: int, *call: Any) -> bytes:
         worker.log_event(topic, (number, "said", (start, said)))
 
     worker.log_event(topic, (number, "begun", worker.address))
-    return run_packed(*call, tell)
+    return functools.partial(run_packed, tell=tell)(*call)
