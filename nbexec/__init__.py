@@ -6,19 +6,25 @@ General layout, in the order in which imports go (each may import what is below 
     cell/         what %%parallel does, with no IPython in it
     api.py        map, imap, amap, start, invoke
     executor.py   Executor: concurrent.futures.Executor over the same loop
+    history.py    runs, attach: what journals know of past runs
     run.py        Run: what a call gives, to be watched and steered
     loop.py       Loop: the only loop;  backlog.py: what goes next;  slots.py: who has what
     results.py    where outcomes end up: Results, a stream, futures
+    journal/      the file that finished items are kept in, and found again
     steering.py   opens backends;  auto.py: measured items -> a choice, and the reason
     plan.py       items -> chunks
     backends/     the registry and the backends: serial, threads, processes, aio, dask
     observers/    what watches a run: text progress, usage
+    output.py     what the items of a run wrote;  memory.py: whether there is room for more
     worker.py     what runs inside a worker;  parcels.py: its way there and back
+    capture.py    what a task says while it runs;  streams.py: stdout that knows its item
+    codeprint.py  what a function does, fingerprint.py: what a value is, as digests
     wire.py       pickling;  traces.py: tracebacks that were sent
     policy.py     retry, accept or stop
     state.py      RunState: a pure fold of events;  text.py: how it is said
     options.py    session defaults;  knobs.py: Options, every one of them
     hands.py      lent threads;  machine.py: cores and bytes
+    origin.py     whose code it is
     model.py      Task, Chunk, Outcome, Failure and the events: start reading here
 
     items -> plan -> Run -> backend -> worker
@@ -41,6 +47,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .api import amap, imap, invoke, map, start
+    from .capture import cancelled, progress
     from .cell.detached import detached
     from .cell.report import CellReport
     from .cell.run import parallel
@@ -49,6 +56,8 @@ if TYPE_CHECKING:
         DeadlineExceeded,
         ItemsError,
         ItemTimeout,
+        JournalError,
+        MemoryLimitExceeded,
         NbexecError,
         NotReady,
         OptionError,
@@ -58,6 +67,7 @@ if TYPE_CHECKING:
         WorkerDied,
     )
     from .executor import Executor
+    from .history import PastRun, RunRecord, attach, runs
     from .knobs import Options
     from .model import Failure
     from .results import Results
@@ -68,12 +78,15 @@ __version__ = "0.1.0"
 
 _NAMES = {
     "api": "amap imap invoke map start",
+    "capture": "cancelled progress",
     "cell.report": "CellReport",
     "cell.run": "parallel",
     "cell.detached": "detached",
-    "errors": "BackendError DeadlineExceeded ItemsError ItemTimeout NbexecError NotReady "
-    "OptionError PickleError RunCancelled SerialError WorkerDied",
+    "errors": "BackendError DeadlineExceeded ItemsError ItemTimeout JournalError "
+    "MemoryLimitExceeded NbexecError NotReady OptionError PickleError RunCancelled SerialError "
+    "WorkerDied",
     "executor": "Executor",
+    "history": "PastRun RunRecord attach runs",
     "model": "Failure",
     "knobs": "Options",
     "results": "Results",

@@ -13,6 +13,7 @@ from .hands import Hands
 from .knobs import Options
 from .model import Task
 from .observers import Observer, displays
+from .observers.echo import Echo
 from .options import resolve
 from .plan import Source
 from .results import Gather, Results, Sink, Stream
@@ -278,7 +279,8 @@ def _prepare(
     )
     hands = Hands()
     source = Source(iterables, hands.call)
-    return Run(task, source, sink(source.total), options, watchers(options, task), hands)
+    watch = functools.partial(watchers, options, task)
+    return Run(task, source, sink(source.total), options, hands, watchers=watch)
 
 
 def function_name(fn: Callable[..., Any]) -> str:
@@ -292,8 +294,9 @@ def function_name(fn: Callable[..., Any]) -> str:
 def watchers(options: Options, task: Task) -> list[Observer]:
     """Give the observers that the options ask for."""
     shown = displays(options.progress, task.depth)
-    if shown:
+    watching = shown or [Echo()]
+    if shown or options.memory_limit is not None:
         from .observers.usage import Usage
 
-        shown.append(Usage())
-    return shown
+        watching.append(Usage())
+    return watching

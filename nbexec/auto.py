@@ -62,6 +62,8 @@ class Probe:
 
     def ended(self) -> Choice:
         """Where a run was that ended before anything was chosen."""
+        if not self.seen.items:
+            return Choice(FIRST.backend, 1, "nothing had to run")
         return Choice(FIRST.backend, 1, f"all of it took {seconds(self.seen.wall)}")
 
 

@@ -81,7 +81,9 @@ class Backlog:
             more = min(more, room)
         if more > 0 and self.feed.at_hand < size:
             self.feed.want(more, self._supply)
-        chunk = self.feed.take(size) if self.feed.at_hand else None
+        if room is not None:  # of a list nothing was pulled before it is taken
+            size = min(size, room + self.feed.pulled - self.feed.taken)
+        chunk = self.feed.take(size) if self.feed.at_hand and size > 0 else None
         return chunk if chunk is not None and chunk.indices else None  # all were cancelled
 
     def over(self) -> bool:
@@ -93,4 +95,4 @@ class Backlog:
     @property
     def pulled(self) -> int:
         """How many items were taken from the input."""
-        return self.feed.taken + self.feed.at_hand
+        return self.feed.pulled

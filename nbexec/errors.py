@@ -63,5 +63,13 @@ class DeadlineExceeded(NbexecError, TimeoutError):
     """The run took longer than ``deadline=``; `partial_results` has what was finished."""
 
 
+class JournalError(NbexecError):
+    """A journal can't be used: what its path leads to, the function, or who is using it."""
+
+
 class WorkerDied(NbexecError):
     """A worker process ended in the middle of an item."""
+
+
+class MemoryLimitExceeded(NbexecError, MemoryError):
+    """The kernel and its workers use more than `memory_limit`, though nothing runs any more."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextvars
+import functools
 import threading
 import weakref
 from collections import deque
@@ -62,8 +63,8 @@ class Executor(concurrent.futures.Executor):
             self._calls,
             self._calls.futures,
             self.options.updated({"on_error": "collect"}),  # a failed call is its future's alone
-            watchers(self.options, task),
             hands,
+            watchers=functools.partial(watchers, self.options, task),
             pace=Pace(fixed=1, ahead=False),  # calls may wait for each other
             kernel_backend="threads",
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -25,9 +27,88 @@ def _seconds(name: str, value: Any) -> None:
         raise OptionError(f"{name} must be seconds, 0 or more, not {value!r}")
 
 
+def _wait(name: str, value: Any) -> None:
+    if not callable(value):
+        if isinstance(value, (int, float)):
+            _seconds(name, value)
+            return
+        raise OptionError(
+            f"{name} must be seconds, a function of the attempt's number, a wait strategy of "
+            f"tenacity, or None, not {value!r}"
+        )
+
+
+SIZE = re.compile(r"\s*([\d.]+)\s*(%|[kMGT]?i?B)?\s*", re.IGNORECASE)
+UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+
+
+def bytes_of(name: str, value: Any, whole: int) -> int:
+    """Give the bytes that an option says: a number, "4 GB", "4 GiB" or "80%" of `whole`.
+
+    Examples
+    --------
+    >>> bytes_of("memory_limit", "2.5 GB", 0), bytes_of("memory_limit", "80%", 1000)
+    (2500000000, 800)
+    """
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
+        return int(value)
+    found = SIZE.fullmatch(value) if isinstance(value, str) else None
+    if found is not None and found[1].count(".") < 2 and found[1] != "." and float(found[1]):
+        number, unit = float(found[1]), (found[2] or "").lower()
+        if unit == "%":
+            return int(whole * number / 100)
+        unit = unit.removesuffix("b")
+        factor = UNITS[unit[:1]] if not unit.endswith("i") else 1024 ** "ikmgt".index(unit[0])
+        return int(number * factor)
+    raise OptionError(f"{name} must be bytes, a size as '4 GB', or a share as '80%', not {value!r}")
+
+
+def _memory(name: str, value: Any) -> None:
+    bytes_of(name, value, 1)
+
+
+def _errors(name: str, value: Any) -> None:
+    error_types(name, value)
+
+
+def error_types(name: str, value: Any) -> tuple[type[BaseException], ...] | None:
+    """Give the exception types that an option names; None where it is a predicate.
+
+    Examples
+    --------
+    >>> error_types("retry_on", "OSError, json.JSONDecodeError")
+    (<class 'OSError'>, <class 'json.decoder.JSONDecodeError'>)
+    """
+    if isinstance(value, str):
+        from pydoc import locate  # imports what is dotted
+
+        found: dict[str, Any] = {word.strip(): locate(word.strip()) for word in value.split(",")}
+    else:
+        several = value if isinstance(value, tuple) else (value,)
+        found = {repr(one): one for one in several}
+    wrong = [
+        word
+        for word, kind in found.items()
+        if not (isinstance(kind, type) and issubclass(kind, BaseException))
+    ]
+    if not wrong:
+        return tuple(found.values())
+    if callable(value) and not isinstance(value, type):
+        return None
+    raise OptionError(
+        f"{name} must be an exception type, several in a tuple, their names ('OSError, "
+        f"json.JSONDecodeError'), or a function of the exception, not {wrong[0]}"
+    )
+
+
 def _text(name: str, value: Any) -> None:
     if not isinstance(value, str):
         raise OptionError(f"{name} must be a string, not {value!r}")
+
+
+def _path(name: str, value: Any) -> None:
+    if not isinstance(value, str | os.PathLike) or not str(value).strip():
+        raise OptionError(f"{name} must be the path of a file, or None, not {value!r}")
 
 
 def _one_of(allowed: tuple[str, ...]) -> Callable[[str, Any], None]:
@@ -85,7 +166,21 @@ class Options:  # its docstring is made from the knobs, below
     retries: int = _knob(
         0, "How many more times an item that raised is tried.", _int_at_least(0), int
     )
-    retry_wait: float = _knob(0.0, "Seconds before an item is tried again.", _seconds, float)
+    retry_wait: Any = _knob(
+        None,
+        "Seconds before an item is tried again; or a function that gives them for the number of "
+        "the attempt that failed, from 1; or a wait strategy of tenacity. None is a random time "
+        "of up to 0.1 s, then 0.2 s, 0.4 s and so on to 30 s (exponential, with full jitter).",
+        _wait,
+        float,
+    )
+    retry_on: Any = _knob(
+        None,
+        "What is tried again, with `retries`: an exception type, several in a tuple, their names "
+        "in a string, or a function of the exception; None is every exception.",
+        _errors,
+        str,
+    )
     crash_retries: int = _knob(
         1,
         "How many more times an item is tried whose worker died while it ran; with 0 no item "
@@ -107,12 +202,28 @@ class Options:  # its docstring is made from the knobs, below
         _seconds,
         float,
     )
+    memory_limit: Any = _knob(
+        None,
+        "Bytes that the kernel and its workers may use together: a number, '4 GB', or '80%' of "
+        "what this machine or container allows. While they use more, no further item begins; if "
+        "nothing runs any more and it is still more, the run ends with `MemoryLimitExceeded`.",
+        _memory,
+        str,
+    )
     window: int | None = _knob(
         None,
         "Most items that `imap` holds at once, on their way in and out; None is a few chunks "
         "a worker.",
         _int_at_least(1),
         int,
+    )
+    checkpoint: str | os.PathLike[str] | None = _knob(
+        None,
+        "The path of a journal, a file that each finished item is written to: the same call runs "
+        "only what is not in it. It is made where there is none. Loading it unpickles it: use "
+        "only one that you trust. None keeps no journal.",
+        _path,
+        str,
     )
     progress: str = _knob(
         "auto",

@@ -13,14 +13,15 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from . import policy
+from . import machine, policy
 from .backends.base import Reply, Setting
 from .backlog import Backlog
 from .errors import ItemTimeout, RunCancelled
 from .hands import Hands
-from .knobs import Options
+from .knobs import Options, bytes_of
+from .memory import MemoryGate
 from .model import (
     Choice,
     Chunk,
@@ -31,20 +32,28 @@ from .model import (
     Failure,
     Finished,
     Outcome,
+    Output,
+    Progressed,
+    Restored,
     Retried,
     Returned,
     RunEnded,
     RunStarted,
+    Sampled,
     Steered,
     Submitted,
     Task,
 )
 from .observers import Observer
+from .output import Outputs
 from .plan import Feed, Pace
 from .results import Sink
-from .slots import Crew
+from .slots import Crew, Slot
 from .state import RunState, Stats
 from .steering import LOOK, Steering
+
+if TYPE_CHECKING:
+    from .journal.observer import Journal
 
 GRACE = 0.25  # seconds that items in the middle of their work get when a run is stopped
 
@@ -63,15 +72,19 @@ class Loop:
         pace: Pace,
         kernel_backend: str,
         clock: Callable[[], float],
+        journal: Journal | None = None,
     ) -> None:
         self.task = task
         self.sink = sink
         self.options = options
         self.observers = list(observers)
         self.failures: list[Failure] = []
+        self.output = Outputs()
         self.cancelled = False
         self.stop_after: int | None = None  # the failing item, where the run stops at one
-        self._backlog = Backlog(feed, pace, lambda *brought: self.post(self._supply, *brought))
+        self._backlog = Backlog(feed, pace, self._deliver_items)
+        self._journal = journal
+        self._recalling = False  # whether there may be more in the journal
         self._clock = clock
         self._policy = policy.Policy.of(options)
         self._crew = Crew()
@@ -81,11 +94,19 @@ class Loop:
         self._inbox = queue.SimpleQueue()
         self._stopping_since: float | None = None
         self._paused = False
+        self._gate: MemoryGate | None = None
+        if options.memory_limit is not None:
+            whole = machine.memory_limit()
+            self._gate = MemoryGate(bytes_of("memory_limit", options.memory_limit, whole))
+        self.over_memory = ""  # how much was used, where the run had to end for that
         self.late = False  # whether the deadline has passed
         self._deadline = float("inf")
         context = contextvars.copy_context()
         self._steering = Steering(
-            options, self._crew, Setting(task, self._deliver, hands, context, 1), kernel_backend
+            options,
+            self._crew,
+            Setting(task, self._deliver, hands, self._hear, context, 1),
+            kernel_backend,
         )
 
     # ------------------------------------------------------------ from any thread
@@ -131,6 +152,7 @@ class Loop:
             self._deadline = self._clock() + self.options.deadline
         self.emit(RunStarted(self._clock(), name, self.feed.total, choice))
         while not self._over():
+            self._recall()
             self._fill()
             if not self._over():
                 self._drain()
@@ -141,6 +163,9 @@ class Loop:
         for slot in self._crew.busy():  # only where the loop itself broke
             slot.session.abort(slot.number)
         self._crew.close()
+        if self._journal is not None:
+            self._journal.flush()
+            self._tell(self._journal)
         self.emit(RunEnded(self._clock(), reason))
 
     def _over(self) -> bool:
@@ -167,6 +192,8 @@ class Loop:
 
     def _patience(self) -> float | None:
         """How long there is nothing to do unless something comes in."""
+        if self._recalling:
+            return 0.0
         if self._steering.looking or self._stopping_since is not None:
             return LOOK
         due = self._backlog.due()
@@ -195,7 +222,8 @@ class Loop:
 
     def _fill(self) -> None:
         self._backlog.ripen(self._clock())
-        while not self._paused and self._crew.free(2 if self._backlog.pace.brief else 1):
+        held = self._paused or (self._gate is not None and self._gate.held)
+        while not held and self._crew.free(2 if self._backlog.pace.brief else 1):
             chunk = self._backlog.next(self.choice.workers, self.sink.room())
             if chunk is None:
                 break
@@ -203,6 +231,28 @@ class Loop:
             slot.since = self._clock()
             self.emit(Submitted(slot.since, chunk))
             slot.session.submit(slot.number, chunk)
+
+    def _recall(self) -> None:
+        """End some of the items that need not run, since the journal has their values."""
+        self._recalling = False
+        journal = self._journal
+        if journal is None:
+            return
+        if journal.recall is not None and self.stop_after is None and not self._paused:
+            enough = 2 * self.suggested_window()
+            found = journal.recall.recall(self.sink.room(), enough, self._deliver_items)
+            self._recalling = found is not None
+            if found is not None and found.chunk.indices:
+                self.emit(Restored(self._clock(), *found))
+                self.sink.put(*found, {})
+        self._tell(journal)
+
+    def _tell(self, journal: Journal) -> None:
+        for note in journal.take_notes():
+            self.emit(Steered(self._clock(), note=note))
+
+    def _deliver_items(self, *brought: Any) -> None:
+        self.post(self._supply, *brought)
 
     def _supply(self, items: list[Any], error: BaseException | None, ended: bool) -> None:
         self.feed.supply(items, error, ended)
@@ -215,10 +265,30 @@ class Loop:
         """The backends' callback: nothing but a message to the loop."""
         self._inbox.put((self._on_reply, (chunk, reply)))
 
+    def _hear(
+        self, chunk: Chunk, offset: int | None, stream: str, said: Any, shown: bool = False
+    ) -> None:
+        """Take in what an item said, from any thread."""
+        self._inbox.put((self._on_said, (chunk, offset, stream, said, shown)))
+
+    def _on_said(
+        self, chunk: Chunk, offset: int | None, stream: str, said: Any, shown: bool
+    ) -> None:
+        at = slice(None) if offset is None else slice(offset, offset + 1)
+        indices = chunk.indices[at]
+        if stream == "progress":
+            self.emit(Progressed(self._clock(), indices[0], *said))
+        else:
+            output = Output(self._clock(), indices[0], indices[-1], stream, said, shown)
+            self.output.add(output)
+            self.emit(output)
+
     def _on_reply(self, chunk: Chunk, reply: Reply) -> None:
         if not self._crew.release(chunk):  # its slot was aborted meanwhile
             return
         outcome = reply()
+        for offset, stream, said in outcome.said:
+            self._on_said(chunk, offset, stream, said, False)
         begun = len(outcome.values)
         if begun < len(chunk):
             self._take_back(chunk.part(begun), suspect=not begun)
@@ -276,6 +346,9 @@ class Loop:
             self.stop_after = self._backlog.limit = index
         if self._stopping_since is None:
             self._stopping_since = self._clock()
+        for slot in self._crew.busy():
+            if self._doomed(slot):
+                slot.session.unwanted(slot.number)
 
     def cancel(self) -> None:
         """Begin nothing more; asked twice, wait for nothing either."""
@@ -286,17 +359,37 @@ class Loop:
         self.halt(-1)
         self.emit(Steered(self._clock(), cancelling=True))
 
+    def _doomed(self, slot: Slot) -> bool:
+        return all(self._backlog.doomed(chunk) for chunk in slot.chunks)
+
     def _abort_doomed(self, since: float) -> None:
         """Abort what needn't be waited for, once it had its grace."""
         if self._clock() - since < GRACE:
             return
         for slot in self._crew.busy():
-            if all(self._backlog.doomed(chunk) for chunk in slot.chunks):
+            if self._doomed(slot):
                 slot.session.abort(slot.number)
                 for chunk in list(slot.chunks):
                     self._crew.release(chunk)
                     self._finish(chunk, _stopped(chunk))
                 self._crew.retire(slot)
+
+    # ------------------------------------------------------------ memory
+
+    def take_in(self, event: Event) -> None:
+        """Emit what something outside the loop observed."""
+        self.emit(event)
+        if self._gate is None or not isinstance(event, Sampled):
+            return
+        before = self._gate.words()
+        verdict = self._gate.judge(event, idle=not self._crew.flying)
+        if verdict == "trim":
+            self._crew.trim()
+        elif verdict == "give up" and not self.over_memory:
+            self.over_memory = self._gate.words()
+            self.halt(-1)
+        if self._gate.words() != before:
+            self.emit(Steered(self._clock(), waiting=self._gate.words()))
 
     # ------------------------------------------------------------ steering
 

@@ -75,6 +75,7 @@ class Outcome:
     worker: str
     peak_rss: int = 0  # bytes; the worker process's, 0 where it isn't known
     starved: float = 0.0  # seconds without a core, though ready to run; 0 where not known
+    said: Sequence[tuple[int, str, Any]] = ()  # offset, stream, text: where it came only now
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +123,9 @@ class Choice:
 
 
 # ---------------------------------------------------------------- events
-# RunStarted (Submitted | Finished | Returned | Retried | Steered | Sampled)* RunEnded
-# and for each index (Submitted (Returned | Retried))* Submitted Finished.
+# RunStarted (Submitted | Finished | Restored | Returned | Retried | Output | Progressed
+# | Steered | Sampled)* RunEnded
+# and for each index Restored | (Submitted (Returned | Retried))* Submitted Finished.
 # `time` is in seconds on the run's own clock.
 
 
@@ -155,6 +157,15 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
+class Restored:
+    """The end of items that did not have to run: the journal has their values."""
+
+    time: float
+    chunk: Chunk
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
 class Returned:
     """A worker handed back items that it had not begun; they will be submitted again."""
 
@@ -174,6 +185,28 @@ class Retried:
 
 
 @dataclass(frozen=True, slots=True)
+class Output:
+    """What an item wrote: some lines, or the start of one."""
+
+    time: float
+    first: int  # the item's index
+    last: int  # the same; more where only the chunk is known, as with output from C
+    stream: str  # "stdout" or "stderr"
+    text: str
+    shown: bool = False  # whether it went where it would have gone without us, too
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """An item told how far it is."""
+
+    time: float
+    index: int
+    fraction: float | None  # from 0 to 1
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Steered:
     """The run goes on differently; None leaves a thing as it was."""
 
@@ -182,6 +215,8 @@ class Steered:
     total: int | None = None
     paused: bool | None = None
     cancelling: bool | None = None
+    waiting: str | None = None  # what the run waits for before it begins more; "": nothing
+    note: str | None = None  # something to be told to whoever watches
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,4 +237,16 @@ class RunEnded:
     reason: EndReason
 
 
-Event = RunStarted | Submitted | Finished | Returned | Retried | Steered | Sampled | RunEnded
+Event = (
+    RunStarted
+    | Submitted
+    | Finished
+    | Restored
+    | Returned
+    | Retried
+    | Output
+    | Progressed
+    | Steered
+    | Sampled
+    | RunEnded
+)

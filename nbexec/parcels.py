@@ -8,67 +8,150 @@ from __future__ import annotations
 
 import functools
 import os
+import pickle
+import struct
+import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
-from . import traces, wire
+from . import capture, streams, traces, wire
+from .capture import Hear
+from .channel import channel
 from .errors import PickleError
 from .model import Chunk, Error, Outcome, Task
-from .worker import failed, prepare, run_chunk
+from .worker import Leash, failed, prepare, run_chunk
 
 KEPT = 16  # loaded functions a worker keeps, least recently used out
 
+T = TypeVar("T")
+
+_SIZE = struct.Struct("<Q")
+
+_loading = threading.Lock()
 _loaded: OrderedDict[str, tuple[Task, Callable[[], Callable[[Any], Any]]]] = OrderedDict()
 
 
-def hello() -> int:
-    """Give the process's id: by then it has imported what it needs."""
+def hello(folder: str | None) -> int:
+    """Give the process's id: by then it has imported what it needs, and can be heard."""
+    channel(folder)
     return os.getpid()
 
 
-def run_packed(key: str, block: Any, count: int, items: bytes, budget: float, alone: bool) -> bytes:
+class Address(NamedTuple):
+    """Where the kernel hears a chunk: None for its folder where it is told only at the end."""
+
+    folder: str | None
+    serial: int
+
+
+class Wanted(Leash):
+    """A chunk is wanted until the kernel makes a file that says that it isn't."""
+
+    __slots__ = ("_file",)
+
+    def __init__(self, address: Address) -> None:
+        super().__init__()
+        self._file = unwanted_file(address)
+
+    def wanted(self) -> bool:
+        return self._file is None or not os.path.exists(self._file)
+
+
+def unwanted_file(address: Address) -> str | None:
+    """Give the file that is there once a chunk is not wanted any more."""
+    if address.folder is None:
+        return None
+    return os.path.join(address.folder, f"unwanted-{address.serial}")
+
+
+def run_packed(
+    key: str, block: Any, count: int, items: bytes, budget: float, alone: bool, address: Address
+) -> bytes:
     """Run `count` pickled `items` through the packed task `block` (a path or the bytes).
 
     `key` names the task and the run: each worker unpacks it, and runs its setup, once.
     `alone` says that nothing else runs in this process, so that its CPU time, threads of
     BLAS and all, is the chunk's.
     """
+    said: list[tuple[int, str, Any]] = []
+    voice = channel(address.folder)
+    hear: Hear = lambda *what: said.append(what)
+    if voice is not None:
+        voice.begin(address.serial)
+        hear = voice.hearing(address.serial)
+    else:
+        _route()
+    capture.one_at_a_time = alone
+    what = "the function"
     try:
         task, prepared = _load(key, block)
+        what = "the item"
         values = wire.loads(items)
     except BaseException as error:
         # of several items nobody knows which can't be unpickled: they come again one by one
         outcome = Outcome([], {}, time.time(), [], 0.0, "")
         if count == 1:
-            outcome = Outcome([None], {0: failed(error)}, time.time(), [0.0], 0.0, "")
+            why = _unreadable(what, "in the worker", error)
+            outcome = Outcome([None], {0: failed(why)}, time.time(), [0.0], 0.0, "")
         return _send(outcome)
     chunk = Chunk(range(count), values, budget=budget)
     clock = time.process_time if alone else time.thread_time
-    return _send(run_chunk(prepared, task, chunk, cpu_clock=clock))
+    leash = Wanted(address)
+    outcome = run_chunk(prepared, task, chunk, leash, cpu_clock=clock, hear=hear)
+    if voice is not None:
+        voice.end()
+    return _send(outcome, said)
+
+
+@functools.cache
+def _route() -> None:
+    streams.install()
 
 
 def _load(key: str, block: Any) -> tuple[Task, Callable[[], Callable[[Any], Any]]]:
+    with _loading:  # a Dask worker may have several threads
+        return _load_alone(key, block)
+
+
+def _load_alone(key: str, block: Any) -> tuple[Task, Callable[[], Callable[[Any], Any]]]:
     if key not in _loaded:
-        task: Task = (
+        task: Task
+        task, logging = (
             wire.unpack_file(block) if isinstance(block, str) else wire.unpack(bytearray(block))
         )
-        _loaded[key] = task, functools.cache(functools.partial(prepare, task))
+        streams.log_as(logging)
+        _loaded[key] = task, _once(functools.partial(prepare, task))
         while len(_loaded) > KEPT:
             _loaded.popitem(last=False)
     _loaded.move_to_end(key)
     return _loaded[key]
 
 
-def _send(outcome: Outcome) -> bytes:
+def _once(make: Callable[[], T]) -> Callable[[], T]:
+    """Cache what `make` gives, as functools.cache does, but never make it twice at once."""
+    cached, lock = functools.cache(make), threading.Lock()
+
+    def get() -> T:
+        with lock:
+            return cached()
+
+    return get
+
+
+def _send(outcome: Outcome, said: Sequence[tuple[int, str, Any]] = ()) -> bytes:
+    """Pack an outcome: its length, all but the values, and the values, which may not unpickle."""
     errors = {at: _pack_error(error) for at, error in outcome.errors.items()}
-    facts = (outcome.started, outcome.ends, outcome.cpu, f"process {os.getpid()}", outcome.peak_rss)
     try:
-        return wire.dumps((outcome.values, errors, facts))
+        data = wire.dumps(outcome.values)
     except BaseException:
-        values = [_sendable(at, value, errors) for at, value in enumerate(outcome.values)]
-        return wire.dumps((values, errors, facts))
+        data = wire.dumps([_sendable(at, it, errors) for at, it in enumerate(outcome.values)])
+    worker = f"process {os.getpid()}"
+    facts = (outcome.started, outcome.ends, outcome.cpu, worker, outcome.peak_rss, 0.0, said)
+    sort = _sort(outcome.values[0]) if len(outcome.values) == 1 else ""
+    rest = pickle.dumps((errors, facts, sort), protocol=5)
+    return b"".join((_SIZE.pack(len(rest)), rest, data))
 
 
 def _sendable(at: int, value: Any, errors: dict[int, Any]) -> Any:
@@ -76,8 +159,7 @@ def _sendable(at: int, value: Any, errors: dict[int, Any]) -> Any:
     try:
         wire.dumps(value)
     except BaseException as error:
-        sort = f"{type(value).__module__}.{type(value).__qualname__}"
-        why = PickleError(f"the result, a {sort}, can't be sent back: {error}")
+        why = PickleError(f"the result, a {_sort(value)}, can't be sent back: {error}")
         errors[at] = _pack_error(failed(why))
         return None
     return value
@@ -98,9 +180,29 @@ def _pack_error(error: Error) -> tuple[str, bytes | None, str, str, Any]:
 
 def receive(data: bytes) -> Outcome:
     """Undo the packing of a chunk's outcome, in the kernel."""
-    values, packed, facts = wire.loads(data)
+    view = memoryview(data)
+    (size,) = _SIZE.unpack_from(view)
+    start = _SIZE.size + size
+    packed, facts, sort = pickle.loads(view[_SIZE.size : start])
     errors = {at: _unpack_error(*error) for at, error in packed.items()}
+    try:
+        values = wire.loads(view[start:])
+    except BaseException as error:
+        if not sort:  # of several nobody knows which: they come again one by one
+            return Outcome([], {}, time.time(), [], 0.0, "")
+        why = _unreadable(f"the result, a {sort},", "in the kernel", error)
+        values, errors = [None], {0: failed(why)}
     return Outcome(values, errors, *facts)
+
+
+def _unreadable(what: str, where: str, error: BaseException) -> PickleError:
+    why = PickleError(f"{what} can't be unpickled {where}: {type(error).__name__}: {error}")
+    why.__cause__ = error
+    return why
+
+
+def _sort(value: Any) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}"
 
 
 def _unpack_error(kind: Any, data: bytes | None, text: str, trace: str, places: Any) -> Error:

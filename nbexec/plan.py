@@ -97,6 +97,11 @@ class Feed(ABC):
     def taken(self) -> int:
         """How many items were taken: the index of the next one."""
 
+    @property
+    def pulled(self) -> int:
+        """How many items were taken from the input: with those at hand, unless all always are."""
+        return self.taken + self.at_hand
+
     @abstractmethod
     def take(self, size: int) -> Chunk:
         """Give up to `size` items that are at hand, in order."""
@@ -104,10 +109,47 @@ class Feed(ABC):
     def want(self, size: int, deliver: Deliver) -> None:  # noqa: B027  (most have all at hand)
         """Have up to `size` more items pulled; they come to `deliver`, from some thread."""
 
+    def held(self, index: int) -> Any:
+        """Give an item that may have been taken; a LookupError where it is no longer there."""
+        raise LookupError(index)
+
     def supply(  # noqa: B027
         self, items: list[Any], error: BaseException | None, ended: bool
     ) -> None:
         """Take in what `want` brought."""
+
+
+class Chosen(Feed):
+    """Some items, each with the index that it has in a longer input."""
+
+    def __init__(self, chosen: Sequence[tuple[int, Any]]) -> None:
+        self._chosen = sorted(chosen, key=lambda pair: pair[0])
+        self._next = 0
+
+    @property
+    def total(self) -> int:
+        return len(self._chosen)
+
+    @property
+    def left(self) -> int:
+        return len(self._chosen) - self._next
+
+    @property
+    def at_hand(self) -> int:
+        return self.left
+
+    @property
+    def taken(self) -> int:
+        return self._next
+
+    def take(self, size: int) -> Chunk:
+        taken = self._chosen[self._next : self._next + size]
+        self._next += len(taken)
+        return Chunk([index for index, _ in taken], [item for _, item in taken])
+
+    def held(self, index: int) -> Any:
+        """Give an item by its index; a LookupError where it is not among them."""
+        return dict(self._chosen)[index]
 
 
 class Source(Feed):
@@ -120,7 +162,8 @@ class Source(Feed):
         self._at = 0
         self._iterator: Iterator[Any] | None = None
         self._total: int | None = None
-        if all(type(one) in (list, tuple, range) for one in iterables):
+        self._listed = all(type(one) in (list, tuple, range) for one in iterables)
+        if self._listed:
             alone: Any = iterables[0]
             # a copy of a list: the caller may change theirs while a background run goes on
             self._ready = (
@@ -144,6 +187,16 @@ class Source(Feed):
     @property
     def at_hand(self) -> int:
         return len(self._ready) - self._at
+
+    @property
+    def pulled(self) -> int:
+        return self._next if self._listed else self._next + self.at_hand
+
+    def held(self, index: int) -> Any:
+        """Give an item by its index; a LookupError where it is no longer there."""
+        if not self._listed:
+            raise LookupError(index)
+        return self._ready[index]
 
     @property
     def taken(self) -> int:

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
-from .knobs import Options
+from .errors import OptionError
+from .knobs import Options, error_types
 from .model import Chunk, Error, Outcome
+
+# Full jitter, as in "Exponential Backoff And Jitter" of the AWS Architecture Blog: of the
+# ways to spread retries it makes the fewest calls.
+FIRST_WAIT = 0.1  # seconds
+LONGEST_WAIT = 30.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +42,8 @@ class Policy:
     """Decide from the options alone."""
 
     retries: int
-    retry_wait: float
+    wait: Callable[[int, Error], float]  # seconds after this attempt, which ended in this
+    retried: Callable[[BaseException], bool]
     crash_retries: int
     stops: bool
 
@@ -42,18 +52,65 @@ class Policy:
         """Give the policy that the options ask for."""
         return cls(
             options.retries,
-            options.retry_wait,
+            waiting(options.retry_wait),
+            _retried(options.retry_on),
             options.crash_retries,
             options.on_error == "raise",
         )
 
     def judge(self, error: Error, attempt: int) -> Verdict:
         """Decide about an item whose attempt number `attempt` (from 1) ended in `error`."""
-        if error.kind == "error" and attempt <= self.retries:
-            return Retry(self.retry_wait)
+        if error.kind == "error" and attempt <= self.retries and self.retried(error.exception):
+            return Retry(self.wait(attempt, error))
         if error.kind == "lost" and attempt <= self.crash_retries:
             return Retry(0.0)
         return Stop() if self.stops and error.kind != "cancelled" else Accept()
+
+
+def waiting(wanted: Any, chance: Callable[[], float] = random.random) -> Callable[..., float]:
+    """Give the seconds to wait, of an attempt's number and its error, that `retry_wait` means.
+
+    Examples
+    --------
+    >>> wait = waiting(None, chance=lambda: 0.5)
+    >>> [wait(attempt, None) for attempt in (1, 2, 3, 20)]
+    [0.05, 0.1, 0.2, 15.0]
+    """
+    if wanted is None:
+        return lambda attempt, error: (
+            chance() * min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempt - 1, 30))
+        )
+    if not callable(wanted):
+        return lambda attempt, error: float(wanted)
+
+    def wait(attempt: int, error: Error) -> float:
+        if type(wanted).__module__.partition(".")[0] == "tenacity":
+            given = wanted(_as_tenacity_says(attempt, error))
+        else:
+            given = wanted(attempt)
+        if not isinstance(given, (int, float)) or not given >= 0:
+            raise OptionError(f"retry_wait must give seconds, 0 or more, not {given!r}")
+        return given
+
+    return wait
+
+
+def _as_tenacity_says(attempt: int, error: Error) -> Any:
+    import tenacity
+
+    state: Any = tenacity.RetryCallState(None, None, (), {})
+    state.attempt_number = attempt
+    state.set_exception((type(error.exception), error.exception, None))
+    return state
+
+
+def _retried(wanted: Any) -> Callable[[BaseException], bool]:
+    if wanted is None:
+        return lambda error: True
+    kinds = error_types("retry_on", wanted)
+    if kinds is None:
+        return lambda error: bool(wanted(error))
+    return lambda error: isinstance(error, kinds)
 
 
 @dataclass(frozen=True, slots=True)

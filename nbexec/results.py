@@ -73,6 +73,29 @@ def _merge(outcome: Outcome, failures: dict[int, Failure]) -> list[Any]:
     return values
 
 
+class Again:
+    """Results of items that run once more, put among those that were there.
+
+    Parameters
+    ----------
+    before : list
+        All results of the run before.
+    """
+
+    def __init__(self, before: list[Any]) -> None:
+        self.values = before
+
+    def room(self) -> int | None:
+        return None
+
+    def put(self, chunk: Chunk, outcome: Outcome, failures: dict[int, Failure]) -> None:
+        for index, value in zip(chunk.indices, _merge(outcome, failures), strict=True):
+            self.values[index] = value
+
+    def end(self, error: BaseException | None) -> None:
+        """Leave the failures of before where nothing ended."""
+
+
 class _NotRun:
     """Marks the place of an item that has not come to its end."""
 
@@ -166,11 +189,12 @@ class Stream:
                     batch, self._ready = self._ready, deque()
                 if not batch:
                     break
-                for value in batch:
+                quarter = max(1, len(batch) // 4)
+                while batch:  # what was given is not held here
                     self._consumed += 1
-                    if self._consumed % max(1, len(batch) // 4) == 0:
+                    if self._consumed % quarter == 0:
                         self.run.wake()
-                    yield value
+                    yield batch.popleft()
                 self.run.wake()
         finally:
             self.run.cancel()

@@ -11,21 +11,28 @@ What happens is in `loop`; what is here may be called from any thread.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from . import text
-from .errors import DeadlineExceeded, ItemsError, NbexecError, RunCancelled
+from .errors import DeadlineExceeded, ItemsError, MemoryLimitExceeded, NbexecError, RunCancelled
 from .hands import Hands
 from .knobs import Options
 from .loop import Loop
 from .model import Choice, EndReason, Event, Failure, Task
 from .observers import Observer
-from .plan import Feed, Pace
-from .results import Gather, Results, Sink
+from .output import Outputs
+from .plan import Chosen, Feed, Pace
+from .results import Again, Gather, Results, Sink
 from .state import Stats
+from .worker import replay
+
+if TYPE_CHECKING:
+    from .journal.observer import Journal
 
 _last: Run | None = None
 
@@ -51,20 +58,31 @@ class Run:
         feed: Feed,
         sink: Sink,
         options: Options,
-        observers: Sequence[Observer] = (),
         hands: Hands | None = None,
         pace: Pace | None = None,
         kernel_backend: str = "serial",
         clock: Callable[[], float] = time.monotonic,
+        watchers: Callable[[], Sequence[Observer]] = tuple,
+        before: Run | None = None,
     ) -> None:
         self.task = task
         self.options = options
         self.hands = hands or Hands()
         pace = pace or (Pace(1, ahead=False) if options.alone else Pace(options.chunk))
+        observers = list(watchers())
+        self._journal: Journal | None = None
+        if options.checkpoint is not None and task.depth == 0:
+            from .journal.observer import Journal
+
+            self._journal = Journal(options.checkpoint, task, options.name or task.name)
+            feed = self._journal.feed(feed, before._journal if before is not None else None)
+            observers = [self._journal, *observers]  # before anybody has a value in hand
         self._loop = Loop(
-            task, feed, sink, options, observers, self.hands, pace, kernel_backend, clock
+            *(task, feed, sink, options, observers, self.hands, pace, kernel_backend, clock),
+            self._journal,
         )
         self._sink = sink
+        self._watchers = watchers
         self._error: BaseException | None = None
         self._done = threading.Event()
         self._ending = threading.Lock()
@@ -76,6 +94,11 @@ class Run:
     def name(self) -> str:
         """What the run is called."""
         return self.options.name or self.task.name
+
+    @property
+    def id(self) -> str | None:
+        """What `attach` takes; None for a run without a journal."""
+        return None if self._journal is None else self._journal.id
 
     @property
     def done(self) -> bool:
@@ -93,6 +116,11 @@ class Run:
         return list(self._loop.failures)
 
     @property
+    def output(self) -> Outputs:
+        """What the items wrote so far: a mapping from an item's index to its text."""
+        return self._loop.output
+
+    @property
     def choice(self) -> Choice:
         """Backend, workers and the reason, in words."""
         return self._loop.choice
@@ -100,7 +128,7 @@ class Run:
     @property
     def results(self) -> Results:
         """What is finished; a `Failure` of kind "cancelled" stands where an item is not."""
-        values = self._sink.values if isinstance(self._sink, Gather) else ()
+        values = self._sink.values if isinstance(self._sink, Gather | Again) else ()
         return Results(values, run=self)
 
     def __repr__(self) -> str:
@@ -177,12 +205,110 @@ class Run:
         self.options.updated({"workers": count})  # checked there
         self._loop.post(self._loop.set_workers, count)
 
+    # ------------------------------------------------------------ once more
+
+    def retry_failed(self) -> Results:
+        """Run the items again that have no value, and give all results: new ones among the old.
+
+        These are the items that failed or were stopped, and of a list those that never began.
+
+        Returns
+        -------
+        Results
+            In the order of the items; its `run` is the new run.
+
+        Raises
+        ------
+        RuntimeError
+            The run is not over.
+        LookupError
+            The results were streamed (`imap`, an executor): there is no list to put them in.
+        Exception
+            As for `map`.
+
+        Examples
+        --------
+        >>> import nbexec
+        >>> there = []
+        >>> def fetch(x):
+        ...     return [10, 20][x] if there or x == 0 else 1 / 0
+        >>> results = nbexec.map(fetch, [0, 1], on_error="collect", progress="off")
+        >>> there.append("it is back")
+        >>> results.run.retry_failed()
+        [10, 20]
+        """
+        if not self.done:
+            raise RuntimeError(f"{self.name} is still running: wait() until it has ended")
+        if not isinstance(self._sink, Gather | Again):
+            raise LookupError("only a run that gives a list can put results into it")
+        feed, sink = Chosen(self._failed()), Again(list(self._sink.values))
+        again = Run(self.task, feed, sink, self.options, watchers=self._watchers, before=self)
+        try:
+            again.start().serve()
+        except KeyboardInterrupt:
+            again.cancel()
+            raise
+        return again.result()
+
+    def debug(self, index: int) -> Any:
+        """Run one item once more, here in this thread; what it raises is raised, for ``%debug``.
+
+        Parameters
+        ----------
+        index : int
+            Of an item that failed, or of any if the items were a list.
+
+        Returns
+        -------
+        object
+            The item's value, where it raises nothing.
+
+        Raises
+        ------
+        LookupError
+            The item is not there any more.
+        Exception
+            What the function raises, with its own frames.
+
+        Examples
+        --------
+        >>> import nbexec
+        >>> run = nbexec.map(lambda x: 6 / x, [1, 0, 2], on_error="collect", progress="off").run
+        >>> run.debug(2)
+        3.0
+        """
+        __tracebackhide__ = True
+        return replay(self.task, self._item(index))
+
+    def _failed(self) -> list[tuple[int, Any]]:
+        """Give the items without a value, as far as they are there."""
+        found = {one.index: one.item for one in self.failures}
+        for index, value in enumerate(self.results):
+            if index not in found and isinstance(value, Failure) and value.kind == "cancelled":
+                with contextlib.suppress(LookupError):
+                    found[index] = self._loop.feed.held(index)
+        return list(found.items())
+
+    def _item(self, index: int) -> Any:
+        for failure in self.failures:
+            if failure.index == index:
+                return failure.item
+        try:
+            return self._loop.feed.held(index)
+        except LookupError:
+            raise LookupError(
+                f"item {index} of {self.name} is not there: of an input that is no list, only "
+                "items that failed are kept"
+            ) from None
+
     # ------------------------------------------------------------ for the layers around it
 
     def start(self) -> Run:
         """Open the backend (what is wrong with it is raised here) and begin."""
         global _last
         choice = self._loop.open()
+        if self._journal is not None:
+            self._journal.begin(self)
         for observer in list(self._loop.observers):
             self._loop.quietly(observer, "attach", self)
         context = contextvars.copy_context()  # so that what is displayed lands in this cell
@@ -222,7 +348,7 @@ class Run:
 
     def post(self, event: Event) -> None:
         """Take in an event that something outside the loop observed."""
-        self._loop.post(self._loop.emit, event)
+        self._loop.post(self._loop.take_in, event)
 
     @property
     def pulled(self) -> int:
@@ -266,6 +392,15 @@ class Run:
                 f"{text.counts(self.stats).replace('/', 'of')} results were kept"
             )
             return "failed", late
+        if loop.over_memory:
+            over = MemoryLimitExceeded(
+                f"{self.name} ended {loop.over_memory.replace('waiting for', 'for want of', 1)}, "
+                "though nothing of it was running any more. Its results may be what fills the "
+                "memory: take them one by one with imap, or raise memory_limit="
+                f"{self.options.memory_limit!r}. {text.counts(self.stats).replace('/', 'of')} "
+                "results were kept"
+            )
+            return "failed", over
         if loop.stop_after is not None:
             first = next((one for one in loop.failures if one.index == loop.stop_after), None)
             if first is None:  # `enough`

@@ -87,6 +87,11 @@ class Crew:
         """Give the seconds of what runs now, where the session can tell."""
         return self._sessions[-1].running()
 
+    def trim(self) -> None:
+        """Have idle workers end that hold memory; others take their places when needed."""
+        for session in self._sessions:
+            session.trim()
+
     def close(self) -> None:
         """Give every session's workers back."""
         for session in self._sessions:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from .errors import ItemTimeout
 from .model import (
@@ -12,6 +12,8 @@ from .model import (
     Error,
     Event,
     Finished,
+    Progressed,
+    Restored,
     Retried,
     Returned,
     RunEnded,
@@ -24,7 +26,16 @@ from .model import (
 Phase = Literal["waiting", "running", "paused", "cancelling", "done", "failed", "cancelled"]
 
 RATE_WINDOW = 10.0  # seconds of recent work that the rate and the ETA are made of
+SHOWN = 8  # items whose progress is told
 MARK_EVERY = 0.1  # seconds between two remembered counts; keeps the window at 100 of them
+
+
+class ItemProgress(NamedTuple):
+    """What an item, by its index, told with `nbexec.progress`."""
+
+    item: int
+    fraction: float | None
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +53,8 @@ class Stats:
     done, failed, cancelled, retried : int
         Items that have a value, that failed for good, that were stopped on their way, and
         attempts that were made again.
+    restored : int
+        Items among those done whose value was in the journal: they did not run.
     abandoned : int
         Items that took longer than their timeout and could not be stopped: they may still
         be running, each in a thread that is lost to them.
@@ -65,6 +78,13 @@ class Stats:
     cores_now, memory, memory_limit : float, int, int
         CPU seconds a second and bytes of the process tree when last sampled, and the bytes
         that the machine or container allows; 0 where they were not sampled.
+    items : tuple of ItemProgress
+        What items that run now told with `nbexec.progress`: index of the item,
+        fraction and text.
+    waiting : str
+        What the run waits for before it begins more items, in words; "" for nothing.
+    notes : tuple of str
+        What else there is to know: that the journal had to stop, why everything runs again.
     """
 
     name: str
@@ -89,6 +109,10 @@ class Stats:
     memory: int = 0
     memory_limit: int = 0
     abandoned: int = 0
+    items: tuple[ItemProgress, ...] = ()
+    waiting: str = ""
+    restored: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def ended(self) -> bool:
@@ -110,12 +134,15 @@ class RunState:
         self.total: int | None = None
         self.choice = Choice("", 1)
         self.submitted = self.done = self.failed = self.cancelled = self.retried = 0
-        self.abandoned = 0
+        self.abandoned = self.restored = 0
+        self.notes: tuple[str, ...] = ()
         self.cpu_seconds = self.busy_seconds = 0.0
         self.sample = Sampled(0.0, 0.0, 0, 0)
+        self._progress: dict[int, tuple[float | None, str]] = {}  # of the items that run
         self._in_flight = 0
         self._began = self._ended = 0.0
         self._paused = self._cancelling = False
+        self._waiting = ""
         self._slot_seconds = 0.0  # workers x wall, summed over the times between changes
         self._slots_since = 0.0
         self._marks: deque[tuple[float, int]] = deque()
@@ -128,10 +155,16 @@ class RunState:
                 self._in_flight += len(chunk)
             case Finished():
                 self._finished(event)
+            case Restored(chunk=chunk):
+                self.done += len(chunk)
+                self.restored += len(chunk)
             case Returned(chunk=chunk):
                 self.submitted -= len(chunk)
                 self._in_flight -= len(chunk)
+            case Progressed():
+                self._progress[event.index] = (event.fraction, event.text)
             case Retried():
+                self._progress.pop(event.index, None)
                 self.retried += 1
                 self.abandoned += _abandoned(event.error)
                 self.submitted -= 1
@@ -158,12 +191,14 @@ class RunState:
         self.failed += len(outcome.errors) - cancelled
         self.cancelled += cancelled
         self._in_flight -= len(event.chunk)
+        for index in self._progress.keys() & set(event.chunk.indices) if self._progress else ():
+            del self._progress[index]
         self.abandoned += sum(_abandoned(error) for error in outcome.errors.values())
         self.cpu_seconds += outcome.cpu
         if outcome.ends:
             self.busy_seconds += outcome.ends[-1]
         marks = self._marks
-        finished = self.done + self.failed
+        finished = self._ran
         if len(marks) > 1 and event.time - marks[-2][0] < MARK_EVERY:
             marks[-1] = (event.time, finished)
         else:
@@ -181,7 +216,11 @@ class RunState:
             self._paused = event.paused
             # what was finished before a pause says nothing about the rate after it
             self._marks.clear()
-            self._marks.append((event.time, self.done + self.failed))
+            self._marks.append((event.time, self._ran))
+        if event.waiting is not None:
+            self._waiting = event.waiting
+        if event.note is not None:
+            self.notes = (*self.notes, event.note)
         if event.cancelling:
             self._cancelling = True
         if not self._ended:
@@ -213,6 +252,8 @@ class RunState:
             cancelled=self.cancelled,
             retried=self.retried,
             abandoned=self.abandoned,
+            restored=self.restored,
+            notes=self.notes,
             running=min(self._in_flight, self.choice.workers),
             elapsed=elapsed,
             rate=rate,
@@ -227,15 +268,22 @@ class RunState:
             cores_now=self.sample.cores,
             memory=self.sample.memory,
             memory_limit=self.sample.memory_limit,
+            waiting="" if over else self._waiting,
+            items=tuple(ItemProgress(at, *told) for at, told in [*self._progress.items()][:SHOWN]),
         )
+
+    @property
+    def _ran(self) -> int:
+        """Items that came to their end by running: what the rate is made of."""
+        return self.done + self.failed - self.restored
 
     def _rate(self, now: float, elapsed: float) -> float:
         if self._ended:
-            return (self.done + self.failed) / elapsed if elapsed else 0.0
+            return self._ran / elapsed if elapsed else 0.0
         if not self._marks:
             return 0.0
         since, count = self._marks[0]
-        return (self.done + self.failed - count) / (now - since) if now > since else 0.0
+        return (self._ran - count) / (now - since) if now > since else 0.0
 
 
 def _abandoned(error: Error) -> bool:

@@ -48,7 +48,7 @@ class Steering:
             if self._options.timeout is not None and not backend.can_time_out:
                 raise OptionError(
                     f"timeout= does not work with backend={wanted!r}, which can't leave an item "
-                    "that is running: use 'threads', 'processes' or 'asyncio'"
+                    "that is running: use 'threads', 'processes', 'asyncio' or 'dask'"
                 )
             if workers:
                 return Choice(backend.name, min(workers, backend.most_workers))
@@ -100,7 +100,10 @@ class Steering:
     def _engage(self, choice: Choice) -> None:
         """Open a backend and have its slots, and no others, take what comes from now on."""
         backend = get_backend(self._backend_of(choice))
-        session = backend.open(replace(self._setting, workers=choice.workers))
+        setting = replace(
+            self._setting, workers=choice.workers, direct=self._options.backend == "serial"
+        )
+        session = backend.open(setting)
         self._crew.engage(session, choice.workers)
 
     def _move(self, choice: Choice, probe: auto.Probe) -> Choice:

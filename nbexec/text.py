@@ -118,18 +118,22 @@ def state(stats: Stats) -> str:
         return f"{stats.phase}, {stats.running:,} finishing" if stats.running else stats.phase
     if stats.phase == "cancelled":
         return f"cancelled after {seconds(stats.elapsed)}, {stats.done:,} results kept"
+    if stats.waiting and stats.phase == "running":
+        return stats.waiting
     return "starting" if stats.phase == "waiting" else stats.phase
 
 
 def labelled(stats: Stats) -> list[tuple[str, str]]:
     """Give what there is to say besides the counts, each with what it is about.
 
-    The labels are "state", "rate", "left", "time", "cores", "failed", "retried" and
-    "abandoned".
+    The labels are "state", "rate", "left", "time", "cores", "restored", "failed", "retried",
+    "abandoned" and "note".
     """
     said = []
     if stats.phase in ("paused", "cancelling", "cancelled"):
         said.append(("state", state(stats)))
+    elif stats.waiting:
+        said.append(("state", stats.waiting))
     elif stats.rate and not stats.ended:
         said.append(("rate", rate(stats.rate)))
     if stats.eta is not None and not stats.ended:
@@ -139,12 +143,15 @@ def labelled(stats: Stats) -> list[tuple[str, str]]:
     if stats.ended and stats.cpu_seconds:
         busy = f"{stats.effective_cores:.1f} cores used, {stats.utilisation:.0%} busy"
         said.append(("cores", busy))
+    if stats.restored:
+        said.append(("restored", f"{stats.restored:,} from the journal"))
     if stats.failed:
         said.append(("failed", f"{stats.failed:,} failed"))
     if stats.retried:
         said.append(("retried", f"{stats.retried:,} retried"))
     if stats.abandoned:
         said.append(("abandoned", f"{stats.abandoned:,} left running"))
+    said += [("note", note) for note in stats.notes]
     return said
 
 

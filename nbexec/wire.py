@@ -12,7 +12,7 @@ import mmap
 import pickle
 import struct
 import traceback as traceback_module
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import CellType
 from typing import Any
@@ -20,6 +20,8 @@ from typing import Any
 from .errors import PickleError
 
 _ALIGN = 64  # bytes; what NumPy aligns its own arrays to
+Piece = bytes | memoryview
+
 _HEAD = struct.Struct("<Q")
 
 
@@ -30,7 +32,7 @@ def dumps(value: Any) -> bytes:
     return bytes(cloudpickle.dumps(value, protocol=5))
 
 
-def loads(data: bytes) -> Any:
+def loads(data: bytes | memoryview) -> Any:
     """Undo `dumps`."""
     return pickle.loads(data)
 
@@ -41,26 +43,38 @@ def pack(value: Any) -> bytes:
 
     buffers: list[pickle.PickleBuffer] = []
     data = cloudpickle.dumps(value, protocol=5, buffer_callback=buffers.append)
-    views = [data, *(buffer.raw() for buffer in buffers)]
+    return b"".join(laid_out(data, buffers))
+
+
+def laid_out(data: bytes, buffers: list[pickle.PickleBuffer]) -> Iterator[Piece]:
+    """Give a block for `unpack` in pieces, of which the large ones are not copied."""
+    views: list[Piece] = [data, *(buffer.raw() for buffer in buffers)]
     head = _HEAD.pack(len(views)) + b"".join(_HEAD.pack(len(view)) for view in views)
-    block = bytearray(head)
+    yield head
+    at = len(head)
     for view in views:
-        block += bytes(-len(block) % _ALIGN)
-        block += view
-    return bytes(block)
+        yield bytes(-at % _ALIGN)
+        yield view
+        at += -at % _ALIGN + len(view)
 
 
 def unpack(block: Any) -> Any:
     """Undo `pack`; arrays are views of `block`, which a writable one lets them change."""
+    pickled, buffers = parts(block)
+    return pickle.loads(pickled, buffers=buffers)
+
+
+def parts(block: Any) -> tuple[memoryview, list[memoryview]]:
+    """Give the pickle and the buffers of a packed block."""
     view = memoryview(block)
     (count,) = _HEAD.unpack_from(view)
     at = _HEAD.size * (1 + count)
-    parts = []
+    found = []
     for (size,) in _HEAD.iter_unpack(view[_HEAD.size : at]):
         at += -at % _ALIGN
-        parts.append(view[at : at + size])
+        found.append(view[at : at + size])
         at += size
-    return pickle.loads(parts[0], buffers=parts[1:])
+    return found[0], found[1:]
 
 
 def unpack_file(path: Path | str) -> Any:

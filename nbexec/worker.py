@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import ContextVar, copy_context
 from typing import Any, NamedTuple, TypeVar
 
+from .capture import Capture, Hear, current
 from .model import Chunk, Error, Outcome, Task
 
 depth: ContextVar[int] = ContextVar("nbexec_depth", default=0)  # runs around this code
@@ -20,6 +21,10 @@ depth: ContextVar[int] = ContextVar("nbexec_depth", default=0)  # runs around th
 T = TypeVar("T")
 
 _clock = time.perf_counter
+
+
+def _nobody(offset: int, stream: str, said: Any) -> None:
+    """Hear nothing."""
 
 
 def worker_name() -> str:
@@ -71,6 +76,20 @@ def prepare(task: Task) -> Callable[[Any], Any]:
     return calling(task, task.setup() if task.setup is not None else None)
 
 
+def replay(task: Task, item: Any) -> Any:
+    """Run one item in this thread; what it raises passes through, from the user's frame on."""
+    __tracebackhide__ = True
+    try:
+        value = prepare(task)(item)
+        return _run_loop(value) if task.coroutine else value
+    except BaseException as error:
+        trace = error.__traceback__
+        while trace and trace.tb_next and trace.tb_frame.f_code.co_filename == __file__:
+            trace = trace.tb_next
+        error.__traceback__ = trace
+        raise
+
+
 class Leash:
     """How long a chunk may go on; pulled, it begins no further item."""
 
@@ -83,6 +102,10 @@ class Leash:
         """Let nothing more begin."""
         self.pulled = True
 
+    def wanted(self) -> bool:
+        """Whether what runs is still wanted."""
+        return not self.pulled
+
 
 def run_chunk(
     prepared: Callable[[], Callable[[Any], Any]],
@@ -92,21 +115,26 @@ def run_chunk(
     cpu_clock: Callable[[], float] = time.thread_time,
     interrupt: Callable[[BaseException], None] | None = None,
     starved: Callable[[int], float] = lambda thread: 0.0,
+    hear: Hear = _nobody,
+    through: bool = False,
 ) -> Outcome:
     """Call the function on each item until the chunk or its budget is used up.
 
     `prepared` gives the function of one item; what it raises is the first item's error.
     A `KeyboardInterrupt` in the main thread ends the chunk: the item that it hit counts
-    as not begun, and `interrupt` is told.
+    as not begun, and `interrupt` is told.  What the items say goes to `hear`, and also
+    `through` where it would have gone without us.
     """
     leash = leash or Leash()
     if task.coroutine:
-        return _run_loop(run_chunk_async(prepared, task, chunk, leash))
+        return _run_loop(run_chunk_async(prepared, task, chunk, leash, hear))
     values: list[Any] = []
     errors: dict[int, Error] = {}
     ends = array("d")
     budget = chunk.budget
     token = depth.set(task.depth + 1)
+    capture = Capture(values, hear, leash.wanted, through)
+    listening = current.set(capture)
     thread = threading.get_native_id()
     without_core = starved(thread)
     started, cpu, begun = time.time(), cpu_clock(), _clock()
@@ -134,6 +162,8 @@ def run_chunk(
         elif not values:
             errors, values, ends = {0: failed(error)}, [None], array("d", [0.0])
     finally:
+        capture.end()
+        current.reset(listening)
         depth.reset(token)
     cpu = cpu_clock() - cpu
     without_core = starved(thread) - without_core
@@ -141,7 +171,11 @@ def run_chunk(
 
 
 async def run_chunk_async(
-    prepared: Callable[[], Callable[[Any], Any]], task: Task, chunk: Chunk, leash: Leash
+    prepared: Callable[[], Callable[[Any], Any]],
+    task: Task,
+    chunk: Chunk,
+    leash: Leash,
+    hear: Hear = _nobody,
 ) -> Outcome:
     """Await the function on each item, one after the other; CPU time is not known here."""
     values: list[Any] = []
@@ -149,6 +183,8 @@ async def run_chunk_async(
     ends = array("d")
     budget = chunk.budget
     token = depth.set(task.depth + 1)
+    capture = Capture(values, hear, leash.wanted)
+    listening = current.set(capture)
     started, begun = time.time(), _clock()
     try:
         call = prepared()
@@ -171,6 +207,8 @@ async def run_chunk_async(
     except BaseException as error:
         errors, values, ends = {0: failed(error)}, [None], array("d", [0.0])
     finally:
+        capture.end()
+        current.reset(listening)
         depth.reset(token)
     return Outcome(values, errors, started, ends, 0.0, worker_name(), peak_rss())
 

@@ -1148,6 +1148,15 @@ def test_a_result_that_cant_be_pickled():
     assert "from item 1 on in the kernel" in reason(left)
 
 
+@pytest.mark.parametrize("where", ["serial", "threads", "processes"])
+def test_a_checkpoint(where, tmp_path):
+    source = "xs, out = [[1], [2]], []\nfor x in xs:\n    y = len(x)\n    out.append((y, sum(x)))"
+    for _ in range(2):
+        left = both(source, where, checkpoint=str(tmp_path / "kept"))
+        assert kind(left) == "parallel"
+    assert left.report.stats.restored == 2
+
+
 def test_what_needs_a_process_for_itself_gets_one():
     source = """
 import warnings
@@ -1293,7 +1302,7 @@ def test_a_worker_that_cant_load_what_it_needs():
         "odd = Odd()\nout = [odd.x * x for x in [1, 2]]",
         "processes",
     )
-    assert "from item 0 on in the kernel: a worker says ValueError" in reason(left)
+    assert "from item 0 on in the kernel: the function can't be unpickled" in reason(left)
 
 
 def test_workers_have_the_settings_of_the_kernel(tmp_path, monkeypatch):

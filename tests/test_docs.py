@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -69,7 +70,8 @@ def test_examples_on_a_page_run(page, tmp_path):
         capture_output=True,
         text=True,
         timeout=100,
-        cwd=ROOT,
+        cwd=tmp_path,  # some examples leave files
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -79,8 +81,10 @@ SETTING = """
 import time
 from pathlib import Path
 
+import nbexec
+
 %load_ext nbexec
-paths = sorted(Path("nbexec").rglob("*.py"))
+paths = sorted(Path(nbexec.__file__).parent.rglob("*.py"))
 
 def measure(path):
     time.sleep(0.001)

@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 import nbexec
 from nbexec.model import (
     Finished,
+    Output,
+    Progressed,
+    Restored,
     Retried,
     Returned,
     RunEnded,
@@ -49,8 +52,13 @@ def check(events):
                 assert set(outcome.errors) <= set(range(len(chunk)))
                 away -= set(chunk.indices)
                 finished.update(chunk.indices)
+            case Restored(chunk=chunk, outcome=outcome):
+                assert not (away | finished.keys()) & set(chunk.indices), "submitted before"
+                assert len(outcome.values) == len(chunk)
+                assert not outcome.errors
+                finished.update(chunk.indices)
             case _:
-                assert isinstance(event, (Steered, Sampled))
+                assert isinstance(event, (Steered, Sampled, Output, Progressed))
     assert not away, "never came to its end"
     assert set(finished.values()) <= {1}
     return finished

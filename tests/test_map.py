@@ -13,11 +13,14 @@ import threading
 import time
 
 import pytest
+import tenacity
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nbexec
 from nbexec import Failure
+from nbexec.model import Retried
+from nbexec.policy import waiting
 
 
 def square(x):
@@ -203,6 +206,70 @@ def test_retries_try_an_item_again(backend, tmp_path):
     assert left[0].attempt == 2
 
 
+def failing(times, error):
+    """A function that raises so many times for each item before it gives it."""
+    left = {}
+
+    def fail(x):
+        left[x] = left.get(x, times) - 1
+        if left[x] >= 0:
+            raise error
+        return x
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("retry_on", "again"),
+    [
+        (ValueError, True),
+        ((KeyError, ValueError), True),
+        (OSError, False),
+        ("OSError, ValueError", True),
+        ("json.JSONDecodeError", False),
+        (lambda error: "bad" in str(error), True),
+        (lambda error: "good" in str(error), False),
+    ],
+)
+def test_retry_on_says_what_is_tried_again(retry_on, again):
+    call = functools.partial(
+        nbexec.map, failing(1, ValueError("bad")), [5], backend="threads", retries=1
+    )
+    if again:
+        assert call(retry_on=retry_on, retry_wait=0) == [5]
+    else:
+        with pytest.raises(ValueError, match="bad"):
+            call(retry_on=retry_on, retry_wait=0)
+
+
+@pytest.mark.parametrize(
+    ("retry_wait", "waits"),
+    [
+        (0.01, [0.01, 0.01]),
+        (lambda attempt: attempt / 100, [0.01, 0.02]),
+        (tenacity.wait_fixed(0.01) + tenacity.wait_exponential(0.01), [0.02, 0.03]),
+        (tenacity.wait_exception(lambda error: 0.02 if "x" in str(error) else 0), [0.02, 0.02]),
+    ],
+)
+def test_retry_wait_may_be_a_strategy(log, retry_wait, waits):
+    fail = failing(2, ValueError("x"))
+    nbexec.map(fail, [1], backend="threads", retries=2, retry_wait=retry_wait)
+    seen = [event.wait for event in log.events if isinstance(event, Retried)]
+    assert seen == pytest.approx(waits)
+
+
+def test_a_retry_waits_at_random_unless_it_is_told():
+    waits = {waiting(None)(3, None) for _ in range(50)}
+    assert len(waits) == 50
+    assert all(0 <= wait <= 0.4 for wait in waits)
+
+
+def test_a_wait_that_is_no_time_is_told():
+    fail = failing(1, ValueError("x"))
+    with pytest.raises(nbexec.OptionError, match="must give seconds, 0 or more, not -1"):
+        nbexec.map(fail, [1], backend="threads", retries=1, retry_wait=lambda attempt: -1)
+
+
 def test_a_generator_that_raises_midway_keeps_what_was_finished(backend):
     def items():
         yield from range(30)
@@ -340,6 +407,9 @@ def test_without_crash_retries_no_item_is_begun_twice(tmp_path):
         ((square, [1]), {"crash_retries": 0, "chunk": 2}, "crash_retries=0 needs chunk=1, not 2"),
         ((square, [1]), {"retries": -1}, "retries must be an integer of at least 0, not -1"),
         ((square, [1]), {"retry_wait": "1"}, "retry_wait must be seconds"),
+        ((square, [1]), {"retry_wait": -1}, "retry_wait must be seconds, 0 or more, not -1"),
+        ((square, [1]), {"retry_on": int}, "retry_on must be an exception type, several.*'int'"),
+        ((square, [1]), {"retry_on": "OSErr"}, "retry_on must be .*, not OSErr"),
         ((square, [1]), {"on_error": "colect"}, "did you mean 'collect'"),
         ((square, [1]), {"progress": "bar"}, "progress='bar' is not one of"),
         ((square, [1]), {"name": 3}, "name must be a string"),

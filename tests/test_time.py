@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 
@@ -11,7 +12,7 @@ import pytest
 import nbexec
 from nbexec import Failure
 
-LIMITED = ["threads", "processes", "asyncio", "auto"]
+LIMITED = ["threads", "processes", "asyncio", "dask", "auto"]
 
 
 @pytest.fixture(params=LIMITED)
@@ -38,7 +39,7 @@ def test_an_item_that_hangs_costs_itself_alone(limited):
     assert nbexec.map(abs, [-1], backend=limited) == [1]
 
 
-@pytest.mark.parametrize(("name", "left"), [("threads", 1), ("processes", 0)])
+@pytest.mark.parametrize(("name", "left"), [("threads", 1), ("processes", 0), ("dask", 0)])
 def test_what_could_not_be_stopped_is_counted(name, left):
     run = nbexec.map(hang_at_5, [5], backend=name, timeout=0.3, on_error="collect").run
     assert run.stats.abandoned == left
@@ -107,7 +108,64 @@ def test_with_raise_a_timeout_is_the_runs_exception(limited):
     assert caught.value.partial_results[:5] == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("name", ["serial", "dask"])
+@pytest.fixture
+def shared_cluster():
+    """A cluster that is not ours, as good as any: two workers with a thread each."""
+    from distributed import Client, LocalCluster
+
+    options = {"dashboard_address": None, "n_workers": 2, "threads_per_worker": 1}
+    with (
+        LocalCluster(processes=False, **options) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
+def test_on_a_shared_cluster_what_is_stuck_is_left_behind(shared_cluster, tmp_path):
+    def work(x):
+        if x == 5:
+            while not (tmp_path / "go").exists():
+                time.sleep(0.01)
+        with (tmp_path / str(x)).open("a") as file:
+            file.write("x")
+        return x
+
+    options = {"timeout": 0.5, "on_error": "collect", "workers": 4}
+    results = nbexec.map(work, range(20), backend=shared_cluster, **options)
+    assert [failure.index for failure in results.failures] == [5]
+    assert results[5].exception.abandoned
+    assert results.ok() == [x for x in range(20) if x != 5]
+    assert results.stats.abandoned == 1
+    (tmp_path / "go").touch()
+    assert {(tmp_path / str(x)).read_text() for x in range(20) if x != 5} == {"x"}
+    assert len(shared_cluster.nthreads()) == 2  # nobody's worker was restarted
+
+
+def test_on_our_own_cluster_the_worker_is_killed_and_replaced(tmp_path):
+    from nbexec.backends import get_backend
+
+    def work(x):
+        with (tmp_path / str(x)).open("a") as file:
+            file.write("x")
+        hang_at_5(x)
+        return os.getpid()
+
+    before = set(nbexec.map(lambda x: os.getpid(), range(50), backend="dask"))
+    options = {"timeout": 0.5, "on_error": "collect", "workers": 4}  # more than it has workers
+    results = nbexec.map(work, range(20), backend="dask", **options)
+    assert [failure.index for failure in results.failures] == [5]
+    assert not results[5].exception.abandoned
+    written = {x: (tmp_path / str(x)).read_text() for x in range(20)}
+    assert written == dict.fromkeys(range(20), "x")  # what waited behind it ran once
+    client = get_backend("dask").client
+    deadline = time.monotonic() + 20
+    while len(client.nthreads()) < len(before) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(client.nthreads()) == len(before)
+    assert nbexec.map(abs, range(-4, 0), backend="dask") == [4, 3, 2, 1]
+
+
+@pytest.mark.parametrize("name", ["serial"])
 def test_a_backend_that_has_no_timeout_says_so(name):
     with pytest.raises(nbexec.OptionError, match=f"timeout= does not work with backend='{name}'"):
         nbexec.map(abs, [1], backend=name, timeout=1)

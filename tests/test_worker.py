@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import pickle
 import threading
+import time
 import traceback
 
 import numpy as np
@@ -12,7 +14,8 @@ import pytest
 from nbexec import traces, wire
 from nbexec.errors import PickleError
 from nbexec.model import Chunk, Task
-from nbexec.parcels import receive, run_packed
+from nbexec.parcels import Address, _once, receive, run_packed
+from nbexec.streams import logging_here
 from nbexec.worker import Leash, prepare, run_chunk
 
 
@@ -72,9 +75,18 @@ def test_an_interrupt_ends_the_chunk_and_keeps_what_was_finished():
     assert len(caught) == 1
 
 
+@pytest.fixture(autouse=True)
+def streams_as_they_are(monkeypatch):
+    """A worker routes its streams for good; these tests are not in one."""
+    monkeypatch.setattr("nbexec.parcels._route", lambda: None)
+
+
+NOBODY = Address(None, 0)  # hears what is said only at the end
+
+
 def packed(fn, items, key, **more):
-    block = wire.pack(Task(fn, "fn", **more))
-    reply = run_packed(key, block, len(items), wire.dumps(items), float("inf"), False)
+    block = wire.pack((Task(fn, "fn", **more), logging_here()))
+    reply = run_packed(key, block, len(items), wire.dumps(items), float("inf"), False, NOBODY)
     return receive(reply)
 
 
@@ -89,9 +101,9 @@ def test_setup_runs_once_for_a_key(tmp_path):
         with (tmp_path / "setups").open("a") as file:
             return file.write("x")
 
-    block = wire.pack(Task(lambda item, state: item, "fn", setup=setup))
+    block = wire.pack((Task(lambda item, state: item, "fn", setup=setup), logging_here()))
     for key in ("key-2", "key-2", "key-2b", "key-2"):
-        assert receive(run_packed(key, block, 1, wire.dumps([1]), 1.0, False)).values == [1]
+        assert receive(run_packed(key, block, 1, wire.dumps([1]), 1.0, False, NOBODY)).values == [1]
     assert (tmp_path / "setups").read_text() == "xx"
 
 
@@ -100,11 +112,35 @@ def test_items_that_cannot_be_unpickled_come_again_one_by_one():
         def __reduce__(self):
             return int, ("no number",)
 
-    block = wire.pack(Task(abs, "abs"))
-    several = receive(run_packed("key-3", block, 2, wire.dumps([1, Bad()]), 1.0, False))
+    block = wire.pack((Task(abs, "abs"), logging_here()))
+    several = receive(run_packed("key-3", block, 2, wire.dumps([1, Bad()]), 1.0, False, NOBODY))
     assert several.values == []
-    alone = receive(run_packed("key-3", block, 1, wire.dumps([Bad()]), 1.0, False))
-    assert isinstance(alone.errors[0].exception, ValueError)
+    alone = receive(run_packed("key-3", block, 1, wire.dumps([Bad()]), 1.0, False, NOBODY))
+    error = alone.errors[0].exception
+    assert isinstance(error, PickleError)
+    assert "the item can't be unpickled in the worker: ValueError: invalid" in str(error)
+
+
+def test_setup_runs_once_however_many_threads_a_worker_has():
+    ran, both = [], threading.Barrier(2)
+
+    def setup():
+        ran.append(1)
+        time.sleep(0.05)  # long enough for the other to come
+
+    task = Task(lambda item, state: item, "fn", setup=setup)
+    prepared = _once(functools.partial(prepare, task))
+
+    def ask():
+        both.wait()
+        prepared()
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert ran == [1]
 
 
 def test_an_exception_keeps_its_type_and_its_frames():

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from .. import streams
 from ..model import Chunk
 from ..worker import Leash, prepare, run_chunk_async
 from .base import Backend, Session, Setting
@@ -62,6 +63,7 @@ class AsyncioSession(Session):
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._leashes: dict[int, Leash] = {}
         self._prepared = functools.cache(self._prepare)
+        streams.install()
         self._cpu: float | None = None  # of the loop's thread, when last attributed
 
     def _prepare(self) -> Callable[[Any], Any]:
@@ -78,7 +80,11 @@ class AsyncioSession(Session):
         future = self._loop.create_future()
         run = functools.partial(contextvars.copy_context().run, call, item)
         self._threads[task].call(functools.partial(_settle, self._loop, future, run))
-        value = await future
+        value, error = await future
+        if isinstance(error, StopIteration):  # a coroutine can't raise one
+            raise RuntimeError("the function raised StopIteration") from error
+        if error is not None:
+            raise error
         return await value if inspect.isawaitable(value) else value
 
     def submit(self, slot: int, chunk: Chunk) -> None:
@@ -93,7 +99,8 @@ class AsyncioSession(Session):
 
     async def _run(self, slot: int, chunk: Chunk) -> None:
         leash = self._leashes.setdefault(slot, Leash())
-        outcome = await run_chunk_async(self._prepared, self._setting.task, chunk, leash)
+        hear = functools.partial(self._setting.hear, chunk)
+        outcome = await run_chunk_async(self._prepared, self._setting.task, chunk, leash, hear)
         thread = self._threads.pop(asyncio.current_task(), None)
         if thread is not None:
             thread.healthy = not leash.pulled  # else it may be in the middle of an item
@@ -104,6 +111,11 @@ class AsyncioSession(Session):
         outcome = replace(outcome, cpu=now - (self._cpu or now))
         self._cpu = now
         self._setting.deliver(chunk, lambda: outcome)
+
+    def unwanted(self, slot: int) -> None:
+        leash = self._leashes.get(slot)
+        if leash is not None:
+            leash.pull()
 
     def abort(self, slot: int) -> bool:
         self._loop.call_soon_threadsafe(self._cancel, slot)
@@ -118,6 +130,7 @@ class AsyncioSession(Session):
 
     def close(self) -> None:
         """Nothing runs any more, and nothing is kept."""
+        streams.remove()
 
 
 _pool = Pool(ThreadSlot, keep=IO_THREADS)
@@ -126,7 +139,10 @@ _pool = Pool(ThreadSlot, keep=IO_THREADS)
 def _settle(
     loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], run: Callable[[], Any]
 ) -> None:
-    """Run in a thread, and set the future with what came of it."""
+    """Run in a thread, and set the future with what came of it: a value, or an error.
+
+    Not as the future's exception: asyncio closes a coroutine that waits for a GeneratorExit.
+    """
     try:
         result = functools.partial(_set, future, run(), None)
     except BaseException as error:
@@ -138,11 +154,5 @@ def _settle(
 
 
 def _set(future: asyncio.Future[Any], value: Any, error: BaseException | None) -> None:
-    if future.done():  # cancelled meanwhile
-        return
-    if isinstance(error, StopIteration):  # a future can't hold one
-        error = RuntimeError("the function raised StopIteration")
-    if error is None:
-        future.set_result(value)
-    else:
-        future.set_exception(error)
+    if not future.done():  # else it was cancelled meanwhile
+        future.set_result((value, error))

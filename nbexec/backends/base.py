@@ -13,13 +13,25 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from ..hands import Hands
 from ..model import Chunk, Outcome, Task
 
 Reply = Callable[[], Outcome]  # called in the run's loop: unpacking is not a callback's work
 Deliver = Callable[[Chunk, Reply], None]
+
+
+class Listen(Protocol):
+    """What items say goes here, from any thread."""
+
+    def __call__(
+        self, chunk: Chunk, offset: int | None, stream: str, said: Any, shown: bool = False
+    ) -> None:
+        """Take in what the item at `offset` (None: one of the chunk) wrote to `stream`.
+
+        Where `stream` is "progress", `said` is a fraction, or None, and a text.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +41,10 @@ class Setting:
     task: Task
     deliver: Deliver
     hands: Hands
+    hear: Listen
     context: contextvars.Context  # of the caller; copied for each thread that enters it
     workers: int
+    direct: bool = False  # whether what items write also goes where it would without us
 
 
 class Running(NamedTuple):
@@ -48,6 +62,9 @@ class Session(ABC):
     def submit(self, slot: int, chunk: Chunk) -> None:
         """Start `chunk` on the worker of `slot` (0, 1, ...) and return at once."""
 
+    def unwanted(self, slot: int) -> None:  # noqa: B027  (some can't tell them)
+        """Tell what `slot` is doing that it may stop early; its reply is still awaited."""
+
     @abstractmethod
     def abort(self, slot: int) -> bool:
         """Stop what `slot` is doing, whose reply is not awaited; give whether it is stopped.
@@ -59,6 +76,9 @@ class Session(ABC):
     @abstractmethod
     def close(self) -> None:
         """Give the workers back; aborted ones are replaced when they are next needed."""
+
+    def trim(self) -> None:  # noqa: B027  (most hold nothing)
+        """End idle workers for the memory that they hold; nothing runs at this moment."""
 
     def ready(self, slot: int) -> bool:
         """Whether the worker of `slot` is there, so that the time of its item runs."""

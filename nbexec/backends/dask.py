@@ -9,17 +9,21 @@ import functools
 import itertools
 import logging
 import threading
+from collections import Counter
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from typing import Any
 
 import dask
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, SpecCluster, get_worker
 
 from .. import machine
 from ..errors import BackendError
 from ..model import Chunk
-from ..parcels import run_packed
+from ..parcels import Address, run_packed
 from . import close_at_exit
 from .base import Backend, Session, Setting
+from .places import LocalSession, Place
 from .remote import RemoteSession
 
 
@@ -28,13 +32,13 @@ class Dask(Backend):
 
     name = "dask"
     remote = True
-    can_time_out = False  # a task that runs can't be stopped, nor its worker from here
 
     def __init__(self, cluster: Any = None, timeout: float = 10.0) -> None:
         self._given = cluster
         self._timeout = timeout  # seconds to wait for a cluster that was given by address
         self._client: Client | None = None
         self._local: LocalCluster | None = None
+        self._places: list[Place] = []  # the workers of our own cluster
         self._lock = threading.Lock()
 
     def default_workers(self) -> int:
@@ -65,13 +69,15 @@ class Dask(Backend):
                     f"no Dask cluster answers at {self._given!r}: {error}"
                 ) from error
         try:
-            self._local = LocalCluster(
+            self._local = Own(
                 n_workers=machine.cores(),
                 threads_per_worker=1,
                 processes=True,
                 host="127.0.0.1",
                 dashboard_address="127.0.0.1:0",  # any free port, for its HTTP server
-                scheduler_kwargs={"dashboard": False},
+                # a death is told at once: the run decides what is tried again
+                scheduler_kwargs={"dashboard": False, "allowed_failures": 0},
+                preload=[run_packed.__module__],  # so that no item's time is spent on it
                 worker_dashboard_address="127.0.0.1:0",
                 silence_logs=logging.CRITICAL,  # what it says at its end is nothing to act on
             )
@@ -81,78 +87,156 @@ class Dask(Backend):
                 'notebook), what uses backend="dask" must be under if __name__ == "__main__":'
             ) from error
         client = Client(self._local, set_as_default=False)
+        nannies = self._local.workers.values()
+        self._places = [Place(client, self._local, nanny) for nanny in nannies]
         close_at_exit()
         return client
 
     def open(self, setting: Setting) -> Session:
-        return DaskSession(setting, self.client, own=self._local is not None)
+        client = self.client
+        if self._places:
+            return LocalSession(setting, self._places)
+        return GivenSession(setting, client)
 
     def close(self) -> None:
         with self._lock:
             client, cluster = self._client, self._local
             self._client = self._local = None
+            self._places = []
         if client is not None and client is not self._given:
             client.close()
         if cluster is not None:
             cluster.close()
 
 
-class DaskSession(RemoteSession):
-    """Chunks are tasks of the cluster; the packed task travels to each worker once."""
+class Own(LocalCluster):  # type: ignore[misc]  # distributed has no types
+    """A local cluster whose nannies live as long as it does.
 
-    def __init__(self, setting: Setting, client: Client, own: bool) -> None:
-        super().__init__(setting)
+    A `LocalCluster` closes the nanny whose worker isn't there 15 seconds after an earlier
+    one died ("distributed.deploy.lost-worker-timeout"): also one that is just being started.
+    """
+
+    def _update_worker_status(self, op: str, msg: Any) -> None:
+        super(SpecCluster, self)._update_worker_status(op, msg)
+
+
+@dataclass(eq=False)
+class Sent:
+    """A chunk that is a task of a cluster."""
+
+    number: int
+    call: tuple[Any, ...]
+    reply: Future[bytes] = field(default_factory=Future)
+    task: Any = None
+    at: str | None = None  # the worker that began it
+
+
+class GivenSession(RemoteSession):
+    """Chunks are tasks of a cluster that others may use too: its workers are left alone.
+
+    A task that runs can't be stopped.  It is left behind; so that nothing waits behind it,
+    its worker is given nothing more of this run while there are others.
+    """
+
+    def __init__(self, setting: Setting, client: Client) -> None:
+        super().__init__(setting, here=False)
         self._client = client
-        self._own = own  # whether its workers run nothing but ours, and so may be restarted
-        self._futures: dict[int, Any] = {}
-        self._aborted: list[Any] = []
+        self._sent: dict[int, list[Sent]] = {}  # at each slot, in order
+        self._stuck: Counter[str] = Counter()  # tasks left behind, by worker
+        self._numbers = itertools.count()
         # The result of a task, not scattered: what was scattered is gone with its worker,
         # and this is made again.
         key = f"nbexec-task-{self.key}"
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"}):
             self._block = client.submit(_itself, self.packed, key=key, pure=False)
-        self._chunks = itertools.count()
+        self._topic = f"nbexec-{client.id}-{self.key}"
+        client.subscribe_topic(self._topic, self._began)
 
-    def send(self, slot: int, chunk: Chunk, items: bytes) -> Any:
-        future = self._futures[slot] = self._client.submit(
-            run_packed,
-            self.key,
-            self._block,
-            len(chunk),
-            items,
-            chunk.budget,
-            False,
-            key=f"nbexec-{self.setting.task.name}-{self.key}-{next(self._chunks)}",
+    def send(self, slot: int, chunk: Chunk, items: bytes, address: Address) -> Future[bytes]:
+        call = (self.key, self._block, len(chunk), items, chunk.budget, False, address)
+        sent = Sent(next(self._numbers), call)
+        left = [one for one in self._sent.get(slot, ()) if not one.reply.done()]
+        self._sent[slot] = [*left, sent]
+        self._submit(sent)
+        return sent.reply
+
+    def _submit(self, sent: Sent) -> None:
+        number = next(self._numbers)
+        task = sent.task = self._client.submit(
+            _run_and_tell,
+            self._topic,
+            sent.number,
+            *sent.call,
+            key=f"nbexec-{self.setting.task.name}-{self.key}-{number}",
+            workers=self._places(),
             pure=False,
         )
-        return future
+        task.add_done_callback(functools.partial(_answer, sent))
+
+    def _places(self) -> list[str] | None:
+        """Give the workers with a thread that nothing of ours is stuck in; None: any."""
+        if not self._stuck:
+            return None
+        threads = self._client.nthreads().items()
+        return [at for at, count in threads if self._stuck[at] < count] or None
+
+    def _began(self, event: tuple[float, tuple[int, str]]) -> None:
+        """Take in a worker's word that it began a chunk; called in Dask's event loop."""
+        number, at = event[1]
+        for sent in itertools.chain.from_iterable([*self._sent.values()]):
+            if sent.number == number:
+                sent.at = at
+
+    def ready(self, slot: int) -> bool:
+        return self._sent[slot][0].at is not None
 
     def abort(self, slot: int) -> bool:
-        self._aborted.append(self._futures.pop(slot))
-        return self._own
+        stuck = {}
+        for sent in self._sent.pop(slot):
+            task, sent.task = sent.task, None  # nobody waits for its answer
+            task.cancel(force=True)
+            if sent.at is not None and not sent.reply.done():
+                stuck[sent.number] = sent.at
+        self._stuck.update(stuck.values())
+        if stuck:
+            self._move_on()
+        return not stuck
+
+    def _move_on(self) -> None:
+        """Send again what was not begun: it may wait behind what is stuck."""
+        for sent in itertools.chain.from_iterable([*self._sent.values()]):
+            if sent.at is None and not sent.reply.done():
+                old, sent.task = sent.task, None
+                old.cancel(force=True)
+                self._submit(sent)
 
     def close(self) -> None:
-        if self._aborted:
-            self._stop(self._aborted)
-        self._futures.clear()
+        super().close()
+        self._client.unsubscribe_topic(self._topic)
+        self._sent.clear()
         self._block = None
 
-    def _stop(self, futures: list[Any]) -> None:
-        """Cancel what was aborted.  Dask can't stop a task that runs: its worker is restarted."""
-        keys = {future.key for future in futures}
-        stuck = [at for at, running in self._client.processing().items() if keys & set(running)]
-        self._client.cancel(futures, force=True)
-        if self._own and stuck:
-            restart = functools.partial(_restart, self._client, stuck)
-            threading.Thread(target=restart, name="nbexec-dask-restart", daemon=True).start()
 
-
-def _restart(client: Client, workers: list[str]) -> None:
+def _answer(sent: Sent, task: Any) -> None:
+    """Pass on what became of a task, unless another took its place."""
     try:
-        client.restart_workers(workers, raise_for_error=False)
-    except Exception:  # the client was closed meanwhile: Python is at its end
-        logging.getLogger("nbexec").debug("Dask workers were not restarted", exc_info=True)
+        data, error = task.result(), None
+    except BaseException as raised:
+        data, error = b"", raised
+    if task is not sent.task or sent.reply.done():
+        return
+    if error is None:
+        sent.reply.set_result(data)
+    else:
+        sent.reply.set_exception(error)
 
 
 def _itself(packed: bytes) -> bytes:
     return packed
+
+
+def _run_and_tell(topic: str, number: int, *call: Any) -> bytes:
+    """Say that a chunk is begun, and run it."""
+    worker = get_worker()
+    worker.log_event(topic, (number, worker.address))
+    return run_packed(*call)

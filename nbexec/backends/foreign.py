@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
-from .. import machine
+from .. import machine, streams
 from ..model import Chunk, Outcome
-from ..parcels import run_packed
+from ..parcels import Address, run_packed
 from ..worker import Leash, prepare, run_chunk
 from .base import Backend, Session, Setting
 from .remote import RemoteSession, lost
@@ -34,12 +34,12 @@ class ForeignSession(RemoteSession):
     """A pool that may be of processes, or of anything: it is sent bytes."""
 
     def __init__(self, setting: Setting, executor: Executor) -> None:
-        super().__init__(setting)
+        super().__init__(setting, here=False)
         self._executor = executor
         self._futures: dict[int, Future[bytes]] = {}
 
-    def send(self, slot: int, chunk: Chunk, items: bytes) -> Future[bytes]:
-        call = (self.key, self.packed, len(chunk), items, chunk.budget, False)
+    def send(self, slot: int, chunk: Chunk, items: bytes, address: Address) -> Future[bytes]:
+        call = (self.key, self.packed, len(chunk), items, chunk.budget, False, address)
         self._futures[slot] = self._executor.submit(run_packed, *call)
         return self._futures[slot]
 
@@ -47,6 +47,7 @@ class ForeignSession(RemoteSession):
         return self._futures[slot].cancel()  # one that runs can't be stopped from here
 
     def close(self) -> None:
+        super().close()
         self._futures.clear()
 
 
@@ -57,15 +58,16 @@ class ForeignThreads(Session):
         self._setting = setting
         self._executor = executor
         self._leashes: dict[int, Leash] = {}
+        streams.install()
         self._prepared = functools.cache(lambda: prepare(setting.task))
 
     def submit(self, slot: int, chunk: Chunk) -> None:
         context = self._setting.context.copy()
         task = self._setting.task
         leash = self._leashes[slot] = Leash()
-        future = self._executor.submit(
-            lambda: context.run(run_chunk, self._prepared, task, chunk, leash)
-        )
+        hear = functools.partial(self._setting.hear, chunk)
+        run = functools.partial(run_chunk, self._prepared, task, chunk, leash, hear=hear)
+        future = self._executor.submit(context.run, run)
         future.add_done_callback(functools.partial(self._done, slot, chunk))
 
     def _done(self, slot: int, chunk: Chunk, future: Future[Outcome]) -> None:
@@ -73,9 +75,13 @@ class ForeignThreads(Session):
         outcome = lost(str(error), chunk) if error is not None else future.result()
         self._setting.deliver(chunk, lambda: outcome)
 
+    def unwanted(self, slot: int) -> None:
+        self._leashes[slot].pull()
+
     def abort(self, slot: int) -> bool:
         self._leashes[slot].pull()
         return False
 
     def close(self) -> None:
         self._leashes.clear()
+        streams.remove()

@@ -65,6 +65,13 @@ class Pool(Generic[S]):
                 return
         slot.close()
 
+    def trim(self) -> None:
+        """Let the warm slots go."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for slot in idle:
+            slot.close()
+
     @property
     def idle(self) -> int:
         """How many warm slots wait."""

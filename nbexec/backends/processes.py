@@ -6,41 +6,33 @@ death costs that slot alone, and a worker can be killed without asking the other
 
 from __future__ import annotations
 
-import atexit
 import functools
+import math
 import os
-import shutil
 import signal
-import tempfile
-import threading
-import time
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any
 
-from joblib.externals.loky import ProcessPoolExecutor
+from joblib.externals.loky import ProcessPoolExecutor, process_executor
 
 from .. import machine
+from ..channel import outlive_not
 from ..model import Chunk
-from ..parcels import hello, run_packed
+from ..parcels import Address, hello, run_packed
 from . import close_at_exit
 from .base import Backend, Session, Setting
 from .lease import Pool
-from .remote import RemoteSession
+from .listener import listener
+from .remote import RemoteSession, how_it_ended
+from .spool import spool
 
 
-def _begin_worker(kernel: int, spool: str) -> None:
+def _begin_worker() -> None:
     """Ignore Ctrl-C, which Jupyter sends to the whole process group: the run decides."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_outlive_not, args=(kernel, spool), daemon=True).start()
-
-
-def _outlive_not(kernel: int, spool: str) -> None:
-    """End this worker when the kernel is gone, however it went; loky waits for ever."""
-    while os.getppid() == kernel:
-        time.sleep(1.0)
-    shutil.rmtree(spool, ignore_errors=True)
-    os._exit(1)
+    # loky ends a worker that has grown by 300 MB, as one does whose setup loads a model.
+    process_executor._MAX_MEMORY_LEAK_SIZE = math.inf
+    outlive_not()
 
 
 class ProcessSlot:
@@ -50,10 +42,10 @@ class ProcessSlot:
         self.number = number
         self.healthy = True
         self.ready = False
-        self._executor = ProcessPoolExecutor(
-            max_workers=1, initializer=_begin_worker, initargs=(os.getpid(), str(_spool()))
-        )
-        self._executor.submit(hello).add_done_callback(self._began)
+        self._executor = ProcessPoolExecutor(max_workers=1, initializer=_begin_worker)
+        heard = listener()
+        folder = heard.folder if heard is not None else None
+        self._executor.submit(hello, folder).add_done_callback(self._began)
         # loky has no public way to ask; kept, since it forgets a worker that died
         self._process = next(iter(self._executor._processes.values()))
         close_at_exit()
@@ -67,15 +59,7 @@ class ProcessSlot:
 
     def ending(self) -> str:
         """Say how the worker ended: by which signal, or with which exit code."""
-        code = self._process.exitcode
-        if code is None:
-            return "it ended, nobody knows how"
-        if code >= 0:
-            return f"it exited with code {code}"
-        try:
-            return f"signal {-code} ({signal.Signals(-code).name})"
-        except ValueError:
-            return f"signal {-code}"
+        return how_it_ended(self._process.exitcode)
 
     def kill(self) -> None:
         """End the worker now; loky notices and fails what it held."""
@@ -86,8 +70,12 @@ class ProcessSlot:
             pass
 
     def close(self) -> None:
-        """Let the worker go; it ends when it has finished what it is in."""
-        self._executor.shutdown(wait=False, kill_workers=not self.healthy)
+        """Let the worker go; it ends when it has finished what it is in.
+
+        One that was killed is not killed again: with kill_workers=True loky may trip over
+        a chunk that it was about to send (KeyError in its thread), and clears up nothing.
+        """
+        self._executor.shutdown(wait=False)
 
     def end(self) -> None:
         """Kill the worker and wait: nothing of it is left."""
@@ -120,16 +108,16 @@ class ProcessesSession(RemoteSession):
     """The packed task lies in one file that every worker maps; items go as bytes."""
 
     def __init__(self, setting: Setting, pool: Pool[ProcessSlot]) -> None:
-        super().__init__(setting)
+        super().__init__(setting, here=True)
         self._pool = pool
         self._slots: dict[int, ProcessSlot] = {}
-        self._sent: dict[ProcessSlot, list[Chunk]] = {}  # what each has, in order
-        self._file = _spool() / self.key
+        self._having: dict[ProcessSlot, list[Chunk]] = {}  # what each has, in order
+        self._file = spool() / self.key
         self._file.write_bytes(self.packed)
         self.packed = b""
 
-    def send(self, slot: int, chunk: Chunk, items: bytes) -> Future[bytes]:
-        call = (self.key, str(self._file), len(chunk), items, chunk.budget, True)
+    def send(self, slot: int, chunk: Chunk, items: bytes, address: Address) -> Future[bytes]:
+        call = (self.key, str(self._file), len(chunk), items, chunk.budget, True, address)
         worker = self._worker(slot)
         try:
             future = worker.submit(*call)
@@ -137,7 +125,7 @@ class ProcessesSession(RemoteSession):
             worker.healthy = False
             worker = self._worker(slot)
             future = worker.submit(*call)
-        self._sent.setdefault(worker, []).append(chunk)
+        self._having.setdefault(worker, []).append(chunk)
         future.add_done_callback(functools.partial(self._came_back, worker, chunk))
         return future
 
@@ -151,40 +139,32 @@ class ProcessesSession(RemoteSession):
 
     def _came_back(self, worker: ProcessSlot, chunk: Chunk, future: Future[bytes]) -> None:
         if future.exception() is None:
-            self._sent[worker].remove(chunk)
+            self._having[worker].remove(chunk)
         else:
             worker.healthy = False
 
     def died(self, slot: int, chunk: Chunk, error: BaseException) -> str | None:
         # It was busy with the first of what it had; the others only waited for it.
-        worker, sent = next((w, sent) for w, sent in [*self._sent.items()] if chunk in sent)
+        worker, sent = next((w, sent) for w, sent in [*self._having.items()] if chunk in sent)
         return worker.ending() if chunk is sent[0] else None
 
     def abort(self, slot: int) -> bool:
         self._slots[slot].kill()
         return True
 
+    def trim(self) -> None:
+        for worker in self._slots.values():
+            worker.healthy = False
+            self._pool.give_back(worker)
+        self._slots.clear()
+        self._pool.trim()
+
     def ready(self, slot: int) -> bool:
         return self._slots[slot].ready
 
     def close(self) -> None:
+        super().close()
         for worker in self._slots.values():
             self._pool.give_back(worker)
         self._slots.clear()
         self._file.unlink(missing_ok=True)
-
-
-_lock = threading.Lock()
-_folder: Path | None = None
-
-
-def _spool() -> Path:
-    """Give the folder for packed tasks: in memory where the system has such a place."""
-    global _folder
-    with _lock:
-        if _folder is None:
-            memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-            _folder = Path(tempfile.mkdtemp(prefix=f"nbexec-{os.getpid()}-", dir=memory))
-            atexit.register(shutil.rmtree, _folder, ignore_errors=True)
-        _folder.mkdir(mode=0o700, exist_ok=True)  # something may have tidied it away
-        return _folder

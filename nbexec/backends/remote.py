@@ -5,33 +5,50 @@ from __future__ import annotations
 import functools
 import itertools
 import os
+import signal
 import time
 from abc import abstractmethod
 from concurrent.futures import Future
+from pathlib import Path
 
-from .. import wire
+from .. import streams, wire
 from ..errors import PickleError, WorkerDied
 from ..model import Chunk, Error, Outcome
-from ..parcels import receive
+from ..parcels import Address, receive, unwanted_file
 from ..worker import Call, failed
 from .base import Session, Setting
+from .listener import listener
 
 _runs = itertools.count()
+_serials = itertools.count(1)
 
 
 class RemoteSession(Session):
-    """Packs the task at once, so that what can't be sent is told before anything runs."""
+    """Packs the task at once, so that what can't be sent is told before anything runs.
 
-    def __init__(self, setting: Setting) -> None:
+    Parameters
+    ----------
+    setting : Setting
+        What the run gives.
+    here : bool
+        Whether the workers are processes on this machine that are ours.
+    """
+
+    def __init__(self, setting: Setting, here: bool) -> None:
         self.setting = setting
+        self._listener = listener() if here else None
+        self._speaking: dict[Chunk, tuple[int, Address]] = {}  # with the slot
+        self._stopping = False  # whether some were told that they aren't wanted
         self.key = f"{os.getpid()}-{next(_runs)}"  # a worker keeps one task loaded for each key
         try:
-            self.packed = wire.pack(setting.task)
+            self.packed = wire.pack((setting.task, _logging()))
         except Exception as error:
             raise wire.explain(setting.task.fn, error) from error
+        if self._listener is not None:
+            self._listener.attend()
 
     @abstractmethod
-    def send(self, slot: int, chunk: Chunk, items: bytes) -> Future[bytes]:
+    def send(self, slot: int, chunk: Chunk, items: bytes, address: Address) -> Future[bytes]:
         """Have the worker of `slot` call `worker.run_packed` on the pickled items."""
 
     def submit(self, slot: int, chunk: Chunk) -> None:
@@ -41,12 +58,40 @@ class RemoteSession(Session):
             outcome = unsendable(error, chunk)
             self.setting.deliver(chunk, lambda: outcome)
             return
-        future = self.send(slot, chunk, items)
+        future = self.send(slot, chunk, items, self._address(slot, chunk))
         future.add_done_callback(functools.partial(self._done, slot, chunk))
 
+    def _address(self, slot: int, chunk: Chunk) -> Address:
+        """Give where the chunk is heard, and listen there."""
+        listener, serial = self._listener, next(_serials)
+        address = Address(listener.folder if listener else None, serial)
+        self._speaking[chunk] = slot, address
+        if listener is not None:
+            listener.expect(serial, functools.partial(self.setting.hear, chunk))
+        return address
+
+    def unwanted(self, slot: int) -> None:
+        for at, address in [*self._speaking.values()]:
+            file = unwanted_file(address)
+            if at == slot and file is not None:
+                self._stopping = True
+                Path(file).touch()
+
+    def _heard(self, chunk: Chunk) -> None:
+        """Take in the last that is said of a chunk."""
+        _, address = self._speaking.pop(chunk)
+        if self._listener is not None:
+            self._listener.forget(address.serial)
+        file = unwanted_file(address)
+        if self._stopping and file is not None:
+            Path(file).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        if self._listener is not None:
+            self._listener.rest()
+
     def _done(self, slot: int, chunk: Chunk, future: Future[bytes]) -> None:
-        if future.cancelled():  # aborted: nobody waits
-            return
+        self._heard(chunk)
         try:
             data = future.result()
         except BaseException as error:
@@ -59,6 +104,16 @@ class RemoteSession(Session):
     def died(self, slot: int, chunk: Chunk, error: BaseException) -> str | None:
         """Note that the worker of `slot` died: say how, or None if it wasn't running `chunk`."""
         return str(error).partition("\n")[0] or type(error).__name__
+
+
+def _logging() -> streams.Logging:
+    """Give how logging is set up here, without formatters that can't be sent."""
+    setup = streams.logging_here()
+    try:
+        wire.dumps(setup)
+    except Exception:
+        setup = setup._replace(handlers=[(*handler[:3], None) for handler in setup.handlers])
+    return setup
 
 
 def not_begun() -> Outcome:
@@ -91,3 +146,15 @@ def unsendable(error: BaseException, chunk: Chunk) -> Outcome:
         why = PickleError(f"the item, a {sort}, can't be sent to a worker: {error}")
         why.__cause__ = error
     return Outcome([None], {0: failed(why)}, time.time(), [0.0], 0.0, "")
+
+
+def how_it_ended(code: int | None) -> str:
+    """Say how a process ended, from its exit code: by which signal, where it was one."""
+    if code is None:
+        return "it ended, nobody knows how"
+    if code >= 0:
+        return f"it exited with code {code}"
+    try:
+        return f"signal {-code} ({signal.Signals(-code).name})"
+    except ValueError:
+        return f"signal {-code}"

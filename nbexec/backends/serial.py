@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from .. import machine
+from .. import machine, streams
 from ..model import Chunk
 from ..worker import Leash, prepare, run_chunk
 from .base import Backend, Running, Session, Setting
@@ -35,26 +35,35 @@ class SerialSession(Session):
         self._leash = Leash()
         self._call = functools.cache(lambda: prepare(setting.task))  # setup runs in the hands
         self._watch = Stopwatch()
+        streams.install()
 
     def submit(self, slot: int, chunk: Chunk) -> None:
+        setting = self._setting
+        hear = functools.partial(setting.hear, chunk, shown=setting.direct)
+
         def job() -> None:
             interrupt: list[BaseException] = []
             with self._watch:
                 outcome = run_chunk(
                     self._call,
-                    self._setting.task,
+                    setting.task,
                     chunk,
                     self._leash,
                     interrupt=interrupt.append,
                     starved=machine.starved,
+                    hear=hear,
+                    through=setting.direct,
                 )
             if interrupt:
                 self._leash.pull()  # nothing more runs until the run hears of it
-            self._setting.deliver(chunk, lambda: outcome)
+            setting.deliver(chunk, lambda: outcome)
             if interrupt:
                 raise interrupt[0]
 
-        self._setting.hands.call(job)
+        setting.hands.call(job)
+
+    def unwanted(self, slot: int) -> None:
+        self._leash.pull()
 
     def abort(self, slot: int) -> bool:
         self._leash.pull()
@@ -62,6 +71,7 @@ class SerialSession(Session):
 
     def close(self) -> None:
         self._leash.pull()
+        streams.remove()
 
     def running(self) -> Running | None:
         return self._watch.read()

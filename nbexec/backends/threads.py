@@ -11,7 +11,7 @@ import queue
 import threading
 from collections.abc import Callable
 
-from .. import machine
+from .. import machine, streams
 from ..model import Chunk
 from ..worker import Leash, prepare, run_chunk
 from .base import Backend, Running, Session, Setting
@@ -70,11 +70,15 @@ class ThreadsSession(Session):
         self._setting = setting
         self._pool = pool
         self._workers: dict[int, Worker] = {}
+        streams.install()
 
     def submit(self, slot: int, chunk: Chunk) -> None:
         if slot not in self._workers:
             self._workers[slot] = Worker(self._setting, self._pool.lease())
         self._workers[slot].submit(chunk)
+
+    def unwanted(self, slot: int) -> None:
+        self._workers[slot].leash.pull()
 
     def abort(self, slot: int) -> bool:
         worker = self._workers.pop(slot)
@@ -86,6 +90,7 @@ class ThreadsSession(Session):
         for worker in self._workers.values():
             self._pool.give_back(worker.thread)
         self._workers.clear()
+        streams.remove()
 
     def running(self) -> Running | None:
         return self._workers[0].watch.read() if 0 in self._workers else None
@@ -98,7 +103,7 @@ class Worker:
         self.thread = thread
         self.watch = Stopwatch()
         self._setting = setting
-        self._leash = Leash()
+        self.leash = Leash()
         self._context = setting.context.copy()
         self._prepared = functools.cache(lambda: prepare(setting.task))  # setup: once a worker
 
@@ -108,10 +113,17 @@ class Worker:
     def _run(self, chunk: Chunk) -> None:
         with self.watch:
             task, starved = self._setting.task, machine.starved
-            outcome = run_chunk(self._prepared, task, chunk, self._leash, starved=starved)
+            outcome = run_chunk(
+                self._prepared,
+                task,
+                chunk,
+                self.leash,
+                starved=starved,
+                hear=functools.partial(self._setting.hear, chunk),
+            )
         self._setting.deliver(chunk, lambda: outcome)
 
     def leave(self) -> None:
         """Leave the thread behind: it ends after the item that it is in."""
-        self._leash.pull()
+        self.leash.pull()
         self.thread.healthy = False

@@ -56,6 +56,10 @@ class Last:
     def __repr__(self) -> str:
         return repr(self.item)
 
+    def __nbexec_key__(self) -> Any:
+        """Give what a journal keeps it by: a record of more is as good."""
+        return self.item
+
 
 class Stopped(Exception):
     """The body raised: what it did until then, and what it raised."""
@@ -104,7 +108,7 @@ class Iteration:
         All items, where what is given is a position: they are sent with the function, so
         that what they share with captured names is shared in the worker too.
     home : str
-        The process with the user's namespace.
+        The process with the user's namespace; "" if records must do without it, in a journal.
     label : str
         What to call it, where it is an item itself.
     keeps : bool
@@ -121,6 +125,10 @@ class Iteration:
     keeps: bool = False
     guarded: bool = False
     _cache: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def __nbexec_key__(self) -> Any:
+        """Give what a journal knows it by: the function first."""
+        return self.func, self.names, self.items
 
     def __getstate__(self) -> dict[str, Any]:
         fields = ("func", "names", "items", "home", "label", "keeps", "guarded")
@@ -142,7 +150,7 @@ class Iteration:
         if self.items is not None:
             item = self.items[item]
         log = Log()
-        guard = self.guard if self.guarded and self.away else None
+        guard = self.guard if self.guarded and self.elsewhere else None
         if guard is not None:
             guard.begin(None if self.items is not None else item)
         try:
@@ -163,10 +171,16 @@ class Iteration:
 
     def surroundings(self) -> contextlib.AbstractContextManager[None]:
         """Have the kernel's settings, in another process."""
-        if not self.away:
+        if not self.elsewhere:
             return contextlib.nullcontext()
         luggage: Luggage = vars(self)["_luggage"]
         return luggage.content.inside()
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether this was sent to the process that it is in."""
+        luggage: Luggage | None = vars(self).get("_luggage")
+        return luggage is not None and luggage.content.process != HERE
 
     @property
     def guard(self) -> Guard:
@@ -195,7 +209,7 @@ class Iteration:
         missing = tuple(name for name in wanted if name not in names)
         if missing and (log.broke or self.keeps):
             raise InKernel(f"the value of `{missing[0]}` can't be sent from another process")
-        return Record(entries, names, missing, log.broke, self.away)
+        return Record(entries, names, missing, log.broke, self.elsewhere)
 
     def stopped(self, log: Log, item: Any, error: BaseException) -> Exception:
         """Give what to raise instead of what the body raised."""

@@ -12,6 +12,7 @@ from . import rewrite
 from .aliases import TooLarge, held
 from .analysis import Analysis, Refusal
 from .body import examine
+from .crossing import HERE
 from .dispatch import results_of
 from .ending import Ending
 from .items import Items
@@ -82,6 +83,7 @@ class LoopRun(Ending):
             self._body,
             tuple(sorted(self.loop.made)),
             self.items.known if indexed else None,
+            HERE if options.checkpoint is None else "",
             keeps=bool(analysis.places),
             guarded=bool(analysis.captured) or not self.items.expected.frozen,
         )

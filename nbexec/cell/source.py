@@ -12,58 +12,15 @@ import dis
 import functools
 import linecache
 import sys
-import sysconfig
 import types
 from collections.abc import Iterator
 from typing import Any
 
+from ..origin import is_library_module as is_library_module
+from ..origin import is_own_code as is_own_code
+
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: not a static type of an extension
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-
-
-@functools.cache
-def _library_folders() -> tuple[str, ...]:
-    names = ("stdlib", "platstdlib", "purelib", "platlib")
-    return tuple({sysconfig.get_path(name).rstrip("/\\") for name in names})
-
-
-@functools.lru_cache(4096)
-def _is_library_file(filename: str) -> bool:
-    if filename.startswith(("<frozen ", "<attrs generated ", "<__array_function__ ")):
-        return True
-    parts = filename.replace("\\", "/").split("/")
-    return (
-        "site-packages" in parts
-        or "dist-packages" in parts
-        or filename.startswith(_library_folders())
-    )
-
-
-@functools.lru_cache(4096)
-def is_library_module(name: str) -> bool:
-    """Whether a module came with Python or was installed, rather than written here.
-
-    Examples
-    --------
-    >>> is_library_module("json"), is_library_module("__main__")
-    (True, False)
-    """
-    top = name.partition(".")[0]
-    if top == "__main__":
-        return False
-    if top in sys.stdlib_module_names or top == "nbexec":
-        return True
-    module = sys.modules.get(name) or sys.modules.get(top)
-    if module is None:
-        return False
-    origin = getattr(module, "__file__", None)
-    paths = [origin] if origin else list(getattr(module, "__path__", []))
-    return bool(paths) and all(_is_library_file(path) for path in paths)
-
-
-def is_own_code(code: types.CodeType) -> bool:
-    """Whether code was written in the notebook or in a module of the user's."""
-    return not _is_library_file(code.co_filename)
 
 
 def is_own_class(kind: type) -> bool:

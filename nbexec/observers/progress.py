@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import shutil
 import sys
+import threading
 from typing import TextIO
 
 from .. import text
-from ..state import Stats
+from ..model import Event, Output
+from ..state import RunState, Stats
 from .display import Display
+from .echo import Echo
 
 LOG_EVERY = 5.0  # seconds between two lines of a log
 QUIET = 0.5  # seconds; shorter runs say nothing unless text was asked for by name
 BAR = 20  # characters
+CLEAR = "\r\x1b[K"  # empties the terminal's line
 
 
 class TextProgress(Display):
@@ -25,8 +29,19 @@ class TextProgress(Display):
         self._stream = stream or sys.stderr
         self._live = self._stream.isatty()
         self._drawn = False
+        self._echo = Echo()
+        self._lock = threading.Lock()
         if not self._live:
             self.every = LOG_EVERY
+
+    def observe(self, event: Event, state: RunState) -> None:
+        if isinstance(event, Output):
+            with self._lock:
+                if self._live and self._drawn:  # what is written takes the line's place
+                    self._stream.write(CLEAR)
+                    self._stream.flush()
+                self._echo.observe(event, state)
+        super().observe(event, state)
 
     def draw(self, stats: Stats) -> None:
         self._drawn = True
@@ -34,17 +49,18 @@ class TextProgress(Display):
             self._write(f"nbexec {text.summary(stats)}\n")
             return
         width = shutil.get_terminal_size().columns - 1
-        self._write("\r\x1b[K" + f"{bar(stats)} {text.summary(stats)}"[:width])
+        self._write(CLEAR + f"{bar(stats)} {text.summary(stats)}"[:width])
 
     def finish(self, stats: Stats) -> None:
         if not (self.explicit or self._drawn or stats.failed or stats.elapsed >= QUIET):
             return
-        start = "\r\x1b[K" if self._live and self._drawn else ""
+        start = CLEAR if self._live and self._drawn else ""
         self._write(f"{start}nbexec {text.summary(stats)}\n")
 
     def _write(self, line: str) -> None:
-        self._stream.write(line)
-        self._stream.flush()
+        with self._lock:
+            self._stream.write(line)
+            self._stream.flush()
 
 
 def bar(stats: Stats) -> str:

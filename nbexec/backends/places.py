@@ -1,0 +1,218 @@
+"""places: the workers of our own Dask cluster, each with one task at a time.
+
+Left to itself the scheduler queues tasks behind one that hangs, blames every task at a
+worker for its death, and computes again what a dead worker had finished.  So each chunk
+is told where to go, and waits here until the result of the one before it has arrived.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+import signal
+import threading
+import time
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from distributed import Client, LocalCluster, Status
+
+from ..model import Chunk
+from ..parcels import Address, run_packed
+from .base import Setting
+from .remote import RemoteSession, how_it_ended
+from .spool import spool
+
+GATHERING = 1.0  # seconds between two looks whether a result that is awaited was lost
+RESTARTING = 0.05  # seconds between two looks for a worker that is being started
+MOURNING = 2.0  # seconds until a dead process's exit code must be known
+
+_numbers = itertools.count()
+
+
+class Stopped(Exception):
+    """Nobody knows whether this ran to its end, nor does it matter: it is not to blame."""
+
+
+@dataclass(eq=False)
+class Parcel:
+    """A chunk on its way to a worker."""
+
+    key: str
+    call: tuple[Any, ...]
+    reply: Future[bytes] = field(default_factory=Future)
+    task: Any = None  # Dask's future, once it was sent
+    process: Any = None  # that it was sent to
+
+
+class Place:
+    """One worker process, and what waits for it."""
+
+    def __init__(self, client: Client, cluster: LocalCluster, nanny: Any) -> None:
+        self._client = client
+        self._scheduler = cluster.scheduler
+        self._nanny = nanny
+        self._waiting: deque[Parcel] = deque()
+        self._sent: Parcel | None = None
+        self._killed: Any = None  # the process that was killed last
+        self._watching = False
+        self._lock = threading.RLock()
+
+    def put(self, parcel: Parcel) -> None:
+        with self._lock:
+            self._waiting.append(parcel)
+            self._pump()
+
+    def runs(self, parcel: Parcel) -> bool:
+        """Whether `parcel` is what the worker is busy with."""
+        with self._lock:
+            return self._sent is parcel and self._up()
+
+    def stop(self, parcel: Parcel) -> None:
+        """Take `parcel` back, or kill the worker in the middle of it; its nanny starts another."""
+        with self._lock:
+            if parcel in self._waiting:
+                self._waiting.remove(parcel)
+            elif self._sent is parcel:
+                self._kill()
+        if parcel.task is None:
+            parcel.reply.cancel()
+        else:
+            parcel.task.cancel(force=True)
+
+    def _kill(self) -> None:
+        self._killed = process = self._process()
+        if process is not None and process.pid is not None:
+            try:
+                os.kill(process.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+            except ProcessLookupError:
+                pass
+
+    def _process(self) -> Any:
+        """Give the worker's process; kept by who asks, since its nanny forgets a dead one."""
+        return getattr(self._nanny.process, "process", None)
+
+    def _up(self) -> bool:
+        process = self._process()
+        return (
+            self._nanny.status == Status.running
+            and process is not None
+            and process is not self._killed
+            and self._nanny.worker_address in self._scheduler.workers
+        )
+
+    def _pump(self) -> None:
+        """Send what is next, if it can be sent; under the lock."""
+        if self._sent is not None or not self._waiting:
+            return
+        if not self._up():
+            self._watch()
+            return
+        parcel = self._sent = self._waiting.popleft()
+        parcel.process = self._process()
+        parcel.task = self._client.submit(
+            run_packed,
+            *parcel.call,
+            key=f"{parcel.key}-{next(_numbers)}",
+            workers=[self._nanny.worker_address],
+            allow_other_workers=True,  # should it be gone at this moment
+            pure=False,
+        )
+        parcel.task.add_done_callback(functools.partial(self._done, parcel))
+
+    def _watch(self) -> None:
+        """Look again soon whether the worker is there."""
+        if not self._watching:
+            self._watching = True
+            timer = threading.Timer(RESTARTING, self._look)
+            timer.daemon = True
+            timer.start()
+
+    def _look(self) -> None:
+        with self._lock:
+            self._watching = False
+            over = self._nanny.status in (Status.failed, Status.closing, Status.closed)
+            if self._client.status == "running" and not over:
+                self._pump()
+                return
+            lost, self._waiting = list(self._waiting), deque()
+        for parcel in lost:
+            parcel.reply.set_exception(RuntimeError("no Dask worker could be started"))
+
+    def _done(self, parcel: Parcel, task: Any) -> None:
+        """Take in what became of a task; called in Dask's thread for callbacks."""
+        try:
+            data, error = _gather(task), None
+        except BaseException as raised:
+            data, error = b"", raised
+        if error is None:
+            parcel.reply.set_result(data)
+        elif task.cancelled():
+            parcel.reply.set_exception(Stopped())
+        else:
+            parcel.reply.set_exception(RuntimeError(_ending(parcel.process, error)))
+        with self._lock:
+            self._sent = None
+            self._pump()
+
+
+def _gather(task: Any) -> bytes:
+    """Give a task's result; not one that would be computed again, its worker having ended."""
+    while True:
+        try:
+            data: bytes = task.result(timeout=GATHERING)
+            return data
+        except TimeoutError:
+            if task.status != "finished":
+                task.cancel(force=True)
+
+
+def _ending(process: Any, error: BaseException) -> str:
+    if type(error).__name__ != "KilledWorker":
+        return f"{type(error).__name__}: {error}"
+    end = time.monotonic() + MOURNING
+    while process.exitcode is None and time.monotonic() < end:
+        time.sleep(0.005)  # Dask hears of a lost connection before it hears how it was lost
+    return how_it_ended(process.exitcode)
+
+
+class LocalSession(RemoteSession):
+    """The packed task lies in a file that every worker maps; each slot has its place."""
+
+    def __init__(self, setting: Setting, places: list[Place]) -> None:
+        super().__init__(setting, here=True)
+        self._places = places
+        self._parcels: dict[int, list[Parcel]] = {}  # at each slot, in order
+        self._file = spool() / self.key
+        self._file.write_bytes(self.packed)
+        self.packed = b""
+
+    def send(self, slot: int, chunk: Chunk, items: bytes, address: Address) -> Future[bytes]:
+        call = (self.key, str(self._file), len(chunk), items, chunk.budget, False, address)
+        parcel = Parcel(f"nbexec-{self.setting.task.name}-{self.key}", call)
+        left = [one for one in self._parcels.get(slot, ()) if not one.reply.done()]
+        self._parcels[slot] = [*left, parcel]
+        self._place(slot).put(parcel)
+        return parcel.reply
+
+    def _place(self, slot: int) -> Place:
+        return self._places[slot % len(self._places)]
+
+    def died(self, slot: int, chunk: Chunk, error: BaseException) -> str | None:
+        return None if isinstance(error, Stopped) else str(error)
+
+    def ready(self, slot: int) -> bool:
+        return self._place(slot).runs(self._parcels[slot][0])
+
+    def abort(self, slot: int) -> bool:
+        for parcel in reversed(self._parcels.pop(slot)):
+            self._place(slot).stop(parcel)
+        return True
+
+    def close(self) -> None:
+        super().close()
+        self._parcels.clear()
+        self._file.unlink(missing_ok=True)

@@ -1,0 +1,209 @@
+"""What a task says while it runs, item by item; and whether it is still wanted.
+
+A `Capture` stands for one chunk at a worker.  The streams in `streams` write to the one
+that is current in their context; what was said goes to its `hear` line by line.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+from .errors import OptionError
+
+HEAD = 64_000  # characters of an item that are told at once; more would only flood the kernel
+TAIL = 64_000  # characters of its end that are told when it has ended
+LINE = 4_000  # characters; a line that is longer is told in pieces
+WORDS = 200  # characters of what `progress` tells
+
+Hear = Callable[[int, str, Any], None]  # offset in the chunk, a stream or "progress", what
+
+current: ContextVar[Capture | None] = ContextVar("nbexec_capture", default=None)
+_making = threading.Lock()
+one_at_a_time = False  # whether this process runs one chunk at a time and nothing else
+of_process: Capture | None = None  # then also for threads that a task has started
+
+
+def capturing() -> Capture | None:
+    """Give the capture of the item that this code belongs to."""
+    return current.get() or of_process
+
+
+class Clip:
+    """What something writes, where only the start and the end of very much are of use."""
+
+    __slots__ = ("_dropped", "_kept", "_room", "_tail")
+
+    def __init__(self) -> None:
+        self._room = HEAD
+        self._tail: deque[tuple[str, str]] = deque()
+        self._kept = 0  # characters in that
+        self._dropped = 0
+
+    def now(self, stream: str, text: str) -> str:
+        """Take in some text; give what of it is to be told now."""
+        if len(text) <= self._room:
+            self._room -= len(text)
+            return text
+        now, later = text[: self._room], text[self._room :]
+        self._room = 0
+        self._tail.append((stream, later[-TAIL:]))
+        self._kept += len(self._tail[-1][1])
+        self._dropped += len(later)
+        while self._kept - len(self._tail[0][1]) >= TAIL:
+            self._kept -= len(self._tail.popleft()[1])
+        return now
+
+    def rest(self) -> list[tuple[str, str]]:
+        """Give what is to be told at the end: pairs of a stream and a text."""
+        left_out = self._dropped - self._kept
+        note = [("stderr", f"\n… {left_out:,} characters left out …\n")] if left_out else []
+        return [*note, *self._tail]
+
+
+class Capture:
+    """What the items of one chunk say.
+
+    Parameters
+    ----------
+    values : sequence
+        The chunk's results so far: its length is the offset of the item that runs.
+    hear : callable
+        Told the offset, "stdout", "stderr" or "progress", and the text (or the fraction
+        and the text), from whatever thread.
+    wanted : callable
+        Whether the items are still wanted.
+    through : bool
+        Whether what is written also goes where it would have gone.
+    """
+
+    __slots__ = (*("_clip", "_hear", "_lines", "_lock", "_offset", "_values", "through", "wanted"),)
+
+    def __init__(
+        self,
+        values: Sequence[Any],
+        hear: Hear,
+        wanted: Callable[[], bool] = lambda: True,
+        through: bool = False,
+    ) -> None:
+        global of_process
+        self.wanted = wanted
+        self.through = through
+        if one_at_a_time:
+            of_process = self
+        self._values = values
+        self._hear = hear
+        self._lock: Any = None  # most chunks say nothing, and make nothing of this
+        self._offset = -1
+
+    def _begin(self, offset: int) -> None:
+        self.end()
+        self._offset = offset
+        self._lines: dict[str, str] = {}  # begun, by stream
+        self._clip = Clip()
+
+    def write(self, stream: str, text: str) -> None:
+        """Take in what an item wrote; whole lines are told at once."""
+        with self._locked():
+            offset = len(self._values)
+            if offset != self._offset:
+                self._begin(offset)
+            text = self._lines.pop(stream, "") + text
+            end = max(text.rfind("\n"), text.rfind("\r")) + 1
+            if len(text) - end > LINE:
+                end = len(text)
+            if end:
+                self._tell(stream, text[:end])
+            if end < len(text):
+                self._lines[stream] = text[end:]
+
+    def _locked(self) -> Any:
+        if self._lock is None:
+            with _making:
+                self._lock = self._lock or threading.RLock()
+        return self._lock
+
+    def flush(self) -> None:
+        """Tell lines that are not complete, too."""
+        if self._offset < 0:
+            return
+        with self._locked():
+            lines, self._lines = self._lines, {}
+            for stream, text in lines.items():
+                self._tell(stream, text)
+
+    def _tell(self, stream: str, text: str) -> None:
+        now = self._clip.now(stream, text)
+        if now:
+            self._hear(self._offset, stream, now)
+
+    def progress(self, fraction: float | None, text: str) -> None:
+        """Tell how far the item is."""
+        self._hear(len(self._values), "progress", (fraction, text[:WORDS]))
+
+    def end(self) -> None:
+        """Tell what was kept back of the item that ended."""
+        if self._offset < 0:
+            return
+        with self._lock:
+            self.flush()
+            for stream, text in self._clip.rest():
+                self._hear(self._offset, stream, text)
+            self._offset = -1
+
+
+def progress(fraction: float | None = None, text: str = "") -> None:
+    """Show how far the item is that calls this; outside of a task it does nothing.
+
+    Parameters
+    ----------
+    fraction : float or None
+        From 0 to 1; None where it can't be told.
+    text : str
+        A few words: "epoch 3".
+
+    Raises
+    ------
+    OptionError
+        `fraction` is not a number from 0 to 1.
+
+    Examples
+    --------
+    >>> import nbexec
+    >>> def train(epochs):
+    ...     for epoch in range(epochs):
+    ...         nbexec.progress(epoch / epochs, f"epoch {epoch}")
+    ...     return epochs
+    >>> nbexec.map(train, [2, 3], progress="off")
+    [2, 3]
+    """
+    if fraction is not None and not (isinstance(fraction, (int, float)) and 0 <= fraction <= 1):
+        raise OptionError(f"progress() takes a fraction from 0 to 1, or None, not {fraction!r}")
+    capture = capturing()
+    if capture is not None:
+        capture.progress(None if fraction is None else float(fraction), str(text))
+
+
+def cancelled() -> bool:
+    """Say whether the item that calls this is no longer wanted, so that it may stop early.
+
+    True once its run was cancelled, interrupted or stopped by a failure or its deadline, and
+    for an item that was left behind by a ``timeout``.  What the item gives after that is
+    kept if it comes at once.  Outside of a task it is False.
+
+    Examples
+    --------
+    >>> import nbexec
+    >>> def search(limit):
+    ...     for n in range(limit):
+    ...         if nbexec.cancelled():
+    ...             break
+    ...     return n
+    >>> nbexec.map(search, [3, 5], progress="off")
+    [2, 4]
+    """
+    capture = capturing()
+    return capture is not None and not capture.wanted()

@@ -1,0 +1,117 @@
+"""A worker process's way to say things to the kernel while it runs, on the same machine.
+
+Each worker has one pipe with a name.  Its file descriptors 1 and 2 are that pipe, so that
+C code and child processes are heard; what Python code writes goes in frames that name
+the item.  The kernel empties the pipes: a worker never has to, which it could not while C
+code holds the interpreter.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import json
+import os
+import struct
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from . import capture, streams
+
+MAGIC = b"\x1e\x00nbx"
+HEADER = struct.Struct("<BQIH")  # kind, serial of the chunk, offset, bytes that follow
+KINDS = ("begin", "stdout", "stderr", "progress")
+DOOR = "door"  # the pipe that a new worker announces its own on
+LARGEST = (4096 - len(MAGIC) - HEADER.size) // 6  # characters: PIPE_BUF bytes stay whole
+_BEGIN = KINDS.index("begin")
+
+
+def frame(kind: int, serial: int, offset: int, payload: bytes = b"") -> bytes:
+    """Pack a frame."""
+    return MAGIC + HEADER.pack(kind, serial, offset, len(payload)) + payload
+
+
+class Channel:
+    """The worker's end."""
+
+    def __init__(self, folder: str) -> None:
+        path = os.path.join(folder, f"voice-{os.getpid()}")
+        with contextlib.suppress(FileExistsError):
+            os.mkfifo(path, 0o600)
+        pipe = os.open(path, os.O_RDWR)  # opens at once, and there is never nobody to read it
+        door = os.open(os.path.join(folder, DOOR), os.O_WRONLY)
+        try:
+            os.write(door, path.encode() + b"\n")
+        finally:
+            os.close(door)
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(AttributeError, OSError, ValueError):
+                stream.flush()
+        for number in (1, 2):
+            os.dup2(pipe, number)
+        os.close(pipe)
+        self._flush = _line_buffered()
+        streams.install()
+
+    def begin(self, serial: int) -> None:
+        """Say whose bytes come now, where they are in no frame."""
+        os.write(1, frame(_BEGIN, serial, 0))
+
+    def hearing(self, serial: int) -> capture.Hear:
+        """Give what takes in what the items of a chunk say."""
+
+        def hear(offset: int, stream: str, said: Any) -> None:
+            text = json.dumps(said) if stream == "progress" else said
+            for at in range(0, len(text), LARGEST):
+                piece = text[at : at + LARGEST].encode("utf-8", "backslashreplace")
+                os.write(1, frame(KINDS.index(stream), serial, offset, piece))
+
+        return hear
+
+    def end(self) -> None:
+        """Send on what C code has not."""
+        self._flush(None)
+
+
+def _line_buffered() -> Callable[[Any], Any]:
+    """Have C's stdout send each line at once, and give C's fflush."""
+    try:
+        libc = ctypes.CDLL(None)
+        stdout = ctypes.c_void_p.in_dll(libc, "stdout")
+        libc.setvbuf(stdout, None, 1, 0)  # _IOLBF is 1 with glibc and musl
+        return libc.fflush
+    except (OSError, ValueError, AttributeError):  # macOS names it otherwise
+        return lambda stream: None
+
+
+@functools.cache
+def outlive_not() -> None:
+    """End this worker when the kernel is gone, however it went; its pool may wait for ever."""
+    kernel = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == kernel:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="nbexec-watch", daemon=True).start()
+
+
+_channels: dict[str, Channel | None] = {}
+
+
+def channel(folder: str | None) -> Channel | None:
+    """Give this process's channel to the kernel that made `folder`; None where it can't be."""
+    if folder is None:
+        return None
+    if folder not in _channels:
+        _channels.clear()
+        try:
+            _channels[folder] = Channel(folder)
+        except OSError:  # the kernel is gone, or on another machine
+            _channels[folder] = None
+    return _channels[folder]

@@ -1,0 +1,254 @@
+"""What a function of the user's does, as named digests: so that what changed can be told.
+
+Its code counts, without line numbers and file names; its defaults; what it captured; and the
+globals that it uses, the user's own functions and classes among them in the same way, and so
+on.  What a library defines counts by its name and version.
+"""
+
+from __future__ import annotations
+
+import dis
+import hashlib
+import types
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from .fingerprint import ATOMS, SIZE, NoFingerprint, digest, fingerprint, flat
+from .origin import is_library_module, is_own_code
+
+# Of a class: where it stands, and what Python adds.
+_PASSING = frozenset(
+    (
+        *("__module__", "__qualname__", "__doc__", "__dict__", "__weakref__", "__slotnames__"),
+        *("__firstlineno__", "__static_attributes__", "__match_args__"),
+        *("__annotations__", "__annotations_cache__", "__annotate__", "__annotate_func__"),
+        *("__abstractmethods__", "_abc_impl", "__orig_bases__", "__parameters__"),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CodePrint:
+    """What a function does.
+
+    Attributes
+    ----------
+    digest : bytes
+        All of it.
+    parts : dict of str to str
+        Digests of its parts, by what they are in words.
+    """
+
+    digest: bytes
+    parts: dict[str, str]
+
+
+def differences(old: dict[str, str], new: dict[str, str]) -> list[str]:
+    """Say which parts differ; those that only one has follow from a change of the others.
+
+    Examples
+    --------
+    >>> differences({"its code": "1", "a": "1"}, {"its code": "2", "a": "1", "b": "1"})
+    ['its code']
+    """
+    changed = [part for part in new if part in old and old[part] != new[part]]
+    return changed or [part for part in {**new, **old} if (part in old) != (part in new)]
+
+
+class Codes:
+    """Fingerprints of functions, classes and items, in which code is looked at once.
+
+    For one run: what it has seen is taken to stay as it is.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, bytes] = {}
+        self._alive: list[Any] = []
+        self._begun: set[int] = set()
+
+    def item(self, value: Any) -> bytes:
+        """Give the digest of an item."""
+        return fingerprint(value, self._refer)
+
+    def function(self, fn: Any) -> CodePrint:
+        """Give what a function (or anything that can be called) does.
+
+        Raises
+        ------
+        NoFingerprint
+            Something that it uses has none; the message names it.
+        """
+        return _Graph(self._refer).print(fn)
+
+    def _refer(self, thing: Any) -> bytes:
+        """Give what stands for a function, a class or code of the user's within an item."""
+        if type(thing) is types.CodeType:
+            return code_digest(thing, self._refer)
+        return self.thing(thing)
+
+    def thing(self, thing: Any) -> bytes:
+        """Give the digest of a function or a class of the user's."""
+        key = id(thing)
+        if key not in self._known:
+            if key in self._begun:  # a cycle, through something that is in a set
+                return str(thing.__qualname__).encode()
+            self._begun.add(key)
+            try:
+                self._known[key] = self.function(thing).digest
+            finally:
+                self._begun.discard(key)
+            self._alive.append(thing)
+        return self._known[key]
+
+
+class _Graph:
+    """The functions and classes that one function leads to, each by a number."""
+
+    def __init__(self, outside: Callable[[Any], bytes]) -> None:
+        self._outside = outside
+        self._parts: dict[str, bytes] = {}
+        self._numbers: dict[int, int] = {}
+        self._labels: set[str] = set()
+        self._waiting: deque[tuple[Any, str]] = deque()
+
+    def print(self, root: Any) -> CodePrint:
+        while (stand_in := getattr(type(root), "__nbexec_key__", None)) is not None:
+            root, *rest = stand_in(root)
+            self._part("what it is given", rest)
+        if type(root) is types.FunctionType or isinstance(root, type):
+            self._refer(root, root=True)
+        else:
+            self._callable(root)
+        while self._waiting:
+            thing, label = self._waiting.popleft()
+            if isinstance(thing, type):
+                self._class(thing, label)
+            else:
+                self._function(thing, label)
+        total = digest(
+            piece for label, part in self._parts.items() for piece in (label.encode(), part)
+        )
+        return CodePrint(total, {label: part.hex()[:16] for label, part in self._parts.items()})
+
+    def _callable(self, root: Any) -> None:
+        """A partial, a bound method, an object that can be called."""
+        import functools
+
+        if isinstance(root, functools.partial):
+            self._part("what `functools.partial` fixes", [root.args, root.keywords])
+            self._part("its function", root.func)
+        elif type(root) is types.MethodType:
+            self._part("the object that it is a method of", root.__self__)
+            self._part("its function", root.__func__)
+        else:
+            self._part("its code", root)
+
+    def _refer(self, thing: Any, root: bool = False) -> bytes:
+        if type(thing) is types.CodeType:
+            return code_digest(thing, self._refer)
+        number = self._numbers.get(id(thing))
+        if number is None:
+            number = self._numbers[id(thing)] = len(self._numbers)
+            label = "" if root else f"`{_name(thing)}`"
+            if label in self._labels:
+                label += f" ({number})"
+            self._labels.add(label)
+            self._waiting.append((thing, label))
+        return b"%d" % number
+
+    def _part(self, label: str, value: Any) -> None:
+        try:
+            self._parts[label] = fingerprint(value, self._refer)
+        except NoFingerprint as error:
+            raise NoFingerprint(f"{label}: {error}") from error
+
+    def _function(self, fn: types.FunctionType, label: str) -> None:
+        own, code = f" of {label}" if label else "", fn.__code__
+        self._parts[f"{label}, which it calls" if label else "its code"] = code_digest(
+            code, self._refer
+        )
+        if fn.__defaults__ or fn.__kwdefaults__:
+            self._part(f"the defaults{own}", [fn.__defaults__, fn.__kwdefaults__])
+        for name, cell in zip(code.co_freevars, fn.__closure__ or (), strict=True):
+            self._part(f"the captured `{name}`{own}", cell)
+        if vars(fn):
+            self._part(f"the attributes{own}", vars(fn))
+        if is_own_code(code):
+            for name, value in used_globals(fn):
+                self._part(f"the global `{name}`{own}", value)
+
+    def _class(self, kind: type, label: str) -> None:
+        label = label or f"`{kind.__qualname__}`"
+        self._part(f"{label}, which it uses", [type(kind), *kind.__bases__])
+        members = {name: one for name, one in vars(kind).items() if name not in _PASSING}
+        for name, member in members.items():
+            self._part(f"`{name}` of {label}", member)
+
+
+def _name(thing: Any) -> str:
+    return str(thing.__qualname__).replace("<locals>.", "")
+
+
+def used_globals(fn: types.FunctionType) -> Iterator[tuple[str, Any]]:
+    """Give the globals that a function's code names, and what it takes from the user's modules."""
+    seen: set[str] = set()
+    for code in codes(fn.__code__):
+        for instruction in dis.get_instructions(code):
+            name = instruction.argval
+            if not isinstance(name, str) or name in seen or name not in fn.__globals__:
+                continue
+            if not instruction.opname.startswith(("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR")):
+                continue
+            seen.add(name)
+            value = fn.__globals__[name]
+            if type(value) is types.ModuleType and not is_library_module(value.__name__):
+                yield from _of_module(name, value, fn.__code__)
+            else:
+                yield name, value
+
+
+def _of_module(name: str, module: types.ModuleType, code: types.CodeType) -> Iterator[Any]:
+    """Give what code may take from a module of the user's: all of its names that it has."""
+    taken = {attribute for one in codes(code) for attribute in one.co_names}
+    for attribute, value in vars(module).items():
+        if attribute in taken and not attribute.startswith("__"):
+            if type(value) is types.ModuleType and not is_library_module(value.__name__):
+                yield from _of_module(f"{name}.{attribute}", value, code)
+            else:
+                yield f"{name}.{attribute}", value
+
+
+def codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    """Give a code object and all that it makes functions and classes of."""
+    yield code
+    for constant in code.co_consts:
+        if type(constant) is types.CodeType:
+            yield from codes(constant)
+
+
+def code_digest(code: types.CodeType, refer: Callable[[Any], bytes]) -> bytes:
+    """Give the digest of what code does, wherever it stands."""
+    made = hashlib.blake2b(digest_size=SIZE)
+    shape = (
+        *(code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags),
+        *(code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars),
+    )
+    made.update(flat((*shape[:4], *(" ".join(names) for names in shape[4:]))))
+    if "__firstlineno__" in code.co_names:  # Python 3.13: of a class, the code has its line
+        made.update(fingerprint(list(_without_place(code)), refer))
+        return made.digest()
+    made.update(digest([code.co_code, code.co_exceptiontable]))
+    for constant in code.co_consts:
+        made.update(flat(constant) if type(constant) in ATOMS else fingerprint(constant, refer))
+    return made.digest()
+
+
+def _without_place(code: types.CodeType) -> Iterator[tuple[str, Any]]:
+    """Give the instructions of a class's body but for those that say where it stands."""
+    instructions = list(dis.get_instructions(code))
+    for this, following in zip(instructions, [*instructions[1:], None], strict=True):
+        stored = following.argval if following and following.opname == "STORE_NAME" else None
+        if stored not in ("__firstlineno__", "__static_attributes__"):
+            yield this.opname, this.argval

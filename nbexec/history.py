@@ -1,0 +1,313 @@
+"""What journals know of past runs: `runs` lists them, `attach` brings one back."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import sqlite3
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from . import text
+from .codeprint import Codes
+from .errors import JournalError
+from .journal import registry
+from .journal.file import connect, full_path
+from .journal.observer import clock, is_going, read
+from .journal.values import Values
+from .model import Failure
+from .results import Results
+from .state import Stats
+
+AT_ONCE = 500  # values that are looked up together
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run, as a journal has it.
+
+    Attributes
+    ----------
+    id : str
+        What `attach` takes.
+    name : str
+        What it was called.
+    began : float
+        When, as Unix time.
+    ended : str
+        How: "done", "failed", "cancelled" or "crashed"; "died" where its kernel did not live to
+        see the end; "running" where it goes on.
+    stats : Stats or None
+        Its numbers when they were last written; None where nothing had ended.
+    path : Path
+        The journal.
+    """
+
+    id: str
+    name: str
+    began: float
+    ended: str
+    stats: Stats | None
+    path: Path
+
+    @property
+    def done(self) -> int:
+        """Items that had a value."""
+        return self.stats.done if self.stats is not None else 0
+
+    @property
+    def failed(self) -> int:
+        """Items that had failed for good."""
+        return self.stats.failed if self.stats is not None else 0
+
+    def __str__(self) -> str:
+        counts = text.counts(self.stats) if self.stats is not None else "0"
+        failed = f", {self.failed:,} failed" if self.failed else ""
+        return f"{self.id}  {clock(self.began)}  {self.name}: {counts}{failed}, {self.ended}"
+
+
+class RunRecords(list[RunRecord]):
+    """Past runs, the latest first; shown a line each."""
+
+    def __repr__(self) -> str:
+        return "\n".join(map(str, self)) or "no runs with a journal"
+
+
+def runs(path: str | os.PathLike[str] | None = None) -> RunRecords:
+    """List past runs, the latest first.
+
+    Parameters
+    ----------
+    path : str, path or None
+        A journal; None is every one that was written with ``checkpoint=`` on this machine and
+        still is where it was.
+
+    Returns
+    -------
+    RunRecords
+        A list of `RunRecord`, shown a line each.
+
+    Raises
+    ------
+    JournalError
+        There is no journal at `path`. Without a path, journals that can't be read are left out.
+
+    Examples
+    --------
+    >>> import nbexec, os, tempfile
+    >>> journal = os.path.join(tempfile.mkdtemp(), "run.db")
+    >>> results = nbexec.map(abs, [-1, -2], checkpoint=journal, progress="off")
+    >>> [(run.name, run.done, run.ended) for run in nbexec.runs(journal)]
+    [('abs', 2, 'done')]
+    """
+    records = RunRecords()
+    for one in registry.paths() if path is None else [full_path(path)]:
+        try:
+            records += _of(one)
+        except JournalError:
+            if path is not None:
+                raise
+    records.sort(key=lambda record: record.began, reverse=True)
+    return records
+
+
+def _of(path: Path) -> list[RunRecord]:
+    with _opened(path) as do:
+        rows = do.execute(
+            "SELECT id, name, began, reason, seen, host, pid, born, stats FROM runs"
+        ).fetchall()
+    records = []
+    for id, name, began, reason, seen, host, pid, born, stats in rows:
+        ended = reason or ("running" if is_going(id, seen, host, pid, born) else "died")
+        records.append(RunRecord(id, name, began, ended, _stats(stats, ended), path))
+    return records
+
+
+def _stats(written: str | None, ended: str) -> Stats | None:
+    if written is None:
+        return None
+    known = {one.name for one in fields(Stats)} - {"items"}
+    values = {name: value for name, value in json.loads(written).items() if name in known}
+    stats = Stats(**{**values, "notes": tuple(values["notes"])})
+    if ended == "died":
+        note = "its kernel died; the same call runs what is missing"
+        stats = replace(stats, phase="failed", running=0, eta=None, notes=(*stats.notes, note))
+    return stats
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    connection = connect(path, create=False)
+    try:
+        yield connection
+    except sqlite3.Error as error:
+        raise JournalError(f"the journal {path} can't be read: {error}") from error
+    finally:
+        connection.close()
+
+
+def attach(run_id: str, path: str | os.PathLike[str] | None = None) -> PastRun:
+    """Bring back a run from its journal, also after its kernel or its tab has died.
+
+    Loading the values unpickles them: the journal must be one that you trust.
+
+    Parameters
+    ----------
+    run_id : str
+        From `runs`, or `Run.id`.
+    path : str, path or None
+        The journal; None looks in those that `runs` knows.
+
+    Returns
+    -------
+    PastRun
+        With `results`, `failures` and `stats`; shown as the panel's summary.
+
+    Raises
+    ------
+    JournalError
+        There is no such run.
+
+    Examples
+    --------
+    >>> import nbexec, os, tempfile
+    >>> journal = os.path.join(tempfile.mkdtemp(), "run.db")
+    >>> run = nbexec.start(abs, [-1, -2], checkpoint=journal, progress="off")
+    >>> run.wait()
+    True
+    >>> nbexec.attach(run.id, journal).results
+    [1, 2]
+    """
+    found = [record for record in runs(path) if record.id == run_id]
+    if not found:
+        where = "the journals that are known" if path is None else str(full_path(path))
+        raise JournalError(f"there is no run {run_id!r} in {where}; nbexec.runs() lists them")
+    return PastRun(found[0])
+
+
+class Shown:
+    """Stands for an item of which only its text was kept."""
+
+    def __init__(self, shown: str) -> None:
+        self._shown = shown
+
+    def __repr__(self) -> str:
+        return self._shown
+
+
+class PastRun:
+    """A run that a journal has: what is left of it, for reading.
+
+    Made by `nbexec.attach`.
+
+    Attributes
+    ----------
+    record : RunRecord
+        What `runs` says of it.
+    """
+
+    def __init__(self, record: RunRecord) -> None:
+        self.record = record
+
+    @property
+    def id(self) -> str:
+        """What `attach` takes."""
+        return self.record.id
+
+    @property
+    def name(self) -> str:
+        """What the run was called."""
+        return self.record.name
+
+    @property
+    def stats(self) -> Stats | None:
+        """Its numbers when they were last written; None where nothing had ended."""
+        return self.record.stats
+
+    @property
+    def failures(self) -> list[Failure]:
+        """Items that failed for good; of each item there is its text."""
+        from . import wire
+
+        with _opened(self.record.path) as do:
+            rows = do.execute(
+                "SELECT place, item, exception, message, traceback, worker, attempt, kind "
+                "FROM failures WHERE run = ? ORDER BY place",
+                (self.id,),
+            ).fetchall()
+        failures = []
+        for place, item, data, message, trace, worker, attempt, kind in rows:
+            error: BaseException = JournalError(message)
+            with contextlib.suppress(Exception):
+                error = wire.loads(data)
+            failures.append(Failure(place, Shown(item), error, trace, worker, attempt, kind))
+        return failures
+
+    @property
+    def results(self) -> Results:
+        """What was finished, in the order of the items, with a `Failure` where there is no value.
+
+        They are read anew each time, all of them; `values` gives one after the other.
+        """
+        total = self.stats.total if self.stats is not None else None
+        why = JournalError("the journal has no value of this item")
+        results = [Failure(index, None, why, kind="cancelled") for index in range(total or 0)]
+        placed: list[Any] = list(results)
+        for index, value in [*self.values(), *((one.index, one) for one in self.failures)]:
+            while len(placed) <= index:
+                placed.append(Failure(len(placed), None, why, kind="cancelled"))
+            placed[index] = value
+        return Results(placed)
+
+    def result(self) -> Results:
+        """Give the results, as `Run.result` does; those of a run that failed too."""
+        return self.results
+
+    def values(self) -> Iterator[tuple[int, Any]]:
+        """Give index and value of each finished item, as they ended, without holding them all."""
+        with _opened(self.record.path) as do:
+            load = "SELECT data FROM classes WHERE digest = ?"
+            values = Values(
+                Codes(), lambda digest: (do.execute(load, (digest,)).fetchone() or (None,))[0]
+            )
+            places = do.execute(
+                "SELECT first, count, indices, keys FROM places WHERE run = ?", (self.id,)
+            )
+            for first, count, indices, keys in places:
+                where = range(first, first + count) if indices is None else array("q", indices)
+                for start in range(0, count, AT_ONCE):
+                    part = where[start : start + AT_ONCE]
+                    yield from _read(do, values, part, keys[16 * start : 16 * (start + len(part))])
+
+    def __repr__(self) -> str:
+        return f"<PastRun {self.record}>"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        """Give the summary that a panel leaves."""
+        if self.stats is None:
+            return {"text/plain": repr(self)}
+        # By name: what draws is in the layers above.
+        snapshot = importlib.import_module("nbexec.notebook.snapshot")
+        summary = importlib.import_module("nbexec.notebook.summary")
+        rows = snapshot.failure_rows(self.failures)
+        shown = snapshot.snapshot(self.stats, snapshot.Trail(), rows)
+        bundle: dict[str, str] = summary.bundle(self.stats, shown)
+        return bundle
+
+
+def _read(
+    do: sqlite3.Connection, values: Values, indices: Any, keys: bytes
+) -> Iterator[tuple[int, Any]]:
+    """Give the values of some items whose keys stand in a row."""
+    split = [keys[at : at + 16] for at in range(0, len(keys), 16)]
+    marks = ", ".join("?" * len(split))
+    query = f"SELECT key, form, size, crc, data FROM items WHERE key IN ({marks})"
+    rows = {row[0]: row for row in do.execute(query, split)}
+    for index, key in zip(indices, split, strict=True):
+        if key in rows:
+            yield index, read(do, values, rows[key])

@@ -1,0 +1,138 @@
+"""The file of a journal: made with mode 0600, checked when it is opened, never overwritten."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from ..errors import JournalError
+
+APPLICATION = 0x6E626578  # "nbex": what says that an SQLite file is ours
+VERSION = 1  # of the tables below
+CHECKED = 1 << 26  # bytes; a file up to this is checked whole: about 0.1 s
+PATIENCE = 30.0  # seconds that a write waits for another process's
+
+# A value is in `data`, or in `pieces` where it is large.  A run's `places` say which indices
+# have which keys, many in a row.
+SCHEMA = """
+CREATE TABLE functions (
+    digest BLOB PRIMARY KEY, name TEXT, parts TEXT, begun REAL);
+CREATE TABLE items (key BLOB PRIMARY KEY, form INTEGER, size INTEGER, crc INTEGER, data BLOB);
+CREATE TABLE pieces (key BLOB, number INTEGER, data BLOB, PRIMARY KEY (key, number));
+CREATE TABLE classes (digest BLOB PRIMARY KEY, data BLOB);
+CREATE TABLE runs (
+    id TEXT PRIMARY KEY, name TEXT, function BLOB, began REAL, seen REAL, ended REAL,
+    reason TEXT, host TEXT, pid INTEGER, born REAL, stats TEXT);
+CREATE TABLE places (run TEXT, first INTEGER, count INTEGER, indices BLOB, keys BLOB);
+CREATE TABLE failures (
+    run TEXT, place INTEGER, item TEXT, exception BLOB, message TEXT, traceback TEXT,
+    worker TEXT, attempt INTEGER, kind TEXT, PRIMARY KEY (run, place));
+CREATE INDEX places_of_a_run ON places (run);
+"""
+
+
+def full_path(path: str | os.PathLike[str]) -> Path:
+    """Give the path as it is from every folder."""
+    return Path(path).expanduser().absolute()
+
+
+def connect(path: Path, create: bool = True) -> sqlite3.Connection:
+    """Open a journal.
+
+    Parameters
+    ----------
+    path : Path
+        Its file.
+    create : bool
+        Whether to make one where there is no file.
+
+    Raises
+    ------
+    JournalError
+        There is none, it can't be opened, or it is not a journal that this version knows.
+    """
+    if create:
+        _create(path)
+    elif not path.exists():
+        raise JournalError(f"there is no journal {path}")
+    uri = path.as_uri() + "?mode=rw"
+    try:
+        connection = sqlite3.connect(
+            uri, uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False
+        )
+    except sqlite3.Error as error:
+        raise JournalError(f"the journal {path} can't be opened: {error}") from error
+    try:
+        _check(connection, path)
+        _set_up(connection)
+    except sqlite3.Error as error:
+        connection.close()
+        raise JournalError(_unusable(path, error)) from error
+    except JournalError:
+        connection.close()
+        raise
+    return connection
+
+
+def _create(path: Path) -> None:
+    """Make an empty file, readable by its owner alone; SQLite makes those beside it alike."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        if not path.is_file():
+            raise JournalError(
+                f"checkpoint={str(path)!r} is not a file: give a path of one"
+            ) from None
+    except OSError as error:
+        raise JournalError(f"the journal {path} can't be made: {error.strerror}") from error
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    application, version = (
+        _one(connection, f"PRAGMA {of}") for of in ("application_id", "user_version")
+    )
+    tables = _one(connection, "SELECT count(*) FROM sqlite_master")
+    if application == 0 and tables == 0:
+        return
+    if application != APPLICATION:
+        raise JournalError(
+            f"{path} is an SQLite file, but not a journal of nbexec: it was left as it is; "
+            "give checkpoint= another path"
+        )
+    if version > VERSION:
+        raise JournalError(
+            f"{path} was written by a newer nbexec (version {version} of the format, this one "
+            f"knows {VERSION}): install that, or give checkpoint= another path"
+        )
+    if path.stat().st_size <= CHECKED:
+        found = _one(connection, "PRAGMA quick_check(1)")
+        if found != "ok":
+            raise JournalError(_unusable(path, found))
+
+
+def _set_up(connection: sqlite3.Connection) -> None:
+    """Set how it is written; make the tables if there are none."""
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")  # a lost commit costs a rerun
+    if _one(connection, "SELECT count(*) FROM sqlite_master"):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    if not _one(connection, "SELECT count(*) FROM sqlite_master"):  # nobody was quicker
+        for statement in SCHEMA.split(";"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION}")
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute("COMMIT")
+
+
+def _one(connection: sqlite3.Connection, query: str) -> Any:
+    return connection.execute(query).fetchone()[0]
+
+
+def _unusable(path: Path, why: object) -> str:
+    return (
+        f"{path} is no journal of nbexec, or it is damaged ({why}): it was left as it is; "
+        "move it away, or give checkpoint= another path"
+    )

@@ -1,0 +1,21 @@
+"""Echo: passes on what items write, as if they ran here."""
+
+from __future__ import annotations
+
+import sys
+
+from ..model import Event, Output
+from ..state import RunState
+from . import Observer
+
+
+class Echo(Observer):
+    """Writes the items' output to standard output and error, as it comes."""
+
+    def observe(self, event: Event, state: RunState) -> None:
+        """Take in an event; whole lines, so that items don't write into each other's."""
+        if isinstance(event, Output) and not event.shown:
+            stream = getattr(sys, event.stream)
+            if stream is not None:
+                stream.write(event.text)
+                stream.flush()

@@ -1,0 +1,73 @@
+"""What the items of a run wrote, kept by item."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+
+from .model import Output
+
+KEPT = 20_000_000  # characters a run; what comes after is counted only
+
+
+class Outputs(Mapping[int, str]):
+    """What each item wrote: text by the item's index, in the order of the items.
+
+    A task's prints, logging and warnings are here, and what C code and child processes
+    wrote where it runs in a process of its own.  Of an item that wrote very much the start
+    and the end are kept.  Where several items travelled together, output from C is under
+    the first of them.
+
+    Attributes
+    ----------
+    left_out : int
+        Characters that were not kept, since the run wrote too much.
+
+    Examples
+    --------
+    >>> import nbexec
+    >>> run = nbexec.map(lambda x: print("got", x), [7, 8], backend="threads", progress="off").run
+    got 7
+    got 8
+    >>> run.output[1]
+    'got 8\\n'
+    >>> print(run.output, end="")
+    got 7
+    got 8
+    """
+
+    def __init__(self) -> None:
+        self.left_out = 0
+        self._texts: dict[int, list[str]] = {}
+        self._room = KEPT
+        self._lock = threading.Lock()
+
+    def add(self, output: Output) -> None:
+        """Take in what was written."""
+        text = output.text[: self._room]
+        with self._lock:
+            self._room -= len(text)
+            self.left_out += len(output.text) - len(text)
+            if text:
+                self._texts.setdefault(output.first, []).append(text)
+
+    def __getitem__(self, index: int) -> str:
+        with self._lock:
+            return "".join(self._texts[index])
+
+    def __iter__(self) -> Iterator[int]:
+        with self._lock:
+            return iter(sorted(self._texts))
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def __str__(self) -> str:
+        """Give all of it, in the order of the items."""
+        texts = [self[index] for index in self]
+        if self.left_out:
+            texts.append(f"… {self.left_out:,} characters more were not kept …\n")
+        return "".join(texts)
+
+    def __repr__(self) -> str:
+        return f"<Outputs of {len(self):,} items>"

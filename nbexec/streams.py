@@ -1,0 +1,170 @@
+"""Standard output and error that know which item writes to them."""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from .capture import capturing
+
+NAMES = ("stdout", "stderr")
+
+
+class Router(io.TextIOBase):
+    """In place of a standard stream: an item's text goes to its capture, other text through."""
+
+    def __init__(self, name: str, original: Any) -> None:
+        self._name = name
+        self.original = original
+
+    def write(self, text: str) -> int:
+        capture = capturing()
+        if capture is None or capture.through:
+            self.original.write(text)  # raises what is to be raised where it is no text
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        if capture is not None:
+            capture.write(self._name, text)
+        return len(text)
+
+    def flush(self) -> None:
+        capture = capturing()
+        if capture is None or capture.through:
+            self.original.flush()
+        if capture is not None:
+            capture.flush()
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        capture = capturing()
+        return (capture is None or capture.through) and bool(self.original.isatty())
+
+    def fileno(self) -> int:
+        return int(self.original.fileno())
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return getattr(self.original, "encoding", None) or "utf-8"
+
+    @property
+    def errors(self) -> str | None:  # type: ignore[override]
+        return getattr(self.original, "errors", None)
+
+    @property
+    def buffer(self) -> Any:
+        """Where bytes are written."""
+        return self.original.buffer if capturing() is None else _Bytes(self)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.original, name)
+
+    def close(self) -> None:
+        """Stay open: it is everybody's."""
+
+
+class _Bytes(io.RawIOBase):
+    def __init__(self, router: Router) -> None:
+        self._router = router
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._router.write(bytes(data).decode("utf-8", "replace"))
+        return len(data)
+
+
+_lock = threading.Lock()
+_users = 0
+
+
+def install() -> None:
+    """Route the standard streams; each call needs its `remove`."""
+    global _users
+    with _lock:
+        _users += 1
+        for name in NAMES:
+            stream = getattr(sys, name)
+            if stream is not None and not isinstance(stream, Router):
+                router = Router(name, stream)
+                setattr(sys, name, router)
+                _redirect(stream, router)
+
+
+def remove() -> None:
+    """Undo an `install`: the last one puts the streams back that were there."""
+    global _users
+    with _lock:
+        _users -= 1
+        for name in NAMES if not _users else ():
+            router = getattr(sys, name)
+            if isinstance(router, Router):  # else somebody has set another meanwhile
+                setattr(sys, name, router.original)
+                _redirect(router, router.original)
+
+
+def _handlers() -> Iterator[tuple[str, Any]]:
+    """Give the handlers of all loggers that write to a stream, with the logger's name."""
+    loggers = [logging.root, *logging.root.manager.loggerDict.copy().values()]
+    for logger in loggers:
+        for handler in getattr(logger, "handlers", ()):
+            if isinstance(handler, logging.StreamHandler):
+                yield logger.name, handler  # type: ignore[union-attr]
+
+
+def _redirect(old: Any, new: Any) -> None:
+    """Have the logging handlers that write to `old` write to `new`."""
+    for _, handler in _handlers():
+        if handler.stream is old:
+            handler.setStream(new)
+
+
+class Logging(NamedTuple):
+    """How logging is set up in the kernel, so that a worker logs the same."""
+
+    disabled: int
+    levels: dict[str, int]
+    handlers: list[tuple[str, str, int, Any]]  # logger, stream, level, formatter
+
+
+def logging_here() -> Logging:
+    """Give the levels that were set, and the handlers of standard output and error."""
+    loggers = {"root": logging.root, **logging.root.manager.loggerDict}
+    levels = {
+        name: logger.level
+        for name, logger in loggers.items()
+        if isinstance(logger, logging.Logger) and logger.level
+    }
+    handlers = []
+    for name, handler in _handlers():
+        for stream in NAMES:
+            ours = getattr(sys, stream)
+            if handler.stream in (ours, getattr(ours, "original", ours)):
+                handlers.append((name, stream, handler.level, handler.formatter))
+    return Logging(logging.root.manager.disable, levels, handlers)
+
+
+class _Relay(logging.StreamHandler[Any]):
+    """A handler of the kernel's, in a worker."""
+
+
+def log_as(setup: Logging) -> None:
+    """Set logging up as it is in the kernel."""
+    logging.disable(setup.disabled)
+    for name, level in setup.levels.items():
+        logging.getLogger(None if name == "root" else name).setLevel(level)
+    for name in {name for name, *_ in setup.handlers}:
+        logger = logging.getLogger(None if name == "root" else name)
+        for old in [one for one in logger.handlers if isinstance(one, _Relay)]:
+            logger.removeHandler(old)
+    for name, stream, level, formatter in setup.handlers:
+        handler = _Relay(getattr(sys, stream))
+        handler.setLevel(level)
+        handler.setFormatter(formatter)
+        logging.getLogger(None if name == "root" else name).addHandler(handler)

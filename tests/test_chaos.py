@@ -1,0 +1,34 @@
+"""Random runs obey the laws, on every backend; see `chaos`."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from .chaos import Plan, carry_out, plans
+
+MORE = int(os.environ.get("NBEXEC_CHAOS", "1"))  # times as many, for a night
+RUNS = {"serial": 800, "threads": 800, "asyncio": 600, "auto": 600, "processes": 60, "dask": 15}
+
+
+def chaos(backend):
+    """Give the test for a backend."""
+
+    @settings(
+        max_examples=RUNS[backend] * MORE,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    @given(plan=plans(backend))
+    def obeys(plan: Plan) -> None:
+        carry_out(plan)
+
+    return obeys
+
+
+@pytest.mark.timeout(600 * MORE)
+@pytest.mark.parametrize("name", RUNS)
+def test_random_runs_obey_the_laws(name):
+    chaos(name)()

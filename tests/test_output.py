@@ -1,0 +1,302 @@
+"""What tasks write, how far they tell to be, and whether they are still wanted."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+import warnings
+
+import pytest
+
+import nbexec
+from nbexec.capture import HEAD, TAIL, Capture
+from nbexec.model import Output
+from nbexec.streams import Router
+
+NOT_SERIAL = ["threads", "processes", "asyncio", "dask"]
+
+
+def say(x):
+    print("item", x)
+    print("trouble", x, file=sys.stderr)
+    logging.getLogger("of.mine").warning("logged %s", x)
+    return x
+
+
+@contextlib.contextmanager
+def logs():
+    """A logger that writes to standard error, as most do."""
+    logger, handler = logging.getLogger("of.mine"), logging.StreamHandler(sys.stderr)
+    logger.addHandler(handler)
+    yield
+    logger.removeHandler(handler)
+
+
+def wait_for(condition, seconds=20.0):
+    """Wait until the condition holds; it must, in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.01)
+
+
+def test_what_an_item_writes_is_kept_by_item_and_passed_on(backend, capsys):
+    with logs():
+        run = nbexec.map(say, range(5), backend=backend).run
+    assert sorted(run.output) == [0, 1, 2, 3, 4]
+    for x in range(5):
+        assert run.output[x].splitlines() == [f"item {x}", f"trouble {x}", f"logged {x}"]
+    shown = capsys.readouterr()
+    assert sorted(shown.out.splitlines()) == [f"item {x}" for x in range(5)]
+    assert sorted(shown.err.splitlines()).count("trouble 3") == 1
+
+
+def test_the_streams_are_as_before(backend, capsys):
+    before = sys.stdout, sys.stderr
+    nbexec.map(say, range(2), backend=backend)
+    assert (sys.stdout, sys.stderr) == before
+
+
+def test_output_of_c_and_of_children_is_heard(remote):
+    def speak(x):
+        ctypes.CDLL(None).puts(b"from C")
+        subprocess.run(["echo", "from a child"], check=True)
+        os.write(2, b"to the error stream\n")
+        print("from Python")
+        return x
+
+    run = nbexec.map(speak, range(3), backend=remote, chunk=1).run
+    for x in range(3):
+        lines = run.output[x].splitlines()
+        assert sorted(lines) == ["from C", "from Python", "from a child", "to the error stream"]
+
+
+def test_warnings_are_heard(remote, capsys):
+    def warn(x):
+        warnings.warn(f"careful {x}", stacklevel=1)
+
+    run = nbexec.map(warn, range(2), backend=remote).run
+    assert "UserWarning: careful 1\n" in run.output[1]
+    assert "UserWarning: careful 1\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("backend", NOT_SERIAL)
+def test_output_comes_while_the_task_runs(backend, tmp_path):
+    go = tmp_path / "go"
+
+    def speak(x):
+        print("begun", x)
+        while not go.exists():
+            time.sleep(0.01)
+        return x
+
+    run = nbexec.start(speak, range(2), backend=backend)
+    wait_for(lambda: len(run.output) == 2)
+    assert not run.done
+    assert run.output[1] == "begun 1\n"
+    go.touch()
+    assert run.result() == [0, 1]
+
+
+@pytest.mark.parametrize("backend", NOT_SERIAL)
+def test_a_task_that_prints_very_much_harms_nobody(backend):
+    def shout(x):
+        line = "x" * 999 + "\n"
+        print("first")
+        for _ in range(20_000):  # 20 MB
+            sys.stdout.write(line)
+        print("last")
+        return x
+
+    run = nbexec.map(shout, range(2), backend=backend, chunk=1).run
+    for x in range(2):
+        text = run.output[x]
+        assert text.startswith("first\n")
+        assert text.endswith("last\n")
+        assert "characters left out" in text
+        assert len(text) < HEAD + 2 * TAIL
+
+
+def test_c_code_that_prints_very_much_harms_nobody(remote):
+    def shout(x):
+        for _ in range(200):  # 200 MB
+            os.write(1, b"y" * 1_000_000)
+        print("last")
+        return x
+
+    run = nbexec.map(shout, range(2), backend=remote, chunk=1).run
+    for x in range(2):
+        assert run.output[x].startswith("y" * 1000)
+        assert "characters left out" in run.output[x]
+        assert "last\n" in run.output[x]
+        assert len(run.output[x]) < HEAD + 2 * TAIL
+
+
+def test_what_a_task_wrote_before_its_worker_died_is_kept(remote):
+    def die(x):
+        print("doing", x)
+        if x == 1:
+            ctypes.string_at(0)
+        return x
+
+    results = nbexec.map(die, range(3), backend=remote, on_error="collect", crash_retries=0)
+    assert [bool(isinstance(r, nbexec.Failure)) for r in results] == [False, True, False]
+    assert results.run.output[1].startswith("doing 1\n")
+
+
+def test_logging_is_set_up_as_in_the_kernel(remote, capsys):
+    logger = logging.getLogger("set.up")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("[%(levelname)s] %(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+
+    def log(x):
+        logging.getLogger("set.up").info("told %s", x)
+        logging.getLogger("set.up").debug("not told")
+
+    try:
+        run = nbexec.map(log, range(2), backend=remote).run
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(logging.NOTSET)
+    assert run.output == {0: "[INFO] told 0\n", 1: "[INFO] told 1\n"}
+
+
+def test_threads_of_a_task_are_heard_in_processes():
+    def speak(x):
+        thread = threading.Thread(target=print, args=("in a thread of", x))
+        thread.start()
+        thread.join()
+
+    run = nbexec.map(speak, range(3), backend="processes").run
+    assert run.output == {x: f"in a thread of {x}\n" for x in range(3)}
+
+
+def test_items_do_not_write_into_each_others_lines(capsys):
+    def speak(x):
+        for part in range(20):
+            sys.stdout.write(f"{x}.{part} ")
+            time.sleep(0.0001)
+        print()
+
+    nbexec.map(speak, range(20), backend="threads", workers=8, chunk=1)
+    for line in capsys.readouterr().out.splitlines():
+        assert len({word.partition(".")[0] for word in line.split()}) == 1
+
+
+def test_a_run_in_a_task_speaks_through_the_task(backend):
+    def outer(x):
+        nbexec.map(lambda y: print("inner", y), [x], backend="threads")
+        return x
+
+    run = nbexec.map(outer, range(2), backend=backend).run
+    assert run.output == {0: "inner 0\n", 1: "inner 1\n"}
+
+
+def test_bytes_and_lines_without_an_end():
+    def speak(x):
+        sys.stdout.buffer.write(b"bytes, ")
+        print("no end", end="")
+        assert not sys.stdout.isatty()
+        assert isinstance(sys.stdout, Router)
+        with pytest.raises(TypeError):
+            sys.stdout.write(3)
+
+    assert nbexec.map(speak, [0], backend="threads").run.output[0] == "bytes, no end"
+
+
+def test_output_is_kept_up_to_a_limit(monkeypatch):
+    monkeypatch.setattr("nbexec.output.KEPT", 100)
+    run = nbexec.map(lambda x: print("x" * 60), range(3), backend="serial").run
+    assert sum(len(text) for text in run.output.values()) == 100
+    assert run.output.left_out == 83
+    assert "83 characters more were not kept" in str(run.output)
+
+
+def test_a_capture_tells_the_start_at_once_and_the_end_at_the_end():
+    heard, values = [], []
+    capture = Capture(values, lambda *what: heard.append(what))
+    capture.write("stdout", "a" * (HEAD - 1) + "\n")
+    capture.write("stdout", "b" * 2 * TAIL + "\n")
+    capture.write("stderr", "the end\n")
+    assert sum(len(text) for _, _, text in heard) == HEAD
+    values.append(None)
+    capture.write("stdout", "of the next\n")
+    told = "".join(text for at, _, text in heard if at == 0)
+    assert told.endswith("the end\n")
+    assert f"{TAIL + 1:,} characters left out" in told
+    assert heard[-1] == (1, "stdout", "of the next\n")
+
+
+# ---------------------------------------------------------------- progress, cancelled
+
+
+@pytest.mark.parametrize("backend", NOT_SERIAL)
+def test_progress_is_seen_while_the_task_runs(backend, tmp_path):
+    go = tmp_path / "go"
+
+    def train(x):
+        nbexec.progress(x / 4, f"epoch {x}")
+        while not go.exists():
+            time.sleep(0.01)
+
+    run = nbexec.start(train, [1, 2], backend=backend)
+    wait_for(lambda: len(run.stats.items) == 2)
+    assert sorted(run.stats.items) == [(0, 0.25, "epoch 1"), (1, 0.5, "epoch 2")]
+    go.touch()
+    run.result()
+    assert run.stats.items == ()
+
+
+def test_progress_takes_a_fraction():
+    with pytest.raises(nbexec.OptionError, match="from 0 to 1, or None, not 3"):
+        nbexec.progress(3)
+    nbexec.progress(0.5)  # outside of a task it does nothing
+    assert not nbexec.cancelled()
+
+
+def test_a_task_hears_that_it_is_no_longer_wanted(backend, tmp_path):
+    def work(x):
+        (tmp_path / f"begun {x}").touch()
+        end = time.monotonic() + 20
+        while not nbexec.cancelled():
+            assert time.monotonic() < end
+            time.sleep(0.005)
+        (tmp_path / f"heard {x}").touch()
+        return "early"
+
+    run = nbexec.start(work, range(4), backend=backend, workers=2)
+    wait_for(lambda: list(tmp_path.glob("begun *")))
+    run.cancel()
+    with pytest.raises(nbexec.RunCancelled) as caught:
+        run.result()
+    begun, heard = list(tmp_path.glob("begun *")), list(tmp_path.glob("heard *"))
+    assert len(heard) == len(begun) <= 2
+    assert caught.value.partial_results.count("early") == len(heard)
+
+
+def test_an_item_that_was_left_behind_hears_of_it(tmp_path):
+    heard = tmp_path / "heard"
+
+    def work(x):
+        while not nbexec.cancelled():
+            time.sleep(0.005)
+        heard.touch()
+
+    results = nbexec.map(work, [0], backend="threads", timeout=0.1, on_error="collect")
+    assert isinstance(results[0].exception, nbexec.ItemTimeout)
+    wait_for(heard.exists)
+
+
+def test_output_events_name_their_items(backend, log):
+    nbexec.map(lambda x: print(x), range(4), backend=backend)
+    said = [event for event in log.events if isinstance(event, Output)]
+    assert {event.first: event.text for event in said} == {x: f"{x}\n" for x in range(4)}
+    assert all(event.first == event.last for event in said)
