@@ -8,7 +8,7 @@ would have left.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 from ..errors import PickleError
@@ -111,7 +111,7 @@ def _once(iteration: Iteration) -> Record:
     return record
 
 
-def find_group(position: int, kernel: Kernel, last: int) -> Group | None:
+def find_group(position: int, kernel: Kernel, last: int, done: Container[int] = ()) -> Group | None:
     """Find statements that can run at the same time as the one at `position`; None if none.
 
     Parameters
@@ -122,6 +122,8 @@ def find_group(position: int, kernel: Kernel, last: int) -> Group | None:
         The cell, and the notebook's names as they are now.
     last : int
         The position of the statement whose value is wanted.
+    done : container of int
+        Positions of those that have run ahead of their turn already.
     """
     namespace, body = kernel.namespace, kernel.cell.body
     ahead = body[position : position + FAR]
@@ -140,7 +142,7 @@ def find_group(position: int, kernel: Kernel, last: int) -> Group | None:
             one = alone(stmt, namespace, bound, at == last)
         except Refusal:
             break
-        free = not (one.reads & written) and not _touches(one, namespace, things)
+        free = at not in done and not (one.reads & written) and not _touches(one, namespace, things)
         if free and worth(stmt, namespace) and one.analysis.one_thread is None:
             members[at] = one
         written |= one.writes

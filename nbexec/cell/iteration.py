@@ -150,7 +150,7 @@ class Iteration:
         if self.items is not None:
             item = self.items[item]
         log = Log()
-        guard = self.guard if self.guarded and self.away else None
+        guard = self.guard if self.guarded and self.elsewhere else None
         if guard is not None:
             guard.begin(None if self.items is not None else item)
         try:
@@ -171,10 +171,16 @@ class Iteration:
 
     def surroundings(self) -> contextlib.AbstractContextManager[None]:
         """Have the kernel's settings, in another process."""
-        if not self.away:
+        if not self.elsewhere:
             return contextlib.nullcontext()
         luggage: Luggage = vars(self)["_luggage"]
         return luggage.content.inside()
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether this was sent to the process that it is in."""
+        luggage: Luggage | None = vars(self).get("_luggage")
+        return luggage is not None and luggage.content.process != HERE
 
     @property
     def guard(self) -> Guard:
@@ -203,7 +209,7 @@ class Iteration:
         missing = tuple(name for name in wanted if name not in names)
         if missing and (log.broke or self.keeps):
             raise InKernel(f"the value of `{missing[0]}` can't be sent from another process")
-        return Record(entries, names, missing, log.broke, self.away)
+        return Record(entries, names, missing, log.broke, self.elsewhere)
 
     def stopped(self, log: Log, item: Any, error: BaseException) -> Exception:
         """Give what to raise instead of what the body raised."""

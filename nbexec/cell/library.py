@@ -236,6 +236,9 @@ class Library:
                 return
             name = names[0].removeprefix("builtins.")
             self.refuse(node, f"calls `{name}`, which {hidden.STATEFUL[entry]}")
+        entry = listed(names, hidden.CLOCKS) if self.analysis.ahead else None
+        if entry:
+            self.refuse(node, f"calls `{names[0]}`, which {hidden.CLOCKS[entry]}")
         entry = listed(names, hidden.ONE_THREAD)
         if entry and self.analysis.one_thread is None:
             reason = f"`{entry}` {hidden.ONE_THREAD[entry]}"

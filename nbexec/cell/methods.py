@@ -9,8 +9,22 @@ import pathlib
 import re
 from collections import Counter, deque
 
-# Methods of paths that change files, whatever they are called on.
+# Methods that change files, whatever they are called on.
 CHANGES_FILES = {
+    "extract",
+    "extractall",
+    "imsave",
+    "save",
+    "savefig",
+    "to_csv",
+    "to_excel",
+    "to_feather",
+    "to_hdf",
+    "to_parquet",
+    "to_pickle",
+    "to_sql",
+    "to_stata",
+    "tofile",
     "chmod",
     "hardlink_to",
     "lchmod",

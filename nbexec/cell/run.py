@@ -154,7 +154,7 @@ class Course:
             return
         began = time.perf_counter()
         if position not in self._ahead and not is_loop(stmt, self._kernel.namespace):
-            group = find_group(position, self._kernel, last)
+            group = find_group(position, self._kernel, last, self._ahead)
             if group is not None:
                 self._ahead.update(dict.fromkeys(group.members, group))
                 group.run(self._options, self._given)

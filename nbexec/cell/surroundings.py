@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from .crossing import HERE
+
 # Environment variables that may differ in workers, which have other numbers of threads.
 _WORKERS = ("LOKY", "JOBLIB", "DASK", "OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB", "BLIS")
 
@@ -58,6 +60,8 @@ class Surroundings:
         How numbers are computed and printed, where these modules are loaded.
     machine : str
         Where this is: on another one, or under another Python, folders mean nothing.
+    process : str
+        The process that it was made in.
     """
 
     folder: str = field(default_factory=_folder)
@@ -67,6 +71,7 @@ class Surroundings:
     decimal: Any = field(default_factory=_decimal)
     numpy: dict[str, Any] | None = field(default_factory=_numpy)
     machine: str = field(default_factory=_machine)
+    process: str = HERE
 
     def take_on(self) -> None:
         """Set what belongs to the whole process; for a worker process."""
