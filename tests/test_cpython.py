@@ -144,7 +144,7 @@ IN_KERNEL = (suite.ThreadPoolShutdownTest, suite.ThreadPoolWaitTests, suite.Thre
 REMOTE = (suite.ProcessPoolExecutorTest, suite.ExecutorDeadlockTest)
 
 
-def tests_on(mixin: type, *cases: type) -> dict[str, type]:
+def cases_on(mixin: type, *cases: type) -> dict[str, type]:
     """Give a test class for each case, without what doesn't apply."""
     classes = {}
     for case in cases:
@@ -159,9 +159,9 @@ def tests_on(mixin: type, *cases: type) -> dict[str, type]:
     return classes
 
 
-globals().update(tests_on(OnThreads, *EVERYWHERE, *IN_KERNEL))
-globals().update(tests_on(OnProcesses, *EVERYWHERE, *REMOTE))
-globals().update(tests_on(OnDask, *EVERYWHERE, *REMOTE))
+globals().update(cases_on(OnThreads, *EVERYWHERE, *IN_KERNEL))
+globals().update(cases_on(OnProcesses, *EVERYWHERE, *REMOTE))
+globals().update(cases_on(OnDask, *EVERYWHERE, *REMOTE))
 
 
 def test_what_is_left_out_is_there():
