@@ -321,6 +321,7 @@ def check(source: str) -> None:
         seen.update({step.kind for step in left.report.steps if step.what or step.reason})
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_a_random_cell_leaves_what_exec_leaves():
     seen.clear()

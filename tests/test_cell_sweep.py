@@ -62,6 +62,7 @@ def sample() -> Iterator[tuple[Path, str]]:
         yield one
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(7200)
 def test_no_loop_breaks_the_analyser():
     kinds: Counter[str] = Counter()

@@ -28,6 +28,7 @@ def chaos(backend):
     return obeys
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600 * MORE)
 @pytest.mark.parametrize("name", RUNS)
 def test_random_runs_obey_the_laws(name):

@@ -20,6 +20,8 @@ import pytest
 
 import nbexec
 
+pytestmark = pytest.mark.slow
+
 SUITE = Path("/usr/lib/python3.11/test/test_concurrent_futures.py")
 WANTED = sys.version_info[:2] == (3, 11)  # they are written for one version of Python
 

@@ -138,6 +138,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("name", ["threads", "processes"])
 def test_memory_stays_flat_over_ten_million_items(name, tmp_path):

@@ -612,6 +612,7 @@ def test_many_kernels_write_one_file_at_once(path):
 # ---------------------------------------------------------------- a kernel that is killed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["threads", "processes"])
 def test_a_killed_kernel_costs_what_was_in_flight(name, tmp_path):
     figures = kill.trial(tmp_path, kills=5, backend=name, seed=1)
