@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from .history import PastRun, RunRecord, attach, runs
     from .knobs import Options
     from .model import Failure
+    from .output import Outputs
     from .results import Results
     from .run import Run, last_run
     from .state import Stats
@@ -89,6 +90,7 @@ _NAMES = {
     "history": "PastRun RunRecord attach runs",
     "model": "Failure",
     "knobs": "Options",
+    "output": "Outputs",
     "results": "Results",
     "run": "Run last_run",
     "state": "Stats",

@@ -43,7 +43,9 @@ class Channel:
         with contextlib.suppress(FileExistsError):
             os.mkfifo(path, 0o600)
         pipe = os.open(path, os.O_RDWR)  # opens at once, and there is never nobody to read it
-        door = os.open(os.path.join(folder, DOOR), os.O_WRONLY)
+        # Where nobody listens any more this raises, rather than to wait for ever.
+        door = os.open(os.path.join(folder, DOOR), os.O_WRONLY | os.O_NONBLOCK)
+        os.set_blocking(door, True)
         try:
             os.write(door, path.encode() + b"\n")
         finally:
@@ -89,9 +91,11 @@ def _line_buffered() -> Callable[[Any], Any]:
 
 
 @functools.cache
-def outlive_not() -> None:
-    """End this worker when the kernel is gone, however it went; its pool may wait for ever."""
-    kernel = os.getppid()
+def outlive_not(kernel: int) -> None:
+    """End this worker when the kernel is gone, however it went; its pool may wait for ever.
+
+    `kernel` is its process id, from itself: it may be gone before this is called.
+    """
 
     def watch() -> None:
         while os.getppid() == kernel:

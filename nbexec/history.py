@@ -17,7 +17,7 @@ from . import text
 from .codeprint import Codes
 from .errors import JournalError
 from .journal import registry
-from .journal.file import connect, full_path
+from .journal.file import connect, full_path, select, sort
 from .journal.observer import clock, is_going, read
 from .journal.values import Values
 from .model import Failure
@@ -271,6 +271,9 @@ class PastRun:
     def values(self) -> Iterator[tuple[int, Any]]:
         """Give index and value of each finished item, as they ended, without holding them all."""
         with _opened(self.record.path) as do:
+            do.execute("BEGIN IMMEDIATE")
+            sort(do)
+            do.execute("COMMIT")
             load = "SELECT data FROM classes WHERE digest = ?"
             values = Values(
                 Codes(), lambda digest: (do.execute(load, (digest,)).fetchone() or (None,))[0]
@@ -305,9 +308,7 @@ def _read(
 ) -> Iterator[tuple[int, Any]]:
     """Give the values of some items whose keys stand in a row."""
     split = [keys[at : at + 16] for at in range(0, len(keys), 16)]
-    marks = ", ".join("?" * len(split))
-    query = f"SELECT key, form, size, crc, data FROM items WHERE key IN ({marks})"
-    rows = {row[0]: row for row in do.execute(query, split)}
+    rows = {row[0]: row for row in select(do, split)}
     for index, key in zip(indices, split, strict=True):
         if key in rows:
             yield index, read(do, values, rows[key])

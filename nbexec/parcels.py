@@ -14,6 +14,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
 from . import capture, streams, traces, wire
@@ -23,6 +24,7 @@ from .errors import PickleError
 from .model import Chunk, Error, Outcome, Task
 from .worker import Leash, failed, prepare, run_chunk
 
+TELL_EVERY = 0.1  # seconds
 KEPT = 16  # loaded functions a worker keeps, least recently used out
 
 T = TypeVar("T")
@@ -66,23 +68,78 @@ def unwanted_file(address: Address) -> str | None:
     return os.path.join(address.folder, f"unwanted-{address.serial}")
 
 
+Tell = Callable[[int, Sequence[tuple[int, str, Any]]], None]  # from which position, what
+
+
+class Telling:
+    """Keeps what is said for the reply, and tells it meanwhile, a few times a second."""
+
+    def __init__(self, tell: Tell | None) -> None:
+        self.said: list[tuple[int, str, Any]] = []
+        self._tell = tell
+        self._told = 0
+        self._waiting = False
+        self._lock = threading.Lock()
+
+    def hear(self, offset: int, stream: str, what: Any) -> None:
+        """Take in what an item said."""
+        with self._lock:
+            self.said.append((offset, stream, what))
+            if self._tell is None or self._waiting:
+                return
+            self._waiting = True
+        timer = threading.Timer(TELL_EVERY, self._on_time)
+        timer.daemon = True
+        timer.start()
+
+    def _on_time(self) -> None:
+        with self._lock:
+            self._waiting = False
+            start, self._told = self._told, len(self.said)
+            batch = self.said[start:]
+        if self._tell is not None and batch:
+            self._tell(start, batch)
+
+
 def run_packed(
-    key: str, block: Any, count: int, items: bytes, budget: float, alone: bool, address: Address
+    key: str,
+    block: Any,
+    count: int,
+    items: bytes,
+    budget: float,
+    alone: bool,
+    address: Address,
+    tell: Tell | None = None,
 ) -> bytes:
     """Run `count` pickled `items` through the packed task `block` (a path or the bytes).
 
     `key` names the task and the run: each worker unpacks it, and runs its setup, once.
     `alone` says that nothing else runs in this process, so that its CPU time, threads of
-    BLAS and all, is the chunk's.
+    BLAS and all, is the chunk's.  `tell` is called with what is said where there is no
+    channel to the kernel.
     """
-    said: list[tuple[int, str, Any]] = []
+    streams.install()  # where there is a channel they are routed already
+    try:
+        return _run_packed(key, block, count, items, budget, alone, address, Telling(tell))
+    finally:
+        streams.remove()
+
+
+def _run_packed(
+    key: str,
+    block: Any,
+    count: int,
+    items: bytes,
+    budget: float,
+    alone: bool,
+    address: Address,
+    telling: Telling,
+) -> bytes:
     voice = channel(address.folder)
-    hear: Hear = lambda *what: said.append(what)
+    hear: Hear = telling.hear
     if voice is not None:
         voice.begin(address.serial)
         hear = voice.hearing(address.serial)
-    else:
-        _route()
     capture.one_at_a_time = alone
     what = "the function"
     try:
@@ -102,12 +159,7 @@ def run_packed(
     outcome = run_chunk(prepared, task, chunk, leash, cpu_clock=clock, hear=hear)
     if voice is not None:
         voice.end()
-    return _send(outcome, said)
-
-
-@functools.cache
-def _route() -> None:
-    streams.install()
+    return _send(outcome, telling.said)
 
 
 def _load(key: str, block: Any) -> tuple[Task, Callable[[], Callable[[Any], Any]]]:
@@ -178,8 +230,11 @@ def _pack_error(error: Error) -> tuple[str, bytes | None, str, str, Any]:
     return error.kind, data, text, error.traceback, places
 
 
-def receive(data: bytes) -> Outcome:
-    """Undo the packing of a chunk's outcome, in the kernel."""
+def receive(data: bytes, heard: int = 0) -> Outcome:
+    """Undo the packing of a chunk's outcome, in the kernel.
+
+    Of what was said, the first `heard` pieces were told already.
+    """
     view = memoryview(data)
     (size,) = _SIZE.unpack_from(view)
     start = _SIZE.size + size
@@ -192,7 +247,8 @@ def receive(data: bytes) -> Outcome:
             return Outcome([], {}, time.time(), [], 0.0, "")
         why = _unreadable(f"the result, a {sort},", "in the kernel", error)
         values, errors = [None], {0: failed(why)}
-    return Outcome(values, errors, *facts)
+    outcome = Outcome(values, errors, *facts)
+    return replace(outcome, said=outcome.said[heard:]) if heard else outcome
 
 
 def _unreadable(what: str, where: str, error: BaseException) -> PickleError:

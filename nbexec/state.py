@@ -269,7 +269,9 @@ class RunState:
             memory=self.sample.memory,
             memory_limit=self.sample.memory_limit,
             waiting="" if over else self._waiting,
-            items=tuple(ItemProgress(at, *told) for at, told in [*self._progress.items()][:SHOWN]),
+            items=tuple(
+                ItemProgress(at, *told) for at, told in sorted(self._progress.items())[:SHOWN]
+            ),
         )
 
     @property

@@ -230,3 +230,35 @@ def test_the_quickstart_runs_and_its_panel_moves(server, page):
     errors = page.page.locator('[data-mime-type="application/vnd.jupyter.error"]')
     assert errors.all_inner_texts() == []
     page.page.wait_for_selector(SUMMARY)
+
+
+SAYING = """\
+import logging, time, nbexec
+def train(number):
+    for epoch in range(40):
+        print(f"model {number}: epoch {epoch} done")
+        nbexec.progress((epoch + 1) / 40, f"epoch {epoch}")
+        time.sleep(0.1)
+    logging.warning("model %s <b>has not converged</b>", number)
+    return number
+"""
+
+
+def test_what_tasks_write_and_how_far_they_are_is_seen_while_they_run(server, page):
+    run = 'trained = nbexec.map(train, range(2), backend="processes", workers=2)'
+    server.write("saying.ipynb", SAYING, run)
+    page.open("saying.ipynb")
+    page.run_all()
+    page.page.wait_for_selector(f"{PANEL} .nbx-output pre >> text=epoch 3 done")
+    assert not page.ran
+    small = page.page.locator(f"{PANEL} .nbx-progress")
+    assert "epoch" in small.inner_text()
+    until(lambda: small.locator("> div").count() == 2)
+    if os.environ.get("NBEXEC_SHOTS"):
+        page.page.screenshot(path=f"{os.environ['NBEXEC_SHOTS']}/output.png")
+    page.wait()
+    page.page.wait_for_selector(SUMMARY)
+    page.save()
+    (text,) = [said for said in texts(server.read("saying.ipynb")) if "nbexec train" in said]
+    assert "item 1 │ WARNING:root:model 1 <b>has not converged</b>" in text
+    assert "lines above these, in .output" in text

@@ -245,9 +245,10 @@ def test_a_cell_restores(path):
 
 def test_a_restored_cell_appends_the_very_items(path):
     source = "out = []\nfor p in people:\n    out.append(p)"
-    for _ in range(2):
+    for backend, restored in (("auto", 0), ("processes", 2), ("threads", None)):
         names = {"people": [["ann"], ["bob"]]}
-        nbexec.parallel(source, names, checkpoint=path, backend="threads")
+        report = nbexec.parallel(source, names, checkpoint=path, backend=backend)
+        assert (report.stats and report.stats.restored) == restored
         assert all(one is other for one, other in zip(names["out"], names["people"], strict=True))
 
 

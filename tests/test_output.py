@@ -295,6 +295,43 @@ def test_an_item_that_was_left_behind_hears_of_it(tmp_path):
     wait_for(heard.exists)
 
 
+@pytest.fixture(scope="module")
+def given():
+    """A cluster that is somebody else's."""
+    from distributed import Client, LocalCluster
+
+    options = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(host="127.0.0.1", **options) as cluster, Client(cluster) as client:
+        yield client
+
+
+def test_a_cluster_that_was_given_is_heard_too(given, tmp_path, capsys):
+    go = tmp_path / "go"
+
+    def speak(x):
+        print("begun", x)
+        nbexec.progress(0.5, "half")
+        while not go.exists():
+            time.sleep(0.01)
+        print("ended", x)
+        return x
+
+    before = sys.stdout
+    run = nbexec.start(speak, range(2), backend=given, workers=2)
+    wait_for(lambda: len(run.output) == 2 and len(run.stats.items) == 2)
+    assert not run.done
+    go.touch()
+    assert run.result() == [0, 1]
+    assert run.output == {x: f"begun {x}\nended {x}\n" for x in range(2)}
+    assert sorted(capsys.readouterr().out.splitlines()) == [
+        "begun 0",
+        "begun 1",
+        "ended 0",
+        "ended 1",
+    ]
+    assert sys.stdout is before
+
+
 def test_output_events_name_their_items(backend, log):
     nbexec.map(lambda x: print(x), range(4), backend=backend)
     said = [event for event in log.events if isinstance(event, Output)]

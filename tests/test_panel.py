@@ -22,6 +22,8 @@ from nbexec.model import (
     Failure,
     Finished,
     Outcome,
+    Output,
+    Progressed,
     RunEnded,
     RunStarted,
     Sampled,
@@ -29,6 +31,7 @@ from nbexec.model import (
     Submitted,
 )
 from nbexec.notebook import kernel, summary
+from nbexec.notebook.lines import Lines
 from nbexec.notebook.panel import Panel
 from nbexec.notebook.snapshot import POINTS, SHOWN, Trail, failure_rows, snapshot
 from nbexec.state import RunState
@@ -63,8 +66,8 @@ def finished(done, failed=0, time=5.0):
     return Finished(time, Chunk(range(count), range(count)), outcome)
 
 
-def shown(stats, trail=None, failures=(), heard=0):
-    return snapshot(stats, trail or Trail(), list(failures), heard)
+def shown(stats, trail=None, failures=(), heard=0, lines=None):
+    return snapshot(stats, trail or Trail(), list(failures), heard, lines)
 
 
 class Seen(html.parser.HTMLParser):
@@ -203,14 +206,47 @@ def test_the_first_failures_are_listed_in_order_and_cancelled_items_are_not():
     assert rows[0]["type"] == "ValueError"
 
 
+def said_by(item, text, stream="stdout"):
+    return Output(1.0, item, item, stream, text)
+
+
+def test_the_last_lines_that_items_wrote_are_shown_with_their_items():
+    lines = Lines()
+    for number in range(20):
+        lines.add(said_by(3, f"line {number}\n"))
+    lines.add(said_by(4, "begun, "))
+    lines.add(said_by(4, "and ended\nnext\n", "stdout"))
+    lines.add(Output(1.0, 5, 9, "stdout", "from C\n"))
+    rows = shown(fold(finished(1)), lines=lines)["output"]
+    assert len(rows) == 12
+    assert rows[-4:] == [
+        {"item": "item 3", "stream": "stdout", "text": "line 19"},
+        {"item": "item 4", "stream": "stdout", "text": "begun, and ended"},
+        {"item": "item 4", "stream": "stdout", "text": "next"},
+        {"item": "item 5–9", "stream": "stdout", "text": "from C"},
+    ]
+    assert lines.above == "11 lines above these, in .output"
+
+
+def test_progress_of_items_is_shown():
+    said = shown(fold(Progressed(1.0, 7, 0.25, "epoch 3"), Progressed(1.0, 8, None, "loading")))
+    assert said["progress"] == [
+        {"item": "item 7", "text": "epoch 3", "share": 25.0},
+        {"item": "item 8", "text": "loading", "share": None},
+    ]
+
+
 # ---------------------------------------------------------------- what stays
 
 
-def ended(name="measure", rows=()):
+def ended(name="measure", rows=(), wrote=()):
     stats = fold(finished(90, failed=10), RunEnded(5.0, "done"), name=name)
     trail = Trail()
     trail.add(Sampled(1.0, 1.0, 1_000_000, 1))
-    return summary.bundle(stats, shown(stats, trail, rows))
+    lines = Lines()
+    for text in wrote:
+        lines.add(said_by(3, text))
+    return summary.bundle(stats, shown(stats, trail, rows, lines=lines))
 
 
 def test_the_summary_tells_the_whole_story_in_text_alone():
@@ -221,6 +257,15 @@ def test_the_summary_tells_the_whole_story_in_text_alone():
         "threads × 4: items wait"
     )
     assert lines[1:] == ["  item 7: ValueError: bad  'a.py'", "  and 9 more, in .failures"]
+
+
+def test_the_summary_has_what_items_wrote():
+    bundle = ended(wrote=["epoch 1\n", f"{EVIL}\n"])
+    assert bundle["text/plain"].splitlines()[-2:] == ["  item 3 │ epoch 1", f"  item 3 │ {EVIL}"]
+    page = Seen(bundle["text/html"])
+    assert "epoch 1" in page.said
+    assert EVIL in page.said
+    assert {tag for tag, _ in page.tags} <= {"div", "span", "b", "img", "pre"}
 
 
 def test_the_summary_without_any_style_tells_the_whole_story_too():

@@ -75,12 +75,6 @@ def test_an_interrupt_ends_the_chunk_and_keeps_what_was_finished():
     assert len(caught) == 1
 
 
-@pytest.fixture(autouse=True)
-def streams_as_they_are(monkeypatch):
-    """A worker routes its streams for good; these tests are not in one."""
-    monkeypatch.setattr("nbexec.parcels._route", lambda: None)
-
-
 NOBODY = Address(None, 0)  # hears what is said only at the end
 
 

@@ -10,6 +10,7 @@ import itertools
 import logging
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -125,10 +126,13 @@ class Sent:
     """A chunk that is a task of a cluster."""
 
     number: int
+    chunk: Chunk
     call: tuple[Any, ...]
     reply: Future[bytes] = field(default_factory=Future)
     task: Any = None
     at: str | None = None  # the worker that began it
+    told: int = 0  # pieces of what it said
+    over: bool = False  # the rest is in its reply
 
 
 class GivenSession(RemoteSession):
@@ -144,17 +148,18 @@ class GivenSession(RemoteSession):
         self._sent: dict[int, list[Sent]] = {}  # at each slot, in order
         self._stuck: Counter[str] = Counter()  # tasks left behind, by worker
         self._numbers = itertools.count()
+        self._lock = threading.Lock()
         # The result of a task, not scattered: what was scattered is gone with its worker,
         # and this is made again.
         key = f"nbexec-task-{self.key}"
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"}):
             self._block = client.submit(_itself, self.packed, key=key, pure=False)
         self._topic = f"nbexec-{client.id}-{self.key}"
-        client.subscribe_topic(self._topic, self._began)
+        client.subscribe_topic(self._topic, self._told)
 
     def send(self, slot: int, chunk: Chunk, items: bytes, address: Address) -> Future[bytes]:
         call = (self.key, self._block, len(chunk), items, chunk.budget, False, address)
-        sent = Sent(next(self._numbers), call)
+        sent = Sent(next(self._numbers), chunk, call)
         left = [one for one in self._sent.get(slot, ()) if not one.reply.done()]
         self._sent[slot] = [*left, sent]
         self._submit(sent)
@@ -180,12 +185,29 @@ class GivenSession(RemoteSession):
         threads = self._client.nthreads().items()
         return [at for at, count in threads if self._stuck[at] < count] or None
 
-    def _began(self, event: tuple[float, tuple[int, str]]) -> None:
-        """Take in a worker's word that it began a chunk; called in Dask's event loop."""
-        number, at = event[1]
+    def _told(self, event: tuple[float, tuple[int, str, Any]]) -> None:
+        """Take in a worker's word of a chunk; called in Dask's event loop."""
+        number, what, facts = event[1]
         for sent in itertools.chain.from_iterable([*self._sent.values()]):
-            if sent.number == number:
-                sent.at = at
+            if sent.number == number and what == "begun":
+                sent.at = facts
+            elif sent.number == number:
+                self._said(sent, *facts)
+
+    def _said(self, sent: Sent, start: int, pieces: list[tuple[int, str, Any]]) -> None:
+        with self._lock:
+            for at, piece in enumerate(pieces, start):
+                if at == sent.told and not sent.over:  # not again, after a second attempt
+                    sent.told += 1
+                    self.setting.hear(sent.chunk, *piece)
+
+    def told(self, chunk: Chunk) -> int:
+        for sent in itertools.chain.from_iterable([*self._sent.values()]):
+            if sent.chunk is chunk:
+                with self._lock:
+                    sent.over = True
+                    return sent.told
+        return 0
 
     def ready(self, slot: int) -> bool:
         return self._sent[slot][0].at is not None
@@ -236,7 +258,11 @@ def _itself(packed: bytes) -> bytes:
 
 
 def _run_and_tell(topic: str, number: int, *call: Any) -> bytes:
-    """Say that a chunk is begun, and run it."""
+    """Say that a chunk is begun, and run it; tell what it says."""
     worker = get_worker()
-    worker.log_event(topic, (number, worker.address))
-    return run_packed(*call)
+
+    def tell(start: int, said: Sequence[tuple[int, str, Any]]) -> None:
+        worker.log_event(topic, (number, "said", (start, said)))
+
+    worker.log_event(topic, (number, "begun", worker.address))
+    return functools.partial(run_packed, tell=tell)(*call)

@@ -27,12 +27,12 @@ from .remote import RemoteSession, how_it_ended
 from .spool import spool
 
 
-def _begin_worker() -> None:
+def _begin_worker(kernel: int) -> None:
     """Ignore Ctrl-C, which Jupyter sends to the whole process group: the run decides."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # loky ends a worker that has grown by 300 MB, as one does whose setup loads a model.
     process_executor._MAX_MEMORY_LEAK_SIZE = math.inf
-    outlive_not()
+    outlive_not(kernel)
 
 
 class ProcessSlot:
@@ -42,7 +42,7 @@ class ProcessSlot:
         self.number = number
         self.healthy = True
         self.ready = False
-        self._executor = ProcessPoolExecutor(max_workers=1, initializer=_begin_worker)
+        self._executor = ProcessPoolExecutor(1, initializer=_begin_worker, initargs=(os.getpid(),))
         heard = listener()
         folder = heard.folder if heard is not None else None
         self._executor.submit(hello, folder).add_done_callback(self._began)

@@ -90,8 +90,13 @@ class RemoteSession(Session):
         if self._listener is not None:
             self._listener.rest()
 
+    def told(self, chunk: Chunk) -> int:
+        """Give how much was told of what a chunk said, and take in no more of it."""
+        return 0
+
     def _done(self, slot: int, chunk: Chunk, future: Future[bytes]) -> None:
         self._heard(chunk)
+        told = self.told(chunk)
         try:
             data = future.result()
         except BaseException as error:
@@ -99,7 +104,7 @@ class RemoteSession(Session):
             outcome = not_begun() if how is None else lost(how, chunk)
             self.setting.deliver(chunk, lambda: outcome)
         else:
-            self.setting.deliver(chunk, lambda: receive(data))
+            self.setting.deliver(chunk, lambda: receive(data, told))
 
     def died(self, slot: int, chunk: Chunk, error: BaseException) -> str | None:
         """Note that the worker of `slot` died: say how, or None if it wasn't running `chunk`."""

@@ -56,7 +56,7 @@ class Group:
         made = [self._iteration(one) for one in self.members.values()]
         modules = {m for one in self.members.values() for m in one.analysis.modules}
         name = options.name or f"{len(made)} statements at once"
-        given = {**given, "chunk": 1, "name": name}
+        given = {**given, "chunk": 1, "name": name, "checkpoint": None}  # that is for items
         records, error, self.stats = results_of(_once, made, modules, given)
         self._left = dict(zip(self.members, records, strict=False))
         if error is not None and len(records) < len(made):

@@ -108,7 +108,7 @@ class Iteration:
         All items, where what is given is a position: they are sent with the function, so
         that what they share with captured names is shared in the worker too.
     home : str
-        The process with the user's namespace; "" if records must do without it, in a journal.
+        The process with the user's namespace.
     label : str
         What to call it, where it is an item itself.
     keeps : bool
@@ -128,7 +128,7 @@ class Iteration:
 
     def __nbexec_key__(self) -> Any:
         """Give what a journal knows it by: the function first."""
-        return self.func, self.names, self.items
+        return self.func, self.names, self.items, self.keeps
 
     def __getstate__(self) -> dict[str, Any]:
         fields = ("func", "names", "items", "home", "label", "keeps", "guarded")

@@ -12,7 +12,6 @@ from . import rewrite
 from .aliases import TooLarge, held
 from .analysis import Analysis, Refusal
 from .body import examine
-from .crossing import HERE
 from .dispatch import results_of
 from .ending import Ending
 from .items import Items
@@ -83,7 +82,6 @@ class LoopRun(Ending):
             self._body,
             tuple(sorted(self.loop.made)),
             self.items.known if indexed else None,
-            HERE if options.checkpoint is None else "",
             keeps=bool(analysis.places),
             guarded=bool(analysis.captured) or not self.items.expected.frozen,
         )
@@ -117,6 +115,8 @@ class LoopRun(Ending):
 
     def _backend(self, analysis: Analysis, options: Options) -> dict[str, Any]:
         """Give the options that keep each worker to one item at a time, where that matters."""
+        if options.checkpoint is not None:
+            return self._for_journal(options)
         if analysis.one_thread is None or options.backend == "serial":
             return {}
         line, reason = analysis.one_thread
@@ -125,6 +125,16 @@ class LoopRun(Ending):
             return {"backend": "processes"}
         if leaves(options):
             return {}
+        raise Refusal(line, f"{reason}; backend='processes' can run it")
+
+    def _for_journal(self, options: Options) -> dict[str, Any]:
+        """Have records made that can do without the objects that are in the kernel now."""
+        if options.backend == "auto":
+            self.reason = "on processes, since a journal keeps what comes back from there"
+            return {"backend": "processes"}
+        if leaves(options):
+            return {}
+        line, reason = self.loop.line, "a journal keeps what comes back from another process"
         raise Refusal(line, f"{reason}; backend='processes' can run it")
 
     def _sharing(self, analysis: Analysis, options: Options) -> bool:

@@ -14,12 +14,17 @@ VERSION = 1  # of the tables below
 CHECKED = 1 << 26  # bytes; a file up to this is checked whole: about 0.1 s
 PATIENCE = 30.0  # seconds that a write waits for another process's
 
-# A value is in `data`, or in `pieces` where it is large.  A run's `places` say which indices
-# have which keys, many in a row.
+# A value is in `data`, or in `pieces` where it is large.  Items are only ever added at the end:
+# `found`, where keys are looked up, is brought up to date when a run begins, sorted, since
+# random keys one by one cost 40 µs each once there are a million.  A run's `places` say which
+# indices have which keys, many in a row.
 SCHEMA = """
 CREATE TABLE functions (
     digest BLOB PRIMARY KEY, name TEXT, parts TEXT, begun REAL);
-CREATE TABLE items (key BLOB PRIMARY KEY, form INTEGER, size INTEGER, crc INTEGER, data BLOB);
+CREATE TABLE items (
+    id INTEGER PRIMARY KEY, key BLOB, form INTEGER, size INTEGER, crc INTEGER, data BLOB);
+CREATE TABLE found (key BLOB PRIMARY KEY, item INTEGER) WITHOUT ROWID;
+CREATE TABLE sorted (up_to INTEGER);
 CREATE TABLE pieces (key BLOB, number INTEGER, data BLOB, PRIMARY KEY (key, number));
 CREATE TABLE classes (digest BLOB PRIMARY KEY, data BLOB);
 CREATE TABLE runs (
@@ -116,15 +121,35 @@ def _set_up(connection: sqlite3.Connection) -> None:
     """Set how it is written; make the tables if there are none."""
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")  # a lost commit costs a rerun
+    connection.execute(f"PRAGMA mmap_size = {CHECKED}")
     if _one(connection, "SELECT count(*) FROM sqlite_master"):
         return
     connection.execute("BEGIN IMMEDIATE")
     if not _one(connection, "SELECT count(*) FROM sqlite_master"):  # nobody was quicker
         for statement in SCHEMA.split(";"):
             connection.execute(statement)
+        connection.execute("INSERT INTO sorted VALUES (0)")
         connection.execute(f"PRAGMA application_id = {APPLICATION}")
         connection.execute(f"PRAGMA user_version = {VERSION}")
     connection.execute("COMMIT")
+
+
+def sort(connection: sqlite3.Connection) -> None:
+    """Have every item found that is there; within a transaction.  Of a key the last one counts."""
+    connection.execute(
+        "INSERT OR REPLACE INTO found SELECT key, id FROM items "
+        "WHERE id > (SELECT up_to FROM sorted) ORDER BY key, id"
+    )
+    connection.execute("UPDATE sorted SET up_to = (SELECT coalesce(max(id), 0) FROM items)")
+
+
+def select(connection: sqlite3.Connection, keys: list[bytes]) -> sqlite3.Cursor:
+    """Give the rows of the items that there are: key, form, size, crc and data."""
+    return connection.execute(
+        "SELECT items.key, form, size, crc, data FROM found JOIN items ON items.id = found.item "
+        f"WHERE found.key IN ({', '.join('?' * len(keys))})",
+        keys,
+    )
 
 
 def _one(connection: sqlite3.Connection, query: str) -> Any:

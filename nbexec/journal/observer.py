@@ -29,7 +29,7 @@ from ..observers import Observer
 from ..plan import Feed
 from ..state import RunState
 from . import registry
-from .file import connect, full_path
+from .file import connect, full_path, select, sort
 from .recall import Occurrences, Recall
 from .values import PIECES, Values
 from .writer import Batch, Writer
@@ -121,6 +121,7 @@ class Journal(Observer):
                 try:
                     self._refuse_second()
                     self._register(do, now)
+                    sort(do)
                     do.execute("COMMIT")
                 except BaseException:
                     do.execute("ROLLBACK")
@@ -215,12 +216,7 @@ class Journal(Observer):
     def _load(self, keys: set[bytes]) -> dict[bytes | None, Any]:
         found: dict[bytes | None, Any] = {}
         try:
-            rows = self._reader.execute(
-                "SELECT key, form, size, crc, data FROM items "
-                f"WHERE key IN ({', '.join('?' * len(keys))})",
-                list(keys),
-            )
-            for row in rows:
+            for row in select(self._reader, list(keys)):
                 try:
                     found[row[0]] = read(self._reader, self._values, row)
                 except (sqlite3.Error, MemoryError):

@@ -153,7 +153,7 @@ class Writer:
         do.execute("BEGIN IMMEDIATE")
         for batch in batches:
             small = [(key, *packed) for key, packed in batch.items if packed.form != PIECES]
-            do.executemany("INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?, ?)", small)
+            do.executemany("INSERT INTO items VALUES (NULL, ?, ?, ?, ?, ?)", small)
             for key, packed in batch.items:
                 if packed.form == PIECES:
                     self._write_pieces(key, packed)
@@ -174,4 +174,4 @@ class Writer:
             crc = zlib.crc32(piece, crc)
             do.execute("INSERT INTO pieces VALUES (?, ?, ?)", (key, number, piece))
         row = (key, packed.form, packed.size, crc, None)
-        do.execute("INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?, ?)", row)
+        do.execute("INSERT INTO items VALUES (NULL, ?, ?, ?, ?, ?)", row)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..model import Event, Sampled
+from ..model import Event, Output, Sampled
 from ..observers.display import Display
 from ..state import RunState, Stats
 from . import kernel, summary
+from .lines import Lines
 from .snapshot import SHOWN, Snapshot, Trail, failure_rows, snapshot
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Panel(Display):
     def __init__(self, explicit: bool = True) -> None:
         super().__init__(explicit)
         self._trail = Trail()
+        self._lines = Lines()
         self._failures: list[Snapshot] = []
         self._counted = 0  # failures when they were last looked at
         self._heard = 0
@@ -49,6 +51,8 @@ class Panel(Display):
         """Take in an event, in the run's thread; the last one ends the display."""
         if isinstance(event, Sampled):
             self._trail.add(event)
+        elif isinstance(event, Output) and not event.shown:
+            self._lines.add(event)
         super().observe(event, state)
 
     def idle(self) -> None:
@@ -64,7 +68,7 @@ class Panel(Display):
         if stats.failed != self._counted and len(self._failures) < SHOWN:
             self._counted = stats.failed
             self._failures = failure_rows(self.run.failures)
-        shown = snapshot(stats, self._trail, self._failures, self._heard)
+        shown = snapshot(stats, self._trail, self._failures, self._heard, self._lines)
         if self._widget is None:
             self._show(shown)
         else:
@@ -72,7 +76,8 @@ class Panel(Display):
 
     def finish(self, stats: Stats) -> None:
         """Leave a summary in the place of the widget."""
-        shown = snapshot(stats, self._trail, failure_rows(self.run.failures))
+        rows = failure_rows(self.run.failures)
+        shown = snapshot(stats, self._trail, rows, lines=self._lines)
         bundle = summary.bundle(stats, shown)
         if self._handle is None:
             kernel.display_in(self._cell, bundle)

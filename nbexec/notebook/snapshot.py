@@ -8,6 +8,7 @@ from typing import Any
 from .. import text
 from ..model import Failure, Sampled
 from ..state import Stats
+from .lines import Lines, progress_rows
 
 POINTS = 60  # of a sparkline at least: about one for two of its pixels
 SHOWN = 5  # failures that are listed
@@ -110,7 +111,13 @@ def shares(stats: Stats) -> tuple[float, float] | None:
     return round(100 * stats.done / total, 2), round(100 * stats.failed / total, 2)
 
 
-def snapshot(stats: Stats, trail: Trail, failures: list[Snapshot], heard: int = 0) -> Snapshot:
+def snapshot(
+    stats: Stats,
+    trail: Trail,
+    failures: list[Snapshot],
+    heard: int = 0,
+    lines: Lines | None = None,
+) -> Snapshot:
     """Give all that the panel shows of a run at one moment.
 
     Parameters
@@ -123,6 +130,8 @@ def snapshot(stats: Stats, trail: Trail, failures: list[Snapshot], heard: int = 
         From `failure_rows`.
     heard : int
         How many commands came from the panel so far: it can tell that one was not heard.
+    lines : Lines or None
+        What the items wrote.
 
     Returns
     -------
@@ -144,6 +153,9 @@ def snapshot(stats: Stats, trail: Trail, failures: list[Snapshot], heard: int = 
         "meters": meters(trail, peak=stats.ended),
         "failures": failures,
         "more": more(stats, failures),
+        "progress": progress_rows(stats),
+        "output": list(lines.rows) if lines else [],
+        "above": lines.above if lines else "",
         "workers": stats.workers,
         "live": live,
         "scalable": live and stats.backend != "serial",

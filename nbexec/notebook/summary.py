@@ -66,6 +66,8 @@ def plain(stats: Stats, shown: Snapshot) -> str:
     ]
     if shown["more"]:
         lines.append(f"  {shown['more']}")
+    lines += [f"  {shown['above']}"] if shown["above"] else []
+    lines += [f"  {row['item']} │ {row['text']}" for row in shown["output"]]
     return "\n".join(lines)
 
 
@@ -85,6 +87,7 @@ def html(shown: Snapshot) -> str:
             bar(shown["shares"] or (0.0, 0.0), colour),
             f'<div style="{ROW}">{numbers(shown)}{meters(shown)}</div>',
             failures(shown),
+            output(shown),
             "</div>",
         ]
     )
@@ -165,3 +168,18 @@ def failures(shown: Snapshot) -> str:
     )
     scrolls = f'<div style="overflow-x:auto;margin:8px 0 2px">{table}</div>'
     return scrolls + (more if shown["more"] else "")
+
+
+def output(shown: Snapshot) -> str:
+    """Give the last lines that the items wrote."""
+    if not shown["output"]:
+        return ""
+    looks = {"stderr": f"color:{BAD}"}
+    lines = "".join(
+        f'<span style="{DIM}">{escape(row["item"])} │ </span>'
+        f'<span style="{looks.get(row["stream"], "")}">{escape(row["text"])}</span>\n'
+        for row in shown["output"]
+    )
+    above = f'<div style="{DIM};font-size:12px">{escape(shown["above"])}</div>'
+    block = f'<pre style="{CODE};margin:6px 0 2px;white-space:pre-wrap">{lines}</pre>'
+    return (above if shown["above"] else "") + block

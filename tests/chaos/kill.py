@@ -41,7 +41,6 @@ def work(x):
 if __name__ == "__main__":
     FOLDER, SECONDS, journal, backend, count = sys.argv[1:]
     SECONDS = float(SECONDS)
-    print("begun", flush=True)
     results = nbexec.map(
         work, range(int(count)), checkpoint=journal, backend=backend, workers=2, progress="off"
     )
@@ -78,7 +77,7 @@ def trial(folder: Path, kills: int, backend: str, seed: int) -> Figures:
     seconds = 0.002
     # More items than can end before the last kill, and yet not many more.
     items = int(kills * 0.8 * WORKERS / seconds)
-    in_flight = 2 * WORKERS * 64  # a chunk that runs and one that waits, at each worker
+    in_flight = 2 * WORKERS * 32  # a chunk that runs and one that waits, at each worker
     allowed = in_flight + min(MOST, int(LAG * WORKERS / seconds))
     command = [sys.executable, str(script), str(calls), str(seconds), str(journal), backend]
     command.append(str(items))
@@ -90,8 +89,9 @@ def trial(folder: Path, kills: int, backend: str, seed: int) -> Figures:
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as kernel:
             assert kernel.stdout is not None
             if killed < kills:
-                kernel.stdout.readline()
-                time.sleep(chance.uniform(0.05, 1.5))
+                while kernel.poll() is None and _ran(calls) == ran_before:
+                    time.sleep(0.01)  # until it is at work
+                time.sleep(chance.uniform(0.0, 1.2))
                 kernel.send_signal(signal.SIGKILL)
             said = kernel.stdout.read()
             code = kernel.wait(100)

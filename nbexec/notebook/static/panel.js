@@ -85,6 +85,53 @@ function failureList() {
   return { node, draw };
 }
 
+// What items tell with nbexec.progress: a small bar and a few words each.
+function progressList() {
+  const node = make("div", "nbx-progress");
+  const draw = (rows) => {
+    node.hidden = rows.length === 0;
+    while (node.children.length < rows.length) {
+      const bar = make("span", "nbx-small", make("i", ""));
+      node.append(make("div", "", make("span", "nbx-dim", ""), bar, make("span", "", "")));
+    }
+    while (node.children.length > rows.length) node.lastChild.remove();
+    rows.forEach((row, at) => {
+      const [item, bar, words] = node.children[at].children;
+      say(item, row.item);
+      bar.style.visibility = row.share === null ? "hidden" : "visible";
+      bar.firstChild.style.width = `${row.share || 0}%`;
+      say(words, row.share === null ? row.text : `${Math.round(row.share)}% ${row.text}`);
+    });
+  };
+  return { node, draw };
+}
+
+function outputList() {
+  const above = make("div", "nbx-dim");
+  const lines = make("pre", "");
+  const node = make("div", "nbx-output", above, lines);
+  node.setAttribute("role", "log");
+  let last = "";
+  const draw = (rows, rest) => {
+    node.hidden = rows.length === 0;
+    say(above, rest);
+    const now = JSON.stringify(rows);
+    if (now === last) return;
+    last = now;
+    lines.replaceChildren(
+      ...rows.map((row) =>
+        make(
+          "div",
+          `nbx-${row.stream}`,
+          make("span", "nbx-dim", `${row.item} │ `),
+          make("span", "", row.text),
+        ),
+      ),
+    );
+  };
+  return { node, draw };
+}
+
 function render({ model, el }) {
   let timer; // runs from a click until the kernel has heard it
   let heard = model.get("snapshot").heard;
@@ -144,6 +191,8 @@ function render({ model, el }) {
   deaf.setAttribute("role", "alert");
   deaf.hidden = true;
   const failures = failureList();
+  const progress = progressList();
+  const output = outputList();
 
   const root = make(
     "section",
@@ -152,7 +201,9 @@ function render({ model, el }) {
     bar,
     numbers,
     deaf,
+    progress.node,
     failures.node,
+    output.node,
   );
   // Without it JupyterLab takes Enter and Space for its own, before a button sees them.
   root.setAttribute("data-lm-suppress-shortcuts", "true");
@@ -198,7 +249,9 @@ function render({ model, el }) {
       }
       drawn[at].draw(one);
     });
+    progress.draw(shown.progress);
     failures.draw(shown.failures, shown.more);
+    output.draw(shown.output, shown.above);
 
     if (shown.heard !== heard) answered();
     heard = shown.heard;

@@ -1,0 +1,63 @@
+"""The last lines that a run's items wrote, each with its item."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from .. import text
+from ..model import Output
+
+SHOWN = 12  # lines
+WIDTH = 300  # characters of a line
+
+
+class Lines:
+    """Takes in output as it comes, and gives its last lines."""
+
+    def __init__(self) -> None:
+        self.rows: tuple[dict[str, Any], ...] = ()  # a new one each time: read anywhere
+        self.count = 0
+        self._rows: deque[dict[str, Any]] = deque(maxlen=SHOWN)
+        self._begun: tuple[int, str] | None = None  # whose last line has no end yet
+
+    def add(self, output: Output) -> None:
+        """Take in what an item wrote."""
+        several = output.last > output.first
+        label = f"{output.first:,}–{output.last:,}" if several else f"{output.first:,}"
+        source = (output.first, output.stream)
+        pieces = output.text.splitlines(keepends=True)
+        for piece in pieces:
+            line = piece.rstrip("\r\n")
+            if self._begun == source:
+                row = self._rows[-1]
+                self._rows[-1] = {**row, "text": _cut(row["text"] + line)}
+            else:
+                self.count += 1
+                self._rows.append(
+                    {"item": f"item {label}", "stream": output.stream, "text": _cut(line)}
+                )
+            self._begun = None if piece.endswith(("\n", "\r")) else source
+        self.rows = tuple(self._rows)
+
+    @property
+    def above(self) -> str:
+        """Say how many lines are not among the last; nothing where all are."""
+        left = self.count - len(self.rows)
+        return f"{left:,} lines above these, in .output" if left > 0 else ""
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= WIDTH else line[: WIDTH - 1] + "…"
+
+
+def progress_rows(stats: Any) -> list[dict[str, Any]]:
+    """Give what items told with `nbexec.progress`: item, text, and per cent or None."""
+    return [
+        {
+            "item": f"item {item:,}",
+            "text": text.one_line(words, 80),
+            "share": None if fraction is None else round(100 * fraction, 1),
+        }
+        for item, fraction, words in sorted(stats.items)
+    ]
