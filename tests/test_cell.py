@@ -881,6 +881,20 @@ REFUSED = {
         "        return self.n\nd = {'a': A()}\nout = []\nfor x in [1, 2]:\n    out.append(d['a'] + x)",
         "line 9: serial: uses `A.__add__`, which changes `self` in place",
     ),
+    "a list that is shuffled": (
+        "import random\ncards, out = [1, 2, 3], []\nfor seed in range(3):\n"
+        "    random.Random(seed).shuffle(cards)\n    out.append(cards[0])",
+        "line 4: serial: calls `.shuffle()`, which changes what it is given",
+    ),
+    "an array to write to": (
+        "import numpy as np\na, out = np.ones(3), []\nfor i in range(3):\n"
+        "    np.multiply(a, 2, a)\n    out.append(float(a[0]))\nelse:\n    a = a.tolist()",
+        "line 4: serial: gives a function an array to write to",
+    ),
+    "where an object is": (
+        "rows = [[1], [2]]\nout = len({id(r) for r in rows} & {id(rows[0])})",
+        "line 2: serial: ",
+    ),
     "a file that is written": (
         "import os\nfor x in [1, 2]:\n    open(os.devnull, 'w').close()",
         "line 3: serial: opens a file for writing",
@@ -1111,6 +1125,7 @@ out = []
 for x in items():
     out.append(x)
 """,
+    "zip with strict": "out = []\nfor a, b in zip([1, 2], [3], strict=True):\n    out.append(a)",
     "no iterable at all": "out = []\nfor x in 3:\n    out.append(x)",
     "an iterable with no name": "for x in missing:\n    pass",
     "an unknown name": "out = []\nfor x in [1, 2]:\n    out.append(x)\n    y = missing",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 from . import aliases, arrays, sites
@@ -12,7 +12,7 @@ from .analysis import Analysis, Refusal
 from .loops import Comprehension, Loop, named_handlers
 from .places import in_step, keys_of, own_places
 from .scope import Scope
-from .values import SHARED, UNKNOWN, Value, immutable
+from .values import SHARED, Value, immutable
 
 _REFUSED: dict[type[ast.AST], str] = {
     ast.AnnAssign: "annotates a name",
@@ -70,7 +70,7 @@ class Body(Scope):
 
     def makes_entry(self, node: ast.Subscript, base: Value) -> bool:
         match node.slice:
-            case ast.Name(key) if key in self.analysis.keys and base.known is not UNKNOWN:
+            case ast.Name(key) if key in self.analysis.keys and type(base.known) is defaultdict:
                 with contextlib.suppress(TypeError):
                     if all(one in base.known for one in self.analysis.keys[key]):
                         return False
