@@ -9,6 +9,7 @@ General layout, in the order in which imports go (each may import what is below 
     history.py    runs, attach: what journals know of past runs
     run.py        Run: what a call gives, to be watched and steered
     loop.py       Loop: the only loop;  backlog.py: what goes next;  slots.py: who has what
+    bulletin.py   events -> state and observers;  endings.py, conclusion.py: how items, runs end
     results.py    where outcomes end up: Results, a stream, futures
     journal/      the file that finished items are kept in, and found again
     steering.py   opens backends;  auto.py: measured items -> a choice, and the reason

@@ -5,15 +5,18 @@ from __future__ import annotations
 import concurrent.futures
 import contextvars
 import functools
+import itertools
 import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from . import worker
-from .api import imap, watchers
+from .api import watchers
+from .backends import before_close
 from .hands import Hands
 from .model import Chunk, Task
 from .options import resolve
@@ -35,6 +38,11 @@ class Executor(concurrent.futures.Executor):
         As in `Options`; "auto" times the first calls and chooses.
     workers : int or None
         How many calls run at once; None suits the backend and this machine.
+    initializer : callable or None
+        Called in each worker, once, before its first call.  Where it raises, what that
+        worker is given fails with `concurrent.futures.BrokenExecutor`.
+    initargs : tuple
+        Its arguments.
     **options
         Others of `Options`.  `progress` is "off" unless it is given.
 
@@ -52,10 +60,24 @@ class Executor(concurrent.futures.Executor):
     (1024, [1, 2])
     """
 
-    def __init__(self, backend: Any = "auto", workers: int | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        backend: Any = "auto",
+        workers: int | None = None,
+        *,
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[Any, ...] = (),
+        **options: Any,
+    ) -> None:
         given = {"progress": "off", **options, "backend": backend, "workers": workers}
         self.options = resolve(given)
-        task = Task(worker.call, self.options.name or "Executor", depth=worker.depth.get())
+        if initializer is not None and not callable(initializer):
+            raise TypeError(f"initializer must be callable, not {initializer!r}")
+        name = self.options.name or "Executor"
+        task = Task(worker.call, name, depth=worker.depth.get())
+        if initializer is not None:
+            setup = functools.partial(_initialize, initializer, initargs)
+            task = replace(task, fn=_call, setup=setup)
         self._calls = Calls()
         hands = Hands()
         self._run = Run(
@@ -69,6 +91,9 @@ class Executor(concurrent.futures.Executor):
             kernel_backend="threads",
         )
         self._run.start()
+        _open[self._run] = self._calls
+        self._run.add_done_callback(_over)
+        before_close(_finish)
         hands.serve_in_thread(contextvars.copy_context())
         self._finalizer = weakref.finalize(self, _close, self._calls, self._run)
 
@@ -97,23 +122,37 @@ class Executor(concurrent.futures.Executor):
         Parameters
         ----------
         fn, *iterables
-            As for the built-in `map`.
+            As for the built-in `map`.  They are consumed at once; `nbexec.imap` is lazy.
         timeout : float or None
             Seconds from now within which each result must be there; None waits.
         chunksize : int or None
-            Items sent at a time; None adapts it.
+            Items that are sent together as one call; None is 1, as in `concurrent.futures`.
+            `nbexec.map` adapts it.
+
+        Raises
+        ------
+        ValueError
+            `chunksize` is less than 1.
         """
-        if self._calls.closed:
-            raise RuntimeError("cannot schedule new futures after shutdown")
-        knobs = {**vars(self.options), "chunk": chunksize, "on_error": "raise"}
-        items = list(zip(*iterables, strict=False))  # all of the input is consumed at once
-        knobs["window"] = max(1, len(items))
-        results = imap(fn, *zip(*items, strict=True), **knobs) if items else iter(())
-        return results if timeout is None else _within(timeout, results, len(items))
+        size = 1 if chunksize is None else chunksize
+        if size < 1:
+            raise ValueError(f"chunksize must be at least 1, not {size}")
+        if size == 1:
+            return super().map(fn, *iterables, timeout=timeout)
+        parts = _parts(zip(*iterables, strict=False), size)
+        return _each(super().map(functools.partial(_part, fn), parts, timeout=timeout))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no further calls; with `wait`, return when those before are done."""
-        self._calls.close(cancel_futures)
+        """Take no further calls; with `wait`, return when those before are done.
+
+        Parameters
+        ----------
+        wait : bool
+            Whether to wait for what was submitted.
+        cancel_futures : bool
+            Whether to cancel what is not running, nor about to since a worker is free.
+        """
+        self._calls.close(self._run.workers if cancel_futures else None)
         self._run.wake()
         if wait:
             self._run.wait()
@@ -129,22 +168,54 @@ class Executor(concurrent.futures.Executor):
         return self._run
 
 
-def _within(timeout: float, results: Iterator[T], count: int) -> Iterator[T]:
-    """Give results that come before the time is up."""
-    import time
-
-    end = time.monotonic() + timeout
-    pool: concurrent.futures.ThreadPoolExecutor = concurrent.futures.ThreadPoolExecutor(1)
+def _initialize(initializer: Callable[..., object], initargs: tuple[Any, ...]) -> None:
     try:
-        for _ in range(count):
-            yield pool.submit(next, results).result(max(0.0, end - time.monotonic()))
-    finally:
-        pool.shutdown(wait=False)
+        initializer(*initargs)
+    except Exception as error:
+        why = f"the initializer raised {type(error).__name__}: {error}"
+        raise concurrent.futures.BrokenExecutor(why) from error
+
+
+def _call(it: Call, state: None) -> Any:
+    return worker.call(it)
+
+
+def _parts(items: Iterator[tuple[Any, ...]], size: int) -> Iterator[list[tuple[Any, ...]]]:
+    while part := list(itertools.islice(items, size)):
+        yield part
+
+
+def _part(fn: Callable[..., T], part: list[tuple[Any, ...]]) -> list[T]:
+    return [fn(*args) for args in part]
+
+
+def _each(parts: Iterator[list[T]]) -> Iterator[T]:
+    """Give the results of every part, and keep none of them."""
+    for part in parts:
+        part.reverse()
+        while part:
+            yield part.pop()
 
 
 def _close(calls: Calls, run: Run) -> None:
-    calls.close(cancel=False)
+    calls.close()
     run.wake()
+
+
+_open: dict[Run, Calls] = {}  # runs of executors, till they are over
+
+
+def _over(run: Run) -> None:
+    _open.pop(run, None)
+
+
+def _finish() -> None:
+    """Take no further calls, and wait for those before: Python is at its end."""
+    runs = list(_open.items())
+    for run, calls in runs:
+        _close(calls, run)
+    for run, _ in runs:
+        run.wait()
 
 
 class Calls(Feed):
@@ -163,12 +234,15 @@ class Calls(Feed):
                 raise RuntimeError("cannot schedule new futures after shutdown")
             self._waiting.append((call, future))
 
-    def close(self, cancel: bool) -> None:
+    def close(self, workers: int | None = None) -> None:
+        """Take no more; where `workers` is given, cancel what none of them is free for."""
         with self._lock:
             self.closed = True
-            if cancel:
-                for _, future in self._waiting:
-                    future.cancel()
+            if workers is None:
+                return
+            free = max(0, workers - len(self.futures.waiting))
+            for _, future in list(self._waiting)[free:]:
+                future.cancel()
 
     @property
     def total(self) -> int | None:

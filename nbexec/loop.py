@@ -8,17 +8,15 @@ into the state and calls the observers in order, so that none of these needs a l
 from __future__ import annotations
 
 import contextvars
-import logging
 import queue
-import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import machine, policy
 from .backends.base import Reply, Setting
 from .backlog import Backlog
-from .errors import ItemTimeout, RunCancelled
+from .bulletin import Bulletin
+from .endings import failure, stopped, timed_out
 from .hands import Hands
 from .knobs import Options, bytes_of
 from .memory import MemoryGate
@@ -26,8 +24,6 @@ from .model import (
     Choice,
     Chunk,
     EndReason,
-    Error,
-    ErrorKind,
     Event,
     Failure,
     Finished,
@@ -49,7 +45,7 @@ from .output import Outputs
 from .plan import Feed, Pace
 from .results import Sink
 from .slots import Crew, Slot
-from .state import RunState, Stats
+from .state import Stats
 from .steering import LOOK, Steering
 
 if TYPE_CHECKING:
@@ -77,7 +73,7 @@ class Loop:
         self.task = task
         self.sink = sink
         self.options = options
-        self.observers = list(observers)
+        self.bulletin = Bulletin(observers)
         self.failures: list[Failure] = []
         self.output = Outputs()
         self.cancelled = False
@@ -86,10 +82,9 @@ class Loop:
         self._journal = journal
         self._recalling = False  # whether there may be more in the journal
         self._clock = clock
+        self._emit = self.bulletin.emit
         self._policy = policy.Policy.of(options)
         self._crew = Crew()
-        self._state = RunState()
-        self._lock = threading.Lock()  # the state is folded here and read anywhere
         self._inbox: queue.SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]]]
         self._inbox = queue.SimpleQueue()
         self._stopping_since: float | None = None
@@ -117,13 +112,12 @@ class Loop:
 
     def stats(self) -> Stats:
         """Give the run in numbers, as it stands."""
-        with self._lock:
-            return self._state.stats(self._clock())
+        return self.bulletin.stats(self._clock())
 
     @property
     def choice(self) -> Choice:
         """Backend, workers and the reason, as they stand."""
-        return self._state.choice
+        return self.bulletin.state.choice
 
     @property
     def feed(self) -> Feed:
@@ -150,7 +144,7 @@ class Loop:
         """Go from the first event to the last item; `end` comes after."""
         if self.options.deadline is not None:
             self._deadline = self._clock() + self.options.deadline
-        self.emit(RunStarted(self._clock(), name, self.feed.total, choice))
+        self._emit(RunStarted(self._clock(), name, self.feed.total, choice))
         while not self._over():
             self._recall()
             self._fill()
@@ -166,7 +160,7 @@ class Loop:
         if self._journal is not None:
             self._journal.flush()
             self._tell(self._journal)
-        self.emit(RunEnded(self._clock(), reason))
+        self._emit(RunEnded(self._clock(), reason))
 
     def _over(self) -> bool:
         return not self._crew.flying and self._backlog.over()
@@ -202,22 +196,6 @@ class Loop:
         soonest = min(self._deadline, float("inf") if due is None else due)
         return None if soonest == float("inf") else max(0.0, soonest - self._clock())
 
-    def emit(self, event: Event) -> None:
-        """Fold an event, and tell the observers; in the loop's thread alone."""
-        with self._lock:
-            self._state.apply(event)
-        for observer in list(self.observers):
-            self.quietly(observer, "observe", event, self._state)
-
-    def quietly(self, observer: Observer, method: str, *args: Any) -> None:
-        """Call an observer; one that raises is logged and dropped, and breaks nothing."""
-        try:
-            getattr(observer, method)(*args)
-        except Exception:
-            logging.getLogger("nbexec").exception("an observer raised and was dropped")
-            if observer in self.observers:
-                self.observers.remove(observer)
-
     # ------------------------------------------------------------ handing out
 
     def _fill(self) -> None:
@@ -229,7 +207,7 @@ class Loop:
                 break
             slot = self._crew.assign(chunk)
             slot.since = self._clock()
-            self.emit(Submitted(slot.since, chunk))
+            self._emit(Submitted(slot.since, chunk))
             slot.session.submit(slot.number, chunk)
 
     def _recall(self) -> None:
@@ -243,13 +221,13 @@ class Loop:
             found = journal.recall.recall(self.sink.room(), enough, self._deliver_items)
             self._recalling = found is not None
             if found is not None and found.chunk.indices:
-                self.emit(Restored(self._clock(), *found))
+                self._emit(Restored(self._clock(), *found))
                 self.sink.put(*found, {})
         self._tell(journal)
 
     def _tell(self, journal: Journal) -> None:
         for note in journal.take_notes():
-            self.emit(Steered(self._clock(), note=note))
+            self._emit(Steered(self._clock(), note=note))
 
     def _deliver_items(self, *brought: Any) -> None:
         self.post(self._supply, *brought)
@@ -257,7 +235,7 @@ class Loop:
     def _supply(self, items: list[Any], error: BaseException | None, ended: bool) -> None:
         self.feed.supply(items, error, ended)
         if ended:
-            self.emit(Steered(self._clock(), total=self.feed.total))
+            self._emit(Steered(self._clock(), total=self.feed.total))
 
     # ------------------------------------------------------------ taking in
 
@@ -277,11 +255,11 @@ class Loop:
         at = slice(None) if offset is None else slice(offset, offset + 1)
         indices = chunk.indices[at]
         if stream == "progress":
-            self.emit(Progressed(self._clock(), indices[0], *said))
+            self._emit(Progressed(self._clock(), indices[0], *said))
         else:
             output = Output(self._clock(), indices[0], indices[-1], stream, said, shown)
             self.output.add(output)
-            self.emit(output)
+            self._emit(output)
 
     def _on_reply(self, chunk: Chunk, reply: Reply) -> None:
         if not self._crew.release(chunk):  # its slot was aborted meanwhile
@@ -300,7 +278,7 @@ class Loop:
 
     def _take_back(self, chunk: Chunk, suspect: bool) -> None:
         """Queue again what a worker had not begun; one by one where an item is to blame."""
-        self.emit(Returned(self._clock(), chunk))
+        self._emit(Returned(self._clock(), chunk))
         if suspect:
             self._backlog.put_back_one_by_one(chunk)
         else:
@@ -313,7 +291,7 @@ class Loop:
         sorted_out = policy.sort_out(chunk, outcome, self._policy)
         now = self._clock()
         for one, error, wait in sorted_out.retries:
-            self.emit(Retried(now, one.indices[0], one.attempt, error, wait))
+            self._emit(Retried(now, one.indices[0], one.attempt, error, wait))
             self._backlog.put_off(one, now + wait)
         if sorted_out.stop is not None:
             self.halt(sorted_out.stop)
@@ -321,9 +299,9 @@ class Loop:
             self._finish(sorted_out.chunk, sorted_out.outcome)
 
     def _finish(self, chunk: Chunk, outcome: Outcome) -> None:
-        failures = {at: _failure(chunk, outcome, at) for at in sorted(outcome.errors)}
+        failures = {at: failure(chunk, outcome, at) for at in sorted(outcome.errors)}
         self.failures += failures.values()
-        self.emit(Finished(self._clock(), chunk, outcome))
+        self._emit(Finished(self._clock(), chunk, outcome))
         self.sink.put(chunk, outcome, failures)
 
     # ------------------------------------------------------------ stopping
@@ -335,10 +313,10 @@ class Loop:
             if not slot.session.ready(slot.number):
                 slot.since = now
             elif now - slot.since > timeout:
-                stopped = slot.session.abort(slot.number)
+                ended = slot.session.abort(slot.number)
                 (chunk,) = slot.chunks
                 self._crew.release(chunk)
-                self._judge(chunk, _timed_out(chunk, timeout, stopped))
+                self._judge(chunk, timed_out(chunk, timeout, ended))
 
     def halt(self, index: int) -> None:
         """Let only items up to `index` run to their end: what a plain loop would have run."""
@@ -357,7 +335,7 @@ class Loop:
             return
         self.cancelled = True
         self.halt(-1)
-        self.emit(Steered(self._clock(), cancelling=True))
+        self._emit(Steered(self._clock(), cancelling=True))
 
     def _doomed(self, slot: Slot) -> bool:
         return all(self._backlog.doomed(chunk) for chunk in slot.chunks)
@@ -371,14 +349,14 @@ class Loop:
                 slot.session.abort(slot.number)
                 for chunk in list(slot.chunks):
                     self._crew.release(chunk)
-                    self._finish(chunk, _stopped(chunk))
+                    self._finish(chunk, stopped(chunk))
                 self._crew.retire(slot)
 
     # ------------------------------------------------------------ memory
 
     def take_in(self, event: Event) -> None:
         """Emit what something outside the loop observed."""
-        self.emit(event)
+        self._emit(event)
         if self._gate is None or not isinstance(event, Sampled):
             return
         before = self._gate.words()
@@ -389,7 +367,7 @@ class Loop:
             self.over_memory = self._gate.words()
             self.halt(-1)
         if self._gate.words() != before:
-            self.emit(Steered(self._clock(), waiting=self._gate.words()))
+            self._emit(Steered(self._clock(), waiting=self._gate.words()))
 
     # ------------------------------------------------------------ steering
 
@@ -397,7 +375,7 @@ class Loop:
         """Begin nothing more for now, or go on."""
         if paused != self._paused:
             self._paused = paused
-            self.emit(Steered(self._clock(), paused=paused))
+            self._emit(Steered(self._clock(), paused=paused))
 
     def set_workers(self, count: int) -> None:
         """Have `count` items run at once from now on."""
@@ -405,39 +383,4 @@ class Loop:
 
     def _steered(self, choice: Choice | None) -> None:
         if choice is not None:
-            self.emit(Steered(self._clock(), choice=choice))
-
-
-def _failure(chunk: Chunk, outcome: Outcome, at: int) -> Failure:
-    error = outcome.errors[at]
-    return Failure(
-        chunk.indices[at],
-        chunk.items[at],
-        error.exception,
-        error.traceback,
-        outcome.worker,
-        chunk.attempt,
-        error.kind,
-    )
-
-
-def _stopped(chunk: Chunk) -> Outcome:
-    """What a chunk becomes that was stopped in the middle."""
-    return _without_values(
-        chunk, "cancelled", RunCancelled("the run was stopped while this item ran"), 0.0
-    )
-
-
-def _timed_out(chunk: Chunk, timeout: float, stopped: bool) -> Outcome:
-    """What an item becomes that took too long."""
-    left = "was stopped" if stopped else "can't be stopped, and may still be running"
-    why = ItemTimeout(f"the item took longer than timeout={timeout} s; it {left}")
-    why.abandoned = not stopped
-    return _without_values(chunk, "error", why, timeout)
-
-
-def _without_values(chunk: Chunk, kind: ErrorKind, why: BaseException, seconds: float) -> Outcome:
-    error = Error(kind, why, f"{type(why).__name__}: {why}\n")
-    count = len(chunk)
-    errors = dict.fromkeys(range(count), error)
-    return Outcome([None] * count, errors, time.time() - seconds, [seconds] * count, 0.0, "")
+            self._emit(Steered(self._clock(), choice=choice))

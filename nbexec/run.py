@@ -19,7 +19,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import text
-from .errors import DeadlineExceeded, ItemsError, MemoryLimitExceeded, NbexecError, RunCancelled
+from .conclusion import attach_results, conclude
+from .errors import DeadlineExceeded
 from .hands import Hands
 from .knobs import Options
 from .loop import Loop
@@ -309,8 +310,7 @@ class Run:
         choice = self._loop.open()
         if self._journal is not None:
             self._journal.begin(self)
-        for observer in list(self._loop.observers):
-            self._loop.quietly(observer, "attach", self)
+        self._loop.bulletin.each("attach", self)
         context = contextvars.copy_context()  # so that what is displayed lands in this cell
         threading.Thread(
             target=context.run, args=(self._go, choice), name="nbexec-run", daemon=True
@@ -322,7 +322,7 @@ class Run:
     def serve(self) -> None:
         """Lend this thread to the run until it is over; an interrupt cancels the run."""
         interrupt: KeyboardInterrupt | None = None
-        idle = self._idle if self._loop.observers else None
+        idle = self._idle if self._loop.bulletin.observers else None
         while True:
             try:
                 self.hands.serve(idle)
@@ -331,16 +331,19 @@ class Run:
                 interrupt = error
                 self.cancel()
         if interrupt is not None:
-            _attach(interrupt, self.results)
+            attach_results(interrupt, self.results)
             raise interrupt
 
     def _idle(self) -> None:
-        for observer in list(self._loop.observers):
-            self._loop.quietly(observer, "idle")
+        self._loop.bulletin.each("idle")
 
     def enough(self, index: int) -> None:
         """Let nothing after `index` begin: what comes there is not wanted."""
         self._loop.post(self._loop.halt, index)
+
+    def watch(self, observer: Observer) -> None:
+        """Have one more observer told what happens from now on."""
+        self._loop.bulletin.observers.append(observer)
 
     def wake(self) -> None:
         """Have the loop look again for something to do."""
@@ -365,13 +368,13 @@ class Run:
         reason: EndReason = "crashed"
         try:
             self._loop.run(self.name, choice)
-            reason, self._error = self._conclude()
+            reason, self._error = conclude(self._loop, self.name)
         except BaseException as error:  # ours to mend; the caller must never hang
             self._error = error
         try:
             self._sink.end(self._error)
             if self._error is not None:
-                _attach(self._error, self.results)
+                attach_results(self._error, self.results)
             self._loop.end(reason)
         finally:
             with self._ending:
@@ -379,42 +382,6 @@ class Run:
             self.hands.release()
             for callback in self._callbacks:
                 callback(self)
-
-    def _conclude(self) -> tuple[EndReason, BaseException | None]:
-        """Give how the run ended, and what its `result` raises."""
-        loop, feed = self._loop, self._loop.feed
-        if loop.cancelled:
-            kept = text.counts(self.stats).replace("/", "of")
-            return "cancelled", RunCancelled(f"{self.name} was cancelled; {kept} results were kept")
-        if loop.late:
-            late = DeadlineExceeded(
-                f"{self.name} was stopped after deadline={self.options.deadline} s; "
-                f"{text.counts(self.stats).replace('/', 'of')} results were kept"
-            )
-            return "failed", late
-        if loop.over_memory:
-            over = MemoryLimitExceeded(
-                f"{self.name} ended {loop.over_memory.replace('waiting for', 'for want of', 1)}, "
-                "though nothing of it was running any more. Its results may be what fills the "
-                "memory: take them one by one with imap, or raise memory_limit="
-                f"{self.options.memory_limit!r}. {text.counts(self.stats).replace('/', 'of')} "
-                "results were kept"
-            )
-            return "failed", over
-        if loop.stop_after is not None:
-            first = next((one for one in loop.failures if one.index == loop.stop_after), None)
-            if first is None:  # `enough`
-                return "done", None
-            _note(first, feed.total)
-            return "failed", first.exception
-        if feed.error is not None:
-            error = ItemsError(
-                f"the iterable of items raised {text.safe_repr(feed.error)} after "
-                f"{feed.taken:,} items; their results are in .partial_results"
-            )
-            error.__cause__ = feed.error
-            return "failed", error
-        return "done", None
 
 
 def last_run() -> Run | None:
@@ -424,18 +391,3 @@ def last_run() -> Run | None:
 
 def _nothing() -> None:
     """What `wake` has the loop do."""
-
-
-def _note(failure: Failure, total: int | None) -> None:
-    of = f" of {total:,}" if total is not None else ""
-    worker = f", on {failure.worker}" if failure.worker else ""
-    item = text.safe_repr(failure.item)
-    failure.exception.add_note(f"nbexec: item {failure.index:,}{of}{worker}: {item}")
-
-
-def _attach(error: BaseException, results: Results) -> None:
-    try:
-        error.partial_results = results  # type: ignore[attr-defined]
-    except AttributeError:  # an exception with __slots__
-        if isinstance(error, NbexecError):
-            raise

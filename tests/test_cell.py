@@ -1239,6 +1239,13 @@ def test_a_checkpoint(tmp_path):
     assert left.report.stats.restored == 2
 
 
+@pytest.mark.parametrize("where", ["serial", "threads"])
+def test_a_checkpoint_keeps_nothing_that_is_of_the_kernel(where, tmp_path):
+    source = "xs, out = [[1], [2]], []\nfor x in xs:\n    out.append(sum(x))"
+    left = both(source, where, checkpoint=str(tmp_path / "kept"))
+    assert kind(left) == "serial"
+
+
 def test_what_needs_a_process_for_itself_gets_one():
     source = """
 import warnings

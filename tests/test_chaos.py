@@ -1,4 +1,4 @@
-"""Random runs obey the laws, on every backend; see `chaos`."""
+"""Random runs obey the laws, on every backend; see `chaos.runs`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from .chaos import Plan, carry_out, plans
+from .chaos.runs import Plan, carry_out, plans
 
 MORE = int(os.environ.get("NBEXEC_CHAOS", "1"))  # times as many, for a night
 RUNS = {"serial": 800, "threads": 800, "asyncio": 600, "auto": 600, "processes": 60, "dask": 15}

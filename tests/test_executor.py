@@ -122,6 +122,45 @@ def test_an_executor_that_is_dropped_lets_its_threads_go():
     assert threading.active_count() <= before
 
 
+def test_map_sends_chunks(executor):
+    assert list(executor.map(pow, range(10), range(10), chunksize=3)) == [x**x for x in range(10)]
+    with pytest.raises(ValueError, match="chunksize must be at least 1, not 0"):
+        executor.map(abs, [1], chunksize=0)
+
+
+def test_map_shares_the_executors_workers():
+    release = threading.Event()
+    with nbexec.Executor("threads", workers=1) as executor:
+        first = executor.submit(release.wait, 10)
+        began = []
+        with pytest.raises(TimeoutError):
+            next(executor.map(began.append, [1, 2], timeout=0.1))
+        release.set()
+        first.result(10)
+    assert began == []  # nor later: giving up on them cancelled them
+
+
+def prepared():
+    return getattr(threading, "of_this_test", None)
+
+
+def test_an_initializer_runs_in_each_worker_before_its_calls(backend):
+    def begin(value):
+        threading.of_this_test = value
+
+    with nbexec.Executor(backend, workers=2, initializer=begin, initargs=(7,)) as executor:
+        assert {executor.submit(prepared).result(30) for _ in range(6)} == {7}
+    with pytest.raises(TypeError, match="initializer must be callable, not 3"):
+        nbexec.Executor(backend, initializer=3)
+
+
+def test_calls_fail_where_the_initializer_does(backend):
+    with nbexec.Executor(backend, workers=1, initializer=divmod, initargs=(1, 0)) as executor:
+        future = executor.submit(abs, -1)
+        with pytest.raises(concurrent.futures.BrokenExecutor, match="ZeroDivisionError"):
+            future.result(30)
+
+
 def test_bad_options_are_told_at_once():
     with pytest.raises(nbexec.OptionError, match="did you mean 'threads'"):
         nbexec.Executor("thread")

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 import nbexec
+
+ROOT = Path(__file__).parents[1]
 
 
 def square(x):
@@ -112,3 +117,33 @@ def test_threads_end_with_their_runs():
             return
         time.sleep(0.01)
     pytest.fail(f"left: {threading.enumerate()}")
+
+
+FLAT = """
+import itertools, psutil, sys, nbexec
+
+if __name__ == "__main__":
+    me, most = psutil.Process(), 0
+    stream = nbexec.imap(abs, itertools.count(), backend=sys.argv[1], workers=2, progress="off")
+    for n, value in enumerate(stream):
+        assert value == n
+        if n == 500_000:  # the pool is there, and the window is as wide as it gets
+            first = me.memory_info().rss
+        if n > 500_000 and n % 100_000 == 0:
+            most = max(most, me.memory_info().rss - first)
+        if n == 10_000_000:
+            break
+    stream.close()
+    sys.stdout.write(str(most))
+"""
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("name", ["threads", "processes"])
+def test_memory_stays_flat_over_ten_million_items(name, tmp_path):
+    script = tmp_path / "flat.py"
+    script.write_text(FLAT)
+    grown = subprocess.run(
+        [sys.executable, str(script), name], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert int(grown.stdout) < 50_000_000

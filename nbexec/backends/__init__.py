@@ -28,6 +28,7 @@ _NEEDS = {"processes": "joblib", "dask": "dask[distributed]"}
 
 _factories: dict[str, Factory] = {}
 _live: dict[str, Backend] = {}
+_finishing: list[Callable[[], None]] = []
 _lock = threading.RLock()
 
 
@@ -153,11 +154,23 @@ def close_at_exit() -> None:
     own again with every executor).
     """
     register = getattr(threading, "_register_atexit", atexit.register)
-    register(close_all)
+    try:
+        register(close_all)
+    except RuntimeError:  # Python is at its end, and an executor finishes what it has
+        pass
+
+
+def before_close(finish: Callable[[], None]) -> None:
+    """Have `finish` called at Python's end, before the workers are ended."""
+    if finish not in _finishing:
+        _finishing.append(finish)
+        close_at_exit()
 
 
 def close_all() -> None:
     """End every worker that nbexec started."""
+    while _finishing:
+        _finishing.pop()()
     with _lock:
         live = list(_live.values())
         _live.clear()

@@ -161,7 +161,7 @@ class GivenSession(RemoteSession):
         call = (self.key, self._block, len(chunk), items, chunk.budget, False, address)
         sent = Sent(next(self._numbers), chunk, call)
         left = [one for one in self._sent.get(slot, ()) if not one.reply.done()]
-        self._sent[slot] = [*left, sent]
+        self._sent[slot] = [*left, sent]  # one that is done is there until then: see told()
         self._submit(sent)
         return sent.reply
 
@@ -210,11 +210,11 @@ class GivenSession(RemoteSession):
         return 0
 
     def ready(self, slot: int) -> bool:
-        return self._sent[slot][0].at is not None
+        return all(sent.at is not None for sent in self._sent[slot][:1])
 
     def abort(self, slot: int) -> bool:
         stuck = {}
-        for sent in self._sent.pop(slot):
+        for sent in self._sent.pop(slot, [])[:]:
             task, sent.task = sent.task, None  # nobody waits for its answer
             task.cancel(force=True)
             if sent.at is not None and not sent.reply.done():

@@ -13,10 +13,11 @@ import os
 import signal
 import threading
 import time
+import weakref
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from distributed import Client, LocalCluster, Status
 
@@ -193,8 +194,10 @@ class LocalSession(RemoteSession):
     def send(self, slot: int, chunk: Chunk, items: bytes, address: Address) -> Future[bytes]:
         call = (self.key, str(self._file), len(chunk), items, chunk.budget, False, address)
         parcel = Parcel(f"nbexec-{self.setting.task.name}-{self.key}", call)
-        left = [one for one in self._parcels.get(slot, ()) if not one.reply.done()]
-        self._parcels[slot] = [*left, parcel]
+        parcels = self._parcels.setdefault(slot, [])
+        parcels.append(parcel)
+        this = weakref.ref(parcel)  # no cycle: its item is let go as soon as it is done
+        parcel.reply.add_done_callback(lambda _: parcels.remove(cast(Parcel, this())))
         self._place(slot).put(parcel)
         return parcel.reply
 
@@ -205,10 +208,11 @@ class LocalSession(RemoteSession):
         return None if isinstance(error, Stopped) else str(error)
 
     def ready(self, slot: int) -> bool:
-        return self._place(slot).runs(self._parcels[slot][0])
+        parcels = self._parcels[slot][:1]  # none where its end is on its way
+        return all(self._place(slot).runs(parcel) for parcel in parcels)
 
     def abort(self, slot: int) -> bool:
-        for parcel in reversed(self._parcels.pop(slot)):
+        for parcel in self._parcels.pop(slot, [])[::-1]:
             self._place(slot).stop(parcel)
         return True
 

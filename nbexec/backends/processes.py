@@ -90,6 +90,7 @@ class Processes(Backend):
 
     def __init__(self) -> None:
         self._pool = Pool(ProcessSlot, keep=2 * machine.cores())
+        self._begun = False
 
     def default_workers(self) -> int:
         return machine.cores()
@@ -98,6 +99,9 @@ class Processes(Backend):
         return self._pool.idle > 0
 
     def open(self, setting: Setting) -> Session:
+        if not self._begun:  # loky registers what it does at exit with its first worker, and
+            self._begun = True  # can't any more when Python's end overtakes a run's first item
+            self._pool.give_back(self._pool.lease())
         return ProcessesSession(setting, self._pool)
 
     def close(self) -> None:
@@ -149,7 +153,8 @@ class ProcessesSession(RemoteSession):
         return worker.ending() if chunk is sent[0] else None
 
     def abort(self, slot: int) -> bool:
-        self._slots[slot].kill()
+        if slot in self._slots:  # else nothing was sent yet
+            self._slots[slot].kill()
         return True
 
     def trim(self) -> None:

@@ -116,7 +116,7 @@ def results_of(
             run = api._prepare(function, (items,), None, quiet, sink.open)
             sink.run = run
             if late:
-                run._loop.observers.append(Late(api.watchers(options, run.task)))
+                run.watch(Late(api.watchers(options, run.task)))
             try:
                 run.start().serve()
             except KeyboardInterrupt:

@@ -327,11 +327,11 @@ class Journal(Observer):
 
     def _stop(self, error: Exception) -> None:
         """Keep nothing more: the disk is full, or the file is gone."""
-        if self._writer is not None:
-            self._writer.error = error
         words = f"the journal stopped, what ends from now on is not kept: {error} ({self.path})"
         logging.getLogger("nbexec").error(words)
         self.note(words, once="stopped")
+        if self._writer is not None:
+            self._writer.error = error  # last: whoever waits for the writer then sees the note
 
     def _alive(self, do: sqlite3.Connection) -> None:
         assert self._run is not None

@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 import nbexec
 from nbexec.model import Failure
 
-from .conftest import REMOTE, Log
-from .test_events import check, refold
+from ..conftest import REMOTE, Log
+from ..test_events import check, refold
 
 PATIENCE = 60.0  # seconds until a run that hasn't ended never will
 
@@ -198,7 +198,3 @@ def main(count: int) -> None:
         begun = time.monotonic()
         obeys()
         sys.stdout.write(f"{backend}: {examples} runs, {time.monotonic() - begun:.0f} s\n")
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2000)

@@ -1,0 +1,42 @@
+"""Bulletin: what a run tells. Events are folded into the state, and told to the observers."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+from .model import Event
+from .observers import Observer
+from .state import RunState, Stats
+
+
+class Bulletin:
+    """Written by the run's loop alone, read by anybody."""
+
+    def __init__(self, observers: Iterable[Observer]) -> None:
+        self.state = RunState()
+        self.observers = list(observers)
+        self._lock = threading.Lock()  # the state is folded in one thread and read in others
+
+    def stats(self, now: float) -> Stats:
+        """Give the run in numbers, as it stands."""
+        with self._lock:
+            return self.state.stats(now)
+
+    def emit(self, event: Event) -> None:
+        """Fold an event, and tell the observers; in the loop's thread alone."""
+        with self._lock:
+            self.state.apply(event)
+        self.each("observe", event, self.state)
+
+    def each(self, method: str, *args: Any) -> None:
+        """Call each observer; one that raises is logged and dropped, and breaks nothing."""
+        for observer in list(self.observers):
+            try:
+                getattr(observer, method)(*args)
+            except Exception:
+                logging.getLogger("nbexec").exception("an observer raised and was dropped")
+                if observer in self.observers:
+                    self.observers.remove(observer)

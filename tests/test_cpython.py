@@ -1,0 +1,169 @@
+"""CPython's own tests of executors, run against `nbexec.Executor`.
+
+They are not in this repository: they come with Debian's package of Python's test suite
+(``apt-get install libpython3.11-testsuite``), and are skipped where that is not there;
+in CI that is an error.  `NOT_OURS` names every test that doesn't apply, and why.
+"""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import nbexec
+
+SUITE = Path("/usr/lib/python3.11/test/test_concurrent_futures.py")
+WANTED = sys.version_info[:2] == (3, 11)  # they are written for one version of Python
+
+if WANTED and not SUITE.exists() and os.environ.get("CI"):
+    raise FileNotFoundError(f"{SUITE} is missing: apt-get install libpython3.11-testsuite")
+if not (WANTED and SUITE.exists()):
+    why = f"they need Python 3.11 and {SUITE}: apt-get install libpython3.11-testsuite"
+    pytest.skip(why, allow_module_level=True)
+
+PRIVATE = "looks at private attributes of CPython's executors"
+NAMES = "tells the names of its threads, which are ours to choose"
+WORDS = "wants its own words in the message; ours name the option"
+ALONE = "one call's fault breaks the whole pool there; here it costs that call alone"
+CHILD = "an option that ours doesn't have"
+
+NOT_OURS = {
+    "test_threads_terminate": PRIVATE,
+    "test_processes_terminate": PRIVATE,
+    "test_context_manager_shutdown": PRIVATE,
+    "test_del_shutdown": PRIVATE,
+    "test_shutdown_no_wait": PRIVATE,
+    "test_default_workers": PRIVATE,
+    "test_saturation": PRIVATE,
+    "test_idle_thread_reuse": PRIVATE,
+    "test_idle_process_reuse_one": PRIVATE,
+    "test_idle_process_reuse_multiple": PRIVATE,
+    "test_shutdown_deadlock_pickle": PRIVATE,
+    "test_traceback": PRIVATE,
+    "test_thread_names_assigned": NAMES,
+    "test_thread_names_default": NAMES,
+    "test_max_workers_negative": WORDS,
+    "test_max_workers_too_large": "Windows alone",
+    "test_killed_child": ALONE,
+    "test_exit_during_result_pickle_on_worker": "ours says which result could not be sent",
+    "test_hang_global_shutdown_lock": "forks its own executors, not ours",
+    "test_max_tasks_per_child": CHILD,
+    "test_max_tasks_per_child_defaults_to_spawn_context": CHILD,
+    "test_max_tasks_early_shutdown": CHILD,
+}
+
+
+def load() -> Any:
+    """Import the suite under a name that workers can import it by, too."""
+    folder = tempfile.mkdtemp(prefix="nbexec-cpython-")
+    (Path(folder) / SUITE.name).symlink_to(SUITE)
+    sys.path.append(folder)  # multiprocessing gives it to workers that start from now on
+    return importlib.import_module(SUITE.stem)
+
+
+suite = load()
+FOLDER = sys.path[-1]
+
+
+def run_script(*args: str) -> tuple[int, bytes, bytes]:
+    """Run a test's script in a fresh interpreter that finds ours in `concurrent.futures`."""
+    code = args[-1].replace("test.test_concurrent_futures", "test_concurrent_futures")
+    paths = [str(Path(nbexec.__file__).parents[1]), str(Path(__file__).parents[1]), FOLDER]
+    names = ", ".join(one.__name__ for one in (Threads, Processes, Dask))
+    prelude = (
+        "import concurrent.futures, multiprocessing\n"
+        f"from tests.cpython_executors import {names}\n"
+        + "".join(f"concurrent.futures.{name} = {name}\n" for name in names.split(", "))
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    done = subprocess.run(
+        [sys.executable, "-c", prelude + code], env=env, capture_output=True, timeout=100
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    return done.returncode, done.stdout, done.stderr
+
+
+from .cpython_executors import Dask, Processes, Threads  # noqa: E402
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fresh_workers():
+    """Use workers that can import the suite, which those that are warm can't."""
+    from nbexec.backends import dask, processes
+
+    made = {"processes": processes.Processes(), "dask": dask.Dask()}
+    Processes.backend, Dask.backend = made["processes"], made["dask"]
+    yield
+    Processes.backend, Dask.backend = "processes", "dask"
+    for backend in made.values():
+        backend.close()
+    sys.path.remove(FOLDER)
+
+
+suite.assert_python_ok = run_script
+suite.BrokenProcessPool = (nbexec.WorkerDied, nbexec.PickleError)
+suite.PicklingError = nbexec.PickleError
+# Ours keep their workers warm: neither threads nor children are gone after a test, and
+# reaping children would take their exit codes.
+suite.BaseTestCase.setUp = lambda self: None
+suite.BaseTestCase.tearDown = lambda self: None
+
+
+class OnThreads(suite.ExecutorMixin):
+    executor_type = Threads
+
+
+class OnProcesses(suite.ExecutorMixin):
+    executor_type = Processes
+    ctx = "spawn"
+
+    def get_context(self):
+        return multiprocessing.get_context("spawn")
+
+
+class OnDask(OnProcesses):
+    executor_type = Dask
+
+
+EVERYWHERE = (
+    suite.InitializerMixin,
+    suite.ExecutorShutdownTest,
+    suite.WaitTests,
+    suite.AsCompletedTests,
+    suite.ExecutorTest,
+)
+IN_KERNEL = (suite.ThreadPoolShutdownTest, suite.ThreadPoolWaitTests, suite.ThreadPoolExecutorTest)
+REMOTE = (suite.ProcessPoolExecutorTest, suite.ExecutorDeadlockTest)
+
+
+def cases_on(mixin: type, *cases: type) -> dict[str, type]:
+    """Give a test class for each case, without what doesn't apply."""
+    classes = {}
+    for case in cases:
+        bases = (
+            (mixin, case)
+            if issubclass(case, suite.BaseTestCase)
+            else ((case, mixin, suite.BaseTestCase))
+        )
+        left_out = dict.fromkeys(name for name in NOT_OURS if hasattr(case, name))
+        name = f"Test{mixin.__name__}{case.__name__}"
+        classes[name] = type(name, bases, {**left_out, "__module__": __name__})
+    return classes
+
+
+globals().update(cases_on(OnThreads, *EVERYWHERE, *IN_KERNEL))
+globals().update(cases_on(OnProcesses, *EVERYWHERE, *REMOTE))
+globals().update(cases_on(OnDask, *EVERYWHERE, *REMOTE))
+
+
+def test_what_is_left_out_is_there():
+    cases = (*EVERYWHERE, *IN_KERNEL, *REMOTE, suite.ProcessPoolShutdownTest)
+    assert all(any(hasattr(case, name) for case in cases) for name in NOT_OURS)
