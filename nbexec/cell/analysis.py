@@ -11,6 +11,7 @@ import ast
 import builtins
 import sys
 import types
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -34,6 +35,11 @@ class Refusal(Exception):
         super().__init__(f"line {line}: {reason}")
         self.line = line
         self.reason = reason
+
+
+def makes_entries(thing: Any) -> bool:
+    """Whether looking up what isn't in a container puts it there."""
+    return isinstance(thing, defaultdict) and thing.default_factory is not None
 
 
 class Analysis:
@@ -151,7 +157,7 @@ class Analysis:
                     reason = f"uses something that holds a {name}, which reading changes"
                     raise Refusal(line, reason)
                 kinds.add(type(one))
-                self.entries |= getattr(one, "default_factory", None) is not None
+                self.entries |= makes_entries(one)
         except TooLarge:
             self.involve_every(line)
             self.entries = True

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from typing import Any
 
 from . import aliases, arrays, sites
-from .analysis import Analysis, Refusal
+from .analysis import Analysis, Refusal, makes_entries
 from .loops import Comprehension, Loop, named_handlers
 from .places import in_step, keys_of, own_places
 from .scope import Scope
@@ -61,7 +61,7 @@ class Body(Scope):
                 name == self.storing and self.analysis.places.get(name) == key
             ):
                 thing = self.analysis.namespace[name]
-                if getattr(thing, "default_factory", None) is not None:
+                if makes_entries(thing):
                     self.refuse(node, f"looks up `{name}[{key}]`, which may make an entry")
                 self.analysis.reads.setdefault(name, node.lineno)
                 self.analysis.capture(self.analysis.namespace[name], node.lineno)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from . import hidden, methods, source
+from .analysis import makes_entries
 from .calls import Calls
 from .heap import ITEMS
 from .library import ANYTHING, Args
@@ -221,7 +222,7 @@ class Reading(Calls):
     def makes_entry(self, node: ast.Subscript, base: Value) -> bool:
         """Whether looking up an entry of something from outside may make one."""
         if base.known is not UNKNOWN:
-            return getattr(base.known, "default_factory", None) is not None
+            return makes_entries(base.known)
         return self.analysis.entries and (base.type is None or issubclass(base.type, defaultdict))
 
     def e_Slice(self, node: ast.Slice) -> Value:
