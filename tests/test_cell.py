@@ -572,6 +572,15 @@ for i in range(2):
     big = [i] * 2000
     xs[i] = (xs[i], len(big))
 """,
+    "entries that are there": """
+from collections import defaultdict
+groups = defaultdict(list, a=[1, 2], b=[3])
+out = []
+for name in groups:
+    out.append(sum(groups[name]))
+for name, members in groups.items():
+    out.append(len(groups[name]) + len(members))
+""",
     "a sum and a maximum that are assigned": """
 total, text, best, least = 0, "", -1, 9.5
 for x in [3, 1, 4, 1, 5]:
@@ -844,6 +853,48 @@ REFUSED = {
         "it = iter([1, 2])\nout = []\nfor x in [1, 2]:\n    out.append(next(it))\nelse:\n    del it",
         "line 4: serial: uses `it`, an iterator, which reading changes",
     ),
+    "an iterator inside something": (
+        "d = {'it': iter([1, 2, 3])}\nout = []\nfor x in [1, 2]:\n    out.append(sum(d['it']))",
+        "line 4: serial: uses something that holds a list_iterator, which reading changes",
+    ),
+    "an iterator inside an item": (
+        "row = {'it': iter([1, 2])}\nrows = [row, row]\nout = [sum(r['it']) for r in rows]",
+        "line 3: serial: uses something that holds a list_iterator, which reading changes",
+    ),
+    "an entry that is made by looking it up": (
+        "from collections import defaultdict\ndd = defaultdict(list)\n"
+        "out = [len(dd[x]) for x in [2, 1]]",
+        "line 3: serial: looks up an entry of a `defaultdict`, which may make one",
+    ),
+    "an entry inside something": (
+        "from collections import defaultdict\nd = {'a': defaultdict(int)}\n"
+        "def f(x):\n    return d['a'][x]\nout = [f(x) for x in [2, 1]]",
+        "line 5: serial: calls `f`, which looks up an entry of a `defaultdict`",
+    ),
+    "an entry of one's own": (
+        "from collections import defaultdict\ndd = defaultdict(int)\n"
+        "for k in 'ba':\n    dd[k] = dd[k] + 1",
+        "line 4: serial: looks up `dd[k]`, which may make an entry",
+    ),
+    "an operator of an object inside something": (
+        "class A:\n    n = 0\n    def __add__(self, other):\n        self.n += other\n"
+        "        return self.n\nd = {'a': A()}\nout = []\nfor x in [1, 2]:\n    out.append(d['a'] + x)",
+        "line 9: serial: uses `A.__add__`, which changes `self` in place",
+    ),
+    "a list that is shuffled": (
+        "import random\ncards, out = [1, 2, 3], []\nfor seed in range(3):\n"
+        "    random.Random(seed).shuffle(cards)\n    out.append(cards[0])",
+        "line 4: serial: calls `.shuffle()`, which changes what it is given",
+    ),
+    "an array to write to": (
+        "import numpy as np\na, out = np.ones(3), []\nfor i in range(3):\n"
+        "    np.multiply(a, 2, a)\n    out.append(float(a[0]))\nelse:\n    a = a.tolist()",
+        "line 4: serial: gives a function an array to write to",
+    ),
+    "where an object is": (
+        "rows = [[1], [2]]\nout = len({id(r) for r in rows} & {id(rows[0])})",
+        "line 2: serial: ",
+    ),
     "a file that is written": (
         "import os\nfor x in [1, 2]:\n    open(os.devnull, 'w').close()",
         "line 3: serial: opens a file for writing",
@@ -1006,6 +1057,28 @@ for i in [0, 1, 2, 0]:
     n += 1
     xs[i] = i
 """,
+    "an array that can't be written": """
+import numpy as np
+a, n = np.zeros(3), 0
+a.flags.writeable = False
+try:
+    for i in range(3):
+        n += 1
+        a[i] = i
+finally:
+    a = a.tolist()
+""",
+    "a name that a handler takes away": """
+def work(x):
+    return 1 / x
+error = 1
+try:
+    a = work(0)
+except ZeroDivisionError as error:
+    a = 1
+b = work(2)
+error
+""",
     "an array that doesn't fit": """
 import numpy as np
 a, n = np.zeros((2, 3)), 0
@@ -1052,6 +1125,7 @@ out = []
 for x in items():
     out.append(x)
 """,
+    "zip with strict": "out = []\nfor a, b in zip([1, 2], [3], strict=True):\n    out.append(a)",
     "no iterable at all": "out = []\nfor x in 3:\n    out.append(x)",
     "an iterable with no name": "for x in missing:\n    pass",
     "an unknown name": "out = []\nfor x in [1, 2]:\n    out.append(x)\n    y = missing",

@@ -14,7 +14,7 @@ from typing import Any
 
 from . import sites
 from .analysis import Analysis, Refusal
-from .body import Body, aliased
+from .body import Body, aliased, handlers
 from .first import resolve
 from .loops import Loop
 from .source import is_own_class, is_own_code
@@ -92,6 +92,9 @@ def alone(
     analysis = Analysis(namespace, changed, loop.sites, unknown, ahead=True)
     for name in inputs:
         analysis.reads[name] = stmt.lineno
+        if hasattr(type(namespace[name]), "__next__"):
+            raise Refusal(stmt.lineno, f"uses `{name}`, an iterator, which reading changes")
+    handlers(loop, known)
 
     def look() -> None:
         env = {name: analysis.capture(namespace[name], stmt.lineno) for name in inputs}

@@ -11,7 +11,8 @@ import ast
 import builtins
 import sys
 import types
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from . import source
@@ -34,6 +35,11 @@ class Refusal(Exception):
         super().__init__(f"line {line}: {reason}")
         self.line = line
         self.reason = reason
+
+
+def makes_entries(thing: Any) -> bool:
+    """Whether looking up what isn't in a container puts it there."""
+    return isinstance(thing, defaultdict) and thing.default_factory is not None
 
 
 class Analysis:
@@ -73,6 +79,8 @@ class Analysis:
         self.one_thread: tuple[int, str] | None = None  # why it can't run beside itself
         self.involved: dict[type, tuple[int, bool]] = {}  # the user's classes: line, shared
         self.captured: dict[int, Any] = {}  # what it reaches that isn't frozen, by id
+        self.entries = False  # whether it reaches a defaultdict, which looking up changes
+        self.keys: dict[str, list[Any]] = {}  # what the loop's targets are bound to, if known
         self.libraries: list[str] = []  # whose code it gives something that can be changed
         self._memo: dict[Any, Value] = {}
         self._active: dict[Any, Value] = {}
@@ -127,17 +135,32 @@ class Analysis:
             pass
         elif found.shared and id(thing) not in self.captured:
             self.captured[id(thing)] = thing
-            self.involve_all([thing], line)
+            self.involve_all([thing], line, inside=True)
         self.involve(thing if isinstance(thing, type) else type(thing), line, shared=True)
         return found
 
-    def involve_all(self, things: Iterable[Any], line: int) -> None:
-        """Take in that whatever can be reached from `things` may be used."""
+    def involve_all(self, things: Sequence[Any], line: int, inside: bool = False) -> None:
+        """Take in that whatever can be reached from `things` may be used.
+
+        With `inside`, the things themselves are looked at where they are read.
+
+        Raises
+        ------
+        Refusal
+            There is an iterator among it.
+        """
+        kinds, own = set(), {id(thing) for thing in things} if inside else set()
         try:
-            kinds = {type(one) for one in reachable(things)}
+            for one in reachable(things):
+                if hasattr(type(one), "__next__") and id(one) not in own:
+                    name = type(one).__name__
+                    reason = f"uses something that holds a {name}, which reading changes"
+                    raise Refusal(line, reason)
+                kinds.add(type(one))
+                self.entries |= makes_entries(one)
         except TooLarge:
             self.involve_every(line)
-            return
+            self.entries = True
         for kind in kinds:
             self.involve(kind, line, shared=True)
 

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 
 def is_array(thing: Any) -> bool:
-    """Whether a thing is an array whose items are no objects."""
-    return dotted(type(thing)) == "numpy.ndarray" and not thing.dtype.hasobject
+    """Whether a thing is an array that can be stored in, whose items are no objects."""
+    plain = dotted(type(thing)) == "numpy.ndarray" and not thing.dtype.hasobject
+    return plain and bool(thing.flags.writeable)
 
 
 def store(namespace: dict[str, Any], site: Site, payload: tuple[Any, ...]) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections import Counter
+import contextlib
+from collections import Counter, defaultdict
 from typing import Any
 
 from . import aliases, arrays, sites
-from .analysis import Analysis, Refusal
+from .analysis import Analysis, Refusal, makes_entries
 from .loops import Comprehension, Loop, named_handlers
-from .places import in_step, own_places
+from .places import in_step, keys_of, own_places
 from .scope import Scope
 from .values import SHARED, Value, immutable
 
@@ -59,10 +60,21 @@ class Body(Scope):
             case ast.Subscript(ast.Name(name), ast.Name(key)) if (
                 name == self.storing and self.analysis.places.get(name) == key
             ):
+                thing = self.analysis.namespace[name]
+                if makes_entries(thing):
+                    self.refuse(node, f"looks up `{name}[{key}]`, which may make an entry")
                 self.analysis.reads.setdefault(name, node.lineno)
                 self.analysis.capture(self.analysis.namespace[name], node.lineno)
                 return SHARED  # what is there; nobody else writes it
         return super().e_Subscript(node)
+
+    def makes_entry(self, node: ast.Subscript, base: Value) -> bool:
+        match node.slice:
+            case ast.Name(key) if key in self.analysis.keys and type(base.known) is defaultdict:
+                with contextlib.suppress(TypeError):
+                    if all(one in base.known for one in self.analysis.keys[key]):
+                        return False
+        return super().makes_entry(node, base)
 
     def keep(self, node: ast.AST, value: Value) -> None:
         if value.checked:
@@ -132,11 +144,15 @@ def examine(
     changed = loop.accumulators | loop.bound | loop.targets
     analysis = Analysis(namespace, changed if isinstance(loop.node, ast.For) else (), loop.sites)
     if isinstance(loop.node, ast.For):
-        _names(loop, namespace)
+        handlers(loop, namespace)
         analysis.places = own_places(loop, namespace, known)
     elements = _elements(loop.node)
+    if known is not None:
+        analysis.keys = keys_of(loop, known)
     if not item.frozen:
-        analysis.involve_all([*roots, *(sample or ())], loop.line)
+        for root in roots:
+            analysis.involve(type(root), loop.line, shared=True)
+        analysis.involve_all(known if known is not None else sample or (), loop.line)
         if lazy:
             analysis.involve_every(loop.line)
     analysis.run(lambda: _look(analysis, loop, elements, item, lazy))
@@ -182,15 +198,15 @@ def _look(
             scope.callback(one, scope.expr(one))
 
 
-def _names(loop: Loop, namespace: dict[str, Any]) -> None:
+def handlers(loop: Loop, namespace: dict[str, Any]) -> None:
     """Refuse names that ``except ... as name`` would delete."""
     assert isinstance(loop.node, ast.For)
-    handlers = list(named_handlers(loop.node.body))
+    named = list(named_handlers(loop.node.body))
     counts = Counter(sites.stored(loop.node.body))
-    counts.subtract(str(handler.name) for handler in handlers)
+    counts.subtract(str(handler.name) for handler in named)
     used = {name for name, count in counts.items() if count > 0}
     used |= {*namespace, *loop.targets}
-    for handler in (one for one in handlers if one.name in used):
+    for handler in (one for one in named if one.name in used):
         raise Refusal(
             handler.lineno, f"`except ... as {handler.name}` would delete `{handler.name}`"
         )

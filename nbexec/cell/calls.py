@@ -121,6 +121,9 @@ class Calls(Library):
         wrapped = getattr(callee.known, "__wrapped__", None)
         if isinstance(wrapped, types.FunctionType) and is_own_code(wrapped.__code__):
             self.refuse(node, f"calls `{wrapped.__name__}`, which keeps what it has computed")
+        given = args.positional[getattr(callee.known, "nin", len(args.positional)) :]
+        if dotted(kind) == "numpy.ufunc" and any(one.shared for one in given):
+            self.refuse(node, "gives a function an array to write to, from outside")
         if dotted(kind) in hidden.PURE_CALLABLES or wrapped is not None:
             return self.library(node, callee.known, args, callee.path)
         if not callable(callee.known):

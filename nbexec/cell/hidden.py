@@ -28,7 +28,9 @@ STATEFUL = {
     "builtins.eval": "runs code that can't be looked into",
     "builtins.exec": "runs code that can't be looked into",
     "builtins.globals": "reaches every global name",
+    "builtins.hash": "gives what differs from process to process",
     "builtins.help": OUTPUT,
+    "builtins.id": "gives what differs from process to process",
     "builtins.input": "asks for input",
     "builtins.locals": "reaches every name",
     "builtins.print": "prints, and only a print that is a statement of the loop itself can wait",
@@ -246,6 +248,7 @@ MUTATORS = {
     "operator.setitem": 0,
     "shutil.copyfileobj": 1,
     "struct.pack_into": 1,
+    "xml.etree.ElementTree.SubElement": 0,
 }
 
 # Functions whose result never is, or holds, one of their arguments.

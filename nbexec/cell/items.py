@@ -38,7 +38,10 @@ def listed(source: Any) -> list[Any] | None:
     if type(source) is range and source[:MANY] != source:
         return None  # as a list it would be hundreds of megabytes
     twin = _twin(source)
-    return None if twin is None else list(twin)
+    try:
+        return None if twin is None else list(twin)
+    except Exception:  # such as `zip(..., strict=True)`: it raises in its turn
+        return None
 
 
 def _twin(source: Any) -> Any:

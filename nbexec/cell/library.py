@@ -16,7 +16,7 @@ from .source import is_own_class, is_own_code
 from .values import FROZEN, SHARED, UNKNOWN, Value, dotted, join, joined, value_of
 
 _SAME_MODULE = {"posix": "os", "nt": "os", "posixpath": "os.path", "ntpath": "os.path"}
-_TELLS = {len, hash, id, ord, chr, repr, ascii, format, hex, oct, bin, isinstance, issubclass}
+_TELLS = {len, ord, chr, repr, ascii, format, hex, oct, bin, isinstance, issubclass}
 _TELLS |= {any, all, callable, hasattr}
 _COMPUTES = {sum, abs, round, pow, divmod}
 _WELL_KNOWN = ("builtins", "collections", "os", "types")
@@ -272,6 +272,8 @@ class Library:
             self.mode(node, args, 0)
         if name == "replace" and len(args.all()) == 1 and base.type is None:
             self.refuse(node, "calls `.replace()` with one argument, which moves a file")
+        if name in methods.CHANGING_ARGUMENTS and any(one.shared for one in args.all()):
+            self.refuse(node, f"calls `.{name}()`, which changes what it is given")
         known = None if base.shared else self.container_method(node, base, name, args)
         if known is not None:
             return known

@@ -61,6 +61,9 @@ SHARING_METHODS |= {"isdisjoint", "issubset", "issuperset", "most_common", "elem
 CHANGING = _public(list, dict, set, bytearray, deque, Counter) | {"write", "writelines", "send"}
 CHANGING -= DETACHED_METHODS | SHARING_METHODS
 
+# Names that change their arguments, on whatever they are called.
+CHANGING_ARGUMENTS = {"pack_into", "readinto", "readinto1", "recv_into", "recvfrom_into", "shuffle"}
+
 # Reading arrays, data frames and series: beyond the names above.
 TABLE_TYPES = {
     "numpy.ndarray",

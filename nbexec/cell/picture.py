@@ -99,7 +99,7 @@ def svg(steps: Sequence[Step]) -> str:
     return (
         f'<svg class="nbexec-plan" xmlns="http://www.w3.org/2000/svg" width="{width}" '
         f'height="{height}" viewBox="0 0 {width} {height}" role="img" '
-        f'aria-label="The steps of the cell" style="font:12px system-ui,sans-serif">'
+        f'aria-label="The steps of the cell" style="font:11px system-ui,sans-serif">'
         f"{''.join(links)}{''.join(boxes)}</svg>"
     )
 
@@ -119,7 +119,7 @@ def _box(step: Step, x: int, y: int) -> str:
     )
 
 
-def _short(text: str, most: int = 32) -> str:
+def _short(text: str, most: int = 33) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 

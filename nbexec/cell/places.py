@@ -12,6 +12,25 @@ _KINDS = {"setitem", "setindex", "store"}
 _INNER = (ast.For, ast.AsyncFor, ast.While)
 
 
+def keys_of(loop: Loop, items: list[Any]) -> dict[str, list[Any]]:
+    """Give what the names of a loop's target are bound to, one after the other.
+
+    Names that the body binds itself are left out.
+    """
+    match loop.target:
+        case ast.Name(key):
+            return {} if key in loop.bound else {key: items}
+        case ast.Tuple(parts) if all(
+            type(item) is tuple and len(item) == len(parts) for item in items
+        ):
+            return {
+                part.id: [item[at] for item in items]
+                for at, part in enumerate(parts)
+                if isinstance(part, ast.Name) and part.id not in loop.bound
+            }
+    return {}
+
+
 def own_places(loop: Loop, namespace: dict[str, Any], items: list[Any] | None) -> dict[str, str]:
     """Give the accumulators that are only stored in at the loop's own key, and that key.
 

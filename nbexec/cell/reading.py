@@ -6,11 +6,13 @@ import ast
 import functools
 import inspect
 import types
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from . import hidden, methods, source
+from .analysis import makes_entries
 from .calls import Calls
 from .heap import ITEMS
 from .library import ANYTHING, Args
@@ -200,6 +202,8 @@ class Reading(Calls):
         key = self.expr(node.slice)
         if isinstance(base.known, type):
             return FROZEN  # list[int]
+        if base.shared and self.makes_entry(node, base):
+            self.refuse(node, "looks up an entry of a `defaultdict`, which may make one")
         if type(base.known) is dict and key.known is not UNKNOWN and frozen(key.known):
             return value_of(base.known[key.known]) if key.known in base.known else SHARED
         if base.parts is not None and type(key.known) is int and -len(base.parts) <= key.known:
@@ -214,6 +218,12 @@ class Reading(Calls):
         if base.type in (list, tuple):
             return self.made(node, [found], base.type)
         return join(replace(base, type=None, known=UNKNOWN), found)  # an array's is a view
+
+    def makes_entry(self, node: ast.Subscript, base: Value) -> bool:
+        """Whether looking up an entry of something from outside may make one."""
+        if base.known is not UNKNOWN:
+            return makes_entries(base.known)
+        return self.analysis.entries and (base.type is None or issubclass(base.type, defaultdict))
 
     def e_Slice(self, node: ast.Slice) -> Value:
         for part in (node.lower, node.upper, node.step):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from ..errors import OptionError, SerialError
 from ..knobs import Options
 from ..options import resolve
+from . import dataflow
 from .analysis import Refusal
 from .group import Group, NotThere, find_group, is_loop
 from .kernel import Kernel, parse
@@ -140,7 +141,16 @@ class Course:
         """Tell what has run so far."""
         ended = len(self.steps) == len(self._body)
         value = bool(self._body) and ended and isinstance(self._body[-1], ast.Expr)
-        return CellReport(tuple(self.steps), self._value, value)
+        return CellReport(tuple(self._with_names()), self._value, value)
+
+    def _with_names(self) -> Iterator[Step]:
+        """Add to each step what it reads and writes, and what it waited for, by name."""
+        found = dataflow.through_functions([dataflow.uses(stmt) for stmt in self._body])
+        after = dataflow.waits(found, {})
+        for step, one, before in zip(self.steps, found, after, strict=False):
+            reads, writes = tuple(sorted(one.reads)), tuple(sorted(one.writes))
+            waits = tuple(lines(self._body[at])[0] for at in before)
+            yield replace(step, reads=reads, writes=writes, waits=waits)
 
     def step(self, position: int) -> None:
         """Run the statement at `position`; what it raises is what the cell raises."""
