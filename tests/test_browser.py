@@ -27,7 +27,7 @@ class Evil:
 def fail(item):
     time.sleep(0.1)
     raise ValueError(repr(item))
-failed = nbexec.map(fail, [Evil()] * 20, on_error="collect", workers=2, backend="threads",
+failed = nbexec.map(fail, [Evil()] * 80, on_error="collect", workers=2, backend="threads",
                     name=repr(Evil()))
 """
 

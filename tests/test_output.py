@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,8 @@ import nbexec
 from nbexec.capture import HEAD, TAIL, Capture
 from nbexec.model import Output
 from nbexec.streams import Router
+
+ROOT = Path(__file__).parents[1]
 
 NOT_SERIAL = ["threads", "processes", "asyncio", "dask"]
 
@@ -57,10 +60,22 @@ def test_what_an_item_writes_is_kept_by_item_and_passed_on(backend, capsys):
     assert sorted(shown.err.splitlines()).count("trouble 3") == 1
 
 
-def test_the_streams_are_as_before(backend, capsys):
+STREAMS = """
+import sys, nbexec
+
+if __name__ == "__main__":
     before = sys.stdout, sys.stderr
-    nbexec.map(say, range(2), backend=backend)
+    nbexec.map(print, range(2), backend=sys.argv[1], progress="off")
     assert (sys.stdout, sys.stderr) == before
+"""
+
+
+def test_the_streams_are_as_before(backend, tmp_path):
+    script = tmp_path / "script.py"  # by itself: an executor that is open routes them, too
+    script.write_text(STREAMS)
+    command = [sys.executable, str(script), backend]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert sorted(done.stdout.split()) == ["0", "1"]
 
 
 def test_output_of_c_and_of_children_is_heard(remote):

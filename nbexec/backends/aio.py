@@ -113,7 +113,7 @@ class AsyncioSession(Session):
         self._setting.deliver(chunk, lambda: outcome)
 
     def unwanted(self, slot: int) -> None:
-        leash = self._leashes.get(slot)
+        leash = self._leashes.pop(slot, None)  # what comes next is wanted
         if leash is not None:
             leash.pull()
 

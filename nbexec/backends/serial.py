@@ -40,6 +40,7 @@ class SerialSession(Session):
     def submit(self, slot: int, chunk: Chunk) -> None:
         setting = self._setting
         hear = functools.partial(setting.hear, chunk, shown=setting.direct)
+        leash = self._leash
 
         def job() -> None:
             interrupt: list[BaseException] = []
@@ -48,14 +49,14 @@ class SerialSession(Session):
                     self._call,
                     setting.task,
                     chunk,
-                    self._leash,
+                    leash,
                     interrupt=interrupt.append,
                     starved=machine.starved,
                     hear=hear,
                     through=setting.direct,
                 )
             if interrupt:
-                self._leash.pull()  # nothing more runs until the run hears of it
+                leash.pull()  # nothing more runs until the run hears of it
             setting.deliver(chunk, lambda: outcome)
             if interrupt:
                 raise interrupt[0]
@@ -64,6 +65,7 @@ class SerialSession(Session):
 
     def unwanted(self, slot: int) -> None:
         self._leash.pull()
+        self._leash = Leash()  # an earlier item may still have to be tried again
 
     def abort(self, slot: int) -> bool:
         self._leash.pull()

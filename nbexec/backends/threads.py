@@ -78,7 +78,7 @@ class ThreadsSession(Session):
         self._workers[slot].submit(chunk)
 
     def unwanted(self, slot: int) -> None:
-        self._workers[slot].leash.pull()
+        self._workers[slot].unwanted()
 
     def abort(self, slot: int) -> bool:
         worker = self._workers.pop(slot)
@@ -103,27 +103,32 @@ class Worker:
         self.thread = thread
         self.watch = Stopwatch()
         self._setting = setting
-        self.leash = Leash()
+        self._leash = Leash()
         self._context = setting.context.copy()
         self._prepared = functools.cache(lambda: prepare(setting.task))  # setup: once a worker
 
     def submit(self, chunk: Chunk) -> None:
-        self.thread.call(functools.partial(self._context.run, self._run, chunk))
+        self.thread.call(functools.partial(self._context.run, self._run, chunk, self._leash))
 
-    def _run(self, chunk: Chunk) -> None:
+    def _run(self, chunk: Chunk, leash: Leash) -> None:
         with self.watch:
             task, starved = self._setting.task, machine.starved
             outcome = run_chunk(
                 self._prepared,
                 task,
                 chunk,
-                self.leash,
+                leash,
                 starved=starved,
                 hear=functools.partial(self._setting.hear, chunk),
             )
         self._setting.deliver(chunk, lambda: outcome)
 
+    def unwanted(self) -> None:
+        """Have what it was given so far end early; what comes is wanted."""
+        self._leash.pull()
+        self._leash = Leash()
+
     def leave(self) -> None:
         """Leave the thread behind: it ends after the item that it is in."""
-        self.leash.pull()
+        self._leash.pull()
         self.thread.healthy = False
