@@ -108,10 +108,8 @@ def outlive_not(kernel: int) -> None:
 _channels: dict[str, Channel | None] = {}
 
 
-def channel(folder: str | None) -> Channel | None:
+def channel(folder: str) -> Channel | None:
     """Give this process's channel to the kernel that made `folder`; None where it can't be."""
-    if folder is None:
-        return None
     if folder not in _channels:
         _channels.clear()
         try:

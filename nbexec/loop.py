@@ -7,6 +7,7 @@ into the state and calls the observers in order, so that none of these needs a l
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import queue
 from collections.abc import Callable, Sequence
@@ -157,6 +158,7 @@ class Loop:
         for slot in self._crew.busy():  # only where the loop itself broke
             slot.session.abort(slot.number)
         self._crew.close()
+        self._last_words()
         if self._journal is not None:
             self._journal.flush()
             self._tell(self._journal)
@@ -255,11 +257,20 @@ class Loop:
         at = slice(None) if offset is None else slice(offset, offset + 1)
         indices = chunk.indices[at]
         if stream == "progress":
-            self._emit(Progressed(self._clock(), indices[0], *said))
+            if self._crew.awaits(chunk):  # else the item has ended meanwhile
+                self._emit(Progressed(self._clock(), indices[0], *said))
         else:
             output = Output(self._clock(), indices[0], indices[-1], stream, said, shown)
             self.output.add(output)
             self._emit(output)
+
+    def _last_words(self) -> None:
+        """Take in what was said till the workers were given back; nothing else matters now."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                handle, args = self._inbox.get_nowait()
+                if handle == self._on_said:
+                    handle(*args)
 
     def _on_reply(self, chunk: Chunk, reply: Reply) -> None:
         if not self._crew.release(chunk):  # its slot was aborted meanwhile

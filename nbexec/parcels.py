@@ -15,6 +15,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from . import capture, streams, traces, wire
@@ -37,15 +38,17 @@ _loaded: OrderedDict[str, tuple[Task, Callable[[], Callable[[Any], Any]]]] = Ord
 
 def hello(folder: str | None) -> int:
     """Give the process's id: by then it has imported what it needs, and can be heard."""
-    channel(folder)
+    if folder is not None:
+        channel(folder)
     return os.getpid()
 
 
 class Address(NamedTuple):
-    """Where the kernel hears a chunk: None for its folder where it is told only at the end."""
+    """How a worker on the kernel's machine hears of it, and is heard."""
 
-    folder: str | None
-    serial: int
+    folder: str  # the kernel's; not there on other machines
+    serial: int  # of the chunk
+    heard: bool  # through a channel; else what is said is in the reply
 
 
 class Wanted(Leash):
@@ -58,14 +61,12 @@ class Wanted(Leash):
         self._file = unwanted_file(address)
 
     def wanted(self) -> bool:
-        return self._file is None or not os.path.exists(self._file)
+        return not self._file.exists()
 
 
-def unwanted_file(address: Address) -> str | None:
+def unwanted_file(address: Address) -> Path:
     """Give the file that is there once a chunk is not wanted any more."""
-    if address.folder is None:
-        return None
-    return os.path.join(address.folder, f"unwanted-{address.serial}")
+    return Path(address.folder, f"unwanted-{address.serial}")
 
 
 Tell = Callable[[int, Sequence[tuple[int, str, Any]]], None]  # from which position, what
@@ -118,25 +119,9 @@ def run_packed(
     BLAS and all, is the chunk's.  `tell` is called with what is said where there is no
     channel to the kernel.
     """
-    streams.install()  # where there is a channel they are routed already
-    try:
-        return _run_packed(key, block, count, items, budget, alone, address, Telling(tell))
-    finally:
-        streams.remove()
-
-
-def _run_packed(
-    key: str,
-    block: Any,
-    count: int,
-    items: bytes,
-    budget: float,
-    alone: bool,
-    address: Address,
-    telling: Telling,
-) -> bytes:
-    voice = channel(address.folder)
+    telling = Telling(tell)
     hear: Hear = telling.hear
+    voice = channel(address.folder) if address.heard else None
     if voice is not None:
         voice.begin(address.serial)
         hear = voice.hearing(address.serial)
@@ -156,7 +141,8 @@ def _run_packed(
     chunk = Chunk(range(count), values, budget=budget)
     clock = time.process_time if alone else time.thread_time
     leash = Wanted(address)
-    outcome = run_chunk(prepared, task, chunk, leash, cpu_clock=clock, hear=hear)
+    with streams.routed():
+        outcome = run_chunk(prepared, task, chunk, leash, cpu_clock=clock, hear=hear)
     if voice is not None:
         voice.end()
     return _send(outcome, telling.said)

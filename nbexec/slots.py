@@ -64,12 +64,15 @@ class Crew:
         if not slot.retired and len(slot.chunks) < 2:
             (self._half if slot.chunks else self._idle)[slot] = None
 
+    def awaits(self, chunk: Chunk) -> bool:
+        """Whether a chunk is at a slot."""
+        return self.flying.get(chunk.indices[0], (None, None))[1] is chunk
+
     def release(self, chunk: Chunk) -> bool:
         """Note that a chunk came back; give whether it was awaited."""
-        slot, awaited = self.flying.get(chunk.indices[0], (None, None))
-        if slot is None or awaited is not chunk:
+        if not self.awaits(chunk):
             return False
-        del self.flying[chunk.indices[0]]
+        slot, _ = self.flying.pop(chunk.indices[0])
         slot.chunks.remove(chunk)
         self._sort(slot)
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import sys
@@ -109,13 +110,22 @@ def remove() -> None:
                 _redirect(router, router.original)
 
 
+@contextlib.contextmanager
+def routed() -> Iterator[None]:
+    """Route the standard streams for a while."""
+    install()
+    try:
+        yield
+    finally:
+        remove()
+
+
 def _handlers() -> Iterator[tuple[str, Any]]:
     """Give the handlers of all loggers that write to a stream, with the logger's name."""
-    loggers = [logging.root, *logging.root.manager.loggerDict.copy().values()]
-    for logger in loggers:
-        for handler in getattr(logger, "handlers", ()):
+    for name, logger in {"root": logging.root, **logging.root.manager.loggerDict}.items():
+        for handler in getattr(logger, "handlers", ()):  # none where it only holds a place
             if isinstance(handler, logging.StreamHandler):
-                yield logger.name, handler  # type: ignore[union-attr]
+                yield name, handler
 
 
 def _redirect(old: Any, new: Any) -> None:

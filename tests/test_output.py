@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import ctypes
 import logging
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -22,6 +24,7 @@ from nbexec.streams import Router
 
 ROOT = Path(__file__).parents[1]
 
+SPAWN = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
 NOT_SERIAL = ["threads", "processes", "asyncio", "dask"]
 
 
@@ -30,6 +33,16 @@ def say(x):
     print("trouble", x, file=sys.stderr)
     logging.getLogger("of.mine").warning("logged %s", x)
     return x
+
+
+@pytest.fixture(scope="module")
+def given():
+    """A cluster that is somebody else's."""
+    from distributed import Client, LocalCluster
+
+    options = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(host="127.0.0.1", **options) as cluster, Client(cluster) as client:
+        yield client
 
 
 @contextlib.contextmanager
@@ -277,7 +290,9 @@ def test_progress_takes_a_fraction():
     assert not nbexec.cancelled()
 
 
-def test_a_task_hears_that_it_is_no_longer_wanted(backend, tmp_path):
+def told_of_a_cancel(backend, tmp_path):
+    """Cancel a run in the middle of its items, which must hear of it."""
+
     def work(x):
         (tmp_path / f"begun {x}").touch()
         end = time.monotonic() + 20
@@ -297,6 +312,19 @@ def test_a_task_hears_that_it_is_no_longer_wanted(backend, tmp_path):
     assert caught.value.partial_results.count("early") == len(heard)
 
 
+def test_a_task_hears_that_it_is_no_longer_wanted(backend, tmp_path):
+    told_of_a_cancel(backend, tmp_path)
+
+
+def test_other_executors_processes_hear_of_it_too(tmp_path):
+    with concurrent.futures.ProcessPoolExecutor(2, mp_context=SPAWN) as pool:
+        told_of_a_cancel(pool, tmp_path)
+
+
+def test_a_cluster_that_was_given_hears_of_it_too(given, tmp_path):
+    told_of_a_cancel(given, tmp_path)
+
+
 def test_an_item_that_was_left_behind_hears_of_it(tmp_path):
     heard = tmp_path / "heard"
 
@@ -308,16 +336,6 @@ def test_an_item_that_was_left_behind_hears_of_it(tmp_path):
     results = nbexec.map(work, [0], backend="threads", timeout=0.1, on_error="collect")
     assert isinstance(results[0].exception, nbexec.ItemTimeout)
     wait_for(heard.exists)
-
-
-@pytest.fixture(scope="module")
-def given():
-    """A cluster that is somebody else's."""
-    from distributed import Client, LocalCluster
-
-    options = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": "127.0.0.1:0"}
-    with LocalCluster(host="127.0.0.1", **options) as cluster, Client(cluster) as client:
-        yield client
 
 
 def test_a_cluster_that_was_given_is_heard_too(given, tmp_path, capsys):

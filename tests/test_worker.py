@@ -75,7 +75,7 @@ def test_an_interrupt_ends_the_chunk_and_keeps_what_was_finished():
     assert len(caught) == 1
 
 
-NOBODY = Address(None, 0)  # hears what is said only at the end
+NOBODY = Address("nowhere", 0, False)  # hears what is said only at the end
 
 
 def packed(fn, items, key, **more):

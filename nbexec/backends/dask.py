@@ -21,11 +21,11 @@ from distributed import Client, LocalCluster, SpecCluster, get_worker
 from .. import machine
 from ..errors import BackendError
 from ..model import Chunk
-from ..parcels import Address, run_packed
+from ..parcels import run_packed
 from . import close_at_exit
 from .base import Backend, Session, Setting
 from .places import LocalSession, Place
-from .remote import RemoteSession
+from .remote import Call, RemoteSession
 
 
 class Dask(Backend):
@@ -153,12 +153,11 @@ class GivenSession(RemoteSession):
         # and this is made again.
         key = f"nbexec-task-{self.key}"
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"}):
-            self._block = client.submit(_itself, self.packed, key=key, pure=False)
+            self.block = client.submit(_itself, self.block, key=key, pure=False)
         self._topic = f"nbexec-{client.id}-{self.key}"
         client.subscribe_topic(self._topic, self._told)
 
-    def send(self, slot: int, chunk: Chunk, items: bytes, address: Address) -> Future[bytes]:
-        call = (self.key, self._block, len(chunk), items, chunk.budget, False, address)
+    def send(self, slot: int, chunk: Chunk, call: Call) -> Future[bytes]:
         sent = Sent(next(self._numbers), chunk, call)
         left = [one for one in self._sent.get(slot, ()) if not one.reply.done()]
         self._sent[slot] = [*left, sent]  # one that is done is there until then: see told()
@@ -236,7 +235,7 @@ class GivenSession(RemoteSession):
         super().close()
         self._client.unsubscribe_topic(self._topic)
         self._sent.clear()
-        self._block = None
+        self.block = None
 
 
 def _answer(sent: Sent, task: Any) -> None:

@@ -7,10 +7,10 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 from .. import machine, streams
 from ..model import Chunk, Outcome
-from ..parcels import Address, run_packed
+from ..parcels import run_packed
 from ..worker import Leash, prepare, run_chunk
 from .base import Backend, Session, Setting
-from .remote import RemoteSession, lost
+from .remote import Call, RemoteSession, lost
 
 
 class Foreign(Backend):
@@ -38,8 +38,7 @@ class ForeignSession(RemoteSession):
         self._executor = executor
         self._futures: dict[int, Future[bytes]] = {}
 
-    def send(self, slot: int, chunk: Chunk, items: bytes, address: Address) -> Future[bytes]:
-        call = (self.key, self.packed, len(chunk), items, chunk.budget, False, address)
+    def send(self, slot: int, chunk: Chunk, call: Call) -> Future[bytes]:
         self._futures[slot] = self._executor.submit(run_packed, *call)
         return self._futures[slot]
 

@@ -22,10 +22,9 @@ from typing import Any, cast
 from distributed import Client, LocalCluster, Status
 
 from ..model import Chunk
-from ..parcels import Address, run_packed
+from ..parcels import run_packed
 from .base import Setting
-from .remote import RemoteSession, how_it_ended
-from .spool import spool
+from .remote import Call, RemoteSession, how_it_ended
 
 GATHERING = 1.0  # seconds between two looks whether a result that is awaited was lost
 RESTARTING = 0.05  # seconds between two looks for a worker that is being started
@@ -181,18 +180,14 @@ def _ending(process: Any, error: BaseException) -> str:
 
 
 class LocalSession(RemoteSession):
-    """The packed task lies in a file that every worker maps; each slot has its place."""
+    """Each slot has its place."""
 
     def __init__(self, setting: Setting, places: list[Place]) -> None:
         super().__init__(setting, here=True)
         self._places = places
         self._parcels: dict[int, list[Parcel]] = {}  # at each slot, in order
-        self._file = spool() / self.key
-        self._file.write_bytes(self.packed)
-        self.packed = b""
 
-    def send(self, slot: int, chunk: Chunk, items: bytes, address: Address) -> Future[bytes]:
-        call = (self.key, str(self._file), len(chunk), items, chunk.budget, False, address)
+    def send(self, slot: int, chunk: Chunk, call: Call) -> Future[bytes]:
         parcel = Parcel(f"nbexec-{self.setting.task.name}-{self.key}", call)
         parcels = self._parcels.setdefault(slot, [])
         parcels.append(parcel)
@@ -219,4 +214,3 @@ class LocalSession(RemoteSession):
     def close(self) -> None:
         super().close()
         self._parcels.clear()
-        self._file.unlink(missing_ok=True)

@@ -18,13 +18,12 @@ from joblib.externals.loky import ProcessPoolExecutor, process_executor
 from .. import machine
 from ..channel import outlive_not
 from ..model import Chunk
-from ..parcels import Address, hello, run_packed
+from ..parcels import hello, run_packed
 from . import close_at_exit
 from .base import Backend, Session, Setting
 from .lease import Pool
 from .listener import listener
-from .remote import RemoteSession, how_it_ended
-from .spool import spool
+from .remote import Call, RemoteSession, how_it_ended
 
 
 def _begin_worker(kernel: int) -> None:
@@ -109,19 +108,17 @@ class Processes(Backend):
 
 
 class ProcessesSession(RemoteSession):
-    """The packed task lies in one file that every worker maps; items go as bytes."""
+    """Each slot is a leased worker."""
+
+    alone = True
 
     def __init__(self, setting: Setting, pool: Pool[ProcessSlot]) -> None:
         super().__init__(setting, here=True)
         self._pool = pool
         self._slots: dict[int, ProcessSlot] = {}
         self._having: dict[ProcessSlot, list[Chunk]] = {}  # what each has, in order
-        self._file = spool() / self.key
-        self._file.write_bytes(self.packed)
-        self.packed = b""
 
-    def send(self, slot: int, chunk: Chunk, items: bytes, address: Address) -> Future[bytes]:
-        call = (self.key, str(self._file), len(chunk), items, chunk.budget, True, address)
+    def send(self, slot: int, chunk: Chunk, call: Call) -> Future[bytes]:
         worker = self._worker(slot)
         try:
             future = worker.submit(*call)
@@ -172,4 +169,3 @@ class ProcessesSession(RemoteSession):
         for worker in self._slots.values():
             self._pool.give_back(worker)
         self._slots.clear()
-        self._file.unlink(missing_ok=True)

@@ -10,17 +10,20 @@ import time
 from abc import abstractmethod
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
-from .. import streams, wire
+from .. import streams, wire, worker
 from ..errors import PickleError, WorkerDied
 from ..model import Chunk, Error, Outcome
 from ..parcels import Address, receive, unwanted_file
-from ..worker import Call, failed
 from .base import Session, Setting
 from .listener import listener
+from .spool import spool
 
 _runs = itertools.count()
 _serials = itertools.count(1)
+
+Call = tuple[Any, ...]  # the arguments of `parcels.run_packed`
 
 
 class RemoteSession(Session):
@@ -34,22 +37,31 @@ class RemoteSession(Session):
         Whether the workers are processes on this machine that are ours.
     """
 
+    alone = False  # whether a worker runs nothing else meanwhile
+
     def __init__(self, setting: Setting, here: bool) -> None:
         self.setting = setting
         self._listener = listener() if here else None
+        self._folder = str(spool())
         self._speaking: dict[Chunk, tuple[int, Address]] = {}  # with the slot
         self._stopping = False  # whether some were told that they aren't wanted
         self.key = f"{os.getpid()}-{next(_runs)}"  # a worker keeps one task loaded for each key
         try:
-            self.packed = wire.pack((setting.task, _logging()))
+            packed = wire.pack((setting.task, _logging()))
         except Exception as error:
             raise wire.explain(setting.task.fn, error) from error
+        self.block: Any = packed  # what a worker unpacks: the bytes, or a file to map
+        self._file: Path | None = None
+        if here:
+            self._file = spool() / self.key
+            self._file.write_bytes(packed)
+            self.block = str(self._file)
         if self._listener is not None:
             self._listener.attend()
 
     @abstractmethod
-    def send(self, slot: int, chunk: Chunk, items: bytes, address: Address) -> Future[bytes]:
-        """Have the worker of `slot` call `worker.run_packed` on the pickled items."""
+    def send(self, slot: int, chunk: Chunk, call: Call) -> Future[bytes]:
+        """Have the worker of `slot` call `parcels.run_packed` with `call`."""
 
     def submit(self, slot: int, chunk: Chunk) -> None:
         try:
@@ -58,13 +70,15 @@ class RemoteSession(Session):
             outcome = unsendable(error, chunk)
             self.setting.deliver(chunk, lambda: outcome)
             return
-        future = self.send(slot, chunk, items, self._address(slot, chunk))
+        address = self._address(slot, chunk)
+        call = (self.key, self.block, len(chunk), items, chunk.budget, self.alone, address)
+        future = self.send(slot, chunk, call)
         future.add_done_callback(functools.partial(self._done, slot, chunk))
 
     def _address(self, slot: int, chunk: Chunk) -> Address:
         """Give where the chunk is heard, and listen there."""
         listener, serial = self._listener, next(_serials)
-        address = Address(listener.folder if listener else None, serial)
+        address = Address(self._folder, serial, listener is not None)
         self._speaking[chunk] = slot, address
         if listener is not None:
             listener.expect(serial, functools.partial(self.setting.hear, chunk))
@@ -72,30 +86,30 @@ class RemoteSession(Session):
 
     def unwanted(self, slot: int) -> None:
         for at, address in [*self._speaking.values()]:
-            file = unwanted_file(address)
-            if at == slot and file is not None:
+            if at == slot:
                 self._stopping = True
-                Path(file).touch()
+                unwanted_file(address).touch()
 
-    def _heard(self, chunk: Chunk) -> None:
-        """Take in the last that is said of a chunk."""
+    def _over(self, chunk: Chunk) -> None:
+        """Tidy up after a chunk that came back."""
         _, address = self._speaking.pop(chunk)
         if self._listener is not None:
             self._listener.forget(address.serial)
-        file = unwanted_file(address)
-        if self._stopping and file is not None:
-            Path(file).unlink(missing_ok=True)
+        if self._stopping:
+            unwanted_file(address).unlink(missing_ok=True)
 
     def close(self) -> None:
         if self._listener is not None:
             self._listener.rest()
+        if self._file is not None:
+            self._file.unlink(missing_ok=True)
 
     def told(self, chunk: Chunk) -> int:
         """Give how much was told of what a chunk said, and take in no more of it."""
         return 0
 
     def _done(self, slot: int, chunk: Chunk, future: Future[bytes]) -> None:
-        self._heard(chunk)
+        self._over(chunk)
         told = self.told(chunk)
         try:
             data = future.result()
@@ -144,13 +158,13 @@ def unsendable(error: BaseException, chunk: Chunk) -> Outcome:
     if len(chunk) > 1:
         return not_begun()
     item = chunk.items[0]
-    if isinstance(item, Call):
+    if isinstance(item, worker.Call):
         why = wire.explain(item.fn, error)
     else:
         sort = type(item).__qualname__
         why = PickleError(f"the item, a {sort}, can't be sent to a worker: {error}")
         why.__cause__ = error
-    return Outcome([None], {0: failed(why)}, time.time(), [0.0], 0.0, "")
+    return Outcome([None], {0: worker.failed(why)}, time.time(), [0.0], 0.0, "")
 
 
 def how_it_ended(code: int | None) -> str:
