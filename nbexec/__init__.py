@@ -26,7 +26,8 @@ General layout, in the order in which imports go (each may import what is below 
     options.py    session defaults;  knobs.py: Options, every one of them
     hands.py      lent threads;  machine.py: cores and bytes
     origin.py     whose code it is
-    model.py      Task, Chunk, Outcome, Failure and the events: start reading here
+    events.py     what happens in a run, as records
+    model.py      Task, Chunk, Outcome, Failure: start reading here
 
     items -> plan -> Run -> backend -> worker
                       ^                   |

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
-from .model import Event
+from .events import Event
 from .observers import Observer
 from .state import RunState, Stats
 

@@ -18,17 +18,9 @@ from .backends.base import Reply, Setting
 from .backlog import Backlog
 from .bulletin import Bulletin
 from .endings import failure, stopped, timed_out
-from .hands import Hands
-from .knobs import Options, bytes_of
-from .memory import MemoryGate
-from .model import (
-    Choice,
-    Chunk,
-    EndReason,
+from .events import (
     Event,
-    Failure,
     Finished,
-    Outcome,
     Output,
     Progressed,
     Restored,
@@ -39,8 +31,11 @@ from .model import (
     Sampled,
     Steered,
     Submitted,
-    Task,
 )
+from .hands import Hands
+from .knobs import Options, bytes_of
+from .memory import MemoryGate
+from .model import Choice, Chunk, EndReason, Failure, Outcome, Task
 from .observers import Observer
 from .output import Outputs
 from .plan import Feed, Pace

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from . import text
-from .model import Sampled
+from .events import Sampled
 
 PATIENCE = 3.0  # seconds: memory that was freed is seen a sample or two later
 

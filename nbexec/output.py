@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 
-from .model import Output
+from .events import Output
 
 KEPT = 20_000_000  # characters a run; what comes after is counted only
 

@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Any
 from . import text
 from .conclusion import attach_results, conclude
 from .errors import DeadlineExceeded
+from .events import Event
 from .hands import Hands
 from .knobs import Options
 from .loop import Loop
-from .model import Choice, EndReason, Event, Failure, Task
+from .model import Choice, EndReason, Failure, Task
 from .observers import Observer
 from .output import Outputs
 from .plan import Chosen, Feed, Pace

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from .errors import ItemTimeout
-from .model import (
-    Choice,
-    Error,
+from .events import (
     Event,
     Finished,
     Progressed,
@@ -22,6 +20,7 @@ from .model import (
     Steered,
     Submitted,
 )
+from .model import Choice, Error
 
 Phase = Literal["waiting", "running", "paused", "cancelling", "done", "failed", "cancelled"]
 
@@ -148,7 +147,7 @@ class RunState:
         self._marks: deque[tuple[float, int]] = deque()
 
     def apply(self, event: Event) -> None:
-        """Take in one event; they come in the order of the grammar in `model`."""
+        """Take in one event; they come in the order of the grammar in `events`."""
         match event:
             case Submitted(chunk=chunk):
                 self.submitted += len(chunk)

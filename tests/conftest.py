@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import nbexec
-from nbexec.model import Event
+from nbexec.events import Event
 from nbexec.observers import Observer
 from nbexec.state import RunState
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from . import lab
+from .waiting import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -60,15 +61,6 @@ def page(server, context):
     page.page.close()
     server.stop_kernels()
     assert wrong == []
-
-
-def until(condition, seconds=10.0):
-    """Wait for a condition; give how long it took."""
-    start = time.monotonic()
-    while not condition():
-        assert time.monotonic() - start < seconds, "waited in vain"
-        time.sleep(0.02)
-    return time.monotonic() - start
 
 
 def percent(page):

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import nbexec
-from nbexec.model import (
+from nbexec.events import (
     Finished,
     Output,
     Progressed,

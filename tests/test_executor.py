@@ -11,6 +11,8 @@ import pytest
 
 import nbexec
 
+from .waiting import until
+
 
 @pytest.fixture
 def executor(backend):
@@ -116,10 +118,7 @@ def test_an_executor_that_is_dropped_lets_its_threads_go():
     executor = nbexec.Executor("serial")
     assert executor.submit(abs, -1).result() == 1
     del executor
-    deadline = time.monotonic() + 5
-    while threading.active_count() > before and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert threading.active_count() <= before
+    until(lambda: threading.active_count() <= before, 5)
 
 
 def test_map_sends_chunks(executor):

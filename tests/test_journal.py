@@ -20,13 +20,14 @@ import numpy as np
 import pytest
 
 import nbexec
+from nbexec.events import Restored, Steered
 from nbexec.journal import registry
 from nbexec.journal.file import VERSION, connect
 from nbexec.journal.recall import Occurrences
-from nbexec.model import Restored, Steered
 
 from .chaos import kill
 from .test_events import check
+from .waiting import until
 
 ROOT = Path(__file__).parent.parent
 
@@ -451,13 +452,13 @@ def test_a_damaged_value_runs_again(path):
 
 def test_the_file_is_for_its_owner_alone(path):
     run = nbexec.start(time.sleep, [0.0, 2.0], checkpoint=path, backend="threads")
-    while run.stats.done < 1:
-        time.sleep(0.01)
-    time.sleep(0.6)
-    found = {one.name: one.stat().st_mode & 0o777 for one in path.parent.iterdir()}
+    until(lambda: run.stats.done)
+    files = ["run.db", "run.db-shm", "run.db-wal"]
+    until(lambda: sorted(one.name for one in path.parent.iterdir()) == files)
+    modes = {one.stat().st_mode & 0o777 for one in path.parent.iterdir()}
     run.cancel()
     run.wait()
-    assert found == {"run.db": 0o600, "run.db-wal": 0o600, "run.db-shm": 0o600}
+    assert modes == {0o600}
 
 
 def foreign(kind, path):

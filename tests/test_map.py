@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import nbexec
 from nbexec import Failure
-from nbexec.model import Retried
+from nbexec.events import Retried
 from nbexec.policy import waiting
 
 

@@ -8,21 +8,16 @@ import time
 import pytest
 
 import nbexec
+from nbexec.events import Sampled
 from nbexec.knobs import bytes_of
 from nbexec.memory import PATIENCE, MemoryGate
-from nbexec.model import Sampled
 from nbexec.observers.usage import Meter
+
+from .waiting import until
 
 
 def sample(memory, at=None):
     return Sampled(time.monotonic() if at is None else at, 1.0, memory, 10**12)
-
-
-def wait_for(condition):
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.005)
 
 
 @pytest.fixture
@@ -39,12 +34,12 @@ def test_nothing_begins_while_too_much_is_used(backend, no_meter, tmp_path):
         return x
 
     run = nbexec.start(work, range(6), backend=backend, workers=2, memory_limit="1 GB", chunk=1)
-    wait_for(lambda: (tmp_path / "0").exists())
+    until(lambda: (tmp_path / "0").exists())
     run.post(sample(2 * 10**9))
-    wait_for(lambda: run.stats.waiting)
+    until(lambda: run.stats.waiting)
     assert run.stats.waiting == "waiting for memory: 2.0 GB used of 1.0 GB"
     (tmp_path / "go").touch()
-    wait_for(lambda: not run.stats.running)
+    until(lambda: not run.stats.running)
     assert 1 <= run.stats.done < 6
     run.post(sample(10**8))
     assert run.result() == list(range(6))
@@ -58,9 +53,9 @@ def test_a_run_that_can_never_go_on_fails(no_meter):
     )
     begun = time.monotonic()
     run.post(sample(2 * 10**9, begun))
-    wait_for(lambda: run.stats.waiting)
+    until(lambda: run.stats.waiting)
     release.set()
-    wait_for(lambda: not run.stats.running)
+    until(lambda: not run.stats.running)
     run.post(sample(2 * 10**9, begun + 1))
     run.post(sample(2 * 10**9, begun + 1 + PATIENCE))
     with pytest.raises(nbexec.MemoryLimitExceeded, match=r"2.0 GB used of 1.0 GB.* imap") as caught:

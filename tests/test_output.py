@@ -19,8 +19,10 @@ import pytest
 
 import nbexec
 from nbexec.capture import HEAD, TAIL, Capture
-from nbexec.model import Output
+from nbexec.events import Output
 from nbexec.streams import Router
+
+from .waiting import until
 
 ROOT = Path(__file__).parents[1]
 
@@ -52,14 +54,6 @@ def logs():
     logger.addHandler(handler)
     yield
     logger.removeHandler(handler)
-
-
-def wait_for(condition, seconds=20.0):
-    """Wait until the condition holds; it must, in time."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.01)
 
 
 def test_what_an_item_writes_is_kept_by_item_and_passed_on(backend, capsys):
@@ -125,7 +119,7 @@ def test_output_comes_while_the_task_runs(backend, tmp_path):
         return x
 
     run = nbexec.start(speak, range(2), backend=backend)
-    wait_for(lambda: len(run.output) == 2)
+    until(lambda: len(run.output) == 2)
     assert not run.done
     assert run.output[1] == "begun 1\n"
     go.touch()
@@ -276,7 +270,7 @@ def test_progress_is_seen_while_the_task_runs(backend, tmp_path):
             time.sleep(0.01)
 
     run = nbexec.start(train, [1, 2], backend=backend)
-    wait_for(lambda: len(run.stats.items) == 2)
+    until(lambda: len(run.stats.items) == 2)
     assert sorted(run.stats.items) == [(0, 0.25, "epoch 1"), (1, 0.5, "epoch 2")]
     go.touch()
     run.result()
@@ -303,7 +297,7 @@ def told_of_a_cancel(backend, tmp_path):
         return "early"
 
     run = nbexec.start(work, range(4), backend=backend, workers=2)
-    wait_for(lambda: list(tmp_path.glob("begun *")))
+    until(lambda: list(tmp_path.glob("begun *")))
     run.cancel()
     with pytest.raises(nbexec.RunCancelled) as caught:
         run.result()
@@ -335,7 +329,7 @@ def test_an_item_that_was_left_behind_hears_of_it(tmp_path):
 
     results = nbexec.map(work, [0], backend="threads", timeout=0.1, on_error="collect")
     assert isinstance(results[0].exception, nbexec.ItemTimeout)
-    wait_for(heard.exists)
+    until(heard.exists)
 
 
 def test_a_cluster_that_was_given_is_heard_too(given, tmp_path, capsys):
@@ -351,7 +345,7 @@ def test_a_cluster_that_was_given_is_heard_too(given, tmp_path, capsys):
 
     before = sys.stdout
     run = nbexec.start(speak, range(2), backend=given, workers=2)
-    wait_for(lambda: len(run.output) == 2 and len(run.stats.items) == 2)
+    until(lambda: len(run.output) == 2 and len(run.stats.items) == 2)
     assert not run.done
     go.touch()
     assert run.result() == [0, 1]

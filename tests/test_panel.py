@@ -15,13 +15,8 @@ from ipywidgets.widgets.widget import _instances
 from jupyter_client.session import Session
 
 import nbexec
-from nbexec.model import (
-    Choice,
-    Chunk,
-    Error,
-    Failure,
+from nbexec.events import (
     Finished,
-    Outcome,
     Output,
     Progressed,
     RunEnded,
@@ -30,6 +25,7 @@ from nbexec.model import (
     Steered,
     Submitted,
 )
+from nbexec.model import Choice, Chunk, Error, Failure, Outcome
 from nbexec.notebook import kernel, summary
 from nbexec.notebook.lines import Lines
 from nbexec.notebook.panel import Panel

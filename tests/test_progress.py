@@ -7,7 +7,8 @@ import io
 import pytest
 
 import nbexec
-from nbexec.model import Choice, Chunk, Finished, Outcome, RunStarted
+from nbexec.events import Finished, RunStarted
+from nbexec.model import Choice, Chunk, Outcome
 from nbexec.observers.progress import TextProgress
 from nbexec.observers.usage import Meter
 from nbexec.state import RunState

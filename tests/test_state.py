@@ -5,12 +5,8 @@ from __future__ import annotations
 import pytest
 
 from nbexec.errors import RunCancelled
-from nbexec.model import (
-    Choice,
-    Chunk,
-    Error,
+from nbexec.events import (
     Finished,
-    Outcome,
     Retried,
     Returned,
     RunEnded,
@@ -19,6 +15,7 @@ from nbexec.model import (
     Steered,
     Submitted,
 )
+from nbexec.model import Choice, Chunk, Error, Outcome
 from nbexec.state import RunState
 from nbexec.text import summary
 

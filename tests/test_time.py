@@ -12,6 +12,8 @@ import pytest
 import nbexec
 from nbexec import Failure
 
+from .waiting import until
+
 LIMITED = ["threads", "processes", "asyncio", "dask", "auto"]
 
 
@@ -72,9 +74,7 @@ def test_a_coroutine_that_hangs_is_cancelled():
 
     results = nbexec.map(work, range(6), timeout=0.2, on_error="collect")
     assert results.ok() == [0, 1, 3, 4, 5]
-    deadline = time.monotonic() + 5
-    while not cancelled and time.monotonic() < deadline:  # its loop gets to it in its own time
-        time.sleep(0.005)
+    until(lambda: cancelled, 5)  # its loop gets to it in its own time
     assert cancelled == [2]
     assert results.stats.abandoned == 0
 
@@ -159,10 +159,7 @@ def test_on_our_own_cluster_the_worker_is_killed_and_replaced(tmp_path):
     written = {x: (tmp_path / str(x)).read_text() for x in range(20)}
     assert written == dict.fromkeys(range(20), "x")  # what waited behind it ran once
     client = get_backend("dask").client
-    deadline = time.monotonic() + 20
-    while len(client.nthreads()) < len(before) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert len(client.nthreads()) == len(before)
+    until(lambda: len(client.nthreads()) == len(before))
     assert nbexec.map(abs, range(-4, 0), backend="dask") == [4, 3, 2, 1]
 
 

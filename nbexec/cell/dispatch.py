@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ..errors import NbexecError
-from ..model import Chunk, Event, Failure, Outcome, RunEnded
+from ..events import Event, RunEnded
+from ..model import Chunk, Failure, Outcome
 from ..observers import Observer
 from ..results import _NOT_RUN, Gather
 from ..run import Run

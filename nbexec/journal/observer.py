@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any
 from .. import text
 from ..codeprint import CodePrint, Codes, differences
 from ..errors import JournalError
+from ..events import Event, Finished, Restored, RunEnded
 from ..fingerprint import SIZE, NoFingerprint, digest
-from ..model import Chunk, Error, Event, Finished, Outcome, Restored, RunEnded, Task
+from ..model import Chunk, Error, Outcome, Task
 from ..observers import Observer
 from ..plan import Feed
 from ..state import RunState

@@ -6,7 +6,7 @@ from collections import deque
 from typing import Any
 
 from .. import text
-from ..model import Output
+from ..events import Output
 
 SHOWN = 12  # lines
 WIDTH = 300  # characters of a line

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..model import Event, Output, Sampled
+from ..events import Event, Output, Sampled
 from ..observers.display import Display
 from ..state import RunState, Stats
 from . import kernel, summary

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from .. import text
-from ..model import Failure, Sampled
+from ..events import Sampled
+from ..model import Failure
 from ..state import Stats
 from .lines import Lines, progress_rows
 

@@ -6,7 +6,7 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ..model import Event
+from ..events import Event
 from ..state import RunState
 
 if TYPE_CHECKING:

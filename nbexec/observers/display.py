@@ -7,7 +7,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from ..model import Event, RunEnded
+from ..events import Event, RunEnded
 from ..state import RunState, Stats
 from . import Observer
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from ..model import Event, Output
+from ..events import Event, Output
 from ..state import RunState
 from . import Observer
 

@@ -8,7 +8,7 @@ import threading
 from typing import TextIO
 
 from .. import text
-from ..model import Event, Output
+from ..events import Event, Output
 from ..state import RunState, Stats
 from .display import Display
 from .echo import Echo

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from .. import machine
-from ..model import Event, RunEnded, Sampled
+from ..events import Event, RunEnded, Sampled
 from ..state import RunState
 from . import Observer
 
