@@ -17,9 +17,9 @@ from . import text
 from .codeprint import Codes
 from .errors import JournalError
 from .journal import registry
+from .journal.claims import clock, is_going
 from .journal.file import connect, full_path, select, sort
-from .journal.observer import clock, is_going, read
-from .journal.values import Values
+from .journal.values import Values, read
 from .model import Failure
 from .results import Results
 from .state import Stats

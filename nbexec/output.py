@@ -26,7 +26,7 @@ class Outputs(Mapping[int, str]):
     Examples
     --------
     >>> import nbexec
-    >>> run = nbexec.map(lambda x: print("got", x), [7, 8], backend="threads", progress="off").run
+    >>> run = nbexec.map(lambda x: print("got", x), [7, 8], backend="serial", progress="off").run
     got 7
     got 8
     >>> run.output[1]

@@ -24,7 +24,7 @@ from ..model import Chunk
 from ..parcels import run_packed
 from . import close_at_exit
 from .base import Backend, Session, Setting
-from .places import LocalSession, Place
+from .places import LocalSession, Place, withdraw
 from .remote import Call, RemoteSession
 
 
@@ -215,7 +215,7 @@ class GivenSession(RemoteSession):
         stuck = {}
         for sent in self._sent.pop(slot, [])[:]:
             task, sent.task = sent.task, None  # nobody waits for its answer
-            task.cancel(force=True)
+            withdraw(task)
             if sent.at is not None and not sent.reply.done():
                 stuck[sent.number] = sent.at
         self._stuck.update(stuck.values())
@@ -228,7 +228,7 @@ class GivenSession(RemoteSession):
         for sent in itertools.chain.from_iterable([*self._sent.values()]):
             if sent.at is None and not sent.reply.done():
                 old, sent.task = sent.task, None
-                old.cancel(force=True)
+                withdraw(old)
                 self._submit(sent)
 
     def close(self) -> None:

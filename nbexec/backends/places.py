@@ -81,7 +81,7 @@ class Place:
         if parcel.task is None:
             parcel.reply.cancel()
         else:
-            parcel.task.cancel(force=True)
+            withdraw(parcel.task)
 
     def _kill(self) -> None:
         self._killed = process = self._process()
@@ -98,7 +98,8 @@ class Place:
     def _up(self) -> bool:
         process = self._process()
         return (
-            self._nanny.status == Status.running
+            self._client.status == "running"
+            and self._nanny.status == Status.running
             and process is not None
             and process is not self._killed
             and self._nanny.worker_address in self._scheduler.workers
@@ -113,14 +114,19 @@ class Place:
             return
         parcel = self._sent = self._waiting.popleft()
         parcel.process = self._process()
-        parcel.task = self._client.submit(
-            run_packed,
-            *parcel.call,
-            key=f"{parcel.key}-{next(_numbers)}",
-            workers=[self._nanny.worker_address],
-            allow_other_workers=True,  # should it be gone at this moment
-            pure=False,
-        )
+        try:
+            parcel.task = self._client.submit(
+                run_packed,
+                *parcel.call,
+                key=f"{parcel.key}-{next(_numbers)}",
+                workers=[self._nanny.worker_address],
+                allow_other_workers=True,  # should it be gone at this moment
+                pure=False,
+            )
+        except Exception as error:  # the client was closed at this moment
+            self._sent = None
+            parcel.reply.set_exception(RuntimeError(f"{type(error).__name__}: {error}"))
+            return
         parcel.task.add_done_callback(functools.partial(self._done, parcel))
 
     def _watch(self) -> None:
@@ -167,7 +173,16 @@ def _gather(task: Any) -> bytes:
             return data
         except TimeoutError:
             if task.status != "finished":
-                task.cancel(force=True)
+                withdraw(task)
+
+
+def withdraw(task: Any) -> None:
+    """Cancel a task; nothing is left to do where its client was closed meanwhile."""
+    try:
+        task.cancel(force=True)
+    except Exception:
+        if task.client.status == "running":
+            raise
 
 
 def _ending(process: Any, error: BaseException) -> str:

@@ -7,21 +7,17 @@ import hashlib
 import json
 import logging
 import os
-import pickle
 import secrets
-import socket
 import sqlite3
 import sys
-import threading
 import time
-import zlib
 from array import array
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from .. import text
-from ..codeprint import CodePrint, Codes, differences
+from ..codeprint import CodePrint, Codes
 from ..errors import JournalError
 from ..events import Event, Finished, Restored, RunEnded
 from ..fingerprint import SIZE, NoFingerprint, digest
@@ -29,19 +25,14 @@ from ..model import Chunk, Error, Outcome, Task
 from ..observers import Observer
 from ..plan import Feed
 from ..state import RunState
-from . import registry
+from . import claims, registry
 from .file import connect, full_path, select, sort
 from .recall import Occurrences, Recall
-from .values import PIECES, Values
+from .values import Values, read
 from .writer import Batch, Writer
 
 if TYPE_CHECKING:
     from ..run import Run
-
-FAR = 60.0  # seconds after which a run on another machine that gave no sign is taken for dead
-
-_going: set[str] = set()  # runs of this process that write a journal now
-_starting = threading.Lock()
 
 
 class Journal(Observer):
@@ -117,17 +108,17 @@ class Journal(Observer):
         """
         do, now = self._reader, time.time()
         try:
-            with _starting:
+            with claims.starting:
                 do.execute("BEGIN IMMEDIATE")
                 try:
-                    self._refuse_second()
+                    claims.refuse_second(do, self.path, self._print.digest)
                     self._register(do, now)
                     sort(do)
                     do.execute("COMMIT")
                 except BaseException:
                     do.execute("ROLLBACK")
                     raise
-                _going.add(self.id)
+                claims.going.add(self.id)
             registry.add(self.path)
             writer = connect(self.path)
         except sqlite3.Error as error:
@@ -135,53 +126,25 @@ class Journal(Observer):
         self._run = run
         self._writer = Writer(writer, self._alive, self._stop)
 
-    def _refuse_second(self) -> None:
-        others = self._reader.execute(
-            "SELECT id, name, began, seen, host, pid, born FROM runs "
-            "WHERE function = ? AND ended IS NULL",
-            (self._print.digest,),
-        ).fetchall()
-        for id, name, began, seen, host, pid, born in others:
-            if is_going(id, seen, host, pid, born):
-                where = "this kernel" if pid == os.getpid() else f"process {pid} on {host}"
-                raise JournalError(
-                    f"{self.path} is in use: {where} has been running `{name}` since "
-                    f"{clock(began)}. Wait until that has ended, or give checkpoint= another path"
-                )
-
     def _register(self, do: sqlite3.Connection, now: float) -> None:
         known = do.execute(
             "SELECT 1 FROM functions WHERE digest = ?", (self._print.digest,)
         ).fetchone()
         self._empty = known is None
         if known is None:
-            self._tell_what_changed(do)
+            changed = claims.what_changed(do, self._name, self._print.parts)
+            if changed:
+                self.note(changed)
             row = (self._print.digest, self._name, json.dumps(self._print.parts), now)
             do.execute("INSERT INTO functions VALUES (?, ?, ?, ?)", row)
         do.execute(
             "INSERT INTO runs VALUES (?, ?, ?, ?, ?, NULL, NULL, ?, ?, ?, NULL)",
-            (self.id, self._name, self._print.digest, now, now, *_here()),
+            (self.id, self._name, self._print.digest, now, now, *claims.here()),
         )
         do.execute(
             "INSERT INTO places SELECT ?, first, count, indices, keys FROM places WHERE run = ?",
             (self.id, self._before),
         )
-
-    def _tell_what_changed(self, do: sqlite3.Connection) -> None:
-        last = do.execute(
-            "SELECT functions.parts, runs.began FROM runs JOIN functions "
-            "ON runs.function = functions.digest WHERE runs.name = ? "
-            "ORDER BY runs.began DESC LIMIT 1",
-            (self._name,),
-        ).fetchone()
-        if last is None:
-            return
-        changed = differences(json.loads(last[0]), self._print.parts)
-        if self._name == "<lambda>" and "its code" in changed:
-            return  # another one, more likely
-        what = ", ".join(changed[:3]) or "Python's version"
-        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
-        self.note(f"`{self._name}` changed since {clock(last[1])}, so all of it runs: {what}{more}")
 
     # ------------------------------------------------------------ what is there
 
@@ -343,7 +306,7 @@ class Journal(Observer):
 
     def _end(self, reason: str) -> None:
         writer = self._writer
-        _going.discard(self.id)
+        claims.going.discard(self.id)
         self._occurrences.close()
         if writer is None:
             self._reader.close()
@@ -357,45 +320,3 @@ class Journal(Observer):
             )
         writer.connection.close()
         self._reader.close()
-
-
-def read(do: sqlite3.Connection, values: Values, row: tuple[Any, ...]) -> Any:
-    """Give the value of a row of `items`."""
-    key, form, size, crc, data = row
-    if form == PIECES:
-        data = bytearray(size)
-        view, at = memoryview(data), 0
-        query = "SELECT data FROM pieces WHERE key = ? ORDER BY number"
-        for (piece,) in do.execute(query, (key,)):
-            view[at : at + len(piece)] = piece
-            at += len(piece)
-    if zlib.crc32(data) != crc:
-        raise pickle.UnpicklingError("what is in the journal is damaged")
-    return values.unpack(form, data)
-
-
-def is_going(id: str, seen: float, host: str, pid: int, born: float) -> bool:
-    """Whether a run that has not ended goes on, rather than that its process died."""
-    if host != socket.gethostname():
-        return time.time() - seen < FAR
-    if pid == os.getpid():
-        return id in _going
-    import psutil
-
-    try:
-        return bool(abs(psutil.Process(pid).create_time() - born) < 2.0)
-    except psutil.Error:
-        return False
-
-
-def _here() -> tuple[str, int, float]:
-    import psutil
-
-    return socket.gethostname(), os.getpid(), psutil.Process().create_time()
-
-
-def clock(moment: float) -> str:
-    """Say when something was: the time, and the day if it was not today."""
-    then = time.localtime(moment)
-    today = time.localtime()[:3] == then[:3]
-    return time.strftime("%H:%M" if today else "%d %b %Y %H:%M", then)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import sqlite3
 import sys
 import zlib
 from collections.abc import Callable, Iterator
@@ -187,3 +188,18 @@ def _live(module: str, name: str) -> Any:
     for part in name.split("."):
         found = getattr(found, part, None)
     return found
+
+
+def read(do: sqlite3.Connection, values: Values, row: tuple[Any, ...]) -> Any:
+    """Give the value of a row of `items`."""
+    key, form, size, crc, data = row
+    if form == PIECES:
+        data = bytearray(size)
+        view, at = memoryview(data), 0
+        query = "SELECT data FROM pieces WHERE key = ? ORDER BY number"
+        for (piece,) in do.execute(query, (key,)):
+            view[at : at + len(piece)] = piece
+            at += len(piece)
+    if zlib.crc32(data) != crc:
+        raise pickle.UnpicklingError("what is in the journal is damaged")
+    return values.unpack(form, data)

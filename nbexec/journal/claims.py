@@ -1,0 +1,81 @@
+"""Who is writing to a journal, and since when: two runs of one function never do at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sqlite3
+import threading
+import time
+from pathlib import Path
+
+from ..codeprint import differences
+from ..errors import JournalError
+
+FAR = 60.0  # seconds after which a run on another machine that gave no sign is taken for dead
+
+going: set[str] = set()  # runs of this process that write a journal now
+starting = threading.Lock()
+
+
+def refuse_second(do: sqlite3.Connection, path: Path, function: bytes) -> None:
+    """Raise a `JournalError` if another run of the same function is writing to the file."""
+    others = do.execute(
+        "SELECT id, name, began, seen, host, pid, born FROM runs "
+        "WHERE function = ? AND ended IS NULL",
+        (function,),
+    ).fetchall()
+    for id, name, began, seen, host, pid, born in others:
+        if is_going(id, seen, host, pid, born):
+            where = "this kernel" if pid == os.getpid() else f"process {pid} on {host}"
+            raise JournalError(
+                f"{path} is in use: {where} has been running `{name}` since "
+                f"{clock(began)}. Wait until that has ended, or give checkpoint= another path"
+            )
+
+
+def what_changed(do: sqlite3.Connection, name: str, parts: dict[str, str]) -> str:
+    """Say what of a function is different from when it last ran; nothing if it never did."""
+    last = do.execute(
+        "SELECT functions.parts, runs.began FROM runs JOIN functions "
+        "ON runs.function = functions.digest WHERE runs.name = ? "
+        "ORDER BY runs.began DESC LIMIT 1",
+        (name,),
+    ).fetchone()
+    if last is None:
+        return ""
+    changed = differences(json.loads(last[0]), parts)
+    if name == "<lambda>" and "its code" in changed:
+        return ""  # another one, more likely
+    what = ", ".join(changed[:3]) or "Python's version"
+    more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+    return f"`{name}` changed since {clock(last[1])}, so all of it runs: {what}{more}"
+
+
+def is_going(id: str, seen: float, host: str, pid: int, born: float) -> bool:
+    """Whether a run that has not ended goes on, rather than that its process died."""
+    if host != socket.gethostname():
+        return time.time() - seen < FAR
+    if pid == os.getpid():
+        return id in going
+    import psutil
+
+    try:
+        return bool(abs(psutil.Process(pid).create_time() - born) < 2.0)
+    except psutil.Error:
+        return False
+
+
+def here() -> tuple[str, int, float]:
+    """Give what tells this process from every other: host, pid, and when it began."""
+    import psutil
+
+    return socket.gethostname(), os.getpid(), psutil.Process().create_time()
+
+
+def clock(moment: float) -> str:
+    """Say when something was: the time, and the day if it was not today."""
+    then = time.localtime(moment)
+    today = time.localtime()[:3] == then[:3]
+    return time.strftime("%H:%M" if today else "%d %b %Y %H:%M", then)
