@@ -23,6 +23,7 @@ General layout, in the order in which imports go (each may import what is below 
     wire.py       pickling;  traces.py: tracebacks that were sent
     policy.py     retry, accept or stop
     state.py      RunState: a pure fold of events;  text.py: how it is said
+    timeline.py   Timeline: who was busy when, another
     options.py    session defaults;  knobs.py: Options, every one of them
     hands.py      lent threads;  machine.py: cores and bytes
     origin.py     whose code it is
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     from .results import Results
     from .run import Run, last_run
     from .state import Stats
+    from .timeline import Bar, Bars
 
 __version__ = "0.1.0"
 
@@ -96,6 +98,7 @@ _NAMES = {
     "results": "Results",
     "run": "Run last_run",
     "state": "Stats",
+    "timeline": "Bar Bars",
 }
 _WHERE = {name: module for module, names in _NAMES.items() for name in names.split()}
 

@@ -10,13 +10,23 @@ from typing import Any
 from .events import Event
 from .observers import Observer
 from .state import RunState, Stats
+from .timeline import Bars, Timeline
 
 
 class Bulletin:
-    """Written by the run's loop alone, read by anybody."""
+    """Written by the run's loop alone, read by anybody.
 
-    def __init__(self, observers: Iterable[Observer]) -> None:
+    Parameters
+    ----------
+    observers : iterable of Observer
+        Who is told.
+    offset : float
+        The run's clock less the Unix time.
+    """
+
+    def __init__(self, observers: Iterable[Observer], offset: float = 0.0) -> None:
         self.state = RunState()
+        self._timeline = Timeline(offset)
         self.observers = list(observers)
         self._lock = threading.Lock()  # the state is folded in one thread and read in others
 
@@ -25,10 +35,16 @@ class Bulletin:
         with self._lock:
             return self.state.stats(now)
 
+    def timeline(self) -> Bars:
+        """Give who was busy when, as it stands."""
+        with self._lock:
+            return self._timeline.read()
+
     def emit(self, event: Event) -> None:
         """Fold an event, and tell the observers; in the loop's thread alone."""
         with self._lock:
             self.state.apply(event)
+            self._timeline.apply(event)
         self.each("observe", event, self.state)
 
     def each(self, method: str, *args: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from .errors import ItemTimeout, RunCancelled
 from .model import Chunk, Error, ErrorKind, Failure, Outcome
@@ -25,7 +26,7 @@ def failure(chunk: Chunk, outcome: Outcome, at: int) -> Failure:
 def stopped(chunk: Chunk) -> Outcome:
     """What a chunk becomes that was stopped in the middle."""
     return _without_values(
-        chunk, "cancelled", RunCancelled("the run was stopped while this item ran"), 0.0
+        chunk, "cancelled", RunCancelled("the run was stopped while this item ran")
     )
 
 
@@ -34,11 +35,23 @@ def timed_out(chunk: Chunk, timeout: float, ended: bool) -> Outcome:
     left = "was stopped" if ended else "can't be stopped, and may still be running"
     why = ItemTimeout(f"the item took longer than timeout={timeout} s; it {left}")
     why.abandoned = not ended
-    return _without_values(chunk, "error", why, timeout)
+    return _without_values(chunk, "error", why)
 
 
-def _without_values(chunk: Chunk, kind: ErrorKind, why: BaseException, seconds: float) -> Outcome:
+def died(outcome: Outcome) -> bool:
+    """Whether a worker died of this, so that nobody tells when it began, and where."""
+    return not outcome.worker and any(one.kind == "lost" for one in outcome.errors.values())
+
+
+def placed(outcome: Outcome, worker: str, seconds: float) -> Outcome:
+    """Give what ended just now with the worker that had it, and for how long."""
+    count = len(outcome.ends)
+    began = time.time() - seconds
+    return replace(outcome, started=began, ends=[seconds] * count, worker=worker)
+
+
+def _without_values(chunk: Chunk, kind: ErrorKind, why: BaseException) -> Outcome:
     error = Error(kind, why, f"{type(why).__name__}: {why}\n")
     count = len(chunk)
     errors = dict.fromkeys(range(count), error)
-    return Outcome([None] * count, errors, time.time() - seconds, [seconds] * count, 0.0, "")
+    return Outcome([None] * count, errors, time.time(), [0.0] * count, 0.0, "")

@@ -6,6 +6,7 @@
                | Steered | Sampled)* RunEnded
 
 and for each index ``Restored | (Submitted (Returned | Retried))* Submitted Finished``.
+Of a chunk that came back, items that are tried again come first, and all have one time.
 `time` is in seconds on the run's own clock.
 """
 
@@ -69,6 +70,9 @@ class Retried:
     attempt: int
     error: Error
     wait: float
+    started: float = 0.0  # unix time, by the worker's clock
+    seconds: float = 0.0  # that the attempt took
+    worker: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import queue
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from . import machine, policy
 from .backends.base import Reply, Setting
 from .backlog import Backlog
 from .bulletin import Bulletin
-from .endings import failure, stopped, timed_out
+from .endings import died, failure, placed, stopped, timed_out
 from .events import (
     Event,
     Finished,
@@ -69,7 +70,7 @@ class Loop:
         self.task = task
         self.sink = sink
         self.options = options
-        self.bulletin = Bulletin(observers)
+        self.bulletin = Bulletin(observers, clock() - time.time())
         self.failures: list[Failure] = []
         self.output = Outputs()
         self.cancelled = False
@@ -203,8 +204,10 @@ class Loop:
             if chunk is None:
                 break
             slot = self._crew.assign(chunk)
-            slot.since = self._clock()
-            self._emit(Submitted(slot.since, chunk))
+            now = self._clock()
+            if len(slot.chunks) == 1:
+                slot.since = now
+            self._emit(Submitted(now, chunk))
             slot.session.submit(slot.number, chunk)
 
     def _recall(self) -> None:
@@ -268,9 +271,15 @@ class Loop:
                     handle(*args)
 
     def _on_reply(self, chunk: Chunk, reply: Reply) -> None:
-        if not self._crew.release(chunk):  # its slot was aborted meanwhile
+        slot = self._crew.release(chunk)
+        if slot is None:  # it was aborted meanwhile
             return
         outcome = reply()
+        if died(outcome):
+            outcome = placed(outcome, *self._at(slot, chunk))
+        else:
+            slot.worker = outcome.worker or slot.worker
+        slot.since = self._clock()  # what waited behind it begins
         for offset, stream, said in outcome.said:
             self._on_said(chunk, offset, stream, said, False)
         begun = len(outcome.values)
@@ -282,6 +291,11 @@ class Loop:
             self._steering.learn(chunk, outcome)
             self._judge(chunk, outcome)
 
+    def _at(self, slot: Slot, chunk: Chunk) -> tuple[str, float]:
+        """Say for what ended without a word which worker had it, and for how many seconds."""
+        worker = slot.session.worker(slot.number, chunk) or slot.worker
+        return worker or f"worker {slot.number + 1}", max(0.0, self._clock() - slot.since)
+
     def _take_back(self, chunk: Chunk, suspect: bool) -> None:
         """Queue again what a worker had not begun; one by one where an item is to blame."""
         self._emit(Returned(self._clock(), chunk))
@@ -291,23 +305,24 @@ class Loop:
             self._backlog.put_back(chunk)
 
     def _judge(self, chunk: Chunk, outcome: Outcome) -> None:
+        now = self._clock()
         if not outcome.errors:
-            self._finish(chunk, outcome)
+            self._finish(now, chunk, outcome)
             return
         sorted_out = policy.sort_out(chunk, outcome, self._policy)
-        now = self._clock()
-        for one, error, wait in sorted_out.retries:
-            self._emit(Retried(now, one.indices[0], one.attempt, error, wait))
+        for one, error, wait, started, took in sorted_out.retries:
+            facts = started, took, outcome.worker
+            self._emit(Retried(now, one.indices[0], one.attempt, error, wait, *facts))
             self._backlog.put_off(one, now + wait)
         if sorted_out.stop is not None:
             self.halt(sorted_out.stop)
         if sorted_out.chunk.indices:
-            self._finish(sorted_out.chunk, sorted_out.outcome)
+            self._finish(now, sorted_out.chunk, sorted_out.outcome)
 
-    def _finish(self, chunk: Chunk, outcome: Outcome) -> None:
+    def _finish(self, now: float, chunk: Chunk, outcome: Outcome) -> None:
         failures = {at: failure(chunk, outcome, at) for at in sorted(outcome.errors)}
         self.failures += failures.values()
-        self._emit(Finished(self._clock(), chunk, outcome))
+        self._emit(Finished(now, chunk, outcome))
         self.sink.put(chunk, outcome, failures)
 
     # ------------------------------------------------------------ stopping
@@ -319,10 +334,11 @@ class Loop:
             if not slot.session.ready(slot.number):
                 slot.since = now
             elif now - slot.since > timeout:
-                ended = slot.session.abort(slot.number)
                 (chunk,) = slot.chunks
+                worker, took = self._at(slot, chunk)
+                ended = slot.session.abort(slot.number)
                 self._crew.release(chunk)
-                self._judge(chunk, timed_out(chunk, timeout, ended))
+                self._judge(chunk, placed(timed_out(chunk, timeout, ended), worker, took))
 
     def halt(self, index: int) -> None:
         """Let only items up to `index` run to their end: what a plain loop would have run."""
@@ -352,10 +368,14 @@ class Loop:
             return
         for slot in self._crew.busy():
             if self._doomed(slot):
+                chunks = list(slot.chunks)
+                at = self._at(slot, chunks[0])
                 slot.session.abort(slot.number)
-                for chunk in list(slot.chunks):
+                for chunk in chunks:  # the first was running, the others waited for it
                     self._crew.release(chunk)
-                    self._finish(chunk, stopped(chunk))
+                    outcome = stopped(chunk)
+                    first = chunk is chunks[0]
+                    self._finish(self._clock(), chunk, placed(outcome, *at) if first else outcome)
                 self._crew.retire(slot)
 
     # ------------------------------------------------------------ memory

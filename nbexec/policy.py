@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from .errors import OptionError
 from .knobs import Options, error_types
@@ -113,13 +113,23 @@ def _retried(wanted: Any) -> Callable[[BaseException], bool]:
     return lambda error: isinstance(error, kinds)
 
 
+class Again(NamedTuple):
+    """An item that will be tried once more, and what its last attempt was."""
+
+    chunk: Chunk  # the item alone
+    error: Error
+    wait: float  # seconds
+    started: float  # unix time, by the worker's clock
+    seconds: float
+
+
 @dataclass(frozen=True, slots=True)
 class Sorted:
     """A chunk that came back, sorted by what becomes of its items."""
 
     chunk: Chunk  # what is at its end
     outcome: Outcome
-    retries: list[tuple[Chunk, Error, float]]  # one item each, its error, and seconds to wait
+    retries: list[Again]
     stop: int | None  # index after which nothing may begin
 
 
@@ -132,7 +142,9 @@ def sort_out(chunk: Chunk, outcome: Outcome, policy: Policy) -> Sorted:
     for at, verdict in verdicts.items():
         if isinstance(verdict, Retry):
             one = chunk.pick([at], chunk.attempt + 1)
-            retries.append((one, outcome.errors[at], verdict.wait))
+            begun = outcome.ends[at - 1] if at else 0.0
+            started, took = outcome.started + begun, outcome.ends[at] - begun
+            retries.append(Again(one, outcome.errors[at], verdict.wait, started, took))
     if not retries:
         return Sorted(chunk, outcome, [], stop)
     kept = [at for at in range(len(chunk)) if not isinstance(verdicts.get(at), Retry)]

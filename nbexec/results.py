@@ -8,10 +8,14 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Protocol
 
+from . import text
 from .errors import DeadlineExceeded, RunCancelled
 from .model import Chunk, Failure, Outcome
+from .timeline import Bars
 
 if TYPE_CHECKING:
+    import pandas
+
     from .run import Run
     from .state import Stats
 
@@ -51,6 +55,60 @@ class Results(list[Any]):
     def ok(self) -> list[Any]:
         """Give the results without the failures."""
         return [value for value in self if not isinstance(value, Failure)]
+
+    def timeline(self) -> Bars:
+        """Give the run's `Bars`: which worker was busy when; none where there is no run."""
+        return Bars() if self.run is None else self.run.timeline()
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Give a pandas DataFrame with a row for each item.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Indexed by the item's index, with the columns "value" (None where there is none),
+            "kind" ("done", or that of the `Failure`), "error" (type and message), "worker" and
+            "attempt"; the last three are empty or 0 where the item has a value.
+
+        Raises
+        ------
+        ImportError
+            pandas is not installed.
+
+        Examples
+        --------
+        >>> import nbexec
+        >>> results = nbexec.map(len, ["a", None], on_error="collect", progress="off")
+        >>> frame = results.to_frame()
+        >>> list(frame["kind"])
+        ['done', 'error']
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise ImportError(
+                "to_frame() makes a pandas DataFrame, and pandas is not installed: "
+                "pip install pandas"
+            ) from error
+        rows = [
+            (None, value.kind, _words(value.exception), value.worker, value.attempt)
+            if isinstance(value, Failure)
+            else (value, "done", "", "", 0)
+            for value in self
+        ]
+        values, *others = zip(*rows, strict=True) if rows else ((),) * 5
+        index = pandas.RangeIndex(len(rows), name="index")
+        # value by value: pandas would make a table of a list of arrays
+        column = pandas.Series(list(values), index=index, dtype=object).infer_objects()
+        names = ("kind", "error", "worker", "attempt")
+        return pandas.DataFrame(
+            {"value": column, **dict(zip(names, map(list, others), strict=True))}, index=index
+        )
+
+
+def _words(error: BaseException) -> str:
+    said = text.message(error)
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 class Sink(Protocol):

@@ -31,6 +31,7 @@ from .output import Outputs
 from .plan import Chosen, Feed, Pace
 from .results import Again, Gather, Results, Sink
 from .state import Stats
+from .timeline import Bars
 from .worker import replay
 
 if TYPE_CHECKING:
@@ -121,6 +122,10 @@ class Run:
     def output(self) -> Outputs:
         """What the items wrote so far: a mapping from an item's index to its text."""
         return self._loop.output
+
+    def timeline(self) -> Bars:
+        """Give who was busy when, so far: a sequence of `Bar`, at most 2,000 of them."""
+        return self._loop.bulletin.timeline()
 
     @property
     def choice(self) -> Choice:

@@ -16,7 +16,8 @@ class Slot:
     number: int
     chunks: list[Chunk] = field(default_factory=list)
     retired: bool = False  # takes nothing more
-    since: float = 0.0  # when its chunk began, on the run's clock
+    since: float = 0.0  # when its first chunk began, on the run's clock
+    worker: str = ""  # who did what came back last
 
 
 class Crew:
@@ -68,14 +69,14 @@ class Crew:
         """Whether a chunk is at a slot."""
         return self.flying.get(chunk.indices[0], (None, None))[1] is chunk
 
-    def release(self, chunk: Chunk) -> bool:
-        """Note that a chunk came back; give whether it was awaited."""
+    def release(self, chunk: Chunk) -> Slot | None:
+        """Note that a chunk came back; give where from, or None if it was not awaited."""
         if not self.awaits(chunk):
-            return False
+            return None
         slot, _ = self.flying.pop(chunk.indices[0])
         slot.chunks.remove(chunk)
         self._sort(slot)
-        return True
+        return slot
 
     def retire(self, slot: Slot) -> None:
         """Have a slot take nothing more; it finishes what it has."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from .. import streams
 from ..model import Chunk
-from ..worker import Leash, prepare, run_chunk_async
+from ..worker import Leash, prepare, run_chunk_async, worker_name
 from .base import Backend, Session, Setting
 from .lease import Pool
 from .threads import IO_THREADS, ThreadSlot
@@ -64,6 +64,7 @@ class AsyncioSession(Session):
         self._leashes: dict[int, Leash] = {}
         self._prepared = functools.cache(self._prepare)
         streams.install()
+        self._name = ""  # of the loop's thread, once something has begun there
         self._cpu: float | None = None  # of the loop's thread, when last attributed
 
     def _prepare(self) -> Callable[[Any], Any]:
@@ -94,6 +95,7 @@ class AsyncioSession(Session):
     def _start(self, slot: int, chunk: Chunk, context: contextvars.Context) -> None:
         if self._cpu is None:
             self._cpu = time.thread_time()
+            self._name = worker_name()
         task = self._loop.create_task(self._run(slot, chunk), context=context)
         self._tasks[slot] = task
 
@@ -116,6 +118,9 @@ class AsyncioSession(Session):
         leash = self._leashes.pop(slot, None)  # what comes next is wanted
         if leash is not None:
             leash.pull()
+
+    def worker(self, slot: int, chunk: Chunk) -> str:
+        return self._name
 
     def abort(self, slot: int) -> bool:
         self._loop.call_soon_threadsafe(self._cancel, slot)

@@ -84,6 +84,13 @@ class Session(ABC):
         """Whether the worker of `slot` is there, so that the time of its item runs."""
         return True
 
+    def worker(self, slot: int, chunk: Chunk) -> str:
+        """Give the name of the worker that `slot` has for `chunk`; "" where it isn't known.
+
+        It is the one that an outcome has, for what has none of its own.
+        """
+        return ""
+
     def running(self) -> Running | None:
         """Give the seconds of the chunk that runs now, where they can be told."""
         return None

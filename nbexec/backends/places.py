@@ -221,6 +221,10 @@ class LocalSession(RemoteSession):
         parcels = self._parcels[slot][:1]  # none where its end is on its way
         return all(self._place(slot).runs(parcel) for parcel in parcels)
 
+    def worker(self, slot: int, chunk: Chunk) -> str:
+        running = [one for one in self._parcels.get(slot, ())[:1] if one.process is not None]
+        return f"process {running[0].process.pid}" if running else ""
+
     def abort(self, slot: int) -> bool:
         for parcel in self._parcels.pop(slot, [])[::-1]:
             self._place(slot).stop(parcel)

@@ -52,6 +52,11 @@ class ProcessSlot:
     def _began(self, future: Future[int]) -> None:
         self.ready = True
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid  # type: ignore[no-any-return]  # loky has no types
+
     def submit(self, *args: Any) -> Future[bytes]:
         future: Future[bytes] = self._executor.submit(run_packed, *args)
         return future
@@ -148,6 +153,10 @@ class ProcessesSession(RemoteSession):
         # It was busy with the first of what it had; the others only waited for it.
         worker, sent = next((w, sent) for w, sent in [*self._having.items()] if chunk in sent)
         return worker.ending() if chunk is sent[0] else None
+
+    def worker(self, slot: int, chunk: Chunk) -> str:
+        having = [worker for worker, sent in [*self._having.items()] if chunk in sent]
+        return f"process {having[0].pid}" if having else ""
 
     def abort(self, slot: int) -> bool:
         if slot in self._slots:  # else nothing was sent yet

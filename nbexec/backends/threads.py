@@ -27,8 +27,8 @@ class ThreadSlot:
     def __init__(self, number: int) -> None:
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self.healthy = True
-        name = f"nbexec-thread-{number}"
-        threading.Thread(target=self._serve, name=name, daemon=True).start()
+        self.name = f"nbexec-thread-{number}"
+        threading.Thread(target=self._serve, name=self.name, daemon=True).start()
 
     def _serve(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -91,6 +91,9 @@ class ThreadsSession(Session):
             self._pool.give_back(worker.thread)
         self._workers.clear()
         streams.remove()
+
+    def worker(self, slot: int, chunk: Chunk) -> str:
+        return self._workers[slot].thread.name if slot in self._workers else ""
 
     def running(self) -> Running | None:
         return self._workers[0].watch.read() if 0 in self._workers else None
