@@ -13,6 +13,7 @@ Of a chunk that came back, items that are tried again come first, and all have o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from .model import Choice, Chunk, EndReason, Error, Outcome
 
@@ -110,6 +111,14 @@ class Steered:
     note: str | None = None  # something to be told to whoever watches
 
 
+class Part(NamedTuple):
+    """What one process used."""
+
+    name: str
+    cores: float
+    memory: int
+
+
 @dataclass(frozen=True, slots=True)
 class Sampled:
     """What the process tree used just now."""
@@ -118,6 +127,7 @@ class Sampled:
     cores: float  # CPU seconds a second
     memory: int  # bytes
     memory_limit: int  # bytes that this machine or container may use
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

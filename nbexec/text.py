@@ -5,6 +5,7 @@ from __future__ import annotations
 from .state import Stats
 
 REPR_LIMIT = 200  # characters
+NAME_LIMIT = 80  # characters, of a run's name
 
 
 def safe_repr(value: object, limit: int = REPR_LIMIT) -> str:
@@ -162,5 +163,5 @@ def facts(stats: Stats) -> list[str]:
 
 def summary(stats: Stats) -> str:
     """Give a run in one line, as it stands or as it ended."""
-    parts = [f"{stats.name}: {counts(stats)}", *facts(stats), where(stats)]
+    parts = [f"{one_line(stats.name, NAME_LIMIT)}: {counts(stats)}", *facts(stats), where(stats)]
     return ", ".join(parts)

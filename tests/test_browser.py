@@ -26,6 +26,7 @@ class Evil:
     def __repr__(self):
         return "<script>hacked = 1</script><img src=x onerror='hacked = 1'>"
 def fail(item):
+    print(item)
     time.sleep(0.1)
     raise ValueError(repr(item))
 failed = nbexec.map(fail, [Evil()] * 80, on_error="collect", workers=2, backend="threads",
@@ -76,6 +77,11 @@ def button(page, name):
     return page.page.locator(PANEL).get_by_role("button", name=name, exact=True)
 
 
+def tab(page, name):
+    """Give the panel's tab of that name."""
+    return page.page.locator(PANEL).first.get_by_role("tab", name=name)
+
+
 def bar_moves(page):
     """Give the places where the bar is seen while cells run."""
     seen = []
@@ -118,9 +124,21 @@ def test_the_bar_moves_and_a_click_on_cancel_stops_a_cell_that_blocks(server, pa
     assert 4 <= kept < 200
 
 
+NAPS = """\
+import time, nbexec
+going, most = [], [0]
+def nap(item):
+    going.append(item)
+    most.append(len(going))
+    time.sleep(0.2)
+    going.remove(item)
+"""
+
+
 def test_pause_holds_a_run_and_workers_change_while_it_runs(server, page):
-    caught = f"try:\n    {SLOW}\nexcept nbexec.RunCancelled:\n    pass"
-    server.write("pause.ipynb", "import time, nbexec", caught)
+    run = 'nbexec.map(nap, range(200), backend="threads", workers=2)'
+    caught = f"try:\n    {run}\nexcept nbexec.RunCancelled:\n    print('at once:', max(most))"
+    server.write("pause.ipynb", NAPS, caught)
     page.open("pause.ipynb")
     page.run_all()
     page.page.wait_for_selector(PANEL)
@@ -130,14 +148,19 @@ def test_pause_holds_a_run_and_workers_change_while_it_runs(server, page):
     held = percent(page)
     time.sleep(0.6)
     assert percent(page) == held
+    workers = page.page.locator(f"{PANEL} .nbx-workers b")
     button(page, "One worker more").click()
-    until(lambda: page.page.locator(f"{PANEL} .nbx-workers b").inner_text() == "3")
+    until(lambda: workers.inner_text() == "3")
+    page.page.locator(PANEL).get_by_role("slider").fill("6")
+    until(lambda: workers.inner_text() == "6")
     button(page, "Resume").click()
+    until(lambda: percent(page) >= held + 5)
     until(lambda: percent(page) > held)
     cancel = button(page, "Cancel")
     cancel.focus()
     page.page.keyboard.press("Enter")  # by keyboard alone, though JupyterLab wants Enter too
     assert until(lambda: page.ran) < 1.0
+    assert "at once: 6" in page.outputs()
 
 
 def test_cells_after_a_cancelled_one_do_not_run(server, page):
@@ -186,13 +209,16 @@ def test_what_items_say_is_text_in_the_panel_and_in_the_summary(server, page):
     server.write("evil.ipynb", EVIL)
     page.open("evil.ipynb")
     page.run_all()
-    page.page.wait_for_selector(f"{PANEL} .nbx-failures:not([hidden])")
+    page.page.wait_for_selector(f"{PANEL} .nbx-group")  # it opens at the first failure
     page.page.locator(f"{PANEL} summary").click()
     live = page.page.locator(PANEL).inner_text()
-    assert live.count("<script>hacked") >= 3  # the name, a message, an item
+    assert live.count("<script>hacked") >= 4  # the name, a message, an item, the traceback
+    tab(page, "Output").click()
+    page.page.wait_for_selector(f"{PANEL} .nbx-output pre >> text=<script>hacked")
     page.wait()
     page.page.wait_for_selector(SUMMARY)
-    assert page.page.locator(SUMMARY).inner_text().count("<script>hacked") >= 3
+    page.page.locator(f"{SUMMARY} summary").first.click()
+    assert page.page.locator(SUMMARY).inner_text().count("<script>hacked") >= 4
     assert page.page.locator(f"{SUMMARY} script, {SUMMARY} img:not([src^=data])").count() == 0
     assert page.page.evaluate("() => typeof window.hacked") == "undefined"
 
@@ -254,3 +280,138 @@ def test_what_tasks_write_and_how_far_they_are_is_seen_while_they_run(server, pa
     (text,) = [said for said in texts(server.read("saying.ipynb")) if "nbexec train" in said]
     assert "item 1 │ WARNING:root:model 1 <b>has not converged</b>" in text
     assert "lines above these, in .output" in text
+
+
+MIXED = """\
+import time, nbexec
+def work(item):
+    print(f"item {item} begins")
+    nbexec.progress(0.5, "halfway")
+    time.sleep(0.1)
+    if item % 9 == 4:
+        raise ValueError(f"{item} is bad")
+    return item
+"""
+BEGIN = 'run = nbexec.start(work, range(600), backend="threads", workers=3, on_error="collect")'
+
+
+def plotted(page):
+    """Give how many values the plot that was made last shows."""
+    return page.page.evaluate(
+        """() => {
+            const figure = window.Bokeh?.documents.at(-1)?.get_model_by_name('live');
+            return figure ? Object.values(figure.data)[0].length : 0;
+        }"""
+    )
+
+
+def test_each_tab_shows_its_content_while_the_run_goes_on(server, page):
+    server.write("tabs.ipynb", MIXED, BEGIN)
+    page.open("tabs.ipynb")
+    page.run_all()
+    panel = page.page.locator(PANEL)
+    group = panel.locator(".nbx-group")
+    group.wait_for()  # it opens at the first failure
+    said = group.inner_text()
+    for words in ("ValueError", "4 is bad", "work, line", "items", "4: 4, 13: 13"):
+        assert words in said
+    group.locator("summary").click()
+    assert "raise ValueError" in group.locator("pre").inner_text()
+    page.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    panel.get_by_role("button", name="copy debug line").click()
+    copied = until_value(lambda: page.page.evaluate("() => navigator.clipboard.readText()"))
+    assert re.fullmatch(r"nbexec\.attach\('.+'\)\.debug\(4\)", copied)
+    tab(page, "Output").click()
+    panel.get_by_label("Filter the output").fill("item 1")
+    until(lambda: "item 1" in panel.locator(".nbx-output pre").inner_text())
+    for line in panel.locator(".nbx-output pre > div").all_inner_texts():
+        assert "item 1" in line
+    assert "halfway" in panel.locator(".nbx-progress").inner_text()
+    tab(page, "Timeline").click()
+    panel.locator(".nbx-plot canvas").first.wait_for()
+    until(lambda: plotted(page) > 3)
+    first = plotted(page)
+    until(lambda: plotted(page) > first)
+    tab(page, "Resources").click()
+    panel.locator(".nbx-plot canvas >> visible=true").first.wait_for()
+    until(lambda: plotted(page) > 2)
+    tab(page, "Resources").click()  # once more: closed
+    assert not panel.get_by_role("tabpanel").is_visible()
+    panel.get_by_role("button", name="Fold the panel", exact=True).click()
+    assert panel.bounding_box()["height"] < 60
+    button(page, "Cancel").click()
+    page.page.wait_for_selector(SUMMARY)
+    page.page.locator(f"{SUMMARY} summary").last.click()
+    image = page.page.get_by_alt_text("timeline")
+    until(lambda: image.bounding_box()["height"] > 20)
+
+
+def until_value(get):
+    """Wait until there is something, and give it."""
+    until(get)
+    return get()
+
+
+def test_two_views_of_a_panel_and_a_reloaded_page_go_on(server, page):
+    server.write("views.ipynb", MIXED, BEGIN)
+    page.open("views.ipynb")
+    page.run_all()
+    page.wait()
+    page.page.wait_for_selector(PANEL)
+    page.page.locator(".jp-CodeCell").nth(1).locator(".jp-InputArea-editor").click()
+    page.page.evaluate("() => window.jupyterapp.commands.execute('notebook:create-output-view')")
+    panels = page.page.locator(PANEL)
+    until(lambda: panels.count() == 2)
+    panels.nth(1).get_by_role("tab", name="Timeline").click()
+    for at in range(2):
+        panels.nth(at).locator(".nbx-plot canvas").first.wait_for()
+    page.save()
+    page.page.reload()
+    page.page.wait_for_selector(PANEL)
+    first = percent(page)
+    until(lambda: percent(page) > first)
+    page.page.locator(PANEL).first.locator(".nbx-plot canvas").first.wait_for()
+    button(page, "Cancel").first.click()
+    until(lambda: "cancelled after" in page.page.locator(PANEL).first.inner_text())
+    time.sleep(0.5)
+    assert "cancelled after" in page.outputs()  # its last picture stays
+
+
+def test_a_panel_is_opened_again_in_another_cell_and_after_the_end(server, page):
+    begin = BEGIN.replace("600", "60")
+    again = "nbexec.attach(run.id)"
+    server.write("again.ipynb", MIXED, begin, again, "run.wait()", "run")
+    page.open("again.ipynb")
+    page.run_all()
+    cells = page.page.locator(".jp-CodeCell")
+    cells.nth(2).locator(PANEL).wait_for()
+    page.wait()
+    for at in (1, 2):
+        cells.nth(at).locator(SUMMARY).wait_for()
+    last = cells.nth(4).locator(PANEL)
+    last.wait_for()
+    assert "7 failed" in last.inner_text()
+    assert last.get_by_role("button", name="Cancel").count() == 0
+    last.get_by_role("tab", name="Output").click()
+    last.locator(".nbx-output pre >> text=item 59 begins").wait_for()
+    last.get_by_role("button", name="Retry failed").click()
+    until(lambda: "7 / 7" in last.inner_text() or "/ 7" in last.inner_text())
+    last.get_by_role("button", name="Close the panel").click()
+    cells.nth(4).locator(SUMMARY).wait_for()
+
+
+def test_a_kernel_restart_leaves_a_page_that_works(server, page):
+    server.write("restart.ipynb", MIXED, BEGIN)
+    page.open("restart.ipynb")
+    page.run_all()
+    page.page.wait_for_selector(PANEL)
+    page.page.evaluate(
+        "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
+    )
+    page.run_all()
+    page.wait()
+    page.page.wait_for_selector(PANEL)
+    first = percent(page)
+    until(lambda: percent(page) > first)
+    button(page, "Cancel").first.click()
+    page.page.wait_for_selector(SUMMARY)

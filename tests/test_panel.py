@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html.parser
 import json
 import threading
@@ -18,6 +19,7 @@ import nbexec
 from nbexec.events import (
     Finished,
     Output,
+    Part,
     Progressed,
     RunEnded,
     RunStarted,
@@ -26,11 +28,15 @@ from nbexec.events import (
     Submitted,
 )
 from nbexec.model import Choice, Chunk, Error, Failure, Outcome
-from nbexec.notebook import kernel, summary
-from nbexec.notebook.lines import Lines
-from nbexec.notebook.panel import Panel
-from nbexec.notebook.snapshot import POINTS, SHOWN, Trail, failure_rows, snapshot
+from nbexec.notebook import details, kernel, summary
+from nbexec.notebook.groups import GROUPS, LOOKED_AT, TRACEBACK, Groups, place
+from nbexec.notebook.images import timeline as timeline_image
+from nbexec.notebook.panel import Panel, Pulse
+from nbexec.notebook.record import Record
+from nbexec.notebook.snapshot import snapshot
+from nbexec.notebook.trail import POINTS, SLOTS, WINDOW, Samples, Trail
 from nbexec.state import RunState
+from nbexec.timeline import Bar, Bars
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
@@ -62,8 +68,16 @@ def finished(done, failed=0, time=5.0):
     return Finished(time, Chunk(range(count), range(count)), outcome)
 
 
-def shown(stats, trail=None, failures=(), heard=0, lines=None):
-    return snapshot(stats, trail or Trail(), list(failures), heard, lines)
+def shown(stats, *events):
+    return snapshot(stats, recorded(*events))
+
+
+def recorded(*events, failures=()):
+    record = Record()
+    for event in events:
+        record.observe(event, None)
+    record.groups.add(failures)
+    return record
 
 
 class Seen(html.parser.HTMLParser):
@@ -157,7 +171,7 @@ def test_failures_have_their_part_of_the_bar():
     said = shown(fold(finished(40, failed=10)))
     assert said["shares"] == (40.0, 10.0)
     assert ("failed", "10 failed") in said["facts"]
-    assert said["more"] == "and 10 more, in .failures"
+    assert said["tabs"][2] == {"id": "failures", "label": "Failures", "count": "10"}
 
 
 def test_a_bar_whose_end_is_not_known_claims_nothing_until_the_end():
@@ -171,14 +185,12 @@ def test_a_run_of_nothing_is_complete():
 
 
 def test_cpu_and_memory_are_numbers_and_lines():
-    trail = Trail()
-    assert shown(fold(finished(1)), trail)["meters"] == []
-    for cores in (1.0, 4.0, 2.0):
-        trail.add(Sampled(1.0, cores, 2_000_000_000, 8_000_000_000))
-    cpu, memory = shown(fold(finished(1)), trail)["meters"]
+    assert shown(fold(finished(1)))["meters"] == []
+    samples = [Sampled(1.0, cores, 2_000_000_000, 8_000_000_000) for cores in (1.0, 4.0, 2.0)]
+    cpu, memory = shown(fold(finished(1)), *samples)["meters"]
     assert (cpu["number"], cpu["unit"], cpu["line"]) == ("2.0", "cores", [25, 100, 50])
     assert (memory["number"], memory["unit"]) == ("2.0", "GB")
-    cpu, _ = shown(fold(finished(100), RunEnded(5.0, "done")), trail)["meters"]
+    cpu, _ = shown(fold(finished(100), RunEnded(5.0, "done")), *samples)["meters"]
     assert (cpu["label"], cpu["number"]) == ("peak CPU", "4.0")
 
 
@@ -193,66 +205,183 @@ def test_a_long_trail_is_thinned_out_and_still_spans_the_run():
     assert cores == sorted(cores)
 
 
-def test_the_first_failures_are_listed_in_order_and_cancelled_items_are_not():
-    failures = [Failure(index, index, ValueError("bad")) for index in (9, 3, 5, 4, 8, 1)]
-    failures.append(Failure(0, 0, RuntimeError("stopped"), kind="cancelled"))
-    rows = failure_rows(failures)
-    assert [row["index"] for row in rows] == [f"item {at}" for at in (1, 3, 4, 5, 8)]
-    assert len(rows) == SHOWN
-    assert rows[0]["type"] == "ValueError"
+def failing(*indices, error=None, where="tidy.py", line=4, kind="error"):
+    trace = (
+        f'Traceback (most recent call last):\n  File "/home/me/{where}", line {line}, in measure\n'
+    )
+    error = error or ValueError("bad")
+    return [Failure(at, f"{at}.txt", error, trace, kind=kind) for at in indices]
+
+
+def test_failures_are_grouped_by_type_and_place_the_largest_first():
+    groups = Groups()
+    some = failing(3, 5) + failing(7, line=9) + failing(8, error=KeyError("x"))
+    assert groups.add(some)
+    more = some + failing(9, 11, line=9) + failing(1, kind="cancelled")
+    assert groups.add(more)
+    rows = groups.rows("ab12")
+    assert [(row["type"], row["place"], row["count"]) for row in rows] == [
+        ("ValueError", "measure, tidy.py line 9", "3 items"),
+        ("ValueError", "measure, tidy.py line 4", "2 items"),
+        ("KeyError", "measure, tidy.py line 4", "1 item"),
+    ]
+    assert rows[0]["items"] == "7: '7.txt', 9: '9.txt', 11: '11.txt'"
+    assert rows[0]["debug"] == "nbexec.attach('ab12').debug(7)"
+    assert rows[0]["message"] == "bad"
+    assert groups.more(6) == ""
+    assert groups.more(6, shown=1) == "and 3 more, in .failures"
+
+
+def test_very_many_failures_are_looked_at_bit_by_bit_and_not_all():
+    groups = Groups()
+    many = failing(*range(LOOKED_AT + 5))
+    calls = 1
+    while not groups.add(many):
+        calls += 1
+    assert calls > 10
+    assert groups.rows("r")[0]["count"] == f"{LOOKED_AT:,} items"
+    assert groups.more(len(many)) == "and 5 more, in .failures"
+    different = Groups()
+    different.add([one for line in range(GROUPS + 9) for one in failing(line, line=line)])
+    assert len(different.rows("r")) == GROUPS
+    assert different.more(GROUPS + 9) == "and 9 more, in .failures"
+
+
+def test_a_traceback_without_frames_has_no_place_and_a_huge_one_is_cut():
+    assert place("ValueError: bad\n") == ""
+    groups = Groups()
+    groups.add([Failure(0, 0, RecursionError(), traceback="x" * 100_000)])
+    assert len(groups.rows("r")[0]["traceback"]) < TRACEBACK + 10
 
 
 def said_by(item, text, stream="stdout"):
     return Output(1.0, item, item, stream, text)
 
 
+def content(tab, record, stats, run=None):
+    run = run or SimpleNamespace(failures=[], id="ab12", timeline=Bars)
+    made = details.detail(tab, run, record, stats)
+    json.dumps(made)
+    return made
+
+
 def test_the_last_lines_that_items_wrote_are_shown_with_their_items():
-    lines = Lines()
-    for number in range(20):
-        lines.add(said_by(3, f"line {number}\n"))
-    lines.add(said_by(4, "begun, "))
-    lines.add(said_by(4, "and ended\nnext\n", "stdout"))
-    lines.add(Output(1.0, 5, 9, "stdout", "from C\n"))
-    rows = shown(fold(finished(1)), lines=lines)["output"]
-    assert len(rows) == 12
-    assert rows[-4:] == [
-        {"item": "item 3", "stream": "stdout", "text": "line 19"},
+    lines = [said_by(3, f"line {number}\n") for number in range(300)]
+    lines += [said_by(4, "begun, "), said_by(4, "and ended\nnext\n", "stdout")]
+    lines += [
+        Output(1.0, 5, 9, "stdout", "from C\n"),
+        Output(1.0, 5, 5, "stdout", "no", shown=True),
+    ]
+    record = recorded(*lines)
+    made = content("output", record, fold(finished(1)))
+    assert len(made["rows"]) == 200
+    assert made["rows"][-4:] == [
+        {"item": "item 3", "stream": "stdout", "text": "line 299"},
         {"item": "item 4", "stream": "stdout", "text": "begun, and ended"},
         {"item": "item 4", "stream": "stdout", "text": "next"},
         {"item": "item 5–9", "stream": "stdout", "text": "from C"},
     ]
-    assert lines.above == "11 lines above these, in .output"
+    assert made["above"] == "103 lines above these, in .output"
+    assert snapshot(fold(finished(1)), record)["tabs"][3]["count"] == "303"
 
 
 def test_progress_of_items_is_shown():
-    said = shown(fold(Progressed(1.0, 7, 0.25, "epoch 3"), Progressed(1.0, 8, None, "loading")))
-    assert said["progress"] == [
+    stats = fold(Progressed(1.0, 7, 0.25, "epoch 3"), Progressed(1.0, 8, None, "loading"))
+    assert content("output", Record(), stats)["progress"] == [
         {"item": "item 7", "text": "epoch 3", "share": 25.0},
         {"item": "item 8", "text": "loading", "share": None},
     ]
 
 
+def test_the_timeline_has_a_rectangle_for_each_bar():
+    bars = Bars(
+        (
+            Bar(0, 0.0, 1.5, 1, 0, 0, 4, 4),
+            Bar(1, 0.5, 2.0, 900, 3, 0, 7, 2000),
+            Bar(1, 2.0, 2.25, 0, 0, 1, 6, 6),
+        ),
+        ("a", "b"),
+    )
+    run = SimpleNamespace(timeline=lambda: bars)
+    columns = content("timeline", Record(), fold(finished(1)), run)["columns"]
+    assert columns["left"] == [0.0, 0.5, 2.0]
+    assert columns["right"] == [1.5, 2.0, 2.25]
+    assert (columns["top"][0], columns["bottom"][0]) == (-0.4, 0.4)
+    assert len(set(columns["color"])) == 3
+    assert columns["items"] == [
+        "item 4",
+        "900 items, 7 to 2,000, 3 failed",
+        "item 6, tried again",
+    ]
+    assert columns["took"] == ["1.5 s", "1.5 s", "250 ms"]
+
+
+def sample(time, *names, memory=1_000_000_000):
+    parts = [Part(name, 0.5, memory) for name in names]
+    return Sampled(time, 0.5 * len(names), memory * len(names), 8_000_000_000, tuple(parts))
+
+
+def test_resources_are_columns_by_process_over_a_bounded_window():
+    samples = Samples()
+    for at in range(WINDOW + 10):
+        samples.add(sample(float(at), "kernel", "worker 7"))
+    columns = samples.columns(began=5.0)
+    assert {len(column) for column in columns.values()} == {WINDOW}
+    assert columns["time"][-1] == WINDOW + 4
+    assert (columns["cpu"][-1], columns["cpu0"][-1], columns["memory1"][-1]) == (100.0, 50.0, 1.0)
+    assert columns["limit"][0] == 8.0
+    assert columns[f"cpu{SLOTS - 1}"] == [None] * WINDOW
+
+
+def test_a_process_that_comes_later_has_the_place_of_one_that_has_ended():
+    samples = Samples()
+    samples.add(sample(0.0, *(f"worker {at}" for at in range(SLOTS + 3))))
+    samples.add(sample(1.0, *(f"worker {at}" for at in range(1, SLOTS)), "new"))
+    assert samples.names[0] == "new"
+    assert samples.names[1:] == [f"worker {at}" for at in range(1, SLOTS)]
+
+
+def test_a_page_that_draws_late_is_drawn_less_often_and_one_that_never_says_so_is_not():
+    now = [0.0]
+    pulse = Pulse(clock=lambda: now[0])
+    numbers = [pulse.next() for _ in range(25)]
+    assert [number for number in numbers if number] == [10]  # one question at a time
+    now[0] = 30.0
+    assert pulse.every == 0.1  # never answered: it can't be heard
+    pulse.drawn(10)
+    assert pulse.every == 2.0  # very late
+    now[0] = 31.0
+    asked = next(number for number in iter(pulse.next, None) if number)
+    now[0] = 31.05
+    pulse.drawn(asked)
+    assert pulse.every == 0.1
+    asked = next(number for number in iter(pulse.next, None) if number)
+    now[0] = 31.85
+    assert pulse.every == pytest.approx(0.8)  # it is late even now
+    pulse.drawn(asked)
+    assert pulse.every == pytest.approx(0.8)
+
+
 # ---------------------------------------------------------------- what stays
 
 
-def ended(name="measure", rows=(), wrote=()):
+def ended(name="measure", failures=(), wrote=(), bars=None):
     stats = fold(finished(90, failed=10), RunEnded(5.0, "done"), name=name)
-    trail = Trail()
-    trail.add(Sampled(1.0, 1.0, 1_000_000, 1))
-    lines = Lines()
-    for text in wrote:
-        lines.add(said_by(3, text))
-    return summary.bundle(stats, shown(stats, trail, rows, lines=lines))
+    events = [Sampled(1.0, 1.0, 1_000_000, 1), *(said_by(3, text) for text in wrote)]
+    record = recorded(*events, failures=failures)
+    return summary.bundle(stats, summary.keep(stats, record, "ab12", bars or Bars()))
 
 
 def test_the_summary_tells_the_whole_story_in_text_alone():
-    row = {"index": "item 7", "type": "ValueError", "message": "bad", "item": "'a.py'"}
-    lines = ended(rows=[row])["text/plain"].splitlines()
+    lines = ended(failures=failing(7))["text/plain"].splitlines()
     assert lines[0] == (
         "nbexec measure: 90 / 100, 5.0 s, 0.4 cores used, 25% busy, 10 failed, "
         "threads × 4: items wait"
     )
-    assert lines[1:] == ["  item 7: ValueError: bad  'a.py'", "  and 9 more, in .failures"]
+    assert lines[1:] == [
+        "  1 item: ValueError in measure, tidy.py line 4: bad  7: '7.txt'",
+        "  and 9 more, in .failures",
+    ]
 
 
 def test_the_summary_has_what_items_wrote():
@@ -265,33 +394,64 @@ def test_the_summary_has_what_items_wrote():
 
 
 def test_the_summary_without_any_style_tells_the_whole_story_too():
-    row = {"index": "item 7", "type": "ValueError", "message": "bad", "item": "'a.py'"}
-    said = Seen(ended(rows=[row])["text/html"]).said
-    for words in ("measure", "done", "90", "/ 100", "10 failed", "ValueError", "'a.py'", "9 more"):
+    said = Seen(ended(failures=failing(7))["text/html"]).said
+    for words in ("measure", "done", "90", "/ 100", "10 failed", "ValueError", "7.txt", "9 more"):
         assert words in said
 
 
 def test_what_comes_from_a_run_is_text_and_never_html():
-    def failing(item):
+    def fail(item):
         raise ValueError(EVIL)
 
-    results = nbexec.map(failing, [Evil(), Broken()], on_error="collect", name=EVIL)
-    rows = failure_rows(results.failures)
-    assert rows[1]["item"] == "<Broken whose repr raised ValueError>"
-    page = Seen(ended(name=EVIL, rows=rows)["text/html"])
-    assert page.said.count(EVIL[:20]) >= 3  # the name, the message, the item: all there
+    results = nbexec.map(fail, [Evil(), Broken()], on_error="collect", name=EVIL)
+    bundle = ended(name=EVIL, failures=results.failures)
+    assert "<Broken whose repr raised ValueError>" in bundle["text/plain"]
+    page = Seen(bundle["text/html"])
+    # the name, the message, the item, the end of the traceback: all there
+    assert page.said.count(EVIL[:20]) >= 4
     images = [attrs for tag, attrs in page.tags if tag == "img"]
     assert all(image["src"].startswith("data:image/svg+xml;base64,") for image in images)
-    assert {tag for tag, _ in page.tags} <= {"div", "span", "b", "img", "table", "tr", "td", "code"}
+    assert {tag for tag, _ in page.tags} <= {
+        *("div", "span", "b", "img", "table", "tr", "td", "code", "details", "summary", "pre")
+    }
     assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
     waiting = summary.placeholder({"name": EVIL})["text/html"]
     assert [tag for tag, _ in Seen(waiting).tags] == ["div", "b"]
 
 
-def test_a_huge_repr_and_a_long_name_are_cut():
-    failure = Failure(0, "x" * 100_000, ValueError("y" * 100_000))
-    bundle = ended(name="n" * 100_000, rows=failure_rows([failure]))
-    assert len(bundle["text/html"]) < 10_000
+def test_a_run_of_huge_things_adds_less_than_50_kB_to_the_notebook():
+    huge = [
+        Failure(at, "x" * 100_000, ValueError("<" * 100_000), f"{'<' * 100_000}\n{trace(at)}")
+        for at in range(100)
+    ]
+    bars = Bars(
+        tuple(
+            Bar(lane, at / 10, at / 10 + 0.07, 1, at % 7 == 0, at % 5 == 0, at, at)
+            for lane in range(64)
+            for at in range(31)
+        ),
+        tuple("w" * 64),
+    )
+    wrote = [f"{'<' * 1_000}\n"] * 500
+    bundle = ended(name="n" * 100_000, failures=huge, wrote=wrote, bars=bars)
+    assert len(json.dumps(bundle)) < 50_000
+
+
+def trace(line):
+    return f'  File "/home/me/tidy.py", line {line}, in measure\n'
+
+
+def test_the_timeline_of_the_summary_is_an_image_that_shows_every_lane():
+    bars = [
+        Bar(lane, at, at + 0.9, 1, lane == 2, 0, at, at) for lane in range(3) for at in range(9)
+    ]
+    image = timeline_image(bars, 9.0, 3)
+    svg = base64.b64decode(image.partition("base64,")[2].rstrip('">')).decode()
+    assert svg.count("<path") == 2  # done and failed
+    assert svg.count("M") == 27
+    assert (
+        "timeline" in Seen(ended(bars=Bars(tuple(bars), ("a", "b", "c")))["text/html"]).said.lower()
+    )
 
 
 # ---------------------------------------------------------------- its life
@@ -353,16 +513,20 @@ def test_buttons_steer_the_run(page, at_once):
 
     click(do="pause")
     until(lambda seen: seen.get("phase") == "paused" and seen["heard"] == 1)
-    click(do="workers", by=1)
+    click(do="workers", count=3)
     until(lambda seen: seen["workers"] == 3)
-    for _ in range(5):
-        click(do="workers", by=-1)
-        time.sleep(0.02)
+    click(do="workers", count=0)
     until(lambda seen: seen["workers"] == 1)
+    click(do="tab", tab="output")
+    until(lambda seen: seen["tab"] == "output")
+    click(do="fold", folded=True)
+    until(lambda seen: seen["folded"])
     click(do="resume")
     until(lambda seen: seen["phase"] == "running")
     click(do="rm -rf")  # what it doesn't know, it ignores
-    click(do="workers", by="1; import os")
+    click(do="workers", count="1; import os")
+    click(do="tab", tab="../../secret")
+    click(do="plot", tab="os", library=True)
     click(do="cancel")
     with pytest.raises(nbexec.RunCancelled):
         run.result(timeout=5)

@@ -29,6 +29,11 @@ def _kernel() -> Any:
     return getattr(_shell(), "kernel", None)
 
 
+def execution() -> int:
+    """Number the execution of a cell that goes on now."""
+    return getattr(_shell(), "execution_count", 0)
+
+
 def current_cell() -> Any:
     """Give what a later `display_in` needs to find the cell that runs now, or None.
 

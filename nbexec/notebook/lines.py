@@ -8,7 +8,8 @@ from typing import Any
 from .. import text
 from ..events import Output
 
-SHOWN = 12  # lines
+KEPT = 200  # lines, for the panel
+SHOWN = 12  # lines, in what stays
 WIDTH = 300  # characters of a line
 
 
@@ -16,9 +17,8 @@ class Lines:
     """Takes in output as it comes, and gives its last lines."""
 
     def __init__(self) -> None:
-        self.rows: tuple[dict[str, Any], ...] = ()  # a new one each time: read anywhere
         self.count = 0
-        self._rows: deque[dict[str, Any]] = deque(maxlen=SHOWN)
+        self._rows: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self._begun: tuple[int, str] | None = None  # whose last line has no end yet
 
     def add(self, output: Output) -> None:
@@ -38,12 +38,14 @@ class Lines:
                     {"item": f"item {label}", "stream": output.stream, "text": _cut(line)}
                 )
             self._begun = None if piece.endswith(("\n", "\r")) else source
-        self.rows = tuple(self._rows)
 
-    @property
-    def above(self) -> str:
-        """Say how many lines are not among the last; nothing where all are."""
-        left = self.count - len(self.rows)
+    def last(self, count: int = KEPT) -> list[dict[str, Any]]:
+        """Give the last lines, at most `count`; from any thread."""
+        return list(self._rows)[-count:]
+
+    def above(self, shown: int) -> str:
+        """Say how many lines are not among the last `shown`; nothing where all are."""
+        left = self.count - shown
         return f"{left:,} lines above these, in .output" if left > 0 else ""
 
 

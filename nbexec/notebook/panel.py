@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..events import Event, Output, Sampled
-from ..observers.display import Display
-from ..state import RunState, Stats
-from . import kernel, summary
-from .lines import Lines
-from .snapshot import SHOWN, Snapshot, Trail, failure_rows, snapshot
+from ..observers.display import EVERY, Display
+from ..state import Stats
+from . import details, kernel, summary
+from .record import Record, record_of
+from .snapshot import Snapshot, snapshot
 
 if TYPE_CHECKING:
     from ..run import Run
-    from .widget import PanelWidget
+    from .widget import Command, PanelWidget
+
+ANSWERED = 10  # snapshots, after which the page is asked to say that it has drawn one
+SLOWEST = 2.0  # seconds between two snapshots, for a page that can't keep up
 
 
 class Panel(Display):
@@ -31,13 +37,17 @@ class Panel(Display):
 
     patience = 0.15  # seconds: below that nobody reads, and a widget costs some milliseconds
 
+    record: Record
+
     def __init__(self, explicit: bool = True) -> None:
         super().__init__(explicit)
-        self._trail = Trail()
-        self._lines = Lines()
-        self._failures: list[Snapshot] = []
-        self._counted = 0  # failures when they were last looked at
         self._heard = 0
+        self._tab = ""
+        self._chosen = False  # whether a person chose the tab, or that there is none
+        self._folded = False
+        self._made = 0.0  # when the tab's content was last made
+        self._plots = Plots()
+        self._pulse = Pulse()
         self._widget: PanelWidget | None = None
         self._handle: Any = None
         self._cell: Any = None
@@ -45,15 +55,9 @@ class Panel(Display):
     def attach(self, run: Run) -> None:
         """Take note of the run and of the cell, in the thread that starts it."""
         self._cell = kernel.current_cell()
+        self.record = record_of(run)
+        self.record.shown.add(kernel.execution())
         super().attach(run)
-
-    def observe(self, event: Event, state: RunState) -> None:
-        """Take in an event, in the run's thread; the last one ends the display."""
-        if isinstance(event, Sampled):
-            self._trail.add(event)
-        elif isinstance(event, Output) and not event.shown:
-            self._lines.add(event)
-        super().observe(event, state)
 
     def idle(self) -> None:
         """Look for clicks, in the thread that the run blocks."""
@@ -65,33 +69,47 @@ class Panel(Display):
         """Show the run as it stands, from the display's thread alone."""
         if stats.phase == "waiting":
             return
-        if stats.failed != self._counted and len(self._failures) < SHOWN:
-            self._counted = stats.failed
-            self._failures = failure_rows(self.run.failures)
-        shown = snapshot(stats, self._trail, self._failures, self._heard, self._lines)
+        if not self._chosen:
+            self._tab = self._worth_opening(stats)
+        self.every = self._pulse.every
+        shown = self.snapshot(stats)
         if self._widget is None:
             self._show(shown)
         else:
+            shown["number"] = self._pulse.next()
             self._widget.snapshot = shown
+        self._fill(stats)
 
     def finish(self, stats: Stats) -> None:
         """Leave a summary in the place of the widget."""
-        rows = failure_rows(self.run.failures)
-        shown = snapshot(stats, self._trail, rows, lines=self._lines)
-        bundle = summary.bundle(stats, shown)
+        while not self.record.groups.add(self.run.failures):
+            pass
+        kept = summary.keep(stats, self.record, self.run.id or "", self.run.timeline())
+        bundle = summary.bundle(stats, kept)
         if self._handle is None:
             kernel.display_in(self._cell, bundle)
         else:
             self._handle.update(bundle, raw=True)
         if self._widget is not None:
+            # A page that was loaded again can't be told to replace it: it keeps this picture.
+            self._widget.snapshot = self.snapshot(stats)
             self._widget.close()
             self._widget = None
+
+    def snapshot(self, stats: Stats) -> Snapshot:
+        """Give what is always in view."""
+        return snapshot(stats, self.record, self._heard, self._tab, self._folded)
+
+    def _worth_opening(self, stats: Stats) -> str:
+        if stats.failed:
+            return "failures"
+        return "output" if self.record.lines.count or stats.items else ""
 
     def _show(self, shown: Snapshot) -> None:
         # Imported with the first run that lasts: IPython and ipywidgets take a while.
         from .widget import PanelWidget
 
-        widget = PanelWidget(shown, self._command)
+        widget = PanelWidget(shown, self.command)
         kernel.follow_frontend(widget)
         bundle = summary.placeholder(shown)
         bundle["application/vnd.jupyter.widget-view+json"] = {
@@ -102,8 +120,22 @@ class Panel(Display):
         self._handle = kernel.display_in(self._cell, bundle)
         self._widget = widget
 
-    def _command(self, name: str, by: int) -> None:
-        """Steer the run, in whatever thread the click is heard: it only posts messages."""
+    def _fill(self, stats: Stats) -> None:
+        """Send what is in the open tab, where it is time for that."""
+        widget, tab = self._widget, self._tab
+        if widget is None or self._folded or not tab:
+            return
+        now = time.monotonic()
+        if widget.detail.get("tab") != tab or now - self._made >= details.EVERY[tab]:
+            self._made = now
+            widget.detail = details.detail(tab, self.run, self.record, stats)
+        self._plots.send(widget)
+
+    def command(self, name: str, given: Command) -> None:
+        """Do what a click says, in whatever thread it is heard: it only posts messages."""
+        if name == "drawn":
+            self._pulse.drawn(given["number"])
+            return
         self._heard += 1
         run: Run = self.run
         if name == "cancel":
@@ -112,5 +144,74 @@ class Panel(Display):
             run.pause()
         elif name == "resume":
             run.resume()
-        else:
-            run.workers = max(1, run.workers + by)
+        elif name == "workers":
+            run.workers = max(1, given["count"])
+        elif name == "tab":
+            self._tab = given["tab"] if given["tab"] in details.EVERY else ""
+            self._chosen = True
+        elif name == "fold":
+            self._folded = given["folded"]
+        elif name == "plot" and given["tab"] in details.PLOTS:
+            self._plots.ask(given["tab"], given["library"], run.workers)
+
+
+class Plots:
+    """Makes the figures that the page asks for, in a thread of their own: bokeh takes a second."""
+
+    def __init__(self) -> None:
+        self._ready: deque[tuple[dict[str, Any], list[bytes]]] = deque()
+
+    def ask(self, tab: str, library: bool, workers: int) -> None:
+        """Begin to make a figure, with BokehJS where the page has none."""
+        threading.Thread(
+            target=self._make, args=(tab, library, workers), name="nbexec-plot", daemon=True
+        ).start()
+
+    def _make(self, tab: str, library: bool, workers: int) -> None:
+        from . import plots
+
+        item = plots.figure(tab, workers)
+        buffers = [plots.library()] if library else []
+        self._ready.append(({"plot": tab, "item": item}, buffers))
+
+    def send(self, widget: PanelWidget) -> None:
+        """Send what is made, from the thread that writes the widget."""
+        while self._ready:
+            content, buffers = self._ready.popleft()
+            widget.send(content, buffers)
+
+
+class Pulse:
+    """How often to draw: less often where the page says late that it has drawn.
+
+    A page that never says so can't be heard while the cell blocks: it is drawn as ever.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._number = 0
+        self._asked: tuple[int, float] | None = None  # what is to be answered, and since when
+        self._late = 0.0  # seconds that the last answer took
+        self._heard = False
+
+    def next(self) -> int:
+        """Number a snapshot: 0, but for those that the page is to answer."""
+        self._number += 1
+        if self._asked is not None or self._number % ANSWERED:
+            return 0
+        self._asked = (self._number, self._clock())
+        return self._number
+
+    def drawn(self, number: int) -> None:
+        """Take in that the page has drawn a snapshot."""
+        if self._asked is not None and self._asked[0] == number:
+            self._late = self._clock() - self._asked[1]
+            self._asked, self._heard = None, True
+
+    @property
+    def every(self) -> float:
+        """Seconds to the next snapshot."""
+        late = self._late
+        if self._asked is not None and self._heard:
+            late = max(late, self._clock() - self._asked[1])
+        return min(max(EVERY, late), SLOWEST)

@@ -2,52 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
-from .. import text
-from ..events import Sampled
-from ..model import Failure
+from .. import machine, text
 from ..state import Stats
-from .lines import Lines, progress_rows
-
-POINTS = 60  # of a sparkline at least: about one for two of its pixels
-SHOWN = 5  # failures that are listed
-NAME_LIMIT = 80  # characters
+from .record import Record
+from .trail import Trail, heights
 
 Snapshot = dict[str, Any]
-
-
-class Trail:
-    """CPU and memory over the whole run, thinned out so that it stays short."""
-
-    def __init__(self) -> None:
-        self.points: tuple[tuple[float, int], ...] = ()  # a new one each time: read anywhere
-        self._every = 1
-        self._seen = 0
-
-    def add(self, sample: Sampled) -> None:
-        """Take in a sample; with twice `POINTS` of them, every other one is dropped."""
-        self._seen += 1
-        if self._seen % self._every:
-            return
-        self.points = (*self.points, (sample.cores, sample.memory))
-        if len(self.points) >= 2 * POINTS:
-            self.points = self.points[1::2]
-            self._every *= 2
-
-
-def heights(values: Iterable[float], least: float) -> list[int]:
-    """Scale values to 0..100, where 100 is the largest of them, or `least` if that is more.
-
-    Examples
-    --------
-    >>> heights([0, 1, 4], least=2.0)
-    [0, 25, 100]
-    """
-    values = list(values)
-    top = max([least, *values])
-    return [round(100 * value / top) for value in values]
 
 
 def meters(trail: Trail, peak: bool = False) -> list[Snapshot]:
@@ -76,30 +38,6 @@ def meters(trail: Trail, peak: bool = False) -> list[Snapshot]:
     ]
 
 
-def raised(error: BaseException) -> BaseException:
-    """Give what the user's code raised: a cell's loop wraps it up with what it had done."""
-    from ..cell.iteration import Stopped
-
-    return error.error if isinstance(error, Stopped) else error
-
-
-def failure_row(failure: Failure) -> Snapshot:
-    """Give a failed item as texts: its index, the exception's type and message, the item."""
-    error = raised(failure.exception)
-    return {
-        "index": f"item {failure.index:,}",
-        "type": type(error).__name__,
-        "message": text.message(error),
-        "item": text.safe_repr(failure.item, limit=NAME_LIMIT),
-    }
-
-
-def failure_rows(failures: Iterable[Failure]) -> list[Snapshot]:
-    """Give the first failed items, in their order; those that were only stopped aren't told."""
-    told = [failure for failure in failures if failure.kind != "cancelled"]
-    return [failure_row(failure) for failure in sorted(told, key=lambda f: f.index)[:SHOWN]]
-
-
 def shares(stats: Stats) -> tuple[float, float] | None:
     """Give the parts of the bar that are done and failed, in per cent; None: not known."""
     total = stats.total
@@ -112,27 +50,41 @@ def shares(stats: Stats) -> tuple[float, float] | None:
     return round(100 * stats.done / total, 2), round(100 * stats.failed / total, 2)
 
 
+def tabs(stats: Stats, record: Record) -> list[Snapshot]:
+    """Give what can be opened, each with how much there is in it."""
+    counts = {"failures": stats.failed, "output": record.lines.count + len(stats.items)}
+    return [
+        {
+            "id": name,
+            "label": name.capitalize(),
+            "count": f"{counts[name]:,}" if counts.get(name) else "",
+        }
+        for name in ("resources", "timeline", "failures", "output")
+    ]
+
+
+def most_workers(stats: Stats) -> int:
+    """Give the right end of the slider: beyond what is likely to be of use."""
+    return max(2 * machine.cores(), 2 * stats.workers, 8)
+
+
 def snapshot(
-    stats: Stats,
-    trail: Trail,
-    failures: list[Snapshot],
-    heard: int = 0,
-    lines: Lines | None = None,
+    stats: Stats, record: Record, heard: int = 0, tab: str = "", folded: bool = False
 ) -> Snapshot:
-    """Give all that the panel shows of a run at one moment.
+    """Give all that the panel shows of a run at one moment, but for what is in an open tab.
 
     Parameters
     ----------
     stats : Stats
         The run, in numbers.
-    trail : Trail
-        CPU and memory so far.
-    failures : list of dict
-        From `failure_rows`.
+    record : Record
+        What else is known of it.
     heard : int
         How many commands came from the panel so far: it can tell that one was not heard.
-    lines : Lines or None
-        What the items wrote.
+    tab : str
+        The tab that is open; "" for none.
+    folded : bool
+        Whether the panel is a single line.
 
     Returns
     -------
@@ -143,7 +95,7 @@ def snapshot(
     done, _, of = text.counts(stats).partition(" / ")
     said = text.labelled(stats)
     return {
-        "name": text.one_line(stats.name, NAME_LIMIT),
+        "name": text.one_line(stats.name, text.NAME_LIMIT),
         "phase": stats.phase,
         "state": text.state(stats),
         "where": text.one_line(text.where(stats)),
@@ -151,20 +103,17 @@ def snapshot(
         "of": f"/ {of}" if of else "done",
         "facts": [fact for fact in said if fact[0] != "state"],
         "shares": shares(stats),
-        "meters": meters(trail, peak=stats.ended),
-        "failures": failures,
-        "more": more(stats, failures),
-        "progress": progress_rows(stats),
-        "output": list(lines.rows) if lines else [],
-        "above": lines.above if lines else "",
+        "meters": meters(record.trail, peak=stats.ended),
+        "advice": "",
+        "tabs": tabs(stats, record),
+        "tab": tab,
+        "folded": folded,
         "workers": stats.workers,
+        "most": most_workers(stats),
         "live": live,
+        "ended": stats.ended,
         "scalable": live and stats.backend != "serial",
         "heard": heard,
+        "retry": "",  # what a button for that says; none without
+        "closable": False,
     }
-
-
-def more(stats: Stats, failures: list[Snapshot]) -> str:
-    """Say how many failures are not listed; nothing where all are."""
-    left = stats.failed - len(failures)
-    return f"and {left:,} more, in .failures" if left > 0 else ""

@@ -8,17 +8,24 @@ words still tell the whole story.  Everything that is not ours is escaped.
 
 from __future__ import annotations
 
-import base64
+from collections.abc import Sequence
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import text
 from ..state import Stats
-from .snapshot import Snapshot
+from ..timeline import Bars
+from .images import ACCENT, BAD, DONE, MEMORY, spark, timeline
+from .record import Record
+from .snapshot import Snapshot, snapshot
 
-OK, BAD, QUIET, ACCENT, MEMORY = "#1f9d61", "#d6453d", "#7d8793", "#0b8296", "#7a5af0"
+QUIET = "#7d8793"
 LINE = "1px solid rgba(128,128,128,.3)"
-LOOKS = {"done": ("✓", OK), "failed": ("✕", BAD), "cancelled": ("■", QUIET)}
+LOOKS = {"done": ("✓", DONE), "failed": ("✕", BAD), "cancelled": ("■", QUIET)}
+GROUPS = 5  # of failures that are listed
+LINES = 12  # that items wrote
+TRACEBACK = 2_000  # characters
+ROOM = 36_000  # characters of HTML: with that a notebook grows by less than 50 kB a run
 
 BOX = (
     "font-family:system-ui,-apple-system,'Segoe UI','DejaVu Sans',sans-serif;font-size:13px;"
@@ -29,6 +36,30 @@ ROW = "display:flex;flex-wrap:wrap;align-items:center"
 GAP = "margin-right:16px"  # not `gap`, which is stripped
 DIM = "opacity:.65"
 CODE = "font-family:ui-monospace,'DejaVu Sans Mono',monospace;font-size:12px;background:none"
+
+
+class Kept(NamedTuple):
+    """What a summary is made of."""
+
+    shown: Snapshot
+    groups: Sequence[dict[str, Any]]  # of failures
+    more: str  # of them
+    lines: Sequence[dict[str, Any]]  # that items wrote
+    above: str  # of them
+    bars: Bars
+
+
+def keep(stats: Stats, record: Record, run: str, bars: Bars) -> Kept:
+    """Give what a summary is made of; `run` is the run's id."""
+    lines = record.lines.last(LINES)
+    return Kept(
+        snapshot(stats, record),
+        record.groups.rows(run, GROUPS),
+        record.groups.more(stats.failed, GROUPS),
+        lines,
+        record.lines.above(len(lines)),
+        bars,
+    )
 
 
 def placeholder(shown: Snapshot) -> dict[str, Any]:
@@ -44,35 +75,38 @@ def placeholder(shown: Snapshot) -> dict[str, Any]:
     }
 
 
-def bundle(stats: Stats, shown: Snapshot) -> dict[str, Any]:
-    """Give what stays: text/plain and text/html.
-
-    Parameters
-    ----------
-    stats : Stats
-        The run at its end.
-    shown : dict
-        Its last snapshot.
-    """
-    return {"text/plain": plain(stats, shown), "text/html": html(shown)}
+def bundle(stats: Stats, kept: Kept) -> dict[str, Any]:
+    """Give what stays of a run that has ended: text/plain and text/html."""
+    return {"text/plain": plain(stats, kept), "text/html": html(stats, kept)}
 
 
-def plain(stats: Stats, shown: Snapshot) -> str:
-    """Give the summary as text, with a line for each of the first failures."""
+def plain(stats: Stats, kept: Kept) -> str:
+    """Give the summary as text, with a line for each kind of failure."""
     lines = [f"nbexec {text.summary(stats)}"]
-    lines += [
-        f"  {row['index']}: {row['type']}: {row['message']}  {row['item']}"
-        for row in shown["failures"]
-    ]
-    if shown["more"]:
-        lines.append(f"  {shown['more']}")
-    lines += [f"  {shown['above']}"] if shown["above"] else []
-    lines += [f"  {row['item']} │ {row['text']}" for row in shown["output"]]
+    if kept.shown["advice"]:
+        lines.append(f"  {kept.shown['advice']}")
+    for row in kept.groups:
+        where = f" in {row['place']}" if row["place"] else ""
+        lines.append(f"  {row['count']}: {row['type']}{where}: {row['message']}  {row['items']}")
+    lines += [f"  {kept.more}"] if kept.more else []
+    lines += [f"  {kept.above}"] if kept.above else []
+    lines += [f"  {row['item']} │ {row['text']}" for row in kept.lines]
     return "\n".join(lines)
 
 
-def html(shown: Snapshot) -> str:
-    """Give the summary as one HTML block."""
+def html(stats: Stats, kept: Kept) -> str:
+    """Give the summary as one HTML block; without what is least missed where it gets too large."""
+    page = _html(stats, kept)
+    if len(page) > ROOM:
+        kept = kept._replace(groups=[{**row, "traceback": ""} for row in kept.groups])
+        page = _html(stats, kept)
+    if len(page) > ROOM:
+        page = _html(stats, kept._replace(bars=Bars()))
+    return page
+
+
+def _html(stats: Stats, kept: Kept) -> str:
+    shown = kept.shown
     sign, colour = LOOKS.get(shown["phase"], ("●", ACCENT))
     head = [
         f'<span style="color:{colour};font-weight:600">{sign}</span>',
@@ -86,8 +120,10 @@ def html(shown: Snapshot) -> str:
             f"<div>{' &nbsp;'.join(head)}</div>",
             bar(shown["shares"] or (0.0, 0.0), colour),
             f'<div style="{ROW}">{numbers(shown)}{meters(shown)}</div>',
-            failures(shown),
-            output(shown),
+            advice(shown["advice"]),
+            failures(kept),
+            output(kept),
+            lanes(stats, kept.bars),
             "</div>",
         ]
     )
@@ -126,60 +162,71 @@ def meters(shown: Snapshot) -> str:
     return f'<div style="margin-left:auto">{drawn}</div>'
 
 
-def spark(line: list[int], colour: str, width: int = 64, height: int = 20) -> str:
-    """Draw heights of 0..100 as an image: inline SVG would be stripped."""
-    line = line if len(line) > 1 else line * 2
-    points = " ".join(
-        f"{at * width / (len(line) - 1):.1f},{height - 1 - value * (height - 2) / 100:.1f}"
-        for at, value in enumerate(line)
-    )
-    svg = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}">'
-        f'<polygon points="0,{height} {points} {width},{height}" fill="{colour}" opacity=".15"/>'
-        f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/></svg>'
-    )
-    data = base64.b64encode(svg.encode()).decode()
-    style = "display:inline-block;vertical-align:middle;margin:0 3px"
-    return (
-        f'<img alt="" width="{width}" height="{height}" style="{style}" '
-        f'src="data:image/svg+xml;base64,{data}">'
-    )
+def advice(words: str) -> str:
+    """Give the one line of advice."""
+    look = "margin:7px 0 2px;padding:3px 10px;border-left:3px solid #c98a10"
+    return f'<div style="{look}">{escape(words)}</div>' if words else ""
 
 
-def failures(shown: Snapshot) -> str:
-    """Give the first failures, a row each."""
-    rows = shown["failures"]
-    if not rows:
+def failures(kept: Kept) -> str:
+    """Give the kinds of failures, a row each, with the traceback of the first item folded."""
+    if not kept.groups:
         return ""
     cell = f"text-align:left;vertical-align:top;border:0;border-top:{LINE};padding:3px 14px 3px 0"
+    short, long = f"{cell};white-space:nowrap", f"{cell};overflow-wrap:anywhere"
     body = "".join(
         '<tr style="background:none">'
-        f'<td style="{cell};width:10%;{DIM}">{escape(row["index"])}</td>'
-        f'<td style="{cell};width:21%;color:{BAD};font-weight:600">{escape(row["type"])}</td>'
-        f'<td style="{cell};width:45%">{escape(row["message"])}</td>'
-        f'<td style="{cell}"><code style="{CODE}">{escape(row["item"])}</code></td>'
+        f'<td style="{short};color:{BAD};font-weight:600">{escape(row["type"])}</td>'
+        f'<td style="{long};width:45%">{escape(row["message"])}{traceback(row)}</td>'
+        f'<td style="{short}">{escape(row["count"])}</td>'
+        f'<td style="{long};width:35%"><code style="{CODE}">{escape(row["items"])}</code></td>'
         "</tr>"
-        for row in rows
+        for row in kept.groups
     )
-    more = f'<div style="{DIM};font-size:12px">{escape(shown["more"])}</div>'
     table = (  # it scrolls in a narrow window
-        '<table style="border-collapse:collapse;table-layout:fixed;width:100%;min-width:440px;'
-        f'margin:0;font-size:12px;overflow-wrap:anywhere">{body}</table>'
+        '<table style="border-collapse:collapse;table-layout:auto;width:100%;min-width:440px;'
+        f'margin:0;font-size:12px">{body}</table>'
     )
     scrolls = f'<div style="overflow-x:auto;margin:8px 0 2px">{table}</div>'
-    return scrolls + (more if shown["more"] else "")
+    return scrolls + quiet(kept.more)
 
 
-def output(shown: Snapshot) -> str:
+def traceback(row: dict[str, Any]) -> str:
+    """Give where it was, and the traceback below that."""
+    said = row["traceback"]
+    if not said:
+        return f'<div style="{DIM}">{escape(row["place"])}</div>'
+    if len(said) > TRACEBACK:
+        said = "…" + said[-TRACEBACK:]
+    where = f'<span style="{DIM}">{escape(row["place"] or "traceback")}</span>'
+    code = f'<pre style="{CODE};margin:2px 0;white-space:pre-wrap">{escape(said)}</pre>'
+    return f"<details><summary>{where}</summary>{code}</details>"
+
+
+def output(kept: Kept) -> str:
     """Give the last lines that the items wrote."""
-    if not shown["output"]:
+    if not kept.lines:
         return ""
     looks = {"stderr": f"color:{BAD}"}
     lines = "".join(
         f'<span style="{DIM}">{escape(row["item"])} │ </span>'
         f'<span style="{looks.get(row["stream"], "")}">{escape(row["text"])}</span>\n'
-        for row in shown["output"]
+        for row in kept.lines
     )
-    above = f'<div style="{DIM};font-size:12px">{escape(shown["above"])}</div>'
     block = f'<pre style="{CODE};margin:6px 0 2px;white-space:pre-wrap">{lines}</pre>'
-    return (above if shown["above"] else "") + block
+    return quiet(kept.above) + block
+
+
+def lanes(stats: Stats, bars: Bars) -> str:
+    """Give the timeline, folded, where there is something to be seen in it."""
+    count = len(bars.lanes)
+    if len(bars) < 2:
+        return ""
+    image = timeline(bars, stats.elapsed, count)
+    title = f'<summary style="{DIM};font-size:12px">Timeline, a row for each worker</summary>'
+    return f'<details style="margin-top:5px">{title}{image}</details>'
+
+
+def quiet(words: str) -> str:
+    """Give a line of lesser weight."""
+    return f'<div style="{DIM};font-size:12px">{escape(words)}</div>' if words else ""

@@ -1,135 +1,93 @@
 // Draws what nbexec/notebook/snapshot.py says, and works nothing out.
-// Whatever comes from a run is set with textContent: it is text, never HTML.
 
-const SVG = "http://www.w3.org/2000/svg";
 const DEAF = 2000; // ms without an answer to a click, after which the panel says so
 
-function make(tag, className, ...children) {
-  const node = document.createElement(tag);
-  node.className = className;
-  node.append(...children);
-  return node;
-}
-
-function button(className, label, onclick) {
-  const node = make("button", className, label);
-  node.type = "button";
-  node.onclick = onclick;
-  return node;
-}
-
-// Only when it changes: a screen reader may be reading it, a mouse may be selecting it.
-function say(node, text) {
-  if (node.textContent !== text) node.textContent = text;
-}
-
-function sparkline(className) {
-  const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("class", `nbx-spark ${className}`);
-  svg.setAttribute("viewBox", "0 0 100 100");
-  svg.setAttribute("preserveAspectRatio", "none");
-  svg.setAttribute("aria-hidden", "true");
-  const area = svg.appendChild(document.createElementNS(SVG, "polygon"));
-  const line = svg.appendChild(document.createElementNS(SVG, "polyline"));
-  const draw = (heights) => {
-    const step = 100 / Math.max(1, heights.length - 1);
-    const points = heights.map((height, at) => `${at * step},${97 - 0.94 * height}`);
-    if (points.length === 1) points.push(`100,${97 - 0.94 * heights[0]}`);
-    line.setAttribute("points", points.join(" "));
-    area.setAttribute("points", ["0,100", ...points, "100,100"].join(" "));
+// Minus, slider, plus and the number of workers.
+function workerControl(send) {
+  let shown = { workers: 1, most: 1 };
+  const change = (count) => send({ do: "workers", count });
+  const fewer = button("nbx-step", "−", () => change(Math.max(1, shown.workers - 1)));
+  fewer.setAttribute("aria-label", "One worker fewer");
+  const more = button("nbx-step", "+", () => change(shown.workers + 1));
+  more.setAttribute("aria-label", "One worker more");
+  const slider = make("input", "nbx-slider");
+  slider.type = "range";
+  slider.min = "1";
+  slider.setAttribute("aria-label", "Number of workers");
+  const count = make("b", "");
+  let held = false; // while it is being moved, it shows what the hand says
+  slider.oninput = () => {
+    held = true;
+    say(count, slider.value);
+    change(Number(slider.value));
   };
-  return { svg, draw };
-}
-
-function meter() {
-  const label = make("span", "nbx-dim");
-  const number = make("b", "");
-  const unit = make("span", "nbx-dim");
-  const spark = sparkline("");
-  const node = make("span", "nbx-meter", label, spark.svg, number, unit);
-  const draw = (shown) => {
-    node.classList.toggle("nbx-memory", shown.about === "memory");
-    say(label, shown.label);
-    say(number, shown.number);
-    say(unit, shown.unit);
-    spark.draw(shown.line);
+  slider.onchange = () => (held = false);
+  const node = make("span", "nbx-workers nbx-dim", "workers", fewer, slider, count, more);
+  node.setAttribute("role", "group");
+  node.setAttribute("aria-label", "Workers");
+  const draw = (snapshot) => {
+    shown = snapshot;
+    node.hidden = !shown.scalable;
+    fewer.disabled = shown.workers <= 1;
+    if (held) return;
+    slider.max = String(Math.max(shown.most, Number(slider.max) || 1));
+    slider.value = String(shown.workers);
+    say(count, String(shown.workers));
   };
   return { node, draw };
 }
 
-function failureList() {
-  const title = make("summary", "", "Failures");
-  const body = make("tbody", "");
-  const more = make("div", "nbx-dim");
-  const node = make("details", "nbx-failures", title, make("table", "", body), more);
-  let last = "";
-  const draw = (rows, rest) => {
-    node.hidden = rows.length === 0;
-    say(more, rest);
-    const now = JSON.stringify(rows);
-    if (now === last) return;
-    last = now;
-    body.replaceChildren(
-      ...rows.map((row) =>
-        make(
-          "tr",
-          "",
-          make("td", "nbx-dim", row.index),
-          make("th", "", row.type),
-          make("td", "", row.message),
-          make("td", "", make("code", "", row.item)),
-        ),
-      ),
-    );
-  };
-  return { node, draw };
-}
+// A row of tabs, and what is in the open one.
+function tabRow(model, send) {
+  const row = make("div", "nbx-tabs");
+  row.setAttribute("role", "tablist");
+  const body = make("div", "nbx-body");
+  body.setAttribute("role", "tabpanel");
+  const built = {};
+  let open = "";
+  let wanted = null; // what was clicked, until the kernel has heard it
 
-// What items tell with nbexec.progress: a small bar and a few words each.
-function progressList() {
-  const node = make("div", "nbx-progress");
-  const draw = (rows) => {
-    node.hidden = rows.length === 0;
-    while (node.children.length < rows.length) {
-      const bar = make("span", "nbx-small", make("i", ""));
-      node.append(make("div", "", make("span", "nbx-dim", ""), bar, make("span", "", "")));
+  const choose = (tab) => {
+    wanted = tab === open ? "" : tab;
+    send({ do: "tab", tab: wanted });
+    show(wanted);
+  };
+  const create = () => {
+    const one = button("nbx-tab", "", () => choose(one.dataset.tab));
+    one.setAttribute("role", "tab");
+    one.append(make("span", "", ""), make("b", "", ""));
+    return one;
+  };
+  const show = (tab) => {
+    open = tab;
+    body.hidden = !tab;
+    if (tab && !built[tab]) {
+      built[tab] = buildTab(tab, model, send);
+      body.append(built[tab].node);
     }
-    while (node.children.length > rows.length) node.lastChild.remove();
-    rows.forEach((row, at) => {
-      const [item, bar, words] = node.children[at].children;
-      say(item, row.item);
-      bar.style.visibility = row.share === null ? "hidden" : "visible";
-      bar.firstChild.style.width = `${row.share || 0}%`;
-      say(words, row.share === null ? row.text : `${Math.round(row.share)}% ${row.text}`);
+    for (const [name, one] of Object.entries(built)) one.node.hidden = name !== tab;
+    for (const one of row.children)
+      one.setAttribute("aria-selected", String(one.dataset.tab === tab));
+    fill();
+  };
+  const fill = () => {
+    const detail = model.get("detail");
+    if (open && detail.tab === open) built[open].draw(detail);
+  };
+  const draw = (shown, answered) => {
+    keep(row, shown.tabs, create, (one, tab) => {
+      one.dataset.tab = tab.id;
+      say(one.firstChild, tab.label);
+      say(one.lastChild, tab.count);
+      one.lastChild.className = `nbx-in-${tab.id}`;
     });
+    if (answered) wanted = null;
+    const tab = wanted === null ? shown.tab : wanted;
+    if (tab !== open || row.dataset.drawn === undefined) show(tab);
+    row.dataset.drawn = "";
   };
-  return { node, draw };
-}
-
-function outputList() {
-  const above = make("div", "nbx-dim");
-  const lines = make("pre", "");
-  const node = make("div", "nbx-output", above, lines);
-  node.setAttribute("role", "log");
-  let last = "";
-  const draw = (rows, rest) => {
-    node.hidden = rows.length === 0;
-    say(above, rest);
-    const now = JSON.stringify(rows);
-    if (now === last) return;
-    last = now;
-    lines.replaceChildren(
-      ...rows.map((row) =>
-        make(
-          "div",
-          `nbx-${row.stream}`,
-          make("span", "nbx-dim", `${row.item} │ `),
-          make("span", "", row.text),
-        ),
-      ),
-    );
-  };
-  return { node, draw };
+  const close = () => Object.values(built).forEach((one) => one.close && one.close());
+  return { row, body, draw, fill, close };
 }
 
 function render({ model, el }) {
@@ -145,6 +103,18 @@ function render({ model, el }) {
     timer = setTimeout(() => (deaf.hidden = false), DEAF);
   };
 
+  let folded = false;
+  const fold = button("nbx-fold", "", () => {
+    setFolded(!folded);
+    send({ do: "fold", folded });
+  });
+  const setFolded = (now) => {
+    folded = now;
+    root.dataset.folded = String(now);
+    fold.setAttribute("aria-expanded", String(!now));
+    fold.setAttribute("aria-label", now ? "Unfold the panel" : "Fold the panel");
+    say(fold, now ? "▸" : "▾");
+  };
   const sign = make("span", "nbx-sign");
   sign.setAttribute("aria-hidden", "true");
   const name = make("strong", "nbx-name");
@@ -152,22 +122,15 @@ function render({ model, el }) {
   state.setAttribute("role", "status");
   const where = make("span", "nbx-where nbx-dim");
 
-  const fewer = button("nbx-step", "−", () => send({ do: "workers", by: -1 }));
-  fewer.setAttribute("aria-label", "One worker fewer");
-  const more = button("nbx-step", "+", () => send({ do: "workers", by: 1 }));
-  more.setAttribute("aria-label", "One worker more");
-  const count = make("b", "");
-  const workers = make("span", "nbx-workers nbx-dim", "workers", fewer, count, more);
-  workers.setAttribute("role", "group");
-  workers.setAttribute("aria-label", "Workers");
+  const workers = workerControl(send);
   const pause = button("nbx-pause", "Pause", () =>
     send({ do: model.get("snapshot").phase === "paused" ? "resume" : "pause" }),
   );
-  const cancel = button("nbx-cancel", "Cancel", () => {
-    cancel.disabled = true;
-    send({ do: "cancel" });
-  });
-  const hands = make("span", "nbx-hands", workers, pause, cancel);
+  const cancel = button("nbx-cancel", "Cancel", () => send({ do: "cancel" }));
+  const retry = button("nbx-retry", "", () => send({ do: "retry" }));
+  const shut = button("nbx-step", "✕", () => send({ do: "close" }));
+  shut.setAttribute("aria-label", "Close the panel");
+  const hands = make("span", "nbx-hands", workers.node, pause, cancel, retry, shut);
 
   const ok = make("i", "");
   const bad = make("i", "nbx-bad");
@@ -183,33 +146,39 @@ function render({ model, el }) {
   const numbers = make("div", "nbx-numbers", make("span", "", done, " ", of), facts, meters);
   const drawn = [];
 
+  const advice = make("div", "nbx-advice nbx-told");
+  advice.setAttribute("role", "note");
   const deaf = make(
     "div",
-    "nbx-deaf",
+    "nbx-deaf nbx-told",
     "The kernel has not heard this click yet. To stop at once, press ■ in the toolbar.",
   );
   deaf.setAttribute("role", "alert");
   deaf.hidden = true;
-  const failures = failureList();
-  const progress = progressList();
-  const output = outputList();
+  const tabs = tabRow(model, send);
 
   const root = make(
     "section",
     "nbexec-panel",
-    make("div", "nbx-head", sign, name, state, where, hands),
+    make("div", "nbx-head", fold, sign, name, state, where, hands),
     bar,
     numbers,
+    advice,
     deaf,
-    progress.node,
-    failures.node,
-    output.node,
+    tabs.row,
+    tabs.body,
   );
   // Without it JupyterLab takes Enter and Space for its own, before a button sees them.
   root.setAttribute("data-lm-suppress-shortcuts", "true");
 
   const draw = () => {
     const shown = model.get("snapshot");
+    const news = shown.heard !== heard;
+    heard = shown.heard;
+    if (news) {
+      answered();
+      if (shown.folded !== folded) setFolded(shown.folded);
+    }
     root.dataset.phase = shown.phase;
     root.setAttribute("aria-label", `Run ${shown.name}`);
     say(name, shown.name);
@@ -217,13 +186,15 @@ function render({ model, el }) {
     say(where, shown.where);
     where.title = shown.where;
 
-    hands.hidden = !shown.live && shown.phase !== "cancelling";
-    workers.hidden = !shown.scalable;
-    say(count, String(shown.workers));
-    fewer.disabled = shown.workers <= 1;
+    const going = shown.live || shown.phase === "cancelling";
+    pause.hidden = cancel.hidden = !going;
+    say(retry, shown.retry);
+    retry.hidden = !shown.retry;
+    shut.hidden = !shown.closable;
+    workers.draw(shown);
     say(pause, shown.phase === "paused" ? "Resume" : "Pause");
     pause.disabled = !shown.live;
-    if (!shown.live) cancel.disabled = true;
+    cancel.disabled = !shown.live;
 
     bar.classList.toggle("nbx-unknown", shown.shares === null);
     bar.setAttribute("aria-label", `${shown.name}: progress`);
@@ -236,11 +207,9 @@ function render({ model, el }) {
 
     say(done, shown.done);
     say(of, shown.of);
-    while (facts.children.length < shown.facts.length) facts.append(make("span", ""));
-    while (facts.children.length > shown.facts.length) facts.lastChild.remove();
-    shown.facts.forEach(([label, words], at) => {
-      facts.children[at].className = `nbx-${label}`;
-      say(facts.children[at], words);
+    keep(facts, shown.facts, () => make("span", ""), (fact, [label, words]) => {
+      fact.className = `nbx-${label}`;
+      say(fact, words);
     });
     shown.meters.forEach((one, at) => {
       if (!drawn[at]) {
@@ -249,20 +218,28 @@ function render({ model, el }) {
       }
       drawn[at].draw(one);
     });
-    progress.draw(shown.progress);
-    failures.draw(shown.failures, shown.more);
-    output.draw(shown.output, shown.above);
-
-    if (shown.heard !== heard) answered();
-    heard = shown.heard;
+    say(advice, shown.advice);
+    advice.hidden = !shown.advice;
+    tabs.draw(shown, news);
+    if (shown.number) model.send({ do: "drawn", number: shown.number });
   };
 
+  setFolded(model.get("snapshot").folded);
   model.on("change:snapshot", draw);
+  model.on("change:detail", tabs.fill);
   draw();
   el.append(root);
   return () => {
     clearTimeout(timer);
     model.off("change:snapshot", draw);
+    model.off("change:detail", tabs.fill);
+    tabs.close();
+    if (!model.get("snapshot").ended) return;
+    // Where the page could not be told to show the summary instead: leave the last picture.
+    const place = el.closest(".jp-OutputArea-output") || el.parentElement;
+    const picture = root.cloneNode(true);
+    for (const one of picture.querySelectorAll(".nbx-hands, .nbx-tabs, .nbx-body, .nbx-fold")) one.remove();
+    if (place) place.append(picture);
   };
 }
 

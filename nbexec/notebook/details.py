@@ -1,0 +1,66 @@
+"""What is in a panel's tabs: made only for the one that is open."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..state import Stats
+from . import plots
+from .lines import progress_rows
+from .record import Record
+
+if TYPE_CHECKING:
+    from ..run import Run
+
+Detail = dict[str, Any]
+
+EVERY = {"failures": 0.2, "output": 0.2, "resources": 0.5, "timeline": 0.5}  # seconds
+PLOTS = ("resources", "timeline")
+
+
+def detail(tab: str, run: Run, record: Record, stats: Stats) -> Detail:
+    """Give what there is to show in a tab, ready for JSON."""
+    return {"tab": tab, **_OF[tab](run, record, stats)}
+
+
+def _failures(run: Run, record: Record, stats: Stats) -> Detail:
+    record.groups.add(run.failures)
+    return {
+        "groups": record.groups.rows(run.id or ""),
+        "more": record.groups.more(stats.failed),
+    }
+
+
+def _output(run: Run, record: Record, stats: Stats) -> Detail:
+    rows = record.lines.last()
+    return {
+        "rows": rows,
+        "above": record.lines.above(len(rows)),
+        "progress": progress_rows(stats),
+    }
+
+
+def _resources(run: Run, record: Record, stats: Stats) -> Detail:
+    samples = record.samples
+    return {
+        "columns": samples.columns(record.began or 0.0),
+        "names": {
+            f"{what}{slot}": name
+            for slot, name in enumerate(samples.names)
+            for what in ("cpu", "memory")
+        },
+        "count": samples.count,
+    }
+
+
+def _timeline(run: Run, record: Record, stats: Stats) -> Detail:
+    timeline = run.timeline()
+    return {"columns": plots.bars(timeline), "names": {}, "count": len(timeline)}
+
+
+_OF = {
+    "failures": _failures,
+    "output": _output,
+    "resources": _resources,
+    "timeline": _timeline,
+}

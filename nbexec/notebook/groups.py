@@ -1,0 +1,122 @@
+"""Failures in groups: what was raised, where, how often, and by which items."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .. import text
+from ..model import Failure
+
+GROUPS = 50  # that are told apart
+ITEMS = 3  # that a group names
+LOOKED_AT = 20_000  # failures; of more than that only the number is told
+AT_ONCE = 1_000  # failures that are looked at in one go: some 10 ms
+TRACEBACK = 6_000  # characters
+TYPE_LIMIT = 50  # characters
+ITEM_LIMIT = 80  # characters of an item's repr
+
+_FRAME = re.compile(r'^ *File "(.*)", line (\d+), in (.*)$', re.MULTILINE)
+_ROW = dict[str, Any]
+
+
+@dataclass
+class Group:
+    """Failures of one type and one place."""
+
+    type: str
+    place: str
+    message: str
+    traceback: str
+    count: int = 0
+    items: list[tuple[int, str]] = field(default_factory=list)  # index and repr of the first
+
+    def row(self, run: str) -> _ROW:
+        """Give what there is to show, as texts."""
+        items = ", ".join(f"{index:,}: {item}" for index, item in self.items)
+        return {
+            "type": self.type,
+            "place": self.place,
+            "message": self.message,
+            "count": "1 item" if self.count == 1 else f"{self.count:,} items",
+            "items": items + (", …" if self.count > len(self.items) else ""),
+            "traceback": self.traceback,
+            "debug": f"nbexec.attach({run!r}).debug({self.items[0][0]})",
+        }
+
+
+class Groups:
+    """Takes in a run's failures bit by bit."""
+
+    def __init__(self) -> None:
+        self._groups: dict[tuple[str, str], Group] = {}
+        self._seen = 0
+
+    def add(self, failures: Sequence[Failure]) -> bool:
+        """Take in what is new of `failures`, at most `AT_ONCE`; give whether that was all."""
+        stop = min(len(failures), self._seen + AT_ONCE, LOOKED_AT)
+        for failure in failures[self._seen : stop]:
+            if failure.kind != "cancelled":
+                self._add(failure)
+        self._seen = max(self._seen, stop)
+        return self._seen >= min(len(failures), LOOKED_AT)
+
+    def _add(self, failure: Failure) -> None:
+        error = raised(failure.exception)
+        kind, where = type(error).__name__[:TYPE_LIMIT], place(failure.traceback)
+        group = self._groups.get((kind, where))
+        if group is None:
+            if len(self._groups) >= GROUPS:
+                return
+            group = Group(kind, where, text.message(error), _cut(failure.traceback))
+            self._groups[kind, where] = group
+        group.count += 1
+        if len(group.items) < ITEMS:
+            group.items.append((failure.index, text.safe_repr(failure.item, limit=ITEM_LIMIT)))
+
+    def rows(self, run: str, most: int = GROUPS) -> list[_ROW]:
+        """Give a row for each group, the largest first; `run` is the run's id."""
+        return [group.row(run) for group in self._largest(most)]
+
+    def more(self, failed: int, shown: int = GROUPS) -> str:
+        """Say how many of `failed` are in none of the groups that are shown."""
+        left = failed - sum(group.count for group in self._largest(shown))
+        return f"and {left:,} more, in .failures" if left > 0 else ""
+
+    def _largest(self, most: int) -> list[Group]:
+        return sorted(self._groups.values(), key=lambda group: -group.count)[:most]
+
+
+def raised(error: BaseException) -> BaseException:
+    """Give what the user's code raised: a cell's loop wraps it up with what it had done."""
+    from ..cell.iteration import Stopped
+
+    return error.error if isinstance(error, Stopped) else error
+
+
+def place(traceback: str) -> str:
+    """Say where a traceback ends: the function and the line.
+
+    Examples
+    --------
+    >>> place('  File "tidy.py", line 4, in measure\\n    return 1 / x\\n')
+    'measure, tidy.py line 4'
+    >>> place('  File "/tmp/ipykernel_7/123.py", line 4, in measure\\n')
+    'measure, line 4'
+    """
+    frames = _FRAME.findall(traceback)
+    if not frames:
+        return ""
+    file, line, name = frames[-1]
+    file = re.split(r"[/\\]", file)[-1]
+    cell = re.fullmatch(r"\d+\.py|<.*>", file)  # a cell's own file says nothing
+    return f"{name}, line {line}" if cell else f"{name}, {file} line {line}"
+
+
+def _cut(traceback: str) -> str:
+    if len(traceback) <= TRACEBACK:
+        return traceback
+    half = TRACEBACK // 2
+    return f"{traceback[:half]}\n…\n{traceback[-half:]}"

@@ -1,0 +1,64 @@
+"""Record: what panels show of a run besides its numbers, kept while it runs and after.
+
+There is one for each run, whatever the number of its panels: it sees the run from its
+first event, though a panel may be opened late.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import TYPE_CHECKING
+
+from ..events import Event, Output, Sampled
+from ..observers import Observer
+from ..state import RunState
+from .groups import Groups
+from .lines import Lines
+from .trail import Samples, Trail
+
+if TYPE_CHECKING:
+    from ..run import Run
+
+_records: weakref.WeakKeyDictionary[Run, Record] = weakref.WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+class Record(Observer):
+    """The run's CPU and memory, what its items wrote, and its failures in groups."""
+
+    def __init__(self) -> None:
+        self.trail = Trail()
+        self.samples = Samples()
+        self.lines = Lines()
+        self.groups = Groups()
+        self.shown: set[int] = set()  # the executions whose cell has a panel of it
+        self.began: float | None = None  # on the clock of the events
+
+    def observe(self, event: Event, state: RunState) -> None:
+        """Take in an event, in the run's thread."""
+        if self.began is None:
+            self.began = event.time
+        if isinstance(event, Sampled):
+            self.trail.add(event)
+            self.samples.add(event)
+        elif isinstance(event, Output) and not event.shown:
+            self.lines.add(event)
+
+    def look_back(self, run: Run) -> None:
+        """Take in what there was before anybody asked for this record."""
+        while not self.groups.add(run.failures):
+            pass
+        if not self.lines.count:
+            for index, said in run.output.items():
+                self.lines.add(Output(0.0, index, index, "stdout", said))
+
+
+def record_of(run: Run) -> Record:
+    """Give the record of a run, from its beginning where that was asked for in time."""
+    with _lock:
+        found = _records.get(run)
+        if found is None:
+            found = _records[run] = Record()
+            run.watch(found)
+        return found

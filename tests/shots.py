@@ -1,0 +1,139 @@
+"""The panel's states, from a real JupyterLab: ``python -m tests.shots`` writes docs/images/.
+
+Each state is a PNG of its own, in light and in dark; ``panel.png`` is the contact sheet of
+all of them.  Look at it before it is committed.
+"""
+
+from __future__ import annotations
+
+import base64
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from . import lab
+
+IMAGES = lab.ROOT / "docs" / "images"
+PANEL = ".nbexec-panel"
+SUMMARY = ".nbexec-summary"
+THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
+
+SETUP = """\
+import math, random, time, nbexec
+def measure(path):
+    end = time.thread_time() + 0.02 + 0.05 * (hash(path) % 5 == 0)
+    while time.thread_time() < end:
+        math.sqrt(2.0)
+    if path.endswith(("07.py", "57.py")):
+        raise UnicodeDecodeError("utf-8", b"\\xff", 0, 1, "invalid start byte")
+    if path.endswith("31.py"):
+        raise ValueError(f"{path}: no numbers in it")
+    return len(path)
+def fetch_page(page):
+    if page % 70 == 3:
+        raise ConnectionError(f"page {page}: 503 from the server")
+    time.sleep(0.2)
+def train(model):
+    for epoch in range(60):
+        print(f"epoch {epoch}: loss {1 / (1 + epoch + model):.3f}")
+        nbexec.progress((epoch + 1) / 60, f"epoch {epoch}")
+        time.sleep(0.25)
+paths = [f"lib/module_{at:03}.py" for at in range(1487)]
+quiet = dict(on_error="collect", backend="processes", workers=2)"""
+
+# The name of each state, and the cell that shows it.
+STATES = {
+    "running": "a = nbexec.start(measure, paths, **quiet)",
+    "paused": 'b = nbexec.start(fetch_page, range(10_000), backend="threads", workers=20, '
+    'on_error="collect", retries=1)',
+    "failing": "c = nbexec.start(measure, paths, **quiet)",
+    "output": 'd = nbexec.start(train, range(3), backend="threads", workers=3)',
+    "resources": "e = nbexec.start(measure, paths * 3, name='survey', **quiet)",
+    "folded": 'f = nbexec.start(time.sleep, [0.3] * 900, backend="threads", name="train")',
+    "done": "g = nbexec.start(measure, paths[:120], **quiet)",
+    "cancelled": 'h = nbexec.start(time.sleep, [0.2] * 400, backend="threads", name="download")',
+}
+
+
+def main(folder: Path = IMAGES) -> None:
+    """Write every image."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as work:
+        server = lab.Server(Path(work))
+        server.start()
+        try:
+            with lab.browser((1400, 2600)) as context:
+                page = lab.Page(server, context.new_page())
+                cells = [f"{cell};" for cell in STATES.values()]
+                server.write("panel.ipynb", SETUP, *cells)
+                page.open("panel.ipynb")
+                page.run_all()
+                page.wait()
+                shots = take(page, folder)
+                sheet(context, shots, folder / "panel.png")
+                if page.wrong:
+                    raise SystemExit("\n".join(page.wrong))
+        finally:
+            server.stop()
+
+
+def take(page: lab.Page, folder: Path) -> dict[str, dict[str, Path]]:
+    """Bring each panel into its state, and give the images of it by theme."""
+    cells = {name: page.page.locator(".jp-CodeCell").nth(at + 1) for at, name in enumerate(STATES)}
+    cells["cancelled"].locator(PANEL).wait_for()
+    time.sleep(3)
+    press(cells["paused"], "Pause")
+    press(cells["cancelled"], "Cancel")
+    press(cells["folded"], "Fold the panel")
+    press(cells["running"], "Timeline", "tab")
+    press(cells["resources"], "Resources", "tab")
+    cells["cancelled"].locator(SUMMARY).wait_for()
+    cells["done"].locator(SUMMARY).wait_for(timeout=120_000)
+    cells["done"].locator("details").last.evaluate("node => { node.open = true; }")
+    time.sleep(6)
+    shots: dict[str, dict[str, Path]] = {name: {} for name in STATES}
+    for theme, name in THEMES.items():
+        page.page.evaluate(
+            "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", name
+        )
+        time.sleep(2)
+        for state, cell in cells.items():
+            shown = cell.locator(f"{PANEL}, {SUMMARY}").first
+            shown.scroll_into_view_if_needed()
+            shots[state][theme] = folder / f"panel-{state}-{theme}.png"
+            shown.screenshot(path=shots[state][theme])
+    return shots
+
+
+def press(cell: Any, name: str, role: str = "button") -> None:
+    """Click a button of a cell's panel."""
+    found = cell.locator(PANEL).get_by_role(role, name=name)
+    found.first.click()
+
+
+def sheet(context: Any, shots: dict[str, dict[str, Path]], to: Path) -> None:
+    """Put every image on one, light on the left and dark on the right."""
+    colours = {"light": "#ffffff", "dark": "#111111"}
+    columns = ""
+    for theme, colour in colours.items():
+        images = "".join(
+            f'<img style="display:block;width:980px;margin:0 0 16px" src="{data(by[theme])}">'
+            for by in shots.values()
+        )
+        columns += f'<div style="background:{colour};padding:20px">{images}</div>'
+    page = context.new_page()
+    page.set_content(f'<body style="margin:0"><div id="all" style="display:flex">{columns}</div>')
+    page.set_viewport_size({"width": 2100, "height": 900})
+    page.locator("#all").screenshot(path=to)
+    page.close()
+
+
+def data(image: Path) -> str:
+    """Give an image as a data URI."""
+    return f"data:image/png;base64,{base64.b64encode(image.read_bytes()).decode()}"
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))
