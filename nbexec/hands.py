@@ -31,7 +31,7 @@ class Hands:
         self._jobs.put(None)
 
     def serve(self, idle: Callable[[], None] | None = None, every: float = 0.05) -> None:
-        """Run jobs in this thread until released; call `idle` about `every` seconds.
+        """Run jobs in this thread until released; call `idle` between them and every `every` s.
 
         A job's exception passes through (a `KeyboardInterrupt`, since jobs catch the
         others); the jobs after it are still there for the next call.
@@ -40,12 +40,13 @@ class Hands:
             try:
                 job = self._jobs.get(timeout=every if idle is not None else None)
             except queue.Empty:
-                if idle is not None:
-                    idle()
-                continue
-            if job is None:
-                return
-            job()
+                pass
+            else:
+                if job is None:
+                    return
+                job()
+            if idle is not None:
+                idle()
 
     def serve_in_thread(self, context: contextvars.Context) -> None:
         """Serve from a thread of our own, in the caller's context."""

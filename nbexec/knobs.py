@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Callable
@@ -120,6 +121,22 @@ def _one_of(allowed: tuple[str, ...]) -> Callable[[str, Any], None]:
     return check
 
 
+def is_bar(value: Any) -> bool:
+    """Whether it is a progress bar as tqdm's, or what makes one: with `update` and `close`."""
+    made = value.func if isinstance(value, functools.partial) else value
+    return all(callable(getattr(made, name, None)) for name in ("update", "close"))
+
+
+def _progress(name: str, value: Any) -> None:
+    if isinstance(value, str):
+        _one_of(PROGRESS)(name, value)
+    elif not is_bar(value):
+        raise OptionError(
+            f"{name} must be one of {', '.join(PROGRESS)}, or a progress bar with update and "
+            f"close, as tqdm's (its class, or an instance), not {value!r}"
+        )
+
+
 def suggest(word: str, known: tuple[str, ...] | list[str]) -> str:
     """Give ``"; did you mean 'threads'?"``, or an empty string where nothing is near."""
     import difflib
@@ -225,11 +242,12 @@ class Options:  # its docstring is made from the knobs, below
         _path,
         str,
     )
-    progress: str = _knob(
+    progress: Any = _knob(
         "auto",
         "'panel' (a widget), 'text' (a line), 'off', or 'auto': a panel in a notebook, text "
-        "elsewhere.",
-        _one_of(PROGRESS),
+        "elsewhere. Or a progress bar of your own, as tqdm's: the class (`progress=tqdm`), which "
+        "is called with `total` and `desc`, or an instance, which is closed once it is full.",
+        _progress,
         str,
     )
     name: str | None = _knob(

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from .state import Stats
 
 
+EVERY = 0.05  # seconds after which who waits for a result looks for clicks
+
+
 class Results(list[Any]):
     """The results of a run, in the order of its items: a list, and what was learnt.
 
@@ -243,7 +246,8 @@ class Stream:
             while True:
                 with self._changed:
                     while not self._ready and not self._ended:
-                        self._changed.wait()
+                        self._changed.wait(EVERY)
+                        self.run.idle()
                     batch, self._ready = self._ready, deque()
                 if not batch:
                     break
@@ -253,6 +257,7 @@ class Stream:
                     if self._consumed % quarter == 0:
                         self.run.wake()
                     yield batch.popleft()
+                    self.run.idle()
                 self.run.wake()
         finally:
             self.run.cancel()

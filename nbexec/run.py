@@ -37,6 +37,8 @@ from .worker import replay
 if TYPE_CHECKING:
     from .journal.observer import Journal
 
+IDLE_EVERY = 0.05  # seconds: a click on Cancel should take well under a third of a second
+
 _last: Run | None = None
 
 
@@ -87,6 +89,7 @@ class Run:
         self._sink = sink
         self._watchers = watchers
         self._error: BaseException | None = None
+        self._idle_due = 0.0
         self._done = threading.Event()
         self._ending = threading.Lock()
         self._callbacks: list[Callable[[Run], None]] = []
@@ -145,7 +148,14 @@ class Run:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the run is over, at most `timeout` seconds; give whether it is."""
-        return self._done.wait(timeout)
+        if threading.current_thread() is not threading.main_thread():
+            return self._done.wait(timeout)
+        until = float("inf") if timeout is None else time.monotonic() + timeout
+        while not self._done.wait(max(0.0, min(IDLE_EVERY, until - time.monotonic()))):
+            if time.monotonic() >= until:
+                return False
+            self.idle()
+        return True
 
     def result(self, timeout: float | None = None) -> Results:
         """Wait for the end and give the results.
@@ -328,10 +338,10 @@ class Run:
     def serve(self) -> None:
         """Lend this thread to the run until it is over; an interrupt cancels the run."""
         interrupt: KeyboardInterrupt | None = None
-        idle = self._idle if self._loop.bulletin.observers else None
+        idle = self.idle if self._loop.bulletin.observers else None
         while True:
             try:
-                self.hands.serve(idle)
+                self.hands.serve(idle, IDLE_EVERY)
                 break
             except KeyboardInterrupt as error:
                 interrupt = error
@@ -340,8 +350,12 @@ class Run:
             attach_results(interrupt, self.results)
             raise interrupt
 
-    def _idle(self) -> None:
-        self._loop.bulletin.each("idle")
+    def idle(self) -> None:
+        """Have observers do what the thread that uses the run must do, if it is time again."""
+        now = time.monotonic()
+        if now >= self._idle_due:
+            self._idle_due = now + IDLE_EVERY
+            self._loop.bulletin.each("idle")
 
     def enough(self, index: int) -> None:
         """Let nothing after `index` begin: what comes there is not wanted."""

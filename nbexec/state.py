@@ -24,7 +24,9 @@ from .model import Choice, Error
 
 Phase = Literal["waiting", "running", "paused", "cancelling", "done", "failed", "cancelled"]
 
-RATE_WINDOW = 10.0  # seconds of recent work that the rate and the ETA are made of
+RATE_WINDOW = 10.0  # seconds of recent work that the rate and the ETA are made of, at least
+TURNS = 3  # and so many turns of a worker, since they all may end at about the same time
+SENSE = 1.0  # seconds of work before which a time that is left means nothing
 SHOWN = 8  # items whose progress is told
 MARK_EVERY = 0.1  # seconds between two remembered counts; keeps the window at 100 of them
 
@@ -65,7 +67,8 @@ class Stats:
     rate : float
         Items a second, lately.
     eta : float or None
-        Seconds that are left, from the recent rate; None where it can't be told.
+        Seconds that are left, from recent work; None where it can't be told, and before it
+        means something: a second of work, and as many items as there are workers.
     backend, workers, reason : str, int, str
         Where it runs, on how many workers, and why.
     cpu_seconds, busy_seconds : float
@@ -145,6 +148,7 @@ class RunState:
         self._slot_seconds = 0.0  # workers x wall, summed over the times between changes
         self._slots_since = 0.0
         self._marks: deque[tuple[float, int]] = deque()
+        self._turn = 0.0  # seconds that a worker has taken for a chunk, lately
 
     def apply(self, event: Event) -> None:
         """Take in one event; they come in the order of the grammar in `events`."""
@@ -196,13 +200,18 @@ class RunState:
         self.cpu_seconds += outcome.cpu
         if outcome.ends:
             self.busy_seconds += outcome.ends[-1]
+            turn = outcome.ends[-1]
+            self._turn += (turn - self._turn) * (0.2 if self._turn else 1.0)
         marks = self._marks
         finished = self._ran
+        if len(marks) == 1 and not marks[0][1] and outcome.ends:  # workers took a while to start
+            marks[0] = (max(marks[0][0], event.time - self._turn), 0)
         if len(marks) > 1 and event.time - marks[-2][0] < MARK_EVERY:
             marks[-1] = (event.time, finished)
         else:
             marks.append((event.time, finished))
-        while len(marks) > 2 and event.time - marks[1][0] > RATE_WINDOW:
+        window = max(RATE_WINDOW, TURNS * self._turn)
+        while len(marks) > 2 and event.time - marks[1][0] > window:
             marks.popleft()
 
     def _steered(self, event: Steered) -> None:
@@ -240,8 +249,6 @@ class RunState:
         if not over:
             slot_seconds += self.choice.workers * max(now - self._slots_since, 0.0)
         rate = self._rate(now, elapsed)
-        left = None if self.total is None else self.total - self.done - self.failed
-        eta = left / rate if left is not None and rate and self.phase == "running" else None
         return Stats(
             name=self.name,
             phase=self.phase,
@@ -256,7 +263,7 @@ class RunState:
             running=min(self._in_flight, self.choice.workers),
             elapsed=elapsed,
             rate=rate,
-            eta=eta,
+            eta=self._eta(now),
             backend=self.choice.backend,
             workers=self.choice.workers,
             reason=self.choice.reason,
@@ -277,6 +284,18 @@ class RunState:
     def _ran(self) -> int:
         """Items that came to their end by running: what the rate is made of."""
         return self.done + self.failed - self.restored
+
+    def _eta(self, now: float) -> float | None:
+        if self.total is None or self.phase != "running" or not self._marks:
+            return None
+        since, count = self._marks[0]
+        ran = self._ran - count
+        # What runs now is not late before it takes longer than what ran lately.
+        known = max(self._marks[-1][0], now - self._turn)
+        if known - since < SENSE or ran < self.choice.workers:
+            return None
+        left = self.total - self.done - self.failed
+        return max(0.0, left * (known - since) / ran - (now - known))
 
     def _rate(self, now: float, elapsed: float) -> float:
         if self._ended:

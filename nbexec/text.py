@@ -61,14 +61,18 @@ def about(value: float) -> str:
 
     Examples
     --------
-    >>> about(178.3), about(13.2), about(0.4)
-    ('about 3 min', 'about 13 s', 'about 1 s')
+    >>> about(178.3), about(13.2), about(0.4), about(9_000)
+    ('about 3 min', 'about 15 s', 'about 1 s', 'about 2.5 h')
     """
-    if value < 60:
+    if value < 9.5:
         return f"about {max(1, round(value))} s"
-    if value < 3600:
-        return f"about {round(value / 60)} min"
-    return f"about {value / 3600:.1f} h"
+    if value < 57.5:
+        return f"about {5 * round(value / 5)} s"
+    if value < 57.5 * 60:
+        minutes = value / 60
+        return f"about {round(minutes) if minutes < 9.5 else 5 * round(minutes / 5)} min"
+    hours = value / 3600
+    return f"about {hours:.1f} h".replace(".0 h", " h") if hours < 9.5 else f"about {hours:.0f} h"
 
 
 def size(value: float) -> str:

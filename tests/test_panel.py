@@ -13,7 +13,6 @@ import comm
 import ipywidgets
 import pytest
 from ipywidgets.widgets.widget import _instances
-from jupyter_client.session import Session
 
 import nbexec
 from nbexec.events import (
@@ -566,101 +565,3 @@ def test_a_widget_has_no_address_in_its_text(page):
     assert repr(widget) == "<nbexec panel>"
     assert isinstance(widget, ipywidgets.DOMWidget)
     widget.close()
-
-
-# ---------------------------------------------------------------- the kernel
-
-
-class FakeKernel:
-    """A kernel whose main thread is in the middle of a cell, with messages queued behind it."""
-
-    def __init__(self, *messages):
-        self.session = Session(key=b"secret")
-        self.queue = [self.session.serialize(self.session.msg(*message)) for message in messages]
-        self.queue = [
-            [SimpleNamespace(bytes=part, buffer=part) for part in frames] for frames in self.queue
-        ]
-        self.handled, self.put_back = [], []
-        self.shell_handlers = {"comm_msg": lambda *args: self.handled.append(args[2]["content"])}
-        self.shell_stream = SimpleNamespace(
-            socket=SimpleNamespace(
-                poll=lambda timeout: bool(self.queue),
-                recv_multipart=lambda copy: self.queue.pop(0),
-            ),
-            _recv_callback=self.put_back.append,
-        )
-        self.io_loop = SimpleNamespace(add_callback=lambda call, frames: call(frames))
-
-    def kinds(self):
-        return [json.loads(frames[-4].bytes)["msg_type"] for frames in self.put_back]
-
-
-MESSAGES = [
-    ("execute_request", {"code": "1"}),
-    ("comm_msg", {"comm_id": "other", "data": {}}),
-    ("comm_msg", {"comm_id": "mine", "data": {"do": "cancel"}}),
-    ("comm_close", {"comm_id": "other"}),
-    ("comm_msg", {"comm_id": "mine", "data": {"do": "pause"}}),
-    ("execute_request", {"code": "2"}),
-]
-
-
-def test_a_click_is_heard_in_the_middle_of_a_cell_and_all_else_keeps_its_order(monkeypatch):
-    busy = FakeKernel(*MESSAGES)
-    monkeypatch.setattr(kernel, "_kernel", lambda: busy)
-    kernel.pump_comms("mine")
-    assert [content["data"]["do"] for content in busy.handled] == ["cancel", "pause"]
-    assert busy.kinds() == ["execute_request", "comm_msg", "comm_close", "execute_request"]
-
-
-def test_what_is_no_message_is_left_to_the_kernel(monkeypatch):
-    busy = FakeKernel(*MESSAGES)
-    strange = [SimpleNamespace(bytes=b"stop aborting", buffer=b"stop aborting")]
-    busy.queue.insert(0, strange)
-    monkeypatch.setattr(kernel, "_kernel", lambda: busy)
-    kernel.pump_comms("mine")
-    assert busy.put_back[0] is strange
-    assert len(busy.handled) == 2
-
-
-def test_only_the_main_thread_reads_the_kernels_socket(monkeypatch):
-    busy = FakeKernel(*MESSAGES)
-    monkeypatch.setattr(kernel, "_kernel", lambda: busy)
-    thread = threading.Thread(target=kernel.pump_comms, args=("mine",))
-    thread.start()
-    thread.join()
-    assert len(busy.queue) == len(MESSAGES)
-
-
-def test_an_ipykernel_that_is_not_known_is_left_alone(monkeypatch):
-    monkeypatch.setattr(kernel, "_kernel", SimpleNamespace)
-    kernel.pump_comms("mine")
-    monkeypatch.setattr(kernel, "_kernel", lambda: None)
-    kernel.pump_comms("mine")
-
-
-def test_messages_go_where_the_page_sends_them():
-    class Comm:  # as ipykernel 7.4's
-        def _reply_subshell_for(self, data, default):
-            return "main"
-
-    widget = SimpleNamespace(comm=Comm())
-    kernel.follow_frontend(widget)
-    assert widget.comm._reply_subshell_for({}, "subshell") == "subshell"
-    kernel.follow_frontend(SimpleNamespace(comm=object()))  # others have no such thing
-
-
-def test_the_names_that_are_leant_on_are_still_there():
-    import ipykernel
-    from ipykernel.comm.comm import BaseComm
-    from ipykernel.kernelbase import Kernel
-    from zmq.eventloop.zmqstream import ZMQStream
-
-    version = tuple(int(part) for part in ipykernel.__version__.split(".")[:2])
-    assert hasattr(BaseComm, "_reply_subshell_for") == (version >= (7, 4))
-    assert hasattr(Kernel, "schedule_dispatch") == (version < (7, 0))
-    assert "_recv_callback" in ZMQStream.on_recv.__code__.co_names
-    if version >= (7, 0):
-        from ipykernel.eventloops import get_shell_stream
-
-        assert callable(get_shell_stream)

@@ -33,11 +33,11 @@ def started(clock, total=100, workers=2):
     return state
 
 
-def work(state, clock, start, stop, seconds, **how):
+def work(state, clock, start, stop, seconds, lasted=None, **how):
     chunk = Chunk(range(start, stop), range(start, stop))
     state.apply(Submitted(clock(), chunk))
     clock.go(seconds)
-    state.apply(Finished(clock(), chunk, ended(chunk, seconds, **how)))
+    state.apply(Finished(clock(), chunk, ended(chunk, lasted or seconds, **how)))
 
 
 def test_counts(clock):
@@ -103,6 +103,49 @@ def test_no_eta_without_a_total_or_while_paused(clock):
     assert state.stats(clock()).rate == pytest.approx(10)
 
 
+def test_no_eta_before_it_means_something(clock):
+    state = started(clock, total=1000, workers=4)
+    work(state, clock, 0, 3, 0.9)  # too soon
+    assert state.stats(clock()).eta is None
+    work(state, clock, 3, 4, 0.4)
+    assert state.stats(clock()).eta == pytest.approx(996 * 1.3 / 4)
+    slow = started(clock, total=1000, workers=4)
+    work(slow, clock, 0, 1, 60.0)  # the first of four that began together
+    assert slow.stats(clock()).eta is None
+
+
+def test_the_eta_counts_down_while_items_take_as_long_as_before(clock):
+    state = started(clock, total=12, workers=4)
+    clock.go(60)
+    for at in range(4):
+        work(state, clock, at, at + 1, 0.0, lasted=60.0)
+    assert state.stats(clock()).eta == pytest.approx(120)
+    assert state.stats(clock.go(30)).eta == pytest.approx(90)
+    assert state.stats(clock.go(29)).eta == pytest.approx(61)
+    clock.go(61)  # they are late by a minute now
+    assert state.stats(clock()).eta == pytest.approx(8 / 4 * 120 - 60)
+
+
+def test_the_eta_is_not_made_of_one_item_where_all_workers_end_together(clock):
+    state = started(clock, total=400, workers=4)
+    for _ in range(5):
+        clock.go(60)
+        for at in range(4):
+            work(state, clock, at, at + 1, 0.0, lasted=60.0)
+    clock.go(60)
+    work(state, clock, 0, 1, 0.0, lasted=60.0)
+    assert state.stats(clock()).eta == pytest.approx(379 * 15, rel=0.3)
+
+
+def test_the_time_that_workers_take_to_start_is_not_in_the_rate(clock):
+    state = started(clock, total=100)
+    clock.go(30)
+    work(state, clock, 0, 10, 2.0)
+    stats = state.stats(clock())
+    assert stats.rate == pytest.approx(5)
+    assert stats.eta == pytest.approx(18)
+
+
 def test_effective_cores_and_utilisation(clock):
     state = started(clock, workers=4)
     work(state, clock, 0, 10, 10.0, cpu=8.0)
@@ -155,7 +198,7 @@ def test_summary_says_it_in_words(clock):
     state = started(clock, total=1487, workers=8)
     work(state, clock, 0, 692, 11.0, cpu=80.0, errors={3: "error"})
     said = summary(state.stats(clock()))
-    assert said.startswith("measure: 691 / 1,487, 63 / s, about 13 s left, 11 s, 1 failed")
+    assert said.startswith("measure: 691 / 1,487, 63 / s, about 15 s left, 11 s, 1 failed")
     assert said.endswith("processes × 8: why")
     state.apply(RunEnded(clock(), "done"))
     assert "7.3 cores used" in summary(state.stats(clock()))

@@ -1,14 +1,16 @@
 """What ipykernel must be talked into: to hear a click while a cell blocks, and where to display.
 
-How a click comes to be heard, by version (measured in JupyterLab 4.6):
+How a click comes to be heard, by version (tests/test_kernel_versions.py tries each):
 
-=============== ==================================================================
-ipykernel 6     the main thread reads its own shell socket: `pump_comms`
-7.0 to 7.3      on a subshell's thread, by itself
-7.4             on a subshell's thread, once `follow_frontend` was called
-any 7, with     `pump_comms`
-subshells off
-=============== ==================================================================
+=============== ============================== ====================================
+ipykernel       while a cell blocks            while a cell awaits
+=============== ============================== ====================================
+6               the main thread reads its own  the callback of the shell's stream
+                shell socket: `pump_comms`     lets ours pass: `hear`
+7, the page     on a subshell's thread; in 7.4 on a subshell's thread; in 7.4 once
+using subshells once it was told to, by `hear` it was told to, by `hear`
+7, without      `pump_comms`                   `hear`; 7.4 does so by itself
+=============== ============================== ====================================
 
 Everything here leans on private names, and does nothing where they are not there.
 """
@@ -62,64 +64,106 @@ def display_in(cell: Any, bundle: dict[str, Any]) -> Any:
     return handle
 
 
-def follow_frontend(widget: Any) -> None:
-    """Have a widget's messages handled by the subshell that the page sends them to.
+_ears: set[str] = set()  # comms whose messages don't wait for the cell to end
+
+
+def hear(widget: Any) -> None:
+    """Have a widget's messages handled when they come, not after the cell that runs.
+
+    Once it is closed, it is forgotten.
+    """
+    comm: Any = getattr(widget, "comm", None)
+    follow_frontend(comm)
+    stream = _main_shell_stream(_kernel())
+    if stream is None or not hasattr(comm, "comm_id"):
+        return
+    _ears.add(comm.comm_id)
+    if not isinstance(stream._recv_callback, Filter):
+        stream._recv_callback = Filter(_kernel(), stream)
+
+
+def follow_frontend(comm: Any) -> None:
+    """Have a comm's messages handled by the subshell that the page sends them to.
 
     ipykernel 7.4.0 sends each to the shell that last published on the comm instead: the
     main shell, which the cell blocks.  No upstream issue was found; this can go once
     ``BaseComm._reply_subshell_for`` is gone or leaves a request of its own alone.
     """
-    comm: Any = getattr(widget, "comm", None)
     if hasattr(comm, "_reply_subshell_for"):
         comm._reply_subshell_for = lambda data, default: default
 
 
-def pump_comms(comm_id: str) -> None:
-    """Handle what has come for one comm, in the main thread, in the middle of a cell.
+class Filter:
+    """Stands before the callback of the main shell's stream, and lets our messages pass first.
+
+    While a cell awaits, the event loop goes on and reads the shell's socket, and ipykernel
+    puts what comes behind the cell.  Can go when `pump_comms` can.
+    """
+
+    def __init__(self, kernel: Any, stream: Any) -> None:
+        self.kernel = kernel
+        self.stream = stream
+        self.receive = stream._recv_callback
+
+    def __call__(self, frames: Any) -> Any:
+        """Take in a message, in the main thread."""
+        if _ears and _handle(self.kernel, self.stream, frames):
+            return None
+        return self.receive(frames)  # a coroutine in ipykernel 7: the stream runs it
+
+
+def pump_comms() -> None:
+    """Handle what has come for the widgets of `hear`, in the main thread, amid a cell.
 
     Other messages, and other widgets', stay queued behind the cell in their order.  Can go
     when ipykernel 6 is no longer supported and front-ends can't switch subshells off
     (jupyterlab#19719 may switch them off by default).
     """
-    kernel = _kernel()
-    if kernel is None or threading.current_thread() is not threading.main_thread():
+    if not _ears or threading.current_thread() is not threading.main_thread():
         return
-    try:
-        stream = _main_shell_stream(kernel)
-        receive = stream._recv_callback
-        if receive is None or not hasattr(kernel, "shell_handlers"):
-            return
-    except (AttributeError, ImportError):  # an ipykernel that is not known here
+    kernel = _kernel()
+    stream = _main_shell_stream(kernel)
+    if stream is None:
         return
     held: list[Any] = []
     try:
         while stream.socket.poll(0):
             frames = stream.socket.recv_multipart(copy=False)
             held.append(frames)
-            if _handle(kernel, stream, frames, comm_id):
+            if _handle(kernel, stream, frames):
                 held.pop()
     finally:
         for frames in held:
-            _queue(kernel, receive, frames)
+            _queue(kernel, stream, frames)
 
 
 def _main_shell_stream(kernel: Any) -> Any:
-    """Give the stream that the main shell's messages come by."""
-    if getattr(kernel, "shell_channel_thread", None) is None:
-        return kernel.shell_stream
-    from ipykernel.eventloops import get_shell_stream  # ipykernel 7: from another thread
+    """Give the stream that the main shell's messages come by; None where it isn't known."""
+    try:
+        thread = getattr(kernel, "shell_channel_thread", None)
+        if thread is None:
+            stream = kernel.shell_stream
+        else:  # ipykernel 7: from another thread
+            stream = thread.manager.get_shell_channel_to_subshell_pair(None).to_stream
+        known = stream._recv_callback is not None and "comm_msg" in kernel.shell_handlers
+    except (AttributeError, TypeError):  # no kernel, or an ipykernel that is not known here
+        return None
+    return stream if known else None
 
-    return get_shell_stream(kernel)
 
-
-def _handle(kernel: Any, stream: Any, frames: Any, comm_id: str) -> bool:
-    """Handle a message if it is for the comm; give whether it was."""
+def _handle(kernel: Any, stream: Any, frames: Any) -> bool:
+    """Handle a message if it is for a widget of `hear`; give whether it was."""
     session = kernel.session
     try:
         idents, rest = session.feed_identities(frames, copy=False)
         # Only peek: a message that was unpacked once is refused as a replay the next time.
         header = session.deserialize(rest, content=False, copy=False)["header"]
-        if header["msg_type"] != "comm_msg" or session.unpack(rest[4].bytes)["comm_id"] != comm_id:
+        if header["msg_type"] == "execute_request":
+            _forget()
+        if (
+            header["msg_type"] != "comm_msg"
+            or session.unpack(rest[4].bytes)["comm_id"] not in _ears
+        ):
             return False
         message = session.deserialize(rest, content=True, copy=False)
     except Exception:  # not a message as we know it: the kernel's to judge
@@ -128,9 +172,19 @@ def _handle(kernel: Any, stream: Any, frames: Any, comm_id: str) -> bool:
     return True
 
 
-def _queue(kernel: Any, receive: Any, frames: Any) -> None:
+def _forget() -> None:
+    """Listen no more to what was closed."""
+    import comm
+
+    _ears.intersection_update(comm.get_comm_manager().comms)
+
+
+def _queue(kernel: Any, stream: Any, frames: Any) -> None:
     """Put back a message that is not ours, as if it had just been received."""
-    if hasattr(kernel, "msg_queue"):
+    receive = stream._recv_callback
+    if isinstance(receive, Filter):
+        receive = receive.receive
+    if getattr(kernel, "shell_channel_thread", None) is None and hasattr(kernel, "msg_queue"):
         # ipykernel 6: this only puts it on that queue.  Not later: should the cell raise,
         # the messages on the queue are the ones that are aborted.
         receive(frames)

@@ -61,9 +61,8 @@ class Panel(Display):
 
     def idle(self) -> None:
         """Look for clicks, in the thread that the run blocks."""
-        widget = self._widget
-        if widget is not None and widget.comm is not None:
-            kernel.pump_comms(widget.comm.comm_id)
+        if self._widget is not None:
+            kernel.pump_comms()
 
     def draw(self, stats: Stats) -> None:
         """Show the run as it stands, from the display's thread alone."""
@@ -110,7 +109,7 @@ class Panel(Display):
         from .widget import PanelWidget
 
         widget = PanelWidget(shown, self.command)
-        kernel.follow_frontend(widget)
+        kernel.hear(widget)
         bundle = summary.placeholder(shown)
         bundle["application/vnd.jupyter.widget-view+json"] = {
             "version_major": 2,

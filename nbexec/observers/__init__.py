@@ -29,7 +29,7 @@ class Observer:
         """Take in an event, in the run's thread, after it was folded into `state`."""
 
     def idle(self) -> None:
-        """Do what must be done by the thread that waits for the run; every 50 ms or so."""
+        """Do what must be done by the thread that uses the run; every 50 ms or so."""
 
 
 def in_kernel() -> bool:
@@ -39,8 +39,12 @@ def in_kernel() -> bool:
     return getattr(shell, "kernel", None) is not None
 
 
-def displays(progress: str, depth: int) -> list[Observer]:
+def displays(progress: Any, depth: int) -> list[Observer]:
     """Give the observers that show a run, as the option `progress` says."""
+    if not isinstance(progress, str):
+        from .bar import Bar
+
+        return [Bar(progress)]
     if progress == "off" or (progress == "auto" and depth > 0):
         return []
     kind = "panel" if progress != "text" and in_kernel() else "text"
