@@ -76,16 +76,9 @@ def meters(trail: Trail, peak: bool = False) -> list[Snapshot]:
     ]
 
 
-def raised(error: BaseException) -> BaseException:
-    """Give what the user's code raised: a cell's loop wraps it up with what it had done."""
-    from ..cell.iteration import Stopped
-
-    return error.error if isinstance(error, Stopped) else error
-
-
 def failure_row(failure: Failure) -> Snapshot:
     """Give a failed item as texts: its index, the exception's type and message, the item."""
-    error = raised(failure.exception)
+    error = failure.exception
     return {
         "index": f"item {failure.index:,}",
         "type": type(error).__name__,
