@@ -80,7 +80,9 @@ def test_what_the_body_catches_itself_is_no_failure():
 
 
 def test_nothing_after_a_break_is_seen():
-    cell = "out = []\nfor x in [1, 0, 5, 0]:\n    out.append(1 / x)\n    if x == 5:\n        break\n"
+    cell = (
+        "out = []\nfor x in [1, 0, 5, 0]:\n    out.append(1 / x)\n    if x == 5:\n        break\n"
+    )
     names, report = collected(cell)
     assert names["out"] == [1.0, 0.2]
     assert [one.index for one in report.failures] == [1]
@@ -198,8 +200,8 @@ def test_a_deadline_raises_and_leaves_what_was_before_it():
 
 @pytest.mark.parametrize("backend", ["threads", "processes"])
 def test_debug_raises_what_the_body_raised(backend):
+    cell = "out = []\nfor x in [1, 0]:\n    out.append(1 / x)\n"
     with pytest.raises(ZeroDivisionError) as raised:
-        cell = "out = []\nfor x in [1, 0]:\n    out.append(1 / x)\n"
         nbexec.parallel(cell, {}, backend=backend, progress="off")
     assert not hasattr(raised.value, "partial_results")
     assert not hasattr(raised.value, "__notes__")

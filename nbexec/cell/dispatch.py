@@ -160,9 +160,7 @@ def results_of(
     return Ran(done, ended or _why(sink.error, None), run.stats)
 
 
-def _why(
-    error: BaseException | None, failure: Failure | None
-) -> Failure | BaseException | None:
+def _why(error: BaseException | None, failure: Failure | None) -> Failure | BaseException | None:
     """Say why a run that ended in `error` gave no more than what came before `failure`."""
     if failure is not None and failure.left is not None:
         vars(failure.exception).pop("partial_results", None)  # it is the user's own
