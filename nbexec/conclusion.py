@@ -30,7 +30,8 @@ def conclude(loop: Loop, name: str) -> tuple[EndReason, BaseException | None]:
         first = next((one for one in loop.failures if one.index == loop.stop_after), None)
         if first is None:  # `enough`
             return "done", None
-        _note(first, feed.total)
+        if first.left is None:  # else who mapped it tells it in a way of their own
+            _note(first, feed.total)
         return "failed", first.exception
     if feed.error is not None:
         error = ItemsError(

@@ -20,6 +20,7 @@ def failure(chunk: Chunk, outcome: Outcome, at: int) -> Failure:
         outcome.worker,
         chunk.attempt,
         error.kind,
+        outcome.values[at],
     )
 
 

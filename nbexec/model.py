@@ -67,7 +67,7 @@ class Error:
 class Outcome:
     """What became of the first ``len(values)`` items of a chunk; the rest was not begun."""
 
-    values: list[Any]  # None where `errors` has the offset
+    values: list[Any]  # where `errors` has the offset: what the item left, or None
     errors: Mapping[int, Error]  # by offset in the chunk
     started: float  # unix time, by the worker's clock
     ends: Sequence[float]  # seconds after `started`, one an item
@@ -98,6 +98,8 @@ class Failure:
         How many times it had been tried, from 1.
     kind : {"error", "cancelled", "lost"}
         "error": it raised; "cancelled": it never ran to its end; "lost": its worker died.
+    left : object
+        What the function handed over when it failed; None for an ordinary function.
     """
 
     index: int
@@ -107,6 +109,7 @@ class Failure:
     worker: str = ""
     attempt: int = 1
     kind: ErrorKind = "error"
+    left: Any = field(default=None, repr=False, compare=False)
 
     def __bool__(self) -> bool:
         """A failure is false, so that ``[r for r in results if r]`` drops it."""

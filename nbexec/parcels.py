@@ -208,11 +208,14 @@ def _pack_error(error: Error) -> tuple[str, bytes | None, str, str, Any]:
     exception = error.exception
     text = f"{type(exception).__name__}: {exception}"
     places = traces.dump(exception.__traceback__)
-    try:
-        data = wire.dumps(exception)
-        wire.loads(data)
-    except BaseException:
-        data = None
+    data = None
+    for alone in (False, True):  # what it came from may not pickle
+        try:
+            data = wire.dumps(traces.pack(exception, alone))
+            wire.loads(data)
+            break
+        except BaseException:
+            data = None
     return error.kind, data, text, error.traceback, places
 
 
@@ -252,8 +255,8 @@ def _unpack_error(kind: Any, data: bytes | None, text: str, trace: str, places: 
     try:
         if data is None:
             raise ValueError("not sent")
-        exception = wire.loads(data)
+        exception = traces.unpack(wire.loads(data))
     except BaseException:
         exception = PickleError(f"the task raised {text} (the exception itself can't be sent)")
-    exception.__traceback__ = traces.load(places)
+        exception.__traceback__ = traces.load(places)
     return Error(kind, exception, trace)

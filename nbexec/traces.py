@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import itertools
 from types import TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Place(NamedTuple):
@@ -52,6 +52,63 @@ def load(places: list[Place]) -> TracebackType | None:
         if inner is not None:
             trace = TracebackType(trace, inner.tb_frame, inner.tb_lasti, place[3])
     return trace
+
+
+def chain(error: BaseException) -> list[BaseException]:
+    """Give an exception with all that it came from, itself first.
+
+    Examples
+    --------
+    >>> error, error.__cause__ = KeyError(1), ValueError(2)
+    >>> chain(error)
+    [KeyError(1), ValueError(2)]
+    """
+    found: list[BaseException] = []
+    todo: list[BaseException | None] = [error]
+    while todo:
+        one = todo.pop()
+        if one is not None and not any(one is other for other in found):
+            found.append(one)
+            todo += [one.__cause__, one.__context__]
+    return found
+
+
+def pack(error: BaseException, alone: bool = False) -> list[tuple[Any, ...]]:
+    """Give what `unpack` makes the exception of again, with its causes and their tracebacks.
+
+    Pickling an exception loses these.
+
+    Parameters
+    ----------
+    error : BaseException
+        The exception.
+    alone : bool
+        Whether to leave out what it came from.
+    """
+    errors = [error] if alone else chain(error)
+
+    def place(one: BaseException | None) -> int | None:
+        return next((at for at, other in enumerate(errors) if other is one), None)
+
+    return [
+        (
+            one,
+            dump(one.__traceback__),
+            (place(one.__cause__), place(one.__context__), one.__suppress_context__),
+        )
+        for one in errors
+    ]
+
+
+def unpack(packed: list[tuple[Any, ...]]) -> BaseException:
+    """Undo `pack`."""
+    for one, places, (cause, context, suppress) in packed:
+        one.__traceback__ = load(places)
+        one.__cause__ = None if cause is None else packed[cause][0]
+        one.__context__ = None if context is None else packed[context][0]
+        one.__suppress_context__ = suppress
+    error: BaseException = packed[0][0]
+    return error
 
 
 def _raised_at(place: Place) -> TracebackType | None:

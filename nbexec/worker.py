@@ -83,11 +83,30 @@ def replay(task: Task, item: Any) -> Any:
         value = prepare(task)(item)
         return _run_loop(value) if task.coroutine else value
     except BaseException as error:
-        trace = error.__traceback__
-        while trace and trace.tb_next and trace.tb_frame.f_code.co_filename == __file__:
-            trace = trace.tb_next
-        error.__traceback__ = trace
-        raise
+        raised = _from_users(parted(error)[0])
+    raise raised  # out here, so that it has no context but its own
+
+
+class Partial(Exception):
+    """Raised by a function that failed, and has something to hand over all the same.
+
+    Attributes
+    ----------
+    left : object
+        What `Failure.left` will be.
+    error : BaseException
+        Why it failed: the item's exception.
+    """
+
+    def __init__(self, left: Any, error: BaseException) -> None:
+        super().__init__(left, error)
+        self.left = left
+        self.error = error
+
+
+def parted(error: BaseException) -> tuple[BaseException, Any]:
+    """Give what an item raised, and what it hands over."""
+    return (error.error, error.left) if isinstance(error, Partial) else (error, None)
 
 
 class Leash:
@@ -148,8 +167,8 @@ def run_chunk(
             except BaseException as error:
                 if interrupts(error):
                     raise
+                error, value = parted(error)
                 errors[len(values)] = failed(error)
-                value = None
             values.append(value)
             end = _clock() - begun
             ends.append(end)
@@ -198,7 +217,8 @@ async def run_chunk_async(
                     break
                 errors[len(values)], value = failed(error), None  # the item's own doing
             except BaseException as error:
-                errors[len(values)], value = failed(error), None
+                error, value = parted(error)
+                errors[len(values)] = failed(error)
             values.append(value)
             end = _clock() - begun
             ends.append(end)
@@ -233,8 +253,14 @@ def interrupts(error: BaseException) -> bool:
 
 def failed(error: BaseException) -> Error:
     """Describe what an item raised, without our own frames."""
+    _from_users(error)
+    return Error("error", error, "".join(traceback.format_exception(error)))
+
+
+def _from_users(error: BaseException) -> BaseException:
+    """Give an exception whose traceback begins behind our own frames."""
     trace = error.__traceback__
     while trace and trace.tb_next and trace.tb_frame.f_code.co_filename == __file__:
         trace = trace.tb_next
     error.__traceback__ = trace
-    return Error("error", error, "".join(traceback.format_exception(error)))
+    return error

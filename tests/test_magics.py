@@ -94,7 +94,7 @@ def test_what_is_wrong_with_a_flag_is_said(line, message):
             "'workers=8' is not a flag; did you mean --workers 8?",
         ),
         ("%%parallel --backend thread\ntouched = True", "did you mean 'threads'?"),
-        ("%%parallel --on-error collect\ntouched = True", "'collect' is not for cells"),
+        ("%%parallel --checkpoint /no/such/x.db\n[abs(x) for x in [1]]", "x.db can't be made"),
         ("%parallel --workers 0 [abs(x) for x in [1]]", "workers must be an integer"),
         ("%parallel", "there is no expression"),
         ("%parallel x = 3", "'x = 3' is no expression"),
@@ -198,12 +198,73 @@ def test_the_panel_tells_what_the_cell_raised(shell, monkeypatch):
     assert "item 1: ZeroDivisionError: division by zero  0" in panel
 
 
-def test_a_syntax_error_is_shown_at_its_line(shell):
-    captured, result = run(shell, "%%parallel\nx = 1\nfor item in:\n    pass\n")
-    assert not result.success
-    assert "line 3" in captured.stdout + captured.stderr
-    assert "for item in:" in captured.stdout + captured.stderr
+OURS = re.compile(r"nbexec[/\\]|run_cell_magic|run_line_magic|interactiveshell|hidden")
+
+
+@pytest.mark.parametrize(
+    ("cell", "line", "said"),
+    [
+        ("%%parallel\nx = 1\nfor item in:\n    pass\n", 3, "for item in:"),
+        (
+            "\n\n%%parallel --workers 2\n\n\nx = 1\n%pwd\nfor item in:\n    pass\n",
+            8,
+            "for item in:",
+        ),
+        ("%%parallel --plan\nx = 1\nreturn 3", 3, "return 3"),
+        ("%%parallel\n  x = 1\n y = 2", 2, "x = 1"),
+    ],
+)
+def test_a_syntax_error_is_shown_as_in_any_cell(shell, cell, line, said):
+    captured, result = run(shell, cell)
+    shown = captured.stdout + captured.stderr
+    assert isinstance(result.error_before_exec, SyntaxError)
+    assert f"Cell In[1], line {line}\n" in shown
+    assert said in shown
+    assert not OURS.search(shown)
     assert "x" not in shell.user_ns
+
+
+@pytest.mark.parametrize("above", ["", "\n\n"])
+@pytest.mark.parametrize("backend", ["threads", "processes"])
+def test_a_traceback_has_the_lines_that_a_person_sees(shell, above, backend):
+    magic = f"%%parallel --backend {backend} --progress off"
+    code = "def f(x):\n    return 1 / x\nout = []\nfor x in [1, 0]:\n    out.append(f(x))\n"
+    cell = f"{above}{magic}\n\n\n{code}"
+    captured, result = run(shell, cell)
+    shown = captured.stdout + captured.stderr
+    last = cell.split("\n").index("    out.append(f(x))") + 1
+    assert f"Cell In[1], line {last}\n" in shown
+    assert f"Cell In[1], line {last - 3}, in f(" in shown
+    assert f"-> {last}     out.append(f(x))" in shown
+    assert not OURS.search(shown)
+    assert "_render_traceback_" not in vars(result.error_in_exec)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ("--deadline 0.5 --backend processes", "DeadlineExceeded: "),
+        ("--timeout 0.5 --backend threads", "ItemTimeout: the item took longer"),
+    ],
+)
+def test_what_nbexec_itself_raises_has_no_traceback(shell, flags, said):
+    cell = "import time\nfor x in [0, 2]:\n    time.sleep(x)"
+    captured, result = run(shell, f"%%parallel --progress off {flags}\n{cell}")
+    shown = captured.stdout + captured.stderr
+    assert not result.success
+    assert said in shown
+    assert "Traceback" not in shown
+    assert not OURS.search(shown)
+
+
+def test_failures_are_collected_and_shown_below_the_cell(shell):
+    flags = "--on-error collect --backend threads --progress off"
+    captured, result = run(shell, f"%%parallel {flags}\nout = [1 / x for x in [1, 0, 2]]")
+    assert result.success
+    assert shell.user_ns["out"] == [1.0, 0.5]
+    (report,) = [output.data for output in captured.outputs if "text/html" in output.data]
+    for shown in report.values():
+        assert "item 1: ZeroDivisionError: division by zero" in shown
 
 
 def test_a_cell_that_uses_nbexec_wrongly_has_a_traceback(shell):

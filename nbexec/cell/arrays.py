@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from .sites import Site
 
 
+KINDS = ("store", "store_into", "array")  # effects on arrays
+
+
 def is_array(thing: Any) -> bool:
     """Whether a thing is an array that can be stored in, whose items are no objects."""
     plain = dotted(type(thing)) == "numpy.ndarray" and not thing.dtype.hasobject

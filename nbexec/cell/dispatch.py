@@ -8,16 +8,17 @@ import threading
 import time
 import types
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import NbexecError
 from ..events import Event, RunEnded
+from ..knobs import error_types
 from ..model import Chunk, Failure, Outcome
 from ..observers import Observer
 from ..results import _NOT_RUN, Gather
 from ..run import Run
 from ..state import RunState, Stats
-from .iteration import InKernel, Stopped
+from .iteration import Changed, InKernel
 
 PATIENCE = 0.3  # seconds: of a step that is over before that, the report says enough
 
@@ -81,14 +82,35 @@ class Late(Observer):
             display.observe(event, state)
 
 
+class Ran(NamedTuple):
+    """What came of the items.
+
+    Attributes
+    ----------
+    done : list
+        What the function gave, in order, as far as that is there; where failures are
+        collected, a `Failure` for an item that failed.
+    ended : Failure, BaseException or None
+        Why there is no more of it: the body's failure, which has what was done until then
+        as its `left`, or something else that happened.
+    stats : Stats or None
+        Of the run; None where there was none.
+    """
+
+    done: list[Any]
+    ended: Failure | BaseException | None
+    stats: Stats | None
+
+
 def results_of(
     function: Callable[[Any], Any],
     items: Iterable[Any],
     modules: Iterable[types.ModuleType],
     given: dict[str, Any],
     ends: Callable[[Any], bool] | None = None,
-) -> tuple[list[Any], BaseException | None, Stats | None]:
-    """Map `function` over `items`; give what came before the first that failed, and why it did.
+    collect: bool = False,
+) -> Ran:
+    """Map `function` over `items`.
 
     Parameters
     ----------
@@ -102,20 +124,23 @@ def results_of(
         Any of `Options`.
     ends : callable or None
         Says of a result whether nothing after it is wanted.
+    collect : bool
+        Whether to go on after an item that failed.
     """
     from .. import api
     from ..options import resolve
 
-    options = resolve({**given, "on_error": "raise"})
+    options = resolve({**given, "on_error": "collect" if collect else "raise"})
+    if options.retries:
+        options = options.updated({"retry_on": _of_users(options.retry_on)})
     late = options.progress == "auto"
-    results: Any = None
+    run: Run | None = None
     ended: BaseException | None = None
+    sink = _Ends(ends)
     try:
         with _by_value(modules):
             quiet = options.updated({"progress": "off"}) if late else options
-            sink = _Ends(ends)
-            run = api._prepare(function, (items,), None, quiet, sink.open)
-            sink.run = run
+            sink.run = run = api._prepare(function, (items,), None, quiet, sink.open)
             if late:
                 run.watch(Late(api.watchers(options, run.task)))
             try:
@@ -123,27 +148,62 @@ def results_of(
             except KeyboardInterrupt:
                 run.cancel()
                 raise
-            results = run.result()
     except (Exception, KeyboardInterrupt) as error:
-        ended = error
-        results = getattr(error, "partial_results", None)
-        if results is not None:
-            error.partial_results = None  # type: ignore[union-attr]
-        if isinstance(error, Exception) and not isinstance(error, NbexecError | Stopped | InKernel):
-            # Not the body's, which come wrapped up: a worker could not load what it needs.
-            ended = InKernel(f"a worker says {type(error).__name__}: {error}")
-    finished = []
-    for one in results or ():
-        if isinstance(one, Failure):
-            break
-        finished.append(one)
-    return finished, ended, getattr(results, "stats", None)
+        ended = _ours(error)
+    if run is None or not run.done:
+        return Ran([], ended, None)
+    done: list[Any] = []
+    for one in run.results:
+        if isinstance(one, Failure) and not (collect and one.kind != "cancelled"):
+            return Ran(done, ended or _why(sink.error, one), run.stats)
+        done.append(one)
+    return Ran(done, ended or _why(sink.error, None), run.stats)
+
+
+def _why(error: BaseException | None, failure: Failure | None) -> Failure | BaseException | None:
+    """Say why a run that ended in `error` gave no more than what came before `failure`."""
+    if failure is not None and failure.left is not None:
+        vars(failure.exception).pop("partial_results", None)  # it is the user's own
+        return failure
+    if failure is not None and failure.kind != "cancelled":
+        return _ours(failure.exception)
+    if error is not None:
+        return _ours(error)
+    return failure.exception if failure is not None else None
+
+
+def _ours(error: BaseException) -> BaseException:
+    """Give what happened that was not the body's doing."""
+    if getattr(error, "partial_results", None) is not None:
+        error.partial_results = None  # type: ignore[attr-defined]
+    if isinstance(error, Exception) and not isinstance(error, NbexecError | InKernel):
+        # What the body raises comes with what it did: a worker could not load what it needs.
+        return InKernel(f"a worker says {type(error).__name__}: {error}")
+    return error
+
+
+def failed_as(failure: Failure) -> Failure | BaseException:
+    """Give a collected failure as it is, or what it is where it was not the body's doing."""
+    return failure if failure.left is not None else _ours(failure.exception)
+
+
+def _of_users(wanted: Any) -> Callable[[BaseException], bool]:
+    """Give what says which exceptions are worth another attempt: none of ours are."""
+    kinds = (BaseException,) if wanted is None else error_types("retry_on", wanted)
+
+    def worth(error: BaseException) -> bool:
+        if isinstance(error, InKernel):
+            return False
+        return bool(wanted(error)) if kinds is None else isinstance(error, kinds)
+
+    return worth
 
 
 class _Ends(Gather):
     """Gathers results, and ends the run at the first after which nothing is wanted."""
 
     run: Run
+    error: BaseException | None = None  # what ended the run
 
     def __init__(self, ends: Callable[[Any], bool] | None) -> None:
         self._ends = ends
@@ -155,11 +215,17 @@ class _Ends(Gather):
     def put(self, chunk: Chunk, outcome: Outcome, failures: dict[int, Failure]) -> None:
         super().put(chunk, outcome, failures)
         for at, index in enumerate(chunk.indices):
-            if self._ends is not None and at not in failures and self._ends(outcome.values[at]):
+            if self._over(outcome.values[at], failures.get(at)):
                 self.run.enough(index)
+
+    def _over(self, value: Any, failure: Failure | None) -> bool:
+        if isinstance(failure, Failure):
+            return isinstance(failure.exception, Changed)
+        return self._ends is not None and self._ends(value)
 
     def end(self, error: BaseException | None) -> None:
         """Leave out all from the first item that did not run: a million of them take seconds."""
+        self.error = error
         at = next((at for at, one in enumerate(self.values) if one is _NOT_RUN), None)
         if at is not None:
             del self.values[at:]

@@ -79,6 +79,10 @@ _APPLY: dict[str, Apply] = {
 }
 
 
+class Odd(TypeError):
+    """Something that the log doesn't do; the statement itself may do it."""
+
+
 class Effects:
     """Applies logs to a namespace."""
 
@@ -120,12 +124,13 @@ class Effects:
                 elif site.kind == "setindex":
                     namespace[site.name][payload[0]]
                     held[site.name, payload[0]] = payload[1]
-                elif site.kind in ("store", "store_into", "array"):
+                elif site.kind in arrays.KINDS:
                     arrays.rehearse(namespace[site.name], site, payload)
                 elif site.name in self._looked_up:
                     self._look_up(site, payload, held)
             except Exception as error:
-                raise Unsafe(f"`{site.name}` can't take it: {error}") from None
+                known = None if isinstance(error, Odd) or site.kind in arrays.KINDS else error
+                raise Unsafe(f"`{site.name}` can't take it: {error}", known) from None
         return values
 
     def _look_up(self, site: Site, payload: Any, held: dict[tuple[str, Any], Any]) -> None:
@@ -144,13 +149,13 @@ class Effects:
                 return
             if site.kind in _GROWING:
                 if type(found) is not _GROWING[site.kind][0]:
-                    raise TypeError(f"a {type(found).__name__} is there")
+                    raise Odd(f"a {type(found).__name__} is there")
             elif immutable(type(found)) or type(found) is tuple:
                 held[name, key] = getattr(operator, site.operator)(found, payload[1])
             elif not (type(found) is list and type(payload[1]) is list):
-                raise TypeError(f"a {type(found).__name__} is there")
+                raise Odd(f"a {type(found).__name__} is there")
         elif site.kind != "update_counter":
-            raise TypeError("it is changed in several ways")
+            raise Odd("it is changed in several ways")
 
 
 def _entry(container: Any, key: Any, site: Site) -> Any:
@@ -160,7 +165,7 @@ def _entry(container: Any, key: Any, site: Site) -> Any:
         return _GROWING[site.kind][0]() if found is _MISSING else found
     if type(container) is list:
         if type(key) is not int:
-            raise TypeError(f"a {type(key).__name__} is the index")
+            raise Odd(f"a {type(key).__name__} is the index")
         return container[key]
     if key in container:
         return dict.__getitem__(container, key)
@@ -173,6 +178,6 @@ def _entry(container: Any, key: Any, site: Site) -> Any:
 
 def _picked(site: Site, before: Any, value: Any) -> Any:
     if not immutable(type(before)):
-        raise TypeError(f"a {type(before).__name__} is there")
+        raise Odd(f"a {type(before).__name__} is there")
     choose = max if site.operator.endswith("max") else min
     return choose(value, before) if site.operator.startswith("r") else choose(before, value)

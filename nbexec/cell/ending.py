@@ -9,15 +9,18 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import PickleError
+from ..model import Failure
+from ..worker import Partial
 from . import rewrite
 from .crossing import arrived
 from .effects import Effects
 from .items import Items
-from .iteration import InKernel, Iteration, Last, Record, Stopped
+from .iteration import InKernel, Iteration, Last, Record
 from .kernel import Kernel
 from .log import Unsafe
 from .loops import Loop
-from .raised import trimmed
+
+_CATCHING = (ast.Try, ast.TryStar, ast.With, ast.AsyncWith)
 
 
 class Ending:
@@ -29,6 +32,8 @@ class Ending:
         Why its later items ran in the kernel; "" where none did.
     value : object
         What the statement gave, if it is an expression.
+    failures : list of Failure
+        Of items that were left out, where failures are collected.
     """
 
     loop: Loop
@@ -36,9 +41,12 @@ class Ending:
     items: Items
     reason = ""
     value: Any = None
+    collect = False
+    failures: list[Failure]
     _iteration: Iteration
     _body: Any
-    _records: list[Record]
+    _records: list[tuple[int, Record]]  # with the positions of their items
+    _through: int  # items that are dealt with
 
     def entries(self, index: int, record: Record) -> list[tuple[int, Any]]:
         """Give the effects of an iteration, with the objects that they are about."""
@@ -51,61 +59,89 @@ class Ending:
         with self.kernel.hidden(self.kernel.over(source)):
             return self.kernel.statement(rewrite.with_hidden(self.loop, whole=False))
 
-    def fall_back(self, error: BaseException, done: int) -> None:
-        """Note why items from `done` on run in the kernel."""
+    def fall_back(self, error: BaseException) -> None:
+        """Note why the items that aren't dealt with run in the kernel."""
         why = str(error).partition(". ")[0]
-        self.reason = f"from item {done:,} on in the kernel: {why}"
+        self.reason = f"from item {self._through:,} on in the kernel: {why}"
+        self.failures = [one for one in self.failures if one.index < self._through]
 
     # ------------------------------------------------------------ a for loop
 
-    def end_for(self, error: BaseException | None) -> None:
+    def end_for(self, error: Failure | BaseException | None) -> None:
         """Leave what the loop leaves; `error` is what ended it, or how it was found wanting."""
         __tracebackhide__ = True
-        namespace = self.kernel.namespace
-        effects = Effects(namespace, [*self.loop.sites.values()])
-        broke = next((at for at, one in enumerate(self._records) if one.broke), None)
+        broke = next((at for at, (_, one) in enumerate(self._records) if one.broke), None)
+        last = 0
         if broke is not None:
             self._records, error = self._records[: broke + 1], None
-        records = [*self._records, error.record] if isinstance(error, Stopped) else self._records
-        done = 0
-        try:
-            for record in records:
-                effects.apply(self.entries(done, record))
-                done += 1
-        except Unsafe as unsafe:
-            error, broke = InKernel(unsafe.reason), None
-        if isinstance(error, Stopped):
-            done -= 1
-            self._settle(done, set(error.record.names))
+            last = self._records[broke][0]
+            self.failures = [one for one in self.failures if one.index < last]
+        odd = self._apply([(error.index, error.left)] if isinstance(error, Failure) else [])
+        if odd is not None:
+            error, broke = odd, None
+        elif broke is not None and not (self._records and self._records[-1][1].broke):
+            error, broke = InKernel("the iteration with the `break` failed"), None
+            self._through = last + 1
+        if isinstance(error, Failure):
+            self._settle(set(error.left.names))
             with contextlib.suppress(Exception):  # the unpacking may be what raised
-                self._assign_target(done)
-            namespace.update(error.record.names)
-            raise users(error.error)
-        self._settle(done, set())
+                self._assign_target(error.index)
+            self.kernel.namespace.update(error.left.names)
+            raise error.exception
+        self._settle(set())
         if error is not None and not isinstance(error, InKernel | PickleError):
             raise error
         if error is not None:
-            self.fall_back(error, done)
+            self.fall_back(error)
         if broke is not None:
             return
         if error is not None or not self.items.over:
-            self.serial(self.items.rest(done))
+            self.serial(self.items.rest(self._through))
         else:
             self.kernel.execute(self.loop.node.orelse)  # type: ignore[union-attr]
 
-    def _settle(self, done: int, later: set[str]) -> None:
-        """Bind the names as the first `done` iterations left them, but for those set `later`."""
-        if done:
-            self._assign_target(done - 1)
+    def _apply(self, more: list[tuple[int, Record]]) -> InKernel | None:
+        """Do what the iterations did, and `more`; give why it can't be done to the end.
+
+        What could not be done is not among the records any more.
+        """
+        effects = Effects(self.kernel.namespace, [*self.loop.sites.values()])
+        applied: list[tuple[int, Record]] = []
+        for at, record in [*self._records, *more]:
+            try:
+                effects.apply(self.entries(at, record))
+            except Unsafe as unsafe:
+                if self._left_out(at, unsafe):
+                    continue
+                self._records, self._through = applied, at
+                return InKernel(unsafe.reason)
+            applied.append((at, record))
+        self._records = applied[: len(applied) - len(more)]
+        return None
+
+    def _left_out(self, index: int, unsafe: Unsafe) -> bool:
+        """Whether an iteration that can't be applied is one that fails, and is collected."""
+        catches = any(isinstance(part, _CATCHING) for part in ast.walk(self.loop.node))
+        if not self.collect or unsafe.error is None or catches:
+            return False
+        said = f"{type(unsafe.error).__name__}: {unsafe.error}\n"
+        item = self.items.taken[index]
+        self.failures.append(Failure(index, item, unsafe.error, said, "the kernel"))
+        self.failures.sort(key=lambda one: one.index)
+        return True
+
+    def _settle(self, later: set[str]) -> None:
+        """Bind the names as the iterations left them, but for those set `later`."""
+        if self._records:
+            self._assign_target(self._records[-1][0])
         wanted = set(self.loop.made) - later
-        for index in range(done - 1, -1, -1):
+        for index, record in reversed(self._records):
             if not wanted:
                 break
-            record = self._records[index]
             found = {name: record.names[name] for name in wanted & set(record.names)}
             lost = wanted & set(record.missing)
             if lost:  # run it again: it has no effects of its own
-                with contextlib.suppress(Stopped, InKernel):
+                with contextlib.suppress(Partial, InKernel):
                     again = Iteration(self._body, self._iteration.names)
                     names = again(Last(self.items.taken[index])).names
                     found |= {name: names[name] for name in lost if name in names}
@@ -118,23 +154,22 @@ class Ending:
 
     # ------------------------------------------------------------ a comprehension
 
-    def end_comprehension(self, error: BaseException | None) -> None:
+    def end_comprehension(self, error: Failure | BaseException | None) -> None:
         """Put what the items gave where the comprehension stands."""
         __tracebackhide__ = True
-        done = len(self._records)
         elements = self._elements()
         node = self.loop.node
-        if isinstance(error, Stopped):
-            raised = users(error.error)
+        if isinstance(error, Failure):
+            raised = error.exception
             if self.loop.place is not node and raised.__traceback__ is not None:
                 raised.__traceback__ = raised.__traceback__.tb_next  # the kernel's own stays
             elements = itertools.chain(elements, _raising(raised))
         elif isinstance(error, InKernel | PickleError):
-            self.fall_back(error, done)
+            self.fall_back(error)
         elif error is not None:
             raise error
         if isinstance(error, InKernel | PickleError) or (error is None and not self.items.over):
-            with self.kernel.hidden(self.items.rest(done)):
+            with self.kernel.hidden(self.items.rest(self._through)):
                 rest = self.kernel.evaluate(rewrite.rest_of(self.loop).body)
             elements = itertools.chain(elements, rest)
         whole: Any = elements
@@ -148,14 +183,9 @@ class Ending:
             self.value = self.kernel.statement(rewrite.with_hidden(self.loop, whole=True))
 
     def _elements(self) -> Iterator[Any]:
-        for index, record in enumerate(self._records):
+        for index, record in self._records:
             for _, values in self.entries(index, record):
                 yield from values
-
-
-def users(error: BaseException) -> BaseException:
-    """Give an exception without frames of ours."""
-    return error.with_traceback(trimmed(error.__traceback__))
 
 
 def _raising(error: BaseException) -> Iterator[Any]:

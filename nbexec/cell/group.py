@@ -13,6 +13,7 @@ from typing import Any
 
 from ..errors import PickleError
 from ..knobs import Options
+from ..model import Failure
 from ..state import Stats
 from . import rewrite
 from .aliases import TooLarge, reachable
@@ -21,8 +22,7 @@ from .analysis import Refusal
 from .crossing import arrived
 from .dispatch import results_of
 from .effects import Effects
-from .ending import users
-from .iteration import InKernel, Iteration, Last, Record, Stopped
+from .iteration import InKernel, Iteration, Last, Record
 from .kernel import Kernel
 from .log import Unsafe
 from .loops import find_loop
@@ -49,7 +49,7 @@ class Group:
         self.members = members
         self.kernel = kernel
         self.stats: Stats | None = None
-        self._left: dict[int, Record | BaseException] = {}
+        self._left: dict[int, Record | Failure | BaseException] = {}
 
     def run(self, options: Options, given: dict[str, Any]) -> None:
         """Run all of them; what they leave is kept until `take`."""
@@ -87,10 +87,10 @@ class Group:
         left = self._left.pop(position, None)
         if left is None or isinstance(left, InKernel | PickleError):
             raise NotThere(str(left).partition(". ")[0] if left else "the run ended before it")
-        if not isinstance(left, Record | Stopped):
+        if isinstance(left, BaseException):
             raise left
         namespace = self.kernel.namespace
-        record = left.record if isinstance(left, Stopped) else left
+        record: Record = left.left if isinstance(left, Failure) else left
         try:
             entries = [(site, arrived(what, namespace, None)) for site, what in record.entries]
             Effects(namespace, [*self.members[position].loop.sites.values()]).apply(entries)
@@ -99,8 +99,8 @@ class Group:
         names = dict(record.names)
         value = names.pop(VALUE, None)
         namespace.update(names)
-        if isinstance(left, Stopped):
-            raise users(left.error)
+        if isinstance(left, Failure):
+            raise left.exception
         return value
 
 

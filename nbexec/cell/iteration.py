@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ..worker import interrupts
+from ..worker import Partial, interrupts
 from . import raised
 from .crossing import HERE, Border
 from .guard import Guard, captured
@@ -59,31 +59,6 @@ class Last:
     def __nbexec_key__(self) -> Any:
         """Give what a journal keeps it by: a record of more is as good."""
         return self.item
-
-
-class Stopped(Exception):
-    """The body raised: what it did until then, and what it raised."""
-
-    def __init__(self, record: Record, error: BaseException) -> None:
-        super().__init__(record, error)
-        self.record = record
-        self.error = error
-
-    @staticmethod
-    def by(record: Record, error: BaseException) -> Stopped:
-        """Give one that a panel shows like the exception itself."""
-        made: type[Stopped] = type(type(error).__name__, (Stopped,), {"__module__": __name__})
-        return made(record, error)
-
-    def __str__(self) -> str:
-        return str(self.error)
-
-    def __reduce__(self) -> Any:
-        return _stopped, (tuple(self.record), raised.pack(self.error))
-
-
-def _stopped(record: tuple[Any, ...], packed: list[tuple[Any, ...]]) -> Stopped:
-    return Stopped.by(Record(*record), raised.unpack(packed))
 
 
 class InKernel(Exception):
@@ -226,7 +201,8 @@ class Iteration:
         names = self.sendable(wanted, item)
         if len(names) < len(wanted) or (self.away and not raised.faithful(error)):
             return InKernel("it raised, and left what can't be sent from another process")
-        return Stopped.by(Record(entries, names, ()), error)
+        raised.trim(error)
+        return Partial(Record(entries, names, (), away=self.elsewhere), error)
 
     # ------------------------------------------------------------ what may be sent
 

@@ -29,11 +29,20 @@ class Copied(tuple[Any, ...]):
 
 
 class Unsafe(BaseException):
-    """This iteration can only run in the kernel, as it stands there."""
+    """This iteration can only run in the kernel, as it stands there.
 
-    def __init__(self, reason: str) -> None:
+    Attributes
+    ----------
+    reason : str
+        Why.
+    error : Exception or None
+        What it would raise there, unless it catches that; None where nobody knows.
+    """
+
+    def __init__(self, reason: str, error: Exception | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.error = error
 
 
 class Log:

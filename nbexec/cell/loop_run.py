@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import ast
 import itertools
+from dataclasses import replace
 from typing import Any
 
+from ..errors import PickleError
 from ..knobs import Options
+from ..model import Failure
 from ..state import Stats
+from ..worker import Partial
 from . import rewrite
 from .aliases import TooLarge, held
 from .analysis import Analysis, Refusal
 from .body import examine
-from .dispatch import results_of
+from .dispatch import Ran, failed_as, results_of
 from .ending import Ending
 from .items import Items
-from .iteration import Changed, Iteration
+from .iteration import Changed, InKernel, Iteration, Last, Record
 from .kernel import Kernel
 from .loops import Loop
 
@@ -33,13 +37,16 @@ class LoopRun(Ending):
         What was taken to be so without a look at it.
     """
 
-    def __init__(self, loop: Loop, kernel: Kernel) -> None:
+    def __init__(self, loop: Loop, kernel: Kernel, collect: bool = False) -> None:
         self.loop = loop
         self.kernel = kernel
         self.stats: Stats | None = None
         self.refusal: Refusal | None = None
         self.assumed = ""
+        self.collect = collect
+        self.failures = []
         self._records = []
+        self._through = 0
 
     def run(self, options: Options, given: dict[str, Any], strict: bool = False) -> None:
         """Run it; what it raises is what the statement would raise.
@@ -86,16 +93,49 @@ class LoopRun(Ending):
             guarded=bool(analysis.captured) or not self.items.expected.frozen,
         )
         given = {**given, "name": options.name or self._name()}
-        self._records, error, self.stats = results_of(
-            self._iteration, self.items.feed(indexed), analysis.modules, given, _broke
+        feed = self.items.feed(indexed)
+        ran = results_of(
+            self._iteration, feed, analysis.modules, given, _broke, collect=self.collect
         )
-        if isinstance(error, Changed):  # what ran in the kernel, in order, is as it should be
-            self._records = [*itertools.takewhile(lambda one: not one.away, self._records)]
+        self.stats = ran.stats
+        error = self._sort(ran)
         self.assumed = self._assumed(analysis)
         if isinstance(self.loop.node, ast.For):
             self.end_for(error)
         else:
             self.end_comprehension(error)
+
+    def _sort(self, ran: Ran) -> Failure | BaseException | None:
+        """Take what the items left apart from those that failed; give what ended the run."""
+        self._records, self.failures, self._through = [], [], len(ran.done)
+        found = [failed_as(one) if isinstance(one, Failure) else one for one in ran.done]
+        changed = next((one for one in [*found, ran.ended] if isinstance(one, Changed)), None)
+        if changed is not None:  # what ran in the kernel, in order, is as it should be
+            found = [*itertools.takewhile(_here, found)]
+            self._through = len(found)
+        for at, one in enumerate(found):
+            if isinstance(one, InKernel | PickleError):
+                one = self._once_more(at)
+            if isinstance(one, Record):
+                self._records.append((at, one))
+            elif isinstance(one, InKernel | PickleError):
+                self._through = at
+                return one
+            else:
+                why = one.exception if isinstance(one, Failure) else one
+                failure = replace(ran.done[at], item=self.items.taken[at], left=None)
+                self.failures.append(replace(failure, exception=why))
+        return changed or ran.ended
+
+    def _once_more(self, at: int) -> Record | Failure | BaseException:
+        """Run an item here that could not run, or give what it gives, from where it was."""
+        item = self.items.taken[at] if self._iteration.items is None else at
+        try:
+            return self._iteration(Last(item))
+        except Partial as partial:
+            return Failure(at, item, partial.error, left=partial.left)
+        except InKernel as error:
+            return error
 
     def _examine(self) -> Analysis:
         items, loop = self.items, self.loop
@@ -155,8 +195,8 @@ class LoopRun(Ending):
         if not self._iteration.guarded or not analysis.libraries:
             return ""
         what = _listed(analysis.libraries)
-        unseen = sum(one.unguarded for one in self._records)
-        here = sum(not one.away for one in self._records)
+        unseen = sum(one.unguarded for _, one in self._records)
+        here = sum(not one.away for _, one in self._records)
         if unseen:
             return f"{what} changed nothing: after {unseen:,} items a look would have cost too much"
         if (
@@ -176,6 +216,12 @@ class LoopRun(Ending):
 def _listed(names: list[str]) -> str:
     shown = ", ".join(f"`{name}`" for name in names[:3])
     return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
+
+
+def _here(one: Any) -> bool:
+    """Whether what an item left, or how it failed, comes from the kernel."""
+    left = one.left if isinstance(one, Failure) else one
+    return isinstance(left, Record) and not left.away
 
 
 def _broke(record: Any) -> bool:

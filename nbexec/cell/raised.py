@@ -1,11 +1,10 @@
-"""Exceptions on their way: without frames of ours, and across a process boundary whole."""
+"""Exceptions of the user's: without frames of ours, and whether they can be sent."""
 
 from __future__ import annotations
 
 import pickle
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from .. import traces
 
@@ -25,43 +24,18 @@ def trimmed(trace: TracebackType | None) -> TracebackType | None:
     return kept
 
 
-def pack(error: BaseException) -> list[tuple[Any, ...]]:
-    """Give what `unpack` makes an exception of, with its causes and their tracebacks.
-
-    Pickling an exception alone loses these.
-    """
-    chain: list[BaseException] = []
-    todo: list[BaseException | None] = [error]
-    while todo:
-        one = todo.pop()
-        if one is not None and not any(one is other for other in chain):
-            chain.append(one)
-            todo += [one.__cause__, one.__context__]
-
-    def place(one: BaseException | None) -> int | None:
-        return None if one is None else next(i for i, other in enumerate(chain) if other is one)
-
-    packed = []
-    for one in chain:
-        places = traces.dump(trimmed(one.__traceback__))
-        links = (place(one.__cause__), place(one.__context__), one.__suppress_context__)
-        packed.append((one, places, links))
-    return packed
-
-
-def unpack(packed: list[tuple[Any, ...]]) -> BaseException:
-    """Undo `pack`."""
-    for one, places, (cause, context, suppress) in packed:
-        one.__traceback__ = traces.load(places)
-        one.__cause__ = None if cause is None else packed[cause][0]
-        one.__context__ = None if context is None else packed[context][0]
-        one.__suppress_context__ = suppress
-    error: BaseException = packed[0][0]
-    return error
+def trim(error: BaseException) -> None:
+    """Take frames of this package out of an exception, and out of what it came from."""
+    for one in traces.chain(error):
+        one.__traceback__ = trimmed(one.__traceback__)
 
 
 def faithful(error: BaseException) -> bool:
-    """Whether an exception is the same after it was sent."""
+    """Whether an exception, and what it came from, is the same after it was sent."""
+    return all(map(_faithful, traces.chain(error)))
+
+
+def _faithful(error: BaseException) -> bool:
     import cloudpickle
 
     try:

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import text
+from ..model import Failure
 from ..state import Stats
 from .steps import CellPlan, Step, span
+
+SHOWN = 5  # failures that are listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,11 @@ class CellReport:
         return CellPlan(self.steps)
 
     @property
+    def failures(self) -> tuple[Failure, ...]:
+        """Items that were left out, with ``on_error="collect"``: as `Results.failures`."""
+        return tuple(one for step in self.steps for one in step.failures)
+
+    @property
     def stats(self) -> Stats | None:
         """Of the last run that a step had; None where nothing ran in parallel."""
         return next((step.stats for step in reversed(self.steps) if step.stats is not None), None)
@@ -72,7 +80,22 @@ def _ran(step: Step) -> list[str]:
         took = step.seconds
     said += f", {text.seconds(took)}, {stats.effective_cores:.1f} cores used"
     said += f"; {step.reason}" if step.reason else ""
-    return [said, f"    assumed: {step.assumed}"] if step.assumed else [said]
+    more = [f"assumed: {step.assumed}"] if step.assumed else []
+    return [said, *(f"    {line}" for line in [*more, *_failed(step)])]
+
+
+def _failed(step: Step) -> list[str]:
+    """Say which items were left out: the first few of them."""
+    if not step.failures:
+        return []
+    lines = [f"left out: {len(step.failures):,} that failed"]
+    for one in step.failures[:SHOWN]:
+        error = one.exception
+        said = f"{type(error).__name__}: {text.message(error)}"
+        lines.append(f"item {one.index:,}: {said}  {text.safe_repr(one.item, limit=80)}")
+    if len(step.failures) > SHOWN:
+        lines.append(f"and {len(step.failures) - SHOWN:,} more, in .failures of the report")
+    return lines
 
 
 def _parallel_first(step: Step) -> tuple[bool, int]:

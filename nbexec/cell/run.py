@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from ..errors import OptionError, SerialError
+from ..errors import SerialError
 from ..knobs import Options
 from ..options import resolve
 from . import dataflow
@@ -43,7 +43,8 @@ def parallel(
     strict : bool
         Whether a loop that can't be shown safe is an error instead of running serially.
     **options
-        Any of `Options`; "collect" is not for cells.
+        Any of `Options`.  ``on_error="collect"`` has to be given here: a session's default
+        doesn't change what a cell leaves.
 
     Returns
     -------
@@ -81,11 +82,6 @@ def parallel(
 
 def checked(options: dict[str, Any]) -> Options:
     """Give the options in force, or raise before anything has run."""
-    if options.get("on_error") == "collect":
-        raise OptionError(
-            "on_error='collect' is not for cells: a cell leaves what it leaves without "
-            "%%parallel, or raises; nbexec.map can collect failures"
-        )
     resolved = resolve(options)
     if resolved.backend != "auto":
         from ..backends import get_backend
@@ -133,6 +129,7 @@ class Course:
         self._options = options
         self._given = given
         self._strict = strict
+        self._collect = given.get("on_error") == "collect"
         self.steps = list(steps)
         self._value: Any = None
         self._ahead: dict[int, Group] = {}  # what has run before its turn
@@ -195,7 +192,7 @@ class Course:
         __tracebackhide__ = True
         strict = self._strict and is_loop(stmt, self._kernel.namespace)
         try:
-            run = LoopRun(ready(stmt, self._kernel.namespace), self._kernel)
+            run = LoopRun(ready(stmt, self._kernel.namespace), self._kernel, self._collect)
         except Refusal as refusal:
             if strict:
                 raise _serial(refusal) from None
@@ -208,14 +205,14 @@ class Course:
             self._value = self._kernel.statement(stmt, value=wanted)
             found = any(step.kind != "serial" for step in self.steps)
             asked = is_loop(stmt, self._kernel.namespace) or (wanted and not found)
-            return step_of(stmt, refused if asked else None)
+            return step_of(stmt, self._told(refused) if asked else None)
         try:
             run.run(self._options, self._given, strict)
         except Refusal as refusal:
             raise _serial(refusal) from None
         self._value = run.value if wanted else None
         if run.refusal is not None:
-            return step_of(stmt, run.refusal)
+            return step_of(stmt, self._told(run.refusal))
         first, final = lines(stmt)
         return Step(
             first,
@@ -225,7 +222,14 @@ class Course:
             run.reason,
             stats=run.stats,
             assumed=run.assumed,
+            failures=tuple(run.failures),
         )
+
+    def _told(self, refusal: Refusal) -> Refusal:
+        """Say with a refusal what else follows from it."""
+        if not self._collect:
+            return refusal
+        return Refusal(refusal.line, f"{refusal.reason}; so no failure in it was collected")
 
 
 def _serial(refusal: Refusal) -> SerialError:

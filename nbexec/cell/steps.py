@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from ..model import Failure
 from ..state import Stats
 
 Kind = Literal["serial", "parallel", "together", "open"]
@@ -39,6 +40,8 @@ class Step:
         Names that it uses, and names that aren't afterwards what they were before.
     waits : tuple of int
         First lines of the statements that it can't run before.
+    failures : tuple of Failure
+        Of its items, where failures are collected.
     """
 
     first: int
@@ -54,6 +57,7 @@ class Step:
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     waits: tuple[int, ...] = ()
+    failures: tuple[Failure, ...] = ()
 
     @property
     def lines(self) -> str:

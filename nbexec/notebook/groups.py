@@ -64,7 +64,7 @@ class Groups:
         return self._seen >= min(len(failures), LOOKED_AT)
 
     def _add(self, failure: Failure) -> None:
-        error = raised(failure.exception)
+        error = failure.exception
         kind, where = type(error).__name__[:TYPE_LIMIT], place(failure.traceback)
         group = self._groups.get((kind, where))
         if group is None:
@@ -87,13 +87,6 @@ class Groups:
 
     def _largest(self, most: int) -> list[Group]:
         return sorted(self._groups.values(), key=lambda group: -group.count)[:most]
-
-
-def raised(error: BaseException) -> BaseException:
-    """Give what the user's code raised: a cell's loop wraps it up with what it had done."""
-    from ..cell.iteration import Stopped
-
-    return error.error if isinstance(error, Stopped) else error
 
 
 def place(traceback: str) -> str:

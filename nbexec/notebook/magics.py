@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,9 @@ from IPython.core.error import TryNext, UsageError
 from IPython.core.magic import no_var_expand, output_can_be_silenced
 from IPython.display import display
 
-from ..errors import BackendError, NbexecError, OptionError, SerialError
+from ..errors import BackendError, JournalError, NbexecError, OptionError, SerialError
 from . import early
+from .cellsource import CellSource
 from .flags import completions, parse, usage
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 CELL_TITLE = "%%parallel [flags]: run this cell in parallel, with the same result as without."
 LINE_TITLE = "%parallel [flags] EXPRESSION: evaluate an expression in parallel and give its value."
+BEFORE = (OptionError, BackendError, JournalError, SerialError)  # said in one line
 
 
 def register(shell: Any) -> None:
@@ -40,9 +43,12 @@ def register(shell: Any) -> None:
     True
     """
 
+    source = CellSource(shell)
+    shell.input_transformers_cleanup.insert(0, source)
+
     def cell(line: str, cell: str) -> Any:
         __tracebackhide__ = True
-        return run_cell(shell, line, cell)
+        return run_cell(shell, line, cell, source)
 
     def line(line: str) -> Any:
         __tracebackhide__ = True
@@ -65,7 +71,7 @@ def complete(shell: Any, event: Any) -> list[str]:
     return found
 
 
-def run_cell(shell: Any, line: str, cell: str) -> Any:
+def run_cell(shell: Any, line: str, cell: str, source: CellSource) -> Any:
     """Run a cell; give its value, which IPython shows as it does without the magic."""
     __tracebackhide__ = True
     options, rest = read_flags("%%parallel", line)
@@ -75,9 +81,7 @@ def run_cell(shell: Any, line: str, cell: str) -> Any:
     if rest:
         hint = f"; did you mean --{rest.replace('=', ' ')}?" if "=" in rest else ""
         raise UsageError(f"%%parallel: {rest!r} is not a flag{hint} (%%parallel --help)")
-    # The magic's own line stays there, as a comment: line numbers are those of the cell.
-    source = f"# %%parallel {line}\n{shell.transform_cell(cell)}"
-    return run(shell, source, f"%%parallel {line}\n{cell}", options)
+    return run(shell, source.python(line, cell), f"%%parallel {line}\n{cell}", options)
 
 
 def run_line(shell: Any, line: str) -> Any:
@@ -90,7 +94,7 @@ def run_line(shell: Any, line: str) -> Any:
     if not expression:
         raise UsageError("%parallel: there is no expression (%parallel --help)")
     try:
-        compile(expression, "<%parallel>", "eval")
+        compile(expression, "<%parallel>", "eval", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     except SyntaxError as error:
         raise UsageError(f"%parallel: {expression!r} is no expression: {error.msg}") from None
     if options.pop("detach", False):
@@ -111,24 +115,26 @@ def run(shell: Any, source: str, raw: str, options: dict[str, Any]) -> Any:
     __tracebackhide__ = True
     from ..cell.run import parallel
 
-    if options.pop("plan", False):
-        show_plan(source, shell.user_ns)
-        return None
-    early.look(shell, source)
-
     # Under this name tracebacks, inspect and the debugger find the cell's lines.  Its number
     # is not `execution_count`, which IPython 9 counts up before the cell runs, 8 after.
     number = len(shell.history_manager.input_hist_raw) - 1
     filename = shell.compile.cache(source, number, raw_code=raw)
     try:
+        if options.pop("plan", False):
+            show_plan(source, shell.user_ns, filename)
+            return None
+        early.look(shell, source)
         if options.pop("detach", False):
             return early.detach(shell, source, filename, show, options)
         report = parallel(source, shell.user_ns, filename=filename, **options)
     except BaseException as error:
         inside = from_cell(error.__traceback__, filename)
-        if inside is None and isinstance(error, (OptionError, BackendError, SerialError)):
+        if inside is None and isinstance(error, BEFORE):
             raise UsageError(f"%parallel: {error}") from None
-        error.__traceback__ = inside or error.__traceback__
+        if inside is not None:
+            error.__traceback__ = inside
+        if inside is not None or isinstance(error, (NbexecError, KeyboardInterrupt)):
+            rendered(shell, error, inside)
         raise
     show(report)
     return report.value if report.has_value else None
@@ -141,11 +147,27 @@ def from_cell(traceback: TracebackType | None, filename: str) -> TracebackType |
     return traceback
 
 
-def show_plan(source: str, namespace: dict[str, Any]) -> None:
+def rendered(shell: Any, error: BaseException, inside: TracebackType | None) -> None:
+    """Have IPython show an exception without what led to the cell's own lines.
+
+    Where it has none of these it is shown without a traceback: it says all there is to say.
+    """
+
+    def render() -> list[str]:
+        vars(error).pop("_render_traceback_", None)  # it is the user's own again
+        tb = shell.InteractiveTB
+        if inside is None:
+            return list(tb.get_exception_only(type(error), error))
+        return list(tb.structured_traceback(type(error), error, inside, tb_offset=0))
+
+    vars(error)["_render_traceback_"] = render
+
+
+def show_plan(source: str, namespace: dict[str, Any], filename: str) -> None:
     """Display how a cell would run, in words and as a picture."""
     from ..cell.plan import plan
 
-    found = plan(source, namespace)
+    found = plan(source, namespace, filename)
     said = str(found)
     html = f'{found.svg()}<pre style="font-size:12px">{escape(said)}</pre>'
     display({"text/plain": f"{said}\n\n{found.picture()}", "text/html": html}, raw=True)
