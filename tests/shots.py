@@ -1,6 +1,6 @@
 """The panel's states, from a real JupyterLab: ``python -m tests.shots`` writes docs/images/.
 
-Each state is a PNG of its own, in light and in dark; ``panel.png`` is the contact sheet of
+Each state is a PNG of its own, in light and in dark; ``states.png`` is the contact sheet of
 all of them.  Look at it before it is committed.
 """
 
@@ -72,7 +72,7 @@ def main(folder: Path = IMAGES) -> None:
                 page.run_all()
                 page.wait()
                 shots = take(page, folder)
-                sheet(context, shots, folder / "panel.png")
+                sheet(context, shots, folder / "states.png")
                 if page.wrong:
                     raise SystemExit("\n".join(page.wrong))
         finally:

@@ -195,7 +195,7 @@ def test_the_panel_tells_what_the_cell_raised(shell, monkeypatch):
     cell = "rows = []\nfor item in [1, 0]:\n    rows.append(1 / item)"
     captured, _ = run(shell, f"%%parallel --backend threads --progress panel\n{cell}")
     panel = captured.outputs[0].data["text/plain"]
-    assert "item 1: ZeroDivisionError: division by zero  0" in panel
+    assert "ZeroDivisionError in <module>, line 4: division by zero  1: 0" in panel
 
 
 OURS = re.compile(r"nbexec[/\\]|run_cell_magic|run_line_magic|interactiveshell|hidden")

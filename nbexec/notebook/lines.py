@@ -9,7 +9,6 @@ from .. import text
 from ..events import Output
 
 KEPT = 200  # lines, for the panel
-SHOWN = 12  # lines, in what stays
 WIDTH = 300  # characters of a line
 
 
