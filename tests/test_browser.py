@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from nbconvert import HTMLExporter
 
 from . import lab
 from .waiting import until
@@ -205,7 +206,19 @@ def test_the_saved_notebook_has_the_summary_and_no_widget(server, page, context)
     theirs.page.close()
 
 
-def test_what_items_say_is_text_in_the_panel_and_in_the_summary(server, page):
+def read_offline(saved, context):
+    """Open what nbconvert makes of the saved notebook, in a page that reaches nothing else."""
+    html, _ = HTMLExporter().from_filename(str(saved))
+    page = context.new_page()
+    page.set_content(html)
+    said = page.locator(SUMMARY).inner_text()
+    assert "80 / 80" in said or "80 failed" in said
+    assert said.count("<script>hacked") >= 3
+    assert page.evaluate("() => typeof window.hacked") == "undefined"
+    page.close()
+
+
+def test_what_items_say_is_text_in_the_panel_and_in_the_summary(server, page, context):
     server.write("evil.ipynb", EVIL)
     page.open("evil.ipynb")
     page.run_all()
@@ -221,6 +234,9 @@ def test_what_items_say_is_text_in_the_panel_and_in_the_summary(server, page):
     assert page.page.locator(SUMMARY).inner_text().count("<script>hacked") >= 4
     assert page.page.locator(f"{SUMMARY} script, {SUMMARY} img:not([src^=data])").count() == 0
     assert page.page.evaluate("() => typeof window.hacked") == "undefined"
+    page.save()
+    until(lambda: "nbexec-summary" in json.dumps(server.read("evil.ipynb")))
+    read_offline(server.root / "evil.ipynb", context)
 
 
 def test_a_run_in_the_background_keeps_its_panel_in_its_own_cell(server, page):

@@ -7,7 +7,7 @@ import sys
 
 from nbexec.machine import cores
 
-from . import cells, overhead
+from . import cells, overhead, panel
 
 
 def main() -> None:
@@ -17,7 +17,7 @@ def main() -> None:
     for row in overhead.importing(pairs):
         print(row, flush=True)
     print(cells.row(), flush=True)
-    for benchmark in (overhead.processes, overhead.threads):
+    for benchmark in (overhead.processes, overhead.threads, panel.panel):
         print(benchmark(pairs).row(), flush=True)
 
 
