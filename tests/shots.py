@@ -36,9 +36,9 @@ def fetch_page(page):
         raise ConnectionError(f"page {page}: 503 from the server")
     time.sleep(0.2)
 def train(model):
-    for epoch in range(60):
+    for epoch in range(300):
         print(f"epoch {epoch}: loss {1 / (1 + epoch + model):.3f}")
-        nbexec.progress((epoch + 1) / 60, f"epoch {epoch}")
+        nbexec.progress((epoch + 1) / 300, f"epoch {epoch}")
         time.sleep(0.25)
 paths = [f"lib/module_{at:03}.py" for at in range(1487)]
 quiet = dict(on_error="collect", backend="processes", workers=2)"""

@@ -329,7 +329,7 @@ def test_each_tab_shows_its_content_while_the_run_goes_on(server, page):
     group = panel.locator(".nbx-group")
     group.wait_for()  # it opens at the first failure
     said = group.inner_text()
-    for words in ("ValueError", "4 is bad", "work, line", "items", "4: 4, 13: 13"):
+    for words in ("ValueError", "4 is bad", "work, line", "items", "4, 13"):
         assert words in said
     group.locator("summary").click()
     assert "raise ValueError" in group.locator("pre").inner_text()

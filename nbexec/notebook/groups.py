@@ -35,7 +35,9 @@ class Group:
 
     def row(self, run: str) -> _ROW:
         """Give what there is to show, as texts."""
-        items = ", ".join(f"{index:,}: {item}" for index, item in self.items)
+        items = ", ".join(
+            str(index) if item == str(index) else f"{index:,}: {item}" for index, item in self.items
+        )
         return {
             "type": self.type,
             "place": self.place,

@@ -41,9 +41,9 @@ def notebook() -> Iterator[None]:
     """Have runs believe that they are in a kernel."""
     handle = SimpleNamespace(update=lambda bundle, raw: json.dumps(bundle))
     with (
-        mock.patch("nbexec.observers.in_kernel", lambda: True),
+        mock.patch("nbexec.observers.in_kernel", return_value=True),
         mock.patch.object(comm, "create_comm", Page),
-        mock.patch.object(kernel, "display_in", lambda cell, bundle: handle),
+        mock.patch.object(kernel, "display_in", return_value=handle),
     ):
         yield
 
