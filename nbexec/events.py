@@ -112,22 +112,24 @@ class Steered:
 
 
 class Part(NamedTuple):
-    """What one process used."""
+    """What one process used just now."""
 
-    name: str
-    cores: float
-    memory: int
+    name: str  # "kernel", "worker 1234" by its process id, or as a cluster calls it
+    cores: float  # CPU seconds a second
+    memory: int  # bytes
+    limit: int = 0  # bytes that it may use; 0: not known, or those that all may use
 
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """What the process tree used just now."""
+    """What the process tree used just now; with a cluster that was given, what its workers did."""
 
     time: float
     cores: float  # CPU seconds a second
     memory: int  # bytes
-    memory_limit: int  # bytes that this machine or container may use
-    parts: tuple[Part, ...] = ()
+    memory_limit: int  # bytes that this machine or container, or that cluster, may use; 0: unknown
+    parts: tuple[Part, ...] = ()  # the sum of which is above; the largest first
+    local: int | None = None  # bytes on this machine, which `memory_limit=` is about; None: all
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from .events import (
     Event,
     Finished,
     Output,
+    Part,
     Progressed,
     Restored,
     Retried,
@@ -125,6 +126,10 @@ class Loop:
     def pulled(self) -> int:
         """How many items were taken from the input."""
         return self._backlog.pulled
+
+    def elsewhere(self) -> Sequence[Part] | None:
+        """Give what the workers use, where they are not the kernel's own processes."""
+        return self._crew.elsewhere()
 
     def suggested_window(self) -> int:
         """How many items keep the workers busy while results are being consumed."""

@@ -30,8 +30,8 @@ class MemoryGate:
 
     def judge(self, sample: Sampled, idle: bool) -> Verdict:
         """Say what to do, where `idle` says that nothing of the run is running."""
-        self.used = sample.memory
-        self.held = sample.memory > self.limit
+        self.used = sample.memory if sample.local is None else sample.local
+        self.held = self.used > self.limit
         if not self.held:
             self._idle_since, self._trimmed = None, False
             return "go"

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from . import text
 from .conclusion import attach_results, conclude
 from .errors import DeadlineExceeded
-from .events import Event
+from .events import Event, Part
 from .hands import Hands
 from .knobs import Options
 from .loop import Loop
@@ -372,6 +372,10 @@ class Run:
     def post(self, event: Event) -> None:
         """Take in an event that something outside the loop observed."""
         self._loop.post(self._loop.take_in, event)
+
+    def elsewhere(self) -> Sequence[Part] | None:
+        """Give what the workers use, where they are not the kernel's own processes."""
+        return self._loop.elsewhere()
 
     @property
     def pulled(self) -> int:

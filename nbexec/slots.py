@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .backends.base import Running, Session
+from .events import Part
 from .model import Chunk
 
 
@@ -90,6 +92,10 @@ class Crew:
     def running(self) -> Running | None:
         """Give the seconds of what runs now, where the session can tell."""
         return self._sessions[-1].running()
+
+    def elsewhere(self) -> Sequence[Part] | None:
+        """Give what the workers use, where they are not the kernel's own processes."""
+        return self._sessions[-1].elsewhere() if self._sessions else None
 
     def trim(self) -> None:
         """Have idle workers end that hold memory; others take their places when needed."""

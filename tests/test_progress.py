@@ -10,7 +10,6 @@ import nbexec
 from nbexec.events import Finished, RunStarted
 from nbexec.model import Choice, Chunk, Outcome
 from nbexec.observers.progress import TextProgress
-from nbexec.observers.usage import Meter
 from nbexec.state import RunState
 
 
@@ -71,14 +70,6 @@ def test_map_writes_progress_to_standard_error(capsys):
     nbexec.map(abs, range(10), progress="off")
     nbexec.map(abs, range(10), progress="auto")  # short, and no kernel
     assert capsys.readouterr().err == ""
-
-
-def test_the_meter_reads_the_process_tree():
-    meter = Meter()
-    sum(range(3_000_000))
-    cores, memory = meter.read()
-    assert 0.0 < cores < 64
-    assert memory > 10_000_000
 
 
 @pytest.mark.parametrize("kind", ["text", "off", "auto"])

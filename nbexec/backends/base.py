@@ -11,10 +11,11 @@ from __future__ import annotations
 import contextvars
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from ..events import Part
 from ..hands import Hands
 from ..model import Chunk, Outcome, Task
 
@@ -90,6 +91,13 @@ class Session(ABC):
         It is the one that an outcome has, for what has none of its own.
         """
         return ""
+
+    def elsewhere(self) -> Sequence[Part] | None:
+        """Give what the workers use, where they are not this process's own; None: they are.
+
+        Called by a thread that may wait for the answer.
+        """
+        return None
 
     def running(self) -> Running | None:
         """Give the seconds of the chunk that runs now, where they can be told."""

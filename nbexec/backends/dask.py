@@ -20,6 +20,7 @@ from distributed import Client, LocalCluster, SpecCluster, get_worker
 
 from .. import machine
 from ..errors import BackendError
+from ..events import Part
 from ..model import Chunk
 from ..parcels import run_packed
 from . import close_at_exit
@@ -148,6 +149,7 @@ class GivenSession(RemoteSession):
         self._sent: dict[int, list[Sent]] = {}  # at each slot, in order
         self._stuck: Counter[str] = Counter()  # tasks left behind, by worker
         self._numbers = itertools.count()
+        self._parts: list[Part] = []  # when the scheduler was last asked
         self._lock = threading.Lock()
         # The result of a task, not scattered: what was scattered is gone with its worker,
         # and this is made again.
@@ -208,6 +210,14 @@ class GivenSession(RemoteSession):
                     return sent.told
         return 0
 
+    def elsewhere(self) -> Sequence[Part] | None:
+        try:  # all of them: some releases of distributed give five unless they are asked
+            workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        except Exception:  # the cluster is gone, or busy: there is no news of it
+            return self._parts
+        self._parts = [_part(worker) for worker in workers]
+        return self._parts
+
     def ready(self, slot: int) -> bool:
         return all(sent.at is not None for sent in self._sent[slot][:1])
 
@@ -250,6 +260,12 @@ def _answer(sent: Sent, task: Any) -> None:
         sent.reply.set_result(data)
     else:
         sent.reply.set_exception(error)
+
+
+def _part(worker: dict[str, Any]) -> Part:
+    metrics = worker.get("metrics", {})
+    cores, memory = metrics.get("cpu", 0.0) / 100, metrics.get("memory", 0)
+    return Part(f"worker {worker['name']}", cores, memory, worker.get("memory_limit") or 0)
 
 
 def _itself(packed: bytes) -> bytes:
