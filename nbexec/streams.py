@@ -7,12 +7,14 @@ import io
 import logging
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from .capture import capturing
 
 NAMES = ("stdout", "stderr")
+
+_display: Callable[[Any, str], None] | None = None  # writes to a stream, above what is drawn
 
 
 class Router(io.TextIOBase):
@@ -25,7 +27,11 @@ class Router(io.TextIOBase):
     def write(self, text: str) -> int:
         capture = capturing()
         if capture is None or capture.through:
-            self.original.write(text)  # raises what is to be raised where it is no text
+            # raises what is to be raised where it is no text
+            if _display is None or not text:
+                self.original.write(text)
+            else:
+                _display(self.original, text)
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         if capture is not None:
@@ -96,6 +102,12 @@ def install() -> None:
                 router = Router(name, stream)
                 setattr(sys, name, router)
                 _redirect(stream, router)
+
+
+def give_way(display: Callable[[Any, str], None] | None) -> None:
+    """Have what goes through written by `display(stream, text)`: it draws in the terminal."""
+    global _display
+    _display = display
 
 
 def remove() -> None:

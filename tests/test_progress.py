@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 
@@ -10,7 +11,10 @@ import nbexec
 from nbexec.events import Finished, RunStarted
 from nbexec.model import Choice, Chunk, Outcome
 from nbexec.observers.progress import TextProgress
+from nbexec.observers.screen import CLEAR, Screen
 from nbexec.state import RunState
+
+from .terminal import play
 
 
 class Terminal(io.StringIO):
@@ -29,15 +33,15 @@ def stats(done=50, total=100, seconds=5.0):
 
 def test_a_terminal_gets_one_line_that_is_written_over():
     out = Terminal()
-    progress = TextProgress(stream=out)
-    progress.draw(stats())
-    progress.draw(stats(60))
-    progress.finish(stats(100))
+    screen = Screen(out, rich=False)
+    screen.draw("run", stats())
+    screen.draw("run", stats(60))
+    screen.leave("run", "the end\n")
     lines = out.getvalue().split("\r")
     assert "[██████████··········] measure: 50 / 100, 10 / s" in lines[1]
     assert "60 / 100" in lines[2]
     assert out.getvalue().count("\n") == 1
-    assert out.getvalue().endswith("threads × 4\n")
+    assert out.getvalue().endswith(f"{CLEAR}the end\n")
 
 
 def test_a_log_gets_plain_lines():
@@ -60,7 +64,7 @@ def test_a_short_run_is_silent_unless_text_was_asked_for():
 
 def test_a_total_that_is_not_known_shows_no_false_bar():
     out = Terminal()
-    TextProgress(stream=out).draw(stats(total=None))
+    Screen(out, rich=False).draw("run", stats(total=None))
     assert "[····················] measure: 50, 10 / s" in out.getvalue()
 
 
@@ -78,3 +82,139 @@ def test_threads_of_a_display_end_with_the_run(kind):
 
     nbexec.map(abs, range(10), progress=kind)
     assert not [t for t in threading.enumerate() if t.name == "nbexec-display"]
+
+
+# ---------------------------------------------------------------- in a terminal
+
+PRINTS = """\
+import time, nbexec
+def say(n):
+    print("item", n, "says so")
+    time.sleep(0.2)
+    if n == 3:
+        raise ValueError("bad")
+nbexec.map(say, range(20), backend="threads", workers=2, on_error="collect", name="talk")
+print("after")
+"""
+
+
+@pytest.fixture(params=[True, False], ids=["rich", "no rich"])
+def rich(request):
+    return request.param
+
+
+def test_what_items_print_stands_above_the_line_and_is_not_garbled(rich):
+    seen, cursor = play(PRINTS, rich)
+    *said, summary, after = seen[-1]
+    assert sorted(said) == sorted(f"item {n} says so" for n in range(20))
+    assert summary.startswith("nbexec talk: 19 / 20, ")
+    assert after == "after"
+    assert cursor
+    bars = [[line for line in state if "talk" in line and "nbexec" not in line] for state in seen]
+    assert max(map(len, bars)) == 1
+    assert sum(map(len, bars)) >= 5
+    (line,) = next(bar for bar in reversed(bars) if bar)
+    assert re.search(r"talk.*\d+ / 20.* / s.* s.*1 failed", line)
+
+
+def test_what_a_loop_prints_stands_above_the_line_too(rich):
+    seen, _ = play(
+        "import time, nbexec\n"
+        "for n in nbexec.imap(abs, range(12), backend='threads', workers=1, window=1):\n"
+        "    print('got', n)\n"
+        "    time.sleep(0.1)\n",
+        rich,
+    )
+    got = [line for line in seen[-1] if not line.startswith("nbexec")]  # it may end before us
+    assert got == [f"got {n}" for n in range(12)]
+    assert len(seen[-1]) == 13
+    assert any("/ 12" in state[-1] and "got" in state[-2] for state in seen if len(state) > 2)
+
+
+def test_a_line_that_is_not_ended_is_not_written_over(rich):
+    seen, _ = play(
+        "import sys, time, nbexec\n"
+        "run = nbexec.start(time.sleep, [0.1] * 15, backend='threads', workers=1)\n"
+        "time.sleep(0.8)\n"
+        "for n in range(8):\n"
+        "    print(n, end=' ', flush=True)\n"
+        "    time.sleep(0.05)\n"
+        "run.result()\n",
+        rich,
+    )
+    assert seen[-1][0] == "0 1 2 3 4 5 6 7"
+    assert seen[-1][1].startswith("nbexec sleep: 15 / 15")
+
+
+def test_two_runs_at_once_share_the_terminal(rich):
+    seen, _ = play(
+        "import time, nbexec\n"
+        "a = nbexec.start(time.sleep, [0.1] * 35, backend='threads', workers=1, name='A')\n"
+        "b = nbexec.start(time.sleep, [0.1] * 25, backend='threads', workers=1, name='B')\n"
+        "a.result(), b.result()\n",
+        rich,
+    )
+    first, second = seen[-1]
+    assert first.startswith("nbexec B: 25 / 25")
+    assert second.startswith("nbexec A: 35 / 35")
+    both = "A .*/ 35.* B .*/ 25" if rich else r"B: .*/ 25.* \(\+1 more\)"
+    assert any(re.search(both, " ".join(state)) for state in seen)
+
+
+def test_a_narrow_terminal_and_a_name_that_moves_the_cursor(rich):
+    seen, _ = play(
+        "import time, nbexec\n"
+        "nbexec.map(time.sleep, [0.1] * 12, backend='threads', workers=1,\n"
+        "           name='測定\\x1b[2J\\n of everything that there is to be measured')\n",
+        rich,
+        columns=50,
+    )
+    live = [state for state in seen if state and not state[0].startswith("nbexec")]
+    assert len(live) >= 3
+    assert all(len(state) <= 2 for state in live)
+    assert all("測" in state[0].replace(" ", "") for state in live)
+    assert "12 / 12" in "".join(seen[-1])
+
+
+def test_the_end_of_python_leaves_the_cursor_to_be_seen(rich):
+    _, cursor = play(
+        "import time, nbexec\n"
+        "run = nbexec.start(time.sleep, [0.1] * 50, backend='threads', workers=1)\n"
+        "time.sleep(1)\n",
+        rich,
+    )
+    assert cursor
+
+
+def test_per_item_progress_is_drawn_by_rich():
+    seen, _ = play(
+        "import time, nbexec\n"
+        "def train(n):\n"
+        "    for epoch in range(20):\n"
+        "        nbexec.progress(epoch / 20, f'epoch {epoch}')\n"
+        "        time.sleep(0.1)\n"
+        "nbexec.map(train, range(2), backend='threads', workers=2)\n",
+        rich=True,
+    )
+    assert any(re.search(r"item 1 .*75% epoch 15", line) for state in seen for line in state)
+
+
+def test_ipython_without_a_kernel_is_a_terminal(rich):
+    seen, _ = play(
+        "from IPython.core.interactiveshell import InteractiveShell\n"
+        "shell = InteractiveShell.instance()\n"
+        "shell.run_cell('import time, nbexec')\n"
+        "shell.run_cell('r = nbexec.map(time.sleep, [0.1] * 12, workers=1, progress=\"panel\")')\n",
+        rich,
+    )
+    assert seen[-1][0].startswith("nbexec sleep: 12 / 12")
+    assert any("/ 12" in state[0] and not state[0].startswith("nbexec") for state in seen if state)
+
+
+def test_a_dumb_terminal_is_a_log(monkeypatch):
+    monkeypatch.setenv("TERM", "dumb")
+    out = Terminal()
+    progress = TextProgress(stream=out)
+    progress.draw(stats())
+    assert out.getvalue().startswith("nbexec measure: 50 / 100")
+    assert out.getvalue().endswith("\n")

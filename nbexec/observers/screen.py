@@ -1,0 +1,208 @@
+"""Screen: the last lines of a terminal, where runs are shown; what others write goes above."""
+
+from __future__ import annotations
+
+import atexit
+import importlib.util
+import os
+import sys
+import threading
+import time
+import unicodedata
+from typing import Any, Protocol, TextIO
+
+from .. import streams, text
+from ..state import Stats
+
+BAR = 20  # characters
+PATIENCE = 0.05  # seconds that a line which others have begun may take to its end: `print`
+#                  writes what it was given piece by piece
+CLEAR = "\r\x1b[K"  # empties the terminal's line
+
+
+class Painter(Protocol):
+    """Draws runs at the end of what is on a terminal."""
+
+    def paint(self, runs: list[Stats]) -> None:
+        """Draw them, in the place of what was drawn before."""
+
+    def erase(self) -> None:
+        """Take away what was drawn; the cursor is then where it was before."""
+
+
+class Screen:
+    """What is live in one terminal: any number of runs, drawn together by one painter.
+
+    Parameters
+    ----------
+    stream : file
+        The terminal.
+    rich : bool or None
+        Whether rich draws; None: if it is installed.
+    """
+
+    def __init__(self, stream: TextIO, rich: bool | None = None) -> None:
+        self.stream = stream
+        self._rich = rich
+        self._painter: Painter | None = None
+        self._runs: dict[object, Stats] = {}
+        self._lock = threading.RLock()
+        self._open_line = False  # whether others left the cursor in the middle of a line
+
+    def draw(self, owner: object, stats: Stats) -> None:
+        """Show a run as it stands."""
+        with self._lock:
+            if self._painter is None:
+                self._painter = _painter(self.stream, self._rich)
+            self._runs[owner] = stats
+            if not self._open_line and not prompting():
+                self._painter.paint(list(self._runs.values()))
+
+    def leave(self, owner: object, said: str = "") -> None:
+        """Show a run no longer; leave some lines about it instead."""
+        late = time.monotonic() + PATIENCE
+        while said and self._open_line and time.monotonic() < late:
+            time.sleep(PATIENCE / 10)
+        with self._lock:
+            self._runs.pop(owner, None)
+            if said and self._open_line:
+                said = "\n" + said
+            self.write(self.stream, said)
+
+    def write(self, stream: Any, said: str) -> None:
+        """Write to a stream what somebody says: above what is drawn, if it is this terminal."""
+        with self._lock:
+            here = stream is self.stream or is_terminal(stream)
+            if here:
+                self.erase()
+            stream.write(said)
+            if here:
+                stream.flush()
+                self._open_line = not said.endswith(("\n", "\r")) if said else self._open_line
+
+    def erase(self) -> None:
+        """Take away what is drawn, until it is drawn again."""
+        with self._lock:
+            if self._painter is not None:
+                self._painter.erase()
+
+
+_screen: Screen | None = None  # of standard error, while something is shown there
+_users = 0
+_lock = threading.Lock()
+
+
+def enter(stream: TextIO) -> Screen:
+    """Give the screen of this process's terminal, to be shown in until `leave`."""
+    global _screen, _users
+    with _lock:
+        if _screen is None:
+            _screen = Screen(stream)
+            streams.install()
+            streams.give_way(_screen.write)
+            atexit.register(_screen.erase)  # rich hides the cursor
+        _users += 1
+        return _screen
+
+
+def leave() -> None:
+    """Undo an `enter`."""
+    global _screen, _users
+    with _lock:
+        _users -= 1
+        if not _users and _screen is not None:
+            atexit.unregister(_screen.erase)
+            _screen = None
+            streams.give_way(None)
+            streams.remove()
+
+
+def is_terminal(stream: Any) -> bool:
+    """Whether a stream is a terminal that can be drawn in."""
+    try:
+        return bool(stream.isatty()) and os.environ.get("TERM") != "dumb"
+    except (AttributeError, ValueError):  # not a file, or closed
+        return False
+
+
+def prompting() -> bool:
+    """Whether IPython waits for somebody to type: the cursor is theirs."""
+    ipython = sys.modules.get("IPython")
+    shell: Any = ipython.get_ipython() if ipython is not None else None
+    prompt = getattr(getattr(shell, "pt_app", None), "app", None)
+    return bool(getattr(prompt, "is_running", False))
+
+
+def _painter(stream: TextIO, rich: bool | None) -> Painter:
+    if rich if rich is not None else importlib.util.find_spec("rich") is not None:
+        from .rich import RichPainter
+
+        return RichPainter(stream)
+    return LinePainter(stream)
+
+
+class LinePainter:
+    """One line that is written over: the run that was begun last, and how many more there are."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._drawn = False
+
+    def paint(self, runs: list[Stats]) -> None:
+        if not runs:
+            return
+        others = f" (+{len(runs) - 1} more)" if len(runs) > 1 else ""
+        line = f"{bar(runs[-1])} {clean(text.summary(runs[-1]))}"
+        room = width(self._stream) - 1 - len(others)
+        self._stream.write(CLEAR + cut(line, room) + others)
+        self._stream.flush()
+        self._drawn = True
+
+    def erase(self) -> None:
+        if self._drawn:
+            self._stream.write(CLEAR)
+            self._stream.flush()
+            self._drawn = False
+
+
+def width(stream: TextIO) -> int:
+    """Give how many characters fit in a line of the terminal."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (OSError, ValueError, AttributeError):
+        return 80
+
+
+def clean(words: str) -> str:
+    """Give words without what would move the cursor.
+
+    Examples
+    --------
+    >>> clean("one\\n\\x1b[2Jtwo")
+    'one  [2Jtwo'
+    """
+    return "".join(one if one.isprintable() else " " for one in words)
+
+
+def cut(line: str, room: int) -> str:
+    """Give as much of a line as fits in `room` columns: wide characters take two.
+
+    Examples
+    --------
+    >>> cut("measure", 4), cut("測定する", 5)
+    ('meas', '測定')
+    """
+    for at, one in enumerate(line):
+        wide = 2 if unicodedata.east_asian_width(one) in "WF" else 1
+        room -= 0 if unicodedata.combining(one) else wide
+        if room < 0:
+            return line[:at]
+    return line
+
+
+def bar(stats: Stats) -> str:
+    """Draw how much is done, in characters."""
+    if not stats.total:
+        return "[" + "·" * BAR + "]"
+    full = min(BAR, BAR * stats.finished // stats.total)
+    return "[" + "█" * full + "·" * (BAR - full) + "]"
