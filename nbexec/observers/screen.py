@@ -15,7 +15,7 @@ from .. import streams, text
 from ..state import Stats
 
 BAR = 20  # characters
-PATIENCE = 0.05  # seconds that a line which others have begun may take to its end: `print`
+PATIENCE = 0.3  # seconds that a line which others have begun may take to its end: `print`
 #                  writes what it was given piece by piece
 CLEAR = "\r\x1b[K"  # empties the terminal's line
 
