@@ -315,6 +315,34 @@ def test_the_timeline_has_a_rectangle_for_each_bar():
     assert columns["took"] == ["1.5 s", "1.5 s", "250 ms"]
 
 
+def test_the_plan_tells_what_became_of_each_step_of_the_cell(page, at_once):
+    cell = """
+import time
+xs = [0.05] * 6
+prev = 0
+for x in xs:
+    prev = x - prev
+naps = [time.sleep(x) for x in xs]
+last = 1
+"""
+    seen = []
+
+    def look(self, stats):
+        seen.append(details.detail("plan", self.run, self.record, stats)["steps"])
+        return draw(self, stats)
+
+    draw, Panel.draw = Panel.draw, look
+    try:
+        nbexec.parallel(cell, {}, backend="threads", workers=2, progress="panel")
+    finally:
+        Panel.draw = draw
+    lines, how, _ = zip(*(step.values() for step in seen[0]), strict=True)
+    assert lines == ("line 2", "line 3", "line 4", "lines 5-6", "line 7", "line 8")
+    assert how[:3] + how[4:] == ("in order", "in order", "in order", "running", "")
+    assert how[3].startswith("serial: line 6 reads `prev` before")
+    assert [tab["id"] for tab in snapshot(fold(finished(1)), Record())["tabs"]][-1] == "output"
+
+
 def sample(time, *names, memory=1_000_000_000):
     parts = [Part(name, 0.5, memory) for name in names]
     return Sampled(time, 0.5 * len(names), memory * len(names), 8_000_000_000, tuple(parts))

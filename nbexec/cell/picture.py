@@ -40,6 +40,20 @@ def told(step: Step) -> str:
     return f"line {step.line or step.first}: serial: {step.reason}"
 
 
+def fate(step: Step) -> str:
+    """Say what became of a step, without its lines.
+
+    Examples
+    --------
+    >>> fate(Step(3, 4, "serial", reason="reads `n`", line=4)), fate(Step(1, 1))
+    ('serial: line 4 reads `n`', 'in order')
+    """
+    if step.kind == "serial":
+        where = f"line {step.line} " if step.line else ""
+        return f"serial: {where}{step.reason}" if step.reason else "in order"
+    return told(step).partition(": ")[2]
+
+
 def levels(steps: Sequence[Step]) -> list[int]:
     """Give each step's place in the order: 0 waits for nothing.
 

@@ -8,18 +8,21 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from .. import text
 from ..errors import SerialError
 from ..knobs import Options
+from ..observers import cell_steps
 from ..options import resolve
 from . import dataflow
 from .analysis import Refusal
 from .group import Group, NotThere, find_group, is_loop
 from .kernel import Kernel, parse
 from .loop_run import LoopRun
+from .picture import fate
 from .plan import lines, ready, step_of
 from .report import CellReport
 from .source import remember
-from .steps import Step
+from .steps import Step, span
 
 
 def parallel(
@@ -149,8 +152,23 @@ class Course:
             waits = tuple(lines(self._body[at])[0] for at in before)
             yield replace(step, reads=reads, writes=writes, waits=waits)
 
+    def told(self) -> list[tuple[str, str, str]]:
+        """Tell of each step, for whoever watches: its lines, what becomes of it, its time."""
+        ran = [(step.lines, fate(step), text.seconds(step.seconds)) for step in self.steps]
+        coming = [span(*lines(stmt)) for stmt in self._body[len(ran) :]]
+        going = [(where, "" if at else "running", "") for at, where in enumerate(coming)]
+        return ran + going
+
     def step(self, position: int) -> None:
         """Run the statement at `position`; what it raises is what the cell raises."""
+        __tracebackhide__ = True
+        watched = cell_steps.set(self.told)
+        try:
+            self._step(position)
+        finally:
+            cell_steps.reset(watched)
+
+    def _step(self, position: int) -> None:
         __tracebackhide__ = True
         stmt = self._body[position]
         last = len(self._body) - 1

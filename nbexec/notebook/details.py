@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Detail = dict[str, Any]
 
-EVERY = {"failures": 0.2, "output": 0.2, "resources": 0.5, "timeline": 0.5}  # seconds
+EVERY = {"failures": 0.2, "output": 0.2, "resources": 0.5, "timeline": 0.5, "plan": 0.5}  # seconds
 PLOTS = ("resources", "timeline")
 
 
@@ -58,9 +58,15 @@ def _timeline(run: Run, record: Record, stats: Stats) -> Detail:
     return {"columns": plots.bars(timeline), "names": {}, "count": len(timeline)}
 
 
+def _plan(run: Run, record: Record, stats: Stats) -> Detail:
+    steps = record.steps() if record.steps is not None else []
+    return {"steps": [{"lines": at, "how": how, "took": took} for at, how, took in steps]}
+
+
 _OF = {
     "failures": _failures,
     "output": _output,
     "resources": _resources,
     "timeline": _timeline,
+    "plan": _plan,
 }

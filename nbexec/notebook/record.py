@@ -11,7 +11,7 @@ import weakref
 from typing import TYPE_CHECKING
 
 from ..events import Event, Output, Sampled
-from ..observers import Observer
+from ..observers import Observer, cell_steps
 from ..state import RunState
 from .groups import Groups
 from .lines import Lines
@@ -32,6 +32,7 @@ class Record(Observer):
         self.samples = Samples()
         self.lines = Lines()
         self.groups = Groups()
+        self.steps = cell_steps.get()  # where a cell under the magic has the run
         self.shown: set[int] = set()  # the executions whose cell has a panel of it
         self.began: float | None = None  # on the clock of the events
 

@@ -53,13 +53,15 @@ def shares(stats: Stats) -> tuple[float, float] | None:
 def tabs(stats: Stats, record: Record) -> list[Snapshot]:
     """Give what can be opened, each with how much there is in it."""
     counts = {"failures": stats.failed, "output": record.lines.count + len(stats.items)}
+    names = ["resources", "timeline", "failures", "output"]
+    names += ["plan"] if record.steps is not None else []
     return [
         {
             "id": name,
             "label": name.capitalize(),
             "count": f"{counts[name]:,}" if counts.get(name) else "",
         }
-        for name in ("resources", "timeline", "failures", "output")
+        for name in names
     ]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Callable
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from ..events import Event
@@ -17,6 +19,11 @@ _DISPLAYS = {
     "panel": "nbexec.notebook.panel:Panel",
     "text": "nbexec.observers.progress:TextProgress",
 }
+
+# Gives what a cell's steps are, while one of them runs: lines, what becomes of it, and how
+# long it took.  For a run of that cell's to show.
+cell_steps: ContextVar[Callable[[], list[tuple[str, str, str]]] | None]
+cell_steps = ContextVar("cell_steps", default=None)
 
 
 class Observer:
@@ -51,3 +58,12 @@ def displays(progress: Any, depth: int) -> list[Observer]:
     module, _, name = _DISPLAYS[kind].partition(":")
     display: Observer = getattr(importlib.import_module(module), name)(explicit=progress != "auto")
     return [display]
+
+
+def show(run: Run) -> bool:
+    """Show the panel of a run here, where there can be one that isn't there yet."""
+    if not in_kernel():
+        return False
+    module = importlib.import_module("nbexec.notebook.reopened")
+    shown: bool = module.show(run)
+    return shown

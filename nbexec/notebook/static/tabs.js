@@ -85,8 +85,25 @@ function outputTab() {
   return { node, draw };
 }
 
+// The steps of a cell under %%parallel: its lines, how each runs, how long it took.
+function planTab() {
+  const body = make("tbody", "");
+  const head = make("tr", "", make("th", "", "step"), make("th", "", "how"), make("th", "", "took"));
+  const node = make("table", "nbx-plan", make("thead", "", head), body);
+  const create = () => make("tr", "", make("td", ""), make("td", ""), make("td", ""));
+  const draw = (detail) =>
+    keep(body, detail.steps, create, (row, step) => {
+      say(row.children[0], step.lines);
+      say(row.children[1], step.how);
+      say(row.children[2], step.took);
+      row.classList.toggle("nbx-now", step.how === "running");
+    });
+  return { node, draw };
+}
+
 function buildTab(tab, model, send) {
   if (tab === "failures") return failureTab();
   if (tab === "output") return outputTab();
+  if (tab === "plan") return planTab();
   return plotTab(tab, model, send);
 }
