@@ -10,7 +10,7 @@ from typing import Any
 from .events import Event
 from .observers import Observer
 from .state import RunState, Stats
-from .timeline import Bars, Timeline
+from .timeline import Bar, Bars, Timeline
 
 
 class Bulletin:
@@ -39,6 +39,11 @@ class Bulletin:
         """Give who was busy when, as it stands."""
         with self._lock:
             return self._timeline.read()
+
+    @property
+    def longest(self) -> Bar | None:
+        """The item that took longest, where it has a bar of its own."""
+        return self._timeline.longest
 
     def emit(self, event: Event) -> None:
         """Fold an event, and tell the observers; in the loop's thread alone."""

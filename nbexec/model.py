@@ -76,6 +76,9 @@ class Outcome:
     peak_rss: int = 0  # bytes; the worker process's, 0 where it isn't known
     starved: float = 0.0  # seconds without a core, though ready to run; 0 where not known
     said: Sequence[tuple[int, str, Any]] = ()  # offset, stream, text: where it came only now
+    sent: int = 0  # bytes of the items, pickled, to another process
+    received: int = 0  # bytes of their values, on the way back
+    sending: float = 0.0  # seconds of pickling and unpickling, here and there
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,9 @@ def run_packed(
     try:
         task, prepared = _load(key, block)
         what = "the item"
+        begun = time.perf_counter()
         values = wire.loads(items)
+        reading = time.perf_counter() - begun
     except BaseException as error:
         # of several items nobody knows which can't be unpickled: they come again one by one
         outcome = Outcome([], {}, time.time(), [], 0.0, "")
@@ -145,7 +147,7 @@ def run_packed(
         outcome = run_chunk(prepared, task, chunk, leash, cpu_clock=clock, hear=hear)
     if voice is not None:
         voice.end()
-    return _send(outcome, telling.said)
+    return _send(outcome, telling.said, reading)
 
 
 def _load(key: str, block: Any) -> tuple[Task, Callable[[], Callable[[Any], Any]]]:
@@ -178,8 +180,12 @@ def _once(make: Callable[[], T]) -> Callable[[], T]:
     return get
 
 
-def _send(outcome: Outcome, said: Sequence[tuple[int, str, Any]] = ()) -> bytes:
-    """Pack an outcome: its length, all but the values, and the values, which may not unpickle."""
+def _send(outcome: Outcome, said: Sequence[tuple[int, str, Any]] = (), spent: float = 0.0) -> bytes:
+    """Pack an outcome: its length, all but the values, and the values, which may not unpickle.
+
+    `spent` are the seconds of unpickling that it took before; to them packing is added.
+    """
+    begun = time.perf_counter()
     errors = {at: _pack_error(error) for at, error in outcome.errors.items()}
     try:
         data = wire.dumps(outcome.values)
@@ -188,7 +194,8 @@ def _send(outcome: Outcome, said: Sequence[tuple[int, str, Any]] = ()) -> bytes:
     worker = f"process {os.getpid()}"
     facts = (outcome.started, outcome.ends, outcome.cpu, worker, outcome.peak_rss, 0.0, said)
     sort = _sort(outcome.values[0]) if len(outcome.values) == 1 else ""
-    rest = pickle.dumps((errors, facts, sort), protocol=5)
+    spent += time.perf_counter() - begun
+    rest = pickle.dumps((errors, facts, sort, spent), protocol=5)
     return b"".join((_SIZE.pack(len(rest)), rest, data))
 
 
@@ -219,15 +226,17 @@ def _pack_error(error: Error) -> tuple[str, bytes | None, str, str, Any]:
     return error.kind, data, text, error.traceback, places
 
 
-def receive(data: bytes, heard: int = 0) -> Outcome:
+def receive(data: bytes, heard: int = 0, sent: int = 0, spent: float = 0.0) -> Outcome:
     """Undo the packing of a chunk's outcome, in the kernel.
 
-    Of what was said, the first `heard` pieces were told already.
+    Of what was said, the first `heard` pieces were told already.  Its items were `sent`
+    bytes, which took `spent` seconds to pickle.
     """
+    begun = time.perf_counter()
     view = memoryview(data)
     (size,) = _SIZE.unpack_from(view)
     start = _SIZE.size + size
-    packed, facts, sort = pickle.loads(view[_SIZE.size : start])
+    packed, facts, sort, there = pickle.loads(view[_SIZE.size : start])
     errors = {at: _unpack_error(*error) for at, error in packed.items()}
     try:
         values = wire.loads(view[start:])
@@ -236,7 +245,9 @@ def receive(data: bytes, heard: int = 0) -> Outcome:
             return Outcome([], {}, time.time(), [], 0.0, "")
         why = _unreadable(f"the result, a {sort},", "in the kernel", error)
         values, errors = [None], {0: failed(why)}
-    outcome = Outcome(values, errors, *facts)
+    spent += there + time.perf_counter() - begun
+    sums = {"sent": sent, "received": len(data) - start, "sending": spent}
+    outcome = Outcome(values, errors, *facts, **sums)
     return replace(outcome, said=outcome.said[heard:]) if heard else outcome
 
 

@@ -18,7 +18,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import text
+from . import machine, text
+from .advice import advise
 from .conclusion import attach_results, conclude
 from .errors import DeadlineExceeded
 from .events import Event, Part
@@ -129,6 +130,12 @@ class Run:
     def timeline(self) -> Bars:
         """Give who was busy when, so far: a sequence of `Bar`, at most 2,000 of them."""
         return self._loop.bulletin.timeline()
+
+    @property
+    def advice(self) -> str:
+        """One line on what would make such a run better; "" where nothing is worth acting on."""
+        auto, longest = self.options.backend == "auto", self._loop.bulletin.longest
+        return advise(self.stats, longest, auto=auto, cores=machine.cores())
 
     @property
     def choice(self) -> Choice:

@@ -80,6 +80,12 @@ class Stats:
     cores_now, memory, memory_limit : float, int, int
         CPU seconds a second and bytes of the process tree when last sampled, and the bytes
         that the machine or container allows; 0 where they were not sampled.
+    sent_bytes, received_bytes : int
+        Items that were pickled for another process, and values that came back from there.
+    sending_seconds : float
+        Time that it took to pickle and to unpickle them, in the kernel and in the workers.
+    paused_seconds : float
+        Time in which the run was paused.
     items : tuple of ItemProgress
         What items that run now told with `nbexec.progress`: index of the item,
         fraction and text.
@@ -115,6 +121,10 @@ class Stats:
     waiting: str = ""
     restored: int = 0
     notes: tuple[str, ...] = ()
+    sent_bytes: int = 0
+    received_bytes: int = 0
+    sending_seconds: float = 0.0
+    paused_seconds: float = 0.0
 
     @property
     def ended(self) -> bool:
@@ -138,12 +148,14 @@ class RunState:
         self.submitted = self.done = self.failed = self.cancelled = self.retried = 0
         self.abandoned = self.restored = 0
         self.notes: tuple[str, ...] = ()
-        self.cpu_seconds = self.busy_seconds = 0.0
+        self.cpu_seconds = self.busy_seconds = self.sending_seconds = 0.0
+        self.sent_bytes = self.received_bytes = 0
         self.sample = Sampled(0.0, 0.0, 0, 0)
         self._progress: dict[int, tuple[float | None, str]] = {}  # of the items that run
         self._in_flight = 0
         self._began = self._ended = 0.0
         self._paused = self._cancelling = False
+        self._paused_seconds = self._paused_since = 0.0
         self._waiting = ""
         self._slot_seconds = 0.0  # workers x wall, summed over the times between changes
         self._slots_since = 0.0
@@ -198,6 +210,9 @@ class RunState:
             del self._progress[index]
         self.abandoned += sum(_abandoned(error) for error in outcome.errors.values())
         self.cpu_seconds += outcome.cpu
+        self.sent_bytes += outcome.sent
+        self.received_bytes += outcome.received
+        self.sending_seconds += outcome.sending
         if outcome.ends:
             self.busy_seconds += outcome.ends[-1]
             turn = outcome.ends[-1]
@@ -221,7 +236,8 @@ class RunState:
         if event.total is not None:
             self.total = event.total
         if event.paused is not None:
-            self._paused = event.paused
+            self._paused_seconds = self._paused_till(event.time)
+            self._paused, self._paused_since = event.paused, event.time
             # what was finished before a pause says nothing about the rate after it
             self._marks.clear()
             self._marks.append((event.time, self._ran))
@@ -234,6 +250,9 @@ class RunState:
         if not self._ended:
             paused: Phase = "paused" if self._paused else "running"
             self.phase = "cancelling" if self._cancelling else paused
+
+    def _paused_till(self, now: float) -> float:
+        return self._paused_seconds + (max(0.0, now - self._paused_since) if self._paused else 0.0)
 
     def _count_slots(self, now: float) -> None:
         self._slot_seconds += self.choice.workers * (now - self._slots_since)
@@ -274,6 +293,10 @@ class RunState:
             cores_now=self.sample.cores,
             memory=self.sample.memory,
             memory_limit=self.sample.memory_limit,
+            sent_bytes=self.sent_bytes,
+            received_bytes=self.received_bytes,
+            sending_seconds=self.sending_seconds,
+            paused_seconds=self._paused_till(now),
             waiting="" if over else self._waiting,
             items=tuple(
                 ItemProgress(at, *told) for at, told in sorted(self._progress.items())[:SHOWN]

@@ -131,6 +131,11 @@ class _Span:
     last: int
     short: bool = False  # all that it stands for is shorter than the resolution
 
+    def told(self, lane: int) -> Bar:
+        """Give it as it is now."""
+        counts = self.items, self.failed, self.retried, self.first, self.last, self.cancelled
+        return Bar(lane, self.start, self.end, *counts)
+
     def takes(self, other: _Span, resolution: float) -> bool:
         """Take in the next bar, if they are to be drawn together; give whether they are."""
         if other.start - self.end >= resolution:
@@ -167,6 +172,7 @@ class Timeline:
         self._rows: list[list[_Span]] = []
         self._free: dict[str, list[tuple[float, int]]] = {}  # end and lane, ascending
         self._ahead: dict[str, float] = {}  # seconds, of a worker's clock
+        self._longest: tuple[float, Bar] | None = None
         self._count = 0  # bars
         self._retried: list[Retried] = []  # attempts of a chunk whose other items come next
 
@@ -175,17 +181,14 @@ class Timeline:
         """The worker of each lane."""
         return tuple(self._names)
 
+    @property
+    def longest(self) -> Bar | None:
+        """The item that took longest, of those that came to their end in a bar of their own."""
+        return None if self._longest is None else self._longest[1]
+
     def bars(self) -> tuple[Bar, ...]:
         """Give every bar, by lane and then by time."""
-        return tuple(
-            Bar(
-                lane,
-                *(one.start, one.end, one.items, one.failed, one.retried),
-                *(one.first, one.last, one.cancelled),
-            )
-            for lane, row in enumerate(self._rows)
-            for one in row
-        )
+        return tuple(one.told(lane) for lane, row in enumerate(self._rows) for one in row)
 
     def read(self) -> Bars:
         """Give the timeline as it stands."""
@@ -335,6 +338,10 @@ class Timeline:
         row = self._rows[lane]
         bar.start = max(bar.start, row[-1].end if row else 0.0)
         bar.end = max(bar.end, bar.start)
+        if not bar.short and bar.items:
+            took = bar.end - bar.start
+            if self._longest is None or took > self._longest[0]:
+                self._longest = took, bar.told(lane)
         if row and row[-1].takes(bar, self.resolution):
             return
         row.append(bar)

@@ -64,16 +64,18 @@ class RemoteSession(Session):
         """Have the worker of `slot` call `parcels.run_packed` with `call`."""
 
     def submit(self, slot: int, chunk: Chunk) -> None:
+        begun = time.perf_counter()
         try:
             items = wire.dumps(chunk.items)
         except Exception as error:
             outcome = unsendable(error, chunk)
             self.setting.deliver(chunk, lambda: outcome)
             return
+        spent = time.perf_counter() - begun
         address = self._address(slot, chunk)
         call = (self.key, self.block, len(chunk), items, chunk.budget, self.alone, address)
         future = self.send(slot, chunk, call)
-        future.add_done_callback(functools.partial(self._done, slot, chunk))
+        future.add_done_callback(functools.partial(self._done, slot, chunk, len(items), spent))
 
     def _address(self, slot: int, chunk: Chunk) -> Address:
         """Give where the chunk is heard, and listen there."""
@@ -108,7 +110,9 @@ class RemoteSession(Session):
         """Give how much was told of what a chunk said, and take in no more of it."""
         return 0
 
-    def _done(self, slot: int, chunk: Chunk, future: Future[bytes]) -> None:
+    def _done(
+        self, slot: int, chunk: Chunk, sent: int, spent: float, future: Future[bytes]
+    ) -> None:
         self._over(chunk)
         told = self.told(chunk)
         try:
@@ -118,7 +122,7 @@ class RemoteSession(Session):
             outcome = not_begun() if how is None else lost(how, chunk)
             self.setting.deliver(chunk, lambda: outcome)
         else:
-            self.setting.deliver(chunk, lambda: receive(data, told))
+            self.setting.deliver(chunk, lambda: receive(data, told, sent, spent))
 
     def died(self, slot: int, chunk: Chunk, error: BaseException) -> str | None:
         """Note that the worker of `slot` died: say how, or None if it wasn't running `chunk`."""

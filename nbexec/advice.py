@@ -1,0 +1,115 @@
+"""Advice: at most one line on what would make a run better, from what was measured of it."""
+
+from __future__ import annotations
+
+from . import text
+from .state import Stats
+from .timeline import Bar
+
+ENOUGH = 0.5  # seconds; before that there is nothing to be gained, and little is known
+FULL = 0.9  # of the memory that there is
+TINY = 1e-3  # seconds an item; a longer one is worth sending wherever it is sent to
+MANY = 100  # items, of tiny ones
+LARGE = 100_000  # bytes an item
+SENDING = 0.3  # of the time
+ONE_CORE = (0.9, 1.1)  # what threads use that wait for the GIL in turn
+BUSY = 0.7  # utilisation, of threads that do
+IDLE = 0.75  # utilisation, of workers that wait for one of them
+STRAGGLES = 0.5  # of the run's time
+
+
+def advise(stats: Stats, longest: Bar | None = None, *, auto: bool = False, cores: int = 2) -> str:
+    """Give one line of advice, where there is something worth acting on; "" where not.
+
+    Parameters
+    ----------
+    stats : Stats
+        The run in numbers.
+    longest : Bar or None
+        The item that took longest, where it has a bar of its own.
+    auto : bool
+        Whether the backend was left to nbexec: then nothing is said about that.
+    cores : int
+        How many there are to be used.
+
+    Examples
+    --------
+    >>> import nbexec
+    >>> stats = nbexec.map(abs, [-1, -2], backend="serial", progress="off").stats
+    >>> advise(stats)
+    ''
+    """
+    if stats.elapsed - stats.paused_seconds < ENOUGH or stats.phase == "cancelled":
+        return ""
+    return (
+        _memory(stats)
+        or ("" if auto else _plain_loop(stats))
+        or _sending(stats)
+        or ("" if auto or cores < 2 else _threads(stats))
+        or _straggler(stats, longest)
+    )
+
+
+def _memory(stats: Stats) -> str:
+    """Say that memory is about to run out."""
+    if stats.ended or stats.waiting or not stats.memory_limit:
+        return ""
+    if stats.memory < FULL * stats.memory_limit:
+        return ""
+    of = f"{text.size(stats.memory)} of {text.size(stats.memory_limit)} of memory are used"
+    return f"{of}: fewer workers, or memory_limit=, would leave more"
+
+
+def _plain_loop(stats: Stats) -> str:
+    """Say that the items, one after the other, take less time than the run."""
+    items = stats.done - stats.restored + stats.failed
+    if items < MANY or stats.workers < 2 or stats.retried or stats.waiting:
+        return ""
+    if stats.total is None:  # a stream, or an executor: it may be waiting for its input
+        return ""
+    each = stats.busy_seconds / items
+    took = stats.elapsed - stats.paused_seconds
+    if each > TINY or stats.busy_seconds > 0.8 * took:
+        return ""
+    return f"items take {text.seconds(each)}: a plain loop is faster"
+
+
+def _sending(stats: Stats) -> str:
+    """Say that pickling took much of the time, and how much it was that was pickled."""
+    items = stats.done - stats.restored + stats.failed
+    sending = stats.sending_seconds
+    if not items or sending < ENOUGH * SENDING:
+        return ""
+    share = sending / (sending + stats.busy_seconds)
+    out, back = stats.sent_bytes / items, stats.received_bytes / items
+    if share < SENDING or max(out, back) < LARGE:
+        return ""
+    of = f"{share:.0%} of the time went into"
+    if out >= back:
+        size = text.size(out)
+        return f"{of} sending {size} with each item: what the function captures is sent once"
+    return f"{of} getting {text.size(back)} back from each item: let it return less"
+
+
+def _threads(stats: Stats) -> str:
+    """Say that threads kept one core busy between them, as those do that hold the GIL."""
+    if stats.backend != "threads" or stats.workers < 2 or stats.utilisation < BUSY:
+        return ""
+    used = stats.cpu_seconds / (stats.elapsed - stats.paused_seconds)
+    if not ONE_CORE[0] <= used <= ONE_CORE[1]:
+        return ""
+    return f'threads used {used:.1f} cores: backend="processes" may use more'
+
+
+def _straggler(stats: Stats, longest: Bar | None) -> str:
+    """Say which item the others waited for, once it has ended."""
+    if longest is None or not stats.ended or stats.finished <= stats.workers:
+        return ""
+    took, whole = longest.end - longest.start, stats.elapsed - stats.paused_seconds
+    if stats.workers < 2 or took < STRAGGLES * whole or stats.utilisation > IDLE:
+        return ""
+    of = f"item {longest.first:,} took {text.seconds(took)} of the {text.seconds(whole)}"
+    best = max(took, stats.busy_seconds / stats.workers)
+    if whole - best > 0.1 * whole and longest.start > 0.1 * whole:
+        return f"{of}: it would be done sooner as the first"
+    return f"{of}, and the others waited: smaller items would be done sooner"
