@@ -392,11 +392,12 @@ def test_a_page_that_draws_late_is_drawn_less_often_and_one_that_never_says_so_i
 # ---------------------------------------------------------------- what stays
 
 
-def ended(name="measure", failures=(), wrote=(), bars=None):
+def ended(name="measure", failures=(), wrote=(), bars=None, advice=""):
     stats = fold(finished(90, failed=10), RunEnded(5.0, "done"), name=name)
     events = [Sampled(1.0, 1.0, 1_000_000, 1), *(said_by(3, text) for text in wrote)]
     record = recorded(*events, failures=failures)
-    return summary.bundle(stats, summary.keep(stats, record, "ab12", bars or Bars()))
+    run = SimpleNamespace(id="ab12", advice=advice, timeline=lambda: bars or Bars())
+    return summary.bundle(stats, summary.keep(stats, record, run))
 
 
 def test_the_summary_tells_the_whole_story_in_text_alone():
@@ -409,6 +410,12 @@ def test_the_summary_tells_the_whole_story_in_text_alone():
         "  1 item: ValueError in measure, tidy.py line 4: bad  7: '7.txt'",
         "  and 9 more, in .failures",
     ]
+
+
+def test_the_summary_has_the_advice():
+    bundle = ended(advice="items take 4 µs: a plain loop is faster")
+    assert bundle["text/plain"].splitlines()[1] == "  items take 4 µs: a plain loop is faster"
+    assert "a plain loop is faster" in Seen(bundle["text/html"]).said
 
 
 def test_the_summary_has_what_items_wrote():

@@ -83,7 +83,7 @@ class Panel(Display):
         """Leave a summary in the place of the widget."""
         while not self.record.groups.add(self.run.failures):
             pass
-        kept = summary.keep(stats, self.record, self.run.id or "", self.run.timeline())
+        kept = summary.keep(stats, self.record, self.run)
         bundle = summary.bundle(stats, kept)
         if self._handle is None:
             kernel.display_in(self._cell, bundle)
@@ -97,7 +97,7 @@ class Panel(Display):
 
     def snapshot(self, stats: Stats) -> Snapshot:
         """Give what is always in view."""
-        return snapshot(stats, self.record, self._heard, self._tab, self._folded)
+        return snapshot(stats, self.record, self._heard, self._tab, self._folded, self.run.advice)
 
     def _worth_opening(self, stats: Stats) -> str:
         if stats.failed:

@@ -71,7 +71,12 @@ def most_workers(stats: Stats) -> int:
 
 
 def snapshot(
-    stats: Stats, record: Record, heard: int = 0, tab: str = "", folded: bool = False
+    stats: Stats,
+    record: Record,
+    heard: int = 0,
+    tab: str = "",
+    folded: bool = False,
+    advice: str = "",
 ) -> Snapshot:
     """Give all that the panel shows of a run at one moment, but for what is in an open tab.
 
@@ -87,6 +92,8 @@ def snapshot(
         The tab that is open; "" for none.
     folded : bool
         Whether the panel is a single line.
+    advice : str
+        One line that is worth acting on, or "".
 
     Returns
     -------
@@ -106,7 +113,7 @@ def snapshot(
         "facts": [fact for fact in said if fact[0] != "state"],
         "shares": shares(stats),
         "meters": meters(record.trail, peak=stats.ended),
-        "advice": "",
+        "advice": advice,
         "tabs": tabs(stats, record),
         "tab": tab,
         "folded": folded,

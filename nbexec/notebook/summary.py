@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import text
 from ..state import Stats
@@ -18,6 +18,9 @@ from ..timeline import Bars
 from .images import ACCENT, BAD, DONE, MEMORY, spark, timeline
 from .record import Record
 from .snapshot import Snapshot, snapshot
+
+if TYPE_CHECKING:
+    from ..run import Run
 
 QUIET = "#7d8793"
 LINE = "1px solid rgba(128,128,128,.3)"
@@ -49,16 +52,16 @@ class Kept(NamedTuple):
     bars: Bars
 
 
-def keep(stats: Stats, record: Record, run: str, bars: Bars) -> Kept:
-    """Give what a summary is made of; `run` is the run's id."""
+def keep(stats: Stats, record: Record, run: Run) -> Kept:
+    """Give what a summary of a run is made of."""
     lines = record.lines.last(LINES)
     return Kept(
-        snapshot(stats, record),
-        record.groups.rows(run, GROUPS),
+        snapshot(stats, record, advice=run.advice),
+        record.groups.rows(run.id or "", GROUPS),
         record.groups.more(stats.failed, GROUPS),
         lines,
         record.lines.above(len(lines)),
-        bars,
+        run.timeline(),
     )
 
 
