@@ -21,6 +21,7 @@ SUMMARY = ".nbexec-summary"
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 
 SETUP = """\
+%load_ext nbexec
 import math, random, time, nbexec
 def measure(path):
     end = time.thread_time() + 0.02 + 0.05 * (hash(path) % 5 == 0)
@@ -31,6 +32,8 @@ def measure(path):
     if path.endswith("31.py"):
         raise ValueError(f"{path}: no numbers in it")
     return len(path)
+def measure_all(path):
+    return measure(path.replace("7.py", "8.py").replace("1.py", "2.py"))
 def fetch_page(page):
     if page % 70 == 3:
         raise ConnectionError(f"page {page}: 503 from the server")
@@ -51,6 +54,8 @@ STATES = {
     "failing": "c = nbexec.start(measure, paths, **quiet)",
     "output": 'd = nbexec.start(train, range(3), backend="threads", workers=3)',
     "resources": "e = nbexec.start(measure, paths * 3, name='survey', **quiet)",
+    "detached": "%%parallel --detach --workers 2 --backend processes\n"
+    "sizes = []\nfor path in paths[:900]:\n    sizes.append(measure_all(path))\ntotal = sum(sizes)",
     "folded": 'f = nbexec.start(time.sleep, [0.3] * 900, backend="threads", name="train")',
     "done": "g = nbexec.start(measure, paths[:120], **quiet)",
     "cancelled": 'h = nbexec.start(time.sleep, [0.2] * 400, backend="threads", name="download")',
@@ -66,8 +71,7 @@ def main(folder: Path = IMAGES) -> None:
         try:
             with lab.browser((1400, 2600)) as context:
                 page = lab.Page(server, context.new_page())
-                cells = [f"{cell};" for cell in STATES.values()]
-                server.write("panel.ipynb", SETUP, *cells)
+                server.write("panel.ipynb", SETUP, *STATES.values())
                 page.open("panel.ipynb")
                 page.run_all()
                 page.wait()
@@ -88,6 +92,7 @@ def take(page: lab.Page, folder: Path) -> dict[str, dict[str, Path]]:
     press(cells["cancelled"], "Cancel")
     press(cells["folded"], "Fold the panel")
     press(cells["running"], "Timeline", "tab")
+    press(cells["detached"], "Plan", "tab")
     press(cells["resources"], "Resources", "tab")
     cells["cancelled"].locator(SUMMARY).wait_for()
     cells["done"].locator(SUMMARY).wait_for(timeout=120_000)

@@ -98,9 +98,9 @@ def burn(seconds):
 
 
 def test_waiting_items_end_up_on_threads():
-    run = nbexec.map(time.sleep, [0.03] * 30).run
+    run = nbexec.map(time.sleep, [0.1] * 40).run
     assert run.choice.backend == "threads"
-    assert run.stats.elapsed < 0.9
+    assert run.stats.elapsed < 3  # of 4
 
 
 def test_computing_items_end_up_on_processes_each_run_once(tmp_path):

@@ -49,8 +49,8 @@ def test_cancel_keeps_what_was_finished(backend):
     wait_until(lambda: run.stats.done >= 4)
     begun = time.monotonic()
     run.cancel()
-    assert run.wait(5)
-    assert time.monotonic() - begun < 2.0
+    assert run.wait(10)
+    assert time.monotonic() - begun < 10  # of more than 20
     with pytest.raises(nbexec.RunCancelled, match="was cancelled") as caught:
         run.result()
     results = caught.value.partial_results
@@ -164,8 +164,8 @@ def test_stats_tell_the_truth_about_cpu_and_waiting():
     run = nbexec.map(burn, range(4), backend="processes").run
     assert 0.19 <= run.stats.cpu_seconds < 0.6
     assert run.stats.effective_cores == pytest.approx(run.stats.cpu_seconds / run.stats.elapsed)
-    run = nbexec.map(time.sleep, [0.05] * 8, backend="threads", workers=4).run
-    assert run.stats.cpu_seconds < 0.05
+    run = nbexec.map(time.sleep, [0.2] * 8, backend="threads", workers=4).run
+    assert run.stats.cpu_seconds < 0.1
     assert run.stats.utilisation > 0.5
 
 
