@@ -14,8 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
-from . import text
-from .api import watchers
+from . import api, text
 from .columns import Even, NoItems
 from .conclusion import attach_results
 from .errors import OptionError, RunCancelled
@@ -136,7 +135,7 @@ class Tracked(Run):
         if self._outer is not None and isinstance(options.progress, str):
             options = options.updated({"progress": "off"})
         task = Task(_by_the_caller, options.name or "", depth=depth.get())
-        watch = functools.partial(watchers, options, task)
+        watch = functools.partial(api.watchers, options, task)
         super().__init__(task, Chosen(()), Gather(0), options, watchers=watch)
         self._bulletin = self._loop.bulletin
         self._telling = threading.RLock()  # observers are told one thing at a time

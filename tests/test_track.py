@@ -19,12 +19,6 @@ from .test_events import check, refold
 from .waiting import until
 
 
-@pytest.fixture(autouse=True)
-def log(monkeypatch, log):
-    monkeypatch.setattr("nbexec.tracking.watchers", lambda options, task: [log])
-    return log
-
-
 def test_it_gives_the_items_and_nothing_else(log):
     assert list(nbexec.track([3, 1, 2])) == [3, 1, 2]
     assert len(check(log.events)) == 3
@@ -224,8 +218,7 @@ def test_in_a_terminal_it_has_the_line_of_any_run():
     assert re.search(r"count: \d+ / 20, \d.* / s, about \d+ s left", bars[-1])
 
 
-def test_bars_of_the_callers_own_are_taken_too(monkeypatch):
-    monkeypatch.undo()
+def test_bars_of_the_callers_own_are_taken_too():
     bar = tqdm(total=50, file=io.StringIO())
     list(nbexec.track(range(30), progress=bar))
     assert bar.n == 30
