@@ -6,6 +6,7 @@ General layout, in the order in which imports go (each may import what is below 
     cell/         what %%parallel does, with no IPython in it
     api.py        map, imap, amap, start, invoke
     executor.py   Executor: concurrent.futures.Executor over the same loop
+    tracking.py   track: a plain loop, shown and steered as a run is
     history.py    runs, attach: what journals know of past runs
     run.py        Run: what a call gives, to be watched and steered
     loop.py       Loop: the only loop;  backlog.py: what goes next;  slots.py: who has what
@@ -28,6 +29,7 @@ General layout, in the order in which imports go (each may import what is below 
     hands.py      lent threads;  machine.py: cores and bytes
     origin.py     whose code it is
     events.py     what happens in a run, as records
+    columns.py    columns that hold nothing
     model.py      Task, Chunk, Outcome, Failure: start reading here
 
     items -> plan -> Run -> backend -> worker
@@ -78,6 +80,7 @@ if TYPE_CHECKING:
     from .run import Run, last_run
     from .state import Stats
     from .timeline import Bar, Bars
+    from .tracking import track
 
 __version__ = "0.1.0"
 
@@ -99,6 +102,7 @@ _NAMES = {
     "run": "Run last_run",
     "state": "Stats",
     "timeline": "Bar Bars",
+    "tracking": "track",
 }
 _WHERE = {name: module for module, names in _NAMES.items() for name in names.split()}
 

@@ -329,7 +329,6 @@ class Run:
 
     def start(self) -> Run:
         """Open the backend (what is wrong with it is raised here) and begin."""
-        global _last
         choice = self._loop.open()
         if self._journal is not None:
             self._journal.begin(self)
@@ -339,7 +338,7 @@ class Run:
             target=context.run, args=(self._go, choice), name="nbexec-run", daemon=True
         ).start()
         if self.task.depth == 0:
-            _last = self
+            remember(self)
         return self
 
     def serve(self) -> None:
@@ -413,6 +412,12 @@ class Run:
             self.hands.release()
             for callback in self._callbacks:
                 callback(self)
+
+
+def remember(run: Run) -> None:
+    """Have `last_run` give this one."""
+    global _last
+    _last = run
 
 
 def last_run() -> Run | None:

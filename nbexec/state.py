@@ -258,6 +258,11 @@ class RunState:
         self._slot_seconds += self.choice.workers * (now - self._slots_since)
         self._slots_since = now
 
+    @property
+    def ended(self) -> bool:
+        """Whether the run is over."""
+        return self.phase in ("done", "failed", "cancelled")
+
     def stats(self, now: float) -> Stats:
         """Give the numbers as they stand at `now`, on the clock of the events."""
         over = bool(self._ended)

@@ -27,6 +27,7 @@ WAYS = {  # of waiting for a run; `ask` says how it ended
     "imap": f"for _ in nbexec.imap({LONG}): pass",
     "serial": f"nbexec.map({LONG.replace('threads', 'serial')})",
 }
+WAYS["track"] = "for _ in nbexec.track(range(300), progress='panel'): time.sleep(0.1)"
 CAUGHT = """\
 try:
     {}
@@ -163,7 +164,7 @@ def test_a_click_on_cancel_ends_a_run_that_blocks_the_cell(kernel, way, shell):
     assert ended_early(kernel, request) == "RunCancelled"
 
 
-@pytest.mark.parametrize("way", ["start", "imap", "serial"])
+@pytest.mark.parametrize("way", ["start", "imap", "serial", "track"])
 def test_a_click_is_heard_in_whatever_way_a_cell_waits(kernel, way):
     request = kernel.client.execute(CAUGHT.format(WAYS[way]))
     kernel.click(kernel.panel(request))

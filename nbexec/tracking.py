@@ -1,0 +1,271 @@
+"""track: a plain loop, shown and steered as a run is.
+
+The loop stays the caller's: its body runs between two items, in the caller's thread, and
+nothing is taken from the iterable before it is due.  What happens is told as events, the
+same that any run has, at most 20 times a second.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+from . import api, text
+from .columns import Even, NoItems
+from .conclusion import attach_results
+from .errors import OptionError, RunCancelled
+from .events import Event, Finished, Progressed, RunEnded, RunStarted, Steered, Submitted
+from .knobs import Options
+from .model import Choice, Chunk, EndReason, Error, Outcome, Task
+from .options import resolve
+from .plan import Chosen
+from .results import Gather
+from .run import Run, remember
+from .state import Stats
+from .worker import depth
+
+EVERY = 0.05  # seconds between two looks at the clock's news: what a loop of tiny items costs
+REASON = "a plain loop"
+Item = TypeVar("Item")
+
+_live: list[tuple[int, object, Tracked]] = []  # loops: their thread, their cell
+
+
+def track(
+    iterable: Iterable[Item],
+    total: int | None = None,
+    name: str | None = None,
+    progress: Any = None,
+) -> Iterator[Item]:
+    """Show how far a plain loop is: ``for x in nbexec.track(xs)``.
+
+    The loop's body runs as it would without, and so does the iterable: one item at a time.
+
+    Parameters
+    ----------
+    iterable : iterable
+        The items.
+    total : int or None
+        How many there are; None asks the iterable, and shows no end where it can't tell.
+    name : str or None
+        What the loop is called in its panel; None is "loop".
+    progress : str or object or None
+        As the option of that name; None is the session's.
+
+    Returns
+    -------
+    iterator
+        Gives the items.  The panel begins with the first, and ends when the loop does.
+
+    Raises
+    ------
+    OptionError
+        `iterable` isn't one, or an argument can't be used.
+    RunCancelled
+        From the loop's next step, once Cancel was clicked: the item that is being worked on
+        comes to its end first.  (The kernel's stop button stops in the middle of it.)  Pause
+        holds the loop at the same place.
+
+    Examples
+    --------
+    >>> import nbexec
+    >>> sum(x for x in nbexec.track([1, 2, 3], progress="off"))
+    6
+    """
+    if total is not None and (isinstance(total, bool) or not isinstance(total, int) or total < 0):
+        raise OptionError(f"total must be an integer, 0 or more, or None, not {total!r}")
+    changes = {"name": name or "loop", "checkpoint": None, "memory_limit": None}
+    if progress is not None:
+        changes["progress"] = progress
+    options = resolve(changes)
+    try:
+        iterator = iter(iterable)
+    except TypeError:
+        raise OptionError(
+            f"track() goes through an iterable, not {type(iterable).__qualname__}"
+        ) from None
+    if total is None:
+        try:
+            total = len(iterable)  # type: ignore[arg-type]
+        except TypeError:  # a generator can't tell
+            pass
+    return _follow(iterator, total, options)
+
+
+def _follow(iterator: Iterator[Item], total: int | None, options: Options) -> Iterator[Item]:
+    """Give the items, and have a `Tracked` told about them."""
+    loop = Tracked(options)
+    loop.begin(total)
+    clock, due, taken = time.monotonic, 0.0, 0
+    reason: EndReason = "failed"
+    inside = False  # whether the body was left in the middle of an item
+    try:
+        for item in iterator:
+            if not due:
+                loop.begun(taken)
+                due = clock() + EVERY
+            yield item
+            taken += 1
+            if clock() >= due:
+                loop.ended(taken)
+                loop.hold()
+                due = 0.0
+        reason = "done"
+    except GeneratorExit:
+        reason, inside = "cancelled" if loop.stopped else "done", True
+        raise
+    except (RunCancelled, KeyboardInterrupt):
+        reason = "cancelled"
+        raise
+    finally:
+        loop.end(taken, reason, inside)
+
+
+class Tracked(Run):
+    """A run whose items are worked on by the caller, between two of its steps."""
+
+    def __init__(self, options: Options) -> None:
+        self._place = (threading.get_ident(), _cell())
+        around = [loop for *place, loop in _live if tuple(place) == self._place]
+        self._outer = around[-1] if around else None  # shows this one, in its own panel
+        if self._outer is not None and isinstance(options.progress, str):
+            options = options.updated({"progress": "off"})
+        task = Task(_by_the_caller, options.name or "", depth=depth.get())
+        watch = functools.partial(api.watchers, options, task)
+        super().__init__(task, Chosen(()), Gather(0), options, watchers=watch)
+        self._bulletin = self._loop.bulletin
+        self._telling = threading.RLock()  # observers are told one thing at a time
+        self._steer = threading.Condition(self._telling)
+        self.stopped = self._held = False
+        self._begun = False  # whether an item is being worked on
+        self._told = 0  # items whose end was told
+        self._since = self._cpu = 0.0
+
+    # ------------------------------------------------------------ from the caller's thread
+
+    def begin(self, total: int | None) -> None:
+        """Tell that the loop begins."""
+        self._bulletin.each("attach", self)
+        self._say(RunStarted, self.name, total, Choice("serial", 1, REASON))
+        self._since, self._cpu = time.time(), time.thread_time()
+        _live.append((*self._place, self))
+        if self.task.depth == 0 and self._outer is None:
+            remember(self)
+
+    def begun(self, index: int) -> None:
+        """Tell that an item is being worked on."""
+        self._begun = True
+        self._say(Submitted, Chunk((index,), (None,)))
+
+    def ended(self, taken: int, error: Error | None = None) -> None:
+        """Tell that all items before `taken` are done, or that one has an error."""
+        count = taken - self._told
+        now, cpu = time.time(), time.thread_time()
+        began, since, used = self._told, self._since, cpu - self._cpu
+        self._told, self._since, self._cpu = taken, now, cpu
+        indices = range(began, taken)
+        unsaid = indices[1:] if self._begun else indices
+        if unsaid:
+            self._say(Submitted, Chunk(unsaid, NoItems(len(unsaid))))
+        worker = threading.current_thread().name
+        ends = Even(count, max(now - since, 0.0))
+        errors = {0: error} if error is not None else {}
+        outcome = Outcome([None] * count, errors, since, ends, used, worker)
+        self._begun = False
+        self._say(Finished, Chunk(indices, NoItems(count)), outcome)
+        if self._outer is not None:
+            self._outer.inside(self.stats)
+
+    def inside(self, stats: Stats) -> None:
+        """Tell how far a loop in the body of this one is."""
+        share = stats.finished / stats.total if stats.total else None
+        said = f"{text.one_line(stats.name)}: {text.counts(stats)}"
+        self._say(Progressed, self._told, share, said)
+
+    def hold(self) -> None:
+        """Wait while the loop, or one around it, is paused; raise where one was cancelled."""
+        self.idle()
+        if self._outer is not None:
+            self._outer.hold()
+        with self._steer:
+            while self._held and not self.stopped:
+                self._steer.wait(EVERY)
+                self.idle()
+        if self.stopped:
+            raise self.cancelled()
+
+    def cancelled(self) -> RunCancelled:
+        """Give what a loop raises that was cancelled."""
+        error = RunCancelled(f"{self.name} was cancelled; {self._told:,} items are done")
+        attach_results(error, self.results)  # none: they are the caller's
+        return error
+
+    def end(self, taken: int, reason: EndReason, inside: bool) -> None:
+        """Tell how the loop ended, and whether its body was left in the middle."""
+        _live[:] = [one for one in _live if one[-1] is not self]
+        if taken > self._told:
+            self.ended(taken)
+        if inside:
+            why = RunCancelled("the loop was left while this item was worked on")
+            self.ended(taken + 1, Error("cancelled", why, f"RunCancelled: {why}\n"))
+        if inside and reason == "done":
+            self._say(Steered, note="left early")
+        elif reason == "done" and taken != self._bulletin.state.total:
+            self._say(Steered, total=taken)
+        if reason == "cancelled":
+            self._error = self.cancelled()
+        self._say(RunEnded, reason)
+        with self._ending:
+            self._done.set()
+        for callback in self._callbacks:
+            callback(self)
+
+    # ------------------------------------------------------------ from any thread
+
+    def _say(self, kind: Callable[..., Event], *about: Any, **more: Any) -> None:
+        with self._telling:
+            self.post(kind(time.monotonic(), *about, **more))
+
+    def post(self, event: Event) -> None:
+        """Tell what happens; it may be told from any thread."""
+        with self._telling:
+            if not self._bulletin.state.ended:
+                self._bulletin.emit(event)
+
+    def cancel(self) -> None:
+        """Have the loop raise `RunCancelled` at its next step."""
+        with self._steer:
+            if not self.stopped:
+                self.stopped = True
+                self._say(Steered, cancelling=True)
+            self._steer.notify_all()
+
+    def pause(self) -> None:
+        """Hold the loop at its next step, until `resume`."""
+        self._hold_on(True)
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        self._hold_on(False)
+
+    def _hold_on(self, held: bool) -> None:
+        with self._steer:
+            if held != self._held:
+                self._held = held
+                self._say(Steered, paused=held)
+            self._steer.notify_all()
+
+
+def _cell() -> object:
+    """Give what is another in another cell of a notebook."""
+    ipython = sys.modules.get("IPython")
+    shell: Any = ipython.get_ipython() if ipython is not None else None
+    return getattr(shell, "execution_count", None)
+
+
+def _by_the_caller(item: object) -> None:
+    """What stands for the body of the loop."""
