@@ -6,8 +6,11 @@ the printed text and the exception are compared.
 
 from __future__ import annotations
 
+import ast
+import asyncio
 import contextlib
 import decimal
+import inspect
 import io
 import itertools
 import sys
@@ -90,7 +93,10 @@ def run(how: Any, source: str) -> Left:
 
 
 def plainly(source: str, names: dict[str, Any]) -> None:
-    exec(compile(source, "<cell>", "exec", dont_inherit=True), names)
+    code = compile(source, "<cell>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    value = eval(code, names)
+    if code.co_flags & inspect.CO_COROUTINE:
+        asyncio.run(value)
 
 
 def both(
@@ -1314,7 +1320,6 @@ def test_a_plan_runs_nothing():
 def test_options_are_checked_before_anything_runs():
     names: dict[str, Any] = {}
     for options, said in [
-        ({"on_error": "collect"}, "on_error='collect' is not for cells"),
         ({"backend": "thread"}, "did you mean 'threads'?"),
         ({"wrokers": 3}, "did you mean 'workers'?"),
         ({"workers": 0}, "workers must be an integer of at least 1"),

@@ -36,9 +36,10 @@ class Asyncio(Backend):
         return AT_ONCE
 
     def open(self, setting: Setting) -> Session:
-        return AsyncioSession(setting, self._running_loop())
+        return AsyncioSession(setting, self.running_loop())
 
-    def _running_loop(self) -> asyncio.AbstractEventLoop:
+    def running_loop(self) -> asyncio.AbstractEventLoop:
+        """Give the loop, which runs from now on."""
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()

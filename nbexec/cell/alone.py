@@ -18,7 +18,7 @@ from .body import Body, aliased, handlers
 from .first import resolve
 from .loops import Loop
 from .source import is_own_class, is_own_code
-from .values import FROZEN
+from .values import FROZEN, read_once
 
 ONCE, VALUE = "_nbexec_once", "_nbexec_value"
 _WAITS: dict[type[ast.AST], str] = {
@@ -92,7 +92,7 @@ def alone(
     analysis = Analysis(namespace, changed, loop.sites, unknown, ahead=True)
     for name in inputs:
         analysis.reads[name] = stmt.lineno
-        if hasattr(type(namespace[name]), "__next__"):
+        if read_once(type(namespace[name])):
             raise Refusal(stmt.lineno, f"uses `{name}`, an iterator, which reading changes")
     handlers(loop, known)
 

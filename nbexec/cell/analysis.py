@@ -13,13 +13,14 @@ import sys
 import types
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from . import source
 from .aliases import TooLarge, reachable
 from .heap import Heap
 from .sites import Site
-from .values import FROZEN, SHARED, Value, join, value_of
+from .values import FROZEN, SHARED, UNKNOWN, Value, join, read_once, shallow, value_of
 
 LARGEST = 2_000  # functions looked into, each for each kind of arguments; about 0.5 s
 MOST_ROUNDS = 50  # looks at the whole body until nothing is added; 2 or 3 are usual
@@ -72,12 +73,14 @@ class Analysis:
         self.sites = sites
         self.unknown = frozenset(unknown)
         self.ahead = ahead
+        self.awaits = False  # whether the body itself may await
         self.places: dict[str, str] = {}  # accumulators with a place for each item, and its key
         self.heap = Heap()
         self.reads: dict[str, int] = {}  # names of the namespace, and where first
         self.modules: set[types.ModuleType] = set()  # of the user's, with functions in use
         self.one_thread: tuple[int, str] | None = None  # why it can't run beside itself
         self.involved: dict[type, tuple[int, bool]] = {}  # the user's classes: line, shared
+        self.gives = FROZEN  # what operators, iteration and the like give of such classes
         self.captured: dict[int, Any] = {}  # what it reaches that isn't frozen, by id
         self.entries = False  # whether it reaches a defaultdict, which looking up changes
         self.keys: dict[str, list[Any]] = {}  # what the loop's targets are bound to, if known
@@ -152,7 +155,7 @@ class Analysis:
         kinds, own = set(), {id(thing) for thing in things} if inside else set()
         try:
             for one in reachable(things):
-                if hasattr(type(one), "__next__") and id(one) not in own:
+                if read_once(type(one)) and id(one) not in own:
                     name = type(one).__name__
                     reason = f"uses something that holds a {name}, which reading changes"
                     raise Refusal(line, reason)
@@ -237,7 +240,14 @@ class Analysis:
                 for base in filter(_own_class, kind.__mro__):
                     for name, method in list(vars(base).items()):
                         if _implicit(name) and isinstance(method, types.FunctionType):
-                            look_into(self, method, owner, line)
+                            self._give(look_into(self, method, owner, line))
+
+    def _give(self, value: Value) -> None:
+        """Take in what a method may give that is called without its name being written."""
+        gives = join(self.gives, replace(shallow(value), known=UNKNOWN, path=""))
+        if gives != self.gives:
+            self.gives = gives
+            self.heap.grown = True
 
 
 _MADE = ast.Pass()  # stands for wherever an instance is made

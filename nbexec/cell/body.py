@@ -16,9 +16,7 @@ from .values import SHARED, Value, immutable
 
 _REFUSED: dict[type[ast.AST], str] = {
     ast.AnnAssign: "annotates a name",
-    ast.AsyncFor: "awaits",
     ast.AsyncFunctionDef: "defines a function",
-    ast.AsyncWith: "awaits",
     ast.ClassDef: "defines a class",
     ast.Delete: "deletes",
     ast.FunctionDef: "defines a function",
@@ -91,8 +89,9 @@ class Body(Scope):
             "it would carry a value from one to the next",
         )
 
-    def e_Await(self, node: ast.Await) -> Value:
-        return self.refuse(node, "awaits")
+    def awaiting(self, node: ast.AST) -> None:
+        if not self.analysis.awaits:
+            self.refuse(node, "awaits")
 
     def yielded(self, value: Value) -> None:
         raise Refusal(0, "yields")
@@ -146,6 +145,7 @@ def examine(
     if isinstance(loop.node, ast.For):
         handlers(loop, namespace)
         analysis.places = own_places(loop, namespace, known)
+    analysis.awaits = loop.awaits
     elements = _elements(loop.node)
     if known is not None:
         analysis.keys = keys_of(loop, known)

@@ -13,7 +13,7 @@ from typing import Any
 
 from . import hidden
 from .analysis import Refusal
-from .heap import ITEMS, KEYS
+from .heap import ANY, ITEMS, KEYS
 from .library import ANYTHING, CONTAINERS, Args, Library, site_inside
 from .source import is_own_class, is_own_code
 from .values import FROZEN, SHARED, UNKNOWN, Value, dotted, immutable, joined, value_of
@@ -235,7 +235,9 @@ class Calls(Library):
                 continue
             if generated(method, kind):
                 for one in getattr(kind, "__dataclass_fields__", {}).values():
-                    self.callback(node, value_of(one.default_factory))
+                    gives = self.callback(node, value_of(one.default_factory))
+                    if gives is not None:
+                        self.analysis.heap.put(made, ANY, gives)
                 continue
             makers.discard(name)
             if name == "__post_init__":

@@ -171,6 +171,9 @@ class Ending:
         if isinstance(error, InKernel | PickleError) or (error is None and not self.items.over):
             with self.kernel.hidden(self.items.rest(self._through)):
                 rest = self.kernel.evaluate(rewrite.rest_of(self.loop).body)
+            if self.loop.awaits:
+                parts = (one.items() if type(one) is dict else one for one in rest)
+                rest = itertools.chain.from_iterable(parts)
             elements = itertools.chain(elements, rest)
         whole: Any = elements
         if isinstance(node, ast.ListComp):

@@ -75,7 +75,9 @@ class Expressions(Reading):
         values = [self.expr(one) for one in (node.left, *node.comparators)]
         if all(isinstance(op, ast.Is | ast.IsNot | ast.In | ast.NotIn) for op in node.ops):
             return FROZEN
-        return FROZEN if all(one.frozen for one in values) else self.made(node, [])
+        if all(one.frozen for one in values):
+            return FROZEN
+        return self.perhaps(self.made(node, []), values)
 
     def e_BoolOp(self, node: ast.BoolOp) -> Value:
         first, *rest = node.values
@@ -111,7 +113,7 @@ class Expressions(Reading):
     def comprehension(self, node: Any) -> Value:
         """Look at a comprehension, or at a generator expression that is consumed at once."""
         if any(generator.is_async for generator in node.generators):
-            self.refuse(node, "awaits")
+            self.awaiting(node)
         outer = dict(self.env or {})
         targets = {
             part.id
@@ -166,8 +168,11 @@ class Expressions(Reading):
         return self.contents(self.expr(node))
 
     def e_Await(self, node: ast.Await) -> Value:
-        self.expr(node.value)
-        return SHARED
+        self.awaiting(node)
+        return self.contents(self.expr(node.value))
+
+    def awaiting(self, node: ast.AST) -> None:
+        """Take in that something is awaited here."""
 
     def e_Yield(self, node: ast.Yield) -> Value:
         self.yielded(self.expr(node.value) if node.value else FROZEN)

@@ -12,9 +12,9 @@ from .expressions import Expressions, merge
 from .library import Args, names_of
 from .reading import Env
 from .sites import stored
-from .values import SHARED, UNKNOWN, Value, join, joined
+from .values import SHARED, UNKNOWN, Value, dotted, join, joined
 
-_ENTERING = ("__enter__", "__exit__")
+_ENTERING = ("__enter__", "__exit__", "__aenter__", "__aexit__")
 
 
 @dataclass(slots=True)
@@ -75,6 +75,14 @@ class Flow(Expressions):
         item = self.iterate(stmt.iter)
         self.repeat(stmt, lambda: self.bind(stmt.target, item), endless=False)
 
+    def s_AsyncFor(self, stmt: Any) -> None:
+        self.awaiting(stmt)
+        self.s_For(stmt)
+
+    def s_AsyncWith(self, stmt: Any) -> None:
+        self.awaiting(stmt)
+        self.s_With(stmt)
+
     def s_While(self, stmt: ast.While) -> None:
         endless = isinstance(stmt.test, ast.Constant) and bool(stmt.test.value)
         self.repeat(stmt, lambda: self.expr(stmt.test), endless)
@@ -94,7 +102,7 @@ class Flow(Expressions):
             if again == start:
                 break
             start = again
-        ended = start if isinstance(stmt, ast.For) else tested
+        ended = tested if isinstance(stmt, ast.While) else start
         self.env = None if endless else ended
         self.block(stmt.orelse)
         self.env = merge(self.env, loop.out)
@@ -150,6 +158,8 @@ class Flow(Expressions):
         anywhere = self.interruptible()
         swallows, shields = False, 0
         for item in stmt.items:
+            if isinstance(stmt, ast.AsyncWith) and self.orders(item):
+                continue
             manager = self.expr(item.context_expr)
             name = self.called(item.context_expr)
             if manager.known is not UNKNOWN or (manager.shared and not name):
@@ -160,13 +170,30 @@ class Flow(Expressions):
             swallows |= own or not name or name in hidden.SUPPRESSORS
             shields += name == hidden.CATCH_WARNINGS
             if item.optional_vars is not None:
-                inner = join(self.analysis.heap.reach([manager]), entered)
+                heap = self.analysis.heap
+                inner = joined([heap.reach([manager]), entered, heap.reach([entered])])
                 self.bind(item.optional_vars, inner)
         self.shielded += shields
         self.block(stmt.body)
         self.shielded -= shields
         if swallows:
             self.env = merge(self.env, anywhere())
+
+    def orders(self, item: ast.withitem) -> bool:
+        """Whether it is a lock or a semaphore, which is afterwards what it was before."""
+        node = item.context_expr
+        if not isinstance(node, ast.Name) or item.optional_vars is not None:
+            return False
+        if (self.env is not None and node.id in self.env) or node.id in self.local:
+            return False
+        thing = self.scope.get(node.id)
+        if dotted(type(thing)) not in hidden.ORDERING or self.captured(node.id) is not None:
+            return False
+        if self.scope is self.analysis.namespace:
+            if node.id in self.analysis.changed | self.analysis.unknown:
+                return False
+            self.analysis.reads.setdefault(node.id, node.lineno)
+        return True
 
     def called(self, node: ast.expr) -> str:
         """Name the library function or class that an expression calls; "" for another."""

@@ -19,12 +19,12 @@ from .sites import inside, stored
 from .values import FROZEN, SHARED, UNKNOWN, Value, joined, shallow, value_of
 
 
-def look_into(analysis: Analysis, method: types.FunctionType, owner: Value, line: int) -> None:
-    """Look into a method that is called without its name being written."""
+def look_into(analysis: Analysis, method: types.FunctionType, owner: Value, line: int) -> Value:
+    """Look into a method that is called without its name being written; give what it gives."""
     if generated(method, owner.type) or not source.is_own_code(method.__code__):
-        return
+        return FROZEN
     try:
-        enter(analysis, method, Args([owner], {}, starred=True))
+        return enter(analysis, method, Args([owner], {}, starred=True))
     except Refusal as refusal:
         name = method.__qualname__.rpartition("<locals>.")[2]
         raise Refusal(line, f"uses `{name}`, which {refusal.reason}") from None
@@ -71,7 +71,7 @@ def _run(
     scope.block(body)
     returned = scope.returned()
     if scope.result.yields is not None:
-        return scope.made(node, [scope.result.yields])
+        return scope.made(node, [scope.result.yields, returned], types.GeneratorType)
     return scope.made(node, [returned]) if isinstance(node, ast.AsyncFunctionDef) else returned
 
 

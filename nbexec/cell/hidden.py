@@ -13,10 +13,27 @@ OUTPUT = "writes output, which comes in an order"
 PROGRAM = "runs another program, which may do anything"
 SENDS = "sends something, where order may matter"
 CLOCK = "reads the clock"
+BACKGROUND = "starts something that goes on by itself"
+LOOP = "reaches the event loop, and all that runs on it"
 PROCESS = "changes a setting of the whole process"
 
 STATEFUL = {
     "IPython.*": OUTPUT,
+    "asyncio.all_tasks": LOOP,
+    "asyncio.create_task": BACKGROUND,
+    "asyncio.current_task": LOOP,
+    "asyncio.ensure_future": BACKGROUND,
+    "asyncio.events.*": LOOP,
+    "asyncio.get_event_loop": LOOP,
+    "asyncio.get_running_loop": LOOP,
+    "asyncio.new_event_loop": LOOP,
+    "asyncio.run_coroutine_threadsafe": BACKGROUND,
+    "asyncio.set_event_loop": LOOP,
+    "asyncio.tasks.all_tasks": LOOP,
+    "asyncio.tasks.create_task": BACKGROUND,
+    "asyncio.tasks.current_task": LOOP,
+    "asyncio.tasks.ensure_future": BACKGROUND,
+    "asyncio.tasks.run_coroutine_threadsafe": BACKGROUND,
     "atexit.*": PROCESS,
     "bokeh.io.*": OUTPUT,
     "bokeh.plotting.output_file": OUTPUT,
@@ -188,6 +205,12 @@ ONE_THREAD = {
 
 # Instances that change when they are used at all.
 STATEFUL_TYPES = {
+    "asyncio.locks.Barrier": "a barrier counts those who wait at it",
+    "asyncio.locks.Condition": "a lock orders those who wait for it",
+    "asyncio.locks.Event": "an event tells one task of another",
+    "asyncio.locks.Lock": "a lock orders those who wait for it",
+    "asyncio.locks.Semaphore": "a semaphore orders those who wait for it",
+    "asyncio.queues.Queue": "a queue changes when it is used",
     "_io._IOBase": "a file has a position, which reading and writing change",
     "_thread.RLock": "a lock orders those who wait for it",
     "_thread.lock": "a lock orders those who wait for it",
@@ -198,6 +221,13 @@ STATEFUL_TYPES = {
     "random.Random": RANDOM,
     "sqlite3.Connection": "a database connection belongs to one thread",
     "sqlite3.Cursor": "a database cursor has a position",
+}
+
+# These are after `async with` what they were before.
+ORDERING = {
+    "asyncio.locks.BoundedSemaphore",
+    "asyncio.locks.Lock",
+    "asyncio.locks.Semaphore",
 }
 
 # Functions that open something for writing if their mode says so, and where the mode is.

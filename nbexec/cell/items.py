@@ -9,7 +9,7 @@ from typing import Any
 
 from .aliases import TooLarge, reachable
 from .iteration import Last
-from .values import describe, dotted, fits, loose
+from .values import describe, dotted, fits, loose, read_once
 
 MANY = 3_000_000  # items of a range that are listed
 # Listing these runs no code of the user's, comes to an end, and leaves them as they are.
@@ -95,7 +95,7 @@ class Items:
         seen = self._ahead if self.known is None else self.known
         self.expected = describe(seen) if self.known is not None else loose(describe(seen))
         self.sample = seen
-        self.changing = any(hasattr(kind, "__next__") for kind in set(map(type, seen)))
+        self.changing = any(map(read_once, set(map(type, seen))))
 
     def _pull(self) -> list[Any]:
         """Take one item, or none at the end."""

@@ -119,11 +119,7 @@ class Iteration:
         return self.home != HERE
 
     def __call__(self, item: Any) -> Record:
-        last = type(item) is Last
-        if last:
-            item = item.item
-        if self.items is not None:
-            item = self.items[item]
+        item, last = self.unwrapped(item)
         log = Log()
         guard = self.guard if self.guarded and self.elsewhere else None
         if guard is not None:
@@ -143,6 +139,13 @@ class Iteration:
             return record if guard is None else record._replace(unguarded=not guard.looked)
         self.unchanged(guard)
         raise stopped
+
+    def unwrapped(self, item: Any) -> tuple[Any, bool]:
+        """Give the item itself, and whether it is the last one."""
+        last = type(item) is Last
+        if last:
+            item = item.item
+        return (item if self.items is None else self.items[item]), last
 
     def surroundings(self) -> contextlib.AbstractContextManager[None]:
         """Have the kernel's settings, in another process."""
@@ -266,6 +269,26 @@ class Iteration:
                     raise Unsafe("it gives a function that was made in the loop")
         except TooLarge:
             raise Unsafe("there is too much to see whether it gives a function") from None
+
+
+@dataclass(repr=False)
+class AwaitingIteration(Iteration):
+    """An iteration that awaits: on the event loop, in the kernel's process."""
+
+    async def __call__(self, item: Any) -> Record:  # type: ignore[override]
+        item, last = self.unwrapped(item)
+        log = Log()
+        try:
+            bound = await self.func(item, log, locals)
+        except Unsafe as unsafe:
+            raise InKernel(unsafe.reason) from None
+        except GeneratorExit:  # nobody waits for it any more
+            raise
+        except BaseException as error:
+            stopped = self.stopped(log, item, error)
+        else:
+            return self.finished(log, item, bound, last)
+        raise stopped
 
 
 def _codes(code: types.CodeType) -> Iterator[types.CodeType]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import inspect
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from .awaiting import result_of
 from .rewrite import HIDDEN
 from .source import future_flags
 
@@ -32,9 +34,9 @@ class Cell:
 
 
 def parse(source: str, filename: str) -> Cell:
-    """Parse a cell; a `SyntaxError` is the one that `exec` would raise."""
+    """Parse a cell; a `SyntaxError` is the one that `exec` would raise, but `await` is fine."""
     # Compiling finds errors that parsing doesn't: a `return` outside a function.
-    compile(source, filename, "exec", dont_inherit=True)
+    compile(source, filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     tree = ast.parse(source, filename)
     return Cell(filename, tree.body, future_flags(tree))
 
@@ -71,8 +73,10 @@ class Kernel:
         __tracebackhide__ = True
         cell = self.cell
         ast.fix_missing_locations(tree)
-        code = compile(tree, cell.filename, mode, flags=cell.flags, dont_inherit=True)
-        return eval(code, self.namespace)
+        flags = cell.flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        code = compile(tree, cell.filename, mode, flags=flags, dont_inherit=True)
+        value = eval(code, self.namespace)
+        return result_of(value) if code.co_flags & inspect.CO_COROUTINE else value
 
     @contextlib.contextmanager
     def hidden(self, thing: Any) -> Iterator[None]:

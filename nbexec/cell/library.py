@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import types
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
@@ -136,7 +136,23 @@ class Library:
         return join(value, reached) if result else value
 
     def contents(self, value: Value) -> Value:
-        return self.analysis.heap.items(value)
+        """Describe what an iteration over something gives, or what is read from it."""
+        return self.perhaps(self.analysis.heap.items(value), [value])
+
+    def perhaps(self, found: Value, values: Iterable[Value]) -> Value:
+        """Describe what is `found`, or what a method of the user's makes of `values` instead."""
+        analysis = self.analysis
+        own = [
+            one
+            for one in values
+            if not one.frozen
+            and (is_own_class(one.type) if one.type is not None else bool(analysis.involved))
+        ]
+        if not own:
+            return found
+        reached = analysis.heap.reach(own)
+        analysis.heap.mix([analysis.gives, reached])
+        return joined([found, analysis.gives, reached, analysis.heap.reach([analysis.gives])])
 
     # ------------------------------------------------------------ functions
 
@@ -167,7 +183,7 @@ class Library:
             made = self.made(node, [heap.get(one, ITEMS) for one in values], kinds.pop())
             heap.put(made, KEYS, joined(heap.get(one, KEYS) for one in values))
             return made
-        return self.made(node, [heap.reach(values)], field=ANY)
+        return self.perhaps(self.made(node, [heap.reach(values)], field=ANY), values)
 
     def getattr(self, node: ast.AST, args: Args) -> Value:
         name, base = args.constant(1), args.at(0) or SHARED
@@ -215,7 +231,7 @@ class Library:
         if opens or listed(names, hidden.DETACHED):
             return self.unknown(node, [])
         self.analysis.heap.mix(found)
-        return self.unknown(node, found)
+        return self.perhaps(self.unknown(node, found), found)
 
     def given(self, node: ast.AST, args: Args) -> list[Value]:
         """Look into functions and objects that library code is given; give what it may hold."""

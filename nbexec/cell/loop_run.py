@@ -19,7 +19,7 @@ from .body import examine
 from .dispatch import Ran, failed_as, results_of
 from .ending import Ending
 from .items import Items
-from .iteration import Changed, InKernel, Iteration, Last, Record
+from .iteration import AwaitingIteration, Changed, InKernel, Iteration, Last, Record
 from .kernel import Kernel
 from .loops import Loop
 
@@ -85,11 +85,12 @@ class LoopRun(Ending):
         self._body = rewrite.body_function(
             self.loop, self.kernel.namespace, cell.filename, cell.flags
         )
-        self._iteration = Iteration(
+        kind = AwaitingIteration if self.loop.awaits else Iteration
+        self._iteration = kind(
             self._body,
             tuple(sorted(self.loop.made)),
             self.items.known if indexed else None,
-            keeps=bool(analysis.places),
+            keeps=bool(analysis.places) or self.loop.awaits,
             guarded=bool(analysis.captured) or not self.items.expected.frozen,
         )
         given = {**given, "name": options.name or self._name()}
@@ -115,7 +116,7 @@ class LoopRun(Ending):
             self._through = len(found)
         for at, one in enumerate(found):
             if isinstance(one, InKernel | PickleError):
-                one = self._once_more(at)
+                one = self._once_more(at, one)
             if isinstance(one, Record):
                 self._records.append((at, one))
             elif isinstance(one, InKernel | PickleError):
@@ -127,8 +128,10 @@ class LoopRun(Ending):
                 self.failures.append(replace(failure, exception=why))
         return changed or ran.ended
 
-    def _once_more(self, at: int) -> Record | Failure | BaseException:
-        """Run an item here that could not run, or give what it gives, from where it was."""
+    def _once_more(self, at: int, why: BaseException) -> Record | Failure | BaseException:
+        """Run an item here that could not run, or be sent, from where it was."""
+        if self.loop.awaits:  # it was here
+            return why
         item = self.items.taken[at] if self._iteration.items is None else at
         try:
             return self._iteration(Last(item))
@@ -155,6 +158,8 @@ class LoopRun(Ending):
 
     def _backend(self, analysis: Analysis, options: Options) -> dict[str, Any]:
         """Give the options that keep each worker to one item at a time, where that matters."""
+        if self.loop.awaits:
+            return self._awaiting(analysis, options)
         if options.checkpoint is not None:
             return self._for_journal(options)
         if analysis.one_thread is None or options.backend == "serial":
@@ -166,6 +171,19 @@ class LoopRun(Ending):
         if leaves(options):
             return {}
         raise Refusal(line, f"{reason}; backend='processes' can run it")
+
+    def _awaiting(self, analysis: Analysis, options: Options) -> dict[str, Any]:
+        """Have what awaits run on the event loop that the cell's other statements use."""
+        line = self.loop.line
+        if options.checkpoint is not None:
+            raise Refusal(line, "awaits, and a journal keeps what comes from another process")
+        if analysis.one_thread is not None:
+            raise Refusal(*analysis.one_thread)
+        if options.backend not in ("auto", "asyncio"):
+            reason = f"awaits, which backend={str(options.backend)!r} can't do for many at once"
+            raise Refusal(line, f"{reason}; 'asyncio' can")
+        self.reason = "on asyncio, since it awaits" if options.backend == "auto" else ""
+        return {"backend": "asyncio"}
 
     def _for_journal(self, options: Options) -> dict[str, Any]:
         """Have records made that can do without the objects that are in the kernel now."""
@@ -202,9 +220,9 @@ class LoopRun(Ending):
         if (
             here == len(self._records)
             and self.stats is not None
-            and self.stats.backend == "threads"
+            and self.stats.backend in ("threads", "asyncio")
         ):
-            return f"{what} changed nothing, which threads can't tell"
+            return f"{what} changed nothing, which {self.stats.backend} can't tell"
         return ""
 
     def _name(self) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from . import sites
 from .analysis import Refusal
+from .awaiting import awaits
 from .first import evaluated, first_of, resolve, there
 from .library import names_of
 from .sites import Site
@@ -91,6 +92,16 @@ class Loop:
         return self.bound | frozenset(sites.stored(starred))
 
     @property
+    def awaits(self) -> bool:
+        """Whether what is done with an item awaits something."""
+        node = self.node
+        if isinstance(node, ast.For):
+            return any(map(awaits, node.body))
+        first, *others = node.generators
+        elements = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+        return any(map(awaits, [*first.ifs, *others, *elements]))
+
+    @property
     def accumulators(self) -> frozenset[str]:
         """Outer names that it adds to."""
         return frozenset(site.name for site in self.sites.values() if site.name)
@@ -111,6 +122,10 @@ def find_loop(stmt: ast.stmt, namespace: dict[str, Any]) -> Loop:
         found = first_of(expression, lambda node: _loops(node, namespace), namespace)
         if found is not None:
             return _comprehension(stmt, found, namespace)
+    if isinstance(stmt, ast.AsyncFor):
+        raise Refusal(stmt.lineno, "takes its items with `async for`, one after the other")
+    if awaits(stmt):
+        raise Refusal(stmt.lineno, "awaits, and is no for loop or comprehension")
     raise Refusal(
         stmt.lineno, "it is no for loop, comprehension, or call like sum(... for ... in ...)"
     )
@@ -199,8 +214,10 @@ def _of_items(
     for part in ast.walk(node.generators[0].target):
         if isinstance(part, ast.Attribute | ast.Subscript):
             raise Refusal(stmt.lineno, f"each item is stored in `{ast.unparse(part)}`")
-    if any(generator.is_async for generator in node.generators):
-        raise Refusal(node.lineno, "awaits")
+    if node.generators[0].is_async:
+        raise Refusal(node.lineno, "takes its items with `async for`, one after the other")
+    if isinstance(node, ast.GeneratorExp) and awaits(node):
+        raise Refusal(node.lineno, "awaits in a generator, which is consumed elsewhere")
     targets = frozenset(sites.stored([node.generators[0].target]))
     return Loop(stmt, node, what, targets=targets, place=place, consumer=consumer, stops=stops)
 

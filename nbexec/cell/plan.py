@@ -22,7 +22,7 @@ from .kernel import Cell, Kernel, parse
 from .loops import Loop, find_loop
 from .source import remember
 from .steps import CellPlan, Step
-from .values import FROZEN, Value
+from .values import FROZEN, Value, read_once
 
 
 def plan(source: str, namespace: dict[str, Any], filename: str = "<cell>") -> CellPlan:
@@ -220,7 +220,7 @@ def ready(stmt: ast.stmt, namespace: dict[str, Any]) -> Loop:
     """
     loop = find_loop(stmt, namespace)
     for name in _names(loop.iter):
-        if hasattr(type(namespace.get(name)), "__next__"):
+        if read_once(type(namespace.get(name))):
             reason = f"takes its items from `{name}`, an iterator: it would be read too far"
             raise Refusal(loop.line, reason)
     return loop

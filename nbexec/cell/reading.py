@@ -16,7 +16,7 @@ from .analysis import makes_entries
 from .calls import Calls
 from .heap import ITEMS
 from .library import ANYTHING, Args
-from .values import FROZEN, SHARED, UNKNOWN, Value, dotted, frozen, join, value_of
+from .values import FROZEN, SHARED, UNKNOWN, Value, dotted, frozen, join, read_once, value_of
 
 Env = dict[str, Value]
 _PLAIN = (
@@ -74,7 +74,7 @@ class Reading(Calls):
         for base in type(known).__mro__:
             if dotted(base) in hidden.STATEFUL_TYPES:
                 self.refuse(node, f"uses `{name}`: {hidden.STATEFUL_TYPES[dotted(base)]}")
-        if hasattr(type(known), "__next__"):
+        if read_once(type(known)):
             self.refuse(node, f"uses `{name}`, an iterator, which reading changes")
         return value
 
@@ -123,6 +123,8 @@ class Reading(Calls):
             return found
         if known is not UNKNOWN and name in getattr(known, "__dict__", {}):
             return self.usable(node, value_of(known.__dict__[name]), name)
+        if name == "__dict__" and not base.frozen:
+            return self.unknown(node, [base])
         if name.startswith("__") and name not in ("__name__", "__doc__", "__dict__"):
             return SHARED  # a class, a module, the globals of a function
         return self.of_class(base, name)
@@ -132,6 +134,8 @@ class Reading(Calls):
         heap = self.analysis.heap
         if base.frozen:
             found = FROZEN
+        elif any(map(self.analysis.methods_named, ("__getattr__", "__getattribute__"))):
+            found = self.perhaps(heap.everything(base), [base])
         elif base.type is None:
             found = heap.everything(base)
         else:
@@ -200,8 +204,8 @@ class Reading(Calls):
     def e_Subscript(self, node: ast.Subscript) -> Value:
         base = self.expr(node.value)
         key = self.expr(node.slice)
-        if isinstance(base.known, type):
-            return FROZEN  # list[int]
+        if isinstance(base.known, type):  # list[int], or a member of an enumeration
+            return SHARED if source.is_own_class(base.known) else FROZEN
         if base.shared and self.makes_entry(node, base):
             self.refuse(node, "looks up an entry of a `defaultdict`, which may make one")
         if type(base.known) is dict and key.known is not UNKNOWN and frozen(key.known):
@@ -213,6 +217,7 @@ class Reading(Calls):
             found = heap.items(base)
         else:
             found = heap.get(base, ITEMS)
+        found = self.perhaps(found, [base])
         if not isinstance(node.slice, ast.Slice) or base.frozen:
             return found
         if base.type in (list, tuple):

@@ -28,6 +28,8 @@ def body_function(
 ) -> types.FunctionType:
     """Give ``function(item, log, locals)``, which returns the names that the body bound.
 
+    It is a coroutine function where the body awaits.
+
     Parameters
     ----------
     loop : Loop
@@ -44,7 +46,8 @@ def body_function(
     node = loop.node
     body = _of_for(loop) if isinstance(node, ast.For) else _of_comprehension(loop)
     parameters = ", ".join((ITEM, LOG, LOCALS, *inputs))
-    function: Any = ast.parse(f"def body({parameters}): {_RETURN}").body[0]
+    kind = "async def" if loop.awaits else "def"
+    function: Any = ast.parse(f"{kind} body({parameters}): {_RETURN}").body[0]
     function.body = [body, *function.body]
     if isinstance(body, ast.For):  # what comes after its `else` is there for a `break`
         body.orelse = ast.parse(_RETURN).body
@@ -147,6 +150,18 @@ def _element(node: Any) -> ast.expr:
     return element
 
 
+def _alone(node: Any) -> ast.expr:
+    """Give a display of the one thing that a comprehension computes for an item."""
+    made: ast.expr
+    if isinstance(node, ast.DictComp):
+        made = ast.Dict([node.key], [node.value])
+    else:
+        made = (ast.Set if isinstance(node, ast.SetComp) else ast.List)([node.elt])
+    if isinstance(made, ast.List):
+        made.ctx = ast.Load()
+    return ast.copy_location(made, node)
+
+
 def with_hidden(loop: Loop, whole: bool) -> ast.stmt:
     """Give the statement with what it iterates over replaced by the name `HIDDEN`.
 
@@ -184,10 +199,18 @@ class _Put(ast.NodeTransformer):
 
 
 def rest_of(loop: Loop) -> ast.Expression:
-    """Give a generator expression of what a comprehension gives for the items in `HIDDEN`."""
+    """Give what evaluates to all that a comprehension gives for the items in `HIDDEN`.
+
+    It is a generator expression; or, where it awaits, a list in which each stands alone in a
+    container of its kind, so that what can't be in it is told in its turn.
+    """
     node: Any = copy.deepcopy(loop.node)
     node.generators[0].iter = ast.copy_location(ast.Name(HIDDEN, ast.Load()), loop.iter)
-    made = ast.copy_location(ast.GeneratorExp(_element(node), node.generators), node)
+    if loop.awaits:
+        made: ast.expr = ast.ListComp(_alone(node), node.generators)
+    else:
+        made = ast.GeneratorExp(_element(node), node.generators)
+    ast.copy_location(made, node)
     return ast.fix_missing_locations(ast.Expression(made))
 
 

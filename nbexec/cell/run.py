@@ -15,6 +15,7 @@ from ..observers import cell_steps
 from ..options import resolve
 from . import dataflow
 from .analysis import Refusal
+from .awaiting import awaits
 from .group import Group, NotThere, find_group, is_loop
 from .kernel import Kernel, parse
 from .loop_run import LoopRun
@@ -222,7 +223,7 @@ class Course:
                 self._kernel.statement(stmt, value=False)  # it is the docstring
             self._value = self._kernel.statement(stmt, value=wanted)
             found = any(step.kind != "serial" for step in self.steps)
-            asked = is_loop(stmt, self._kernel.namespace) or (wanted and not found)
+            asked = is_loop(stmt, self._kernel.namespace) or (wanted and not found) or awaits(stmt)
             return step_of(stmt, self._told(refused) if asked else None)
         try:
             run.run(self._options, self._given, strict)

@@ -34,8 +34,10 @@ def is_own_class(kind: type) -> bool:
         return False
     # In a namespace without __name__ a class says that it is of `builtins`.
     functions = [one for one in vars(kind).values() if isinstance(one, types.FunctionType)]
-    if functions:
+    if functions and "_member_map_" not in vars(kind):
         return any(is_own_code(one.__code__) for one in functions)
+    if "_member_map_" in vars(kind):  # an enumeration
+        return True
     made = bool(kind.__flags__ & _HEAP_TYPE)
     return made and not {"__dict__", "__slots__"}.isdisjoint(vars(kind))
 

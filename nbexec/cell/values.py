@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import types
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -168,6 +169,21 @@ def frozen(value: object) -> bool:
 
 def _named_tuple(kind: type) -> bool:
     return issubclass(kind, tuple) and hasattr(kind, "_fields") and not kind.__dictoffset__
+
+
+def read_once(kind: type) -> bool:
+    """Whether reading an object of this type changes it: an iterator, a coroutine.
+
+    Examples
+    --------
+    >>> read_once(zip), read_once(list)
+    (True, False)
+    """
+    return (
+        hasattr(kind, "__next__")
+        or hasattr(kind, "__anext__")
+        or issubclass(kind, types.CoroutineType)
+    )
 
 
 def value_of(thing: object, path: str = "") -> Value:
