@@ -1,7 +1,7 @@
-"""The panel's states, from a real JupyterLab: ``python -m tests.shots`` writes docs/images/.
+"""The panel's states, from a real JupyterLab, in light and in dark.
 
-Each state is a PNG of its own, in light and in dark; ``states.png`` is the contact sheet of
-all of them.  Look at it before it is committed.
+``python -m tests.shots`` writes the contact sheet docs/images/states.png; with a folder as
+its argument it puts a PNG of each state there, too.  Look at them before they are committed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from . import lab
 
-IMAGES = lab.ROOT / "docs" / "images"
+SHEET = lab.ROOT / "docs" / "images" / "states.png"
 PANEL = ".nbexec-panel"
 SUMMARY = ".nbexec-summary"
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
@@ -62,10 +62,12 @@ STATES = {
 }
 
 
-def main(folder: Path = IMAGES) -> None:
-    """Write every image."""
-    folder.mkdir(parents=True, exist_ok=True)
+def main(folder: Path | None = None) -> None:
+    """Write the images."""
     with tempfile.TemporaryDirectory() as work:
+        if folder is None:
+            folder = Path(work, "images")
+        folder.mkdir(parents=True, exist_ok=True)
         server = lab.Server(Path(work))
         server.start()
         try:
@@ -76,7 +78,7 @@ def main(folder: Path = IMAGES) -> None:
                 page.run_all()
                 page.wait()
                 shots = take(page, folder)
-                sheet(context, shots, folder / "states.png")
+                sheet(context, shots, SHEET)
                 if page.wrong:
                     raise SystemExit("\n".join(page.wrong))
         finally:
