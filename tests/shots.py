@@ -24,7 +24,7 @@ SETUP = """\
 %load_ext nbexec
 import math, random, time, nbexec
 def measure(path):
-    end = time.thread_time() + 0.02 + 0.05 * (hash(path) % 5 == 0)
+    end = time.thread_time() + 0.02 + 0.05 * (int(path[-6:-3]) % 5 == 0)
     while time.thread_time() < end:
         math.sqrt(2.0)
     if path.endswith(("07.py", "57.py")):
@@ -58,7 +58,7 @@ STATES = {
     "sizes = []\nfor path in paths[:900]:\n    sizes.append(measure_all(path))\ntotal = sum(sizes)",
     "folded": 'f = nbexec.start(time.sleep, [0.3] * 900, backend="threads", name="train")',
     "done": "g = nbexec.start(measure, paths[:120], **quiet)",
-    "cancelled": 'h = nbexec.start(time.sleep, [0.2] * 400, backend="threads", name="download")',
+    "cancelled": 'h = nbexec.start(time.sleep, [0.2] * 4000, backend="threads", name="download")',
 }
 
 
@@ -68,7 +68,8 @@ def main(folder: Path | None = None) -> None:
         if folder is None:
             folder = Path(work, "images")
         folder.mkdir(parents=True, exist_ok=True)
-        server = lab.Server(Path(work))
+        whole = {"@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"}}
+        server = lab.Server(Path(work), whole)
         server.start()
         try:
             with lab.browser((1400, 2600)) as context:
