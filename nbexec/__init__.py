@@ -7,7 +7,7 @@ General layout, in the order in which imports go (each may import what is below 
     api.py        map, imap, amap, start, invoke
     executor.py   Executor: concurrent.futures.Executor over the same loop
     tracking.py   track: a plain loop, shown and steered as a run is
-    history.py    runs, attach: what journals know of past runs
+    history.py    runs, attach: the runs of this kernel, and what journals know of past ones
     run.py        Run: what a call gives, to be watched and steered
     loop.py       Loop: the only loop;  backlog.py: what goes next;  slots.py: who has what
     bulletin.py   events -> state and observers;  endings.py, conclusion.py: how items, runs end
@@ -27,7 +27,7 @@ General layout, in the order in which imports go (each may import what is below 
     timeline.py   Timeline: who was busy when, another
     options.py    session defaults;  knobs.py: Options, every one of them
     hands.py      lent threads;  machine.py: cores and bytes
-    origin.py     whose code it is
+    origin.py     whose code it is;  roster.py: the runs of this kernel
     events.py     what happens in a run, as records
     columns.py    columns that hold nothing
     model.py      Task, Chunk, Outcome, Failure: start reading here

@@ -106,8 +106,7 @@ def start(
     [1, 2]
     """
     run = _prepare(fn, iterables, setup, resolve(options), Gather)
-    run.hands.serve_in_thread(contextvars.copy_context())
-    return run.start()
+    return run.start(background=True)
 
 
 async def amap(

@@ -1,4 +1,4 @@
-"""What journals know of past runs: `runs` lists them, `attach` brings one back."""
+"""The runs of this kernel and those that journals have: `runs` lists, `attach` gives one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sqlite3
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,17 @@ from .journal.file import connect, full_path, select, sort
 from .journal.values import Values, read
 from .model import Failure
 from .results import Results
+from .roster import roster
+from .run import Run
 from .state import Stats
+from .timeline import Bars
 
 AT_ONCE = 500  # values that are looked up together
 
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """A run, as a journal has it.
+    """A run, as a journal has it or as it stands in this kernel.
 
     Attributes
     ----------
@@ -44,8 +48,10 @@ class RunRecord:
         see the end; "running" where it goes on.
     stats : Stats or None
         Its numbers when they were last written; None where nothing had ended.
-    path : Path
-        The journal.
+    path : Path or None
+        The journal; None where it has none.
+    background : bool
+        Whether it was started in this kernel without anybody waiting for it.
     """
 
     id: str
@@ -53,7 +59,8 @@ class RunRecord:
     began: float
     ended: str
     stats: Stats | None
-    path: Path
+    path: Path | None
+    background: bool = False
 
     @property
     def done(self) -> int:
@@ -65,27 +72,55 @@ class RunRecord:
         """Items that had failed for good."""
         return self.stats.failed if self.stats is not None else 0
 
-    def __str__(self) -> str:
+    @property
+    def cells(self) -> tuple[str, str, str, str, str]:
+        """Id, time, name, items and state, in words."""
         counts = text.counts(self.stats) if self.stats is not None else "0"
         failed = f", {self.failed:,} failed" if self.failed else ""
-        return f"{self.id}  {clock(self.began)}  {self.name}: {counts}{failed}, {self.ended}"
+        state = self.ended
+        if state == "running" and self.stats is not None and self.stats.phase == "paused":
+            state = "paused"
+        if self.background and self.ended == "running":
+            state += " in the background"
+        name = text.one_line(self.name, text.NAME_LIMIT)
+        return self.id, clock(self.began), name, counts + failed, state
+
+    def __str__(self) -> str:
+        run_id, began, name, counts, state = self.cells
+        return f"{run_id}  {began}  {name}: {counts}, {state}"
 
 
 class RunRecords(list[RunRecord]):
-    """Past runs, the latest first; shown a line each."""
+    """Runs, shown a line each."""
 
     def __repr__(self) -> str:
-        return "\n".join(map(str, self)) or "no runs with a journal"
+        return "\n".join(map(str, self)) or "no runs"
+
+    def _repr_html_(self) -> str:
+        """Give a table."""
+        if not self:
+            return "no runs"
+        head = "".join(f"<th>{title}</th>" for title in ("id", "began", "name", "items", ""))
+        rows = (
+            "".join(f'<td style="text-align:left">{escape(cell)}</td>' for cell in record.cells)
+            for record in self
+        )
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def runs(path: str | os.PathLike[str] | None = None) -> RunRecords:
-    """List past runs, the latest first.
+    """List runs: those that go on in this kernel, and then past ones, the latest first.
+
+    Of those that go on, the ones that run in the background come first.  Of this kernel's
+    runs that have ended, those are listed that are still held, by a name or by their results;
+    of background runs whose results nobody has taken yet, the last 10 too.
 
     Parameters
     ----------
     path : str, path or None
-        A journal; None is every one that was written with ``checkpoint=`` on this machine and
-        still is where it was.
+        A journal, whose runs alone are listed; None is this kernel's runs and those of every
+        journal that was written with ``checkpoint=`` on this machine and still is where it was.
 
     Returns
     -------
@@ -104,16 +139,31 @@ def runs(path: str | os.PathLike[str] | None = None) -> RunRecords:
     >>> results = nbexec.map(abs, [-1, -2], checkpoint=journal, progress="off")
     >>> [(run.name, run.done, run.ended) for run in nbexec.runs(journal)]
     [('abs', 2, 'done')]
+    >>> nbexec.runs()[0].id == results.run.id
+    True
     """
-    records = RunRecords()
-    for one in registry.paths() if path is None else [full_path(path)]:
-        try:
-            records += _of(one)
-        except JournalError:
-            if path is not None:
-                raise
-    records.sort(key=lambda record: record.began, reverse=True)
-    return records
+    if path is not None:
+        return RunRecords(sorted(_of(full_path(path)), key=_latest_first))
+    here = [_record(run) for run in roster.runs()]
+    known = {record.id for record in here}
+    past = [record for record in here if record.ended != "running"]
+    for one in registry.paths():
+        with contextlib.suppress(JournalError):
+            past += [record for record in _of(one) if record.id not in known]
+    going = [record for record in here if record.ended == "running"]
+    return RunRecords([*going, *sorted(past, key=_latest_first)])
+
+
+def _latest_first(record: RunRecord) -> float:
+    return -record.began
+
+
+def _record(run: Run) -> RunRecord:
+    """Say how a run of this kernel stands."""
+    stats = run.stats
+    ended = stats.phase if run.done and stats.ended else "running"
+    journal = run.journal
+    return RunRecord(run.id, run.name, run.began, ended, stats, journal, run.background)
 
 
 def _of(path: Path) -> list[RunRecord]:
@@ -151,8 +201,8 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
         connection.close()
 
 
-def attach(run_id: str, path: str | os.PathLike[str] | None = None) -> PastRun:
-    """Bring back a run from its journal, also after its kernel or its tab has died.
+def attach(run_id: str, path: str | os.PathLike[str] | None = None) -> Run | PastRun:
+    """Give a run of this kernel, or bring one back from its journal, its kernel being gone.
 
     Loading the values unpickles them: the journal must be one that you trust.
 
@@ -161,12 +211,13 @@ def attach(run_id: str, path: str | os.PathLike[str] | None = None) -> PastRun:
     run_id : str
         From `runs`, or `Run.id`.
     path : str, path or None
-        The journal; None looks in those that `runs` knows.
+        The journal to bring it back from; None looks among all that `runs` lists.
 
     Returns
     -------
-    PastRun
-        With `results`, `failures` and `stats`; shown as the panel's summary.
+    Run or PastRun
+        The run itself where it is of this kernel and still there. Else what its journal has:
+        `results`, `failures` and `stats`; shown as the panel's summary.
 
     Raises
     ------
@@ -180,13 +231,21 @@ def attach(run_id: str, path: str | os.PathLike[str] | None = None) -> PastRun:
     >>> run = nbexec.start(abs, [-1, -2], checkpoint=journal, progress="off")
     >>> run.wait()
     True
+    >>> nbexec.attach(run.id) is run
+    True
     >>> nbexec.attach(run.id, journal).results
     [1, 2]
     """
-    found = [record for record in runs(path) if record.id == run_id]
+    here = roster.find(run_id) if path is None else None
+    if here is not None:
+        return here
+    found = [record for record in runs(path) if record.id == run_id and record.path is not None]
     if not found:
-        where = "the journals that are known" if path is None else str(full_path(path))
-        raise JournalError(f"there is no run {run_id!r} in {where}; nbexec.runs() lists them")
+        where = str(full_path(path)) if path is not None else "this kernel and the journals known"
+        raise JournalError(
+            f"there is no run {run_id!r} in {where}; nbexec.runs() lists them. A run without "
+            "checkpoint= is gone when nobody holds it, or its results, any more"
+        )
     return PastRun(found[0])
 
 
@@ -212,7 +271,9 @@ class PastRun:
     """
 
     def __init__(self, record: RunRecord) -> None:
+        assert record.path is not None, "only a journal brings a run back"
         self.record = record
+        self._path = record.path
 
     @property
     def id(self) -> str:
@@ -234,7 +295,7 @@ class PastRun:
         """Items that failed for good; of each item there is its text."""
         from . import wire
 
-        with _opened(self.record.path) as do:
+        with _opened(self._path) as do:
             rows = do.execute(
                 "SELECT place, item, exception, message, traceback, worker, attempt, kind "
                 "FROM failures WHERE run = ? ORDER BY place",
@@ -264,13 +325,22 @@ class PastRun:
             placed[index] = value
         return Results(placed)
 
+    @property
+    def advice(self) -> str:
+        """None is left of a run that is past."""
+        return ""
+
+    def timeline(self) -> Bars:
+        """No bars: when an item ran is not in a journal."""
+        return Bars()
+
     def result(self) -> Results:
         """Give the results, as `Run.result` does; those of a run that failed too."""
         return self.results
 
     def values(self) -> Iterator[tuple[int, Any]]:
         """Give index and value of each finished item, as they ended, without holding them all."""
-        with _opened(self.record.path) as do:
+        with _opened(self._path) as do:
             do.execute("BEGIN IMMEDIATE")
             sort(do)
             do.execute("COMMIT")
@@ -295,11 +365,13 @@ class PastRun:
         if self.stats is None:
             return {"text/plain": repr(self)}
         # By name: what draws is in the layers above.
-        snapshot = importlib.import_module("nbexec.notebook.snapshot")
         summary = importlib.import_module("nbexec.notebook.summary")
-        rows = snapshot.failure_rows(self.failures)
-        shown = snapshot.snapshot(self.stats, snapshot.Trail(), rows)
-        bundle: dict[str, str] = summary.bundle(self.stats, shown)
+        record = importlib.import_module("nbexec.notebook.record").Record()
+        failures = self.failures
+        while not record.groups.add(failures):
+            pass
+        kept = summary.keep(self.stats, record, self)
+        bundle: dict[str, str] = summary.bundle(self.stats, kept)
         return bundle
 
 

@@ -49,6 +49,7 @@ from .steering import LOOK, Steering
 if TYPE_CHECKING:
     from .journal.observer import Journal
 
+FAILURES = 10_000  # that are kept; a list of results has all, a stream gives them away
 GRACE = 0.25  # seconds that items in the middle of their work get when a run is stopped
 
 
@@ -326,7 +327,10 @@ class Loop:
 
     def _finish(self, now: float, chunk: Chunk, outcome: Outcome) -> None:
         failures = {at: failure(chunk, outcome, at) for at in sorted(outcome.errors)}
-        self.failures += failures.values()
+        room = FAILURES - len(self.failures)
+        for place, one in enumerate(failures.values()):
+            if place < room or one.index == self.stop_after:  # that one is the run's own error
+                self.failures.append(one)
         self._emit(Finished(now, chunk, outcome))
         self.sink.put(chunk, outcome, failures)
 

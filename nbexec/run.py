@@ -16,6 +16,7 @@ import contextvars
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import machine, text
@@ -25,12 +26,13 @@ from .errors import DeadlineExceeded
 from .events import Event, Part
 from .hands import Hands
 from .knobs import Options
-from .loop import Loop
+from .loop import FAILURES, Loop
 from .model import Choice, EndReason, Failure, Task
 from .observers import Observer
 from .output import Outputs
 from .plan import Chosen, Feed, Pace
 from .results import Again, Gather, Results, Sink
+from .roster import new_id, roster
 from .state import Stats
 from .timeline import Bars
 from .worker import replay
@@ -47,6 +49,15 @@ class Run:
     """One call of `map`, `start` and so on, while it runs and after.
 
     Made by `nbexec.start`; `nbexec.map` gives it as ``results.run``.
+
+    Attributes
+    ----------
+    id : str
+        What `attach` takes.
+    began : float
+        When it was started, as Unix time.
+    background : bool
+        Whether it was started without anybody waiting for it.
 
     Examples
     --------
@@ -71,6 +82,10 @@ class Run:
         watchers: Callable[[], Sequence[Observer]] = tuple,
         before: Run | None = None,
     ) -> None:
+        self.id = new_id()
+        self.began = 0.0  # Unix time; 0.0 before `start`
+        self.background = False  # whether nobody waits for it
+        self._taken = False  # whether somebody has had the results
         self.task = task
         self.options = options
         self.hands = hands or Hands()
@@ -80,7 +95,7 @@ class Run:
         if options.checkpoint is not None and task.depth == 0:
             from .journal.observer import Journal
 
-            self._journal = Journal(options.checkpoint, task, options.name or task.name)
+            self._journal = Journal(options.checkpoint, task, options.name or task.name, self.id)
             feed = self._journal.feed(feed, before._journal if before is not None else None)
             observers = [self._journal, *observers]  # before anybody has a value in hand
         self._loop = Loop(
@@ -103,9 +118,9 @@ class Run:
         return self.options.name or self.task.name
 
     @property
-    def id(self) -> str | None:
-        """What `attach` takes; None for a run without a journal."""
-        return None if self._journal is None else self._journal.id
+    def journal(self) -> Path | None:
+        """Where its journal is; None without one."""
+        return None if self._journal is None else self._journal.path
 
     @property
     def done(self) -> bool:
@@ -119,7 +134,10 @@ class Run:
 
     @property
     def failures(self) -> list[Failure]:
-        """Items that failed for good so far, in the order in which they did."""
+        """Items that failed for good so far, in the order in which they did.
+
+        The first 10,000 are kept; ``stats.failed`` counts all, and a list of results has all.
+        """
         return list(self._loop.failures)
 
     @property
@@ -145,6 +163,16 @@ class Run:
     @property
     def results(self) -> Results:
         """What is finished; a `Failure` of kind "cancelled" stands where an item is not."""
+        self._take()
+        return self._results()
+
+    def _take(self) -> None:
+        """Note that somebody has the results: they need not be kept for that any more."""
+        if self.done and not self._taken:
+            self._taken = True
+            roster.taken(self)
+
+    def _results(self) -> Results:
         values = self._sink.values if isinstance(self._sink, Gather | Again) else ()
         return Results(values, run=self)
 
@@ -191,6 +219,7 @@ class Run:
         """
         if not self.wait(timeout):
             raise TimeoutError(f"{self.name} is still running after {timeout} s")
+        self._take()
         if self._error is not None and not (
             isinstance(self._error, DeadlineExceeded) and self.options.on_error == "collect"
         ):
@@ -261,18 +290,50 @@ class Run:
         >>> results.run.retry_failed()
         [10, 20]
         """
-        if not self.done:
-            raise RuntimeError(f"{self.name} is still running: wait() until it has ended")
-        if not isinstance(self._sink, Gather | Again):
-            raise LookupError("only a run that gives a list can put results into it")
-        feed, sink = Chosen(self._failed()), Again(list(self._sink.values))
-        again = Run(self.task, feed, sink, self.options, watchers=self._watchers, before=self)
+        again = self.again()
         try:
             again.start().serve()
         except KeyboardInterrupt:
             again.cancel()
             raise
         return again.result()
+
+    def again(self, watchers: Callable[[], Sequence[Observer]] | None = None) -> Run:
+        """Make the run that `retry_failed` waits for; it is not started.
+
+        Parameters
+        ----------
+        watchers : callable or None
+            Gives the observers of the new run; None has it shown as this one was.
+
+        Returns
+        -------
+        Run
+            ``start(background=True)`` begins it and returns at once.
+
+        Raises
+        ------
+        RuntimeError, LookupError
+            As for `retry_failed`.
+
+        Examples
+        --------
+        >>> import nbexec
+        >>> there = []
+        >>> def fetch(x):
+        ...     return [10, 20][x] if there or x == 0 else 1 / 0
+        >>> run = nbexec.map(fetch, [0, 1], on_error="collect", progress="off").run
+        >>> there.append("it is back")
+        >>> run.again().start(background=True).result()
+        [10, 20]
+        """
+        if not self.done:
+            raise RuntimeError(f"{self.name} is still running: wait() until it has ended")
+        if not isinstance(self._sink, Gather | Again):
+            raise LookupError("only a run that gives a list can put results into it")
+        feed, sink = Chosen(self._failed()), Again(list(self._sink.values))
+        watchers = watchers or self._watchers
+        return Run(self.task, feed, sink, self.options, watchers=watchers, before=self)
 
     def debug(self, index: int) -> Any:
         """Run one item once more, here in this thread; what it raises is raised, for ``%debug``.
@@ -306,17 +367,26 @@ class Run:
 
     def _failed(self) -> list[tuple[int, Any]]:
         """Give the items without a value, as far as they are there."""
-        found = {one.index: one.item for one in self.failures}
-        for index, value in enumerate(self.results):
+        found = self._failed_items()
+        for index, value in enumerate(self._results()):
             if index not in found and isinstance(value, Failure) and value.kind == "cancelled":
                 with contextlib.suppress(LookupError):
                     found[index] = self._loop.feed.held(index)
         return list(found.items())
 
+    def _failed_items(self) -> dict[int, Any]:
+        """Give the items that failed, by index."""
+        found = {one.index: one.item for one in self._loop.failures}
+        if len(found) >= FAILURES:  # the others are among the results alone
+            for index, value in enumerate(self._results()):
+                if isinstance(value, Failure) and value.traceback and value.index == index:
+                    found.setdefault(index, value.item)
+        return found
+
     def _item(self, index: int) -> Any:
-        for failure in self.failures:
-            if failure.index == index:
-                return failure.item
+        failed = self._failed_items()
+        if index in failed:
+            return failed[index]
         try:
             return self._loop.feed.held(index)
         except LookupError:
@@ -327,18 +397,24 @@ class Run:
 
     # ------------------------------------------------------------ for the layers around it
 
-    def start(self) -> Run:
-        """Open the backend (what is wrong with it is raised here) and begin."""
+    def start(self, background: bool = False) -> Run:
+        """Open the backend (what is wrong with it is raised here) and begin.
+
+        With `background` nobody has to `serve`: a thread does, in the caller's context.
+        """
+        if background:
+            self.background = True
+            self.hands.serve_in_thread(contextvars.copy_context())
         choice = self._loop.open()
         if self._journal is not None:
             self._journal.begin(self)
+        if self.task.depth == 0:
+            remember(self)
         self._loop.bulletin.each("attach", self)
         context = contextvars.copy_context()  # so that what is displayed lands in this cell
         threading.Thread(
             target=context.run, args=(self._go, choice), name="nbexec-run", daemon=True
         ).start()
-        if self.task.depth == 0:
-            remember(self)
         return self
 
     def serve(self) -> None:
@@ -353,7 +429,7 @@ class Run:
                 interrupt = error
                 self.cancel()
         if interrupt is not None:
-            attach_results(interrupt, self.results)
+            attach_results(interrupt, self._results())
             raise interrupt
 
     def idle(self) -> None:
@@ -404,9 +480,11 @@ class Run:
         try:
             self._sink.end(self._error)
             if self._error is not None:
-                attach_results(self._error, self.results)
+                attach_results(self._error, self._results())
             self._loop.end(reason)
         finally:
+            if self.background and self.task.depth == 0:
+                roster.keep(self)
             with self._ending:
                 self._done.set()
             self.hands.release()
@@ -415,8 +493,10 @@ class Run:
 
 
 def remember(run: Run) -> None:
-    """Have `last_run` give this one."""
+    """Have `last_run` give this one, which begins now, and `runs` list it."""
     global _last
+    run.began = time.time()
+    roster.add(run)
     _last = run
 
 

@@ -24,6 +24,7 @@ from nbexec.events import Restored, Steered
 from nbexec.journal import registry
 from nbexec.journal.file import VERSION, connect
 from nbexec.journal.recall import Occurrences
+from nbexec.roster import Roster
 
 from .chaos import kill
 from .test_events import check
@@ -653,10 +654,18 @@ def test_a_run_that_was_killed_can_be_attached(path):
 # ---------------------------------------------------------------- past runs
 
 
+def kernel(monkeypatch):
+    """Make as if this were a new kernel: it has had no runs."""
+    new = Roster()
+    monkeypatch.setattr("nbexec.run.roster", new)
+    monkeypatch.setattr("nbexec.history.roster", new)
+
+
 def test_runs_and_attach(path, tmp_path, monkeypatch):
     monkeypatch.setenv("NBEXEC_STATE_DIR", str(tmp_path / "state"))
+    kernel(monkeypatch)
     assert nbexec.runs() == []
-    assert repr(nbexec.runs()) == "no runs with a journal"
+    assert repr(nbexec.runs()) == "no runs"
 
     def work(x):
         return {"x": 10 // x}
@@ -664,6 +673,7 @@ def test_runs_and_attach(path, tmp_path, monkeypatch):
     run = nbexec.start(work, [1, 0, 5], checkpoint=path, on_error="collect", name="tens")
     results = run.result()
     nbexec.map(work, [1, 2], checkpoint=path, name="tens")
+    kernel(monkeypatch)
     second, first = nbexec.runs()
     assert [second.done, first.done, first.failed] == [2, 2, 1]
     assert (first.id, first.name, first.ended, first.path) == (run.id, "tens", "done", path)

@@ -7,7 +7,6 @@ import hashlib
 import json
 import logging
 import os
-import secrets
 import sqlite3
 import sys
 import time
@@ -46,6 +45,8 @@ class Journal(Observer):
         The function and how it is called.
     name : str
         What the run is called.
+    run : str
+        Its id.
 
     Raises
     ------
@@ -53,9 +54,9 @@ class Journal(Observer):
         The file can't be used, or the function has no fingerprint.
     """
 
-    def __init__(self, path: str | os.PathLike[str], task: Task, name: str) -> None:
+    def __init__(self, path: str | os.PathLike[str], task: Task, name: str, run: str) -> None:
         self.path = full_path(path)
-        self.id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+        self.id = run
         self.recall: Recall | None = None
         self._name = name
         self._codes = Codes()
