@@ -28,7 +28,7 @@ from .hands import Hands
 from .knobs import Options
 from .loop import FAILURES, Loop
 from .model import Choice, EndReason, Failure, Task
-from .observers import Observer
+from .observers import Observer, show
 from .output import Outputs
 from .plan import Chosen, Feed, Pace
 from .results import Again, Gather, Results, Sink
@@ -176,8 +176,18 @@ class Run:
         values = self._sink.values if isinstance(self._sink, Gather | Again) else ()
         return Results(values, run=self)
 
+    @property
+    def gives_list(self) -> bool:
+        """Whether its results are a list, into which `again` puts what is missing."""
+        return isinstance(self._sink, Gather | Again)
+
     def __repr__(self) -> str:
         return f"<Run {text.summary(self.stats)}>"
+
+    def _ipython_display_(self) -> None:
+        """Show the panel, in a notebook where this cell doesn't show it."""
+        if not show(self):
+            raise NotImplementedError  # IPython shows the repr
 
     # ------------------------------------------------------------ to be waited for
 

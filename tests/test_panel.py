@@ -27,7 +27,7 @@ from nbexec.events import (
     Submitted,
 )
 from nbexec.model import Choice, Chunk, Error, Failure, Outcome
-from nbexec.notebook import details, kernel, summary
+from nbexec.notebook import details, kernel, reopened, summary
 from nbexec.notebook.groups import GROUPS, LOOKED_AT, TRACEBACK, Groups, place
 from nbexec.notebook.images import timeline as timeline_image
 from nbexec.notebook.panel import Panel, Pulse
@@ -36,6 +36,8 @@ from nbexec.notebook.snapshot import snapshot
 from nbexec.notebook.trail import POINTS, SLOTS, WINDOW, Samples, Trail
 from nbexec.state import RunState
 from nbexec.timeline import Bar, Bars
+
+from .waiting import until
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
@@ -585,6 +587,76 @@ def test_after_200_runs_no_more_is_left_than_after_one(page, at_once):
         time.sleep(0.02)
     assert left() <= before
     assert len(page.comms) > 200  # most of them did have a widget
+
+
+@pytest.fixture
+def cells(monkeypatch):
+    """Number cells: set ``cells.now`` to be in another one."""
+    cells = SimpleNamespace(now=1)
+    monkeypatch.setattr(kernel, "execution", lambda: cells.now)
+    return cells
+
+
+def of_widget(page, at):
+    """Give the comm of the widget in a bundle that was displayed."""
+    model_id = page.bundles[at]["application/vnd.jupyter.widget-view+json"]["model_id"]
+    return next(one for one in page.comms if one.comm_id == model_id)
+
+
+def test_a_run_is_shown_again_in_another_cell_and_not_twice_in_one(page, at_once, cells):
+    run = nbexec.start(time.sleep, [0.05] * 20, backend="threads", progress="panel")
+    until(lambda: page.bundles)
+    with pytest.raises(NotImplementedError):  # its repr will do
+        run._ipython_display_()
+    cells.now = 2
+    run._ipython_display_()
+    assert "application/vnd.jupyter.widget-view+json" in page.bundles[1]
+    run.result()
+    until(lambda: [sorted(bundle) for bundle in page.bundles] == [["text/html", "text/plain"]] * 2)
+    assert all("20 / 20" in bundle["text/plain"] for bundle in page.bundles)
+
+
+def test_a_run_that_has_ended_is_shown_with_a_button_that_retries(page, at_once, cells):
+    there = []
+
+    def fetch(item):
+        return item if there or item % 2 else 1 / 0
+
+    run = nbexec.map(fetch, range(6), on_error="collect", backend="threads", progress="off").run
+    run._ipython_display_()
+    mine = of_widget(page, 0)
+    opened = mine.messages[0][1]["state"]["snapshot"]
+    assert (opened["phase"], opened["retry"], opened["closable"]) == ("done", "Retry failed", True)
+    until(lambda: any("detail" in data.get("state", {}) for _, data in mine.messages))
+    (groups,) = next(
+        data["state"]["detail"]["groups"]
+        for _, data in mine.messages
+        if data.get("state", {}).get("detail", {}).get("tab") == "failures"
+    )
+    assert groups["count"] == "3 items"
+    assert groups["debug"] == f"nbexec.attach({run.id!r}).debug(0)"
+    there.append("it is back")
+    mine.handle_msg(
+        {"content": {"data": {"method": "custom", "content": {"do": "retry"}}}, "buffers": []}
+    )
+    until(lambda: any(one["done"] == "3" for one in page.snapshots()))
+    assert nbexec.last_run().result() == [0, 1, 2, 3, 4, 5]
+    mine.handle_msg(
+        {"content": {"data": {"method": "custom", "content": {"do": "close"}}}, "buffers": []}
+    )
+    until(lambda: sorted(page.bundles[0]) == ["text/html", "text/plain"])
+    assert "3 / 3" in page.bundles[0]["text/plain"]
+    assert mine.messages[-1][0] == "comm_close"
+
+
+def test_of_panels_of_runs_that_have_ended_only_the_last_few_stay_live(page, at_once, cells):
+    run = nbexec.map(abs, range(6), progress="off").run
+    for cells.now in range(reopened.MOST + 2):
+        run._ipython_display_()
+    live = ["application/vnd.jupyter.widget-view+json" in bundle for bundle in page.bundles]
+    assert live == [False] * 2 + [True] * reopened.MOST
+    for one in list(reopened._open):
+        one.close()
 
 
 def test_a_display_that_raises_breaks_nothing(page, at_once, monkeypatch, caplog):

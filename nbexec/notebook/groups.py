@@ -77,6 +77,7 @@ class Groups:
         group.count += 1
         if len(group.items) < ITEMS:
             group.items.append((failure.index, text.safe_repr(failure.item, limit=ITEM_LIMIT)))
+            group.items.sort()
 
     def rows(self, run: str, most: int = GROUPS) -> list[_ROW]:
         """Give a row for each group, the largest first; `run` is the run's id."""
