@@ -328,8 +328,9 @@ def test_each_tab_shows_its_content_while_the_run_goes_on(server, page):
     panel = page.page.locator(PANEL)
     group = panel.locator(".nbx-group")
     group.wait_for()  # it opens at the first failure
+    until(lambda: "4, 13" in group.inner_text())
     said = group.inner_text()
-    for words in ("ValueError", "4 is bad", "work, line", "items", "4, 13"):
+    for words in ("ValueError", "4 is bad", "work, line", " items"):
         assert words in said
     group.locator("summary").click()
     assert "raise ValueError" in group.locator("pre").inner_text()
@@ -431,3 +432,5 @@ def test_a_kernel_restart_leaves_a_page_that_works(server, page):
     until(lambda: percent(page) > first)
     button(page, "Cancel").first.click()
     page.page.wait_for_selector(SUMMARY)
+    # what JupyterLab asked the old kernel for itself, and says of it
+    page.wrong = [wrong for wrong in page.wrong if "Canceled future" not in wrong]
