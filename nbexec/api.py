@@ -106,6 +106,7 @@ def start(
     [1, 2]
     """
     run = _prepare(fn, iterables, setup, resolve(options), Gather)
+    run.background = True
     run.hands.serve_in_thread(contextvars.copy_context())
     return run.start()
 
