@@ -106,6 +106,7 @@ class Run:
         self._watchers = watchers
         self._error: BaseException | None = None
         self._idle_due = 0.0
+        self.background = False  # whether the call that began it returned at once
         self._done = threading.Event()
         self._ending = threading.Lock()
         self._callbacks: list[Callable[[Run], None]] = []

@@ -1,4 +1,4 @@
-"""A real JupyterLab in headless Chromium, for tests: `Server` and `Page`.
+"""A real JupyterLab or Notebook 7 in headless Chromium, for tests: `Server` and `Page`.
 
 The server has configuration, data and runtime directories of its own and listens on the
 loopback alone; the page may ask for nothing else.
@@ -74,6 +74,9 @@ def notebook(*cells: str) -> dict[str, Any]:
 class Server:
     """A JupyterLab server below `work`; its notebooks are in `root`."""
 
+    app = "jupyterlab"
+    page = "lab/tree/{}?reset&"  # where a notebook is
+
     def __init__(self, work: Path, settings: dict[str, dict[str, Any]] | None = None) -> None:
         self.root = work / "notebooks"
         self.root.mkdir()
@@ -98,7 +101,7 @@ class Server:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
+        command = [sys.executable, "-m", self.app, "--no-browser", "--allow-root"]
         command += ["--expose-app-in-browser", "--ServerApp.ip=127.0.0.1"]
         command += [f"--ServerApp.port={self.url.rpartition(':')[2]}"]
         command += ["--ServerApp.port_retries=0", f"--IdentityProvider.token={self.token}"]
@@ -115,7 +118,7 @@ class Server:
                 break
             time.sleep(0.2)
         self.stop()
-        raise RuntimeError(f"JupyterLab did not start:\n{self._log.read_text()}")
+        raise RuntimeError(f"{self.app} did not start:\n{self._log.read_text()}")
 
     def ask(self, path: str, method: str = "GET") -> Any:
         """Give what the server's REST API answers."""
@@ -153,6 +156,13 @@ class Server:
         return saved
 
 
+class Notebook7(Server):
+    """A Notebook 7 server, which is made of the same parts."""
+
+    app = "notebook"
+    page = "notebooks/{}?"
+
+
 class Page:
     """A browser page that shows a notebook of a server, and what went wrong in it."""
 
@@ -168,7 +178,8 @@ class Page:
 
     def open(self, name: str) -> None:
         """Open a notebook, and wait until its kernel is ready."""
-        self.page.goto(f"{self.server.url}/lab/tree/{name}?reset&token={self.server.token}")
+        where = self.server.page.format(name)
+        self.page.goto(f"{self.server.url}/{where}token={self.server.token}")
         self.page.wait_for_selector(".jp-Notebook .jp-Cell")
         self.page.wait_for_function(
             """() => {

@@ -17,6 +17,7 @@ Everything here leans on private names, and does nothing where they are not ther
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from typing import Any
@@ -62,6 +63,11 @@ def display_in(cell: Any, bundle: dict[str, Any]) -> Any:
         publisher.pub_socket, "display_data", content, parent=cell, ident=publisher.topic
     )
     return handle
+
+
+def replaces_displays() -> bool:
+    """Whether the page replaces what was displayed: Voila (tried: 0.5) leaves it as it is."""
+    return not os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
 
 
 _ears: set[str] = set()  # comms whose messages don't wait for the cell to end

@@ -57,6 +57,10 @@ class Panel(Display):
         self._cell = kernel.current_cell()
         self.record = record_of(run)
         self.record.shown.add(kernel.execution())
+        if run.background:
+            # Not later: Voila shows what was displayed before the cell ended, and an Output
+            # widget takes what is displayed inside its `with`.
+            self._show(self.snapshot(run.stats))
         super().attach(run)
 
     def idle(self) -> None:
@@ -92,7 +96,8 @@ class Panel(Display):
         if self._widget is not None:
             # A page that was loaded again can't be told to replace it: it keeps this picture.
             self._widget.snapshot = self.snapshot(stats)
-            self._widget.close()
+            if kernel.replaces_displays():
+                self._widget.close()
             self._widget = None
 
     def snapshot(self, stats: Stats) -> Snapshot:
