@@ -414,14 +414,25 @@ class Run:
                 callback(self)
 
 
-def remember(run: Run) -> None:
-    """Have `last_run` give this one."""
+def remember(run: Run | None) -> None:
+    """Have `last_run` give this one, or none."""
     global _last
     _last = run
 
 
 def last_run() -> Run | None:
-    """Give the run that was started last in this kernel, or None."""
+    """Give the run that was started last in this kernel; None where there was none.
+
+    After a cell under ``%%parallel`` it is the last run of that cell: None where all of it ran
+    serially, so that what is looked at is never another cell's.
+
+    Examples
+    --------
+    >>> import nbexec
+    >>> results = nbexec.map(abs, [-1], progress="off")
+    >>> nbexec.last_run() is results.run
+    True
+    """
     return _last
 
 
