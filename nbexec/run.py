@@ -106,7 +106,6 @@ class Run:
         self._watchers = watchers
         self._error: BaseException | None = None
         self._idle_due = 0.0
-        self.background = False  # whether the call that began it returned at once
         self._done = threading.Event()
         self._ending = threading.Lock()
         self._callbacks: list[Callable[[Run], None]] = []
@@ -503,16 +502,28 @@ class Run:
                 callback(self)
 
 
-def remember(run: Run) -> None:
-    """Have `last_run` give this one, which begins now, and `runs` list it."""
+def remember(run: Run | None) -> None:
+    """Have `last_run` give this one, which begins now, and `runs` list it; None: there is none."""
     global _last
-    run.began = time.time()
-    roster.add(run)
+    if run is not None:
+        run.began = time.time()
+        roster.add(run)
     _last = run
 
 
 def last_run() -> Run | None:
-    """Give the run that was started last in this kernel, or None."""
+    """Give the run that was started last in this kernel; None where there was none.
+
+    After a cell under ``%%parallel`` it is the last run of that cell: None where all of it ran
+    serially, so that what is looked at is never another cell's.
+
+    Examples
+    --------
+    >>> import nbexec
+    >>> results = nbexec.map(abs, [-1], progress="off")
+    >>> nbexec.last_run() is results.run
+    True
+    """
     return _last
 
 
