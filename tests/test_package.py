@@ -93,7 +93,7 @@ def test_no_process_is_left_behind(name, ending, tmp_path):
     ) as kernel:
         _, said = kernel.communicate(timeout=100)
     assert (kernel.returncode, said) == (0, "")
-    assert time.monotonic() - begun < 40
+    assert time.monotonic() - begun < 90
     deadline = time.monotonic() + 10
     while left := [p for p in psutil.process_iter() if _marked(p, str(tmp_path))]:
         assert time.monotonic() < deadline, [p.cmdline() for p in left]

@@ -54,8 +54,7 @@ class Panel(Display):
 
     def attach(self, run: Run) -> None:
         """Take note of the run and of the cell, in the thread that starts it."""
-        self._cell = kernel.current_cell()
-        self.record = record_of(run)
+        self.run, self._cell, self.record = run, kernel.current_cell(), record_of(run)
         self.record.shown.add(kernel.execution())
         if run.background:
             # Not later: Voila shows what was displayed before the cell ended, and an Output
