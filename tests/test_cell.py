@@ -648,10 +648,13 @@ REFUSED = {
         "y = 0\nout = []\nfor x in [[1], []]:\n    for y in x:\n        pass\n    out.append(y)",
         "line 6: serial: reads `y` before",
     ),
-    "del": ("for x in [1, 2]:\n    y = x\n    del y", "line 3: serial: deletes"),
-    "a function in the body": (
-        "for x in [1, 2]:\n    def f(): pass",
-        "line 2: serial: defines a function",
+    "del of what may not be there": (
+        "y = 0\nfor x in [1, 2]:\n    if x > 5:\n        y = x\n    del x",
+        "line 5: serial: deletes `x`, which may not be bound in the same iteration",
+    ),
+    "a function in the body that keeps a value": (
+        "for x in [1, 2]:\n    def f(y=x): return y",
+        "line 2: serial: defines `f`, and not only by its body",
     ),
     "a class in the body": ("for x in [1]:\n    class A: pass", "line 2: serial: defines a class"),
     "an annotation": ("for x in [1, 2]:\n    y: int = x", "line 2: serial: annotates a name"),
@@ -954,9 +957,9 @@ REFUSED = {
         "d = {}\nfor d['x'] in [1, 2]:\n    pass",
         "line 2: serial: each item is stored in `d['x']`",
     ),
-    "two generators of one comprehension are fine, a walrus is not": (
-        "out = [y := x for x in [1, 2]]",
-        "line 1: serial: binds `y`, outside the comprehension",
+    "two generators of one comprehension are fine, a walrus among them is not": (
+        "out = [y := x + i for x in [1, 2] for i in range(x)]",
+        "line 1: serial: binds `y` in a loop inside the comprehension",
     ),
     "a consumer that is not known": (
         "def first(xs):\n    return next(xs)\nn = first(x for x in [1, 2])",

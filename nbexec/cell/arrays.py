@@ -21,6 +21,24 @@ def is_array(thing: Any) -> bool:
     return plain and bool(thing.flags.writeable)
 
 
+def is_plain(thing: Any) -> bool:
+    """Whether a thing is an array whose items are no objects."""
+    return dotted(type(thing)) == "numpy.ndarray" and not thing.dtype.hasobject
+
+
+def added(before: Any, operation: str, value: Any) -> Any:
+    """Give what ``before += value`` makes of a number, or of a copy of an array.
+
+    Raises
+    ------
+    FloatingPointError
+        It is infinite, or no number: the statement itself may warn of it.
+    """
+    numpy = sys.modules["numpy"]
+    with numpy.errstate(all="raise"):
+        return getattr(operator, operation)(before.copy() if is_plain(before) else before, value)
+
+
 def store(namespace: dict[str, Any], site: Site, payload: tuple[Any, ...]) -> None:
     """Do ``a[key] = value``."""
     key, value = payload

@@ -18,8 +18,6 @@ _REFUSED: dict[type[ast.AST], str] = {
     ast.AnnAssign: "annotates a name",
     ast.AsyncFunctionDef: "defines a function",
     ast.ClassDef: "defines a class",
-    ast.Delete: "deletes",
-    ast.FunctionDef: "defines a function",
     ast.Global: "declares a name global",
     ast.Return: "returns",
 }
@@ -32,6 +30,8 @@ class Body(Scope):
     """The body of the loop: its names are the notebook's."""
 
     storing = ""  # the accumulator whose statement is looked at
+    making = ""  # the function whose definition is looked at
+    own: frozenset[str] = frozenset()  # names that may be deleted, or name a function
 
     def statement(self, stmt: ast.stmt) -> None:
         if stmt in self.analysis.sites:
@@ -78,8 +78,33 @@ class Body(Scope):
         if value.checked:
             self.refuse(node, "keeps a function that was made in the loop")
 
+    def s_Delete(self, stmt: ast.Delete) -> None:
+        for target in stmt.targets:
+            if isinstance(target, ast.Name):
+                if target.id not in self.own or target.id not in (self.env or {}):
+                    reason = "which may not be bound in the same iteration"
+                    self.refuse(stmt, f"deletes `{target.id}`, {reason}")
+            elif not isinstance(target, ast.Subscript | ast.Attribute):
+                self.refuse(stmt, f"deletes `{ast.unparse(target)}`")
+        super().s_Delete(stmt)
+
+    def s_FunctionDef(self, stmt: Any) -> None:
+        """Look at a function of the body: it is made once more in the kernel, at the end."""
+        given = [*stmt.args.defaults, *stmt.args.kw_defaults]
+        every = [*stmt.args.posonlyargs, *stmt.args.args, *stmt.args.kwonlyargs]
+        every += [one for one in (stmt.args.vararg, stmt.args.kwarg) if one is not None]
+        plain = all(one is None or isinstance(one, ast.Constant) for one in given)
+        plain = plain and not stmt.decorator_list and stmt.returns is None
+        plain = plain and not any(one.annotation for one in every)
+        if not plain or stmt.name not in self.own:
+            self.refuse(stmt, f"defines `{stmt.name}`, and not only by its body")
+        self.making = stmt.name
+        super().s_FunctionDef(stmt)
+        self.making = ""
+
     def bind_name(self, node: ast.AST, name: str, value: Value) -> None:
-        self.keep(node, value)
+        if name != self.making or not isinstance(node, ast.FunctionDef):
+            self.keep(node, value)
         super().bind_name(node, name, value)
 
     def unbound(self, node: ast.Name) -> Value:
@@ -140,8 +165,10 @@ def examine(
     Refusal
         They can't, or it can't be shown: the line and the reason.
     """
-    changed = loop.accumulators | loop.bound | loop.targets
-    analysis = Analysis(namespace, changed if isinstance(loop.node, ast.For) else (), loop.sites)
+    changed = loop.accumulators | loop.bound
+    if isinstance(loop.node, ast.For):
+        changed |= loop.targets
+    analysis = Analysis(namespace, changed, loop.sites)
     if isinstance(loop.node, ast.For):
         handlers(loop, namespace)
         analysis.places = own_places(loop, namespace, known)
@@ -187,6 +214,7 @@ def _look(
     scope = Body(analysis, namespace, local, {})
     scope.bind(loop.target, item)
     if isinstance(node, ast.For):
+        scope.own = _own_names(loop)
         scope.block(node.body)
         return
     for condition in node.generators[0].ifs:
@@ -196,6 +224,14 @@ def _look(
     if loop.consumer is not None:
         for one in (*loop.consumer.args[1:], *(k.value for k in loop.consumer.keywords)):
             scope.callback(one, scope.expr(one))
+
+
+def _own_names(loop: Loop) -> frozenset[str]:
+    """Give names of the body that may be deleted, or that one function has."""
+    assert isinstance(loop.node, ast.For)
+    counts = Counter(sites.stored(loop.node.body))
+    several = {name for name in loop.defs if counts[name] > 1}
+    return loop.bound - loop.targets - several
 
 
 def handlers(loop: Loop, namespace: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import arrays
-from .log import Entry, Touch, Unsafe
+from .log import Copied, Entry, Touch, Unsafe
 from .sites import Site
 from .values import immutable
 
@@ -117,7 +117,7 @@ class Effects:
             try:
                 if site.kind == "augment":
                     before = values.get(site.name, namespace[site.name])
-                    values[site.name] = getattr(operator, site.operator)(before, payload)
+                    values[site.name] = _added(before, site.operator, payload)
                 elif site.kind == "pick":
                     before = values.get(site.name, namespace[site.name])
                     values[site.name] = _picked(site, before, payload)
@@ -156,6 +156,19 @@ class Effects:
                 raise Odd(f"a {type(found).__name__} is there")
         elif site.kind != "update_counter":
             raise Odd("it is changed in several ways")
+
+
+def _added(before: Any, operation: str, payload: Any) -> Any:
+    """Give what adding to a number or a text, or to an array that the loop made of one, gives."""
+    if type(payload) is not Copied and not arrays.is_plain(before):
+        return getattr(operator, operation)(before, payload)
+    value = payload[0] if type(payload) is Copied else payload
+    if isinstance(before, str | tuple) or isinstance(value, str | tuple):
+        raise Odd(f"a {type(before).__name__} is there")
+    try:
+        return arrays.added(before, operation, value)
+    except Exception as error:
+        raise Odd(str(error)) from None
 
 
 def _entry(container: Any, key: Any, site: Site) -> Any:

@@ -71,22 +71,23 @@ class Ending:
         """Leave what the loop leaves; `error` is what ended it, or how it was found wanting."""
         __tracebackhide__ = True
         broke = next((at for at, (_, one) in enumerate(self._records) if one.broke), None)
-        last = 0
+        end = 0
         if broke is not None:
             self._records, error = self._records[: broke + 1], None
-            last = self._records[broke][0]
-            self.failures = [one for one in self.failures if one.index < last]
+            end = self._records[broke][0]
+            self.failures = [one for one in self.failures if one.index < end]
         odd = self._apply([(error.index, error.left)] if isinstance(error, Failure) else [])
         if odd is not None:
             error, broke = odd, None
         elif broke is not None and not (self._records and self._records[-1][1].broke):
             error, broke = InKernel("the iteration with the `break` failed"), None
-            self._through = last + 1
+            self._through = end + 1
         if isinstance(error, Failure):
-            self._settle(set(error.left.names))
+            last: Record = error.left
+            self._settle({*last.names, *last.gone, *last.defined})
             with contextlib.suppress(Exception):  # the unpacking may be what raised
                 self._assign_target(error.index)
-            self.kernel.namespace.update(error.left.names)
+            self._bind(last, {*last.names, *last.gone, *last.defined})
             raise error.exception
         self._settle(set())
         if error is not None and not isinstance(error, InKernel | PickleError):
@@ -146,7 +147,17 @@ class Ending:
                     names = again(Last(self.items.taken[index])).names
                     found |= {name: names[name] for name in lost if name in names}
             self.kernel.namespace.update(found)
-            wanted -= set(found) | lost
+            self._bind(record, wanted - set(found))
+            wanted -= {*found, *lost, *record.gone, *record.defined}
+
+    def _bind(self, record: Record, names: set[str]) -> None:
+        """Bind those of `names` that are in a record, as its iteration left them."""
+        namespace = self.kernel.namespace
+        namespace.update({name: record.names[name] for name in names & set(record.names)})
+        for name in names & set(record.gone):
+            namespace.pop(name, None)
+        for name in sorted(names & set(record.defined)):
+            self.kernel.execute([self.loop.defs[name]])
 
     def _assign_target(self, index: int) -> None:
         with self.kernel.hidden(self.items.taken[index]):
@@ -163,7 +174,7 @@ class Ending:
             raised = error.exception
             if self.loop.place is not node and raised.__traceback__ is not None:
                 raised.__traceback__ = raised.__traceback__.tb_next  # the kernel's own stays
-            elements = itertools.chain(elements, _raising(raised))
+            elements = itertools.chain(elements, self._raising(raised, error.left))
         elif isinstance(error, InKernel | PickleError):
             self.fall_back(error)
         elif error is not None:
@@ -187,10 +198,11 @@ class Ending:
 
     def _elements(self) -> Iterator[Any]:
         for index, record in self._records:
+            self.kernel.namespace.update(record.names)  # as `:=` does on the way
             for _, values in self.entries(index, record):
                 yield from values
 
-
-def _raising(error: BaseException) -> Iterator[Any]:
-    raise error
-    yield
+    def _raising(self, error: BaseException, left: Record) -> Iterator[Any]:
+        self.kernel.namespace.update(left.names)
+        raise error
+        yield

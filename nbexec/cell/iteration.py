@@ -37,6 +37,10 @@ class Record(NamedTuple):
         Whether it ran in another process.
     unguarded : bool
         Whether nobody looked if it changed what it was given.
+    gone : tuple of str
+        Names that it bound and deleted.
+    defined : tuple of str
+        Names of functions that it made.
     """
 
     entries: list[Entry]
@@ -45,6 +49,8 @@ class Record(NamedTuple):
     broke: bool = False
     away: bool = False
     unguarded: bool = False
+    gone: tuple[str, ...] = ()
+    defined: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,13 +187,20 @@ class Iteration:
         if log.unsafe:  # raised and swallowed
             raise InKernel(log.unsafe)
         entries = self.declared(log, item)
-        wanted = {name: bound[name] for name in self.names if name in bound}
+        wanted = self.wanted(log, bound)
         every = last or log.broke or self.keeps
         names = self.sendable(wanted, item) if every else _cheap(wanted, entries)
         missing = tuple(name for name in wanted if name not in names)
         if missing and (log.broke or self.keeps):
             raise InKernel(f"the value of `{missing[0]}` can't be sent from another process")
-        return Record(entries, names, missing, log.broke, self.elsewhere)
+        record = Record(entries, names, missing, log.broke, self.elsewhere)
+        return record if not (log.gone or log.defined) else _with_notes(record, log, bound)
+
+    def wanted(self, log: Log, bound: dict[str, Any]) -> dict[str, Any]:
+        """Give what the body bound, but for functions, which are made anew."""
+        return {
+            name: bound[name] for name in self.names if name in bound and name not in log.defined
+        }
 
     def stopped(self, log: Log, item: Any, error: BaseException) -> Exception:
         """Give what to raise instead of what the body raised."""
@@ -196,7 +209,7 @@ class Iteration:
         own = error.__traceback__
         trace = own.tb_next if own is not None else None
         bound = trace.tb_frame.f_locals if trace is not None else {}
-        wanted = {name: bound[name] for name in self.names if name in bound}
+        wanted = self.wanted(log, bound)
         try:
             entries = self.declared(log, item)
         except InKernel as reason:
@@ -205,7 +218,8 @@ class Iteration:
         if len(names) < len(wanted) or (self.away and not raised.faithful(error)):
             return InKernel("it raised, and left what can't be sent from another process")
         raised.trim(error)
-        return Partial(Record(entries, names, (), away=self.elsewhere), error)
+        left = _with_notes(Record(entries, names, (), away=self.elsewhere), log, bound)
+        return Partial(left, error)
 
     # ------------------------------------------------------------ what may be sent
 
@@ -250,9 +264,9 @@ class Iteration:
 
     @functools.cached_property
     def made(self) -> frozenset[types.CodeType]:
-        """Code of the lambdas and generators that the body makes."""
-        names = {"<lambda>", "<genexpr>"}
-        return frozenset(one for one in _codes(self.func.__code__) if one.co_name in names)
+        """Code of the functions and generators that the body makes."""
+        inline = {"<listcomp>", "<setcomp>", "<dictcomp>"}
+        return frozenset(one for one in _codes(self.func.__code__) if one.co_name not in inline)
 
     def no_functions(self, things: Any) -> None:
         """Refuse to give out a function of the body: it would have lost the body's names."""
@@ -289,6 +303,11 @@ class AwaitingIteration(Iteration):
         else:
             return self.finished(log, item, bound, last)
         raise stopped
+
+
+def _with_notes(record: Record, log: Log, bound: dict[str, Any]) -> Record:
+    gone = tuple(sorted(name for name in log.gone if name not in bound))
+    return record._replace(gone=gone, defined=tuple(sorted(log.defined)))
 
 
 def _codes(code: types.CodeType) -> Iterator[types.CodeType]:

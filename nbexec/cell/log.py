@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from . import arrays
 from .values import dotted, immutable
 
 Entry = tuple[int, Any]  # which statement, and what it does it with
@@ -48,11 +49,13 @@ class Unsafe(BaseException):
 class Log:
     """What one iteration does outside itself, in order."""
 
-    __slots__ = ("broke", "entries", "unsafe")
+    __slots__ = ("broke", "defined", "entries", "gone", "unsafe")
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.broke = False
+        self.gone: set[str] = set()  # names that were deleted
+        self.defined: set[str] = set()  # functions that were made
         self.unsafe = ""  # kept here too: the body may swallow exceptions
 
     def _stop(self, reason: str) -> None:
@@ -62,6 +65,14 @@ class Log:
     def leave(self) -> None:
         """Take in that the loop's `break` was reached."""
         self.broke = True
+
+    def forget(self, *names: str) -> None:
+        """Take in that names of the body were deleted."""
+        self.gone.update(names)
+
+    def define(self, name: str) -> None:
+        """Take in that a function of the body was made."""
+        self.defined.add(name)
 
     def append(self, site: int, value: Any) -> None:
         self.entries.append((site, value))
@@ -153,6 +164,9 @@ class Log:
         self.entries.append((site, value))
 
     def augment(self, site: int, value: Any) -> None:
+        if arrays.is_plain(value):
+            self.entries.append((site, Copied((value.copy(),))))
+            return
         if not (immutable(type(value)) or type(value) is tuple):
             self._stop(f"a {type(value).__name__} is added to a number or a text")
         self.entries.append((site, value))

@@ -90,7 +90,7 @@ class LoopRun(Ending):
             self._body,
             tuple(sorted(self.loop.made)),
             self.items.known if indexed else None,
-            keeps=bool(analysis.places) or self.loop.awaits,
+            keeps=bool(analysis.places) or self.loop.awaits or self._binds,
             guarded=bool(analysis.captured) or not self.items.expected.frozen,
         )
         given = {**given, "name": options.name or self._name()}
@@ -105,6 +105,11 @@ class LoopRun(Ending):
             self.end_for(error)
         else:
             self.end_comprehension(error)
+
+    @property
+    def _binds(self) -> bool:
+        """Whether it is a comprehension that binds names, which whoever consumes it may see."""
+        return bool(self.loop.bound) and not isinstance(self.loop.node, ast.For)
 
     def _sort(self, ran: Ran) -> Failure | BaseException | None:
         """Take what the items left apart from those that failed; give what ended the run."""

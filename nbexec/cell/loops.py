@@ -86,8 +86,18 @@ class Loop:
         return node.target if isinstance(node, ast.For) else node.generators[0].target
 
     @property
+    def defs(self) -> dict[str, ast.FunctionDef]:
+        """Functions that its body defines, by name."""
+        if not isinstance(self.node, ast.For):
+            return {}
+        inside = sites.inside(self.node.body)
+        return {one.name: one for one in inside if isinstance(one, ast.FunctionDef)}
+
+    @property
     def made(self) -> frozenset[str]:
         """Names whose values its iterations make; those of the target are parts of the item."""
+        if not isinstance(self.node, ast.For):
+            return self.bound
         starred = [one for one in ast.walk(self.target) if isinstance(one, ast.Starred)]
         return self.bound | frozenset(sites.stored(starred))
 
@@ -208,9 +218,7 @@ def _of_items(
     consumer: ast.Call | None = None,
     stops: bool = False,
 ) -> Loop:
-    for part in ast.walk(node):
-        if isinstance(part, ast.NamedExpr):
-            raise Refusal(part.lineno, f"binds `{part.target.id}`, outside the comprehension")
+    bound = _bound_by(stmt, node)
     for part in ast.walk(node.generators[0].target):
         if isinstance(part, ast.Attribute | ast.Subscript):
             raise Refusal(stmt.lineno, f"each item is stored in `{ast.unparse(part)}`")
@@ -219,7 +227,36 @@ def _of_items(
     if isinstance(node, ast.GeneratorExp) and awaits(node):
         raise Refusal(node.lineno, "awaits in a generator, which is consumed elsewhere")
     targets = frozenset(sites.stored([node.generators[0].target]))
-    return Loop(stmt, node, what, targets=targets, place=place, consumer=consumer, stops=stops)
+    return Loop(
+        stmt,
+        node,
+        what,
+        bound=bound,
+        targets=targets,
+        place=place,
+        consumer=consumer,
+        stops=stops,
+    )
+
+
+def _bound_by(stmt: ast.stmt, node: Comprehension) -> frozenset[str]:
+    """Give the names that a comprehension binds outside it, with ``:=``."""
+    elements = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+    first, *others = node.generators
+    bound = frozenset(sites.stored([*elements, *first.ifs, *others]))
+    if not bound:
+        return bound
+    name = min(bound)
+    if others:
+        raise Refusal(node.lineno, f"binds `{name}` in a loop inside the comprehension")
+    inside = {id(part) for part in ast.walk(node)}
+    for part in ast.walk(stmt):
+        if not isinstance(part, ast.Name) or part.id not in bound or id(part) in inside:
+            continue
+        # What is evaluated before the loop would see what the loop binds.
+        if (part.lineno, part.col_offset) < (node.lineno, node.col_offset):
+            raise Refusal(part.lineno, f"`{part.id}` stands before what binds it anew")
+    return bound
 
 
 def _consumer(node: ast.expr, namespace: dict[str, Any]) -> str | None:

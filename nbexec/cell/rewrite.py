@@ -57,11 +57,18 @@ def body_function(
     module = ast.fix_missing_locations(ast.Module([function], type_ignores=[]))
     compiled = compile(module, filename, "exec", flags=flags, dont_inherit=True)
     code = next(one for one in compiled.co_consts if isinstance(one, types.CodeType))
-    code = code.replace(co_name="<module>", co_qualname="<module>")
+    code = _unnested(code).replace(co_name="<module>", co_qualname="<module>")
     made = types.FunctionType(code, namespace, "body")
     made.__defaults__ = tuple(namespace[name] for name in inputs) or None
     made.__module__ = "__main__"  # cloudpickle sends it by value then
     return made
+
+
+def _unnested(code: types.CodeType) -> types.CodeType:
+    """Have functions inside say their names as if they were not inside ours."""
+    inner = [_unnested(one) if isinstance(one, types.CodeType) else one for one in code.co_consts]
+    name = code.co_qualname.removeprefix("body.<locals>.")
+    return code.replace(co_consts=tuple(inner), co_qualname=name)
 
 
 def _of_for(loop: Loop) -> ast.stmt:
@@ -93,7 +100,14 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit(self, node: ast.AST) -> Any:
         site = self._sites.get(id(node))
-        return self.generic_visit(node) if site is None else _noted(node, site)
+        if site is not None:
+            return _noted(node, site)
+        if isinstance(node, ast.FunctionDef):
+            return [node, _told("define", [node.name], node)]
+        if isinstance(node, ast.Delete):
+            names = [one.id for one in node.targets if isinstance(one, ast.Name)]
+            return [node, _told("forget", names, node)]
+        return self.generic_visit(node)
 
 
 def _noted(stmt: Any, site: Site) -> ast.stmt:
@@ -101,6 +115,15 @@ def _noted(stmt: Any, site: Site) -> ast.stmt:
     if site.kind in ("count", "grow", "grow_many", "grow_add"):  # looked up before
         args = [_note("at", site.index, args[:1], [], place), *args[1:]]
     return ast.copy_location(ast.Expr(_note(site.kind, site.index, args, keywords, place)), stmt)
+
+
+def _told(method: str, names: list[str], node: ast.AST) -> ast.stmt:
+    """Give the statement that tells the log of names, at the place of another statement."""
+    given = ", ".join(map(repr, names))
+    made = ast.parse(f"{LOG}.{method}({given})").body[0]
+    for part in ast.walk(made):
+        ast.copy_location(part, node)
+    return made
 
 
 def _note(

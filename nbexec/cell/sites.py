@@ -140,7 +140,10 @@ def find(loop: ast.For, namespace: dict[str, Any]) -> dict[ast.stmt, Site]:
         if kind != "print":
             if name in local or name not in namespace:
                 continue
+            fresh = kind == "=+"
             kind = _allowed(namespace[name], kind, operator, shadowed)
+            if fresh:  # of an array that isn't the same
+                operator = _NEW.get(operator, operator)
         if kind:
             sites[stmt] = Site(len(sites), kind, name, operator)
     return _compatible(sites)
@@ -253,6 +256,10 @@ _OPERATORS: dict[type[ast.operator], str] = {
     ast.BitAnd: "and",
     ast.BitXor: "xor",
 }
+
+
+_NEW = {"iadd": "add", "isub": "sub", "imul": "mul"}
+_NEW |= {"ior": "or_", "iand": "and_", "ixor": "xor"}
 
 
 def _allowed(thing: Any, what: str, operator: str, names: set[str]) -> str:
