@@ -1,11 +1,15 @@
 """The law of serial elision: a random cell leaves the same with `parallel` as with `exec`.
 
 The programs have accumulators, carried values, aliases, functions with and without hidden
-state, exceptions and prints.  A night's run: ``NBEXEC_LAWS=20000 pytest tests/test_cell_laws.py``.
+state, classes with operators of their own, awaits, exceptions and prints.  With
+``on_error="collect"`` a cell leaves what it leaves over the other items.
+A night's run: ``NBEXEC_LAWS=20000 pytest -s tests/test_cell_laws.py``.
 """
 
 from __future__ import annotations
 
+import ast
+import itertools
 import os
 import sys
 from collections import Counter
@@ -14,11 +18,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .test_cell import both
+import nbexec
+
+from .test_cell import both, plainly, run
 
 EXAMPLES = int(os.environ.get("NBEXEC_LAWS", "1000"))
 
 PRELUDE = """\
+import asyncio
 from collections import Counter, defaultdict
 import contextlib
 xs = [3, 1, 4, 1, 5]
@@ -48,6 +55,18 @@ class Box:
     def double(self):
         return self.value * 2
 boxes = [Box(1), Box(2)]
+class Bag:
+    far = rows
+    def __init__(self, held):
+        self.held = held
+    def __iter__(self):
+        return iter(self.held)
+    def __getitem__(self, i):
+        return self.held[0]
+    def __add__(self, other):
+        return self.far
+    def __len__(self):
+        return 2
 def pure(v):
     return v * 2 if isinstance(v, int) else len(v)
 def group(v):
@@ -84,6 +103,15 @@ def shout(v):
     return v
 def same(v):
     return v
+async def later(v):
+    for i in range(len(str(v)) % 3):
+        await asyncio.sleep(0)
+    return v
+async def counting(v):
+    global calls
+    calls += 1
+    await asyncio.sleep(0)
+    return calls
 def numbers(n):
     for i in range(n):
         yield i
@@ -137,6 +165,9 @@ def called(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         st.builds("{} if {} else {}".format, inner, inner, inner),
         st.builds("Box(len(str({}))).plus(1).value".format, inner),
         st.builds("Box(1).{}({})".format, weighted(["grow"], ["keep"]), inner),
+        st.builds("(t := {})".format, inner),
+        st.builds("Bag([{}])[0]".format, inner),
+        st.builds("[str(b) for b in Bag([{}, {}])]".format, inner, inner),
     )
 
 
@@ -159,6 +190,10 @@ statement = st.one_of(
                 "x.append(1)",
                 "y.append(x)",
                 "del y",
+                "del t",
+                "for b in Bag(rows): b['n'] += 1",
+                "(Bag(1) + 1)[0]['n'] += 1",
+                "Bag(boxes)[0].value += 1",
                 "global total",
                 "y += [1]",
                 "x += 1",
@@ -173,6 +208,10 @@ statement = st.one_of(
             ],
         ),
     ),
+    st.builds("def f(v):\n    return ({}, v)\ny = f({})".format, simple, value),
+    st.builds("if {}:\n    del y\n    y = 1".format, value),
+    st.builds("w = {}\ndel w".format, value),
+    st.builds("v = {}\nif {}:\n    del v".format, value, value),
     st.builds("out.append({})".format, value),
     st.builds("out.append(({}, {}))".format, value, value),
     st.builds("more.extend([{}] * 2)".format, value),
@@ -243,6 +282,8 @@ loop = st.builds(
 FORMS = [
     *("[{0} for x in {1} if {2}]", "res = {{str({0}) for x in {1}}}", "[({0}, {2}) for x in {1}]"),
     *("res = {{str({0}): {2} for x in {1}}}", "res = sum(len(str({0})) for x in {1})"),
+    *("res = [(y := {0}) for x in {1} if {2}]", "res = any((y := {0}) for x in {1})"),
+    *("res = [(y, {2}) for x in {1} if (y := {0})]", "res = sum((y := {0}) for x in {1}), y"),
     *("any({0} for x in {1})", "res = [y for x in {1} for y in [{0}, {2}]]"),
     *(
         "res = 1 + sum(map(pure, {1})) * 2",
@@ -304,27 +345,187 @@ program = st.builds(
 )
 cell = st.builds("{}{}".format, st.just(PRELUDE), st.one_of(one_loop, program, program))
 
+# Cells that await, for each item and otherwise.
+awaited = st.builds(
+    "{}({})".format,
+    weighted(["later", "later"], ["counting"]),
+    st.one_of(value, value, st.just("x")),
+)
+awaiting = st.one_of(
+    st.builds("y = await {}".format, awaited),
+    st.builds("out.append(await {})".format, awaited),
+    st.builds("total += len(str(await {}))".format, awaited),
+    st.builds("table[{}] = await {}".format, value, awaited),
+    st.builds("a, b = await asyncio.gather({}, {})\nout.append(b)".format, awaited, awaited),
+    st.builds("if await {}: {}".format, awaited, st.sampled_from(["break", "continue", "i = 3"])),
+    statement,
+)
+await_loop = st.builds(
+    "for {} in {}:\n    y, i = 0, 2\n{}{}".format,
+    target,
+    st.sampled_from(SOURCES),
+    st.builds(
+        lambda first, more: block([first, *more]),
+        st.builds("await asyncio.sleep(0)\nz = await {}".format, awaited),
+        st.lists(st.recursive(awaiting, compound, max_leaves=3), min_size=1, max_size=3),
+    ),
+    st.sampled_from(["", "", "\nelse:\n    done = await later(x)"]),
+)
+AWAIT_FORMS = [
+    *("[await {0} for x in {1}]", "res = [x for x in {1} if await {0}]"),
+    *("res = {{str(await {0}): {2} for x in {1}}}", "res = {{str(await {0}) for x in {1}}}"),
+    *(
+        "res = [(y := await {0}) for x in {1} if {2}]",
+        "res = sum([len(str(await {0})) for x in {1}])",
+    ),
+    *("res = await {0}", "res = [await {0}, await {0}]", "res = (await {0} for x in {1})"),
+]
+await_comprehension = st.builds(
+    str.format, st.sampled_from(AWAIT_FORMS), awaited, st.sampled_from(SOURCES), value
+)
+await_cell = st.builds(
+    "{}p, q, r, s, x, y, i = 1, [2], 'r', None, 4, 5, 6\n{}".format,
+    st.just(PRELUDE),
+    st.lists(
+        st.one_of(await_loop, await_loop, await_comprehension, plain), min_size=1, max_size=3
+    ).map("\n".join),
+)
+
+
+def count(seen: Counter[str]) -> None:
+    """Count a program, and in a night's run tell now and then how many there were."""
+    seen["programs"] += 1
+    if seen["programs"] % 500 == 0:
+        sys.stdout.write(f"{dict(seen)}\n")
+        sys.stdout.flush()
+
+
+LAWS = settings(
+    deadline=None,
+    derandomize="NBEXEC_LAWS" not in os.environ,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+
 
 @pytest.mark.slow
-@pytest.mark.timeout(7200)
-@pytest.mark.parametrize(("backend", "share"), [("threads", 0.7), ("processes", 0.3)])
+@pytest.mark.timeout(36000)
+@pytest.mark.parametrize(("backend", "share"), [("threads", 0.5), ("processes", 0.2)])
 def test_a_random_cell_leaves_what_exec_leaves(backend, share):
     examples, seen = int(EXAMPLES * share), Counter[str]()
 
-    @settings(
-        max_examples=examples,
-        deadline=None,
-        derandomize="NBEXEC_LAWS" not in os.environ,
-        suppress_health_check=list(HealthCheck),
-    )
+    @settings(LAWS, max_examples=examples)
     @given(cell)
     def check(source: str) -> None:
         left = both(source, backend, workers=2)
+        count(seen)
         if left.report is not None:
             seen.update({step.kind for step in left.report.steps if step.what or step.reason})
 
     check()
-    sys.stdout.write(f"{examples} programs on {backend}: {dict(seen)}\n")
+    sys.stdout.write(f"{backend}: {dict(seen)}\n")
     assert seen["parallel"] > examples / 10  # else nothing was tested
     assert seen["together"] > examples / 50
     assert seen["serial"] > examples / 50
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(36000)
+def test_a_random_cell_that_awaits_leaves_what_it_leaves_alone():
+    examples, seen = int(EXAMPLES * 0.15), Counter[str]()
+
+    @settings(LAWS, max_examples=examples)
+    @given(await_cell)
+    def check(source: str) -> None:
+        left = both(source, "asyncio", workers=8)
+        count(seen)
+        if left.report is not None:
+            seen.update(
+                {
+                    f"{step.kind} {step.stats.backend if step.stats else ''}".strip()
+                    for step in left.report.steps
+                    if step.what or step.reason
+                }
+            )
+
+    check()
+    sys.stdout.write(f"awaits: {dict(seen)}\n")
+    assert seen["parallel asyncio"] > examples / 20
+    assert seen["serial"] > examples / 50
+
+
+class _Only(ast.NodeTransformer):
+    """Has the last loop of a cell go over some of its items alone."""
+
+    def __init__(self, node: ast.AST, kept: set[int]) -> None:
+        self._node = node
+        self._kept = kept
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        if node is self._node:
+            source = f"_only(iter(0), {self._kept})"
+            call: ast.Call = ast.parse(source, mode="eval").body
+            call.args[0].args[0] = self._node
+            return call
+        return self.generic_visit(node)
+
+
+def _over(source: str, kept: set[int]) -> str | None:
+    """Give a cell whose last statement iterates over the items at positions `kept` alone."""
+    tree = ast.parse(source)
+    last = tree.body[-1]
+    loops = [one for one in ast.walk(last) if isinstance(one, ast.comprehension)]
+    place = last.iter if isinstance(last, ast.For) else loops[0].iter if loops else None
+    if place is None:
+        return None
+    return ast.unparse(ast.fix_missing_locations(_Only(place, kept).visit(tree)))
+
+
+def _only(items, kept):
+    return (item for at, item in enumerate(items) if at in kept)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(36000)
+@pytest.mark.parametrize(("backend", "share"), [("threads", 0.1), ("processes", 0.05)])
+def test_a_random_cell_that_collects_leaves_what_it_leaves_over_the_others(backend, share):
+    examples, seen = int(EXAMPLES * share), Counter[str]()
+
+    def collecting(source, names):
+        options = {"backend": backend, "workers": 2, "progress": "off"}
+        return nbexec.parallel(source, names, on_error="collect", **options)
+
+    @settings(LAWS, max_examples=examples)
+    @given(st.builds("{}{}".format, st.just(PRELUDE), one_loop))
+    def check(source: str) -> None:
+        count(seen)
+        ours = run(collecting, source)
+        if ours.error is not None or ours.report is None:
+            seen["raised"] += 1
+            return
+        step = ours.report.steps[-1]
+        seen[step.kind] += 1
+        failed = {one.index for one in ours.report.failures}
+        seen["with failures"] += bool(failed)
+        kept = set(range(20)) - failed
+        other = _over(source, kept) if failed else source
+        if other is None:  # a `map`, which has no place to leave items out
+            return
+        serial = run(lambda text, names: _plainly(text, names), other)
+        assert ours.shape() == serial.shape()
+        for index in itertools.islice(failed, 2):  # and each of these does fail
+            alone = _over(source, {index})
+            if alone is not None:
+                assert run(lambda text, names: _plainly(text, names), alone).error is not None
+
+    check()
+    sys.stdout.write(f"{backend}, collecting: {dict(seen)}\n")
+    assert seen["with failures"] > examples / 20
+
+
+def _plainly(source, names):
+    names["_only"] = _only
+    try:
+        plainly(source, names)
+    finally:
+        del names["_only"]
