@@ -502,6 +502,12 @@ class Run:
                 callback(self)
 
 
+def forget_last() -> None:
+    """Have `last_run` give None until a run begins: a cell begins, which may have none."""
+    global _last
+    _last = None
+
+
 def remember(run: Run) -> None:
     """Have `last_run` give this one, which begins now, and `runs` list it."""
     global _last
@@ -511,7 +517,18 @@ def remember(run: Run) -> None:
 
 
 def last_run() -> Run | None:
-    """Give the run that was started last in this kernel, or None."""
+    """Give the run that was started last in this kernel; None where there was none.
+
+    After a cell under ``%%parallel`` it is the last run of that cell: None where all of it ran
+    serially, so that what is looked at is never another cell's.
+
+    Examples
+    --------
+    >>> import nbexec
+    >>> results = nbexec.map(abs, [-1], progress="off")
+    >>> nbexec.last_run() is results.run
+    True
+    """
     return _last
 
 

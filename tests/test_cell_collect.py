@@ -246,3 +246,14 @@ def test_a_cause_that_cannot_be_sent_is_not_lost(backend):
     with pytest.raises(ValueError, match="no") as raised:
         nbexec.parallel(cell, {}, backend=backend, progress="off")
     assert type(raised.value.__cause__).__name__ == "Odd"
+
+
+def test_the_last_run_is_never_another_cells():
+    nbexec.parallel("out = [x for x in [1, 2]]", {}, backend="threads")
+    assert nbexec.last_run().stats.done == 2
+    nbexec.parallel("x = 3", {})
+    assert nbexec.last_run() is None
+    run = nbexec.map(abs, [1]).run
+    with pytest.raises(SyntaxError):
+        nbexec.parallel("x =", {})
+    assert nbexec.last_run() is run

@@ -148,3 +148,31 @@ def test_aliases_are_taken_away_too(closed):
     assert cell.wait(30)
     assert names["same"] is names["rows"] is names["box"]["rows"] is rows
     assert rows == [1, 2]
+
+
+@pytest.mark.parametrize("backend", ["auto", "processes"])
+def test_a_detached_cell_with_a_journal_runs_only_what_is_missing(tmp_path, backend):
+    journal, there = tmp_path / "cell.db", tmp_path / "there"
+    cell = "import os\nrows = []\nfor x in range(4):\n"
+    cell += "    if x == 2 and not os.path.exists(there):\n        raise OSError('not there')\n"
+    cell += "    rows.append(x)\n"
+    names = {"there": str(there)}
+    options = {"checkpoint": journal, "backend": backend, "workers": 1}
+    first = detach(cell, names, **options)
+    assert first.wait(60)
+    assert isinstance(first.error, OSError)
+    assert names["rows"] == [0, 1]
+    there.touch()
+    second = detach(cell, names, **options)
+    assert second.wait(60)
+    assert second.error is None
+    assert names["rows"] == [0, 1, 2, 3]
+    assert second.report.stats.restored >= 2
+
+
+def test_a_detached_cell_collects_failures():
+    names = {}
+    cell = detach("rows = [1 / x for x in [1, 0, 2]]", names, backend="threads", on_error="collect")
+    assert cell.wait(30)
+    assert names["rows"] == [1.0, 0.5]
+    assert [one.index for one in cell.report.failures] == [1]

@@ -15,7 +15,9 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from .. import run as runs
 from ..errors import NotReady, OptionError
+from ..worker import depth
 from . import dataflow
 from .alone import worth
 from .group import is_loop
@@ -136,6 +138,8 @@ def detach(
     resolved = checked(options)
     kernel = Kernel(parse(source, filename), namespace)
     remember(source, filename)
+    if not depth.get():
+        runs.forget_last()
     body = kernel.cell.body
     before, start = Course(kernel, resolved, options, strict), 0
     while start < len(body) and not _may_last(body[start], namespace):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from html import escape
 
 from .steps import Step
 
-WIDE, HIGH, GAP = 210, 46, 26  # of a box, and between two, in pixels
+WIDE, HIGH, GAP = 190, 46, 24  # of a box, and between two, in pixels
+COLUMNS = 3  # boxes side by side: more would not fit below a cell
 _HOW = {
     "serial": "in order",
     "parallel": "item by item",
@@ -96,26 +98,53 @@ def _few(names: Sequence[str]) -> str:
     return ", ".join(names) if len(names) <= 5 else f"{', '.join(names[:4])} and more"
 
 
-def svg(steps: Sequence[Step]) -> str:
-    """Draw steps as SVG: each below those that it waits for, linked by lines."""
-    rows: dict[int, int] = {}
+def svg(steps: Sequence[Step], ink: str = "currentColor") -> str:
+    """Draw steps as SVG: each below those that it waits for, linked by lines.
+
+    Parameters
+    ----------
+    steps : sequence of Step
+        The steps.
+    ink : str
+        The colour of words and lines.
+    """
     places: dict[int, tuple[int, int]] = {}
     boxes, links = [], []
-    for step, level in zip(steps, levels(steps), strict=True):
-        column = rows.get(level, 0)
-        rows[level] = column + 1
-        x, y = GAP + column * (WIDE + GAP), GAP + level * (HIGH + GAP)
+    for step, (column, row) in zip(steps, _grid(levels(steps)), strict=True):
+        x, y = GAP + column * (WIDE + GAP), GAP + row * (HIGH + GAP)
         places[step.first] = x, y
         boxes.append(_box(step, x, y))
         links += [_link(places[line], (x, y)) for line in step.waits if line in places]
-    width = GAP + max(rows.values(), default=0) * (WIDE + GAP)
-    height = GAP + len(rows) * (HIGH + GAP)
+    grid = _grid(levels(steps))
+    width = GAP + (1 + max((column for column, _ in grid), default=-1)) * (WIDE + GAP)
+    height = GAP + (1 + max((row for _, row in grid), default=-1)) * (HIGH + GAP)
     return (
         f'<svg class="nbexec-plan" xmlns="http://www.w3.org/2000/svg" width="{width}" '
         f'height="{height}" viewBox="0 0 {width} {height}" role="img" '
-        f'aria-label="The steps of the cell" style="font:11px system-ui,sans-serif">'
+        f'aria-label="The steps of the cell" style="font:11px system-ui,sans-serif;color:{ink}">'
         f"{''.join(links)}{''.join(boxes)}</svg>"
     )
+
+
+def _grid(level: Sequence[int]) -> list[tuple[int, int]]:
+    """Give the column and the row of each step: as many rows to a level as it needs.
+
+    Examples
+    --------
+    >>> _grid([0, 0, 0, 0, 1])
+    [(0, 0), (1, 0), (2, 0), (0, 1), (0, 2)]
+    """
+    first, row = {}, 0
+    for one in sorted(set(level)):
+        first[one] = row
+        row += -(-level.count(one) // COLUMNS)
+    seen: Counter[int] = Counter()
+    grid = []
+    for one in level:
+        down, column = divmod(seen[one], COLUMNS)
+        seen[one] += 1
+        grid.append((column, first[one] + down))
+    return grid
 
 
 def _box(step: Step, x: int, y: int) -> str:
@@ -128,12 +157,12 @@ def _box(step: Step, x: int, y: int) -> str:
         f'fill="{_COLOURS[step.kind]}" fill-opacity="0.15" stroke="{_COLOURS[step.kind]}"/>'
         f'<text x="{x + 10}" y="{y + 19}" fill="currentColor">'
         f"{escape(_short(step.lines + makes))}</text>"
-        f'<text x="{x + 10}" y="{y + 36}" fill="currentColor" opacity="0.65">'
+        f'<text x="{x + 10}" y="{y + 36}" fill="currentColor">'
         f"{escape(_short(below))}</text></g>"
     )
 
 
-def _short(text: str, most: int = 33) -> str:
+def _short(text: str, most: int = 29) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 

@@ -8,11 +8,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from .. import run as runs
 from .. import text
 from ..errors import SerialError
 from ..knobs import Options
 from ..observers import cell_steps
 from ..options import resolve
+from ..worker import depth
 from . import dataflow
 from .analysis import Refusal
 from .awaiting import awaits
@@ -78,6 +80,8 @@ def parallel(
     resolved = checked(options)
     kernel = Kernel(parse(source, filename), namespace)
     remember(source, filename)
+    if not depth.get():
+        runs.forget_last()
     course = Course(kernel, resolved, options, strict)
     for position in range(len(kernel.cell.body)):
         course.step(position)

@@ -7,12 +7,20 @@ tracebacks are those of the cell.
 from __future__ import annotations
 
 import ast
+from types import TracebackType
 from typing import Any
 
 from ..errors import NbexecError
 from .flags import parse
 
 MAGIC = "%%parallel"
+
+
+def from_cell(traceback: TracebackType | None, filename: str) -> TracebackType | None:
+    """Give a traceback from the cell's own line on; what led there is ours, not the user's."""
+    while traceback is not None and traceback.tb_frame.f_code.co_filename != filename:
+        traceback = traceback.tb_next
+    return traceback
 
 
 class CellSource:

@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import ast
 import traceback
-from collections.abc import Callable
 from typing import Any
 
 from . import kernel
+from .cellsource import from_cell
 
 
 def detach(
     shell: Any,
     source: str,
     filename: str,
-    show: Callable[[Any], None],
     options: dict[str, Any],
 ) -> Any:
     """Begin a cell and give its handle; how it ended is shown in its own output."""
     __tracebackhide__ = True
     from ..cell import detached
+    from .folded import report_bundle
 
     cell = kernel.current_cell()
 
     def ended(one: detached.Detached) -> None:
         if one.error is not None:
-            said = "".join(traceback.format_exception(one.error))
+            error = one.error.with_traceback(from_cell(one.error.__traceback__, filename))
+            said = "".join(traceback.format_exception(error))
             kernel.display_in(cell, {"text/plain": said})
         elif one.report is not None:
-            kernel.display_in(cell, {"text/plain": str(one.report)})
+            kernel.display_in(cell, report_bundle(one.report))
 
     _watch(shell)
     return detached.detach(source, shell.user_ns, filename=filename, ended=ended, **options)

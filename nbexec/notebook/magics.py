@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import sys
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import TryNext, UsageError
@@ -13,7 +12,7 @@ from IPython.display import display
 
 from ..errors import BackendError, JournalError, NbexecError, OptionError, SerialError
 from . import early
-from .cellsource import CellSource
+from .cellsource import CellSource, from_cell
 from .flags import completions, parse, usage
 
 if TYPE_CHECKING:
@@ -125,7 +124,7 @@ def run(shell: Any, source: str, raw: str, options: dict[str, Any]) -> Any:
             return None
         early.look(shell, source)
         if options.pop("detach", False):
-            return early.detach(shell, source, filename, show, options)
+            return early.detach(shell, source, filename, options)
         report = parallel(source, shell.user_ns, filename=filename, **options)
     except BaseException as error:
         inside = from_cell(error.__traceback__, filename)
@@ -138,13 +137,6 @@ def run(shell: Any, source: str, raw: str, options: dict[str, Any]) -> Any:
         raise
     show(report)
     return report.value if report.has_value else None
-
-
-def from_cell(traceback: TracebackType | None, filename: str) -> TracebackType | None:
-    """Give a traceback from the cell's own line on; what led there is ours, not the user's."""
-    while traceback is not None and traceback.tb_frame.f_code.co_filename != filename:
-        traceback = traceback.tb_next
-    return traceback
 
 
 def rendered(shell: Any, error: BaseException, inside: TracebackType | None) -> None:
@@ -166,27 +158,13 @@ def rendered(shell: Any, error: BaseException, inside: TracebackType | None) -> 
 def show_plan(source: str, namespace: dict[str, Any], filename: str) -> None:
     """Display how a cell would run, in words and as a picture."""
     from ..cell.plan import plan
+    from .folded import plan_bundle
 
-    found = plan(source, namespace, filename)
-    said = str(found)
-    html = f'{found.svg()}<pre style="font-size:12px">{escape(said)}</pre>'
-    display({"text/plain": f"{said}\n\n{found.picture()}", "text/html": html}, raw=True)
+    display(plan_bundle(plan(source, namespace, filename)), raw=True)
 
 
 def show(report: CellReport) -> None:
     """Display what ran where, folded, below the panel."""
-    said = str(report)
-    first, _, rest = said.partition("\n")
-    display({"text/plain": said, "text/html": folded(first, rest)}, raw=True)
+    from .folded import report_bundle
 
-
-def folded(first: str, rest: str) -> str:
-    """Give a line that opens to show more, as HTML."""
-    look = "font-size:12px;opacity:.75;margin:0 0 0 2px"
-    if not rest.strip():
-        return f'<div class="nbexec-report" style="{look}">{escape(first)}</div>'
-    return (
-        f'<details class="nbexec-report" style="{look}">'
-        f'<summary style="cursor:pointer">{escape(first)}</summary>'
-        f'<pre style="font-size:12px;margin:4px 0 0 14px">{escape(rest)}</pre></details>'
-    )
+    display(report_bundle(report), raw=True)

@@ -1,0 +1,78 @@
+"""What is shown below a cell under the magic: its report, folded, or its plan.
+
+A notebook that comes from someone else is sanitised before it is shown: inline SVG goes,
+images stay.  Everything that comes from the cell is escaped, and the words alone tell all.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+from .. import text
+from ..cell import picture
+
+if TYPE_CHECKING:
+    from ..cell.report import CellReport
+    from ..cell.steps import CellPlan, Step
+
+INK = "#7d8793"  # to be read on white and on black: an image knows nothing of the theme
+LOOK = "font-size:12px;margin:0 0 0 2px"
+DIM = "opacity:.75"
+CODE = f"font-size:12px;margin:4px 0 6px 14px;white-space:pre-wrap;background:none;{DIM}"
+
+
+def report_bundle(report: CellReport) -> dict[str, str]:
+    """Give what is shown of a cell that ran: text/plain and text/html.
+
+    Examples
+    --------
+    >>> from nbexec.cell.report import CellReport
+    >>> report_bundle(CellReport())["text/plain"]
+    'nothing to run'
+    """
+    said = str(report)
+    if "\n" not in said and len(report.steps) < 2:
+        html = f'<div class="nbexec-report" style="{LOOK};{DIM}">{escape(said)}</div>'
+        return {"text/plain": said, "text/html": html}
+    drawn = image(report.steps) if len(report.steps) > 1 else ""
+    html = (
+        f'<details class="nbexec-report" style="{LOOK}">'
+        f'<summary style="cursor:pointer;{DIM}">{headline(report)}</summary>'
+        f'<pre style="{CODE}">{escape(said)}</pre>{drawn}</details>'
+    )
+    return {"text/plain": said, "text/html": html}
+
+
+def headline(report: CellReport) -> str:
+    """Give the line that is seen while a report is folded, as HTML."""
+    steps, left = report.steps, len(report.failures)
+    many = sum(step.kind != "serial" for step in steps)
+    said = [f"{many} of {len(steps)} steps in parallel"] if len(steps) > 1 else [str(steps[0].what)]
+    refused = [step for step in steps if step.kind == "serial" and step.reason]
+    if len(refused) == 1:
+        said.append(f"line {refused[0].line or refused[0].first} in order")
+    elif refused:
+        said.append(f"{len(refused)} in order")
+    said.append(text.seconds(sum(step.seconds for step in steps)))
+    shown = " · ".join(map(escape, said))
+    return shown + (f" · <b>{left:,} left out</b>" if left else "")
+
+
+def plan_bundle(plan: CellPlan) -> dict[str, str]:
+    """Give what is shown of a cell that would run."""
+    said = str(plan)
+    html = f'{image(plan.steps)}<pre style="{CODE}">{escape(said)}</pre>'
+    return {"text/plain": f"{said}\n\n{plan.picture()}", "text/html": html}
+
+
+def image(steps: Sequence[Step]) -> str:
+    """Give the picture of steps as an image."""
+    data = base64.b64encode(picture.svg(steps, INK).encode()).decode()
+    return (
+        '<div style="overflow-x:auto;margin:2px 0 4px 10px"><img class="nbexec-plan" '
+        'alt="The steps of the cell, each below those that it waits for" '
+        f'src="data:image/svg+xml;base64,{data}" style="max-width:none"></div>'
+    )
