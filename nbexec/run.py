@@ -502,8 +502,14 @@ class Run:
                 callback(self)
 
 
-def remember(run: Run | None) -> None:
-    """Have `last_run` give this one, which begins now, and `runs` list it; None: there is none."""
+def forget_last() -> None:
+    """Have `last_run` give None until a run begins: a cell begins, which may have none."""
+    global _last
+    _last = None
+
+
+def remember(run: Run) -> None:
+    """Have `last_run` give this one, which begins now, and `runs` list it."""
     global _last
     if run is not None:
         run.began = time.time()

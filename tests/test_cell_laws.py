@@ -230,7 +230,8 @@ statement = st.one_of(
     st.builds("table.setdefault({}, []).append({})".format, value, value),
     st.builds("plain['a'].append({})".format, value),
     st.builds("{}[{}] += {}".format, st.sampled_from(["deep", "plain", "places"]), number, number),
-    st.builds("plain['{}'] {}= {}".format, st.sampled_from("abc"), st.sampled_from("+*-"), number),
+    st.builds("plain['{}'] {}= {}".format, st.sampled_from("abc"), st.sampled_from("+-"), number),
+    st.builds("plain['{}'] *= 2".format, st.sampled_from("abc")),  # more would fill the memory
     st.builds("places[{}] = {}".format, weighted(["i", "x"], ["-1", "9", "y"]), value),
     st.builds(
         "places[x] = {}".format, st.sampled_from(["pure(places[x])", "places[x]", "[places[x]]"])

@@ -139,7 +139,7 @@ def detach(
     kernel = Kernel(parse(source, filename), namespace)
     remember(source, filename)
     if not depth.get():
-        runs.remember(None)
+        runs.forget_last()
     body = kernel.cell.body
     before, start = Course(kernel, resolved, options, strict), 0
     while start < len(body) and not _may_last(body[start], namespace):

@@ -81,7 +81,7 @@ def parallel(
     kernel = Kernel(parse(source, filename), namespace)
     remember(source, filename)
     if not depth.get():
-        runs.remember(None)
+        runs.forget_last()
     course = Course(kernel, resolved, options, strict)
     for position in range(len(kernel.cell.body)):
         course.step(position)
