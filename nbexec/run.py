@@ -181,6 +181,10 @@ class Run:
         """Whether its results are a list, into which `again` puts what is missing."""
         return isinstance(self._sink, Gather | Again)
 
+    def given_and_made(self) -> tuple[object, ...]:
+        """Give what holds the caller's objects: function, items, results and failures."""
+        return self.task, self._loop.feed, self._sink, self._loop.failures
+
     def __repr__(self) -> str:
         return f"<Run {text.summary(self.stats)}>"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 import nbexec
+from nbexec.cell.dataflow import ties
 from nbexec.cell.detached import detach, still_early, too_early
 from nbexec.errors import NotReady, OptionError
 
@@ -176,3 +178,29 @@ def test_a_detached_cell_collects_failures():
     assert cell.wait(30)
     assert names["rows"] == [1.0, 0.5]
     assert [one.index for one in cell.report.failures] == [1]
+
+
+class Sees(nbexec.observers.Observer):
+    """Refers to every name, as a panel does by way of the kernel."""
+
+    def __init__(self, names):
+        self.names = names
+
+
+def test_a_run_among_the_names_does_not_tie_them_all_together():
+    mine, its = [1], [[2]]
+    names = {"mine": mine, "its": its, "run": nbexec.start(len, its, progress="off")}
+    names["run"].watch(Sees(names))
+    names["run"].result()
+    tied = ties(ast.parse("mine; its; run").body, names)
+    assert tied["mine"] == {"mine"}
+    assert tied["its"] == {"its", "run"}
+
+
+def test_an_exception_among_the_names_does_not_tie_them_all_together():
+    names: dict[str, Any] = {"mine": [1]}
+    exec(
+        "def fail():\n    raise ValueError\ntry:\n    fail()\nexcept ValueError as e:\n    error = e",
+        names,
+    )
+    assert ties(ast.parse("mine; error").body, names)["mine"] == {"mine"}

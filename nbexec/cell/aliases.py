@@ -1,8 +1,8 @@
 """What is reachable from what, as objects are at this moment.
 
 CPython's collector knows what each object refers to; that is what is followed, through
-containers, instances, closures and default arguments, but not into modules, classes and
-the globals of functions.
+containers, instances, closures and default arguments, but not into modules, classes, the
+globals of functions and the frames of an exception.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ import gc
 import sys
 import types
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
 from .source import is_own_code
 from .values import dotted, immutable
 
 LIMIT = 300_000  # objects looked at; about 0.2 s
-_NOT_FOLLOWED = (type, types.ModuleType, types.BuiltinFunctionType, types.CodeType)
+_NOT_FOLLOWED = (
+    *(type, types.ModuleType, types.BuiltinFunctionType, types.CodeType),
+    *(types.TracebackType, types.FrameType),  # of an exception: they lead to all globals
+)
 
 
 class TooLarge(Exception):
@@ -31,6 +34,9 @@ def referents(thing: Any) -> Iterable[Any]:
     if isinstance(thing, types.FunctionType):
         cells = thing.__closure__ or ()
         return (*cells, *(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values())
+    if dotted(type(thing)) == "nbexec.run.Run":
+        # not its panel: that leads to the kernel, and from there to every name
+        return cast(Iterable[Any], thing.given_and_made())
     if dotted(type(thing)) == "numpy.ndarray" and thing.dtype != object:
         return (thing.base,)  # the collector doesn't see it
     return gc.get_referents(thing)
