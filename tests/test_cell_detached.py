@@ -199,8 +199,6 @@ def test_a_run_among_the_names_does_not_tie_them_all_together():
 
 def test_an_exception_among_the_names_does_not_tie_them_all_together():
     names: dict[str, Any] = {"mine": [1]}
-    exec(
-        "def fail():\n    raise ValueError\ntry:\n    fail()\nexcept ValueError as e:\n    error = e",
-        names,
-    )
+    raising = "def fail():\n    raise ValueError\ntry:\n    fail()\n"
+    exec(raising + "except ValueError as caught:\n    error = caught", names)
     assert ties(ast.parse("mine; error").body, names)["mine"] == {"mine"}
