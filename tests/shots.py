@@ -56,7 +56,7 @@ STATES = {
     "resources": "e = nbexec.start(measure, paths * 3, name='survey', **quiet)",
     "detached": "%%parallel --detach --workers 2 --backend processes\n"
     "sizes = []\nfor path in paths[:900]:\n    sizes.append(measure_all(path))\ntotal = sum(sizes)",
-    "folded": 'f = nbexec.start(time.sleep, [0.3] * 900, backend="threads", name="train")',
+    "folded": 'f = nbexec.start(time.sleep, [0.3] * 3000, backend="threads", name="train")',
     "done": "g = nbexec.start(measure, paths[:120], **quiet)",
     "cancelled": 'h = nbexec.start(time.sleep, [0.2] * 4000, backend="threads", name="download")',
 }
