@@ -66,8 +66,21 @@ def display_in(cell: Any, bundle: dict[str, Any]) -> Any:
 
 
 def replaces_displays() -> bool:
-    """Whether the page replaces what was displayed: Voila (tried: 0.5) leaves it as it is."""
-    return not os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
+    """Whether what is displayed here can be replaced later.
+
+    Voila (tried: 0.5) leaves it as it is, and so does an ipywidgets `Output` (tried: 8.1) that
+    is in a ``with`` here.
+    """
+    if os.environ.get("SERVER_SOFTWARE", "").startswith("voila"):
+        return False
+    outputs, widgets = (
+        sys.modules.get(f"ipywidgets.widgets.{name}") for name in ("widget_output", "widget")
+    )
+    if outputs is None or widgets is None or not hasattr(_kernel(), "get_parent"):
+        return True
+    here = _kernel().get_parent().get("header", {}).get("msg_id")
+    open_ones = [one for one in list(widgets._instances.values()) if hasattr(one, "msg_id")]
+    return not any(isinstance(one, outputs.Output) and one.msg_id == here for one in open_ones)
 
 
 _ears: set[str] = set()  # comms whose messages don't wait for the cell to end
