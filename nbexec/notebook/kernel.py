@@ -49,15 +49,17 @@ def current_cell() -> Any:
     return getattr(publisher, "parent_header", None) or None
 
 
-def display_in(cell: Any, bundle: dict[str, Any]) -> Any:
+def display_in(cell: Any, bundle: dict[str, Any], metadata: dict[str, Any] | None = None) -> Any:
     """Display a bundle in a cell (None: that of the context); give its `DisplayHandle`."""
+    metadata = metadata or {}
     from IPython.display import DisplayHandle, display
 
     publisher: Any = getattr(_shell(), "display_pub", None)
     if cell is None or not hasattr(publisher, "pub_socket"):
-        return display(bundle, raw=True, display_id=True)
+        return display(bundle, raw=True, display_id=True, metadata=metadata)
     handle = DisplayHandle()
-    content = {"data": bundle, "metadata": {}, "transient": {"display_id": handle.display_id}}
+    transient = {"display_id": handle.display_id}
+    content = {"data": bundle, "metadata": metadata, "transient": transient}
     publisher._flush_streams()
     publisher.session.send(
         publisher.pub_socket, "display_data", content, parent=cell, ident=publisher.topic

@@ -118,12 +118,8 @@ class Panel(Display):
         widget = PanelWidget(shown, self.command)
         kernel.hear(widget)
         bundle = summary.placeholder(shown)
-        bundle["application/vnd.jupyter.widget-view+json"] = {
-            "version_major": 2,
-            "version_minor": 0,
-            "model_id": widget.model_id,
-        }
-        self._handle = kernel.display_in(self._cell, bundle)
+        view, metadata = widget.view()
+        self._handle = kernel.display_in(self._cell, {**bundle, **view}, metadata)
         self._widget = widget
 
     def _fill(self, stats: Stats) -> None:
