@@ -123,6 +123,11 @@ class Run:
         return None if self._journal is None else self._journal.path
 
     @property
+    def total(self) -> int | None:
+        """How many items there are in all; None while that isn't known."""
+        return self._loop.feed.total
+
+    @property
     def done(self) -> bool:
         """Whether the run is over."""
         return self._done.is_set()

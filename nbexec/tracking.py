@@ -145,6 +145,11 @@ class Tracked(Run):
         self._told = 0  # items whose end was told
         self._since = self._cpu = 0.0
 
+    @property
+    def total(self) -> int | None:
+        """How many items there are in all; None while that isn't known."""
+        return self._bulletin.state.total
+
     # ------------------------------------------------------------ from the caller's thread
 
     def begin(self, total: int | None) -> None:

@@ -35,17 +35,22 @@ failed = nbexec.map(fail, [Evil()] * 80, on_error="collect", workers=2, backend=
 """
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def server_of(kind, folder):
+    """Give a server while it is wanted; without Chromium, only CI fails."""
     if not Path(lab.CHROMIUM).exists():
         missing = f"no Chromium at {lab.CHROMIUM}; set $CHROMIUM"
         if os.environ.get("CI"):
             pytest.fail(missing)
         pytest.skip(missing)
-    server = lab.Server(tmp_path_factory.mktemp("lab"))
+    server = kind(folder)
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    yield from server_of(lab.Server, tmp_path_factory.mktemp("lab"))
 
 
 @pytest.fixture(scope="module")

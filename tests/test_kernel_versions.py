@@ -236,3 +236,41 @@ def test_pause_and_resume_are_heard_too(kernel):
     kernel.watch(lambda: phases()[-1] == "running")
     kernel.click(comm, kernel.subshell)
     assert ended_early(kernel, request) == "RunCancelled"
+
+
+LEFT = """\
+import comm, threading, time
+from ipywidgets.widgets.widget import _instances
+from nbexec.notebook import kernel
+from nbexec.notebook.panel import Panel
+Panel.patience, Panel.every = 0.0, 0.001  # so that even these runs have a widget
+def one(how):
+    if how == "map":
+        nbexec.map(time.sleep, [0.002] * 4, backend="threads", workers=2, progress="panel")
+    elif how == "start":
+        nbexec.start(time.sleep, [0.002] * 4, backend="threads", workers=2).result()
+    elif how == "track":
+        for _ in nbexec.track(range(4), progress="panel"):
+            time.sleep(0.002)
+def left():
+    return len(_instances), len(comm.get_comm_manager().comms), threading.active_count()
+"""
+
+
+def test_after_200_runs_no_more_is_left_than_after_one():
+    kernel = Kernel(None)
+    try:
+        kernel.ask(LEFT)
+        kernel.ask("[one(how) for how in ('map', 'start', 'track')]")
+        before = eval(kernel.ask("time.sleep(0.5); print(left())"))
+        displays = len([m for m in kernel.seen if m["msg_type"] == "display_data"])
+        kernel.ask("for _ in range(67):\n    [one(how) for how in ('map', 'start', 'track')]")
+        after = eval(kernel.ask("time.sleep(0.5); print(left())"))
+        assert all(now <= then for now, then in zip(after, before, strict=True)), (before, after)
+        assert len([m for m in kernel.seen if m["msg_type"] == "display_data"]) - displays == 201
+        opened = [m for m in kernel.seen if m["msg_type"] == "comm_open"]
+        assert len(opened) > 200  # most of them did have a widget
+        assert int(kernel.ask("print(len(kernel._ears))")) <= 201
+        assert kernel.ask("1\nprint(len(kernel._ears))") == "0"  # forgotten with the next cell
+    finally:
+        kernel.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html.parser
 import json
+import sys
 import threading
 import time
 from types import SimpleNamespace
@@ -103,7 +104,7 @@ class Notebook:
         self.bundles = []
         self.comms = []
 
-    def display(self, cell, bundle):
+    def display(self, cell, bundle, metadata=None):
         self.bundles.append(bundle)
         at = len(self.bundles) - 1
         return SimpleNamespace(update=lambda new, raw: self.bundles.__setitem__(at, new))
@@ -663,6 +664,21 @@ def test_a_display_that_raises_breaks_nothing(page, at_once, monkeypatch, caplog
     monkeypatch.setattr(Panel, "_show", lambda *_: 1 / 0)
     assert nbexec.map(time.sleep, [0.05] * 2, backend="threads", progress="panel") == [None, None]
     assert "stopped moving" in caplog.text
+
+
+def test_a_widget_says_where_colab_finds_its_manager(page, monkeypatch):
+    from nbexec.notebook.widget import VIEW, PanelWidget
+
+    widget = PanelWidget(shown(fold(finished(1))), lambda *_: None)
+    view, metadata = widget.view()
+    assert view[VIEW]["model_id"] == widget.model_id
+    assert metadata == {}
+    colab = SimpleNamespace(
+        enable_custom_widget_manager=lambda: None, _widgets=SimpleNamespace(_installed_url="u")
+    )
+    monkeypatch.setitem(sys.modules, "google.colab.output", colab)
+    assert widget.view()[1] == {VIEW: {"colab": {"custom_widget_manager": {"url": "u"}}}}
+    widget.close()
 
 
 def test_a_widget_has_no_address_in_its_text(page):

@@ -49,15 +49,17 @@ def current_cell() -> Any:
     return getattr(publisher, "parent_header", None) or None
 
 
-def display_in(cell: Any, bundle: dict[str, Any]) -> Any:
+def display_in(cell: Any, bundle: dict[str, Any], metadata: dict[str, Any] | None = None) -> Any:
     """Display a bundle in a cell (None: that of the context); give its `DisplayHandle`."""
+    metadata = metadata or {}
     from IPython.display import DisplayHandle, display
 
     publisher: Any = getattr(_shell(), "display_pub", None)
     if cell is None or not hasattr(publisher, "pub_socket"):
-        return display(bundle, raw=True, display_id=True)
+        return display(bundle, raw=True, display_id=True, metadata=metadata)
     handle = DisplayHandle()
-    content = {"data": bundle, "metadata": {}, "transient": {"display_id": handle.display_id}}
+    transient = {"display_id": handle.display_id}
+    content = {"data": bundle, "metadata": metadata, "transient": transient}
     publisher._flush_streams()
     publisher.session.send(
         publisher.pub_socket, "display_data", content, parent=cell, ident=publisher.topic
@@ -66,8 +68,21 @@ def display_in(cell: Any, bundle: dict[str, Any]) -> Any:
 
 
 def replaces_displays() -> bool:
-    """Whether the page replaces what was displayed: Voila (tried: 0.5) leaves it as it is."""
-    return not os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
+    """Whether what is displayed here can be replaced later.
+
+    Voila (tried: 0.5) leaves it as it is, and so does an ipywidgets `Output` (tried: 8.1) that
+    is in a ``with`` here.
+    """
+    if os.environ.get("SERVER_SOFTWARE", "").startswith("voila"):
+        return False
+    outputs, widgets = (
+        sys.modules.get(f"ipywidgets.widgets.{name}") for name in ("widget_output", "widget")
+    )
+    if outputs is None or widgets is None or not hasattr(_kernel(), "get_parent"):
+        return True
+    here = _kernel().get_parent().get("header", {}).get("msg_id")
+    open_ones = [one for one in list(widgets._instances.values()) if hasattr(one, "msg_id")]
+    return not any(isinstance(one, outputs.Output) and one.msg_id == here for one in open_ones)
 
 
 _ears: set[str] = set()  # comms whose messages don't wait for the cell to end

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..observers.display import EVERY, Display
@@ -51,15 +52,17 @@ class Panel(Display):
         self._widget: PanelWidget | None = None
         self._handle: Any = None
         self._cell: Any = None
+        self._replaced = True  # whether a summary can take the widget's place
 
     def attach(self, run: Run) -> None:
         """Take note of the run and of the cell, in the thread that starts it."""
         self.run, self._cell, self.record = run, kernel.current_cell(), record_of(run)
+        self._replaced = kernel.replaces_displays()
         self.record.shown.add(kernel.execution())
         if run.background:
             # Not later: Voila shows what was displayed before the cell ended, and an Output
             # widget takes what is displayed inside its `with`.
-            self._show(self.snapshot(run.stats))
+            self._show(self.snapshot(replace(run.stats, name=run.name, total=run.total)))
         super().attach(run)
 
     def idle(self) -> None:
@@ -95,7 +98,7 @@ class Panel(Display):
         if self._widget is not None:
             # A page that was loaded again can't be told to replace it: it keeps this picture.
             self._widget.snapshot = self.snapshot(stats)
-            if kernel.replaces_displays():
+            if self._replaced:
                 self._widget.close()
             self._widget = None
 
@@ -115,12 +118,8 @@ class Panel(Display):
         widget = PanelWidget(shown, self.command)
         kernel.hear(widget)
         bundle = summary.placeholder(shown)
-        bundle["application/vnd.jupyter.widget-view+json"] = {
-            "version_major": 2,
-            "version_minor": 0,
-            "model_id": widget.model_id,
-        }
-        self._handle = kernel.display_in(self._cell, bundle)
+        view, metadata = widget.view()
+        self._handle = kernel.display_in(self._cell, {**bundle, **view}, metadata)
         self._widget = widget
 
     def _fill(self, stats: Stats) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import anywidget
 import traitlets
 
+VIEW = "application/vnd.jupyter.widget-view+json"
 _STATIC = Path(__file__).parent / "static"
 _SCRIPTS = ("parts.js", "plots.js", "tabs.js", "panel.js")  # one after the other, one module
 
@@ -61,6 +62,12 @@ class PanelWidget(anywidget.AnyWidget):  # type: ignore[misc]  # it has no types
         given = {key: content.get(key) for key in wanted}
         if all(type(given[key]) is kind for key, kind in wanted.items()):
             self._command(name, given)
+
+    def view(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Give what displays it, and the metadata, with which Colab finds its widget manager."""
+        made = self._repr_mimebundle_()
+        data, metadata = made if isinstance(made, tuple) else (made, {})
+        return {VIEW: data[VIEW]}, metadata
 
     def close(self) -> None:
         """Close the comm, and the layout's, which ipywidgets leaves open."""
