@@ -299,7 +299,7 @@ def test_a_plan_is_shown_and_runs_nothing(shell):
     assert "touched" not in shell.user_ns
     (shown,) = [output for output in captured.outputs if "text/html" in output.data]
     assert "lines 4-6: for loop, item by item" in shown.data["text/plain"]
-    assert "<svg" in shown.data["text/html"]
+    assert "data:image/svg+xml" in shown.data["text/html"]
     assert "line 3   in order      makes rows" in shown.data["text/plain"]
 
 

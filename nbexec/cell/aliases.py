@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 from .source import is_own_code
-from .values import dotted, immutable
+from .values import defines, dotted, immutable
 
 LIMIT = 300_000  # objects looked at; about 0.2 s
 _NOT_FOLLOWED = (
@@ -110,7 +110,7 @@ def held(new: list[Any]) -> bool:
         for thing in gc.get_referents(todo.pop()):
             refs[id(thing)] = refs.get(id(thing), 0) + 1
             if id(thing) not in found and (
-                hasattr(type(thing), "__next__") or type(thing) is tuple
+                defines(type(thing), "__next__") or type(thing) is tuple
             ):
                 found[id(thing)] = thing
                 if not isinstance(thing, types.GeneratorType) or thing.__name__ == "<genexpr>":
@@ -118,6 +118,6 @@ def held(new: list[Any]) -> bool:
     spare = sys.getrefcount(thing := object())  # what asking costs
     for key in list(found):
         thing = found.pop(key)
-        if hasattr(type(thing), "__next__") and sys.getrefcount(thing) - spare > refs[key]:
+        if defines(type(thing), "__next__") and sys.getrefcount(thing) - spare > refs[key]:
             return True
     return False

@@ -12,11 +12,22 @@ from dataclasses import replace
 from typing import Any
 
 from . import hidden
+from .aliases import TooLarge, reachable
 from .analysis import Refusal
 from .heap import ANY, ITEMS, KEYS
 from .library import ANYTHING, CONTAINERS, Args, Library, site_inside
 from .source import is_own_class, is_own_code
-from .values import FROZEN, SHARED, UNKNOWN, Value, dotted, immutable, joined, value_of
+from .values import (
+    FROZEN,
+    SHARED,
+    UNKNOWN,
+    Value,
+    dotted,
+    fields_of,
+    immutable,
+    joined,
+    value_of,
+)
 
 _CONTAINERS = (*CONTAINERS, tuple, frozenset, bytearray)
 _ITERATORS = (enumerate, zip, reversed, map, filter)
@@ -118,11 +129,11 @@ class Calls(Library):
         kind = type(callee.known)
         if is_own_class(kind):
             return self.method(node, callee, "__call__", args)
-        wrapped = getattr(callee.known, "__wrapped__", None)
+        wrapped = inspect.getattr_static(callee.known, "__wrapped__", None)
         if isinstance(wrapped, types.FunctionType) and is_own_code(wrapped.__code__):
             self.refuse(node, f"calls `{wrapped.__name__}`, which keeps what it has computed")
-        given = args.positional[getattr(callee.known, "nin", len(args.positional)) :]
-        if dotted(kind) == "numpy.ufunc" and any(one.shared for one in given):
+        outputs = args.positional[callee.known.nin :] if dotted(kind) == "numpy.ufunc" else []
+        if any(one.shared for one in outputs):
             self.refuse(node, "gives a function an array to write to, from outside")
         if dotted(kind) in hidden.PURE_CALLABLES or wrapped is not None:
             return self.library(node, callee.known, args, callee.path)
@@ -154,7 +165,7 @@ class Calls(Library):
         known = value.known
         if value.checked:
             return value.gives or SHARED
-        own = getattr(known, "__func__", known)
+        own = known.__func__ if isinstance(known, types.MethodType) else known
         if isinstance(own, types.FunctionType):
             is_own = is_own_code(own.__code__)
         elif isinstance(known, functools.partial):
@@ -163,7 +174,11 @@ class Calls(Library):
             is_own = is_own_class(known)
         else:
             is_own = known is not UNKNOWN and callable(known) and is_own_class(type(known))
-        return self.apply(node, value, ANYTHING) if is_own else None
+        if is_own:
+            return self.apply(node, value, ANYTHING)
+        for function in _inside(known):
+            self.apply(node, value_of(function), ANYTHING)
+        return None
 
     # ------------------------------------------------------------ classes
 
@@ -255,7 +270,7 @@ class Calls(Library):
         """Look at a call of an attribute."""
         known = base.known
         direct = isinstance(known, types.ModuleType | type)
-        if direct or (known is not UNKNOWN and name in getattr(known, "__dict__", ())):
+        if direct or (known is not UNKNOWN and name in fields_of(known)):
             return self.apply(node, self.attribute(node, base, name), args)
         if base.type is not None and is_own_class(base.type):
             found = inspect.getattr_static(base.type, name, None)
@@ -311,6 +326,18 @@ def _is_super(node: ast.AST) -> bool:
         case ast.Call(ast.Name("super")):
             return True
     return False
+
+
+def _inside(known: Any) -> list[types.FunctionType]:
+    """Give functions of the user's that an object of library code calls when it is called."""
+    plain = (type, types.BuiltinFunctionType, types.FunctionType, types.ModuleType)
+    if known is UNKNOWN or not callable(known) or isinstance(known, plain):
+        return []
+    try:
+        found = [one for one in reachable([known]) if isinstance(one, types.FunctionType)]
+    except TooLarge:
+        raise Refusal(0, "gives a function that holds too much to be looked through") from None
+    return [one for one in found if is_own_code(one.__code__)]
 
 
 def _cells(function: types.FunctionType) -> Iterator[Any]:

@@ -13,6 +13,8 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from .values import fields_of
+
 _METHODS = (types.FunctionType, types.MethodDescriptorType, types.BuiltinFunctionType)
 
 
@@ -50,7 +52,7 @@ def there(node: ast.expr, namespace: dict[str, Any]) -> bool:
     plain = isinstance(
         inspect.getattr_static(kind, "__getattribute__"), types.WrapperDescriptorType
     )
-    if not plain or node.attr in getattr(thing, "__dict__", ()):
+    if not plain or node.attr in fields_of(thing):
         return False
     return isinstance(inspect.getattr_static(kind, node.attr, None), _METHODS)
 

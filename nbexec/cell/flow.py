@@ -209,6 +209,8 @@ class Flow(Expressions):
         known = value.known
         if known is UNKNOWN:
             return "a method" if isinstance(func, ast.Attribute) else ""
+        if source.is_own_class(type(known)):
+            return ""
         code = getattr(getattr(known, "__wrapped__", known), "__code__", None)
         if code is not None and source.is_own_code(code):
             return ""

@@ -58,6 +58,8 @@ def names_of(thing: Any, path: str = "") -> list[str]:
     >>> names_of(os.remove), names_of(heapq.heappush)
     (['os.remove'], ['heapq.heappush'])
     """
+    if is_own_class(type(thing)):  # asking it may run code of the user's
+        return [path]
     owner = getattr(thing, "__self__", None)
     module = dotted(owner) if isinstance(owner, type) else getattr(thing, "__module__", None)
     module = str(module).lstrip("_")
@@ -357,7 +359,8 @@ class Library:
         if is_table(base) and not in_place and name in methods.TABLE_METHODS | {"copy"}:
             return self.unknown(node, [], result=False) if name == "copy" else SHARED
         if kind is None or kind.__module__ in _WELL_KNOWN:
-            if name in methods.DETACHED_METHODS:
+            moves = name in methods.MAY_CHANGE and (kind is None or issubclass(kind, deque))
+            if name in methods.DETACHED_METHODS and not moves:
                 return self.unknown(node, [])
             if name in ("copy", "union", "difference"):
                 return self.made(node, [SHARED])

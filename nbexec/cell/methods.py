@@ -52,6 +52,9 @@ DETACHED_METHODS = _public(str, bytes, int, float, complex, range, pathlib.Path)
 )
 DETACHED_METHODS -= {"open", "partition", "replace", *CHANGES_FILES}
 
+# Of these, names that change other things: a deque, a thread, a document.
+MAY_CHANGE = {"normalize", "rotate", "start"}
+
 # Names that change nothing, but what they give may hold something of the object.
 SHARING_METHODS = {"get", "items", "keys", "values"}
 SHARING_METHODS |= {"copy", "difference", "intersection", "symmetric_difference", "union"}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import gc
 from typing import Any
 
 from . import sites
 from .loops import Loop
 
 _KINDS = {"setitem", "setindex", "store"}
+_VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
 _INNER = (ast.For, ast.AsyncFor, ast.While)
 
 
@@ -115,7 +117,7 @@ def in_step(thing: Any, source: Any, items: list[Any]) -> bool:
     True
     """
     if isinstance(thing, dict):
-        own = source is thing or getattr(source, "mapping", None) == thing
+        own = source is thing or (type(source) in _VIEWS and gc.get_referents(source)[0] is thing)
         return own and len(items) == len(thing)
     if type(source) is not enumerate or len(items) != len(thing):
         return False

@@ -16,7 +16,19 @@ from .analysis import makes_entries
 from .calls import Calls
 from .heap import ITEMS
 from .library import ANYTHING, Args
-from .values import FROZEN, SHARED, UNKNOWN, Value, dotted, frozen, join, read_once, value_of
+from .values import (
+    FROZEN,
+    SHARED,
+    UNKNOWN,
+    Value,
+    defines,
+    dotted,
+    fields_of,
+    frozen,
+    join,
+    read_once,
+    value_of,
+)
 
 Env = dict[str, Value]
 _PLAIN = (
@@ -97,7 +109,7 @@ class Reading(Calls):
     def method_value(self, node: ast.AST, base: Value, name: str) -> Value | None:
         """Look into a bound method that is used as a value; None where it is no method."""
         if isinstance(base.known, types.ModuleType | type) or (
-            base.known is not UNKNOWN and name in getattr(base.known, "__dict__", ())
+            base.known is not UNKNOWN and name in fields_of(base.known)
         ):
             return None
         if base.type is not None:
@@ -121,8 +133,8 @@ class Reading(Calls):
         found = self.properties(node, base, name)
         if found is not None:
             return found
-        if known is not UNKNOWN and name in getattr(known, "__dict__", {}):
-            return self.usable(node, value_of(known.__dict__[name]), name)
+        if known is not UNKNOWN and name in fields_of(known):
+            return self.usable(node, value_of(fields_of(known)[name]), name)
         if name == "__dict__" and not base.frozen:
             return self.unknown(node, [base])
         if name.startswith("__") and name not in ("__name__", "__doc__", "__dict__"):
@@ -156,6 +168,8 @@ class Reading(Calls):
         if vars(module) is self.analysis.namespace:
             return self.analysis.lookup(name, vars(module), getattr(node, "lineno", 0))
         path = f"{module.__name__}.{name}"
+        if name not in vars(module) and not source.is_library_module(module.__name__):
+            self.refuse(node, f"reads `{path}`, which isn't there")  # or is made when it is read
         try:
             thing = getattr(module, name)
         except Exception:  # raised again, where it belongs, when the cell runs
@@ -176,6 +190,8 @@ class Reading(Calls):
             return value_of(types.MethodType(raw.__func__, kind), path)
         if isinstance(raw, types.ClassMethodDescriptorType):
             return value_of(getattr(kind, name), path)
+        if source.is_own_class(type(raw)) and defines(type(raw), "__get__"):
+            self.refuse(node, f"reads `{kind.__name__}.{name}`, which can't be looked into")
         return SHARED if raw is UNKNOWN else self.usable(node, value_of(raw, path), name)
 
     def properties(self, node: ast.AST, base: Value, name: str) -> Value | None:
@@ -239,4 +255,4 @@ class Reading(Calls):
 
 def _descriptor(raw: Any) -> bool:
     """Whether reading an attribute calls something that can't be looked into."""
-    return hasattr(type(raw), "__get__") and not isinstance(raw, _PLAIN)
+    return defines(type(raw), "__get__") and not isinstance(raw, _PLAIN)

@@ -21,7 +21,7 @@ from .heap import ITEMS, KEYS
 from .library import Args
 from .reading import Env
 from .sites import stored
-from .values import FROZEN, SHARED, Value, join, value_of
+from .values import FROZEN, SHARED, Value, defines, join, value_of
 
 
 @dataclass(slots=True)
@@ -127,7 +127,7 @@ class Scope(Flow):
         for _, raw in self.analysis.methods_named(node.attr):
             if isinstance(getattr(raw, "fset", None), types.FunctionType):
                 self.function(node, raw.fset, Args([base, value], {}))
-            elif hasattr(type(raw), "__set__") and not isinstance(raw, types.MemberDescriptorType):
+            elif defines(type(raw), "__set__") and not isinstance(raw, types.MemberDescriptorType):
                 self.refuse(node, f"stores `.{node.attr}`, which can't be looked into")
 
     def s_Assign(self, stmt: ast.Assign) -> None:

@@ -179,11 +179,22 @@ def read_once(kind: type) -> bool:
     >>> read_once(zip), read_once(list)
     (True, False)
     """
-    return (
-        hasattr(kind, "__next__")
-        or hasattr(kind, "__anext__")
-        or issubclass(kind, types.CoroutineType)
-    )
+    names = ("__next__", "__anext__")
+    return any(defines(kind, one) for one in names) or issubclass(kind, types.CoroutineType)
+
+
+def defines(kind: type, name: str) -> bool:
+    """Whether a class has an attribute; its metaclass isn't asked, which may be the user's."""
+    return any(name in vars(base) for base in kind.__mro__)
+
+
+def fields_of(thing: object) -> dict[str, Any]:
+    """Give what an object holds by name, without running code of the user's."""
+    try:
+        found: dict[str, Any] = object.__getattribute__(thing, "__dict__")
+    except (AttributeError, TypeError):
+        return {}
+    return found
 
 
 def value_of(thing: object, path: str = "") -> Value:
