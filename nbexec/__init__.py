@@ -24,7 +24,7 @@ General layout, in the order in which imports go (each may import what is below 
     wire.py       pickling;  traces.py: tracebacks that were sent
     policy.py     retry, accept or stop;  advice.py: one line, where it is worth it
     state.py      RunState: a pure fold of events;  text.py: how it is said
-    timeline.py   Timeline: who was busy when, another
+    timeline.py   Timeline: who was busy when, another;  bars.py: what it gives
     options.py    session defaults;  knobs.py: Options, every one of them
     hands.py      lent threads;  machine.py: cores and bytes
     origin.py     whose code it is;  roster.py: the runs of this kernel
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .api import amap, imap, invoke, map, start
+    from .bars import Bar, Bars
     from .capture import cancelled, progress
     from .cell.detached import detached
     from .cell.report import CellReport
@@ -79,7 +80,6 @@ if TYPE_CHECKING:
     from .results import Results
     from .run import Run, last_run
     from .state import Stats
-    from .timeline import Bar, Bars
     from .tracking import track
 
 __version__ = "0.1.0"
@@ -101,7 +101,7 @@ _NAMES = {
     "results": "Results",
     "run": "Run last_run",
     "state": "Stats",
-    "timeline": "Bar Bars",
+    "bars": "Bar Bars",
     "tracking": "track",
 }
 _WHERE = {name: module for module, names in _NAMES.items() for name in names.split()}

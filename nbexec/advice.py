@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from . import text
+from .bars import Bar
 from .state import Stats
-from .timeline import Bar
 
 ENOUGH = 0.5  # seconds; before that there is nothing to be gained, and little is known
 FULL = 0.9  # of the memory that there is

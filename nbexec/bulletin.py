@@ -7,10 +7,11 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
+from .bars import Bar, Bars
 from .events import Event
 from .observers import Observer
 from .state import RunState, Stats
-from .timeline import Bar, Bars, Timeline
+from .timeline import Timeline
 
 
 class Bulletin:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from . import text
+from .bars import Bars
 from .codeprint import Codes
 from .errors import JournalError
 from .journal import registry
@@ -26,7 +27,6 @@ from .results import Results
 from .roster import roster
 from .run import Run
 from .state import Stats
-from .timeline import Bars
 
 AT_ONCE = 500  # values that are looked up together
 

@@ -9,9 +9,9 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Protocol
 
 from . import text
+from .bars import Bars
 from .errors import DeadlineExceeded, RunCancelled
 from .model import Chunk, Failure, Outcome
-from .timeline import Bars
 
 if TYPE_CHECKING:
     import pandas

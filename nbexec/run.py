@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import machine, text
 from .advice import advise
+from .bars import Bars
 from .conclusion import attach_results, conclude
 from .errors import DeadlineExceeded
 from .events import Event, Part
@@ -34,7 +35,6 @@ from .plan import Chosen, Feed, Pace
 from .results import Again, Gather, Results, Sink
 from .roster import new_id, roster
 from .state import Stats
-from .timeline import Bars
 from .worker import replay
 
 if TYPE_CHECKING:

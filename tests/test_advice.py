@@ -9,8 +9,8 @@ import pytest
 
 import nbexec
 from nbexec.advice import advise
+from nbexec.bars import Bar
 from nbexec.events import Steered
-from nbexec.timeline import Bar
 
 from .test_state import started, work
 

@@ -368,6 +368,29 @@ def test_each_tab_shows_its_content_while_the_run_goes_on(server, page):
     until(lambda: image.bounding_box()["height"] > 20)
 
 
+def test_the_panel_suits_a_dark_page(server, page):
+    server.write("dark.ipynb", MIXED, BEGIN)
+    page.open("dark.ipynb")
+    page.page.evaluate(
+        "() => window.jupyterapp.commands.execute('apputils:change-theme',"
+        " { theme: 'JupyterLab Dark' })"
+    )
+    page.run_all()
+    page.page.wait_for_selector(f"{PANEL} .nbx-group")
+    back, text = page.page.evaluate(
+        """panel => {
+            const style = getComputedStyle(document.querySelector(panel));
+            const light = (colour) => colour.match(/[0-9.]+/g).slice(0, 3).map(Number);
+            return [light(style.backgroundColor), light(style.color)];
+        }""",
+        PANEL,
+    )
+    assert max(back) < 80
+    assert min(text) > 170
+    button(page, "Cancel").click()
+    page.page.wait_for_selector(SUMMARY)
+
+
 def until_value(get):
     """Wait until there is something, and give it."""
     until(get)

@@ -16,6 +16,7 @@ import pytest
 from ipywidgets.widgets.widget import _instances
 
 import nbexec
+from nbexec.bars import Bar, Bars
 from nbexec.events import (
     Finished,
     Output,
@@ -36,7 +37,6 @@ from nbexec.notebook.record import Record
 from nbexec.notebook.snapshot import snapshot
 from nbexec.notebook.trail import POINTS, SLOTS, WINDOW, Samples, Trail
 from nbexec.state import RunState
-from nbexec.timeline import Bar, Bars
 
 from .waiting import until
 

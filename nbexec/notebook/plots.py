@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import text
-from ..timeline import Bar
+from ..bars import Bar
 from .trail import SLOTS
 
 SOURCE = "live"  # the name of a figure's data, by which the page finds it

@@ -13,8 +13,8 @@ from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import text
+from ..bars import Bars
 from ..state import Stats
-from ..timeline import Bars
 from .images import ACCENT, BAD, DONE, MEMORY, spark, timeline
 from .record import Record
 from .snapshot import Snapshot, snapshot
