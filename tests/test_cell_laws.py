@@ -432,6 +432,8 @@ def test_a_random_cell_leaves_what_exec_leaves(backend, share):
 
 @pytest.mark.slow
 @pytest.mark.timeout(36000)
+@pytest.mark.filterwarnings("ignore:coroutine:RuntimeWarning")  # where another argument raises
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_random_cell_that_awaits_leaves_what_it_leaves_alone():
     examples, seen = int(EXAMPLES * 0.15), Counter[str]()
 

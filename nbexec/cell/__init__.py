@@ -2,8 +2,12 @@
 
 In the order in which a cell goes through it (each module imports what is below it):
 
-    run.py          parallel(): the head in order, then the last statement item by item
+    run.py          parallel(): each statement in its turn, with what others did ahead of theirs
+    detached.py     the same in a thread, while the notebook goes on
     plan.py         the plan, a pure function of source and namespace;  report.py: CellReport
+    loop_run.py     one loop, item by item;  ending.py: what it leaves
+    group.py        statements at the same time;  alone.py: which may;  dispatch.py: their run
+    kernel.py       what runs as it stands;  awaiting.py: on an event loop, where it awaits
     loops.py        which statements are loops over items;  sites.py: what they accumulate
     analysis.py     what a body does, by abstract interpretation; it looks inside functions:
     scope.py        statements;  expressions.py: expressions;  calls.py: calls

@@ -85,6 +85,7 @@ class Analysis:
         self.entries = False  # whether it reaches a defaultdict, which looking up changes
         self.keys: dict[str, list[Any]] = {}  # what the loop's targets are bound to, if known
         self.libraries: list[str] = []  # whose code it gives something that can be changed
+        self._seen: set[type] = set()  # classes whose attributes were taken in
         self._memo: dict[Any, Value] = {}
         self._active: dict[Any, Value] = {}
         self._recursive: set[Any] = set()
@@ -134,13 +135,25 @@ class Analysis:
         found = value_of(thing)
         if isinstance(thing, types.FunctionType):
             self._use_module(thing.__globals__)
-        elif isinstance(thing, type | types.ModuleType):
+        elif isinstance(thing, type):
+            self._capture_class(thing, line)
+        elif isinstance(thing, types.ModuleType):
             pass
         elif found.shared and id(thing) not in self.captured:
             self.captured[id(thing)] = thing
             self.involve_all([thing], line, inside=True)
         self.involve(thing if isinstance(thing, type) else type(thing), line, shared=True)
         return found
+
+    def _capture_class(self, kind: type, line: int) -> None:
+        """Take in that what a class of the user's keeps for all its instances may be used."""
+        if kind in self._seen:
+            return
+        self._seen.add(kind)
+        for base in filter(_own_class, kind.__mro__):
+            for name, raw in list(vars(base).items()):
+                if not (name.startswith("__") or isinstance(raw, _METHODS)):
+                    self.capture(raw, line)
 
     def involve_all(self, things: Sequence[Any], line: int, inside: bool = False) -> None:
         """Take in that whatever can be reached from `things` may be used.
@@ -250,6 +263,7 @@ class Analysis:
             self.heap.grown = True
 
 
+_METHODS = (types.FunctionType, staticmethod, classmethod, property, types.MemberDescriptorType)
 _MADE = ast.Pass()  # stands for wherever an instance is made
 
 

@@ -44,6 +44,12 @@ _FUNCTIONS = (
 )
 
 
+# Of objects, and nothing that a body should not reach unseen, such as the globals of a function.
+_PLAIN_NAMES = {"__class__", "__module__", "__qualname__", "__annotations__", "__slots__"}
+_PLAIN_NAMES |= {"__file__", "__version__", "__path__", "__package__", "__spec__", "__cause__"}
+_PLAIN_NAMES |= {"__context__", "__notes__", "__traceback__"}
+
+
 class Reading(Calls):
     """The part of a scope that looks at what is read."""
 
@@ -138,10 +144,12 @@ class Reading(Calls):
         if name == "__dict__" and not base.frozen:
             return self.unknown(node, [base])
         if name.startswith("__") and name not in ("__name__", "__doc__", "__dict__"):
-            return SHARED  # a class, a module, the globals of a function
-        return self.of_class(base, name)
+            if name not in _PLAIN_NAMES:
+                self.refuse(node, f"reads `.{name}`, which may lead anywhere")
+            return SHARED
+        return self.of_class(node, base, name)
 
-    def of_class(self, base: Value, name: str) -> Value:
+    def of_class(self, node: ast.AST, base: Value, name: str) -> Value:
         """Describe an attribute that may be its class's, where instances share it."""
         heap = self.analysis.heap
         if base.frozen:
@@ -161,6 +169,7 @@ class Reading(Calls):
         for raw in shared:
             slot = isinstance(raw, types.MemberDescriptorType | types.GetSetDescriptorType)
             if not (slot or frozen(raw)):
+                self.analysis.capture(raw, getattr(node, "lineno", 0))
                 return SHARED
         return found
 
@@ -192,7 +201,10 @@ class Reading(Calls):
             return value_of(getattr(kind, name), path)
         if source.is_own_class(type(raw)) and defines(type(raw), "__get__"):
             self.refuse(node, f"reads `{kind.__name__}.{name}`, which can't be looked into")
-        return SHARED if raw is UNKNOWN else self.usable(node, value_of(raw, path), name)
+        if raw is UNKNOWN:
+            return SHARED
+        self.analysis.capture(raw, getattr(node, "lineno", 0))
+        return self.usable(node, value_of(raw, path), name)
 
     def properties(self, node: ast.AST, base: Value, name: str) -> Value | None:
         """Look into a property of the user's classes; None where there is none."""

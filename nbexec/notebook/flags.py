@@ -16,6 +16,7 @@ SWITCHES = {
     "strict": "A loop that would run serially is an error.",
     "detach": "The cell returns at its first loop; its names are filled in when it ends.",
 }
+IN_CELLS = {"on_error": "In a cell 'collect' leaves out the iterations that raise, and lists them."}
 KINDS = {int: "an integer", float: "a number", str: "a word"}
 
 
@@ -108,6 +109,7 @@ def usage(title: str) -> str:
         kind = knob.metadata["kind"]
         lines.append(f"  {flag(knob.name)}{'' if kind is bool else ' ' + kind.__name__.upper()}")
         said = f"{knob.metadata['help']} Default: {knob.default!r}."
+        said = " ".join([said, *([IN_CELLS[knob.name]] if knob.name in IN_CELLS else [])])
         lines += textwrap.wrap(said, 84, initial_indent=" " * 6, subsequent_indent=" " * 6)
     return "\n".join([*lines, "  --help", "      Show this.", ""])
 
