@@ -22,7 +22,7 @@ class FakeKernel:
         self.queue = [
             [SimpleNamespace(bytes=part, buffer=part) for part in frames] for frames in self.queue
         ]
-        self.handled, self.put_back = [], []
+        self.handled, self.put_back, self.flushed = [], [], []
         self.shell_handlers = {"comm_msg": lambda *args: self.handled.append(args[2]["content"])}
         self.shell_stream = SimpleNamespace(
             socket=SimpleNamespace(
@@ -30,8 +30,9 @@ class FakeKernel:
                 recv_multipart=lambda copy: self.queue.pop(0),
             ),
             _recv_callback=self.put_back.append,
+            flush=lambda: self.flushed.append(True),
         )
-        self.io_loop = SimpleNamespace(add_callback=lambda call, frames: call(frames))
+        self.io_loop = SimpleNamespace(add_callback=lambda call, *args: call(*args))
 
     def kinds(self):
         return [json.loads(frames[-4].bytes)["msg_type"] for frames in self.put_back]
@@ -63,6 +64,18 @@ def test_a_click_is_heard_in_the_middle_of_a_cell_and_all_else_keeps_its_order(b
     kernel.pump_comms()
     assert [content["data"]["do"] for content in busy.handled] == ["cancel", "pause"]
     assert busy.kinds() == ["execute_request", "comm_msg", "comm_close", "execute_request"]
+
+
+def test_an_interrupt_loses_nothing_and_has_the_rest_read(busy, monkeypatch):
+    def interrupted(*message):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(busy.shell_handlers, "comm_msg", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        kernel.pump_comms()
+    assert busy.kinds() == ["execute_request", "comm_msg", "comm_msg"]
+    assert len(busy.queue) == 3
+    assert busy.flushed == [True]
 
 
 def test_a_click_passes_first_where_the_event_loop_reads_the_socket(busy):

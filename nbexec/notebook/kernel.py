@@ -147,15 +147,21 @@ def pump_comms() -> None:
     if stream is None:
         return
     held: list[Any] = []
+    interrupted = True
     try:
         while stream.socket.poll(0):
             frames = stream.socket.recv_multipart(copy=False)
             held.append(frames)
             if _handle(kernel, stream, frames):
                 held.pop()
+        interrupted = False
     finally:
         for frames in held:
             _queue(kernel, stream, frames)
+        if interrupted:
+            # ZeroMQ says once that there is something to read, and we were told: what is left
+            # in the socket would stay there.
+            kernel.io_loop.add_callback(stream.flush)
 
 
 def _main_shell_stream(kernel: Any) -> Any:
