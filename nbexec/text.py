@@ -125,7 +125,14 @@ def state(stats: Stats) -> str:
         return f"cancelled after {seconds(stats.elapsed)}, {stats.done:,} results kept"
     if stats.waiting and stats.phase == "running":
         return stats.waiting
+    if left_early(stats):
+        return "left early"
     return "starting" if stats.phase == "waiting" else stats.phase
+
+
+def left_early(stats: Stats) -> bool:
+    """Whether a run ended well before its last item: at a ``break``, or with the first found."""
+    return stats.phase == "done" and stats.total is not None and stats.finished < stats.total
 
 
 def labelled(stats: Stats) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import re
 from dataclasses import fields
 
@@ -20,6 +21,7 @@ from nbexec.notebook.flags import flag, parse, usage
 @pytest.fixture
 def shell(tmp_path, monkeypatch):
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    monkeypatch.delattr(builtins, "_", raising=False)  # a doctest's: IPython would leave it alone
     InteractiveShell.clear_instance()
     shell = InteractiveShell.instance(colors="nocolor")
     shell.run_line_magic("load_ext", "nbexec")

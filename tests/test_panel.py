@@ -169,6 +169,12 @@ def test_a_paused_and_a_cancelled_panel_say_so_in_words():
     assert not ended["live"]
 
 
+def test_a_run_that_was_left_early_is_not_told_to_be_complete():
+    said = shown(fold(finished(50), RunEnded(5.0, "done")))
+    assert (said["phase"], said["state"]) == ("cancelled", "left early")
+    assert shown(fold(finished(100), RunEnded(5.0, "done")))["phase"] == "done"
+
+
 def test_failures_have_their_part_of_the_bar():
     said = shown(fold(finished(40, failed=10)))
     assert said["shares"] == (40.0, 10.0)

@@ -105,7 +105,7 @@ def snapshot(
     said = text.labelled(stats)
     return {
         "name": text.one_line(stats.name, text.NAME_LIMIT),
-        "phase": stats.phase,
+        "phase": "cancelled" if text.left_early(stats) else stats.phase,
         "state": text.state(stats),
         "where": text.one_line(text.where(stats)),
         "done": done,

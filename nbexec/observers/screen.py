@@ -17,6 +17,7 @@ from ..state import Stats
 BAR = 20  # characters
 PATIENCE = 0.3  # seconds that a line which others have begun may take to its end: `print`
 #                  writes what it was given piece by piece
+LONGEST = 2.0  # seconds that a run waits for that in all: the line may be without an end
 CLEAR = "\r\x1b[K"  # empties the terminal's line
 
 
@@ -48,6 +49,7 @@ class Screen:
         self._runs: dict[object, Stats] = {}
         self._lock = threading.RLock()
         self._open_line = False  # whether others left the cursor in the middle of a line
+        self._written = 0.0  # when somebody wrote last: a slow terminal takes its time
 
     def draw(self, owner: object, stats: Stats) -> None:
         """Show a run as it stands."""
@@ -60,14 +62,18 @@ class Screen:
 
     def leave(self, owner: object, said: str = "") -> None:
         """Show a run no longer; leave some lines about it instead."""
-        late = time.monotonic() + PATIENCE
-        while said and self._open_line and time.monotonic() < late:
+        late = time.monotonic() + LONGEST
+        while True:
+            with self._lock:
+                now = time.monotonic()
+                ended = not (said and self._open_line)
+                if ended or now - self._written > PATIENCE or now > late:
+                    self._runs.pop(owner, None)
+                    if said and self._open_line:
+                        said = "\n" + said
+                    self.write(self.stream, said)
+                    return
             time.sleep(PATIENCE / 10)
-        with self._lock:
-            self._runs.pop(owner, None)
-            if said and self._open_line:
-                said = "\n" + said
-            self.write(self.stream, said)
 
     def write(self, stream: Any, said: str) -> None:
         """Write to a stream what somebody says: above what is drawn, if it is this terminal."""
@@ -79,6 +85,7 @@ class Screen:
             if here:
                 stream.flush()
                 self._open_line = not said.endswith(("\n", "\r")) if said else self._open_line
+                self._written = time.monotonic()
 
     def erase(self) -> None:
         """Take away what is drawn, until it is drawn again."""
