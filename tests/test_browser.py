@@ -48,6 +48,16 @@ def server_of(kind, folder):
     server.stop()
 
 
+def page_of(server, context, known=()):
+    """Give a page whose errors fail the test, but for those that are known."""
+    page = lab.Page(server, context.new_page())
+    yield page
+    wrong = [error for error in page.wrong if error not in known] + page.widget_errors()
+    page.page.close()
+    server.stop_kernels()
+    assert wrong == []
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     yield from server_of(lab.Server, tmp_path_factory.mktemp("lab"))
@@ -61,13 +71,7 @@ def context():
 
 @pytest.fixture
 def page(server, context):
-    """A page whose errors fail the test."""
-    page = lab.Page(server, context.new_page())
-    yield page
-    wrong = page.wrong + page.widget_errors()
-    page.page.close()
-    server.stop_kernels()
-    assert wrong == []
+    yield from page_of(server, context)
 
 
 def percent(page):

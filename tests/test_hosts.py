@@ -7,7 +7,7 @@ import re
 import pytest
 
 from . import lab
-from .test_browser import PANEL, SLOW, SUMMARY, button, percent, server_of
+from .test_browser import PANEL, SLOW, SUMMARY, button, page_of, percent, server_of
 from .waiting import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
@@ -36,13 +36,7 @@ def context():
 
 @pytest.fixture
 def page(server, context):
-    """A page whose errors fail the test."""
-    page = lab.Page(server, context.new_page())
-    yield page
-    wrong = [error for error in page.wrong if error != KNOWN] + page.widget_errors()
-    page.page.close()
-    server.stop_kernels()
-    assert wrong == []
+    yield from page_of(server, context, [KNOWN])
 
 
 def test_the_bar_moves_in_notebook_7_and_cancel_stops_a_cell_that_blocks(server, page):
@@ -58,7 +52,7 @@ def test_the_bar_moves_in_notebook_7_and_cancel_stops_a_cell_that_blocks(server,
     button(page, "Resume").click()
     until(lambda: state.inner_text() == "running")
     button(page, "Cancel").click()
-    assert until(lambda: page.ran) < 1.5
+    assert until(lambda: page.ran) < 5.0  # of the 20 s that it would have taken
     page.page.wait_for_selector(SUMMARY)
     assert page.page.locator(PANEL).count() == 0
     said = page.outputs()
@@ -75,7 +69,7 @@ def test_a_plain_loop_has_the_panel_too(server, page):
     first = percent(page)
     until(lambda: percent(page) > first)
     button(page, "Cancel").click()
-    assert until(lambda: page.ran) < 1.5
+    assert until(lambda: page.ran) < 5.0  # of the 20 s that it would have taken
     said = page.outputs()
     assert "RunCancelled" in said
     assert "not reached" not in said
