@@ -477,7 +477,12 @@ def _over(source: str, kept: set[int]) -> str | None:
     """Give a cell whose last statement iterates over the items at positions `kept` alone."""
     tree = ast.parse(source)
     last = tree.body[-1]
-    loops = [one for one in ast.walk(last) if isinstance(one, ast.comprehension)]
+    inner = {id(one) for fn in ast.walk(last) if isinstance(fn, ast.Lambda) for one in ast.walk(fn)}
+    loops = [
+        one
+        for one in ast.walk(last)
+        if isinstance(one, ast.comprehension) and id(one) not in inner  # a `map`'s function
+    ]
     place = last.iter if isinstance(last, ast.For) else loops[0].iter if loops else None
     if place is None:
         return None
