@@ -398,9 +398,10 @@ def test_a_cell_of_ipykernel_is_the_same_wherever_it_stands(path):
             shell.run_cell("pass", store_history=True)
         shell.run_cell("%load_ext nbexec")
         shell.run_cell("def f(x):\\n    class A:\\n        y = x\\n    return A.y", store_history=True)
+        shell.run_cell("def g(x):\\n    return x", store_history=True)
         shell.run_cell("import nbexec; r = nbexec.map(f, [1, 2], checkpoint={str(path)!r}, progress='off')", store_history=True)
         print(shell.user_ns["r"].stats.restored)
-        cell = "%%parallel --progress off --checkpoint {path}\\nout = []\\nfor x in [5, 6]:\\n    out.append(f(x))"
+        cell = "%%parallel --progress off --checkpoint {path}\\nout = []\\nfor x in [5, 6]:\\n    out.append(g(x))"
         shell.run_cell(cell, store_history=True).raise_error()
         print(shell.user_ns["out"], nbexec.last_run().stats.restored)
     """  # noqa: E501

@@ -154,15 +154,16 @@ class Place:
             data, error = _gather(task), None
         except BaseException as raised:
             data, error = b"", raised
+        with self._lock:
+            self._sent = None
+            self._pump()
+        # Last: whoever gets the reply may let go of the item, and of what it needs to end.
         if error is None:
             parcel.reply.set_result(data)
         elif task.cancelled():
             parcel.reply.set_exception(Stopped())
         else:
             parcel.reply.set_exception(RuntimeError(_ending(parcel.process, error)))
-        with self._lock:
-            self._sent = None
-            self._pump()
 
 
 def _gather(task: Any) -> bytes:
