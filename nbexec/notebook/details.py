@@ -26,7 +26,7 @@ def detail(tab: str, run: Run, record: Record, stats: Stats) -> Detail:
 def _failures(run: Run, record: Record, stats: Stats) -> Detail:
     record.groups.add(run.failures)
     return {
-        "groups": record.groups.rows(run.id or ""),
+        "groups": record.groups.rows(run.id),
         "more": record.groups.more(stats.failed),
     }
 
@@ -49,13 +49,11 @@ def _resources(run: Run, record: Record, stats: Stats) -> Detail:
             for slot, name in enumerate(samples.names)
             for what in ("cpu", "memory")
         },
-        "count": samples.count,
     }
 
 
 def _timeline(run: Run, record: Record, stats: Stats) -> Detail:
-    timeline = run.timeline()
-    return {"columns": plots.bars(timeline), "names": {}, "count": len(timeline)}
+    return {"columns": plots.bars(run.timeline()), "names": {}}
 
 
 def _plan(run: Run, record: Record, stats: Stats) -> Detail:

@@ -56,14 +56,18 @@ class Panel(Display):
 
     def attach(self, run: Run) -> None:
         """Take note of the run and of the cell, in the thread that starts it."""
-        self.run, self._cell, self.record = run, kernel.current_cell(), record_of(run)
-        self._replaced = kernel.replaces_displays()
-        self.record.shown.add(kernel.execution())
+        self.take_place(run)
         if run.background:
             # Not later: Voila shows what was displayed before the cell ended, and an Output
             # widget takes what is displayed inside its `with`.
             self._show(self.snapshot(replace(run.stats, name=run.name, total=run.total)))
         super().attach(run)
+
+    def take_place(self, run: Run) -> None:
+        """Take note of the run, and of the cell that will show it."""
+        self.run, self._cell, self.record = run, kernel.current_cell(), record_of(run)
+        self._replaced = kernel.replaces_displays()
+        self.record.shown.add(kernel.execution())
 
     def idle(self) -> None:
         """Look for clicks, in the thread that the run blocks."""

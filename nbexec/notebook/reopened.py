@@ -41,7 +41,7 @@ class Reopened(Panel):
 
     def attach(self, run: Run) -> None:
         """Show it, in the cell that runs now."""
-        self.run, self._cell, self.record = run, kernel.current_cell(), record_of(run)
+        self.take_place(run)
         self._stays = run.done
         if self._stays:
             self.record.look_back(run)
@@ -102,10 +102,7 @@ def watchers() -> list[Observer]:
 
 def show(run: Run) -> bool:
     """Show a run's panel in the cell that runs now; give whether it wasn't there already."""
-    execution = kernel.execution()
-    shown = record_of(run).shown
-    if execution in shown:
+    if kernel.execution() in record_of(run).shown:
         return False
-    shown.add(execution)
     Reopened().attach(run)
     return True

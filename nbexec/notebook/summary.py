@@ -57,7 +57,7 @@ def keep(stats: Stats, record: Record, run: Run) -> Kept:
     lines = record.lines.last(LINES)
     return Kept(
         snapshot(stats, record, advice=run.advice),
-        record.groups.rows(run.id or "", GROUPS),
+        record.groups.rows(run.id, GROUPS),
         record.groups.more(stats.failed, GROUPS),
         lines,
         record.lines.above(len(lines)),

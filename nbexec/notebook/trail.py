@@ -51,7 +51,6 @@ class Samples:
     """
 
     def __init__(self) -> None:
-        self.count = 0  # samples so far
         self.names: list[str] = []  # who is, or was last, in each slot
         self.limit = 0  # bytes
         self._rows: deque[tuple[float, float, int, dict[int, tuple[float, int]]]]
@@ -70,7 +69,6 @@ class Samples:
         }
         self._rows.append((sample.time, sample.cores, sample.memory, row))
         self.limit = sample.memory_limit
-        self.count += 1
 
     def _place(self, name: str, alive: Iterable[str]) -> None:
         if len(self.names) < SLOTS:
