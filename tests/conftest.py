@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 
 import nbexec
 from nbexec.events import Event
 from nbexec.observers import Observer
 from nbexec.state import RunState
+
+from . import lab
 
 BACKENDS = ["serial", "threads", "processes", "asyncio", "dask"]
 REMOTE = ["processes", "dask"]
@@ -67,3 +72,10 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Log:
     log = Log()
     monkeypatch.setattr("nbexec.api.watchers", lambda options, task: [log])
     return log
+
+
+@pytest.fixture(scope="module")
+def context() -> Iterator[Any]:
+    """A browser's context."""
+    with lab.browser() as context:
+        yield context

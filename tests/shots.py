@@ -90,7 +90,7 @@ def take(page: lab.Page, folder: Path) -> dict[str, dict[str, Path]]:
     """Bring each panel into its state, and give the images of it by theme."""
     cells = {name: page.page.locator(".jp-CodeCell").nth(at + 1) for at, name in enumerate(STATES)}
     cells["cancelled"].locator(PANEL).wait_for()
-    time.sleep(3)
+    time.sleep(3)  # so that there is something to be seen, here and below
     press(cells["paused"], "Pause")
     press(cells["cancelled"], "Cancel")
     press(cells["folded"], "Fold the panel")
@@ -106,7 +106,7 @@ def take(page: lab.Page, folder: Path) -> dict[str, dict[str, Path]]:
         page.page.evaluate(
             "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", name
         )
-        time.sleep(2)
+        time.sleep(2)  # colours change slowly
         for state, cell in cells.items():
             shown = cell.locator(f"{PANEL}, {SUMMARY}").first
             shown.scroll_into_view_if_needed()

@@ -63,12 +63,6 @@ def server(tmp_path_factory):
     yield from server_of(lab.Server, tmp_path_factory.mktemp("lab"))
 
 
-@pytest.fixture(scope="module")
-def context():
-    with lab.browser() as context:
-        yield context
-
-
 @pytest.fixture
 def page(server, context):
     yield from page_of(server, context)

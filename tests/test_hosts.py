@@ -28,12 +28,6 @@ def server(tmp_path_factory):
     yield from server_of(lab.Notebook7, tmp_path_factory.mktemp("notebook"))
 
 
-@pytest.fixture(scope="module")
-def context():
-    with lab.browser() as context:
-        yield context
-
-
 @pytest.fixture
 def page(server, context):
     yield from page_of(server, context, [KNOWN])
