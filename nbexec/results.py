@@ -276,6 +276,10 @@ class Futures:
         return None
 
     def put(self, chunk: Chunk, outcome: Outcome, failures: dict[int, Failure]) -> None:
+        # First: whoever gets a result may let go of what the call was given, and expect it to
+        # end at once, while threads on the result's way here still hold the chunk.
+        if isinstance(chunk.items, list):
+            chunk.items.clear()
         for offset, index in enumerate(chunk.indices):
             future = self.waiting.pop(index)
             if offset in failures:

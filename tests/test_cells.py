@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import http.server
 import re
 import shutil
@@ -63,6 +64,8 @@ found: Counter[str] = Counter()
 
 @pytest.mark.parametrize("where", ["threads", "processes"])
 @pytest.mark.parametrize("name", CELLS)
+# people leave the socket of a download that failed to the garbage collector: see the end
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 def test_a_cell_that_people_write(name, where, inputs, monkeypatch):
     folder, base = inputs
     monkeypatch.chdir(folder)
@@ -84,6 +87,8 @@ def test_a_cell_that_people_write(name, where, inputs, monkeypatch):
         kinds = {step.kind for step in ours.report.steps if step.first > prelude_of(name)}
         found.update({f"{where} cells": 1, **{f"{where} {kind}": 1 for kind in kinds}})
         found[f"{where} at once"] += bool(kinds & {"parallel", "together"})
+    if "download" in name:
+        gc.collect()  # while the warning about sockets is ignored
 
 
 def prelude_of(name: str) -> int:

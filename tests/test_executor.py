@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -30,6 +31,27 @@ def test_submit_gives_futures(executor):
     done, pending = concurrent.futures.wait(futures, timeout=30)
     assert not pending
     assert {future.result() for future in done} == {2**exp for exp in range(20)}
+
+
+class Weighty:
+    """An argument that may be referred to weakly."""
+
+
+def test_what_a_call_was_given_is_let_go_before_its_result_is_there(executor):
+    left = []
+    given = Weighty()
+    ref = weakref.ref(given)
+    future = executor.submit(_slowly, given)
+    future.add_done_callback(lambda _: left.append(ref()))  # in the thread that sets it
+    del given
+    assert future.result(30) == "Weighty"
+    until(lambda: left)
+    assert left == [None]
+
+
+def _slowly(given):
+    time.sleep(0.05)
+    return type(given).__name__
 
 
 def test_keyword_arguments_and_as_completed(executor):
