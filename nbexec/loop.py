@@ -295,7 +295,8 @@ class Loop:
             self._take_back(chunk.part(begun), suspect=not begun)
             chunk = chunk.part(0, begun)
         if begun:
-            self._backlog.pace.measure(begun, outcome.ends[-1])
+            size = outcome.sent + outcome.received
+            self._backlog.pace.measure(begun, outcome.ends[-1], size)
             self._steering.learn(chunk, outcome)
             self._judge(chunk, outcome)
 

@@ -49,6 +49,17 @@ class Address(NamedTuple):
     folder: str  # the kernel's; not there on other machines
     serial: int  # of the chunk
     heard: bool  # through a channel; else what is said is in the reply
+    here: bool  # whether the folder is the worker's, too
+
+
+def items_file(address: Address) -> Path:
+    """Give the file of a chunk's items, where they have large buffers."""
+    return Path(address.folder, f"items-{address.serial}")
+
+
+def values_file(address: Address) -> Path:
+    """Give the file of a chunk's values, where they have large buffers."""
+    return Path(address.folder, f"values-{address.serial}")
 
 
 class Wanted(Leash):
@@ -106,13 +117,15 @@ def run_packed(
     key: str,
     block: Any,
     count: int,
-    items: bytes,
+    items: bytes | None,
     budget: float,
     alone: bool,
     address: Address,
     tell: Tell | None = None,
 ) -> bytes:
     """Run `count` pickled `items` through the packed task `block` (a path or the bytes).
+
+    Where `items` is None they are in their file, large buffers and all.
 
     `key` names the task and the run: each worker unpacks it, and runs its setup, once.
     `alone` says that nothing else runs in this process, so that its CPU time, threads of
@@ -131,7 +144,7 @@ def run_packed(
         task, prepared = _load(key, block)
         what = "the item"
         begun = time.perf_counter()
-        values = wire.loads(items)
+        values = wire.unpack_file(items_file(address)) if items is None else wire.loads(items)
         reading = time.perf_counter() - begun
     except BaseException as error:
         # of several items nobody knows which can't be unpickled: they come again one by one
@@ -139,7 +152,7 @@ def run_packed(
         if count == 1:
             why = _unreadable(what, "in the worker", error)
             outcome = Outcome([None], {0: failed(why)}, time.time(), [0.0], 0.0, "")
-        return _send(outcome)
+        return _send(outcome, address)
     chunk = Chunk(range(count), values, budget=budget)
     clock = time.process_time if alone else time.thread_time
     leash = Wanted(address)
@@ -147,7 +160,7 @@ def run_packed(
         outcome = run_chunk(prepared, task, chunk, leash, cpu_clock=clock, hear=hear)
     if voice is not None:
         voice.end()
-    return _send(outcome, telling.said, reading)
+    return _send(outcome, address, telling.said, reading)
 
 
 def _load(key: str, block: Any) -> tuple[Task, Callable[[], Callable[[Any], Any]]]:
@@ -180,7 +193,12 @@ def _once(make: Callable[[], T]) -> Callable[[], T]:
     return get
 
 
-def _send(outcome: Outcome, said: Sequence[tuple[int, str, Any]] = (), spent: float = 0.0) -> bytes:
+def _send(
+    outcome: Outcome,
+    address: Address,
+    said: Sequence[tuple[int, str, Any]] = (),
+    spent: float = 0.0,
+) -> bytes:
     """Pack an outcome: its length, all but the values, and the values, which may not unpickle.
 
     `spent` are the seconds of unpickling that it took before; to them packing is added.
@@ -188,15 +206,29 @@ def _send(outcome: Outcome, said: Sequence[tuple[int, str, Any]] = (), spent: fl
     begun = time.perf_counter()
     errors = {at: _pack_error(error) for at, error in outcome.errors.items()}
     try:
-        data = wire.dumps(outcome.values)
+        data, beside = _pack_values(outcome.values, address)
     except BaseException:
-        data = wire.dumps([_sendable(at, it, errors) for at, it in enumerate(outcome.values)])
+        values = [_sendable(at, it, errors) for at, it in enumerate(outcome.values)]
+        data, beside = _pack_values(values, address)
     worker = f"process {os.getpid()}"
     facts = (outcome.started, outcome.ends, outcome.cpu, worker, outcome.peak_rss, 0.0, said)
     sort = _sort(outcome.values[0]) if len(outcome.values) == 1 else ""
     spent += time.perf_counter() - begun
-    rest = pickle.dumps((errors, facts, sort, spent), protocol=5)
+    rest = pickle.dumps((errors, facts, sort, spent, beside), protocol=5)
     return b"".join((_SIZE.pack(len(rest)), rest, data))
+
+
+def _pack_values(values: list[Any], address: Address) -> tuple[bytes, int]:
+    """Pickle values; large ones into their file, of which the size is given, or else 0."""
+    if not address.here:
+        return wire.dumps(values), 0
+    data, buffers = wire.dumps_apart(values)
+    if buffers:
+        try:
+            return b"", wire.write_file(values_file(address), data, buffers)
+        except OSError:  # no room for a file
+            data = wire.dumps(values)
+    return data, 0
 
 
 def _sendable(at: int, value: Any, errors: dict[int, Any]) -> Any:
@@ -226,7 +258,9 @@ def _pack_error(error: Error) -> tuple[str, bytes | None, str, str, Any]:
     return error.kind, data, text, error.traceback, places
 
 
-def receive(data: bytes, heard: int = 0, sent: int = 0, spent: float = 0.0) -> Outcome:
+def receive(
+    data: bytes, address: Address, heard: int = 0, sent: int = 0, spent: float = 0.0
+) -> Outcome:
     """Undo the packing of a chunk's outcome, in the kernel.
 
     Of what was said, the first `heard` pieces were told already.  Its items were `sent`
@@ -236,19 +270,27 @@ def receive(data: bytes, heard: int = 0, sent: int = 0, spent: float = 0.0) -> O
     view = memoryview(data)
     (size,) = _SIZE.unpack_from(view)
     start = _SIZE.size + size
-    packed, facts, sort, there = pickle.loads(view[_SIZE.size : start])
+    packed, facts, sort, there, beside = pickle.loads(view[_SIZE.size : start])
     errors = {at: _unpack_error(*error) for at, error in packed.items()}
     try:
-        values = wire.loads(view[start:])
+        values = _read_values(address) if beside else wire.loads(view[start:])
     except BaseException as error:
         if not sort:  # of several nobody knows which: they come again one by one
             return Outcome([], {}, time.time(), [], 0.0, "")
         why = _unreadable(f"the result, a {sort},", "in the kernel", error)
         values, errors = [None], {0: failed(why)}
     spent += there + time.perf_counter() - begun
-    sums = {"sent": sent, "received": len(data) - start, "sending": spent}
+    sums = {"sent": sent, "received": len(data) - start + beside, "sending": spent}
     outcome = Outcome(values, errors, *facts, **sums)
     return replace(outcome, said=outcome.said[heard:]) if heard else outcome
+
+
+def _read_values(address: Address) -> Any:
+    file = values_file(address)
+    try:
+        return wire.read_file(file)
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def _unreadable(what: str, where: str, error: BaseException) -> PickleError:

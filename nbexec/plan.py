@@ -15,6 +15,7 @@ ALONE = 0.005  # seconds; an item longer than this travels alone
 LEAST = 0.001  # seconds; towards the end chunks don't get shorter than this
 SHARE = 3  # a chunk is at most 1/SHARE of a worker's share of what is left
 LARGEST = 20_000  # items; bounds what one message holds
+HEAVIEST = 16e6  # bytes, of items and values; likewise
 GROWTH = 64  # a chunk is at most this many times the largest that was measured
 HURRY = 4  # a worker hands back what it has not begun after HURRY x the expected time
 FLOOR = 0.02  # seconds; a budget is never shorter, so that a busy machine does not matter
@@ -30,11 +31,13 @@ class Pace:
         self._ahead = ahead  # whether a chunk may wait at a worker behind another
         self.item_seconds: float | None = None  # recent, one number for all workers
         self._largest = 1
+        self._item_bytes = 0.0  # recent
 
-    def measure(self, items: int, seconds: float) -> None:
-        """Take in that a worker needed `seconds` for a chunk of `items`."""
+    def measure(self, items: int, seconds: float, size: int = 0) -> None:
+        """Take in that a worker needed `seconds` for a chunk of `items`, of `size` bytes."""
         if items <= 0:
             return
+        self._item_bytes = max(size / items, self._item_bytes / 2)
         each = max(seconds / items, 1e-9)
         if self.item_seconds is None:
             self.item_seconds = each
@@ -50,6 +53,8 @@ class Pace:
         if self.item_seconds is None or self.item_seconds > ALONE:
             return 1
         wanted = min(TARGET / self.item_seconds, GROWTH * self._largest, LARGEST)
+        if self._item_bytes:
+            wanted = min(wanted, HEAVIEST / self._item_bytes)
         share = (UNKNOWN if left is None else left) / (SHARE * workers)
         return max(1, math.ceil(min(wanted, max(share, LEAST / self.item_seconds))))
 

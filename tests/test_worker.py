@@ -75,13 +75,17 @@ def test_an_interrupt_ends_the_chunk_and_keeps_what_was_finished():
     assert len(caught) == 1
 
 
-NOBODY = Address("nowhere", 0, False)  # hears what is said only at the end
+NOBODY = Address("nowhere", 0, False, False)  # hears what is said only at the end
 
 
 def packed(fn, items, key, **more):
-    block = wire.pack((Task(fn, "fn", **more), logging_here()))
-    reply = run_packed(key, block, len(items), wire.dumps(items), float("inf"), False, NOBODY)
-    return receive(reply)
+    return sent(wire.pack((Task(fn, "fn", **more), logging_here())), items, key)
+
+
+def sent(block, items, key):
+    count, infinite = len(items), float("inf")
+    reply = run_packed(key, block, count, wire.dumps(items), infinite, False, NOBODY)
+    return receive(reply, NOBODY)
 
 
 def test_a_packed_chunk_comes_back():
@@ -97,7 +101,7 @@ def test_setup_runs_once_for_a_key(tmp_path):
 
     block = wire.pack((Task(lambda item, state: item, "fn", setup=setup), logging_here()))
     for key in ("key-2", "key-2", "key-2b", "key-2"):
-        assert receive(run_packed(key, block, 1, wire.dumps([1]), 1.0, False, NOBODY)).values == [1]
+        assert sent(block, [1], key).values == [1]
     assert (tmp_path / "setups").read_text() == "xx"
 
 
@@ -107,9 +111,9 @@ def test_items_that_cannot_be_unpickled_come_again_one_by_one():
             return int, ("no number",)
 
     block = wire.pack((Task(abs, "abs"), logging_here()))
-    several = receive(run_packed("key-3", block, 2, wire.dumps([1, Bad()]), 1.0, False, NOBODY))
+    several = sent(block, [1, Bad()], "key-3")
     assert several.values == []
-    alone = receive(run_packed("key-3", block, 1, wire.dumps([Bad()]), 1.0, False, NOBODY))
+    alone = sent(block, [Bad()], "key-3")
     error = alone.errors[0].exception
     assert isinstance(error, PickleError)
     assert "the item can't be unpickled in the worker: ValueError: invalid" in str(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import os
@@ -15,7 +16,7 @@ from typing import Any
 from .. import streams, wire, worker
 from ..errors import PickleError, WorkerDied
 from ..model import Chunk, Error, Outcome
-from ..parcels import Address, receive, unwanted_file
+from ..parcels import Address, items_file, receive, unwanted_file, values_file
 from .base import Session, Setting
 from .listener import listener
 from .spool import spool
@@ -43,7 +44,11 @@ class RemoteSession(Session):
         self.setting = setting
         self._listener = listener() if here else None
         self._folder = str(spool())
+        self._here = here
         self._speaking: dict[Chunk, tuple[int, Address]] = {}  # with the slot
+        self._large: set[int] = set()  # serials of chunks whose items are in a file
+        self._unread: dict[int, Path] = {}  # files of values, if any, of replies not taken in
+        self._closed = False
         self._stopping = False  # whether some were told that they aren't wanted
         self.key = f"{os.getpid()}-{next(_runs)}"  # a worker keeps one task loaded for each key
         try:
@@ -65,26 +70,35 @@ class RemoteSession(Session):
 
     def submit(self, slot: int, chunk: Chunk) -> None:
         begun = time.perf_counter()
+        address = Address(self._folder, next(_serials), self._listener is not None, self._here)
         try:
-            items = wire.dumps(chunk.items)
+            items, size = self._packed(chunk, address)
         except Exception as error:
             outcome = unsendable(error, chunk)
             self.setting.deliver(chunk, lambda: outcome)
             return
         spent = time.perf_counter() - begun
-        address = self._address(slot, chunk)
+        self._speaking[chunk] = slot, address
+        if self._listener is not None:
+            self._listener.expect(address.serial, functools.partial(self.setting.hear, chunk))
         call = (self.key, self.block, len(chunk), items, chunk.budget, self.alone, address)
         future = self.send(slot, chunk, call)
-        future.add_done_callback(functools.partial(self._done, slot, chunk, len(items), spent))
+        future.add_done_callback(functools.partial(self._done, slot, chunk, size, spent))
 
-    def _address(self, slot: int, chunk: Chunk) -> Address:
-        """Give where the chunk is heard, and listen there."""
-        listener, serial = self._listener, next(_serials)
-        address = Address(self._folder, serial, listener is not None)
-        self._speaking[chunk] = slot, address
-        if listener is not None:
-            listener.expect(serial, functools.partial(self.setting.hear, chunk))
-        return address
+    def _packed(self, chunk: Chunk, address: Address) -> tuple[bytes | None, int]:
+        """Pickle a chunk's items, into a file where they are large; give their size, too."""
+        if not self._here:
+            data = wire.dumps(chunk.items)
+            return data, len(data)
+        data, buffers = wire.dumps_apart(chunk.items)
+        if buffers:
+            try:
+                size = wire.write_file(items_file(address), data, buffers)
+                self._large.add(address.serial)
+                return None, size
+            except OSError:  # no room for a file
+                data = wire.dumps(chunk.items)
+        return data, len(data)
 
     def unwanted(self, slot: int) -> None:
         for at, address in [*self._speaking.values()]:
@@ -92,19 +106,31 @@ class RemoteSession(Session):
                 self._stopping = True
                 unwanted_file(address).touch()
 
-    def _over(self, chunk: Chunk) -> None:
-        """Tidy up after a chunk that came back."""
+    def _over(self, chunk: Chunk) -> Address:
+        """Tidy up after a chunk that came back; give where it was heard."""
         _, address = self._speaking.pop(chunk)
         if self._listener is not None:
             self._listener.forget(address.serial)
         if self._stopping:
             unwanted_file(address).unlink(missing_ok=True)
+        if address.serial in self._large:
+            self._large.discard(address.serial)
+            items_file(address).unlink(missing_ok=True)
+        return address
 
     def close(self) -> None:
+        self._closed = True
         if self._listener is not None:
             self._listener.rest()
         if self._file is not None:
             self._file.unlink(missing_ok=True)
+        self._drop_unread()
+
+    def _drop_unread(self) -> None:
+        """Remove what nobody will read."""
+        with contextlib.suppress(KeyError):  # there is nothing more
+            while True:
+                self._unread.popitem()[1].unlink(missing_ok=True)
 
     def told(self, chunk: Chunk) -> int:
         """Give how much was told of what a chunk said, and take in no more of it."""
@@ -113,16 +139,25 @@ class RemoteSession(Session):
     def _done(
         self, slot: int, chunk: Chunk, sent: int, spent: float, future: Future[bytes]
     ) -> None:
-        self._over(chunk)
+        address = self._over(chunk)
         told = self.told(chunk)
         try:
             data = future.result()
         except BaseException as error:
+            if self._here:
+                values_file(address).unlink(missing_ok=True)
             how = self.died(slot, chunk, error)
             outcome = not_begun() if how is None else lost(how, chunk)
             self.setting.deliver(chunk, lambda: outcome)
         else:
-            self.setting.deliver(chunk, lambda: receive(data, told, sent, spent))
+            self._unread[address.serial] = values_file(address)
+            if self._closed:  # nobody waits for it
+                self._drop_unread()
+            self.setting.deliver(chunk, lambda: self._read(data, address, told, sent, spent))
+
+    def _read(self, data: bytes, address: Address, told: int, sent: int, spent: float) -> Outcome:
+        del self._unread[address.serial]
+        return receive(data, address, told, sent, spent)
 
     def died(self, slot: int, chunk: Chunk, error: BaseException) -> str | None:
         """Note that the worker of `slot` died: say how, or None if it wasn't running `chunk`."""
