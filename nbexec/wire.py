@@ -61,11 +61,7 @@ def dumps_apart(value: Any) -> tuple[bytes, list[pickle.PickleBuffer]]:
 
 def pack(value: Any) -> bytes:
     """Pickle `value` into one block, its large buffers aligned behind the pickle."""
-    import cloudpickle
-
-    buffers: list[pickle.PickleBuffer] = []
-    data = cloudpickle.dumps(value, protocol=5, buffer_callback=buffers.append)
-    return b"".join(laid_out(data, buffers))
+    return b"".join(laid_out(*dumps_apart(value)))
 
 
 def laid_out(data: bytes, buffers: list[pickle.PickleBuffer]) -> Iterator[Piece]:

@@ -17,7 +17,7 @@ from nbexec import wire
 from nbexec.backends.base import Setting
 from nbexec.backends.processes import Processes
 from nbexec.backends.remote import RemoteSession
-from nbexec.backends.spool import spool
+from nbexec.backends.spool import keep, spool
 from nbexec.model import Chunk, Task
 from nbexec.parcels import run_packed
 from nbexec.plan import HEAVIEST, Pace
@@ -153,6 +153,14 @@ def test_without_room_for_files_they_go_in_the_message():
         assert left() == []
     finally:
         backend.close()
+
+
+def test_what_must_be_in_a_file_goes_to_disk_without_room_in_memory():
+    (spool() / "full").symlink_to("/dev/full")  # where each write says that there is no room
+    path = keep("full", *wire.dumps_apart(make(1)))
+    assert path.parent == spool(in_memory=False) != spool()
+    np.testing.assert_array_equal(wire.unpack_file(path), make(1))
+    path.unlink()
 
 
 def test_a_file_is_whole_or_not_there(tmp_path):

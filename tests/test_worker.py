@@ -180,7 +180,7 @@ def test_a_traceback_that_was_sent_reads_as_it_did():
 
 
 def test_pack_keeps_arrays_beside_the_pickle(tmp_path):
-    value = {"a": np.arange(1000.0), "b": np.ones((3, 5), dtype="f4"), "c": "text", "d": []}
+    value = {"a": np.arange(10_000.0), "b": np.ones((3, 5), dtype="f4"), "c": "text", "d": []}
     block = wire.pack(value)
     again = wire.unpack(bytearray(block))
     file = tmp_path / "block"

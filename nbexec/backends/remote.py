@@ -19,7 +19,7 @@ from ..model import Chunk, Error, Outcome
 from ..parcels import Address, items_file, receive, unwanted_file, values_file
 from .base import Session, Setting
 from .listener import listener
-from .spool import spool
+from .spool import keep, spool
 
 _runs = itertools.count()
 _serials = itertools.count(1)
@@ -52,15 +52,12 @@ class RemoteSession(Session):
         self._stopping = False  # whether some were told that they aren't wanted
         self.key = f"{os.getpid()}-{next(_runs)}"  # a worker keeps one task loaded for each key
         try:
-            packed = wire.pack((setting.task, _logging()))
+            packed = wire.dumps_apart((setting.task, _logging()))
         except Exception as error:
             raise wire.explain(setting.task.fn, error) from error
-        self.block: Any = packed  # what a worker unpacks: the bytes, or a file to map
-        self._file: Path | None = None
-        if here:
-            self._file = spool() / self.key
-            self._file.write_bytes(packed)
-            self.block = str(self._file)
+        self._file = keep(self.key, *packed) if here else None
+        # what a worker unpacks: a file to map, or the bytes
+        self.block: Any = str(self._file) if here else b"".join(wire.laid_out(*packed))
         if self._listener is not None:
             self._listener.attend()
 

@@ -3,32 +3,47 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import os
 import shutil
 import tempfile
 import threading
 from pathlib import Path
+from pickle import PickleBuffer
 
 from joblib.externals.loky.backend import resource_tracker
 
+from .. import wire
+
 _lock = threading.Lock()
-_folder: Path | None = None
-_of: int = 0  # the process that made it
+_folders: dict[tuple[int, bool], Path] = {}  # by the process that made it, and whether in memory
 
 
-def spool() -> Path:
-    """Give the folder: in memory where the system has such a place."""
-    global _folder, _of
+def spool(in_memory: bool = True) -> Path:
+    """Give the folder: in memory where the system has such a place, and it is wanted."""
+    key = os.getpid(), in_memory and os.access("/dev/shm", os.W_OK)
     with _lock:
-        if _folder is None or _of != os.getpid():
-            memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-            _folder = Path(tempfile.mkdtemp(prefix=f"nbexec-{os.getpid()}-", dir=memory))
-            _of = os.getpid()
+        if key not in _folders:
+            parent = "/dev/shm" if key[1] else None
+            _folders[key] = Path(tempfile.mkdtemp(prefix=f"nbexec-{os.getpid()}-", dir=parent))
             # A process that outlives this one, and tidies up after it however it ended.
-            resource_tracker.register(str(_folder), "folder")
-            atexit.register(_remove, _folder)
-        _folder.mkdir(mode=0o700, exist_ok=True)  # something may have tidied it away
-        return _folder
+            resource_tracker.register(str(_folders[key]), "folder")
+            atexit.register(_remove, _folders[key])
+        _folders[key].mkdir(mode=0o700, exist_ok=True)  # something may have tidied it away
+        return _folders[key]
+
+
+def keep(name: str, data: bytes, buffers: list[PickleBuffer]) -> Path:
+    """Write what must be in a file, on disk where there is no room in memory."""
+    path = spool() / name
+    try:
+        wire.write_file(path, data, buffers)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        path = spool(in_memory=False) / name
+        wire.write_file(path, data, buffers)
+    return path
 
 
 def _remove(folder: Path) -> None:
