@@ -17,7 +17,7 @@ ENOUGH = 0.02  # seconds of items that tell enough, where at least FEW of them e
 FEW = 3  # items
 SLOW = 0.1  # seconds after which an item that still runs is judged by what it did so far
 WAITS = 0.5  # an item that used less CPU time than this share of its time waits
-START = 0.4  # seconds until cold worker processes are of use: joblib's loky, 2 cores
+START = 0.4  # seconds until cold worker processes are of use: loky, 2 cores
 SEND = 3e-6  # seconds an item to send it and its result: tests/benchmarks/overhead.py
 GAIN = 0.8  # workers are worth it if they take at most this share of the time
 

@@ -15,7 +15,7 @@ import pytest
 import nbexec
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ["IPython", "ipywidgets", "bokeh", "joblib", "distributed", "numpy", "psutil"]
+HEAVY = ["IPython", "ipywidgets", "bokeh", "loky", "distributed", "numpy", "psutil"]
 
 
 def python(code, **more):

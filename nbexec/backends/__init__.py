@@ -24,7 +24,7 @@ _BUILT_IN = {
     "asyncio": "nbexec.backends.aio:Asyncio",
     "dask": "nbexec.backends.dask:Dask",
 }
-_NEEDS = {"processes": "joblib", "dask": "dask[distributed]"}
+_NEEDS = {"processes": "loky", "dask": "dask[distributed]"}
 
 _factories: dict[str, Factory] = {}
 _live: dict[str, Backend] = {}

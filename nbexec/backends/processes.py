@@ -1,4 +1,4 @@
-"""processes: joblib's loky, one single-worker executor for each slot.
+"""processes: loky, the process pool behind joblib, one single-worker executor for each slot.
 
 One shared pool breaks as a whole when one worker dies; with one executor a slot, a
 death costs that slot alone, and a worker can be killed without asking the others.
@@ -13,7 +13,7 @@ import signal
 from concurrent.futures import Future
 from typing import Any
 
-from joblib.externals.loky import ProcessPoolExecutor, process_executor
+from loky import ProcessPoolExecutor, process_executor
 
 from .. import machine
 from ..channel import outlive_not

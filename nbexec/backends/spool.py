@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 from pickle import PickleBuffer
 
-from joblib.externals.loky.backend import resource_tracker
+from loky.backend import resource_tracker
 
 from .. import wire
 
