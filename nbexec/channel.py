@@ -24,7 +24,7 @@ from . import capture, streams
 
 MAGIC = b"\x1e\x00nbx"
 HEADER = struct.Struct("<BQIH")  # kind, serial of the chunk, offset, bytes that follow
-KINDS = ("begin", "stdout", "stderr", "progress")
+KINDS = ("begin", "stdout", "stderr", "progress", "begun")
 DOOR = "door"  # the pipe that a new worker announces its own on
 LARGEST = (4096 - len(MAGIC) - HEADER.size) // 6  # characters: PIPE_BUF bytes stay whole
 _BEGIN = KINDS.index("begin")
@@ -68,7 +68,7 @@ class Channel:
 
         def hear(offset: int, stream: str, said: Any) -> None:
             text = json.dumps(said) if stream == "progress" else said
-            for at in range(0, len(text), LARGEST):
+            for at in range(0, max(1, len(text)), LARGEST):
                 piece = text[at : at + LARGEST].encode("utf-8", "backslashreplace")
                 os.write(1, frame(KINDS.index(stream), serial, offset, piece))
 

@@ -208,8 +208,9 @@ class Options:  # its docstring is made from the knobs, below
     timeout: float | None = _knob(
         None,
         "Seconds that one item may take: then its worker is stopped (a thread can't be, and is "
-        "left behind) and the item fails with `ItemTimeout`. Items then travel alone. Not on "
-        "serial and dask, which can't leave an item.",
+        "left behind) and the item fails with `ItemTimeout`. To start a worker, to load the "
+        "function there and `setup` don't count. Items then travel alone. Not on serial, which "
+        "can't leave an item.",
         _seconds,
         float,
     )

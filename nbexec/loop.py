@@ -55,6 +55,10 @@ FAILURES = 10_000  # that are kept; a list of results has all, a stream gives th
 GRACE = 0.15
 
 
+# Seconds that a worker may take to load the function and run `setup`, beyond an item's timeout.
+LOADING = 60.0
+
+
 class Loop:
     """What a run does, from its first event to its last; `Run` is how it is handled."""
 
@@ -260,6 +264,9 @@ class Loop:
     def _on_said(
         self, chunk: Chunk, offset: int | None, stream: str, said: Any, shown: bool
     ) -> None:
+        if stream == "begun":
+            self._crew.begun(chunk, self._clock())
+            return
         at = slice(None) if offset is None else slice(offset, offset + 1)
         indices = chunk.indices[at]
         if stream == "progress":
@@ -343,9 +350,10 @@ class Loop:
         """Fail the items that took too long; they travel alone where there is a timeout."""
         now = self._clock()
         for slot in self._crew.busy():
+            waits = not slot.begun and slot.session.tells_begun
             if not slot.session.ready(slot.number):
                 slot.since = now
-            elif now - slot.since > timeout:
+            elif now - slot.since > timeout + (LOADING if waits else 0.0):
                 (chunk,) = slot.chunks
                 worker, took = self._at(slot, chunk)
                 ended = slot.session.abort(slot.number)

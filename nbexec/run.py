@@ -16,6 +16,7 @@ import contextvars
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +87,7 @@ class Run:
         self.began = 0.0  # Unix time; 0.0 before `start`
         self.background = False  # whether nobody waits for it
         self._taken = False  # whether somebody has had the results
-        self.task = task
+        self.task = task = replace(task, timed=options.timeout is not None)
         self.options = options
         self.hands = hands or Hands()
         pace = pace or (Pace(1, ahead=False) if options.alone else Pace(options.chunk))

@@ -19,6 +19,7 @@ class Slot:
     chunks: list[Chunk] = field(default_factory=list)
     retired: bool = False  # takes nothing more
     since: float = 0.0  # when its first chunk began, on the run's clock
+    begun: bool = False  # whether its worker said that it did
     worker: str = ""  # who did what came back last
 
 
@@ -56,6 +57,7 @@ class Crew:
         """Give the slot for a chunk: an idle one if there is one."""
         slot = next(iter(self._idle or self._half))
         slot.chunks.append(chunk)
+        slot.begun = False
         self.flying[chunk.indices[0]] = slot, chunk
         self._sort(slot)
         return slot
@@ -70,6 +72,12 @@ class Crew:
     def awaits(self, chunk: Chunk) -> bool:
         """Whether a chunk is at a slot."""
         return self.flying.get(chunk.indices[0], (None, None))[1] is chunk
+
+    def begun(self, chunk: Chunk, now: float) -> None:
+        """Note that a worker begins the item of a chunk now."""
+        slot, awaited = self.flying.get(chunk.indices[0], (None, None))
+        if slot is not None and awaited is chunk:
+            slot.since, slot.begun = now, True
 
     def release(self, chunk: Chunk) -> Slot | None:
         """Note that a chunk came back; give where from, or None if it was not awaited."""

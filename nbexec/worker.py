@@ -159,6 +159,8 @@ def run_chunk(
     started, cpu, begun = time.time(), cpu_clock(), _clock()
     try:
         call = prepared()
+        if task.timed:
+            hear(0, "begun", "")
         for item in chunk.items:
             if leash.pulled:
                 break
@@ -207,6 +209,8 @@ async def run_chunk_async(
     started, begun = time.time(), _clock()
     try:
         call = prepared()
+        if task.timed:
+            hear(0, "begun", "")
         for item in chunk.items:
             if leash.pulled:
                 break

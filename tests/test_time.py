@@ -41,6 +41,41 @@ def test_an_item_that_hangs_costs_itself_alone(limited):
     assert nbexec.map(abs, [-1], backend=limited) == [1]
 
 
+class SlowToLoad:
+    """Captured by a function, it keeps a worker busy before the first item begins."""
+
+    def __reduce__(self):
+        return _load, (0.8,)
+
+
+def _load(seconds):
+    time.sleep(seconds)
+    return SlowToLoad()
+
+
+def test_the_time_of_an_item_begins_when_it_does(limited):
+    slow = SlowToLoad()
+
+    def work(x, state):
+        return x if isinstance(slow, SlowToLoad) else state
+
+    def setup():
+        time.sleep(0.8)
+
+    results = nbexec.map(work, range(6), backend=limited, setup=setup, timeout=0.5)
+    assert results == list(range(6))
+
+
+def test_a_setup_that_hangs_ends_too(limited, monkeypatch):
+    monkeypatch.setattr("nbexec.loop.LOADING", 0.5)
+
+    def setup():
+        time.sleep(4)
+
+    with pytest.raises(nbexec.ItemTimeout):
+        nbexec.map(lambda x, state: x, [1], backend=limited, setup=setup, timeout=0.2)
+
+
 @pytest.mark.parametrize(("name", "left"), [("threads", 1), ("processes", 0), ("dask", 0)])
 def test_what_could_not_be_stopped_is_counted(name, left):
     run = nbexec.map(hang_at_5, [5], backend=name, timeout=0.3, on_error="collect").run

@@ -59,6 +59,8 @@ class Running(NamedTuple):
 class Session(ABC):
     """One run's use of a backend."""
 
+    tells_begun = True  # whether a worker's word that it begins an item is heard at once
+
     @abstractmethod
     def submit(self, slot: int, chunk: Chunk) -> None:
         """Start `chunk` on the worker of `slot` (0, 1, ...) and return at once."""

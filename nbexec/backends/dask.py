@@ -145,6 +145,7 @@ class GivenSession(RemoteSession):
 
     def __init__(self, setting: Setting, client: Client) -> None:
         super().__init__(setting, here=False)
+        self.tells_begun = True
         self._client = client
         self._sent: dict[int, list[Sent]] = {}  # at each slot, in order
         self._stuck: Counter[str] = Counter()  # tasks left behind, by worker

@@ -43,6 +43,7 @@ class RemoteSession(Session):
     def __init__(self, setting: Setting, here: bool) -> None:
         self.setting = setting
         self._listener = listener() if here else None
+        self.tells_begun = self._listener is not None
         self._folder = str(spool())
         self._here = here
         self._speaking: dict[Chunk, tuple[int, Address]] = {}  # with the slot
