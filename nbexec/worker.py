@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 import threading
@@ -68,7 +67,7 @@ class Call(NamedTuple):
 def call(it: Call) -> Any:
     """Call the function of an executor's item, to its end if it is a coroutine function."""
     value = it.fn(*it.args, **it.kwargs)
-    return _run_loop(value) if asyncio.iscoroutine(value) else value
+    return _run_loop(value) if isinstance(value, Coroutine) else value
 
 
 def prepare(task: Task) -> Callable[[Any], Any]:
@@ -199,6 +198,8 @@ async def run_chunk_async(
     hear: Hear = _nobody,
 ) -> Outcome:
     """Await the function on each item, one after the other; CPU time is not known here."""
+    from asyncio import CancelledError
+
     values: list[Any] = []
     errors: dict[int, Error] = {}
     ends = array("d")
@@ -216,7 +217,7 @@ async def run_chunk_async(
                 break
             try:
                 value = await call(item)
-            except asyncio.CancelledError as error:
+            except CancelledError as error:
                 if leash.pulled:
                     break
                 errors[len(values)], value = failed(error), None  # the item's own doing
@@ -239,6 +240,8 @@ async def run_chunk_async(
 
 def _run_loop(main: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end, also in a thread whose event loop is busy with us."""
+    import asyncio  # 20 ms of a worker's start, for few
+
     try:
         asyncio.get_running_loop()
     except RuntimeError:
