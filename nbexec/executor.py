@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from . import worker
+from . import kernels, worker
 from .api import watchers
 from .backends import before_close
 from .hands import Hands
@@ -141,6 +141,50 @@ class Executor(concurrent.futures.Executor):
             return super().map(fn, *iterables, timeout=timeout)
         parts = _parts(zip(*iterables, strict=False), size)
         return _each(super().map(functools.partial(_part, fn), parts, timeout=timeout))
+
+    def compute(
+        self,
+        kernel: str | Callable[[Any], Any],
+        array: Any,
+        *,
+        combine: Callable[[list[Any]], Any] | None = None,
+    ) -> Any:
+        """Reduce one array of numbers: its slices at the same time, joined in their order.
+
+        Parameters
+        ----------
+        kernel : {"sum", "product", "square_sum", "min", "max"} or callable
+            What is computed; or a function of a slice, a NumPy array (one that numba has
+            compiled with ``nogil=True`` runs at once on threads).
+        array : array_like
+            Numbers.  On threads slices are views; to processes they go through shared memory.
+        combine : callable or None
+            Makes the result of the list of what a function gave, in order; None gives the list.
+            A kernel that has a name has its own.
+
+        Returns
+        -------
+        object
+            As NumPy gives it, up to the rounding of floats; the same on every backend, for
+            every number of workers.
+
+        Raises
+        ------
+        TypeError, ValueError
+            `array` holds no numbers; there is no such kernel, or nothing to take the smallest
+            or largest of.
+
+        Examples
+        --------
+        >>> import nbexec
+        >>> with nbexec.Executor("threads", workers=2) as executor:
+        ...     float(executor.compute("square_sum", [1.0, 2.0, 3.0]))
+        14.0
+        """
+        part, join = (kernel, combine or list) if callable(kernel) else kernels.kernel(kernel)
+        if combine is not None and not callable(kernel):
+            raise ValueError(f"combine= is for functions: {kernel!r} has its own")
+        return join(list(self.map(part, kernels.slices(kernels.numbers(array)))))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no further calls; with `wait`, return when those before are done.
