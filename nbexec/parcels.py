@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from . import capture, streams, traces, wire
+from . import blas, capture, streams, traces, wire
 from .capture import Hear
 from .channel import channel
 from .errors import PickleError
@@ -44,12 +44,13 @@ def hello(folder: str | None) -> int:
 
 
 class Address(NamedTuple):
-    """How a worker on the kernel's machine hears of it, and is heard."""
+    """How a worker on the kernel's machine hears of it, and is heard; and its share."""
 
     folder: str  # the kernel's; not there on other machines
     serial: int  # of the chunk
     heard: bool  # through a channel; else what is said is in the reply
     here: bool  # whether the folder is the worker's, too
+    threads: blas.Share = ()  # of BLAS; none where the worker is not ours
 
 
 def items_file(address: Address) -> Path:
@@ -139,6 +140,7 @@ def run_packed(
         voice.begin(address.serial)
         hear = voice.hearing(address.serial)
     capture.one_at_a_time = alone
+    blas.hold(key, address.threads)  # before anything is loaded
     what = "the function"
     try:
         task, prepared = _load(key, block)

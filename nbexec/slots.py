@@ -35,12 +35,16 @@ class Crew:
 
     def engage(self, session: Session, count: int) -> None:
         """Have `count` slots of `session` take what comes; the old ones finish what they have."""
-        self.resize(0)
+        self._lay_out(0)
         self._sessions.append(session)
-        self.resize(count)
+        self._lay_out(count)
 
     def resize(self, count: int) -> None:
         """Have `count` slots from now on."""
+        self._lay_out(count)
+        self._sessions[-1].resize(count)
+
+    def _lay_out(self, count: int) -> None:
         for slot in self._slots[count:]:
             self.retire(slot)
         del self._slots[count:]

@@ -15,7 +15,16 @@ import pytest
 import nbexec
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ["IPython", "ipywidgets", "bokeh", "loky", "distributed", "numpy", "psutil"]
+HEAVY = [
+    "IPython",
+    "ipywidgets",
+    "bokeh",
+    "loky",
+    "distributed",
+    "numpy",
+    "psutil",
+    "threadpoolctl",
+]
 
 
 def python(code, **more):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from .. import streams
+from .. import blas, streams
 from ..model import Chunk
 from ..worker import Leash, prepare, run_chunk_async, worker_name
 from .base import Backend, Session, Setting
@@ -61,6 +61,7 @@ class AsyncioSession(Session):
         self._setting = setting
         self._loop = loop
         self._threads: dict[asyncio.Task[Any] | None, ThreadSlot] = {}  # for plain functions
+        self._count = setting.workers
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._leashes: dict[int, Leash] = {}
         self._prepared = functools.cache(self._prepare)
@@ -79,8 +80,9 @@ class AsyncioSession(Session):
         task = asyncio.current_task()
         if task not in self._threads:
             self._threads[task] = _pool.lease()
+            blas.enter(self, self._count)
         future = self._loop.create_future()
-        run = functools.partial(contextvars.copy_context().run, call, item)
+        run = functools.partial(contextvars.copy_context().run, _in_share, call, item)
         self._threads[task].call(functools.partial(_settle, self._loop, future, run))
         value, error = await future
         if isinstance(error, StopIteration):  # a coroutine can't raise one
@@ -136,10 +138,20 @@ class AsyncioSession(Session):
 
     def close(self) -> None:
         """Nothing runs any more, and nothing is kept."""
+        blas.leave(self)
         streams.remove()
+
+    def resize(self, workers: int) -> None:
+        self._count = workers
 
 
 _pool = Pool(ThreadSlot, keep=IO_THREADS)
+
+
+def _in_share(call: Callable[[Any], Any], item: Any) -> Any:
+    """Call a function in a thread that is one of several."""
+    blas.look()
+    return call(item)
 
 
 def _settle(

@@ -80,6 +80,9 @@ class Session(ABC):
     def close(self) -> None:
         """Give the workers back; aborted ones are replaced when they are next needed."""
 
+    def resize(self, workers: int) -> None:  # noqa: B027  (most share nothing out)
+        """Note that `workers` slots are used from now on, not as many as were set at first."""
+
     def trim(self) -> None:  # noqa: B027  (most hold nothing)
         """End idle workers for the memory that they hold; nothing runs at this moment."""
 

@@ -28,6 +28,13 @@ from .base import Backend, Session, Setting
 from .places import LocalSession, Place, withdraw
 from .remote import Call, RemoteSession
 
+# A nanny would set these to 1 in the kernel's own environment, and leave them there, where
+# every library that is loaded later, and every worker process, finds them: see `blas`.
+_UNSAID = {
+    f"distributed.nanny.pre-spawn-environ.{variable}": None
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+}
+
 
 class Dask(Backend):
     """A distributed client; a cluster that is given is used as it is and never closed."""
@@ -71,18 +78,19 @@ class Dask(Backend):
                     f"no Dask cluster answers at {self._given!r}: {error}"
                 ) from error
         try:
-            self._local = Own(
-                n_workers=machine.cores(),
-                threads_per_worker=1,
-                processes=True,
-                host="127.0.0.1",
-                dashboard_address="127.0.0.1:0",  # any free port, for its HTTP server
-                # a death is told at once: the run decides what is tried again
-                scheduler_kwargs={"dashboard": False, "allowed_failures": 0},
-                preload=[run_packed.__module__],  # so that no item's time is spent on it
-                worker_dashboard_address="127.0.0.1:0",
-                silence_logs=logging.CRITICAL,  # what it says at its end is nothing to act on
-            )
+            with dask.config.set(_UNSAID):
+                self._local = Own(
+                    n_workers=machine.cores(),
+                    threads_per_worker=1,
+                    processes=True,
+                    host="127.0.0.1",
+                    dashboard_address="127.0.0.1:0",  # any free port, for its HTTP server
+                    # a death is told at once: the run decides what is tried again
+                    scheduler_kwargs={"dashboard": False, "allowed_failures": 0},
+                    preload=[run_packed.__module__],  # so that no item's time is spent on it
+                    worker_dashboard_address="127.0.0.1:0",
+                    silence_logs=logging.CRITICAL,  # what it says at its end is nothing to act on
+                )
         except RuntimeError as error:  # multiprocessing imports a script's main file again
             raise BackendError(
                 f"the local Dask cluster did not start: {error} In a script (not in a "

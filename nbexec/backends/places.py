@@ -199,8 +199,8 @@ class LocalSession(RemoteSession):
     """Each slot has its place."""
 
     def __init__(self, setting: Setting, places: list[Place]) -> None:
-        super().__init__(setting, here=True)
         self._places = places
+        super().__init__(setting, here=True)
         self._parcels: dict[int, list[Parcel]] = {}  # at each slot, in order
 
     def send(self, slot: int, chunk: Chunk, call: Call) -> Future[bytes]:
@@ -211,6 +211,9 @@ class LocalSession(RemoteSession):
         parcel.reply.add_done_callback(lambda _: parcels.remove(cast(Parcel, this())))
         self._place(slot).put(parcel)
         return parcel.reply
+
+    def resize(self, workers: int) -> None:
+        super().resize(min(workers, len(self._places)))
 
     def _place(self, slot: int) -> Place:
         return self._places[slot % len(self._places)]

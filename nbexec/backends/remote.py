@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from .. import streams, wire, worker
+from .. import blas, streams, wire, worker
 from ..errors import PickleError, WorkerDied
 from ..model import Chunk, Error, Outcome
 from ..parcels import Address, items_file, receive, unwanted_file, values_file
@@ -51,6 +51,7 @@ class RemoteSession(Session):
         self._unread: dict[int, Path] = {}  # files of values, if any, of replies not taken in
         self._closed = False
         self._stopping = False  # whether some were told that they aren't wanted
+        self.resize(setting.workers)
         self.key = f"{os.getpid()}-{next(_runs)}"  # a worker keeps one task loaded for each key
         try:
             packed = wire.dumps_apart((setting.task, _logging()))
@@ -68,7 +69,7 @@ class RemoteSession(Session):
 
     def submit(self, slot: int, chunk: Chunk) -> None:
         begun = time.perf_counter()
-        address = Address(self._folder, next(_serials), self._listener is not None, self._here)
+        address = self._address()
         try:
             items, size = self._packed(chunk, address)
         except Exception as error:
@@ -82,6 +83,10 @@ class RemoteSession(Session):
         call = (self.key, self.block, len(chunk), items, chunk.budget, self.alone, address)
         future = self.send(slot, chunk, call)
         future.add_done_callback(functools.partial(self._done, slot, chunk, size, spent))
+
+    def _address(self) -> Address:
+        heard = self._listener is not None
+        return Address(self._folder, next(_serials), heard, self._here, self._threads)
 
     def _packed(self, chunk: Chunk, address: Address) -> tuple[bytes | None, int]:
         """Pickle a chunk's items, into a file where they are large; give their size, too."""
@@ -97,6 +102,9 @@ class RemoteSession(Session):
             except OSError:  # no room for a file
                 data = wire.dumps(chunk.items)
         return data, len(data)
+
+    def resize(self, workers: int) -> None:
+        self._threads = blas.share(workers) if self._here else ()
 
     def unwanted(self, slot: int) -> None:
         for at, address in [*self._speaking.values()]:

@@ -11,7 +11,7 @@ import queue
 import threading
 from collections.abc import Callable
 
-from .. import machine, streams
+from .. import blas, machine, streams
 from ..model import Chunk
 from ..worker import Leash, prepare, run_chunk
 from .base import Backend, Running, Session, Setting
@@ -70,9 +70,12 @@ class ThreadsSession(Session):
         self._setting = setting
         self._pool = pool
         self._workers: dict[int, Worker] = {}
+        self._count = setting.workers
         streams.install()
 
     def submit(self, slot: int, chunk: Chunk) -> None:
+        if not self._workers:
+            blas.enter(self, self._count)
         if slot not in self._workers:
             self._workers[slot] = Worker(self._setting, self._pool.lease())
         self._workers[slot].submit(chunk)
@@ -90,7 +93,13 @@ class ThreadsSession(Session):
         for worker in self._workers.values():
             self._pool.give_back(worker.thread)
         self._workers.clear()
+        blas.leave(self)
         streams.remove()
+
+    def resize(self, workers: int) -> None:
+        self._count = workers
+        if self._workers:
+            blas.enter(self, workers)
 
     def worker(self, slot: int, chunk: Chunk) -> str:
         return self._workers[slot].thread.name if slot in self._workers else ""
@@ -114,6 +123,7 @@ class Worker:
         self.thread.call(functools.partial(self._context.run, self._run, chunk, self._leash))
 
     def _run(self, chunk: Chunk, leash: Leash) -> None:
+        blas.look()
         with self.watch:
             task, starved = self._setting.task, machine.starved
             outcome = run_chunk(
