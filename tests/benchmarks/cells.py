@@ -1,50 +1,44 @@
-"""How long the analyser takes a cell: ``python -m tests.benchmarks.cells``."""
+"""How long the analyser takes a cell."""
 
 from __future__ import annotations
 
 import re
 import statistics
-import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from nbexec.cell.plan import plan
 
-GOAL = 0.005  # seconds, the median of a cell
+from .catalog import Setting, benchmark
+from .goals import value
+from .measure import Sides, timed
 
 CELLS = Path(__file__).parents[1] / "cells"
 
 
-def times() -> list[tuple[float, str]]:
-    """Plan every cell of the corpus, below what its file begins with, three times each."""
-    found = []
+@benchmark("plan", "the plan of a cell, median of the corpus", {"": value(5, "ms")})
+def planning(setting: Setting) -> Iterator[Sides]:
+    cells = list(corpus())[:: setting.size(1, 20)]
+    times: dict[str, float] = {}
+
+    def median() -> float:
+        for name, cell, names in cells:
+            times[name] = timed(lambda cell=cell, names=names: plan(cell, names))()
+        return statistics.median(times.values()) * 1e3
+
+    median()
+    slowest = max(times, key=times.__getitem__)
+    took = f"{times[slowest] * 1e3:.0f} ms"
+    yield Sides(median, note=f"{len(cells)} cells, the slowest {took} ({slowest})")
+
+
+def corpus() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Give every cell of the tests' corpus: its name, itself, and what its file begins with."""
     for path in sorted(CELLS.glob("*.txt")):
         parts = re.split(r"^# %% (.*)\n", path.read_text(), flags=re.MULTILINE)
         cells = dict(zip(parts[1::2], parts[2::2], strict=True))
         names: dict[str, Any] = {"base": "http://localhost"}
         exec(compile(cells.pop("prelude"), f"<{path.stem}>", "exec", dont_inherit=True), names)
         for name, cell in cells.items():
-            found.append((min(_timed(cell, names) for _ in range(3)), f"{path.stem}: {name}"))
-    return sorted(found, reverse=True)
-
-
-def _timed(cell: str, names: dict[str, Any]) -> float:
-    began = time.perf_counter()
-    plan(cell, names)
-    return time.perf_counter() - began
-
-
-def row() -> str:
-    """Say it in a line."""
-    found = times()
-    median = statistics.median(seconds for seconds, _ in found)
-    slowest, name = found[0]
-    verdict = "ok" if median <= GOAL else "TOO SLOW"
-    return (
-        f"plan of a cell: median {median * 1e3:.2f} ms (goal {GOAL * 1e3:.0f} ms, {verdict}), "
-        f"slowest {slowest * 1e3:.1f} ms ({name}), {len(found)} cells"
-    )
-
-
-if __name__ == "__main__":
-    print(row())
+            yield f"{path.stem}: {name}", cell, names

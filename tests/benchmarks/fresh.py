@@ -1,0 +1,52 @@
+"""What must be measured in a Python of its own: first calls, and memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+LOOK = 0.02  # seconds
+
+
+def fresh(code: str) -> float:
+    """Run `code` in a new Python, and give the number that it prints last."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{code!r} failed: {done.stderr}")
+    return float(done.stdout.split()[-1])
+
+
+def of_workers() -> int:
+    """Give the bytes of all processes below this one; of what is shared each has its share."""
+    import psutil
+
+    return sum(_pss(process.pid) for process in psutil.Process().children(recursive=True))
+
+
+def _pss(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:  # it has ended
+        return 0
+    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+
+
+@contextmanager
+def peak(read: Callable[[], int]) -> Iterator[list[int]]:
+    """Read every now and then; the list has the largest."""
+    found, over = [read()], threading.Event()
+
+    def watch() -> None:
+        while not over.wait(LOOK):
+            found[0] = max(found[0], read())
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    yield found
+    over.set()
+    watching.join()
+    found[0] = max(found[0], read())
