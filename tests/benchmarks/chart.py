@@ -12,13 +12,14 @@ WIDTH, LEFT, RIGHT, ROW, TOP = 860, 330, 60, 22, 64  # pixels
 TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 STYLE = """
+.paper { fill: #fff }
 text { font: 12px system-ui, sans-serif; fill: #333 }
 .head { font-weight: 600 } .faint { fill: #888 } .grid { stroke: #e4e4e4 }
 .one { stroke: #888 } .met { fill: #1a7f5a; stroke: #1a7f5a }
 .not { fill: #c2410c; stroke: #c2410c } .none { fill: #888; stroke: #888 }
 .spread { stroke-width: 2; opacity: .55 } .goal { stroke: #333; stroke-width: 2 }
 @media (prefers-color-scheme: dark) {
-  text { fill: #ddd } .faint { fill: #999 } .grid { stroke: #3a3a3a } .goal { stroke: #ddd }
+  .paper { fill: #1c1c1e } text { fill: #ddd } .faint { fill: #999 } .grid { stroke: #3a3a3a } .goal { stroke: #ddd }
   .met { fill: #34d399; stroke: #34d399 } .not { fill: #fb923c; stroke: #fb923c }
 }
 """
@@ -38,6 +39,7 @@ def draw(results: Sequence[Result]) -> str:
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
         f"<title>Time of nbexec, relative to the other's</title><style>{STYLE}</style>",
+        f'<rect width="{WIDTH}" height="{height}" rx="6" class="paper"/>',
         f'<text x="{LEFT}" y="18" class="head">Time of nbexec, relative to the other\'s '
         "(left of 1: nbexec is faster)</text>",
         f'<text x="{LEFT}" y="35" class="faint">dot: ratio of medians · line: all pairs · '

@@ -8,11 +8,12 @@ import re
 from importlib import metadata
 from pathlib import Path
 
+import nbexec
 from nbexec.machine import cores
 
 from .peers import OTHERS, PEERS
 
-PACKAGES = ["nbexec-toolkit", "numpy", "cloudpickle", "ipykernel"]
+PACKAGES = ["numpy", "cloudpickle", "ipykernel"]
 
 
 def load() -> list[float]:
@@ -28,7 +29,7 @@ def machine() -> dict[str, object]:
         "cpu": _cpu(),
         "cores": cores(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
     }
 
 
@@ -43,7 +44,10 @@ def _cpu() -> str:
 def versions() -> dict[str, str | None]:
     """Give the version of Python and of every peer; None where one is not installed."""
     peers = [peer.package for peer in PEERS.values() if peer.package]
-    found: dict[str, str | None] = {"python": platform.python_version()}
+    found: dict[str, str | None] = {
+        "python": platform.python_version(),
+        "nbexec": nbexec.__version__,
+    }
     for package in sorted({*PACKAGES, *peers, *OTHERS.values()}):
         try:
             found[package] = metadata.version(package)

@@ -46,7 +46,7 @@ def measured(record: Record, results: list[Result], known: Mapping[str, Benchmar
     rows = ["| work | against | nbexec | the other | measured | goal | |", "|---" * 7 + "|"]
     before = ""
     for result in results:
-        title = known[result.benchmark].title
+        title = f"`{result.benchmark}`: {known[result.benchmark].title}"
         rows.append(_row(result, "" if title == before else title))
         before = title
     parts.append("\n".join(rows))

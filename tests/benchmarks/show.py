@@ -11,6 +11,7 @@ from .goals import Result, Verdict
 from .wording import columns
 
 HEAD = ("", "against", "nbexec", "the other", "measured", "spread", "goal", "")
+WIDE = 130  # characters
 COLOURS = {Verdict.MET: "green", Verdict.NOT_MET: "red", Verdict.FAILED: "red"}
 
 
@@ -93,12 +94,15 @@ class Rich(Lines):
         from rich.console import Console
         from rich.table import Table
 
-        table = Table(*HEAD, box=None)
+        console, table = Console(), Table(box=None)
+        console.width = max(console.width, WIDE)
+        for head in HEAD:
+            table.add_column(head, no_wrap=True)
         for result in results:
             *cells, verdict = columns(result)
             colour = COLOURS.get(result.verdict, "default")
             table.add_row(*cells, f"[{colour}]{verdict}[/]")
-        Console().print(table)
+        console.print(table)
 
 
 def display(count: int) -> Lines:

@@ -20,9 +20,8 @@ def columns(result: Result) -> tuple[str, ...]:
     low, high = result.spread
     plain = result.goal.sort == "value"
     unit = result.goal.unit
-    ours = f"{number(statistics.median(result.ours))} {unit}" if plain else median(result.ours)
-    theirs = "" if plain else median(result.theirs)
-    measured = ours if plain else f"{number(result.measured)}"
+    ours, theirs = ("", "") if plain else (median(result.ours), median(result.theirs))
+    measured = f"{number(result.measured)} {unit}" if plain else number(result.measured)
     return (
         *name,
         ours,
