@@ -19,7 +19,8 @@ text { font: 12px system-ui, sans-serif; fill: #333 }
 .not { fill: #c2410c; stroke: #c2410c } .none { fill: #888; stroke: #888 }
 .spread { stroke-width: 2; opacity: .55 } .goal { stroke: #333; stroke-width: 2 }
 @media (prefers-color-scheme: dark) {
-  .paper { fill: #1c1c1e } text { fill: #ddd } .faint { fill: #999 } .grid { stroke: #3a3a3a } .goal { stroke: #ddd }
+  .paper { fill: #1c1c1e } text { fill: #ddd }
+  .faint { fill: #999 } .grid { stroke: #3a3a3a } .goal { stroke: #ddd }
   .met { fill: #34d399; stroke: #34d399 } .not { fill: #fb923c; stroke: #fb923c }
 }
 """
