@@ -10,12 +10,14 @@ import ast
 import asyncio
 import contextlib
 import decimal
+import gc
 import inspect
 import io
 import itertools
 import sys
 import traceback
 import types
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -1532,3 +1534,23 @@ def test_the_guard_looks_no_more_than_it_may_cost():
         assert guard.changed() == ""
         seen.append(guard.looked)
     assert 1 < sum(seen) < 12
+
+
+def test_classes_of_cells_that_ran_before_are_let_go():
+    source = """
+class Box:
+    def __init__(self, value):
+        self.value = value
+
+boxes = [Box(x) for x in range(4)]
+total = sum(box.value for box in boxes)
+"""
+    refs = []
+    for _ in range(3):
+        names: dict[str, Any] = {}
+        nbexec.parallel(source, names, backend="threads", workers=2)
+        refs.append(weakref.ref(names["Box"]))
+    names.clear()
+    nbexec.map(abs, [1])  # the last run is another one's
+    gc.collect()
+    assert [ref() for ref in refs] == [None] * 3

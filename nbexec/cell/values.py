@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-import functools
 import types
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from .hidden import IMMUTABLE
 
@@ -131,11 +131,15 @@ def immutable(type: Any) -> bool:
     >>> immutable(str), immutable(tuple)  # a tuple may hold a list
     (True, False)
     """
-    found: bool = _immutable(type)
+    found = _known.get(type)
+    if found is None:
+        found = _known[type] = _immutable(type)
     return found
 
 
-@functools.lru_cache(4096)
+_known: WeakKeyDictionary[type, bool] = WeakKeyDictionary()  # a cell that runs again makes anew
+
+
 def _immutable(type: type) -> bool:
     if dotted(type) in IMMUTABLE:
         return True
