@@ -6,34 +6,27 @@ fails to pickle fails there, where it can be told which item it was.
 
 from __future__ import annotations
 
-import functools
 import os
 import pickle
 import struct
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from . import blas, capture, streams, traces, wire
 from .capture import Hear
 from .channel import channel
 from .errors import PickleError
-from .model import Chunk, Error, Outcome, Task
-from .worker import Leash, failed, prepare, run_chunk
+from .loaded import load
+from .model import Chunk, Error, Outcome
+from .worker import Leash, failed, run_chunk
 
 TELL_EVERY = 0.1  # seconds
-KEPT = 16  # loaded functions a worker keeps, least recently used out
-
-T = TypeVar("T")
 
 _SIZE = struct.Struct("<Q")
-
-_loading = threading.Lock()
-_loaded: OrderedDict[str, tuple[Task, Callable[[], Callable[[Any], Any]]]] = OrderedDict()
 
 
 def hello(folder: str | None) -> int:
@@ -143,7 +136,7 @@ def run_packed(
     blas.hold(key, address.threads)  # before anything is loaded
     what = "the function"
     try:
-        task, prepared = _load(key, block)
+        task, prepared, _ = load(key, block)
         what = "the item"
         begun = time.perf_counter()
         values = wire.unpack_file(items_file(address)) if items is None else wire.loads(items)
@@ -163,36 +156,6 @@ def run_packed(
     if voice is not None:
         voice.end()
     return _send(outcome, address, telling.said, reading)
-
-
-def _load(key: str, block: Any) -> tuple[Task, Callable[[], Callable[[Any], Any]]]:
-    with _loading:  # a Dask worker may have several threads
-        return _load_alone(key, block)
-
-
-def _load_alone(key: str, block: Any) -> tuple[Task, Callable[[], Callable[[Any], Any]]]:
-    if key not in _loaded:
-        task: Task
-        task, logging = (
-            wire.unpack_file(block) if isinstance(block, str) else wire.unpack(bytearray(block))
-        )
-        streams.log_as(logging)
-        _loaded[key] = task, _once(functools.partial(prepare, task))
-        while len(_loaded) > KEPT:
-            _loaded.popitem(last=False)
-    _loaded.move_to_end(key)
-    return _loaded[key]
-
-
-def _once(make: Callable[[], T]) -> Callable[[], T]:
-    """Cache what `make` gives, as functools.cache does, but never make it twice at once."""
-    cached, lock = functools.cache(make), threading.Lock()
-
-    def get() -> T:
-        with lock:
-            return cached()
-
-    return get
 
 
 def _send(

@@ -8,6 +8,7 @@ import signal
 from concurrent.futures import Future
 from contextlib import contextmanager
 from contextvars import copy_context
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -194,6 +195,33 @@ def test_a_chunk_is_not_heavier_than_one_message_should_be():
     assert pace.size(10_000, 2) == HEAVIEST / 1e6
     pace.measure(16, 16e-6, size=0)  # lighter ones: it grows again, not at once
     assert HEAVIEST / 1e6 < pace.size(10_000, 2) < 64
+
+
+def test_a_worker_keeps_nothing_of_a_run_that_has_ended(remote):
+    big = make(1)
+
+    def mapped(x, state):
+        """Say where the function's array is from, and who runs it."""
+        return os.getpid(), big[x]
+
+    class Model:
+        """What setup made."""
+
+        def __del__(self):
+            path.unlink(missing_ok=True)
+
+    path = spool() / "model"
+
+    def setup():
+        path.touch()
+        return Model()
+
+    results = nbexec.map(mapped, range(8), setup=setup, backend=remote)
+    pids = {pid for pid, _ in results}
+    assert path.exists()
+    until(lambda: not path.exists())
+    for pid in pids:
+        until(lambda pid=pid: str(spool()) not in Path(f"/proc/{pid}/maps").read_text())
 
 
 class ByHand(RemoteSession):

@@ -13,8 +13,9 @@ import pytest
 
 from nbexec import traces, wire
 from nbexec.errors import PickleError
+from nbexec.loaded import _once
 from nbexec.model import Chunk, Task
-from nbexec.parcels import Address, _once, receive, run_packed
+from nbexec.parcels import Address, receive, run_packed
 from nbexec.streams import logging_here
 from nbexec.worker import Leash, prepare, run_chunk
 

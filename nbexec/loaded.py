@@ -1,0 +1,95 @@
+"""The functions that a worker has loaded, each with what it captured, and its setup's state.
+
+They are let go soon after their run has ended, so that a worker which waits for the next one
+keeps nothing: neither a large array that was mapped for it nor a model that setup loaded.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+from . import streams, wire
+from .model import Task
+from .worker import prepare
+
+KEPT = 16  # functions without a file, least recently used out: nobody says when their run ends
+LOOK = 0.5  # seconds between two looks whether a run has ended
+
+T = TypeVar("T")
+
+
+class Loaded(NamedTuple):
+    """A task, what gives its function of one item, and the file that it came from."""
+
+    task: Task
+    prepared: Callable[[], Callable[[Any], Any]]  # runs setup when it is first called
+    file: str | None  # there as long as the run goes on
+
+
+_lock = threading.Lock()  # a Dask worker may have several threads
+_loaded: OrderedDict[str, Loaded] = OrderedDict()  # by run
+_watching = False
+
+
+def load(key: str, block: Any) -> Loaded:
+    """Give the task of a run, unpacked from `block` (a path or the bytes) once."""
+    ended: list[Loaded] = []  # ends when the lock is free: a finaliser may take its time
+    with _lock:
+        if key not in _loaded:
+            ended += _ended()
+            _loaded[key] = _unpack(block)
+            _watch()
+        _loaded.move_to_end(key)
+        return _loaded[key]
+
+
+def _unpack(block: Any) -> Loaded:
+    file = block if isinstance(block, str) else None
+    task: Task
+    task, logging = wire.unpack_file(file) if file else wire.unpack(bytearray(block))
+    streams.log_as(logging)
+    return Loaded(task, _once(functools.partial(prepare, task)), file)
+
+
+def _once(make: Callable[[], T]) -> Callable[[], T]:
+    """Cache what `make` gives, as functools.cache does, but never make it twice at once."""
+    cached, lock = functools.cache(make), threading.Lock()
+
+    def get() -> T:
+        with lock:
+            return cached()
+
+    return get
+
+
+def _ended() -> list[Loaded]:
+    """Take out what belongs to runs that have ended."""
+    unknown = [key for key, one in _loaded.items() if one.file is None][:-KEPT]
+    gone = [key for key, one in _loaded.items() if one.file and not os.path.exists(one.file)]
+    return [_loaded.pop(key) for key in (*unknown, *gone)]
+
+
+def _watch() -> None:
+    """Look from time to time, in a thread, as long as there is something to let go."""
+    global _watching
+    if not _watching:
+        _watching = True
+        threading.Thread(target=_look, name="nbexec-forget", daemon=True).start()
+
+
+def _look() -> None:
+    global _watching
+    while True:
+        time.sleep(LOOK)
+        with _lock:
+            ended = _ended()
+            _watching = any(one.file is not None for one in _loaded.values())
+            if not _watching:
+                return
+        ended.clear()
