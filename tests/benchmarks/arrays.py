@@ -23,6 +23,7 @@ MB = 131_072  # floats
     {
         "joblib": at_most(0.3),
         "memory": value(1.0, "copies"),
+        "memory, private": value(None, "copies"),
         "memory, joblib": value(None, "copies"),
     },
 )
@@ -30,8 +31,10 @@ def captured(setting: Setting) -> Iterator[Sides]:
     count = setting.size(48, 4) * MB
     if setting.against.startswith("memory"):
         way = "joblib" if setting.against.endswith("joblib") else "nbexec"
-        code = f"from tests.benchmarks.arrays import grown; print(grown({way!r}, {count}))"
-        yield Sides(lambda: fresh(code), note="PSS of all workers, above that before the run")
+        sort = "Pss_Anon" if setting.against.endswith("private") else "Pss"
+        asked = f"grown({way!r}, {sort!r}, {count})"
+        code = f"from tests.benchmarks.arrays import grown; print({asked})"
+        yield Sides(lambda: fresh(code), note=f"{sort} of all workers, above that before the run")
         return
     import numpy
 
@@ -40,7 +43,7 @@ def captured(setting: Setting) -> Iterator[Sides]:
         yield Sides(timed(lambda: _ours(fn, range(200), setting.workers)), timed(theirs.work))
 
 
-def grown(way: str, count: int) -> float:
+def grown(way: str, sort: str, count: int) -> float:
     """Give by how many copies of a captured array the workers grow, at the most."""
     import numpy
 
@@ -52,8 +55,8 @@ def grown(way: str, count: int) -> float:
         with peers.PEERS[way].open(workers) as run:
             pass
     run(first, range(200), workers)
-    before = of_workers()
-    with peak(of_workers) as most:
+    before = of_workers(sort)
+    with peak(lambda: of_workers(sort)) as most:
         run(fn, range(200), workers)
     return (most[0] - before) / (8 * count)
 

@@ -14,8 +14,8 @@ from .goals import Goal
 from .measure import Sides
 
 MODULES = (
-    *("overhead", "balance", "waiting", "arrays", "starting", "streaming", "panel", "cells"),
-    "stages",
+    *("overhead", "balance", "waiting", "arrays", "numeric", "starting", "streaming"),
+    *("panel", "cells", "stages"),
 )
 
 T = TypeVar("T")

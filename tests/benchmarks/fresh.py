@@ -20,19 +20,22 @@ def fresh(code: str) -> float:
     return float(done.stdout.split()[-1])
 
 
-def of_workers() -> int:
-    """Give the bytes of all processes below this one; of what is shared each has its share."""
+def of_workers(sort: str) -> int:
+    """Give the bytes of all processes below this one, as smaps_rollup has them.
+
+    "Pss" is all, and of what is shared each has its share; "Pss_Anon" is what no file has.
+    """
     import psutil
 
-    return sum(_pss(process.pid) for process in psutil.Process().children(recursive=True))
+    return sum(_bytes(sort, process.pid) for process in psutil.Process().children(recursive=True))
 
 
-def _pss(pid: int) -> int:
+def _bytes(sort: str, pid: int) -> int:
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:  # it has ended
         return 0
-    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith(f"{sort}:"))
 
 
 @contextmanager
