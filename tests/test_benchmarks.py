@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from nbexec.machine import cores
 from tests.benchmarks import __main__ as command
 from tests.benchmarks import one, page, peers, record, runner
 from tests.benchmarks.catalog import Benchmark, Setting, benchmarks
@@ -228,11 +229,18 @@ def test_the_page_is_rewritten_between_its_marks(tmp_path):
     assert "| joblib | 1.50 s | 2.25 s | 0.67 (0.50 to 0.80) | ≤ 1 | met |" in once
     assert "- cpu against joblib: chunksize 16" in once
     assert "load average before a line was 0.5 to 0.5" in once
+    assert "Others computed" not in once
     page.write(written(), mine)
     assert mine.read_text() == once
     original = (ROOT / "docs" / "performance.md").read_text()
     assert once.partition(page.BEGIN)[0] == original.partition(page.BEGIN)[0]
     assert once.partition(page.END)[2] == original.partition(page.END)[2] != ""
+
+
+def test_a_busy_machine_is_told():
+    busy = result([1.0], [2.0], load=[2 * cores() + 0.1, 1.0, 1.0])
+    said = page.measured(Record.here(1, False).with_result(busy), [busy], benchmarks())
+    assert "**Others computed on this machine meanwhile" in said
 
 
 def test_a_page_without_marks_is_left_alone():

@@ -13,6 +13,7 @@ from .record import Record
 
 BEGIN = "<!-- measured: begin; written by python -m tests.benchmarks --chart -->"
 END = "<!-- measured: end -->"
+BUSY = 2  # processes that want a core, for each core: the benchmarks alone are fewer
 CHART = Path("images", "performance.svg")
 
 
@@ -71,6 +72,9 @@ def _where(record: Record, results: list[Result]) -> str:
         if loads and pairs
         else "",
         f"{', '.join(versions)}." + (f" Not installed: {', '.join(absent)}." if absent else ""),
+        "**Others computed on this machine meanwhile: look at no figure closely.**"
+        if loads and max(loads) > BUSY * machine.get("cores", 1)
+        else "",
         "**These are of tiny sizes, to try the benchmarks, and mean nothing.**"
         if record.quick
         else "",
