@@ -1,104 +1,200 @@
-"""backend="auto": from measurements of the first items to a choice, and the reason in words.
+"""backend="auto": from measurements of the items to a choice, and the reason in words.
 
-The first items run in the kernel, each once, and are timed as they run.  `choose` is a
-pure function of what was seen.
+The first items run in the kernel, each once, and are timed as they run; so is whether
+another thread gets the GIL meanwhile.  `choose` is a pure function of what was seen of
+items one after the other, `reconsider` of what several workers did with them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+import sys
+from dataclasses import dataclass
 
 from . import machine
-from .model import Choice, Chunk, Outcome
+from .model import Choice
 from .text import seconds
 
+# Constants are chosen by tests/benchmarks/matrix.py, where no other benchmark is named.
 ENOUGH = 0.02  # seconds of items that tell enough, where at least FEW of them ended
-FEW = 3  # items
-SLOW = 0.1  # seconds after which an item that still runs is judged by what it did so far
+FEW = 3  # items, or knocks
+SLOW = 0.03  # seconds after which an item that still runs is judged by what it did so far
+UNSEEN = 0.1  # seconds of the first item, before others go where its value can perhaps not
+LATE = 3  # times the expected seconds, after which a chunk of several is
+UNHEARD = 0.08  # seconds after which a GIL that could not be knocked at is taken to be held
 WAITS = 0.5  # an item that used less CPU time than this share of its time waits
 START = 0.4  # seconds until cold worker processes are of use: loky, 2 cores
+WARM = 0.005  # seconds until warm ones are
 SEND = 3e-6  # seconds an item to send it and its result: tests/benchmarks/overhead.py
+COPIES = 2e9  # bytes a second, to and from a worker, beyond what pickle itself takes
 GAIN = 0.8  # workers are worth it if they take at most this share of the time
+NEAR = 1.1  # processes are not worth it where threads take at most so many times as long
+ENDLESS = 1_000_000  # items that are taken to be left where nobody knows
+TURN = 0.005  # seconds until a thread that holds the GIL is asked to let it go, by Python
+AGAIN = 0.1  # seconds of work on several workers that tell whether it changed
+CHANGED = 0.7  # going elsewhere is worth it if it takes at most this share of the time
+MOVES = 4  # times at most that a run changes its mind
+
+
+def has_gil() -> bool:
+    """Whether one thread at a time computes in Python here."""
+    return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What was seen of a run's first items."""
+    """What was seen of a run's items, one after the other in the kernel."""
 
     items: int = 0  # that ended
     wall: float = 0.0  # seconds, of those
     busy: float = 0.0  # seconds, of those, on a core or ready to run while none was free
     running_wall: float = 0.0  # seconds, of the chunk that runs now
     running_busy: float = 0.0  # seconds, of those, likewise
+    expected: float = 0.0  # seconds that it should take, by what was seen before
     left: int | None = None  # items not yet begun; None where that isn't known
+    valued: bool = False  # whether a value was seen before those items
     warm: bool = False  # whether worker processes are there already
+    knocks: int = 0  # times that another thread asked for the GIL
+    held: float = 0.0  # times, of those, that it had to wait until it was given it
+    here: float = SEND / 2  # seconds an item that sending takes in the kernel, both ways
+    there: float = SEND / 2  # and in a worker
+    gil: bool = True  # whether this Python has one
+
+
+@dataclass(frozen=True, slots=True)
+class Lately:
+    """What several workers did for a while."""
+
+    items: int = 0
+    wall: float = 0.0  # seconds that items took, in all
+    busy: float = 0.0  # seconds, of those, on a core or ready to run while none was free
+    sending: float = 0.0  # seconds of pickling, here and there
+    elapsed: float = 0.0  # seconds that went by
+    knocks: int = 0
+    held: float = 0.0
 
 
 FIRST = Choice("serial", 1, "timing the first items")  # where a run begins
 
 
-class Probe:
-    """Gathers evidence from the first items, and remembers one to see if it can be sent."""
-
-    def __init__(self) -> None:
-        self.seen = Evidence()
-        self.sample: tuple[Any, Any] | None = None  # an item and its value
-
-    def learn(self, chunk: Chunk, outcome: Outcome) -> None:
-        """Take in a chunk that ran in the kernel."""
-        seen = self.seen
-        self.sample = self.sample or (chunk.items[0], outcome.values[0])
-        self.seen = replace(
-            seen,
-            items=seen.items + len(outcome.values),
-            wall=seen.wall + outcome.ends[-1],
-            busy=seen.busy + outcome.cpu + outcome.starved,
-        )
-
-    def look(self, wall: float, busy: float, **facts: Any) -> Evidence:
-        """Give the evidence, with the seconds of what runs now, and other facts."""
-        return replace(self.seen, running_wall=wall, running_busy=busy, **facts)
-
-    def ended(self) -> Choice:
-        """Where a run was that ended before anything was chosen."""
-        if not self.seen.items:
-            return Choice(FIRST.backend, 1, "nothing had to run")
-        return Choice(FIRST.backend, 1, f"all of it took {seconds(self.seen.wall)}")
-
-
 def choose(seen: Evidence, workers: int | None, depth: int) -> Choice | None:
     """Give where the rest should run, or None to see more first."""
     items, wall, busy = seen.items, seen.wall, seen.busy
-    slow = seen.running_wall > SLOW
+    slow = seen.running_wall > max(SLOW, LATE * seen.expected)
     if slow:  # it is judged before it ends
         items, wall, busy = items + 1, wall + seen.running_wall, busy + seen.running_busy
     elif not items or wall < ENOUGH or (items < FEW and wall < SLOW):
         return None
     each = wall / items
     used = min(busy / wall, 1.0)
-    what = f"items take {'over ' if slow else ''}{seconds(each)}"
-    if used < WAITS:
-        return _threads(f"{what} and wait {1 - used:.0%} of it", workers, depth)
-    rest = float("inf") if seen.left is None else each * seen.left
-    return _processes(each, rest, f"{what} of CPU", seen, workers, depth)
-
-
-def _threads(what: str, workers: int | None, depth: int) -> Choice:
-    most = min(32, machine.cores() + 4)
-    return Choice("threads", workers or machine.default_workers(most, depth), what)
-
-
-def _processes(
-    each: float, rest: float, what: str, seen: Evidence, workers: int | None, depth: int
-) -> Choice:
-    count = workers or machine.default_workers(machine.cores(), depth)
-    if count == 1:
-        return Choice("serial", 1, f"{what} and there is one core to use")
-    start = 0.01 if seen.warm else START
-    sending = 0.0 if seen.left is None else SEND * seen.left
+    what = _words(each, used, slow)
     if GAIN * each < SEND:
         return Choice("serial", 1, f"{what}: sending one would take as long")
-    if rest < float("inf") and start + sending + rest / count > GAIN * rest:
-        return Choice("serial", 1, f"{what}, {seconds(rest)} in all: workers would not pay")
-    return Choice("processes", count, what)
+    held = _held(seen, used)
+    if held is None and used >= WAITS and wall < UNHEARD:
+        return None  # whether it frees the GIL decides
+    left = ENDLESS if seen.left is None else seen.left
+    few = workers or machine.default_workers(machine.cores(), depth)
+    many = workers or machine.default_workers(min(32, machine.cores() + 4), depth)
+    if used >= WAITS:
+        many = few
+        if few == 1:
+            return Choice("serial", 1, f"{what} and there is one core to use")
+    few, many = max(1, min(few, left)), max(1, min(many, left))
+    rest = each * left
+    on_threads = rest * max(used if held is None else held, used / machine.cores(), 1 / many)
+    on_processes = WARM if seen.warm else START
+    on_processes += max(seen.here * left, (rest + (seen.here + seen.there) * left) / few)
+    if min(on_threads, on_processes) > GAIN * rest:
+        return Choice("serial", 1, _stays(seen, what, each, rest, used < WAITS))
+    if on_threads > NEAR * on_processes:
+        if not seen.items and not seen.valued and seen.running_wall < UNSEEN:
+            return None
+        return Choice("processes", few, what)
+    if used >= WAITS:
+        what = f"{what} and free the GIL" if seen.gil else f"{what}, and this Python has no GIL"
+    return Choice("threads", many, what)
+
+
+def worth_weighing(seen: Evidence) -> bool:
+    """Whether what sending takes may decide: there is enough left to be worth a sample's."""
+    each = seen.wall / seen.items if seen.items else seen.running_wall
+    return GAIN * each > SEND and each * (ENDLESS if seen.left is None else seen.left) > ENOUGH
+
+
+def _words(each: float, used: float, slow: bool = False) -> str:
+    what = f"items take {'over ' if slow else ''}{seconds(each)}"
+    return f"{what} and wait {1 - used:.0%} of it" if used < WAITS else f"{what} of CPU"
+
+
+def _held(seen: Evidence | Lately, used: float) -> float | None:
+    """Give the share of the time in which the GIL is held; None where that isn't known."""
+    if isinstance(seen, Evidence) and not seen.gil:
+        return 0.0
+    if seen.knocks < FEW:
+        return None
+    return min(used, seen.held / seen.knocks)
+
+
+def _stays(seen: Evidence, what: str, each: float, rest: float, waits: bool) -> str:
+    """Say why the kernel is as good as any place."""
+    sending = seen.here + seen.there
+    if not waits and sending > each / 2 and sending > 10 * SEND:
+        return f"{what}, and sending one would take {seconds(sending)}"
+    return f"{what}, {seconds(rest)} in all: workers would not pay"
+
+
+def reconsider(
+    now: Choice,
+    lately: Lately,
+    seen: Evidence,
+    workers: int | None,
+    depth: int,
+) -> Choice | None:
+    """Give where the rest should go, other than where it goes now; None to leave it there.
+
+    Of `seen` only what was not measured of the first items counts: what is left, whether
+    there are worker processes, what sending takes.
+    """
+    if lately.elapsed < AGAIN or lately.items < FEW or now.workers < 1:
+        return None
+    if now.backend == "threads":
+        return _from_threads(now, lately, seen, workers, depth)
+    if now.backend == "processes":
+        return _from_processes(lately, seen, workers, depth)
+    return None
+
+
+def _from_threads(
+    now: Choice, lately: Lately, seen: Evidence, workers: int | None, depth: int
+) -> Choice | None:
+    """Leave threads that wait for the GIL in turn."""
+    count = workers or machine.default_workers(machine.cores(), depth)
+    used = lately.busy / lately.elapsed  # cores
+    held = lately.held / lately.knocks if lately.knocks else 0.0
+    if not seen.gil or count == 1 or now.workers == 1 or held < 0.6 or not 0.6 < used < 1.3:
+        return None
+    left = ENDLESS if seen.left is None else seen.left
+    each = lately.busy / lately.items
+    there = WARM if seen.warm else START
+    there += max(seen.here * left, (each + seen.here + seen.there) * left / count)
+    if there > CHANGED * left * lately.elapsed / lately.items:
+        return None
+    return Choice("processes", count, f"by now {_words(each, 1.0)} and hold the GIL")
+
+
+def _from_processes(
+    lately: Lately, seen: Evidence, workers: int | None, depth: int
+) -> Choice | None:
+    """Leave processes for threads where items wait, and for the kernel where sending is all."""
+    each = lately.wall / lately.items
+    used = min(1.0, lately.busy / lately.wall) if lately.wall else 1.0
+    left = ENDLESS if seen.left is None else seen.left
+    rest = left * lately.elapsed / lately.items
+    many = workers or machine.default_workers(min(32, machine.cores() + 4), depth)
+    if used < WAITS and each * left * max(used, 1 / many) < CHANGED * rest:
+        return Choice("threads", many, f"by now {_words(each, used)}")
+    sending = lately.sending / lately.items
+    if seen.left is not None and sending > each / 2 and each * left < CHANGED * rest:
+        what = f"by now {_words(each, 1.0)}, and sending one takes {seconds(sending)}"
+        return Choice("serial", 1, what)
+    return None

@@ -40,6 +40,11 @@ class Backlog:
         """Queue `chunk` again, but not before the time `until`."""
         heapq.heappush(self._later, (until, next(self._order), chunk))
 
+    @property
+    def left(self) -> int | None:
+        """How many items are still to be handed out; None where that isn't known."""
+        return None if self.feed.left is None else self.feed.left + self._queued
+
     def due(self) -> float | None:
         """When the first chunk that was put off is due; None where there is none."""
         return self._later[0][0] if self._later else None
@@ -54,8 +59,7 @@ class Backlog:
 
         `room` is how many more items may be pulled from the feed; None is any number.
         """
-        left = None if self.feed.left is None else self.feed.left + self._queued
-        size = self.pace.size(left, workers)
+        size = self.pace.size(self.left, workers)
         chunk = self._queued_chunk(size)
         if chunk is None and self.limit is None:
             chunk = self._new_chunk(size, workers, room)

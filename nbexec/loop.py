@@ -107,6 +107,7 @@ class Loop:
             self._crew,
             Setting(task, self._deliver, hands, self._hear, context, 1),
             kernel_backend,
+            clock,
         )
 
     # ------------------------------------------------------------ from any thread
@@ -177,15 +178,20 @@ class Loop:
 
     def _drain(self) -> None:
         """Handle what is in the inbox; wait for it if there is nothing."""
+        patience = self._patience()
+        knock = self._steering.knock(patience)
         try:
-            handle, args = self._inbox.get(timeout=self._patience())
-            while True:
-                handle(*args)
-                handle, args = self._inbox.get_nowait()
+            handle, args = self._inbox.get(timeout=patience)
         except queue.Empty:
-            pass
+            if knock is not None:
+                self._steering.answered(knock)
+        else:
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    handle(*args)
+                    handle, args = self._inbox.get_nowait()
         if self._steering.looking and self.stop_after is None:
-            self._steered(self._steering.look(self.feed.left))
+            self._steered(self._steering.look(self._backlog.left))
         if self.options.timeout is not None:
             self._time_out(self.options.timeout)
         if self._clock() >= self._deadline and not self.late:
@@ -198,13 +204,16 @@ class Loop:
         """How long there is nothing to do unless something comes in."""
         if self._recalling:
             return 0.0
-        if self._steering.looking or self._stopping_since is not None:
-            return LOOK
-        due = self._backlog.due()
-        if self.options.timeout is not None and self._crew.flying:
-            return LOOK if due is None else min(LOOK, max(0.0, due - self._clock()))
+        look, due = self._steering.patience(), self._backlog.due()
+        if self._stopping_since is not None or (
+            self.options.timeout is not None and self._crew.flying
+        ):
+            look = LOOK if look is None else min(look, LOOK)
         soonest = min(self._deadline, float("inf") if due is None else due)
-        return None if soonest == float("inf") else max(0.0, soonest - self._clock())
+        if soonest == float("inf"):
+            return look
+        wait = max(0.0, soonest - self._clock())
+        return wait if look is None else min(look, wait)
 
     # ------------------------------------------------------------ handing out
 
@@ -304,7 +313,7 @@ class Loop:
         if begun:
             size = outcome.sent + outcome.received
             self._backlog.pace.measure(begun, outcome.ends[-1], size)
-            self._steering.learn(chunk, outcome)
+            self._steering.learn(slot, chunk, outcome)
             self._judge(chunk, outcome)
 
     def _at(self, slot: Slot, chunk: Chunk) -> tuple[str, float]:

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import blas, capture, streams, traces, wire
+from . import blas, capture, machine, streams, traces, wire
 from .capture import Hear
 from .channel import channel
 from .errors import PickleError
@@ -152,7 +152,7 @@ def run_packed(
     clock = time.process_time if alone else time.thread_time
     leash = Wanted(address)
     with streams.routed():
-        outcome = run_chunk(prepared, task, chunk, leash, cpu_clock=clock, hear=hear)
+        outcome = run_chunk(prepared, task, chunk, leash, clock, starved=machine.starved, hear=hear)
     if voice is not None:
         voice.end()
     return _send(outcome, address, telling.said, reading)
@@ -176,7 +176,15 @@ def _send(
         values = [_sendable(at, it, errors) for at, it in enumerate(outcome.values)]
         data, beside = _pack_values(values, address)
     worker = f"process {os.getpid()}"
-    facts = (outcome.started, outcome.ends, outcome.cpu, worker, outcome.peak_rss, 0.0, said)
+    facts = (
+        outcome.started,
+        outcome.ends,
+        outcome.cpu,
+        worker,
+        outcome.peak_rss,
+        outcome.starved,
+        said,
+    )
     sort = _sort(outcome.values[0]) if len(outcome.values) == 1 else ""
     spent += time.perf_counter() - begun
     rest = pickle.dumps((errors, facts, sort, spent, beside), protocol=5)

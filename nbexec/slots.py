@@ -101,9 +101,11 @@ class Crew:
         """Give the slots that have something."""
         return list({id(slot): slot for slot, _ in self.flying.values()}.values())
 
-    def running(self) -> Running | None:
-        """Give the seconds of what runs now, where the session can tell."""
-        return self._sessions[-1].running()
+    def running(self) -> tuple[Running, Chunk] | None:
+        """Give the seconds of the chunk that runs now at the first slot, and the chunk."""
+        running = self._sessions[-1].running()
+        chunks = self._slots[0].chunks if self._slots else ()
+        return (running, chunks[0]) if running is not None and chunks else None
 
     def elsewhere(self) -> Sequence[Part] | None:
         """Give what the workers use, where they are not the kernel's own processes."""

@@ -2,38 +2,67 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from . import auto, machine
-from .backends import get_backend
+from .backends import get_backend, is_warm
 from .backends.base import Setting
 from .errors import OptionError, PickleError
 from .knobs import Options
 from .model import Choice, Chunk, Outcome
-from .slots import Crew
-from .wire import dumps
+from .probe import Knock, Probe, Scale, Watch
+from .slots import Crew, Slot
 
-LOOK = 0.02  # seconds between two looks at an item that runs while nothing is chosen yet
+LATELY = 0.5  # seconds; what was before that doesn't tell what is now
+LOOK = 0.02  # seconds between two looks at items that run while the backend may yet change
+KNOCK = 0.002  # seconds between two while the first items run: each sees whether the GIL is held
+SELDOM = 0.05  # seconds between two at what several threads do
 
 
 class Steering:
     """Opens backends and gives their slots to the crew."""
 
-    def __init__(self, options: Options, crew: Crew, setting: Setting, kernel: str) -> None:
+    def __init__(
+        self,
+        options: Options,
+        crew: Crew,
+        setting: Setting,
+        kernel: str,
+        clock: Callable[[], float],
+    ) -> None:
         self._options = options
         self._crew = crew
         self._setting = setting
+        self._clock = clock
         self._kernel = kernel  # the backend for items that aren't worth sending
         self._first_backend = "serial"  # and for those that are timed
         if options.timeout is not None:  # a backend where an item can be left behind
             self._kernel = self._first_backend = "threads"
-        self._probe: auto.Probe | None = None
+        self._wanted = options.workers
+        self._now = auto.FIRST
+        self._probe: Probe | None = None  # while items go one at a time
+        self._watch: Watch | None = None  # while they don't, and that may change
+        self._scale = Scale()
+        self._moves = 0
 
     @property
     def looking(self) -> bool:
-        """Whether the backend is still being chosen, by measuring."""
-        return self._probe is not None
+        """Whether where items go may yet change, by measuring."""
+        return self._probe is not None or self._watch is not None
+
+    def patience(self) -> float | None:
+        """Give the seconds till the next look is due; None where none is."""
+        if not self._crew.flying:
+            return None
+        if self._probe is not None:
+            if self._probe.seen.knocks < auto.FEW or not self._probe.judged:
+                now = self._crew.running()
+                if not self._probe.judged or (now is not None and now[0].wall > LOOK / 2):
+                    return KNOCK
+            return LOOK
+        return SELDOM if self._watch is not None and self._now.backend == "threads" else None
 
     def begin(self) -> Choice:
         """Open the backend that was asked for, or the first one of "auto"."""
@@ -57,41 +86,103 @@ class Steering:
         if self._setting.task.coroutine:
             count = workers or get_backend("asyncio").default_workers()
             return Choice("asyncio", count, "a coroutine function")
-        self._probe = auto.Probe()
+        self._probe = Probe()
         return replace(auto.FIRST, backend=self._first_backend)
 
-    def learn(self, chunk: Chunk, outcome: Outcome) -> None:
+    def learn(self, slot: Slot, chunk: Chunk, outcome: Outcome) -> None:
         """Take in what a chunk tells about the items, while that is of use."""
+        if slot.retired:  # of a backend that was left
+            return
+        if self.looking:
+            self._scale.offer(chunk, outcome, at_once=self._probe is None)
         if self._probe is not None:
-            self._probe.learn(chunk, outcome)
+            self._probe.learn(outcome)
+        elif self._watch is not None:
+            self._watch.learn(outcome, self._clock())
+
+    def knock(self, patience: float | None) -> Knock | None:
+        """Begin to see whether the GIL is held, where that is of use; `answered` comes after."""
+        return Knock(patience) if patience and self.looking else None
+
+    def answered(self, knock: Knock) -> None:
+        """Take in what came of it."""
+        to = self._probe or self._watch
+        if to is not None:
+            to.knock(knock.answer())
 
     def look(self, left: int | None) -> Choice | None:
         """See whether enough is known to choose; if so go there, and give the choice."""
+        return self._choose(left) if self._probe is not None else self._reconsider(left)
+
+    def _choose(self, left: int | None) -> Choice | None:
         probe = self._probe
         assert probe is not None
-        warm = get_backend("processes").warm() if probe.seen.wall > auto.ENOUGH else False
-        wall, cpu, starved = self._crew.running() or (0.0, 0.0, 0.0)
-        seen = probe.look(wall, cpu + starved, left=left, warm=warm)
-        choice = auto.choose(seen, self._options.workers, self._setting.task.depth)
+        now, warm = self._crew.running(), is_warm("processes")
+        seen = probe.look(now, left, warm, self._scale)
+        if left == 0 or seen.wall + seen.running_wall < auto.ENOUGH:
+            return None
+        if auto.worth_weighing(seen):
+            self._scale.weigh(now[1] if now is not None and not seen.items else None)
+            seen = replace(seen, here=self._scale.here, there=self._scale.there)
+        choice = auto.choose(seen, self._wanted, self._setting.task.depth)
         if choice is None:
             return None
-        self._probe = None
-        if choice.backend == "serial" != self._kernel:
-            count = self._options.workers or get_backend(self._kernel).default_workers()
-            choice = Choice(self._kernel, count, choice.reason)
-        return choice if choice.backend == "serial" else self._move(choice, probe)
+        first = not probe.judged
+        probe.judge()
+        if choice.backend != "serial":
+            by_now = choice if first else replace(choice, reason=f"by now {choice.reason}")
+            return self._move(by_now)
+        if not first:
+            return None
+        if self._kernel == "serial":
+            self._now = choice
+            return choice
+        return self._move(self._kernel_choice(choice))
+
+    def _reconsider(self, left: int | None) -> Choice | None:
+        watch = self._watch
+        if watch is None or left == 0 or watch.lately.elapsed < auto.AGAIN:
+            return None
+        here, there, warm = self._scale.here, self._scale.there, is_warm("processes")
+        seen = auto.Evidence(gil=auto.has_gil(), left=left, warm=warm, here=here, there=there)
+        depth = self._setting.task.depth
+        choice = auto.reconsider(self._now, watch.lately, seen, self._wanted, depth)
+        if choice is None:
+            if watch.lately.elapsed > LATELY:
+                watch.begin_again(self._clock())
+            return None
+        if choice.backend == "serial":
+            if self._setting.task.setup is not None:  # it would run once more
+                return None
+            choice = self._kernel_choice(choice)
+        if choice.backend == "processes" and not self._scale.weighed:
+            self._scale.wanted = True  # a sample comes with the next chunk
+            return None
+        self._moves += 1
+        return self._move(choice)
+
+    def _kernel_choice(self, choice: Choice) -> Choice:
+        """Give the same for the kernel as this run has it, on threads where it must be."""
+        if self._kernel == "serial":
+            return choice
+        count = self._wanted or get_backend(self._kernel).default_workers()
+        return Choice(self._kernel, count, choice.reason)
 
     def ended(self) -> Choice | None:
         """Give what to say of a run that ended before anything was chosen."""
-        return None if self._probe is None else self._probe.ended()
+        if self._probe is None or self._probe.judged:
+            return None
+        return self._probe.ended()
 
     def resize(self, count: int, now: Choice) -> Choice | None:
         """Have `count` items run at once from now on."""
         if self._probe is not None or count == now.workers:
             return None
+        self._wanted = count
         count = min(count, get_backend(self._backend_of(now)).most_workers)
         self._crew.resize(count)
-        return Choice(now.backend, count, now.reason)
+        self._now = Choice(now.backend, count, now.reason)
+        return self._now
 
     def _backend_of(self, choice: Choice) -> Any:
         """Give the name or the object that stands for where a choice says to run."""
@@ -106,11 +197,12 @@ class Steering:
         session = backend.open(setting)
         self._crew.engage(session, choice.workers)
 
-    def _move(self, choice: Choice, probe: auto.Probe) -> Choice:
+    def _move(self, choice: Choice) -> Choice:
         """Go where the choice says; stay on threads with what can't leave the kernel."""
+        movable = self._moves < auto.MOVES
         try:
-            if choice.backend == "processes":
-                dumps(probe.sample)
+            if choice.backend == "processes" and self._scale.unsendable is not None:
+                raise self._scale.unsendable
             self._engage(choice)
         except Exception as error:
             if choice.backend != "processes":
@@ -119,4 +211,12 @@ class Steering:
             reason = f"{choice.reason}; on threads since {why}"
             choice = Choice("threads", choice.workers, reason)
             self._engage(choice)
+            movable = False
+        self._now = choice
+        self._probe = self._watch = None
+        if choice.backend == "serial":
+            self._probe = Probe()
+            self._probe.judged = True
+        elif movable:
+            self._watch = Watch(self._clock())
         return choice

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import asdict
 
 import pytest
 
 import nbexec
 from nbexec import machine
-from nbexec.auto import Evidence, choose
+from nbexec.auto import SEND, Evidence, Lately, choose, reconsider
+from nbexec.model import Choice, Chunk, Outcome
+from nbexec.probe import Knock, Scale
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +91,149 @@ def test_nested_runs_do_not_multiply():
     assert choose(seen(3, 0.05), None, 2).backend == "serial"
 
 
+FREE = {"knocks": 10, "held": 0.3, "warm": True}  # another thread had the GIL at once
+HOLDS = {"knocks": 10, "held": 9.9, "warm": True}
+CHOICES = [
+    # what was seen of 1,000 items, where that goes with 4 cores, and what it says
+    ("computes, holds the GIL", seen(5, 0.01, **HOLDS), "processes", 4, "10 ms of CPU"),
+    ("computes, frees the GIL", seen(5, 0.01, **FREE), "threads", 4, "and free the GIL"),
+    ("the same, a little slower", seen(50, 1e-3, **FREE), "threads", 4, "and free the GIL"),
+    ("there is no GIL", seen(5, 0.01, gil=False, warm=True), "threads", 4, "has no GIL"),
+    ("waits", seen(5, 0.01, 0.01, **FREE), "threads", 8, "wait 99% of it"),
+    ("computes 20%", seen(5, 0.01, 0.2, knocks=10, held=2.0, warm=True), "threads", 8, "80%"),
+    ("computes 40%", seen(5, 0.01, 0.4, knocks=10, held=4.0, warm=True), "processes", 4, "60%"),
+    ("computes 40%, no GIL", seen(5, 0.01, 0.4, **FREE), "threads", 8, "wait 60% of it"),
+    (
+        "sending takes as long",
+        seen(5, 0.01, here=0.012, there=0.001, **HOLDS),
+        "serial",
+        1,
+        "sending one would take 13 ms",
+    ),
+    (
+        "sending takes as long, threads don't send",
+        seen(5, 0.01, here=0.006, there=0.006, **FREE),
+        "threads",
+        4,
+        "free the GIL",
+    ),
+    (
+        "sending takes a tenth",
+        seen(5, 0.01, here=5e-4, there=5e-4, **HOLDS),
+        "processes",
+        4,
+        "10 ms of CPU",
+    ),
+    (
+        "processes are cold",
+        seen(5, 0.01, left=40, knocks=9, held=9),
+        "serial",
+        1,
+        "workers would not pay",
+    ),
+    (
+        "threads are not",
+        seen(5, 0.01, left=40, knocks=10, held=0.2),
+        "threads",
+        4,
+        "free the GIL",
+    ),
+    ("the last items", seen(5, 0.01, left=1, **HOLDS), "serial", 1, "would not pay"),
+]
+
+
+@pytest.mark.parametrize(
+    ("evidence", "backend", "count", "words"),
+    [one[1:] for one in CHOICES],
+    ids=[one[0] for one in CHOICES],
+)
+def test_where_items_go(evidence, backend, count, words):
+    choice = choose(evidence, None, 0)
+    assert (choice.backend, choice.workers) == (backend, count), choice
+    assert words in choice.reason
+    assert "\n" not in choice.reason
+
+
+def test_whether_the_gil_is_held_is_waited_for_but_not_for_long():
+    assert choose(seen(3, 0.01, knocks=2, held=0.1, warm=True), None, 0) is None
+    assert choose(seen(30, 0.01, knocks=2, held=0.1, warm=True), None, 0).backend == "processes"
+    assert choose(seen(3, 0.01, 0.01, warm=True), None, 0).backend == "threads"  # no matter
+
+
+def test_a_slow_first_item_does_not_hold_up_the_others():
+    waits = Evidence(running_wall=0.04, running_busy=0.001, left=9, knocks=9)
+    assert choose(waits, None, 0).backend == "threads"
+    frees = Evidence(running_wall=0.04, running_busy=0.04, left=9, knocks=9)
+    assert choose(frees, None, 0).backend == "threads"
+    holds = Evidence(running_wall=0.04, running_busy=0.04, left=9, knocks=5, held=5.0, warm=True)
+    assert choose(holds, None, 0) is None  # its value, if there were one, may be no good
+    valued = Evidence(**{**asdict(holds), "valued": True})
+    assert choose(valued, None, 0).backend == "processes"
+
+
+def test_many_items_that_run_are_not_taken_for_a_slow_one():
+    chunk = {"running_wall": 0.05, "running_busy": 0.05, "left": 10_000, **HOLDS}
+    assert choose(Evidence(expected=0.03, **chunk), None, 0) is None
+    assert choose(Evidence(expected=0.005, valued=True, **chunk), None, 0).backend == "processes"
+
+
+def lately(items, each, cpu_share, elapsed, **more):
+    return Lately(items, items * each, items * each * cpu_share, elapsed=elapsed, **more)
+
+
+CHANGES = [
+    # where they go now, what several workers did lately, and where they go then
+    ("threads", 8, lately(50, 0.08, 1 / 8, 0.5, knocks=10, held=9.5), "processes", "hold the GIL"),
+    ("threads", 8, lately(50, 0.08, 1 / 8, 0.5, knocks=10, held=1.0), None, ""),
+    ("threads", 8, lately(50, 0.08, 0.01, 0.5, knocks=10, held=0.1), None, ""),
+    ("threads", 8, lately(50, 0.04, 1.0, 0.5, knocks=10, held=4.0), None, ""),  # four cores
+    ("threads", 1, lately(50, 0.01, 1.0, 0.5, knocks=10, held=9.5), None, ""),
+    ("threads", 8, lately(5, 0.08, 1 / 8, 0.05, knocks=10, held=9.5), None, ""),  # not yet
+    ("processes", 4, lately(50, 0.04, 1.0, 0.5), None, ""),
+    ("processes", 4, lately(50, 0.04, 0.02, 0.5), "threads", "by now items take 40 ms and wait"),
+    ("processes", 4, lately(50, 0.001, 1.0, 0.5, sending=0.45), "serial", "sending one takes"),
+    ("processes", 4, lately(50, 0.02, 1.0, 0.5, sending=0.45), None, ""),
+    ("serial", 1, lately(50, 0.01, 1.0, 0.5), None, ""),
+]
+
+
+@pytest.mark.parametrize(("now", "count", "did", "then", "words"), CHANGES)
+def test_where_items_go_by_now(now, count, did, then, words):
+    facts = Evidence(left=1000, warm=True)
+    choice = reconsider(Choice(now, count, ""), did, facts, None, 0)
+    assert (choice and choice.backend) == then, choice
+    assert words in (choice.reason if choice else "")
+
+
+def test_the_end_is_not_worth_a_move():
+    did = lately(50, 0.08, 1 / 8, 0.5, knocks=10, held=9.5)
+    cold = Evidence(left=20, warm=False)
+    assert reconsider(Choice("threads", 8, ""), did, cold, None, 0) is None
+
+
+def test_being_late_for_want_of_a_core_is_not_the_gil(monkeypatch):
+    hungry = iter([1.0, 1.02, 5.0, 5.0])
+    monkeypatch.setattr(machine, "starved", lambda thread: next(hungry))
+    for held in (0.0, 1.0):
+        knock = Knock(0.0)
+        time.sleep(0.015)
+        assert knock.answer() == held
+
+
+def test_what_sending_takes_is_measured_of_an_item_and_its_value():
+    heavy, light = Scale(), Scale()
+    outcome = Outcome([list(range(50_000))], {}, 0.0, [0.01], 0.01, "")
+    heavy.offer(Chunk(range(1), [0]), outcome, at_once=True)
+    assert heavy.here > 20 * SEND  # unpickling a list
+    assert heavy.there > 20 * SEND  # pickling it
+    light.offer(Chunk(range(1), [0]), Outcome([1], {}, 0.0, [0.01], 0.01, ""), at_once=True)
+    assert light.here < 20 * SEND
+    assert light.unsendable is heavy.unsendable is None
+    stuck = Scale()
+    stuck.weigh(Chunk(range(1), [threading.Lock()]))
+    assert "lock" in str(stuck.unsendable)
+
+
 # ---------------------------------------------------------------- real runs
 
 
@@ -159,3 +306,50 @@ def test_an_executor_chooses_too():
         futures = [executor.submit(burn, 0.02) for _ in range(60)]
         assert {future.result() for future in futures} == {0.02}
         assert executor.run.choice.backend == "processes"
+
+
+def free_the_gil(size):
+    return hashlib.sha256(bytes(size)).hexdigest()
+
+
+def test_items_that_free_the_gil_go_to_threads():
+    run = nbexec.map(free_the_gil, [20_000_000] * 40, workers=4).run
+    assert run.choice.backend == "threads"
+    assert "free the GIL" in run.choice.reason
+
+
+def test_first_items_that_lie_are_found_out():
+    """Each is run once, wherever it goes."""
+    ran = []
+    results = nbexec.map(lambda s: ran.append(s) or burn(s), [0.0] * 20 + [0.05] * 60)
+    assert results == [0.0] * 20 + [0.05] * 60
+    assert results.run.choice.backend == "processes"
+    assert results.run.choice.reason.startswith("by now items take")
+    assert len(ran) < 60  # the rest, in other processes
+
+
+def wait_then_burn(x):
+    return time.sleep(0.02) if x < 20 else burn(0.02)
+
+
+def test_items_that_change_their_kind_change_their_place():
+    run = nbexec.map(wait_then_burn, range(200), workers=4).run
+    assert run.choice.backend == "processes"
+    assert "by now" in run.choice.reason
+
+
+def burn_then_wait(x):
+    return burn(0.02) if x < 20 else time.sleep(0.02)
+
+
+def test_and_back_again():
+    run = nbexec.map(burn_then_wait, range(300), workers=None).run
+    assert run.choice.backend == "threads"
+    assert "by now" in run.choice.reason
+
+
+def test_what_waits_first_does_not_hold_up_the_others():
+    begun = []
+    run = nbexec.map(lambda x: begun.append(time.monotonic()) or time.sleep(0.5), range(6)).run
+    assert run.choice.backend == "threads"
+    assert begun[1] - begun[0] < 0.4

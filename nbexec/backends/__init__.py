@@ -101,6 +101,12 @@ def get_backend(wanted: Any) -> Backend:
         return _live[wanted]
 
 
+def is_warm(name: str) -> bool:
+    """Whether a backend has workers already; it is not made for that, nor imported."""
+    backend = _live.get(name)
+    return backend is not None and backend.warm()
+
+
 def _make(name: str) -> Backend:
     if name in _factories:
         return _factories[name]()

@@ -1,0 +1,167 @@
+"""Probe: what is measured of items while they run, for `auto` to choose by."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+import time
+from dataclasses import replace
+from operator import sub
+from typing import Any
+
+from . import machine, wire
+from .auto import COPIES, FIRST, SEND, TURN, Evidence, Lately, has_gil
+from .backends.base import Running
+from .model import Choice, Chunk, Outcome
+from .text import seconds
+
+
+class Scale:
+    """Weighs an item and its value as they are sent, once it is asked for."""
+
+    def __init__(self) -> None:
+        self.here = self.there = SEND / 2  # seconds an item, in the kernel and in a worker
+        self.weighed = False
+        self.wanted = True  # whether a sample is of use
+        self.unsendable: Exception | None = None  # why the sample can't be sent
+        self._sample: tuple[Any, Any] | None = None
+
+    def offer(self, chunk: Chunk, outcome: Outcome, at_once: bool) -> None:
+        """Take a sample where one is wanted."""
+        if self.wanted and not self.weighed and not outcome.errors:
+            self._sample = chunk.items[0], outcome.values[0]
+            self.wanted = False
+            if at_once:
+                self.weigh(None)
+
+    def weigh(self, running: Chunk | None) -> None:
+        """Measure what it takes to send the sample, or an item that runs."""
+        if self.weighed or (self._sample is None and running is None):
+            return
+        item, value = self._sample or (running.items[0] if running else None, None)
+        self.weighed = self._sample is not None
+        self._sample = None
+        try:
+            _weigh(None)  # the first one takes longer
+            none = _weigh(None)
+            out, read_there, sent = map(sub, _weigh(item), none)
+            back, read_here, received = map(sub, _weigh(value), none)
+        except Exception as error:
+            self.unsendable = error
+            return
+        self.here = SEND / 2 + max(0.0, out + read_here) + sent / COPIES
+        self.there = SEND / 2 + max(0.0, back + read_there) + received / COPIES
+
+
+class Probe:
+    """Gathers evidence from items one after the other."""
+
+    def __init__(self) -> None:
+        self.seen = Evidence(gil=has_gil())
+        self.judged = False  # whether a choice was made of what was seen, if only to stay
+        self._whole = 0.0  # seconds of all items, judged or not
+        self._each = 0.0  # of an item, in the last chunk
+
+    def learn(self, outcome: Outcome) -> None:
+        """Take in a chunk that ran in the kernel."""
+        seen = self.seen
+        self._whole += outcome.ends[-1]
+        self._each = outcome.ends[-1] / len(outcome.values)
+        self.seen = replace(
+            seen,
+            items=seen.items + len(outcome.values),
+            wall=seen.wall + outcome.ends[-1],
+            busy=seen.busy + outcome.cpu + outcome.starved,
+        )
+
+    def knock(self, share: float) -> None:
+        """Take in whether the GIL was held when another thread asked for it."""
+        self.seen = replace(self.seen, knocks=self.seen.knocks + 1, held=self.seen.held + share)
+
+    def look(
+        self, now: tuple[Running, Chunk] | None, left: int | None, warm: bool, scale: Scale
+    ) -> Evidence:
+        """Give the evidence, with the chunk that runs now, and other facts."""
+        running, items = Running(0.0, 0.0, 0.0), 1
+        if now is not None:
+            running, items = now[0], len(now[1])
+        return replace(
+            self.seen,
+            running_wall=running.wall,
+            running_busy=running.cpu + running.starved,
+            expected=items * self._each if items > 1 else 0.0,
+            left=left,
+            warm=warm,
+            here=scale.here,
+            there=scale.there,
+        )
+
+    def judge(self) -> None:
+        """Let only what comes from now on count."""
+        self.judged = True
+        self.seen = Evidence(gil=self.seen.gil, valued=self._whole > 0)
+
+    def ended(self) -> Choice:
+        """Where a run was that ended before anything was chosen."""
+        if not self._whole:
+            return Choice(FIRST.backend, 1, "nothing had to run")
+        return Choice(FIRST.backend, 1, f"all of it took {seconds(self._whole)}")
+
+
+def _weigh(value: Any) -> tuple[float, float, int]:
+    """Give the seconds of pickling and unpickling, and the bytes."""
+    begun = time.perf_counter()
+    data, buffers = wire.dumps_apart([value])
+    pickled = time.perf_counter()
+    pickle.loads(data, buffers=buffers)
+    read = time.perf_counter()
+    return pickled - begun, read - pickled, len(data) + sum(one.raw().nbytes for one in buffers)
+
+
+class Watch:
+    """Gathers what several workers do, for a while at a time."""
+
+    def __init__(self, now: float) -> None:
+        self.lately = Lately()
+        self._since = now
+        self._begun = False
+
+    def learn(self, outcome: Outcome, now: float) -> None:
+        """Take in a chunk; the first says from when on, as it may have waited for a worker."""
+        if not self._begun:
+            self._begun, self._since = True, now
+            return
+        lately = self.lately
+        self.lately = replace(
+            lately,
+            items=lately.items + len(outcome.values),
+            wall=lately.wall + outcome.ends[-1],
+            busy=lately.busy + outcome.cpu + outcome.starved,
+            sending=lately.sending + outcome.sending,
+            elapsed=now - self._since,
+        )
+
+    def knock(self, share: float) -> None:
+        """Take in whether the GIL was held when another thread asked for it."""
+        lately = self.lately
+        self.lately = replace(lately, knocks=lately.knocks + 1, held=lately.held + share)
+
+    def begin_again(self, now: float) -> None:
+        """Let only what comes from now on count."""
+        self.lately, self._since = Lately(), now
+
+
+class Knock:
+    """Asks for the GIL: the thread that makes it waits for a while, and then has to have it."""
+
+    def __init__(self, patience: float) -> None:
+        self._thread = threading.get_native_id()
+        self._hungry = machine.starved(self._thread)
+        self._due = time.perf_counter() + patience
+
+    def answer(self) -> float:
+        """Give 1.0 where the GIL was held, 0.0 where it was free: from how late it is now."""
+        late = time.perf_counter() - self._due
+        if late > TURN / 4:
+            late -= machine.starved(self._thread) - self._hungry  # for want of a core
+        return min(1.0, max(0.0, late) / TURN) if late > TURN / 4 else 0.0
