@@ -13,7 +13,8 @@ General layout, in the order in which imports go (each may import what is below 
     bulletin.py   events -> state and observers;  endings.py, conclusion.py: how items, runs end
     results.py    where outcomes end up: Results, a stream, futures
     journal/      the file that finished items are kept in, and found again
-    steering.py   opens backends;  auto.py: measured items -> a choice, and the reason
+    steering.py   opens backends;  probe.py: what is measured of items while they run
+    auto.py       measured items -> a choice, and the reason;  memories.py: of earlier runs
     plan.py       items -> chunks
     backends/     the registry and the backends: serial, threads, processes, aio, dask
     observers/    what watches a run: text progress, usage

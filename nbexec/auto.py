@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass
 
 from . import machine
+from .memories import Fact
 from .model import Choice
 from .text import seconds
 
@@ -32,6 +33,7 @@ ENDLESS = 1_000_000  # items that are taken to be left where nobody knows
 TURN = 0.005  # seconds until a thread that holds the GIL is asked to let it go, by Python
 AGAIN = 0.1  # seconds of work on several workers that tell whether it changed
 CHANGED = 0.7  # going elsewhere is worth it if it takes at most this share of the time
+HOLDING = 0.6  # share of knocks from which on the GIL is what threads wait for
 MOVES = 4  # times at most that a run changes its mind
 
 
@@ -115,6 +117,43 @@ def choose(seen: Evidence, workers: int | None, depth: int) -> Choice | None:
     return Choice("threads", many, what)
 
 
+def fact(seen: Evidence) -> Fact:
+    """Give what was seen of items, as it is kept for the next run of their function."""
+    items, wall, busy = seen.items, seen.wall, seen.busy
+    if seen.running_wall > SLOW and not items:
+        items, wall, busy = 1, seen.running_wall, seen.running_busy
+    used = min(1.0, busy / wall)
+    held = _held(seen, used)
+    return Fact(wall / items, used, used if held is None else held, seen.here, seen.there)
+
+
+def fact_lately(lately: Lately, seen: Evidence) -> Fact:
+    """Give the same of what several workers did, as it would be without the others."""
+    each, used = lately.wall / lately.items, min(1.0, lately.busy / lately.wall)
+    held = lately.held / lately.knocks if lately.knocks else used
+    if lately.knocks and held > HOLDING:  # in turn: the time is that of the others
+        each, used = lately.busy / lately.items, 1.0
+    return Fact(each, used, min(used, held), seen.here, seen.there)
+
+
+def recalled(known: Fact, left: int | None, warm: bool) -> Evidence:
+    """Give the evidence that a fact of earlier runs stands for."""
+    items = max(FEW, int(UNHEARD / max(known.each, 1e-9)) + 1)
+    wall = items * known.each
+    return Evidence(
+        items,
+        wall,
+        wall * known.used,
+        left=left,
+        warm=warm,
+        knocks=100,
+        held=100 * known.held,
+        here=known.here,
+        there=known.there,
+        gil=has_gil(),
+    )
+
+
 def worth_weighing(seen: Evidence) -> bool:
     """Whether what sending takes may decide: there is enough left to be worth a sample's."""
     each = seen.wall / seen.items if seen.items else seen.running_wall
@@ -171,7 +210,7 @@ def _from_threads(
     count = workers or machine.default_workers(machine.cores(), depth)
     used = lately.busy / lately.elapsed  # cores
     held = lately.held / lately.knocks if lately.knocks else 0.0
-    if not seen.gil or count == 1 or now.workers == 1 or held < 0.6 or not 0.6 < used < 1.3:
+    if not seen.gil or count == 1 or now.workers == 1 or held < HOLDING or not 0.6 < used < 1.3:
         return None
     left = ENDLESS if seen.left is None else seen.left
     each = lately.busy / lately.items

@@ -148,7 +148,7 @@ class Loop:
 
     def open(self) -> Choice:
         """Choose where to begin, and open it: what is wrong with a backend is raised here."""
-        return self._steering.begin()
+        return self._steering.begin(self.feed)
 
     def run(self, name: str, choice: Choice) -> None:
         """Go from the first event to the last item; `end` comes after."""
@@ -167,6 +167,7 @@ class Loop:
         for slot in self._crew.busy():  # only where the loop itself broke
             slot.session.abort(slot.number)
         self._crew.close()
+        self._steering.remember()
         self._last_words()
         if self._journal is not None:
             self._journal.flush()

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from . import auto, machine
+from . import auto, machine, memories
 from .backends import get_backend, is_warm
 from .backends.base import Setting
 from .errors import OptionError, PickleError
 from .knobs import Options
 from .model import Choice, Chunk, Outcome
+from .plan import Feed
 from .probe import Knock, Probe, Scale, Watch
 from .slots import Crew, Slot
 
@@ -45,6 +46,7 @@ class Steering:
         self._probe: Probe | None = None  # while items go one at a time
         self._watch: Watch | None = None  # while they don't, and that may change
         self._scale = Scale()
+        self._fact: memories.Fact | None = None
         self._moves = 0
 
     @property
@@ -64,11 +66,43 @@ class Steering:
             return LOOK
         return SELDOM if self._watch is not None and self._now.backend == "threads" else None
 
-    def begin(self) -> Choice:
+    def begin(self, feed: Feed) -> Choice:
         """Open the backend that was asked for, or the first one of "auto"."""
         choice = self._first_choice()
+        known = self._recalled(feed) if self._probe is not None else None
+        if known is not None and known.backend == "processes":
+            self._scale.weigh(Chunk(range(1), [feed.held(feed.taken)]))
+        if known is not None and self._scale.unsendable is None:
+            return self._move(known)
         self._engage(choice)
         return choice
+
+    def _recalled(self, feed: Feed) -> Choice | None:
+        """Give where earlier runs of the function have shown that its items should go."""
+        task = self._setting.task
+        if task.depth or self._options.timeout is not None or not feed.left:
+            return None
+        try:
+            fact = memories.recall(task.fn)
+            feed.held(feed.taken)  # only where it can be seen whether it can be sent
+        except Exception:  # a function may have anything for attributes
+            return None
+        if fact is None:
+            return None
+        seen = auto.recalled(fact, feed.left, is_warm("processes"))
+        choice = auto.choose(seen, self._wanted, task.depth)
+        if choice is None or choice.backend == "serial":  # timing the first items costs nothing
+            return None
+        return replace(choice, reason=f"as in an earlier run, {choice.reason}")
+
+    def remember(self) -> None:
+        """Keep what this run showed for the next one of its function."""
+        if self._fact is None or self._setting.task.depth:
+            return
+        try:
+            memories.learn(self._setting.task.fn, self._fact)
+        except Exception:  # it is only measured again
+            pass
 
     def _first_choice(self) -> Choice:
         wanted, workers = self._options.backend, self._options.workers
@@ -127,6 +161,7 @@ class Steering:
         choice = auto.choose(seen, self._wanted, self._setting.task.depth)
         if choice is None:
             return None
+        self._fact = auto.fact(seen)
         first = not probe.judged
         probe.judge()
         if choice.backend != "serial":
@@ -159,6 +194,7 @@ class Steering:
             self._scale.wanted = True  # a sample comes with the next chunk
             return None
         self._moves += 1
+        self._fact = auto.fact_lately(watch.lately, seen)
         return self._move(choice)
 
     def _kernel_choice(self, choice: Choice) -> Choice:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 import nbexec
+from nbexec import memories
 from nbexec.events import Event
 from nbexec.observers import Observer
 from nbexec.state import RunState
 
 from . import lab
+
+os.environ["NBEXEC_CACHE_DIR"] = memories.OFF  # the user's own is left alone, by kernels too
 
 BACKENDS = ["serial", "threads", "processes", "asyncio", "dask"]
 REMOTE = ["processes", "dask"]
@@ -32,7 +36,8 @@ def remote(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(autouse=True)
 def quiet():
-    """No progress in tests, unless a test asks for it."""
+    """No progress in tests, unless a test asks for it; nothing is known of earlier runs."""
+    memories.forget()
     with nbexec.options(progress="off", workers=2):
         yield
 

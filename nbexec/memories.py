@@ -1,0 +1,161 @@
+"""What earlier runs showed of a function's items: in memory, and in the user's cache folder.
+
+A function is told by its name and its code: the same cell run again, or the same notebook
+opened tomorrow, need not be measured anew.  What is remembered is only where a run begins:
+it goes elsewhere when its items turn out to be different.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import sys
+import time
+import types
+from pathlib import Path
+from typing import Any, NamedTuple
+
+VARIABLE = "NBEXEC_CACHE_DIR"
+OFF = "off"  # its value where nothing is to be written, or read
+NAME = "auto.json"
+VERSION = 1
+MOST = 300  # functions that are kept, the latest: 30 kB, read and written in a millisecond
+
+
+class Fact(NamedTuple):
+    """What items of a function are like."""
+
+    each: float  # seconds
+    used: float  # share of the time on a core
+    held: float  # share of the time with the GIL
+    here: float  # seconds that sending takes in the kernel, both ways
+    there: float  # and in a worker
+
+
+_facts: dict[str, tuple[float, Fact]] = {}  # with when it was learned, as Unix time
+_read = False
+
+
+def key_of(fn: Any) -> str | None:
+    """Give what a function is remembered by; None where it has nothing of its own."""
+    while (inner := getattr(fn, "func", None)) is not None and callable(inner):
+        fn = inner  # of a partial, or of a cell's loop
+    fn = getattr(fn, "__func__", fn)
+    if not hasattr(fn, "__qualname__"):
+        fn = type(fn).__call__
+    module, name = getattr(fn, "__module__", None), getattr(fn, "__qualname__", "")
+    if not name or (module or "").partition(".")[0] == __name__.partition(".")[0]:
+        return None  # ours, which calls any function
+    made = hashlib.blake2b(f"{module}.{name}".encode(), digest_size=12)
+    code = getattr(fn, "__code__", None)
+    if code is not None:
+        _feed(made, code)
+    return made.hexdigest()
+
+
+def _feed(made: Any, code: types.CodeType) -> None:
+    made.update(code.co_code)
+    made.update(" ".join(code.co_names).encode())
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            _feed(made, constant)
+        elif isinstance(constant, int | float | str | bytes | None):
+            made.update(repr(constant).encode())
+
+
+def recall(fn: Any) -> Fact | None:
+    """Give what is known of a function's items."""
+    key = key_of(fn)
+    if key is None:
+        return None
+    if not _read:
+        _load()
+    return _facts[key][1] if key in _facts else None
+
+
+def learn(fn: Any, fact: Fact) -> None:
+    """Remember a function's items; the file is only written where there is news in it."""
+    key = key_of(fn)
+    if key is None or not all(map(math.isfinite, fact)):
+        return
+    before = recall(fn)
+    _facts[key] = time.time(), fact
+    while len(_facts) > MOST:
+        del _facts[min(_facts, key=lambda key: _facts[key][0])]
+    if before is None or _differs(before, fact):
+        _save()
+
+
+def forget() -> None:
+    """Have nothing remembered here; what is in the file is not touched, nor read again."""
+    global _read
+    _facts.clear()
+    _read = True
+
+
+def _differs(old: Fact, new: Fact) -> bool:
+    if not 0.5 < (new.each + 1e-6) / (old.each + 1e-6) < 2:
+        return True
+    return any(abs(a - b) > 0.25 for a, b in ((old.used, new.used), (old.held, new.held)))
+
+
+def file() -> Path | None:
+    """Give the file: in ``$NBEXEC_CACHE_DIR`` or the system's place; None where that is "off"."""
+    given = os.environ.get(VARIABLE)
+    if given:
+        return None if given == OFF else Path(given) / NAME
+    home = Path.home()
+    if sys.platform == "darwin":
+        return home / "Library" / "Caches" / "nbexec" / NAME
+    if sys.platform == "win32":
+        local = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+        return local / "nbexec" / "Cache" / NAME
+    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "nbexec" / NAME
+
+
+def _load() -> None:
+    global _read
+    _read = True
+    for key, fact in _on_disk().items():
+        _facts.setdefault(key, fact)
+
+
+def _on_disk() -> dict[str, tuple[float, Fact]]:
+    """Give what the file has; of one that is broken what can be read, if only nothing."""
+    found: dict[str, tuple[float, Fact]] = {}
+    try:
+        path = file()
+        data = json.loads(path.read_bytes()) if path is not None else {}
+        kept = data["facts"] if data.get("version") == VERSION else {}
+        for key, numbers in kept.items():
+            when, *fact = map(float, numbers)
+            if len(fact) == len(Fact._fields) and all(0 <= one < 1e9 for one in fact):
+                found[key] = when, Fact(*fact)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError):
+        pass  # no file, a broken one, no home: it is measured again
+    return found
+
+
+def _save() -> None:
+    """Write all, with what another kernel has written meanwhile; where that can't be, don't."""
+    try:
+        path = file()
+        if path is None:
+            return
+        merged = _on_disk()
+        for key, (when, fact) in _facts.items():
+            if key not in merged or merged[key][0] < when:
+                merged[key] = when, fact
+        latest = sorted(merged, key=lambda key: merged[key][0])[-MOST:]
+        facts = {
+            key: [round(one, 9) for one in (merged[key][0], *merged[key][1])] for key in latest
+        }
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        new = path.with_name(f"{NAME}.{os.getpid()}")
+        with open(os.open(new, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w") as there:
+            json.dump({"version": VERSION, "facts": facts}, there)
+        new.replace(path)
+    except (OSError, RuntimeError):
+        pass

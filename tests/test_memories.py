@@ -1,0 +1,183 @@
+"""What backend="auto" remembers of a function: in memory, and in the user's cache folder."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import threading
+import time
+
+import pytest
+
+import nbexec
+from nbexec import memories, worker
+from nbexec.memories import Fact
+
+FACT = Fact(0.01, 1.0, 1.0, 1e-6, 2e-6)
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch):
+    """A cache folder, and a kernel that has not read it."""
+    monkeypatch.setenv("NBEXEC_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(memories, "_read", False)
+    return memories.file()
+
+
+def fresh(monkeypatch):
+    """Be another kernel."""
+    memories.forget()
+    monkeypatch.setattr(memories, "_read", False)
+
+
+def defined(source):
+    space = {}
+    exec(source, space)
+    return space["f"]
+
+
+def test_a_function_is_told_by_its_name_and_its_code():
+    first = defined("def f(x): return x + 1")
+    assert memories.key_of(first) == memories.key_of(defined("\n\ndef f(x):\n  return x + 1"))
+    others = ["def f(x): return x + 2", "def f(x): return [y for y in x]", "f = lambda x: x + 1"]
+    assert len({memories.key_of(defined(other)) for other in [*others, "def f(x): return x"]}) == 4
+    assert memories.key_of(first) not in {memories.key_of(defined(other)) for other in others}
+    assert memories.key_of(functools.partial(first, 1)) == memories.key_of(first)
+    assert memories.key_of(time.sleep) == memories.key_of(time.sleep) != memories.key_of(len)
+    assert memories.key_of(worker.call) is None  # it calls any
+
+    class Callable:
+        def __call__(self, x):
+            return x
+
+        def method(self, x):
+            return x + 1
+
+    assert memories.key_of(Callable()) == memories.key_of(Callable())
+    assert memories.key_of(Callable().method) != memories.key_of(Callable())
+
+
+def test_another_kernel_knows_it(file, monkeypatch):
+    assert memories.recall(len) is None
+    memories.learn(len, FACT)
+    fresh(monkeypatch)
+    assert memories.recall(len) == FACT
+    assert [one.name for one in file.parent.iterdir()] == ["auto.json"]
+    assert file.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"",
+        b"\xff\xfe",
+        b"[]",
+        b'{"version": 1}',
+        b'{"version": 2, "facts": {"a": 1}}',
+        b'{"version": 1, "facts": {"a": 1}}',
+        b'{"version": 1, "facts": {"a": [1, 2]}}',
+        b'{"version": 1, "facts": {"a": [1, 2, "x", 4, 5, 6]}}',
+        b'{"version": 1, "facts": {"a": [1, NaN, 2, 4, 5, 6]}}',
+    ],
+)
+def test_a_broken_file_is_no_file(broken, file, monkeypatch):
+    file.parent.mkdir()
+    file.write_bytes(broken)
+    assert memories.recall(len) is None
+    memories.learn(len, FACT)
+    fresh(monkeypatch)
+    assert memories.recall(len) == FACT
+
+
+def test_what_another_kernel_wrote_meanwhile_is_kept(file, monkeypatch):
+    memories.learn(len, FACT)
+    fresh(monkeypatch)
+    memories.learn(abs, FACT)
+    fresh(monkeypatch)
+    assert memories.recall(len) == memories.recall(abs) == FACT
+
+
+def test_it_is_written_only_for_news(file):
+    memories.learn(len, FACT)
+    before = file.stat().st_mtime_ns
+    memories.learn(len, FACT._replace(each=0.012))
+    assert file.stat().st_mtime_ns == before
+    memories.learn(len, FACT._replace(each=0.03))
+    assert file.stat().st_mtime_ns > before
+
+
+def test_the_latest_are_kept(file, monkeypatch):
+    monkeypatch.setattr(memories, "MOST", 3)
+    functions = [defined(f"def f(x): return {n}") for n in range(5)]
+    for function in functions:
+        memories.learn(function, FACT)
+    assert len(json.loads(file.read_text())["facts"]) == 3
+    assert [memories.recall(one) is None for one in functions] == [True, True, False, False, False]
+
+
+def test_a_folder_that_cannot_be_written_is_no_reason_to_fail(file, monkeypatch):
+    file.parent.write_text("a file")
+    memories.learn(len, FACT)
+    assert memories.recall(len) == FACT
+
+
+def test_off_means_off(monkeypatch):
+    assert os.environ["NBEXEC_CACHE_DIR"] == "off"  # as in all tests
+    assert memories.file() is None
+    memories.learn(len, FACT)
+    assert memories.recall(len) == FACT
+    fresh(monkeypatch)
+    assert memories.recall(len) is None
+
+
+# ---------------------------------------------------------------- in runs
+
+
+def nap(x):
+    time.sleep(0.02)
+    return x
+
+
+def test_the_second_run_begins_where_the_first_one_went():
+    def where(x):
+        return nap(threading.current_thread().name)
+
+    first, second = nbexec.map(where, range(40)), nbexec.map(where, range(40))
+    assert first.run.choice.backend == second.run.choice.backend == "threads"
+    assert first[0] == "MainThread"
+    assert first.run.choice.reason.startswith("items take")
+    assert second.run.choice.reason.startswith("as in an earlier run, items take")
+    assert "MainThread" not in second
+
+
+def chew(x):
+    end = time.thread_time() + 0.02
+    while time.thread_time() < end:
+        pass
+    return x
+
+
+def test_what_is_remembered_may_be_wrong():
+    memories.learn(nap, Fact(0.02, 1.0, 1.0, 1e-6, 1e-6))  # it is said to compute
+    run = nbexec.map(nap, range(300), workers=4).run
+    assert run.choice.backend == "threads"
+    assert run.choice.reason.startswith("by now items take")
+    assert memories.recall(nap).used < 0.5
+
+
+def test_items_that_cannot_be_sent_this_time_are_not_lost():
+    memories.learn(chew, Fact(0.02, 1.0, 1.0, 1e-6, 1e-6))
+    locks = [threading.Lock() for _ in range(60)]
+    run = nbexec.map(lambda x: chew(x) and None, locks).run
+    assert run.stats.failed == 0
+    memories.learn(chew, Fact(0.02, 1.0, 1.0, 1e-6, 1e-6))
+    results = nbexec.map(chew, locks)
+    assert results.run.stats.failed == 0
+    assert results[0] is locks[0]
+
+
+def test_an_executor_remembers_nothing_of_its_calls():
+    with nbexec.Executor() as executor:
+        assert list(executor.map(nap, range(10))) == list(range(10))
+    assert memories._facts == {}
