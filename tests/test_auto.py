@@ -287,7 +287,11 @@ def test_coroutine_functions_go_to_asyncio():
     assert run.choice.backend == "asyncio"
 
 
-def test_what_cannot_be_sent_stays_on_threads_and_says_why():
+def test_what_cannot_be_sent_stays_on_threads_and_says_why(monkeypatch):
+    def to_processes(seen, workers, depth):
+        return Choice("processes", 2, "they compute") if seen.items else None
+
+    monkeypatch.setattr("nbexec.auto.choose", to_processes)
     lock = threading.Lock()
 
     def locked(x):
