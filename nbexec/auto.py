@@ -23,6 +23,7 @@ UNSEEN = 0.1  # seconds of the first item, before others go where its value can 
 LATE = 3  # times the expected seconds, after which a chunk of several is
 UNHEARD = 0.08  # seconds after which a GIL that could not be knocked at is taken to be held
 WAITS = 0.5  # an item that used less CPU time than this share of its time waits
+COMPUTES = 0.9  # one that used at least this share computes
 START = 0.4  # seconds until cold worker processes are of use: loky, 2 cores
 WARM = 0.005  # seconds until warm ones are
 SEND = 3e-6  # seconds an item to send it and its result: tests/benchmarks/overhead.py
@@ -47,10 +48,10 @@ class Evidence:
     """What was seen of a run's items, one after the other in the kernel."""
 
     items: int = 0  # that ended
-    wall: float = 0.0  # seconds, of those
-    busy: float = 0.0  # seconds, of those, on a core or ready to run while none was free
-    running_wall: float = 0.0  # seconds, of the chunk that runs now
-    running_busy: float = 0.0  # seconds, of those, likewise
+    wall: float = 0.0  # seconds, of those, without those in which no core was free
+    busy: float = 0.0  # seconds, of those, on a core
+    running_wall: float = 0.0  # seconds, of the chunk that runs now, likewise
+    running_busy: float = 0.0
     expected: float = 0.0  # seconds that it should take, by what was seen before
     left: int | None = None  # items not yet begun; None where that isn't known
     valued: bool = False  # whether a value was seen before those items
@@ -97,10 +98,10 @@ def choose(seen: Evidence, workers: int | None, depth: int) -> Choice | None:
     left = ENDLESS if seen.left is None else seen.left
     few = workers or machine.default_workers(machine.cores(), depth)
     many = workers or machine.default_workers(min(32, machine.cores() + 4), depth)
-    if used >= WAITS:
+    if used >= WAITS and few == 1:
+        return Choice("serial", 1, f"{what} and there is one core to use")
+    if used >= COMPUTES:
         many = few
-        if few == 1:
-            return Choice("serial", 1, f"{what} and there is one core to use")
     few, many = max(1, min(few, left)), max(1, min(many, left))
     rest = each * left
     on_threads = rest * max(used if held is None else held, used / machine.cores(), 1 / many)
@@ -112,7 +113,7 @@ def choose(seen: Evidence, workers: int | None, depth: int) -> Choice | None:
         if not seen.items and not seen.valued and seen.running_wall < UNSEEN:
             return None
         return Choice("processes", few, what)
-    if used >= WAITS:
+    if used >= COMPUTES:
         what = f"{what} and free the GIL" if seen.gil else f"{what}, and this Python has no GIL"
     return Choice("threads", many, what)
 
@@ -162,7 +163,9 @@ def worth_weighing(seen: Evidence) -> bool:
 
 def _words(each: float, used: float, slow: bool = False) -> str:
     what = f"items take {'over ' if slow else ''}{seconds(each)}"
-    return f"{what} and wait {1 - used:.0%} of it" if used < WAITS else f"{what} of CPU"
+    if used < WAITS:
+        return f"{what} and wait {1 - used:.0%} of it"
+    return f"{what} of CPU" if used >= COMPUTES else f"{what} and compute {used:.0%} of it"
 
 
 def _held(seen: Evidence | Lately, used: float) -> float | None:

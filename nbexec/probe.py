@@ -70,8 +70,8 @@ class Probe:
         self.seen = replace(
             seen,
             items=seen.items + len(outcome.values),
-            wall=seen.wall + outcome.ends[-1],
-            busy=seen.busy + outcome.cpu + outcome.starved,
+            wall=seen.wall + max(outcome.cpu, outcome.ends[-1] - outcome.starved),
+            busy=seen.busy + outcome.cpu,
         )
 
     def knock(self, share: float) -> None:
@@ -87,8 +87,8 @@ class Probe:
             running, items = now[0], len(now[1])
         return replace(
             self.seen,
-            running_wall=running.wall,
-            running_busy=running.cpu + running.starved,
+            running_wall=max(running.cpu, running.wall - running.starved),
+            running_busy=running.cpu,
             expected=items * self._each if items > 1 else 0.0,
             left=left,
             warm=warm,

@@ -160,7 +160,7 @@ def chew(x):
 
 def test_what_is_remembered_may_be_wrong():
     memories.learn(nap, Fact(0.02, 1.0, 1.0, 1e-6, 1e-6))  # it is said to compute
-    run = nbexec.map(nap, range(300), workers=4).run
+    run = nbexec.map(nap, range(300), workers=None).run
     assert run.choice.backend == "threads"
     assert run.choice.reason.startswith("by now items take")
     assert memories.recall(nap).used < 0.5

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import statistics
 import sys
 from collections.abc import Iterator
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -13,7 +15,7 @@ import nbexec
 from nbexec import blas
 from nbexec.machine import cores
 
-from .compare import Comparison, compare
+from .measure import Sides, in_turn, timed
 
 SIZE, ITEMS = 200, 40
 
@@ -46,23 +48,23 @@ def uncapped(backend: str) -> None:
         run(backend)
 
 
-def comparisons(pairs: int) -> Iterator[Comparison]:
-    """Compare on each backend whose workers are on this machine."""
-    for backend in ("processes", "threads"):
-        yield compare(
-            f"{ITEMS} items of NumPy linear algebra, {backend}; the same, uncapped",
-            1.0,
-            lambda backend=backend: run(backend),
-            lambda backend=backend: uncapped(backend),
-            pairs,
-        )
+def sides(backend: str) -> Sides:
+    """Give what is measured on a backend: with BLAS capped, and without."""
+    return Sides(timed(lambda: run(backend)), timed(lambda: uncapped(backend)))
 
 
 def main() -> None:
-    """Measure, a line at a time: ``python -m tests.benchmarks.blas [pairs]``."""
+    """Measure, a line a backend: ``python -m tests.benchmarks.blas [pairs]``."""
     pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    for comparison in comparisons(pairs):
-        print(comparison.row(), flush=True)
+    for backend in ("processes", "threads"):
+        read: dict[str, list[Any]] = {"ours": [], "theirs": []}
+        in_turn(sides(backend), pairs, lambda name, took, read=read: read[name].append(took))
+        capped, not_capped = (statistics.median(read[name]) for name in ("ours", "theirs"))
+        print(
+            f"{ITEMS} items of NumPy linear algebra, {backend} × {cores()}: "
+            f"{capped:.2f} s, uncapped {not_capped:.2f} s, ratio {capped / not_capped:.2f}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ import numpy as np
 
 import nbexec
 
-from .compare import timed
+from .measure import timed
 
 HAND_PICKED = ("serial", "threads", "processes")
 MEDIAN, WORST = 1.10, 1.25  # goals: auto's time over the best's
@@ -294,7 +294,7 @@ def measure(workload: Workload, rounds: int) -> Row:
                 continue
             if one == "auto":
                 forget()
-            took = timed(lambda one=one: run("auto" if one == "again" else one))
+            took = timed(lambda one=one: run("auto" if one == "again" else one))()
             if one == "auto" and turn:
                 row.chose, row.reason = chosen.backend, chosen.reason
             if turn or took > 3:  # nobody's best: once is enough
