@@ -221,7 +221,7 @@ class Loop:
     def _fill(self) -> None:
         self._backlog.ripen(self._clock())
         held = self._paused or (self._gate is not None and self._gate.held)
-        while not held and self._crew.free(2 if self._backlog.pace.brief else 1):
+        while not held and self._crew.free(self._depth()):
             chunk = self._backlog.next(self.choice.workers, self.sink.room())
             if chunk is None:
                 break
@@ -231,6 +231,10 @@ class Loop:
                 slot.since = now
             self._emit(Submitted(now, chunk))
             slot.session.submit(slot.number, chunk)
+
+    def _depth(self) -> int:
+        """How many chunks may be at each worker."""
+        return 2 if self._backlog.pace.ahead(self._backlog.left, self.choice.workers) else 1
 
     def _recall(self) -> None:
         """End some of the items that need not run, since the journal has their values."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
@@ -47,10 +48,41 @@ def starved(thread: int) -> float:
         proc_pid_schedstat(5)).
     """
     try:
-        with open(f"/proc/self/task/{thread}/schedstat", "rb") as file:
-            return int(file.read().split()[1]) / 1e9
-    except (OSError, IndexError):
+        if thread == threading.get_native_id():  # kept open: a tenth of the time
+            said = os.pread(_opened(thread), 64, 0)
+        else:
+            with open(_SCHEDSTAT.format(thread), "rb") as file:
+                said = file.read()
+        return int(said.split()[1]) / 1e9
+    except (OSError, IndexError, AttributeError):  # no such file; no such system
         return 0.0
+
+
+_SCHEDSTAT = "/proc/self/task/{}/schedstat"
+
+
+class _Opened:
+    """A thread's file, open till the thread ends."""
+
+    number = -1
+
+    def __init__(self, thread: int) -> None:
+        self.thread = thread
+        self.number = os.open(_SCHEDSTAT.format(thread), os.O_RDONLY | os.O_CLOEXEC)
+
+    def __del__(self) -> None:
+        if self.number >= 0:
+            os.close(self.number)
+
+
+_own = threading.local()
+
+
+def _opened(thread: int) -> int:
+    opened: _Opened | None = getattr(_own, "opened", None)
+    if opened is None or opened.thread != thread:  # a fork has another thread
+        opened = _own.opened = _Opened(thread)
+    return opened.number
 
 
 def memory_limit() -> int:

@@ -12,6 +12,8 @@ from .model import Chunk
 
 TARGET = 0.03  # seconds of work a chunk: chosen by tests/benchmarks/overhead.py
 ALONE = 0.005  # seconds; an item longer than this travels alone
+SOON = 0.05  # seconds; up to here a worker waits for the next one too long: the sleeps benchmark
+PLENTY = 3  # items a worker that are left, for one to wait behind another that takes long
 LEAST = 0.001  # seconds; towards the end chunks don't get shorter than this
 SHARE = 3  # a chunk is at most 1/SHARE of a worker's share of what is left
 LARGEST = 20_000  # items; bounds what one message holds
@@ -66,11 +68,16 @@ class Pace:
             return FLOOR
         return max(FLOOR, HURRY * items * self.item_seconds)
 
-    @property
-    def brief(self) -> bool:
-        """Whether chunks are so short that a second one should wait at each worker."""
-        brief = self.item_seconds is not None and self.item_seconds <= ALONE
-        return self._ahead and brief
+    def ahead(self, left: int | None, workers: int) -> bool:
+        """Whether a second chunk should wait at each worker, for it to go on at once.
+
+        Where that takes a while it does no harm: there is enough left for the others, should
+        what it waits behind take long.
+        """
+        if not self._ahead or self.item_seconds is None:
+            return False
+        enough = left is None or left > PLENTY * workers
+        return self.item_seconds <= (SOON if enough else ALONE)
 
 
 Deliver = Callable[[list[Any], BaseException | None, bool], None]  # items, error, ended

@@ -228,7 +228,10 @@ class Steering:
         """Open a backend and have its slots, and no others, take what comes from now on."""
         backend = get_backend(self._backend_of(choice))
         setting = replace(
-            self._setting, workers=choice.workers, direct=self._options.backend == "serial"
+            self._setting,
+            workers=choice.workers,
+            direct=self._options.backend == "serial",
+            judged=self._options.backend == "auto",
         )
         session = backend.open(setting)
         self._crew.engage(session, choice.workers)

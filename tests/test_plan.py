@@ -15,14 +15,26 @@ from nbexec.plan import Pace, Source
 def test_the_first_items_travel_alone():
     pace = Pace()
     assert pace.size(left=10_000, workers=4) == 1
-    assert not pace.brief
+    assert not pace.ahead(10_000, 4)
 
 
 def test_long_items_travel_alone():
     pace = Pace()
     pace.measure(1, 0.5)
     assert pace.size(left=10_000, workers=4) == 1
-    assert not pace.brief
+    assert not pace.ahead(10_000, 4)
+
+
+def test_one_waits_at_a_worker_where_others_find_enough_too():
+    pace = Pace()
+    pace.measure(1, 0.02)
+    assert pace.ahead(100, 4)
+    assert pace.ahead(None, 4)
+    assert not pace.ahead(12, 4)  # it could be the last to begin, behind one that takes long
+    assert not Pace(1, ahead=False).ahead(100, 4)
+    for _ in range(5):
+        pace.measure(100, 0.001)
+    assert pace.ahead(12, 4)
 
 
 def test_chunks_grow_to_the_target():
@@ -31,7 +43,7 @@ def test_chunks_grow_to_the_target():
         items = pace.size(left=None, workers=2)
         pace.measure(items, items * 1e-4)
     assert pace.size(left=None, workers=2) == math.ceil(plan.TARGET / 1e-4)
-    assert pace.brief
+    assert pace.ahead(0, 2)
 
 
 def test_a_chunk_is_not_much_larger_than_what_was_measured():

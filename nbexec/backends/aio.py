@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import functools
 import inspect
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from .. import blas, streams
@@ -64,6 +65,8 @@ class AsyncioSession(Session):
         self._count = setting.workers
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._leashes: dict[int, Leash] = {}
+        self._coming: deque[tuple[int, Chunk]] = deque()
+        self._called = False  # whether the loop is about to start them
         self._prepared = functools.cache(self._prepare)
         streams.install()
         self._name = ""  # of the loop's thread, once something has begun there
@@ -92,8 +95,17 @@ class AsyncioSession(Session):
         return await value if inspect.isawaitable(value) else value
 
     def submit(self, slot: int, chunk: Chunk) -> None:
-        context = self._setting.context.copy()
-        self._loop.call_soon_threadsafe(self._start, slot, chunk, context)
+        self._coming.append((slot, chunk))
+        if not self._called:  # to wake the loop takes as long as many a coroutine
+            self._called = True
+            self._loop.call_soon_threadsafe(self._start_all)
+
+    def _start_all(self) -> None:
+        self._called = False  # first: what comes from now on calls again
+        with contextlib.suppress(IndexError):
+            while True:
+                slot, chunk = self._coming.popleft()
+                self._start(slot, chunk, self._setting.context.copy())
 
     def _start(self, slot: int, chunk: Chunk, context: contextvars.Context) -> None:
         if self._cpu is None:
@@ -105,17 +117,20 @@ class AsyncioSession(Session):
     async def _run(self, slot: int, chunk: Chunk) -> None:
         leash = self._leashes.setdefault(slot, Leash())
         hear = functools.partial(self._setting.hear, chunk)
-        outcome = await run_chunk_async(self._prepared, self._setting.task, chunk, leash, hear)
+        outcome = await run_chunk_async(
+            self._prepared, self._setting.task, chunk, leash, hear, self._share
+        )
         thread = self._threads.pop(asyncio.current_task(), None)
         if thread is not None:
             thread.healthy = not leash.pulled  # else it may be in the middle of an item
             _pool.give_back(thread)
-        # One thread runs all: what it used since the last chunk ended is this chunk's share,
-        # so that the sum over the run is right.
-        now = time.thread_time()
-        outcome = replace(outcome, cpu=now - (self._cpu or now))
-        self._cpu = now
         self._setting.deliver(chunk, lambda: outcome)
+
+    def _share(self) -> float:
+        """Give what the thread has used since the last chunk ended: its share, for the sum."""
+        now = time.thread_time()
+        share, self._cpu = now - (self._cpu or now), now
+        return share
 
     def unwanted(self, slot: int) -> None:
         leash = self._leashes.pop(slot, None)  # what comes next is wanted

@@ -46,6 +46,7 @@ class Setting:
     context: contextvars.Context  # of the caller; copied for each thread that enters it
     workers: int
     direct: bool = False  # whether what items write also goes where it would without us
+    judged: bool = False  # whether somebody asks how long a worker had no core, or what runs now
 
 
 class Running(NamedTuple):

@@ -124,16 +124,13 @@ class Worker:
 
     def _run(self, chunk: Chunk, leash: Leash) -> None:
         blas.look()
-        with self.watch:
-            task, starved = self._setting.task, machine.starved
-            outcome = run_chunk(
-                self._prepared,
-                task,
-                chunk,
-                leash,
-                starved=starved,
-                hear=functools.partial(self._setting.hear, chunk),
-            )
+        task, hear = self._setting.task, functools.partial(self._setting.hear, chunk)
+        if self._setting.judged:
+            with self.watch:
+                starved = machine.starved
+                outcome = run_chunk(self._prepared, task, chunk, leash, starved=starved, hear=hear)
+        else:  # to ask takes three system calls, and each lets another thread have the GIL
+            outcome = run_chunk(self._prepared, task, chunk, leash, hear=hear)
         self._setting.deliver(chunk, lambda: outcome)
 
     def unwanted(self) -> None:

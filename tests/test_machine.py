@@ -1,0 +1,38 @@
+"""What the machine says of a thread."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+import pytest
+
+from nbexec import machine
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells it")
+
+
+@linux
+def test_a_thread_that_waited_for_a_core_has_a_number_and_others_see_the_same():
+    me = threading.get_native_id()
+    mine, seen = machine.starved(me), []
+    other = threading.Thread(target=lambda: seen.append(machine.starved(me)))
+    other.start()
+    other.join()
+    assert 0.0 <= mine <= seen[0] <= machine.starved(me)
+    assert machine.starved(0) == 0.0  # there is no such thread
+
+
+@linux
+def test_nothing_stays_open_when_threads_have_ended():
+    def ask():
+        machine.starved(threading.get_native_id())
+
+    before = len(os.listdir("/proc/self/fd"))
+    threads = [threading.Thread(target=ask) for _ in range(20)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert len(os.listdir("/proc/self/fd")) == before
