@@ -31,7 +31,6 @@ COPIES = 2e9  # bytes a second, to and from a worker, beyond what pickle itself 
 GAIN = 0.8  # workers are worth it if they take at most this share of the time
 NEAR = 1.1  # processes are not worth it where threads take at most so many times as long
 ENDLESS = 1_000_000  # items that are taken to be left where nobody knows
-TURN = 0.005  # seconds until a thread that holds the GIL is asked to let it go, by Python
 AGAIN = 0.1  # seconds of work on several workers that tell whether it changed
 CHANGED = 0.7  # going elsewhere is worth it if it takes at most this share of the time
 HOLDING = 0.6  # share of knocks from which on the GIL is what threads wait for

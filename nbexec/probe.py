@@ -10,10 +10,12 @@ from operator import sub
 from typing import Any
 
 from . import machine, wire
-from .auto import COPIES, FIRST, SEND, TURN, Evidence, Lately, has_gil
+from .auto import COPIES, FIRST, SEND, Evidence, Lately, has_gil
 from .backends.base import Running
 from .model import Choice, Chunk, Outcome
 from .text import seconds
+
+LATE = 0.0005  # seconds; where the GIL is free a thread that waited comes to itself in 0.1 ms
 
 
 class Scale:
@@ -160,8 +162,11 @@ class Knock:
         self._due = time.perf_counter() + patience
 
     def answer(self) -> float:
-        """Give 1.0 where the GIL was held, 0.0 where it was free: from how late it is now."""
+        """Give 1.0 where the GIL was held, 0.0 where it was free: from how late it is now.
+
+        Who holds it is asked for it after 5 ms, but may let it go by itself before that.
+        """
         late = time.perf_counter() - self._due
-        if late > TURN / 4:
+        if late > LATE:
             late -= machine.starved(self._thread) - self._hungry  # for want of a core
-        return min(1.0, max(0.0, late) / TURN) if late > TURN / 4 else 0.0
+        return 1.0 if late > LATE else 0.0

@@ -215,7 +215,7 @@ def test_the_end_is_not_worth_a_move():
 def test_being_late_for_want_of_a_core_is_not_the_gil(monkeypatch):
     hungry = iter([1.0, 1.02, 5.0, 5.0, 6.0])
     monkeypatch.setattr(machine, "starved", lambda thread: next(hungry))
-    now = iter([10.0, 10.022, 11.0, 11.022, 12.0, 12.003])
+    now = iter([10.0, 10.022, 11.0, 11.022, 12.0, 12.0023])
     monkeypatch.setattr(probe, "time", SimpleNamespace(perf_counter=lambda: next(now)))
     assert Knock(0.002).answer() == 0.0
     assert Knock(0.002).answer() == 1.0
