@@ -39,6 +39,7 @@ STAGES: dict[str, tuple[Any, str]] = {
     "kernel: gather": (Gather, "put"),
 }
 LOOP = "kernel: rest of the loop"
+CALLER = "kernel: the caller's thread"
 PIPE = "kernel: loky's threads, pipes"
 CALLS = "worker: the calls"
 BACK = "worker: unpickle, pickle, pipe"
@@ -54,21 +55,18 @@ def stages(setting: Setting) -> Iterator[Sides]:
 
     def once() -> tuple[float, Parts]:
         with spent() as found:
-            begun = time.perf_counter(), time.process_time(), _workers()
+            begun = [clock() for clock in CLOCKS]
             results = nbexec.map(
                 noop, items, backend="processes", workers=setting.workers, progress="off"
             )
-            wall, kernel, workers = (
-                now - then
-                for now, then in zip(
-                    (time.perf_counter(), time.process_time(), _workers()), begun, strict=True
-                )
-            )
+            now = [clock() for clock in CLOCKS]
+        wall, kernel, caller, workers = (b - a for a, b in zip(begun, now, strict=True))
         inside = sum(found[stage] for stage in STAGES)
         calls = results.stats.cpu_seconds
         seconds = {stage: found[stage] for stage in STAGES} | {
             LOOP: found[LOOP] - inside,
-            PIPE: kernel - found[LOOP],
+            CALLER: caller,
+            PIPE: kernel - caller - found[LOOP],
             CALLS: calls,
             BACK: workers - calls,
         }
@@ -109,3 +107,6 @@ def _workers() -> float:
         for path in Path(f"/proc/{process.pid}/task").glob("*/schedstat"):
             nanoseconds += int(path.read_text().split()[0])
     return nanoseconds / 1e9
+
+
+CLOCKS = time.perf_counter, time.process_time, time.thread_time, _workers

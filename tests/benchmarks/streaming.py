@@ -26,7 +26,7 @@ def imap(setting: Setting) -> Iterator[Sides]:
         code = f"from tests.benchmarks.streaming import grown; print(grown({count}))"
         yield Sides(
             lambda: fresh(code),
-            note="peak RSS of the kernel, by how much more after the first 10 %",
+            note="peak RSS of the kernel, by how much more in the second half",
         )
         return
     side = timed(lambda: deque(_results(count), maxlen=0))
@@ -40,10 +40,10 @@ def _results(count: int) -> Iterator[int]:
 
 
 def grown(count: int) -> float:
-    """Give by how many MB this process grows after a tenth of the items."""
+    """Give by how many MB this process grows in the second half."""
     early = 0
     for item in _results(count):
-        if item == count // 10:
+        if item == count // 2:
             early = _peak()
     return (_peak() - early) / 1024
 
