@@ -230,6 +230,9 @@ def test_the_page_is_rewritten_between_its_marks(tmp_path):
     assert "- cpu against joblib: chunksize 16" in once
     assert "load average before a line was 0.5 to 0.5" in once
     assert "Others computed" not in once
+    left = re.search(r"^Not measured: (.*)\.$", once, re.MULTILINE)[1].split(", ")
+    assert "cpu against ray" in left
+    assert "cpu against joblib" not in left
     page.write(written(), mine)
     assert mine.read_text() == once
     original = (ROOT / "docs" / "performance.md").read_text()

@@ -52,6 +52,15 @@ def measured(record: Record, results: list[Result], known: Mapping[str, Benchmar
         before = title
     parts.append("\n".join(rows))
     parts += [_stages(result) for result in results if result.parts]
+    there = {(result.benchmark, result.against) for result in results}
+    left = [
+        f"{name} against {against}"
+        for name, one in known.items()
+        for against in one.goals
+        if (name, against) not in there
+    ]
+    if left:
+        parts.append(f"Not measured: {', '.join(left)}.")
     notes = [_note(result) for result in results if result.note and not result.parts]
     if notes:
         parts.append("What each was given:\n\n" + "\n".join(notes))
@@ -72,7 +81,8 @@ def _where(record: Record, results: list[Result]) -> str:
         if loads and pairs
         else "",
         f"{', '.join(versions)}." + (f" Not installed: {', '.join(absent)}." if absent else ""),
-        "**Others computed on this machine meanwhile: look at no figure closely.**"
+        "**Others computed on this machine meanwhile: the ratios to other libraries are rough, "
+        "and those to an ideal mean nothing.**"
         if loads and max(loads) > BUSY * machine.get("cores", 1)
         else "",
         "**These are of tiny sizes, to try the benchmarks, and mean nothing.**"
