@@ -18,7 +18,7 @@ from ..model import Chunk
 from ..worker import Leash, prepare, run_chunk_async, worker_name
 from .base import Backend, Session, Setting
 from .lease import Pool
-from .threads import IO_THREADS, ThreadSlot
+from .threads import WARM, ThreadSlot
 
 AT_ONCE = 100  # coroutines at once by default: what aiohttp's connection pool allows
 
@@ -160,7 +160,7 @@ class AsyncioSession(Session):
         self._count = workers
 
 
-_pool = Pool(ThreadSlot, keep=IO_THREADS)
+_pool = Pool(ThreadSlot, keep=WARM)
 
 
 def _in_share(call: Callable[[Any], Any], item: Any) -> Any:
