@@ -26,9 +26,10 @@ WAITS = 0.5  # an item that used less CPU time than this share of its time waits
 COMPUTES = 0.9  # one that used at least this share computes
 START = 0.4  # seconds until cold worker processes are of use: loky, 2 cores
 WARM = 0.005  # seconds until warm ones are
-SEND = 3e-6  # seconds an item to send it and its result: tests/benchmarks/overhead.py
+SEND = 5e-7  # seconds an item to send it and its result: 3,000,000 of them in that matrix
 COPIES = 2e9  # bytes a second, to and from a worker, beyond what pickle itself takes
 GAIN = 0.8  # workers are worth it if they take at most this share of the time
+TURNS = 0.65  # the same for threads that wait for the GIL more than half of the time
 NEAR = 1.1  # processes are not worth it where threads take at most so many times as long
 ENDLESS = 1_000_000  # items that are taken to be left where nobody knows
 AGAIN = 0.1  # seconds of work on several workers that tell whether it changed
@@ -106,6 +107,8 @@ def choose(seen: Evidence, workers: int | None, depth: int) -> Choice | None:
     on_threads = rest * max(used if held is None else held, used / machine.cores(), 1 / many)
     on_processes = WARM if seen.warm else START
     on_processes += max(seen.here * left, (rest + (seen.here + seen.there) * left) / few)
+    if used >= WAITS and held is not None and held > WAITS:  # they also take turns
+        on_threads *= GAIN / TURNS
     if min(on_threads, on_processes) > GAIN * rest:
         return Choice("serial", 1, _stays(seen, what, each, rest, used < WAITS))
     if on_threads > NEAR * on_processes:

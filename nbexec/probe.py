@@ -15,6 +15,7 @@ from .backends.base import Running
 from .model import Choice, Chunk, Outcome
 from .text import seconds
 
+NOISE = 5e-6  # seconds; pickling alone is not measured more exactly, and in chunks it takes less
 LATE = 0.0005  # seconds; where the GIL is free a thread that waited comes to itself in 0.1 ms
 
 
@@ -36,6 +37,11 @@ class Scale:
             if at_once:
                 self.weigh(None)
 
+    def drop(self, wanted: bool) -> None:
+        """Keep no sample; say whether another is of use."""
+        self._sample = None
+        self.wanted = wanted
+
     def weigh(self, running: Chunk | None) -> None:
         """Measure what it takes to send the sample, or an item that runs."""
         if self.weighed or (self._sample is None and running is None):
@@ -51,8 +57,8 @@ class Scale:
         except Exception as error:
             self.unsendable = error
             return
-        self.here = SEND / 2 + max(0.0, out + read_here) + sent / COPIES
-        self.there = SEND / 2 + max(0.0, back + read_there) + received / COPIES
+        self.here = SEND / 2 + max(0.0, out + read_here - NOISE) + sent / COPIES
+        self.there = SEND / 2 + max(0.0, back + read_there - NOISE) + received / COPIES
 
 
 class Probe:

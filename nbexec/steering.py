@@ -96,7 +96,8 @@ class Steering:
         return replace(choice, reason=f"as in an earlier run, {choice.reason}")
 
     def remember(self) -> None:
-        """Keep what this run showed for the next one of its function."""
+        """Keep what this run showed for the next one of its function, and none of its items."""
+        self._scale.drop(wanted=False)
         if self._fact is None or self._setting.task.depth:
             return
         try:
@@ -161,6 +162,7 @@ class Steering:
         choice = auto.choose(seen, self._wanted, self._setting.task.depth)
         if choice is None:
             return None
+        self._scale.drop(wanted=True)
         self._fact = auto.fact(seen)
         first = not probe.judged
         probe.judge()
@@ -252,6 +254,7 @@ class Steering:
             self._engage(choice)
             movable = False
         self._now = choice
+        self._scale.drop(wanted=False)  # unless it is asked for
         self._probe = self._watch = None
         if choice.backend == "serial":
             self._probe = Probe()

@@ -171,7 +171,6 @@ def arrays(count: int, size: int) -> list[Any]:
 W = Workload
 WORKLOADS = [
     W("tiny", "3,000,000 x + 1", increment, lambda: range(3_000_000)),
-    W("tiny", "1,000 x + 1", increment, lambda: range(1_000)),
     W("tiny", "150,000 polynomials of 3 µs", polynomial, lambda: range(150_000)),
     W("small", "20,000 of 30 µs", burn, lambda: [3e-5] * 20_000),
     W("small", "3,000 of 0.2 ms", burn, lambda: [2e-4] * 3_000),
@@ -218,8 +217,8 @@ WORKLOADS = [
     W("big results", "100 arrays of 8 MB made", make_array, lambda: range(100)),
     W("big results", "100 lists of 100,000 numbers made", make_list, lambda: range(100)),
     W("big results", "60 arrays of 2 MB, 10 ms of Python", python_makes_array, lambda: range(60)),
-    W("async", "2,000 sleeps of 10 ms", awaits, lambda: [0.01] * 2_000),
-    W("async", "500 sleeps of 50 ms, 1 ms of CPU", awaits_and_burns, lambda: [0.05] * 500),
+    W("async", "300 sleeps of 10 ms", awaits, lambda: [0.01] * 300),
+    W("async", "60 sleeps of 50 ms, 1 ms of CPU", awaits_and_burns, lambda: [0.05] * 60),
 ]  # fmt: skip
 
 
