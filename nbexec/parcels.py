@@ -111,7 +111,7 @@ def run_packed(
     key: str,
     block: Any,
     count: int,
-    items: bytes | None,
+    items: bytes,
     budget: float,
     alone: bool,
     address: Address,
@@ -119,7 +119,7 @@ def run_packed(
 ) -> bytes:
     """Run `count` pickled `items` through the packed task `block` (a path or the bytes).
 
-    Where `items` is None they are in their file, large buffers and all.
+    Where there are no bytes the items are in their file, large buffers and all.
 
     `key` names the task and the run: each worker unpacks it, and runs its setup, once.
     `alone` says that nothing else runs in this process, so that its CPU time, threads of
@@ -139,7 +139,7 @@ def run_packed(
         task, prepared, _ = load(key, block)
         what = "the item"
         begun = time.perf_counter()
-        values = wire.unpack_file(items_file(address)) if items is None else wire.loads(items)
+        values = wire.loads(items) if items else wire.unpack_file(items_file(address))
         reading = time.perf_counter() - begun
     except BaseException as error:
         # of several items nobody knows which can't be unpickled: they come again one by one
@@ -170,11 +170,12 @@ def _send(
     """
     begun = time.perf_counter()
     errors = {at: _pack_error(error) for at, error in outcome.errors.items()}
+    file = values_file(address) if address.here else None
     try:
-        data, beside = _pack_values(outcome.values, address)
+        data, beside = wire.dumps_beside(outcome.values, file)
     except BaseException:
         values = [_sendable(at, it, errors) for at, it in enumerate(outcome.values)]
-        data, beside = _pack_values(values, address)
+        data, beside = wire.dumps_beside(values, file)
     worker = f"process {os.getpid()}"
     facts = (
         outcome.started,
@@ -189,19 +190,6 @@ def _send(
     spent += time.perf_counter() - begun
     rest = pickle.dumps((errors, facts, sort, spent, beside), protocol=5)
     return b"".join((_SIZE.pack(len(rest)), rest, data))
-
-
-def _pack_values(values: list[Any], address: Address) -> tuple[bytes, int]:
-    """Pickle values; large ones into their file, of which the size is given, or else 0."""
-    if not address.here:
-        return wire.dumps(values), 0
-    data, buffers = wire.dumps_apart(values)
-    if buffers:
-        try:
-            return b"", wire.write_file(values_file(address), data, buffers)
-        except OSError:  # no room for a file
-            data = wire.dumps(values)
-    return data, 0
 
 
 def _sendable(at: int, value: Any, errors: dict[int, Any]) -> Any:

@@ -8,6 +8,7 @@ written to like any other.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import mmap
 import pickle
@@ -61,7 +62,12 @@ def dumps_apart(value: Any) -> tuple[bytes, list[pickle.PickleBuffer]]:
 
 def pack(value: Any) -> bytes:
     """Pickle `value` into one block, its large buffers aligned behind the pickle."""
-    return b"".join(laid_out(*dumps_apart(value)))
+    return joined(*dumps_apart(value))
+
+
+def joined(data: bytes, buffers: list[pickle.PickleBuffer]) -> bytes:
+    """Give what `dumps_apart` gave as one block."""
+    return b"".join(laid_out(data, buffers))
 
 
 def laid_out(data: bytes, buffers: list[pickle.PickleBuffer]) -> Iterator[Piece]:
@@ -76,6 +82,20 @@ def laid_out(data: bytes, buffers: list[pickle.PickleBuffer]) -> Iterator[Piece]
         yield bytes(-at % _ALIGN)
         yield view
         at += -at % _ALIGN + len(view)
+
+
+def dumps_beside(value: Any, file: Path | str | None) -> tuple[bytes, int]:
+    """Pickle as `dumps` does; what has large buffers goes to `file`, if that is given and has room.
+
+    Gives the pickle and 0, or nothing and the file's size in bytes.
+    """
+    if file is not None:
+        data, buffers = dumps_apart(value)
+        if not buffers:
+            return data, 0
+        with contextlib.suppress(OSError):  # no room for a file
+            return b"", write_file(file, data, buffers)
+    return dumps(value), 0
 
 
 def unpack(block: Any) -> Any:

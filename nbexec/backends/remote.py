@@ -54,12 +54,12 @@ class RemoteSession(Session):
         self.resize(setting.workers)
         self.key = f"{os.getpid()}-{next(_runs)}"  # a worker keeps one task loaded for each key
         try:
-            packed = wire.dumps_apart((setting.task, _logging()))
+            data, buffers = wire.dumps_apart((setting.task, _logging()))
         except Exception as error:
             raise wire.explain(setting.task.fn, error) from error
-        self._file = keep(self.key, *packed) if here else None
+        self._file = keep(self.key, data, buffers) if here else None
         # what a worker unpacks: a file to map, or the bytes
-        self.block: Any = str(self._file) if here else b"".join(wire.laid_out(*packed))
+        self.block: Any = str(self._file) if here else wire.joined(data, buffers)
         if self._listener is not None:
             self._listener.attend()
 
@@ -71,37 +71,26 @@ class RemoteSession(Session):
         begun = time.perf_counter()
         address = self._address()
         try:
-            items, size = self._packed(chunk, address)
+            file = items_file(address) if self._here else None
+            items, beside = wire.dumps_beside(chunk.items, file)
         except Exception as error:
             outcome = unsendable(error, chunk)
             self.setting.deliver(chunk, lambda: outcome)
             return
         spent = time.perf_counter() - begun
         self._speaking[chunk] = slot, address
+        if beside:
+            self._large.add(address.serial)
         if self._listener is not None:
             self._listener.expect(address.serial, functools.partial(self.setting.hear, chunk))
         call = (self.key, self.block, len(chunk), items, chunk.budget, self.alone, address)
         future = self.send(slot, chunk, call)
+        size = beside or len(items)
         future.add_done_callback(functools.partial(self._done, slot, chunk, size, spent))
 
     def _address(self) -> Address:
         heard = self._listener is not None
         return Address(self._folder, next(_serials), heard, self._here, self._threads)
-
-    def _packed(self, chunk: Chunk, address: Address) -> tuple[bytes | None, int]:
-        """Pickle a chunk's items, into a file where they are large; give their size, too."""
-        if not self._here:
-            data = wire.dumps(chunk.items)
-            return data, len(data)
-        data, buffers = wire.dumps_apart(chunk.items)
-        if buffers:
-            try:
-                size = wire.write_file(items_file(address), data, buffers)
-                self._large.add(address.serial)
-                return None, size
-            except OSError:  # no room for a file
-                data = wire.dumps(chunk.items)
-        return data, len(data)
 
     def resize(self, workers: int) -> None:
         self._threads = blas.share(workers) if self._here else ()
