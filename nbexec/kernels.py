@@ -6,6 +6,7 @@ joined in their order: the result is the same to the last bit wherever it is com
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -60,16 +61,11 @@ def numbers(array: Any) -> Any:
     return array.reshape(1) if array.ndim == 0 else array
 
 
-def _sum(part: Any) -> Any:
+def _reduce(name: str, part: Any) -> Any:
+    """Reduce as NumPy's function of that name."""
     import numpy as np
 
-    return np.sum(part)
-
-
-def _product(part: Any) -> Any:
-    import numpy as np
-
-    return np.prod(part)
+    return getattr(np, name)(part)
 
 
 def _square_sum(part: Any) -> Any:
@@ -82,33 +78,15 @@ def _square_sum(part: Any) -> Any:
     return np.dot(flat, flat)
 
 
-def _min(part: Any) -> Any:
+def _join(name: str, parts: list[Any]) -> Any:
+    """Join parts as slices are reduced; of no parts it is what NumPy says."""
     import numpy as np
 
-    return np.min(part)
-
-
-def _max(part: Any) -> Any:
-    import numpy as np
-
-    return np.max(part)
-
-
-def _joined(step: Callable[[Any], Any]) -> Callable[[list[Any]], Any]:
-    """Give what joins parts as `step` reduces a slice; of no parts it is what NumPy says."""
-
-    def join(parts: list[Any]) -> Any:
-        import numpy as np
-
-        return step(np.array(parts))
-
-    return join
+    return _reduce(name, np.array(parts))
 
 
 _KERNELS = {
-    "sum": Kernel(_sum, _joined(_sum)),
-    "product": Kernel(_product, _joined(_product)),
-    "square_sum": Kernel(_square_sum, _joined(_sum)),
-    "min": Kernel(_min, _joined(_min)),
-    "max": Kernel(_max, _joined(_max)),
+    ours: Kernel(functools.partial(_reduce, name), functools.partial(_join, name))
+    for ours, name in (("sum", "sum"), ("product", "prod"), ("min", "min"), ("max", "max"))
 }
+_KERNELS["square_sum"] = Kernel(_square_sum, functools.partial(_join, "sum"))
