@@ -50,7 +50,7 @@ def test_what_a_call_was_given_is_let_go_before_its_result_is_there(executor):
 
 
 def _slowly(given):
-    time.sleep(0.05)
+    time.sleep(0.05)  # till somebody waits to be called back
     return type(given).__name__
 
 
