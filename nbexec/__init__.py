@@ -22,6 +22,7 @@ General layout, in the order in which imports go (each may import what is below 
     worker.py     what runs inside a worker;  parcels.py: its way there and back;
                   loaded.py: functions that it has;  blas.py: its share of BLAS threads
     kernels.py    what Executor.compute reduces arrays by
+    portion.py    what is not begun of a chunk;  ear.py: how a worker is asked for it
     capture.py    what a task says while it runs;  streams.py: stdout that knows its item
     codeprint.py  what a function does, fingerprint.py: what a value is, as digests
     wire.py       pickling;  traces.py: tracebacks that were sent

@@ -21,13 +21,14 @@ from collections.abc import Callable
 from typing import Any
 
 from . import capture, streams
+from .ear import Ear
 
 MAGIC = b"\x1e\x00nbx"
 HEADER = struct.Struct("<BQIH")  # kind, serial of the chunk, offset, bytes that follow
-KINDS = ("begin", "stdout", "stderr", "progress", "begun")
+KINDS = ("begin", "stdout", "stderr", "progress", "begun", "returned")
 DOOR = "door"  # the pipe that a new worker announces its own on
 LARGEST = (4096 - len(MAGIC) - HEADER.size) // 6  # characters: PIPE_BUF bytes stay whole
-_BEGIN = KINDS.index("begin")
+_BEGIN, _RETURNED = KINDS.index("begin"), KINDS.index("returned")
 
 
 def frame(kind: int, serial: int, offset: int, payload: bytes = b"") -> bytes:
@@ -58,10 +59,15 @@ class Channel:
         os.close(pipe)
         self._flush = _line_buffered()
         streams.install()
+        self.ear = Ear(folder, self._returned)
 
     def begin(self, serial: int) -> None:
         """Say whose bytes come now, where they are in no frame."""
         os.write(1, frame(_BEGIN, serial, 0))
+
+    def _returned(self, serial: int, kept: int) -> None:
+        """Say how many items of a chunk are kept, the others being given back."""
+        os.write(1, frame(_RETURNED, serial, kept))
 
     def hearing(self, serial: int) -> capture.Hear:
         """Give what takes in what the items of a chunk say."""

@@ -206,6 +206,9 @@ class Loop:
         if self._recalling:
             return 0.0
         look, due = self._steering.patience(), self._backlog.due()
+        if not self._held():
+            late = self._crew.due()
+            due = late if due is None or (late is not None and late < due) else due
         if self._stopping_since is not None or (
             self.options.timeout is not None and self._crew.flying
         ):
@@ -220,7 +223,7 @@ class Loop:
 
     def _fill(self) -> None:
         self._backlog.ripen(self._clock())
-        held = self._paused or (self._gate is not None and self._gate.held)
+        held = self._held()
         while not held and self._crew.free(self._depth()):
             chunk = self._backlog.next(self.choice.workers, self.sink.room())
             if chunk is None:
@@ -231,6 +234,27 @@ class Loop:
                 slot.since = now
             self._emit(Submitted(now, chunk))
             slot.session.submit(slot.number, chunk)
+        if not held:
+            self._ask_back()
+
+    def _held(self) -> bool:
+        """Whether nothing new may begin."""
+        return self._paused or (self._gate is not None and self._gate.held)
+
+    def _ask_back(self) -> None:
+        """Ask workers that are late for what they have not begun, where others are idle."""
+        now = self._clock()
+        for slot, chunks in self._crew.overdue(now):
+            if not slot.session.ready(slot.number):
+                self._crew.spare(slot, now)
+                continue
+            for chunk in chunks:
+                slot.session.take_back(slot.number, chunk)
+
+    def _on_returned(self, chunk: Chunk, kept: int) -> None:
+        rest = self._crew.keep(chunk, kept)
+        if rest is not None:
+            self._take_back(rest, suspect=False)
 
     def _depth(self) -> int:
         """How many chunks may be at each worker."""
@@ -281,6 +305,9 @@ class Loop:
         if stream == "begun":
             self._crew.begun(chunk, self._clock())
             return
+        if stream == "returned":
+            self._on_returned(chunk, offset or 0)
+            return
         at = slice(None) if offset is None else slice(offset, offset + 1)
         indices = chunk.indices[at]
         if stream == "progress":
@@ -301,8 +328,9 @@ class Loop:
 
     def _on_reply(self, chunk: Chunk, reply: Reply) -> None:
         slot = self._crew.release(chunk)
-        if slot is None:  # it was aborted meanwhile
+        if slot is None:  # it was aborted meanwhile, or given back
             return
+        chunk = self._crew.forget(chunk)
         outcome = reply()
         if died(outcome):
             outcome = placed(outcome, *self._at(slot, chunk))
@@ -407,9 +435,10 @@ class Loop:
                 slot.session.abort(slot.number)
                 for chunk in chunks:  # the first was running, the others waited for it
                     self._crew.release(chunk)
-                    outcome = stopped(chunk)
+                    left = self._crew.forget(chunk)
+                    outcome = stopped(left)
                     first = chunk is chunks[0]
-                    self._finish(self._clock(), chunk, placed(outcome, *at) if first else outcome)
+                    self._finish(self._clock(), left, placed(outcome, *at) if first else outcome)
                 self._crew.retire(slot)
 
     # ------------------------------------------------------------ memory

@@ -22,6 +22,7 @@ from .channel import channel
 from .errors import PickleError
 from .loaded import load
 from .model import Chunk, Error, Outcome
+from .portion import Portion
 from .worker import Leash, failed, run_chunk
 
 TELL_EVERY = 0.1  # seconds
@@ -143,19 +144,36 @@ def run_packed(
         reading = time.perf_counter() - begun
     except BaseException as error:
         # of several items nobody knows which can't be unpickled: they come again one by one
-        outcome = Outcome([], {}, time.time(), [], 0.0, "")
+        outcome = not_begun()
         if count == 1:
             why = _unreadable(what, "in the worker", error)
             outcome = Outcome([None], {0: failed(why)}, time.time(), [0.0], 0.0, "")
         return _send(outcome, address)
     chunk = Chunk(range(count), values, budget=budget)
+    portion = Portion(values)
     clock = time.process_time if alone else time.thread_time
-    leash = Wanted(address)
+    if voice is not None and not voice.ear.begin(address.serial, portion):
+        return _send(not_begun(), address)
     with streams.routed():
-        outcome = run_chunk(prepared, task, chunk, leash, clock, starved=machine.starved, hear=hear)
+        outcome = run_chunk(
+            prepared,
+            task,
+            chunk,
+            Wanted(address),
+            clock,
+            starved=machine.starved,
+            hear=hear,
+            portion=portion,
+        )
     if voice is not None:
+        voice.ear.end(address.serial)
         voice.end()
     return _send(outcome, address, telling.said, reading)
+
+
+def not_begun() -> Outcome:
+    """What a chunk becomes of which nothing was begun: it is queued again."""
+    return Outcome([], {}, time.time(), [], 0.0, "")
 
 
 def _send(
@@ -237,7 +255,7 @@ def receive(
         values = _read_values(address) if beside else wire.loads(view[start:])
     except BaseException as error:
         if not sort:  # of several nobody knows which: they come again one by one
-            return Outcome([], {}, time.time(), [], 0.0, "")
+            return not_begun()
         why = _unreadable(f"the result, a {sort},", "in the kernel", error)
         values, errors = [None], {0: failed(why)}
     spent += there + time.perf_counter() - begun

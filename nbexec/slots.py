@@ -9,6 +9,8 @@ from .backends.base import Running, Session
 from .events import Part
 from .model import Chunk
 
+LATE = 0.5  # of a chunk's budget, after which others may have what is not begun of it
+
 
 @dataclass(eq=False, slots=True)
 class Slot:
@@ -22,6 +24,11 @@ class Slot:
     begun: bool = False  # whether its worker said that it did
     worker: str = ""  # who did what came back last
 
+    @property
+    def due(self) -> float:
+        """When its first chunk is late."""
+        return self.since + self.chunks[0].budget * LATE
+
 
 class Crew:
     """The slots of a run, and the chunks that are at each."""
@@ -32,6 +39,8 @@ class Crew:
         self._slots: list[Slot] = []
         self._idle: dict[Slot, None] = {}  # ordered sets: the longest idle goes first
         self._half: dict[Slot, None] = {}  # have one chunk
+        self._several: dict[Slot, None] = {}  # have items that may not be begun, nor asked back
+        self._kept: dict[Chunk, int] = {}  # items that are left of a chunk, where others went back
 
     def engage(self, session: Session, count: int) -> None:
         """Have `count` slots of `session` take what comes; the old ones finish what they have."""
@@ -63,6 +72,8 @@ class Crew:
         slot.chunks.append(chunk)
         slot.begun = False
         self.flying[chunk.indices[0]] = slot, chunk
+        if len(chunk) > 1 or len(slot.chunks) > 1:
+            self._several[slot] = None
         self._sort(slot)
         return slot
 
@@ -89,8 +100,51 @@ class Crew:
             return None
         slot, _ = self.flying.pop(chunk.indices[0])
         slot.chunks.remove(chunk)
+        if not slot.chunks or (len(slot.chunks) == 1 and len(slot.chunks[0]) == 1):
+            self._several.pop(slot, None)
         self._sort(slot)
         return slot
+
+    def overdue(self, now: float) -> list[tuple[Slot, list[Chunk]]]:
+        """Give what idle slots might take back from late ones: each chunk once, the last first."""
+        if not self._idle or not self._several:
+            return []
+        late = [slot for slot in self._several if slot.due <= now]
+        for slot in late:
+            del self._several[slot]
+        return [(slot, slot.chunks[::-1]) for slot in late]
+
+    def due(self) -> float | None:
+        """When the next slot is late, where others are idle."""
+        if not self._idle or not self._several:
+            return None
+        return min(slot.due for slot in self._several)
+
+    def spare(self, slot: Slot, now: float) -> None:
+        """Let a slot begin only now what it has: its worker is not there yet."""
+        slot.since = now
+        self._several[slot] = None
+
+    def keep(self, chunk: Chunk, count: int) -> Chunk | None:
+        """Note that of a chunk only `count` items are left; give the others, if that is news."""
+        if not self.awaits(chunk) or count >= len(self.left_of(chunk)):
+            return None
+        rest = chunk.part(count, self._kept.get(chunk))
+        if count:
+            self._kept[chunk] = count
+        else:
+            self.release(chunk)
+        return rest
+
+    def left_of(self, chunk: Chunk) -> Chunk:
+        """Give a chunk without what went back of it."""
+        return chunk.part(0, self._kept[chunk]) if chunk in self._kept else chunk
+
+    def forget(self, chunk: Chunk) -> Chunk:
+        """Give the same, and forget that there was more."""
+        left = self.left_of(chunk)
+        self._kept.pop(chunk, None)
+        return left
 
     def retire(self, slot: Slot) -> None:
         """Have a slot take nothing more; it finishes what it has."""

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from .capture import Capture, Hear, current
 from .model import Chunk, Error, Outcome, Task
+from .portion import Portion
 
 depth: ContextVar[int] = ContextVar("nbexec_depth", default=0)  # runs around this code
 
@@ -141,13 +142,15 @@ def run_chunk(
     starved: Callable[[int], float] = lambda thread: 0.0,
     hear: Hear = _nobody,
     through: bool = False,
+    portion: Portion | None = None,
 ) -> Outcome:
     """Call the function on each item until the chunk or its budget is used up.
 
     `prepared` gives the function of one item; what it raises is the first item's error.
     A `KeyboardInterrupt` in the main thread ends the chunk: the item that it hit counts
     as not begun, and `interrupt` is told.  What the items say goes to `hear`, and also
-    `through` where it would have gone without us.
+    `through` where it would have gone without us.  The items come from `portion`, if that is
+    given: what is taken out of it meanwhile is not begun.
     """
     leash = leash or Leash()
     if task.coroutine:
@@ -166,7 +169,7 @@ def run_chunk(
         call = prepared()
         if task.timed:
             hear(0, "begun", "")
-        for item in chunk.items:
+        for item in chunk.items if portion is None else portion:
             if leash.pulled:
                 break
             try:

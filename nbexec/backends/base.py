@@ -31,7 +31,8 @@ class Listen(Protocol):
     ) -> None:
         """Take in what the item at `offset` (None: one of the chunk) wrote to `stream`.
 
-        Where `stream` is "progress", `said` is a fraction, or None, and a text.
+        Where `stream` is "progress", `said` is a fraction, or None, and a text.  Where it is
+        "returned", the items from `offset` on are not begun, and no longer that worker's.
         """
 
 
@@ -68,6 +69,12 @@ class Session(ABC):
 
     def unwanted(self, slot: int) -> None:  # noqa: B027  (some can't tell them)
         """Tell what `slot` is doing that it may stop early; its reply is still awaited."""
+
+    def take_back(self, slot: int, chunk: Chunk) -> None:  # noqa: B027  (some can't)
+        """Ask the worker of `slot` to give back what it has not begun of `chunk`.
+
+        What comes of it is heard, as "returned": the offset of the first item that was.
+        """
 
     @abstractmethod
     def abort(self, slot: int) -> bool:

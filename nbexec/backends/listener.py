@@ -15,6 +15,7 @@ from typing import Any
 
 from ..capture import Clip
 from ..channel import DOOR, HEADER, KINDS, MAGIC
+from ..ear import pipe_of
 from .spool import spool
 
 EVERY = 0.05  # seconds between two looks: what is said is seen at once, and costs little
@@ -98,6 +99,8 @@ class Pipe:
         """Let it go; its worker has ended."""
         os.close(self.file)
         Path(self.path).unlink(missing_ok=True)
+        folder, name = os.path.split(self.path)
+        Path(pipe_of(folder, int(name.rpartition("-")[2]))).unlink(missing_ok=True)
 
 
 def _overlap(data: bytes) -> int:

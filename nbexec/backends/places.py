@@ -43,6 +43,7 @@ class Parcel:
 
     key: str
     call: tuple[Any, ...]
+    chunk: Chunk
     reply: Future[bytes] = field(default_factory=Future)
     task: Any = None  # Dask's future, once it was sent
     process: Any = None  # that it was sent to
@@ -82,6 +83,14 @@ class Place:
             parcel.reply.cancel()
         else:
             withdraw(parcel.task)
+
+    def take_back(self, parcel: Parcel) -> bool:
+        """Take `parcel` back where it waits; give whether that is so."""
+        with self._lock:
+            if parcel not in self._waiting:
+                return False
+            self._waiting.remove(parcel)
+            return True
 
     def _kill(self) -> None:
         self._killed = process = self._process()
@@ -204,7 +213,7 @@ class LocalSession(RemoteSession):
         self._parcels: dict[int, list[Parcel]] = {}  # at each slot, in order
 
     def send(self, slot: int, chunk: Chunk, call: Call) -> Future[bytes]:
-        parcel = Parcel(f"nbexec-{self.setting.task.name}-{self.key}", call)
+        parcel = Parcel(f"nbexec-{self.setting.task.name}-{self.key}", call, chunk)
         parcels = self._parcels.setdefault(slot, [])
         parcels.append(parcel)
         this = weakref.ref(parcel)  # no cycle: its item is let go as soon as it is done
@@ -228,6 +237,18 @@ class LocalSession(RemoteSession):
     def worker(self, slot: int, chunk: Chunk) -> str:
         running = [one for one in self._parcels.get(slot, ())[:1] if one.process is not None]
         return f"process {running[0].process.pid}" if running else ""
+
+    def process(self, slot: int, chunk: Chunk) -> int | None:
+        sent = [one.process for one in self._parcels.get(slot, ()) if one.chunk is chunk]
+        return sent[0].pid if sent and sent[0] is not None else None
+
+    def take_back(self, slot: int, chunk: Chunk) -> None:
+        for parcel in [one for one in self._parcels.get(slot, ()) if one.chunk is chunk]:
+            if self._place(slot).take_back(parcel):
+                self.setting.hear(chunk, 0, "returned", "")
+                parcel.reply.set_exception(Stopped())
+                return
+        super().take_back(slot, chunk)
 
     def abort(self, slot: int) -> bool:
         for parcel in self._parcels.pop(slot, [])[::-1]:

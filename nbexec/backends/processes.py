@@ -155,8 +155,12 @@ class ProcessesSession(RemoteSession):
         return worker.ending() if chunk is sent[0] else None
 
     def worker(self, slot: int, chunk: Chunk) -> str:
+        process = self.process(slot, chunk)
+        return f"process {process}" if process is not None else ""
+
+    def process(self, slot: int, chunk: Chunk) -> int | None:
         having = [worker for worker, sent in [*self._having.items()] if chunk in sent]
-        return f"process {having[0].pid}" if having else ""
+        return having[0].pid if having else None
 
     def abort(self, slot: int) -> bool:
         if slot in self._slots:  # else nothing was sent yet

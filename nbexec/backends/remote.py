@@ -13,10 +13,10 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from .. import blas, streams, wire, worker
+from .. import blas, ear, streams, wire, worker
 from ..errors import PickleError, WorkerDied
 from ..model import Chunk, Error, Outcome
-from ..parcels import Address, items_file, receive, unwanted_file, values_file
+from ..parcels import Address, items_file, not_begun, receive, unwanted_file, values_file
 from .base import Session, Setting
 from .listener import listener
 from .spool import keep, spool
@@ -51,6 +51,7 @@ class RemoteSession(Session):
         self._unread: dict[int, Path] = {}  # files of values, if any, of replies not taken in
         self._closed = False
         self._stopping = False  # whether some were told that they aren't wanted
+        self._asked: set[Chunk] = set()  # that were to be given back, as far as not begun
         self.resize(setting.workers)
         self.key = f"{os.getpid()}-{next(_runs)}"  # a worker keeps one task loaded for each key
         try:
@@ -96,10 +97,22 @@ class RemoteSession(Session):
         self._threads = blas.share(workers) if self._here else ()
 
     def unwanted(self, slot: int) -> None:
-        for at, address in [*self._speaking.values()]:
+        for chunk, (at, address) in [*self._speaking.items()]:
             if at == slot:
                 self._stopping = True
                 unwanted_file(address).touch()
+                self.take_back(slot, chunk)  # what has ended of it comes before it is stopped
+
+    def take_back(self, slot: int, chunk: Chunk) -> None:
+        _, address = self._speaking.get(chunk, (slot, None))
+        process = self.process(slot, chunk)
+        if process is not None and address is not None and address.heard:
+            self._asked.add(chunk)
+            ear.ask(self._folder, process, address.serial)
+
+    def process(self, slot: int, chunk: Chunk) -> int | None:
+        """Give the id of the process on this machine that has `chunk`, if there is one."""
+        return None
 
     def _over(self, chunk: Chunk) -> Address:
         """Tidy up after a chunk that came back; give where it was heard."""
@@ -134,6 +147,9 @@ class RemoteSession(Session):
     def _done(
         self, slot: int, chunk: Chunk, sent: int, spent: float, future: Future[bytes]
     ) -> None:
+        if chunk in self._asked and self._listener is not None:
+            self._asked.discard(chunk)
+            self._listener.look()  # that it was given back was said before the reply was sent
         address = self._over(chunk)
         told = self.told(chunk)
         try:
@@ -167,11 +183,6 @@ def _logging() -> streams.Logging:
     except Exception:
         setup = setup._replace(handlers=[(*handler[:3], None) for handler in setup.handlers])
     return setup
-
-
-def not_begun() -> Outcome:
-    """What a chunk becomes of which nothing was begun: it is queued again."""
-    return Outcome([], {}, time.time(), [], 0.0, "")
 
 
 def lost(how: str, chunk: Chunk) -> Outcome:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from .. import blas, machine, streams
 from ..model import Chunk
+from ..portion import Portion, Portions
 from ..worker import Leash, prepare, run_chunk
 from .base import Backend, Running, Session, Setting
 from .lease import Pool
@@ -84,6 +85,9 @@ class ThreadsSession(Session):
     def unwanted(self, slot: int) -> None:
         self._workers[slot].unwanted()
 
+    def take_back(self, slot: int, chunk: Chunk) -> None:
+        self._workers[slot].take_back(chunk)
+
     def abort(self, slot: int) -> bool:
         worker = self._workers.pop(slot)
         worker.leave()
@@ -119,19 +123,35 @@ class Worker:
         self._leash = Leash()
         self._context = setting.context.copy()
         self._prepared = functools.cache(lambda: prepare(setting.task))  # setup: once a worker
+        self._portions = Portions(setting.hear)
 
     def submit(self, chunk: Chunk) -> None:
-        self.thread.call(functools.partial(self._context.run, self._run, chunk, self._leash))
+        portion = self._portions.begin(chunk)
+        run = functools.partial(self._context.run, self._run, chunk, portion, self._leash)
+        self.thread.call(run)
 
-    def _run(self, chunk: Chunk, leash: Leash) -> None:
+    def take_back(self, chunk: Chunk) -> None:
+        """Take back what was not begun of a chunk."""
+        self._portions.take_back(chunk)
+
+    def _run(self, chunk: Chunk, portion: Portion, leash: Leash) -> None:
+        try:
+            if portion.kept != 0:
+                self._work(chunk, portion, leash)
+        finally:
+            self._portions.end(chunk)
+
+    def _work(self, chunk: Chunk, portion: Portion, leash: Leash) -> None:
         blas.look()
         task, hear = self._setting.task, functools.partial(self._setting.hear, chunk)
+        run = functools.partial(
+            run_chunk, self._prepared, task, chunk, leash, hear=hear, portion=portion
+        )
         if self._setting.judged:
             with self.watch:
-                starved = machine.starved
-                outcome = run_chunk(self._prepared, task, chunk, leash, starved=starved, hear=hear)
+                outcome = run(starved=machine.starved)
         else:  # to ask takes three system calls, and each lets another thread have the GIL
-            outcome = run_chunk(self._prepared, task, chunk, leash, hear=hear)
+            outcome = run()
         self._setting.deliver(chunk, lambda: outcome)
 
     def unwanted(self) -> None:

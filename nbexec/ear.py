@@ -1,0 +1,92 @@
+"""Ear: a worker process is asked, in the middle of a chunk, to give back what it has not begun.
+
+The kernel writes the number of a chunk into the worker's pipe.  A thread of the worker takes
+back what is left of it and says at once how many items the worker keeps, however long the
+item takes that it is in: the others can go to somebody else meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from .portion import Portion
+
+_SERIAL = struct.Struct("<Q")
+_PIECE = 64 * _SERIAL.size
+_REMEMBERED = 64  # chunks that ended: a question about one of them may be on its way
+
+
+def pipe_of(folder: str, process: int) -> str:
+    """Give the name of a worker's pipe."""
+    return os.path.join(folder, f"ear-{process}")
+
+
+def ask(folder: str, process: int, serial: int) -> None:
+    """Ask a worker to give back what it has not begun of a chunk; it may be gone, or deaf."""
+    with contextlib.suppress(OSError):
+        pipe = os.open(pipe_of(folder, process), os.O_WRONLY | os.O_NONBLOCK)
+        try:
+            os.write(pipe, _SERIAL.pack(serial))
+        finally:
+            os.close(pipe)
+
+
+class Ear:
+    """The worker's end.
+
+    Parameters
+    ----------
+    folder : str
+        The kernel's.
+    tell : callable
+        Told the number of a chunk, and how many of its items are kept.
+    """
+
+    def __init__(self, folder: str, tell: Callable[[int, int], None]) -> None:
+        self._tell = tell
+        self._begun: dict[int, Portion] = {}
+        self._ended: deque[int] = deque(maxlen=_REMEMBERED)
+        self._given: set[int] = set()  # chunks that were given back before they came
+        self._lock = threading.Lock()
+        path = pipe_of(folder, os.getpid())
+        with contextlib.suppress(FileExistsError):
+            os.mkfifo(path, 0o600)
+        pipe = os.open(path, os.O_RDWR)  # opens at once, and never ends
+        threading.Thread(target=self._listen, args=(pipe,), name="nbexec-ear", daemon=True).start()
+
+    def begin(self, serial: int, portion: Portion) -> bool:
+        """Note that a chunk is about to begin; give whether it is still this worker's."""
+        with self._lock:
+            if serial in self._given:
+                self._given.discard(serial)
+                return False
+            self._begun[serial] = portion
+            return True
+
+    def end(self, serial: int) -> None:
+        """Note that a chunk has ended."""
+        with self._lock:
+            self._begun.pop(serial, None)
+            self._ended.append(serial)
+
+    def give_back(self, serial: int) -> None:
+        """Take back what the worker has not begun of a chunk, and say how much that is not."""
+        with self._lock:
+            if serial in self._ended:  # its reply says all
+                return
+            kept = 0
+            if serial in self._begun:
+                kept = self._begun[serial].take_back()
+            else:
+                self._given.add(serial)
+        self._tell(serial, kept)
+
+    def _listen(self, pipe: int) -> None:
+        while True:
+            for (serial,) in _SERIAL.iter_unpack(os.read(pipe, _PIECE)):
+                self.give_back(serial)

@@ -1,0 +1,191 @@
+"""What waits behind an item that takes long goes to idle workers, and is run once."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+import nbexec
+from nbexec.backends.base import Session
+from nbexec.ear import Ear, ask
+from nbexec.events import Returned
+from nbexec.model import Chunk
+from nbexec.portion import Portion
+from nbexec.slots import LATE, Crew
+
+QUICK = 60  # items before those that are looked at
+
+
+class Gathering:
+    """The item `waits` ends when so many others have begun, or when it is told to."""
+
+    def __init__(self, place: Path, waits: int, others: int) -> None:
+        self.place = str(place)
+        self.waits, self.others = waits, others
+
+    def __call__(self, item: int) -> int:
+        with open(os.path.join(self.place, f"ran-{item}"), "a") as file:
+            file.write("x")
+        if item == self.waits:
+            end = time.monotonic() + 30
+            while len(os.listdir(self.place)) <= self.others:
+                assert time.monotonic() < end, "nobody took what waits behind this item"
+                time.sleep(0.002)
+        return item
+
+
+ABLE = ["threads", "processes", "dask"]
+
+
+@pytest.mark.parametrize("able", ABLE)
+def test_an_item_may_wait_for_all_others(able, tmp_path, log, monkeypatch):
+    monkeypatch.setattr("nbexec.plan.Pace.size", lambda *_: 10)
+    monkeypatch.setattr("nbexec.plan.Pace.ahead", lambda *_: True)
+    items = range(QUICK + 40)
+    gather = Gathering(tmp_path, QUICK, len(items) - 1)
+    assert nbexec.map(gather, items, backend=able) == list(items)
+    assert all((tmp_path / f"ran-{item}").read_text() == "x" for item in items)
+    returned = {index for e in log.events if isinstance(e, Returned) for index in e.chunk.indices}
+    assert returned >= set(range(QUICK + 1, QUICK + 10))  # from its chunk
+    assert returned - set(range(QUICK, QUICK + 10))  # and from the one that waited behind it
+
+
+def gather_all(place):
+    """Have the item that waits end."""
+    for number in range(10 * QUICK):
+        (place / f"other-{number}").touch()
+
+
+@pytest.mark.parametrize("able", ABLE)
+def test_what_has_ended_of_a_chunk_is_kept_when_the_run_is_cancelled_in_its_middle(able, tmp_path):
+    gather = Gathering(tmp_path, QUICK, 10 * QUICK)
+    run = nbexec.start(gather, range(QUICK + 40), backend=able, chunk=QUICK + 20, workers=1)
+    while not (tmp_path / f"ran-{QUICK}").exists():
+        time.sleep(0.002)
+    run.cancel()
+    gather_all(tmp_path)
+    with pytest.raises(nbexec.RunCancelled) as cancelled:
+        run.result()
+    assert cancelled.value.partial_results[: QUICK + 1] == list(range(QUICK + 1))
+    assert not (tmp_path / f"ran-{QUICK + 1}").exists()
+
+
+def _draw(portion, begun):
+    for one in portion:
+        begun.append(one)  # one by one, as a worker does
+
+
+@pytest.mark.parametrize("gil", [True, False])
+@pytest.mark.parametrize("kind", [list, tuple, lambda items: items])
+def test_each_item_of_a_portion_goes_to_one_side(gil, kind, monkeypatch):
+    monkeypatch.setattr("sys._is_gil_enabled", lambda: gil, raising=False)
+    for _ in range(200):
+        portion = Portion(kind(range(300)))
+        begun: list[int] = []
+        worker = threading.Thread(target=_draw, args=(portion, begun))
+        worker.start()
+        kept = portion.take_back()
+        worker.join()
+        assert begun == list(range(kept))
+        assert portion.take_back() == kept
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes have no names here")
+class TestEar:
+    @pytest.fixture
+    def told(self):
+        return []
+
+    @pytest.fixture
+    def ear(self, tmp_path, told):
+        return Ear(str(tmp_path), lambda *what: told.append(what))
+
+    def test_what_has_begun_is_kept(self, ear, told):
+        portion = Portion([1, 2, 3])
+        assert ear.begin(7, portion)
+        assert next(iter(portion)) == 1
+        ear.give_back(7)
+        assert told == [(7, 1)]
+        assert list(portion) == []
+
+    def test_what_has_not_come_yet_is_given_back_whole(self, ear, told):
+        ear.give_back(7)
+        assert told == [(7, 0)]
+        assert not ear.begin(7, Portion([1]))
+        assert ear.begin(8, Portion([1]))
+
+    def test_of_what_has_ended_nothing_is_said(self, ear, told):
+        ear.begin(7, Portion([1]))
+        ear.end(7)
+        ear.give_back(7)
+        assert told == []
+
+    def test_it_is_asked_through_its_pipe(self, tmp_path):
+        heard = threading.Event()
+        Ear(str(tmp_path), lambda serial, kept: heard.set())
+        ask(str(tmp_path), os.getpid(), 7)
+        assert heard.wait(10)
+
+    def test_a_worker_that_is_gone_may_be_asked(self, tmp_path):
+        ask(str(tmp_path), os.getpid() + 1, 7)
+
+
+class Still(Session):
+    """Does nothing."""
+
+    def submit(self, slot, chunk):
+        pass
+
+    def abort(self, slot):
+        return True
+
+    def close(self):
+        pass
+
+
+class TestCrew:
+    @pytest.fixture
+    def crew(self):
+        crew = Crew()
+        crew.engage(Still(), 2)
+        return crew
+
+    def test_a_late_slot_is_found_once_while_another_is_idle(self, crew):
+        chunk = Chunk(range(3), "abc", budget=2.0)
+        slot = crew.assign(chunk)
+        slot.since = 10.0
+        assert crew.due() == 10.0 + 2.0 * LATE
+        assert crew.overdue(10.5) == []
+        assert crew.overdue(11.0) == [(slot, [chunk])]
+        assert crew.overdue(12.0) == []
+        assert crew.due() is None
+
+    def test_nothing_is_asked_for_where_nobody_is_idle(self, crew):
+        for start in (0, 10):
+            crew.assign(Chunk(range(start, start + 3), "abc", budget=0.0))
+        assert crew.due() is None
+        assert crew.overdue(1e9) == []
+
+    def test_one_item_alone_stays(self, crew):
+        crew.assign(Chunk(range(1), "a", budget=0.0))
+        assert crew.overdue(1e9) == []
+
+    def test_what_went_back_is_not_the_chunks_any_more(self, crew):
+        chunk = Chunk(range(3), "abc")
+        crew.assign(chunk)
+        rest = crew.keep(chunk, 1)
+        assert (rest.indices, rest.items) == (range(1, 3), "bc")
+        assert crew.keep(chunk, 1) is None
+        assert crew.awaits(chunk)
+        assert crew.forget(chunk).items == "a"
+
+    def test_a_chunk_that_went_back_whole_is_not_awaited(self, crew):
+        chunk = Chunk(range(3), "abc")
+        crew.assign(chunk)
+        assert crew.keep(chunk, 0).items == "abc"
+        assert not crew.awaits(chunk)
+        assert crew.keep(chunk, 0) is None
