@@ -40,7 +40,7 @@ from .memory import MemoryGate
 from .model import Choice, Chunk, EndReason, Failure, Outcome, Task
 from .observers import Observer
 from .output import Outputs
-from .plan import Feed, Pace
+from .plan import FIRST, TARGET, Feed, Pace
 from .results import Sink
 from .slots import Crew, Slot
 from .state import Stats
@@ -224,6 +224,7 @@ class Loop:
     def _fill(self) -> None:
         self._backlog.ripen(self._clock())
         held = self._held()
+        self._backlog.pace.target = FIRST if self._steering.choosing else TARGET
         while not held and self._crew.free(self._depth()):
             chunk = self._backlog.next(self.choice.workers, self.sink.room())
             if chunk is None:

@@ -10,9 +10,11 @@ from typing import Any
 
 from .model import Chunk
 
-TARGET = 0.03  # seconds of work a chunk: chosen by tests/benchmarks/overhead.py
-ALONE = 0.005  # seconds; an item longer than this travels alone
+TARGET = 0.1  # seconds of work a chunk: sending one costs the kernel 0.7 ms, the cpu benchmark
+FIRST = 0.02  # seconds, while it isn't known yet where items should go: what tells enough
+ALONE = 0.03  # seconds; an item longer than this travels alone
 SOON = 0.05  # seconds; up to here a worker waits for the next one too long: the sleeps benchmark
+BRIEF = 0.005  # seconds; up to here one may wait behind another even when it is the last
 PLENTY = 3  # items a worker that are left, for one to wait behind another that takes long
 LEAST = 0.001  # seconds; towards the end chunks don't get shorter than this
 SHARE = 3  # a chunk is at most 1/SHARE of a worker's share of what is left
@@ -31,6 +33,7 @@ class Pace:
     def __init__(self, fixed: int | None = None, ahead: bool = True) -> None:
         self.fixed = fixed
         self._ahead = ahead  # whether a chunk may wait at a worker behind another
+        self.target = TARGET
         self.item_seconds: float | None = None  # recent, one number for all workers
         self._largest = 1
         self._item_bytes = 0.0  # recent
@@ -54,7 +57,7 @@ class Pace:
             return self.fixed
         if self.item_seconds is None or self.item_seconds > ALONE:
             return 1
-        wanted = min(TARGET / self.item_seconds, GROWTH * self._largest, LARGEST)
+        wanted = min(self.target / self.item_seconds, GROWTH * self._largest, LARGEST)
         if self._item_bytes:
             wanted = min(wanted, HEAVIEST / self._item_bytes)
         share = (UNKNOWN if left is None else left) / (SHARE * workers)
@@ -77,7 +80,7 @@ class Pace:
         if not self._ahead or self.item_seconds is None:
             return False
         enough = left is None or left > PLENTY * workers
-        return self.item_seconds <= (SOON if enough else ALONE)
+        return self.item_seconds <= (SOON if enough else BRIEF)
 
 
 Deliver = Callable[[list[Any], BaseException | None, bool], None]  # items, error, ended

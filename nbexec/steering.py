@@ -54,6 +54,11 @@ class Steering:
         """Whether where items go may yet change, by measuring."""
         return self._probe is not None or self._watch is not None
 
+    @property
+    def choosing(self) -> bool:
+        """Whether nothing was chosen yet."""
+        return self._probe is not None and not self._probe.judged
+
     def patience(self) -> float | None:
         """Give the seconds till the next look is due; None where none is."""
         if not self._crew.flying:

@@ -46,6 +46,13 @@ def test_chunks_grow_to_the_target():
     assert pace.ahead(0, 2)
 
 
+def test_chunks_are_short_while_nothing_is_chosen():
+    pace = Pace()
+    pace.measure(1000, 0.1)
+    pace.target = plan.FIRST
+    assert pace.size(left=None, workers=2) == math.ceil(plan.FIRST / 1e-4)
+
+
 def test_a_chunk_is_not_much_larger_than_what_was_measured():
     pace = Pace()
     pace.measure(1, 1e-7)
@@ -56,7 +63,7 @@ def test_chunks_shrink_towards_the_end_but_not_to_nothing():
     pace = Pace()
     pace.measure(1000, 0.1)  # 0.1 ms an item
     sizes = [pace.size(left, workers=2) for left in (10_000, 600, 60, 6)]
-    assert sizes == [300, 100, 10, 10]
+    assert sizes == [1000, 100, 10, 10]
 
 
 def test_a_slow_chunk_counts_at_once():
