@@ -25,7 +25,7 @@ General layout, in the order in which imports go (each may import what is below 
     portion.py    what is not begun of a chunk;  ear.py: how a worker is asked for it
     capture.py    what a task says while it runs;  streams.py: stdout that knows its item
     codeprint.py  what a function does, fingerprint.py: what a value is, as digests
-    wire.py       pickling;  traces.py: tracebacks that were sent
+    wire.py       pickling;  shelved.py: large buffers apart;  traces.py: tracebacks that were sent
     policy.py     retry, accept or stop;  advice.py: one line, where it is worth it
     state.py      RunState: a pure fold of events;  text.py: how it is said
     timeline.py   Timeline: who was busy when, another;  bars.py: what it gives

@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
-from . import streams, wire
+from . import shelved, streams, wire
 from .model import Task
 from .worker import prepare
 
@@ -52,7 +52,7 @@ def load(key: str, block: Any) -> Loaded:
 def _unpack(block: Any) -> Loaded:
     file = block if isinstance(block, str) else None
     task: Task
-    task, logging = wire.unpack_file(file) if file else wire.unpack(bytearray(block))
+    task, logging = shelved.load(file) if file else wire.unpack(bytearray(block))
     streams.log_as(logging)
     return Loaded(task, _once(functools.partial(prepare, task)), file)
 

@@ -14,7 +14,7 @@ import mmap
 import pickle
 import struct
 import traceback as traceback_module
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import CellType
 from typing import Any
@@ -121,13 +121,25 @@ def parts(block: Any) -> tuple[memoryview, list[memoryview]]:
 
 def unpack_file(path: Path | str) -> Any:
     """Undo `pack` from a file, mapped copy-on-write: pages are shared until written to."""
+    return unpack(mapped(path))
+
+
+def mapped(path: Path | str) -> mmap.mmap:
+    """Give a file, mapped copy-on-write; what is made of it keeps the mapping alive."""
     with open(path, "rb") as file:
-        block = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-    return unpack(block)  # the arrays keep the mapping alive
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
 
 
 def write_file(path: Path | str, data: bytes, buffers: list[pickle.PickleBuffer]) -> int:
     """Write what `dumps_apart` gave for `read_file` or `unpack_file`; give its size in bytes.
+
+    As `write_pieces` does.
+    """
+    return write_pieces(path, laid_out(data, buffers))
+
+
+def write_pieces(path: Path | str, pieces: Iterable[Piece]) -> int:
+    """Write a file; give its size in bytes.
 
     Raises
     ------
@@ -137,7 +149,7 @@ def write_file(path: Path | str, data: bytes, buffers: list[pickle.PickleBuffer]
     size = 0
     try:
         with open(path, "wb", buffering=0) as file:
-            for piece in laid_out(data, buffers):
+            for piece in pieces:
                 view = memoryview(piece)
                 size += len(view)
                 while view:  # a write may take less than it is given

@@ -158,7 +158,7 @@ def test_without_room_for_files_they_go_in_the_message():
 
 def test_what_must_be_in_a_file_goes_to_disk_without_room_in_memory():
     (spool() / "full").symlink_to("/dev/full")  # where each write says that there is no room
-    path = keep("full", *wire.dumps_apart(make(1)))
+    path = keep("full", lambda: wire.laid_out(*wire.dumps_apart(make(1))))
     assert path.parent == spool(in_memory=False) != spool()
     np.testing.assert_array_equal(wire.unpack_file(path), make(1))
     path.unlink()

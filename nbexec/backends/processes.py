@@ -168,6 +168,7 @@ class ProcessesSession(RemoteSession):
         return True
 
     def trim(self) -> None:
+        super().trim()
         for worker in self._slots.values():
             worker.healthy = False
             self._pool.give_back(worker)

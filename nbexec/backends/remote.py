@@ -19,7 +19,8 @@ from ..model import Chunk, Error, Outcome
 from ..parcels import Address, items_file, not_begun, receive, unwanted_file, values_file
 from .base import Session, Setting
 from .listener import listener
-from .spool import keep, spool
+from .shelf import shelf, store
+from .spool import spool
 
 _runs = itertools.count()
 _serials = itertools.count(1)
@@ -58,9 +59,11 @@ class RemoteSession(Session):
             data, buffers = wire.dumps_apart((setting.task, _logging()))
         except Exception as error:
             raise wire.explain(setting.task.fn, error) from error
-        self._file = keep(self.key, data, buffers) if here else None
+        self._stored = store(self.key, data, buffers) if here else None
         # what a worker unpacks: a file to map, or the bytes
-        self.block: Any = str(self._file) if here else wire.joined(data, buffers)
+        self.block: Any = (
+            str(self._stored.file) if self._stored is not None else wire.joined(data, buffers)
+        )
         if self._listener is not None:
             self._listener.attend()
 
@@ -130,9 +133,12 @@ class RemoteSession(Session):
         self._closed = True
         if self._listener is not None:
             self._listener.rest()
-        if self._file is not None:
-            self._file.unlink(missing_ok=True)
+        if self._stored is not None:
+            self._stored.drop()
         self._drop_unread()
+
+    def trim(self) -> None:
+        shelf().clear()
 
     def _drop_unread(self) -> None:
         """Remove what nobody will read."""

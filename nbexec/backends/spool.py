@@ -8,8 +8,8 @@ import os
 import shutil
 import tempfile
 import threading
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from pickle import PickleBuffer
 
 from loky.backend import resource_tracker
 
@@ -33,16 +33,16 @@ def spool(in_memory: bool = True) -> Path:
         return _folders[key]
 
 
-def keep(name: str, data: bytes, buffers: list[PickleBuffer]) -> Path:
+def keep(name: str, pieces: Callable[[], Iterable[wire.Piece]]) -> Path:
     """Write what must be in a file, on disk where there is no room in memory."""
     path = spool() / name
     try:
-        wire.write_file(path, data, buffers)
+        wire.write_pieces(path, pieces())
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         path = spool(in_memory=False) / name
-        wire.write_file(path, data, buffers)
+        wire.write_pieces(path, pieces())
     return path
 
 

@@ -1,0 +1,42 @@
+"""A packed task whose large buffers are in files of their own, which other runs may share.
+
+The task's file has the pickle, the small buffers, and where the others are.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from . import wire
+
+
+class Place(NamedTuple):
+    """Where a buffer is."""
+
+    path: str  # "": in the task's own file
+    readonly: bool
+
+
+def pieces(
+    data: bytes, buffers: Sequence[pickle.PickleBuffer], paths: Sequence[str]
+) -> Iterator[wire.Piece]:
+    """Give the task's file; `paths` has the file of each buffer, or "" where that is this one."""
+    pairs = [*zip(buffers, paths, strict=True)]
+    places = [Place(path, buffer.raw().readonly) for buffer, path in pairs]
+    inside = [buffer for buffer, path in pairs if not path]
+    return wire.laid_out(pickle.dumps(places), [pickle.PickleBuffer(data), *inside])
+
+
+def load(path: str) -> Any:
+    """Unpack a task from its file; what is mapped is shared until it is written to."""
+    head, (data, *inside) = wire.parts(wire.mapped(path))
+    rest = iter(inside)
+    buffers = [_mapped(place) if place.path else next(rest) for place in pickle.loads(head)]
+    return pickle.loads(data, buffers=buffers)
+
+
+def _mapped(place: Place) -> memoryview:
+    view = memoryview(wire.mapped(place.path))
+    return view.toreadonly() if place.readonly else view

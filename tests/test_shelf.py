@@ -1,0 +1,175 @@
+"""What functions captured that is large: written once for all runs, and never mistaken."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nbexec
+from nbexec import shelved, wire
+from nbexec.backends import shelf
+from nbexec.backends.shelf import LARGE, Shelf, store
+from nbexec.backends.spool import spool
+
+from .waiting import until
+
+SIZE = 2 * LARGE
+
+
+def make(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 255, SIZE, dtype=np.uint8)
+
+
+def files() -> dict[str, int]:
+    """Give the shelf's files, each with what tells it from another that took its name."""
+    there = [one for one in spool().iterdir() if one.name.startswith("shelf-")]
+    return {one.name: one.stat().st_ino for one in there}
+
+
+@pytest.fixture(autouse=True)
+def empty():
+    shelf.shelf().clear()
+    assert files() == {}
+    yield
+    shelf.shelf().clear()
+    assert files() == {}
+
+
+def total(array: np.ndarray, remote: str) -> int:
+    """Give the sum of an array that a function captured, by the workers."""
+    (one, other) = nbexec.map(lambda _: int(array.sum()), range(2), backend=remote)
+    assert one == other
+    return one
+
+
+def test_the_same_array_is_written_once(remote):
+    array = make(1)
+    assert total(array, remote) == array.sum()
+    before = files()
+    assert len(before) == 1
+    assert total(array.copy(), remote) == array.sum()  # by any name
+    assert files() == before
+
+
+def test_one_that_changed_is_sent_again(remote):
+    array = make(1)
+    total(array, remote)
+    array[SIZE // 2] ^= 1
+    assert total(array, remote) == array.sum()
+    assert len(files()) == 2
+
+
+def test_what_an_item_does_to_an_array_is_not_there_in_the_next_run(remote):
+    array = make(1)
+
+    def spoil(_):
+        array[:] = 0
+        return int(array.sum())
+
+    assert nbexec.map(spoil, range(4), backend=remote) == [0] * 4
+    assert total(array, remote) == array.sum() > 0
+
+
+def test_one_that_is_read_only_stays_so_beside_one_that_is_not(remote):
+    free, fixed = make(1), make(1)
+    fixed.flags.writeable = False
+    flags = nbexec.map(
+        lambda _: (free.flags.writeable, fixed.flags.writeable), range(2), backend=remote
+    )
+    assert flags == [(True, False)] * 2
+    assert len(files()) == 1
+
+
+def test_small_ones_and_large_ones_in_one_function(remote):
+    small, large = np.arange(wire.LARGE, dtype=np.int64)[::-1].copy(), make(2)
+    found = nbexec.map(lambda x: int(small[x]) + int(large[x]), range(4), backend=remote)
+    assert found == [int(small[x]) + int(large[x]) for x in range(4)]
+
+
+def buffer(seed: int, size: int = SIZE) -> pickle.PickleBuffer:
+    return pickle.PickleBuffer(make(seed)[:size])
+
+
+def test_what_no_run_uses_stays_as_far_as_there_is_room():
+    small = Shelf(room=2 * SIZE)
+    kept = [small.take(buffer(seed)) for seed in range(4)]
+    assert all(one.path.exists() for one in kept)  # each is in use
+    for one in kept:
+        small.give_back(one)
+    assert [one.path.exists() for one in kept] == [False, False, True, True]
+    again = small.take(buffer(2))
+    assert again is kept[2]
+    small.clear()
+    assert again.path.exists()
+    small.give_back(again)
+    small.clear()
+    assert not again.path.exists()
+
+
+def test_after_a_while_nothing_stays(monkeypatch):
+    monkeypatch.setattr(shelf, "PATIENCE", 0.05)
+    here = Shelf(room=1 << 30)
+    kept = here.take(buffer(1))
+    here.give_back(kept)
+    until(lambda: not kept.path.exists())
+
+
+def test_one_that_was_tidied_away_is_written_again():
+    here = Shelf(room=1 << 30)
+    kept = here.take(buffer(1))
+    kept.path.unlink()
+    assert here.take(buffer(1)).path.exists()
+    for one in here._kept.values():
+        one.path.unlink()
+
+
+def test_a_file_is_told_by_what_is_in_it(monkeypatch):
+    """An array that another thread changes while it is written is never taken for what it was."""
+    here = Shelf(room=1 << 30)
+    array = make(1)
+    real = shelf.keep
+
+    def late(name, pieces):
+        array[0] ^= 1
+        return real(name, pieces)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shelf, "keep", late)
+        changed = here.take(pickle.PickleBuffer(array))
+    first = here.take(buffer(1))
+    assert first is not changed
+    assert Path(first.path).read_bytes() == make(1).tobytes()
+    assert Path(changed.path).read_bytes() == array.tobytes()
+    assert here.take(pickle.PickleBuffer(array)) is changed
+    for one in (first, changed):
+        one.path.unlink()
+
+
+def test_a_task_that_finds_no_place_leaves_nothing(monkeypatch):
+    real = shelf.keep
+
+    def full(name, pieces):
+        if name == "key":
+            raise OSError("no room")
+        return real(name, pieces)
+
+    monkeypatch.setattr(shelf, "keep", full)
+    with pytest.raises(OSError, match="no room"):
+        store("key", *wire.dumps_apart(make(1)))
+    assert [one.uses for one in shelf.shelf()._kept.values()] == [0]
+    assert "key" not in os.listdir(spool())
+
+
+def test_a_task_comes_back_as_it_was(tmp_path):
+    value = {"a": make(1), "b": np.arange(LARGE // 4), "c": "text"}
+    stored = store("key", *wire.dumps_apart(value))
+    again = shelved.load(str(stored.file))
+    assert again.keys() == value.keys()
+    np.testing.assert_array_equal(again["a"], value["a"])
+    np.testing.assert_array_equal(again["b"], value["b"])
+    stored.drop()
+    assert not stored.file.exists()
