@@ -224,7 +224,9 @@ class Loop:
     def _fill(self) -> None:
         self._backlog.ripen(self._clock())
         held = self._held()
-        self._backlog.pace.target = FIRST if self._steering.choosing else TARGET
+        pace = self._backlog.pace
+        pace.target = FIRST if self._steering.choosing else TARGET
+        pace.cost = self._steering.cost
         while not held and self._crew.free(self._depth()):
             chunk = self._backlog.next(self.choice.workers, self.sink.room())
             if chunk is None:

@@ -17,6 +17,8 @@ SOON = 0.05  # seconds; up to here a worker waits for the next one too long: the
 BRIEF = 0.005  # seconds; up to here one may wait behind another even when it is the last
 PLENTY = 3  # items a worker that are left, for one to wait behind another that takes long
 LEAST = 0.001  # seconds; towards the end chunks don't get shorter than this
+SENDING = 0.0007  # seconds of the kernel that a chunk costs where it goes to another process
+HANDING = 0.00005  # and where it doesn't: `scaling`, 16 workers, and the sleeps benchmark
 SHARE = 3  # a chunk is at most 1/SHARE of a worker's share of what is left
 LARGEST = 20_000  # items; bounds what one message holds
 HEAVIEST = 16e6  # bytes, of items and values; likewise
@@ -34,6 +36,7 @@ class Pace:
         self.fixed = fixed
         self._ahead = ahead  # whether a chunk may wait at a worker behind another
         self.target = TARGET
+        self.cost = HANDING  # seconds of the kernel a chunk
         self.item_seconds: float | None = None  # recent, one number for all workers
         self._largest = 1
         self._item_bytes = 0.0  # recent
@@ -60,8 +63,10 @@ class Pace:
         wanted = min(self.target / self.item_seconds, GROWTH * self._largest, LARGEST)
         if self._item_bytes:
             wanted = min(wanted, HEAVIEST / self._item_bytes)
-        share = (UNKNOWN if left is None else left) / (SHARE * workers)
-        return max(1, math.ceil(min(wanted, max(share, LEAST / self.item_seconds))))
+        fair = (UNKNOWN if left is None else left) / workers
+        # with shorter ones the workers would wait for the kernel, which sends one to each of them
+        least = max(LEAST, self.cost * workers) / self.item_seconds
+        return max(1, math.ceil(min(wanted, fair, max(fair / SHARE, least))))
 
     def budget(self, items: int) -> float:
         """Give the seconds after which a worker hands back what it hasn't begun."""

@@ -12,7 +12,7 @@ from .backends.base import Setting
 from .errors import OptionError, PickleError
 from .knobs import Options
 from .model import Choice, Chunk, Outcome
-from .plan import Feed
+from .plan import HANDING, SENDING, Feed
 from .probe import Knock, Probe, Scale, Watch
 from .slots import Crew, Slot
 
@@ -46,6 +46,7 @@ class Steering:
         self._probe: Probe | None = None  # while items go one at a time
         self._watch: Watch | None = None  # while they don't, and that may change
         self._scale = Scale()
+        self.cost = HANDING  # seconds of the kernel that a chunk takes
         self._fact: memories.Fact | None = None
         self._moves = 0
 
@@ -241,6 +242,7 @@ class Steering:
             judged=self._options.backend == "auto",
         )
         session = backend.open(setting)
+        self.cost = SENDING if backend.remote else HANDING
         self._crew.engage(session, choice.workers)
 
     def _move(self, choice: Choice) -> Choice:
