@@ -32,7 +32,7 @@ General layout, in the order in which imports go (each may import what is below 
     hands.py      lent threads;  machine.py: cores and bytes
     origin.py     whose code it is;  roster.py: the runs of this kernel
     events.py     what happens in a run, as records
-    columns.py    columns that hold nothing
+    sheet.py      what a worker notes of a chunk;  columns.py: columns that hold nothing
     model.py      Task, Chunk, Outcome, Failure: start reading here
 
     items -> plan -> Run -> backend -> worker

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from .. import blas, machine, streams
 from ..model import Chunk
+from ..sheet import Shared
 from ..worker import Leash, prepare, run_chunk
 from .base import Backend, Running, Session, Setting
 from .lease import Pool
@@ -67,6 +68,8 @@ class Threads(Backend):
 class ThreadsSession(Session):
     """Chunks run in the caller's context, on threads that no other run uses meanwhile."""
 
+    near = True
+
     def __init__(self, setting: Setting, pool: Pool[ThreadSlot]) -> None:
         self._setting = setting
         self._pool = pool
@@ -74,12 +77,14 @@ class ThreadsSession(Session):
         self._count = setting.workers
         streams.install()
 
-    def submit(self, slot: int, chunk: Chunk) -> None:
+    def submit(self, slot: int, chunk: Chunk) -> Shared:
         if not self._workers:
             blas.enter(self, self._count)
         if slot not in self._workers:
             self._workers[slot] = Worker(self._setting, self._pool.lease())
-        self._workers[slot].submit(chunk)
+        sheet = Shared(chunk.items)
+        self._workers[slot].submit(chunk, sheet)
+        return sheet
 
     def unwanted(self, slot: int) -> None:
         self._workers[slot].unwanted()
@@ -120,18 +125,19 @@ class Worker:
         self._context = setting.context.copy()
         self._prepared = functools.cache(lambda: prepare(setting.task))  # setup: once a worker
 
-    def submit(self, chunk: Chunk) -> None:
-        self.thread.call(functools.partial(self._context.run, self._run, chunk, self._leash))
+    def submit(self, chunk: Chunk, sheet: Shared) -> None:
+        run = functools.partial(self._context.run, self._run, chunk, sheet, self._leash)
+        self.thread.call(run)
 
-    def _run(self, chunk: Chunk, leash: Leash) -> None:
+    def _run(self, chunk: Chunk, sheet: Shared, leash: Leash) -> None:
         blas.look()
         task, hear = self._setting.task, functools.partial(self._setting.hear, chunk)
+        run = functools.partial(run_chunk, self._prepared, task, chunk, leash, hear=hear)
         if self._setting.judged:
             with self.watch:
-                starved = machine.starved
-                outcome = run_chunk(self._prepared, task, chunk, leash, starved=starved, hear=hear)
+                outcome = run(starved=machine.starved, sheet=sheet)
         else:  # to ask takes three system calls, and each lets another thread have the GIL
-            outcome = run_chunk(self._prepared, task, chunk, leash, hear=hear)
+            outcome = run(sheet=sheet)
         self._setting.deliver(chunk, lambda: outcome)
 
     def unwanted(self) -> None:
