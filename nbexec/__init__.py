@@ -22,7 +22,7 @@ General layout, in the order in which imports go (each may import what is below 
     worker.py     what runs inside a worker;  parcels.py: its way there and back;
                   loaded.py: functions that it has;  blas.py: its share of BLAS threads
     kernels.py    what Executor.compute reduces arrays by
-    portion.py    what is not begun of a chunk;  ear.py: how a worker is asked for it
+    ear.py        how a worker process is asked for what it has not begun
     capture.py    what a task says while it runs;  streams.py: stdout that knows its item
     codeprint.py  what a function does, fingerprint.py: what a value is, as digests
     wire.py       pickling;  shelved.py: large buffers apart;  traces.py: tracebacks that were sent
@@ -33,7 +33,7 @@ General layout, in the order in which imports go (each may import what is below 
     hands.py      lent threads;  machine.py: cores and bytes
     origin.py     whose code it is;  roster.py: the runs of this kernel
     events.py     what happens in a run, as records
-    columns.py    columns that hold nothing
+    sheet.py      what a worker notes of a chunk;  columns.py: columns that hold nothing
     model.py      Task, Chunk, Outcome, Failure: start reading here
 
     items -> plan -> Run -> backend -> worker

@@ -54,18 +54,27 @@ class Backlog:
         while self._later and self._later[0][0] <= now:
             self.put_back(heapq.heappop(self._later)[2])
 
-    def next(self, workers: int, room: int | None) -> Chunk | None:
+    def next(self, workers: int, room: int | None, near: int | None = None) -> Chunk | None:
         """Give the next chunk; None where there is none, or none yet.
 
-        `room` is how many more items may be pulled from the feed; None is any number.
+        `room` is how many more items may be pulled from the feed; None is any number.  `near`
+        is how many wait at workers, where they can be had back from there.
         """
-        size = self.pace.size(self.left, workers)
+        size = self._size(workers, room, near)
         chunk = self._queued_chunk(size)
         if chunk is None and self.limit is None:
             chunk = self._new_chunk(size, workers, room)
         if chunk is None:
             return None
         return Chunk(chunk.indices, chunk.items, chunk.attempt, self.pace.budget(len(chunk)))
+
+    def _size(self, workers: int, room: int | None, near: int | None) -> int:
+        left = self.left
+        if near is None or not self.pace.long:
+            return self.pace.size(left, workers)
+        if room is not None:  # what may be pulled is for all workers
+            left = room if left is None else min(left, room)
+        return self.pace.near(left if left is None else left + near, workers)
 
     def _queued_chunk(self, size: int) -> Chunk | None:
         while self._again:

@@ -14,7 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from .portion import Portion
+from .sheet import Shared
 
 _SERIAL = struct.Struct("<Q")
 _PIECE = 64 * _SERIAL.size
@@ -49,7 +49,7 @@ class Ear:
 
     def __init__(self, folder: str, tell: Callable[[int, int], None]) -> None:
         self._tell = tell
-        self._begun: dict[int, Portion] = {}
+        self._begun: dict[int, tuple[Shared, int]] = {}  # with how many items
         self._ended: deque[int] = deque(maxlen=_REMEMBERED)
         self._given: set[int] = set()  # chunks that were given back before they came
         self._lock = threading.Lock()
@@ -59,13 +59,13 @@ class Ear:
         pipe = os.open(path, os.O_RDWR)  # opens at once, and never ends
         threading.Thread(target=self._listen, args=(pipe,), name="nbexec-ear", daemon=True).start()
 
-    def begin(self, serial: int, portion: Portion) -> bool:
+    def begin(self, serial: int, sheet: Shared, items: int) -> bool:
         """Note that a chunk is about to begin; give whether it is still this worker's."""
         with self._lock:
             if serial in self._given:
                 self._given.discard(serial)
                 return False
-            self._begun[serial] = portion
+            self._begun[serial] = sheet, items
             return True
 
     def end(self, serial: int) -> None:
@@ -81,7 +81,8 @@ class Ear:
                 return
             kept = 0
             if serial in self._begun:
-                kept = self._begun[serial].take_back()
+                sheet, items = self._begun[serial]
+                kept = items - sheet.take_back(items)
             else:
                 self._given.add(serial)
         self._tell(serial, kept)

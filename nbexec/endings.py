@@ -51,6 +51,20 @@ def placed(outcome: Outcome, worker: str, seconds: float) -> Outcome:
     return replace(outcome, started=began, ends=[seconds] * count, worker=worker)
 
 
+def cut(outcome: Outcome, start: int, stop: int) -> Outcome:
+    """Give what became of the items from offset `start` up to `stop`."""
+    if not start and stop >= len(outcome.values):
+        return outcome
+    before = outcome.ends[start - 1] if start else 0.0
+    return replace(
+        outcome,
+        values=outcome.values[start:stop],
+        errors={at - start: one for at, one in outcome.errors.items() if start <= at < stop},
+        started=outcome.started + before,
+        ends=[end - before for end in outcome.ends[start:stop]],
+    )
+
+
 def _without_values(chunk: Chunk, kind: ErrorKind, why: BaseException) -> Outcome:
     error = Error(kind, why, f"{type(why).__name__}: {why}\n")
     count = len(chunk)

@@ -18,7 +18,7 @@ from . import machine, policy
 from .backends.base import Reply, Setting
 from .backlog import Backlog
 from .bulletin import Bulletin
-from .endings import died, failure, placed, stopped, timed_out
+from .endings import cut, died, failure, placed, stopped, timed_out
 from .events import (
     Event,
     Finished,
@@ -42,7 +42,7 @@ from .observers import Observer
 from .output import Outputs
 from .plan import FIRST, TARGET, Feed, Pace
 from .results import Sink
-from .slots import Crew, Slot
+from .slots import Crew, Flight, Slot
 from .state import Stats
 from .steering import LOOK, Steering
 
@@ -53,6 +53,7 @@ FAILURES = 10_000  # that are kept; a list of results has all, a stream gives th
 # Seconds that items in the middle of their work get when a run is stopped.  With them, and
 # 0.05 to 0.1 s for the click to be heard, a cell ends within 0.3 s of it.
 GRACE = 0.15
+LATE = 0.4  # seconds; what is finished, or not begun, of a chunk waits no longer for the rest
 
 
 # Seconds that a worker may take to load the function and run `setup`, beyond an item's timeout.
@@ -93,6 +94,7 @@ class Loop:
         self._inbox: queue.SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]]]
         self._inbox = queue.SimpleQueue()
         self._stopping_since: float | None = None
+        self._looked_in = 0.0  # when what is late was looked for
         self._paused = False
         self._gate: MemoryGate | None = None
         if options.memory_limit is not None:
@@ -200,6 +202,8 @@ class Loop:
             self.halt(-1)
         if self._stopping_since is not None:
             self._abort_doomed(self._stopping_since)
+        if self._crew.near and self._crew.flying:
+            self._look_in()
 
     def _patience(self) -> float | None:
         """How long there is nothing to do unless something comes in."""
@@ -213,6 +217,8 @@ class Loop:
             self.options.timeout is not None and self._crew.flying
         ):
             look = LOOK if look is None else min(look, LOOK)
+        elif self._crew.near and self._crew.flying:
+            look = LATE if look is None else min(look, LATE)
         soonest = min(self._deadline, float("inf") if due is None else due)
         if soonest == float("inf"):
             return look
@@ -223,20 +229,23 @@ class Loop:
 
     def _fill(self) -> None:
         self._backlog.ripen(self._clock())
-        held = self._held()
         pace = self._backlog.pace
         pace.target = FIRST if self._steering.choosing else TARGET
         pace.cost = self._steering.cost
+        held = self._held()
         while not held and self._crew.free(self._depth()):
-            chunk = self._backlog.next(self.choice.workers, self.sink.room())
-            if chunk is None:
+            near = self._crew.waiting if self._crew.near else None
+            chunk = self._backlog.next(self.choice.workers, self.sink.room(), near)
+            if chunk is not None:
+                now = self._clock()
+                flight = self._crew.assign(chunk, now)
+                self._emit(Submitted(now, chunk))
+                self._crew.send(flight)
+            elif (spare := self._spare()) is not None:
+                self._take_back(spare)
+            else:
                 break
-            slot = self._crew.assign(chunk)
-            now = self._clock()
-            if len(slot.chunks) == 1:
-                slot.since = now
-            self._emit(Submitted(now, chunk))
-            slot.session.submit(slot.number, chunk)
+
         if not held:
             self._ask_back()
 
@@ -247,21 +256,27 @@ class Loop:
     def _ask_back(self) -> None:
         """Ask workers that are late for what they have not begun, where others are idle."""
         now = self._clock()
-        for slot, chunks in self._crew.overdue(now):
+        for slot in self._crew.overdue(now):
             if not slot.session.ready(slot.number):
-                self._crew.spare(slot, now)
+                self._crew.not_yet(slot, now)
                 continue
-            for chunk in chunks:
-                slot.session.take_back(slot.number, chunk)
+            for flight in slot.flights[::-1]:
+                slot.session.take_back(slot.number, flight.chunk)
 
     def _on_returned(self, chunk: Chunk, kept: int) -> None:
-        rest = self._crew.keep(chunk, kept)
+        rest = self._crew.given_back(chunk, kept)
         if rest is not None:
-            self._take_back(rest, suspect=False)
+            self._take_back(rest)
+
+    def _spare(self) -> Chunk | None:
+        """Give what waits behind an item at one slot while another has nothing to do."""
+        wanted = self._backlog.pace.fixed is None and self.stop_after is None
+        return self._crew.spare() if wanted else None
 
     def _depth(self) -> int:
         """How many chunks may be at each worker."""
-        return 2 if self._backlog.pace.ahead(self._backlog.left, self.choice.workers) else 1
+        pace, near = self._backlog.pace, self._crew.near
+        return 2 if pace.ahead(self._backlog.left, self.choice.workers, near) else 1
 
     def _recall(self) -> None:
         """End some of the items that need not run, since the journal has their values."""
@@ -330,11 +345,10 @@ class Loop:
                     handle(*args)
 
     def _on_reply(self, chunk: Chunk, reply: Reply) -> None:
-        slot = self._crew.release(chunk)
-        if slot is None:  # it was aborted meanwhile, or given back
+        flight = self._crew.release(chunk)
+        if flight is None:  # it was aborted meanwhile, or given back
             return
-        chunk = self._crew.forget(chunk)
-        outcome = reply()
+        outcome, slot = reply(), flight.slot
         if died(outcome):
             outcome = placed(outcome, *self._at(slot, chunk))
         else:
@@ -342,22 +356,66 @@ class Loop:
         slot.since = self._clock()  # what waited behind it begins
         for offset, stream, said in outcome.said:
             self._on_said(chunk, offset, stream, said, False)
+        chunk, outcome = flight.awaited, cut(outcome, flight.start, flight.stop)
         begun = len(outcome.values)
         if begun < len(chunk):
             self._take_back(chunk.part(begun), suspect=not begun)
             chunk = chunk.part(0, begun)
         if begun:
-            size = outcome.sent + outcome.received
-            self._backlog.pace.measure(begun, outcome.ends[-1], size)
-            self._steering.learn(slot, chunk, outcome)
-            self._judge(chunk, outcome)
+            self._learn(slot, chunk, outcome)
+
+    def _learn(self, slot: Slot, chunk: Chunk, outcome: Outcome) -> None:
+        """Take in what became of some items."""
+        size = outcome.sent + outcome.received
+        self._backlog.pace.measure(len(chunk), outcome.ends[-1], size)
+        self._steering.learn(slot, chunk, outcome)
+        self._judge(chunk, outcome)
+
+    def _look_in(self) -> None:
+        """Have items that are behind one that takes long wait for it no longer, nor values."""
+        now = self._clock()
+        if now - self._looked_in < LATE:
+            return
+        self._looked_in = now
+        for flight in list(self._crew.flying.values()):
+            slot = flight.slot
+            if len(flight) > 1 and flight is slot.flights[0] and now - slot.since > LATE:
+                self._call_back(flight)
+                self._gather(flight)
+
+    def _call_back(self, flight: Flight) -> None:
+        """Queue again what has not begun, where it can be had back."""
+        if self._backlog.pace.fixed is not None:
+            return
+        if flight.sheet is None:
+            flight.slot.session.take_back(flight.slot.number, flight.chunk)
+            return
+        chunk = self._crew.take_back(flight, len(flight))
+        if chunk is not None:
+            self._take_back(chunk)
+
+    def _call_all_back(self) -> None:
+        for flight in list(self._crew.flying.values()):
+            self._call_back(flight)
+
+    def _gather(self, flight: Flight) -> None:
+        """Take in what is finished of a chunk before the rest is."""
+        if flight.sheet is None:
+            return
+        worker = flight.slot.session.worker(flight.slot.number, flight.chunk)
+        outcome = cut(flight.sheet.so_far(worker), flight.start, flight.stop)
+        done = len(outcome.values)
+        if 0 < done < len(flight):  # else its reply is on its way
+            chunk = flight.awaited.part(0, done)
+            self._crew.gathered(flight, done)
+            self._learn(flight.slot, chunk, outcome)
 
     def _at(self, slot: Slot, chunk: Chunk) -> tuple[str, float]:
         """Say for what ended without a word which worker had it, and for how many seconds."""
         worker = slot.session.worker(slot.number, chunk) or slot.worker
         return worker or f"worker {slot.number + 1}", max(0.0, self._clock() - slot.since)
 
-    def _take_back(self, chunk: Chunk, suspect: bool) -> None:
+    def _take_back(self, chunk: Chunk, suspect: bool = False) -> None:
         """Queue again what a worker had not begun; one by one where an item is to blame."""
         self._emit(Returned(self._clock(), chunk))
         if suspect:
@@ -399,7 +457,7 @@ class Loop:
             if not slot.session.ready(slot.number):
                 slot.since = now
             elif now - slot.since > timeout + (LOADING if waits else 0.0):
-                (chunk,) = slot.chunks
+                chunk = slot.flights[0].chunk
                 worker, took = self._at(slot, chunk)
                 ended = slot.session.abort(slot.number)
                 self._crew.release(chunk)
@@ -425,7 +483,7 @@ class Loop:
         self._emit(Steered(self._clock(), cancelling=True))
 
     def _doomed(self, slot: Slot) -> bool:
-        return all(self._backlog.doomed(chunk) for chunk in slot.chunks)
+        return all(self._backlog.doomed(flight.awaited) for flight in slot.flights)
 
     def _abort_doomed(self, since: float) -> None:
         """Abort what needn't be waited for, once it had its grace."""
@@ -433,15 +491,16 @@ class Loop:
             return
         for slot in self._crew.busy():
             if self._doomed(slot):
-                chunks = list(slot.chunks)
-                at = self._at(slot, chunks[0])
+                flights = list(slot.flights)
+                self._gather(flights[0])
+                at = self._at(slot, flights[0].chunk)
                 slot.session.abort(slot.number)
-                for chunk in chunks:  # the first was running, the others waited for it
-                    self._crew.release(chunk)
-                    left = self._crew.forget(chunk)
-                    outcome = stopped(left)
-                    first = chunk is chunks[0]
-                    self._finish(self._clock(), left, placed(outcome, *at) if first else outcome)
+                for flight in flights:  # the first was running, the others waited for it
+                    self._crew.release(flight.chunk)
+                    outcome = stopped(flight.awaited)
+                    first = flight is flights[0]
+                    outcome = placed(outcome, *at) if first else outcome
+                    self._finish(self._clock(), flight.awaited, outcome)
                 self._crew.retire(slot)
 
     # ------------------------------------------------------------ memory
@@ -458,6 +517,8 @@ class Loop:
         elif verdict == "give up" and not self.over_memory:
             self.over_memory = self._gate.words()
             self.halt(-1)
+        if self._gate.held:
+            self._call_all_back()
         if self._gate.words() != before:
             self._emit(Steered(self._clock(), waiting=self._gate.words()))
 
@@ -468,11 +529,17 @@ class Loop:
         if paused != self._paused:
             self._paused = paused
             self._emit(Steered(self._clock(), paused=paused))
+            if paused:
+                self._call_all_back()
 
     def set_workers(self, count: int) -> None:
         """Have `count` items run at once from now on."""
         self._steered(self._steering.resize(count, self.choice))
 
     def _steered(self, choice: Choice | None) -> None:
-        if choice is not None:
-            self._emit(Steered(self._clock(), choice=choice))
+        if choice is None:
+            return
+        self._emit(Steered(self._clock(), choice=choice))
+        for flight in list(self._crew.flying.values()):
+            if flight.slot.retired:
+                self._call_back(flight)

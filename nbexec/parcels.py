@@ -6,6 +6,7 @@ fails to pickle fails there, where it can be told which item it was.
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import struct
@@ -22,7 +23,7 @@ from .channel import channel
 from .errors import PickleError
 from .loaded import load
 from .model import Chunk, Error, Outcome
-from .portion import Portion
+from .sheet import Shared
 from .worker import Leash, failed, run_chunk
 
 TELL_EVERY = 0.1  # seconds
@@ -150,9 +151,9 @@ def run_packed(
             outcome = Outcome([None], {0: failed(why)}, time.time(), [0.0], 0.0, "")
         return _send(outcome, address)
     chunk = Chunk(range(count), values, budget=budget)
-    portion = Portion(values)
+    sheet = Shared(values, after_failure=math.inf)
     clock = time.process_time if alone else time.thread_time
-    if voice is not None and not voice.ear.begin(address.serial, portion):
+    if voice is not None and not voice.ear.begin(address.serial, sheet, count):
         return _send(not_begun(), address)
     with streams.routed():
         outcome = run_chunk(
@@ -163,7 +164,7 @@ def run_packed(
             clock,
             starved=machine.starved,
             hear=hear,
-            portion=portion,
+            sheet=sheet,
         )
     if voice is not None:
         voice.ear.end(address.serial)

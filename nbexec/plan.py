@@ -16,6 +16,7 @@ ALONE = 0.03  # seconds; an item longer than this travels alone
 SOON = 0.05  # seconds; up to here a worker waits for the next one too long: the sleeps benchmark
 BRIEF = 0.005  # seconds; up to here one may wait behind another even when it is the last
 PLENTY = 3  # items a worker that are left, for one to wait behind another that takes long
+SPELL = 0.2  # seconds a chunk where its items can be had back: tests/benchmarks/waiting.py
 LEAST = 0.001  # seconds; towards the end chunks don't get shorter than this
 SENDING = 0.0007  # seconds of the kernel that a chunk costs where it goes to another process
 HANDING = 0.00005  # and where it doesn't: `scaling`, 16 workers, and the sleeps benchmark
@@ -68,6 +69,22 @@ class Pace:
         least = max(LEAST, self.cost * workers) / self.item_seconds
         return max(1, math.ceil(min(wanted, fair, max(fair / SHARE, least))))
 
+    @property
+    def long(self) -> bool:
+        """Whether it matters where an item waits, unless it can be had back."""
+        return self.fixed is None and self.item_seconds is not None and self.item_seconds > BRIEF
+
+    def near(self, unbegun: int | None, workers: int) -> int:
+        """Give how many items go next where they can be had back before they begin.
+
+        There none waits for one that takes long, and a worker may be given all of its share of
+        what is `unbegun`, at workers or not (None: unknown).
+        """
+        if self.item_seconds is None or not self.long:
+            return self.size(unbegun, workers)
+        wanted = int(SPELL / self.item_seconds)
+        return max(1, wanted if unbegun is None else min(wanted, math.ceil(unbegun / workers)))
+
     def budget(self, items: int) -> float:
         """Give the seconds after which a worker hands back what it hasn't begun."""
         if self.fixed is not None:
@@ -76,7 +93,7 @@ class Pace:
             return FLOOR
         return max(FLOOR, HURRY * items * self.item_seconds)
 
-    def ahead(self, left: int | None, workers: int) -> bool:
+    def ahead(self, left: int | None, workers: int, near: bool = False) -> bool:
         """Whether a second chunk should wait at each worker, for it to go on at once.
 
         Where that takes a while it does no harm: there is enough left for the others, should
@@ -84,6 +101,8 @@ class Pace:
         """
         if not self._ahead or self.item_seconds is None:
             return False
+        if near and self.fixed is None:  # it can be had back
+            return self.item_seconds <= SPELL / 2
         enough = left is None or left > PLENTY * workers
         return self.item_seconds <= (SOON if enough else BRIEF)
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from .backends.base import Running, Session
 from .events import Part
 from .model import Chunk
+from .sheet import Shared
 
-LATE = 0.5  # of a chunk's budget, after which others may have what is not begun of it
+OVERDUE = 0.5  # of a chunk's budget, after which others may have what is not begun of it
 
 
 @dataclass(eq=False, slots=True)
@@ -18,7 +19,7 @@ class Slot:
 
     session: Session
     number: int
-    chunks: list[Chunk] = field(default_factory=list)
+    flights: list[Flight] = field(default_factory=list)
     retired: bool = False  # takes nothing more
     since: float = 0.0  # when its first chunk began, on the run's clock
     begun: bool = False  # whether its worker said that it did
@@ -26,26 +27,51 @@ class Slot:
 
     @property
     def due(self) -> float:
-        """When its first chunk is late."""
-        return self.since + self.chunks[0].budget * LATE
+        """When its first chunk is overdue."""
+        return self.since + self.flights[0].chunk.budget * OVERDUE
+
+
+@dataclass(eq=False, slots=True)
+class Flight:
+    """A chunk at a slot, and which of its items are awaited, by their offsets."""
+
+    slot: Slot
+    chunk: Chunk
+    stop: int  # what comes from there on was taken back
+    start: int = 0  # what comes before that is finished, and told
+    sheet: Shared | None = None  # what the worker notes, where that is near
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    @property
+    def awaited(self) -> Chunk:
+        """The items that are awaited."""
+        if self.stop - self.start == len(self.chunk):
+            return self.chunk
+        return self.chunk.part(self.start, self.stop)
 
 
 class Crew:
     """The slots of a run, and the chunks that are at each."""
 
     def __init__(self) -> None:
-        self.flying: dict[int, tuple[Slot, Chunk]] = {}  # by first index
+        self.flying: dict[int, Flight] = {}  # by first index
+        self.near = False  # whether items can be had back from where they go
+        self._items = 0  # that are awaited
+        self._busy = 0  # slots that have some
+        self._open: dict[int, Flight] = {}  # where some can be had back, the oldest first
+        self._far: dict[Slot, None] = {}  # where some may be asked for, and were not yet
         self._sessions: list[Session] = []
         self._slots: list[Slot] = []
         self._idle: dict[Slot, None] = {}  # ordered sets: the longest idle goes first
         self._half: dict[Slot, None] = {}  # have one chunk
-        self._several: dict[Slot, None] = {}  # have items that may not be begun, nor asked back
-        self._kept: dict[Chunk, int] = {}  # items that are left of a chunk, where others went back
 
     def engage(self, session: Session, count: int) -> None:
         """Have `count` slots of `session` take what comes; the old ones finish what they have."""
         self._lay_out(0)
         self._sessions.append(session)
+        self.near = session.near
         self._lay_out(count)
 
     def resize(self, count: int) -> None:
@@ -66,85 +92,67 @@ class Crew:
         """Whether a slot can take a chunk, with at most `depth` (1 or 2) at each."""
         return bool(self._idle or (depth > 1 and self._half))
 
-    def assign(self, chunk: Chunk) -> Slot:
-        """Give the slot for a chunk: an idle one if there is one."""
+    @property
+    def waiting(self) -> int:
+        """How many items wait at slots behind others, more or less."""
+        return self._items - self._busy
+
+    def assign(self, chunk: Chunk, now: float) -> Flight:
+        """Choose the slot for a chunk: an idle one if there is one."""
         slot = next(iter(self._idle or self._half))
-        slot.chunks.append(chunk)
+        if not slot.flights:
+            slot.since = now
+            self._busy += 1
+        flight = Flight(slot, chunk, len(chunk))
+        slot.flights.append(flight)
         slot.begun = False
-        self.flying[chunk.indices[0]] = slot, chunk
-        if len(chunk) > 1 or len(slot.chunks) > 1:
-            self._several[slot] = None
+        self.flying[chunk.indices[0]] = flight
+        self._items += len(chunk)
         self._sort(slot)
-        return slot
+        return flight
+
+    def send(self, flight: Flight) -> None:
+        """Have the slot's worker begin, as soon as it can."""
+        slot, chunk = flight.slot, flight.chunk
+        flight.sheet = slot.session.submit(slot.number, chunk)
+        if len(chunk) > 1 or len(slot.flights) > 1:
+            if flight.sheet is not None:
+                self._open[chunk.indices[0]] = flight
+            else:
+                self._far[slot] = None
 
     def _sort(self, slot: Slot) -> None:
         """Put the slot where its chunks say."""
         self._idle.pop(slot, None)
         self._half.pop(slot, None)
-        if not slot.retired and len(slot.chunks) < 2:
-            (self._half if slot.chunks else self._idle)[slot] = None
+        if not slot.retired and len(slot.flights) < 2:
+            (self._half if slot.flights else self._idle)[slot] = None
 
     def awaits(self, chunk: Chunk) -> bool:
         """Whether a chunk is at a slot."""
-        return self.flying.get(chunk.indices[0], (None, None))[1] is chunk
+        flight = self.flying.get(chunk.indices[0])
+        return flight is not None and flight.chunk is chunk
 
     def begun(self, chunk: Chunk, now: float) -> None:
         """Note that a worker begins the item of a chunk now."""
-        slot, awaited = self.flying.get(chunk.indices[0], (None, None))
-        if slot is not None and awaited is chunk:
+        if self.awaits(chunk):
+            slot = self.flying[chunk.indices[0]].slot
             slot.since, slot.begun = now, True
 
-    def release(self, chunk: Chunk) -> Slot | None:
+    def release(self, chunk: Chunk) -> Flight | None:
         """Note that a chunk came back; give where from, or None if it was not awaited."""
         if not self.awaits(chunk):
             return None
-        slot, _ = self.flying.pop(chunk.indices[0])
-        slot.chunks.remove(chunk)
-        if not slot.chunks or (len(slot.chunks) == 1 and len(slot.chunks[0]) == 1):
-            self._several.pop(slot, None)
+        flight = self.flying.pop(chunk.indices[0])
+        self._open.pop(chunk.indices[0], None)
+        self._items -= len(flight)
+        slot = flight.slot
+        slot.flights.remove(flight)
+        if not slot.flights or (len(slot.flights) == 1 and len(slot.flights[0]) == 1):
+            self._far.pop(slot, None)
+        self._busy -= not slot.flights
         self._sort(slot)
-        return slot
-
-    def overdue(self, now: float) -> list[tuple[Slot, list[Chunk]]]:
-        """Give what idle slots might take back from late ones: each chunk once, the last first."""
-        if not self._idle or not self._several:
-            return []
-        late = [slot for slot in self._several if slot.due <= now]
-        for slot in late:
-            del self._several[slot]
-        return [(slot, slot.chunks[::-1]) for slot in late]
-
-    def due(self) -> float | None:
-        """When the next slot is late, where others are idle."""
-        if not self._idle or not self._several:
-            return None
-        return min(slot.due for slot in self._several)
-
-    def spare(self, slot: Slot, now: float) -> None:
-        """Let a slot begin only now what it has: its worker is not there yet."""
-        slot.since = now
-        self._several[slot] = None
-
-    def keep(self, chunk: Chunk, count: int) -> Chunk | None:
-        """Note that of a chunk only `count` items are left; give the others, if that is news."""
-        if not self.awaits(chunk) or count >= len(self.left_of(chunk)):
-            return None
-        rest = chunk.part(count, self._kept.get(chunk))
-        if count:
-            self._kept[chunk] = count
-        else:
-            self.release(chunk)
-        return rest
-
-    def left_of(self, chunk: Chunk) -> Chunk:
-        """Give a chunk without what went back of it."""
-        return chunk.part(0, self._kept[chunk]) if chunk in self._kept else chunk
-
-    def forget(self, chunk: Chunk) -> Chunk:
-        """Give the same, and forget that there was more."""
-        left = self.left_of(chunk)
-        self._kept.pop(chunk, None)
-        return left
+        return flight
 
     def retire(self, slot: Slot) -> None:
         """Have a slot take nothing more; it finishes what it has."""
@@ -153,13 +161,76 @@ class Crew:
 
     def busy(self) -> list[Slot]:
         """Give the slots that have something."""
-        return list({id(slot): slot for slot, _ in self.flying.values()}.values())
+        return list({id(flight.slot): flight.slot for flight in self.flying.values()}.values())
+
+    def spare(self) -> Chunk | None:
+        """Take back some of what has not begun, for an idle slot; None where there is nothing.
+
+        It is from who has had it longest: that may be in an item that takes long.
+        """
+        while self._idle and self._open:
+            flight = next(iter(self._open.values()))
+            assert flight.sheet is not None
+            chunk = self.take_back(flight, (flight.sheet.unbegun + 1) // 2)
+            if chunk is not None:
+                return chunk
+            self._open.pop(flight.chunk.indices[0], None)
+        return None
+
+    def due(self) -> float | None:
+        """When a slot is overdue whose items others could have, if any is; some are idle."""
+        if not self._idle or not self._far:
+            return None
+        return min(slot.due for slot in self._far)
+
+    def overdue(self, now: float) -> list[Slot]:
+        """Give those that are; each is given once, for what it has now."""
+        if not self._idle or not self._far:
+            return []
+        late = [slot for slot in self._far if slot.due <= now]
+        for slot in late:
+            del self._far[slot]
+        return late
+
+    def not_yet(self, slot: Slot, now: float) -> None:
+        """Let a slot begin only now what it has: its worker is not there yet."""
+        slot.since = now
+        self._far[slot] = None
+
+    def given_back(self, chunk: Chunk, kept: int) -> Chunk | None:
+        """Note that a worker keeps only so many items; give the others, where that is news."""
+        flight = self.flying[chunk.indices[0]] if self.awaits(chunk) else None
+        if flight is None or kept >= flight.stop:
+            return None
+        rest = chunk.part(kept, flight.stop)
+        self._shorten(flight, kept)
+        return rest
+
+    def _shorten(self, flight: Flight, stop: int) -> None:
+        self._items -= flight.stop - stop
+        flight.stop = stop
+        if not len(flight):
+            self.release(flight.chunk)
+
+    def take_back(self, flight: Flight, most: int) -> Chunk | None:
+        """Take up to `most` items back that have not begun; None where there are none."""
+        count = 0 if flight.sheet is None else flight.sheet.take_back(most)
+        if not count:
+            return None
+        chunk = flight.chunk.part(flight.stop - count, flight.stop)
+        self._shorten(flight, flight.stop - count)
+        return chunk
+
+    def gathered(self, flight: Flight, count: int) -> None:
+        """Note that the first `count` items that are awaited have come to their end."""
+        flight.start += count
+        self._items -= count
 
     def running(self) -> tuple[Running, Chunk] | None:
         """Give the seconds of the chunk that runs now at the first slot, and the chunk."""
         running = self._sessions[-1].running()
-        chunks = self._slots[0].chunks if self._slots else ()
-        return (running, chunks[0]) if running is not None and chunks else None
+        flights = self._slots[0].flights if self._slots else ()
+        return (running, flights[0].chunk) if running is not None and flights else None
 
     def elsewhere(self) -> Sequence[Part] | None:
         """Give what the workers use, where they are not the kernel's own processes."""

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from .capture import Capture, Hear, current
 from .model import Chunk, Error, Outcome, Task
-from .portion import Portion
+from .sheet import Shared, Sheet
 
 depth: ContextVar[int] = ContextVar("nbexec_depth", default=0)  # runs around this code
 
@@ -142,34 +142,32 @@ def run_chunk(
     starved: Callable[[int], float] = lambda thread: 0.0,
     hear: Hear = _nobody,
     through: bool = False,
-    portion: Portion | None = None,
+    sheet: Shared | None = None,
 ) -> Outcome:
     """Call the function on each item until the chunk or its budget is used up.
 
     `prepared` gives the function of one item; what it raises is the first item's error.
     A `KeyboardInterrupt` in the main thread ends the chunk: the item that it hit counts
     as not begun, and `interrupt` is told.  What the items say goes to `hear`, and also
-    `through` where it would have gone without us.  The items come from `portion`, if that is
-    given: what is taken out of it meanwhile is not begun.
+    `through` where it would have gone without us.  A `sheet` has the items.
     """
     leash = leash or Leash()
     if task.coroutine:
-        return _run_loop(run_chunk_async(prepared, task, chunk, leash, hear))
-    values: list[Any] = []
-    errors: dict[int, Error] = {}
-    ends = array("d")
+        return _run_loop(run_chunk_async(prepared, task, chunk, leash, hear, sheet=sheet))
+    noted = sheet or Sheet(chunk.items)
+    values, errors, ends = noted.values, noted.errors, noted.ends
     budget = chunk.budget
     token = depth.set(task.depth + 1)
     capture = Capture(values, hear, leash.wanted, through)
     listening = current.set(capture)
     thread = threading.get_native_id()
     without_core = starved(thread)
-    started, cpu, begun = time.time(), cpu_clock(), _clock()
+    noted.started, cpu, begun = time.time(), cpu_clock(), _clock()
     try:
         call = prepared()
         if task.timed:
             hear(0, "begun", "")
-        for item in chunk.items if portion is None else portion:
+        for item in noted.items:
             if leash.pulled:
                 break
             try:
@@ -179,6 +177,7 @@ def run_chunk(
                     raise
                 error, value = parted(error)
                 errors[len(values)] = failed(error)
+                budget = min(budget, noted.after_failure)
             values.append(value)
             end = _clock() - begun
             ends.append(end)
@@ -196,7 +195,8 @@ def run_chunk(
         depth.reset(token)
     cpu = cpu_clock() - cpu
     without_core = starved(thread) - without_core
-    return Outcome(values, errors, started, ends, cpu, worker_name(), peak_rss(), without_core)
+    started, worker = noted.started, worker_name()
+    return Outcome(values, errors, started, ends, cpu, worker, peak_rss(), without_core)
 
 
 async def run_chunk_async(
@@ -206,6 +206,7 @@ async def run_chunk_async(
     leash: Leash,
     hear: Hear = _nobody,
     cpu: Callable[[], float] = float,
+    sheet: Shared | None = None,
 ) -> Outcome:
     """Await the function on each item, one after the other.
 
@@ -213,19 +214,18 @@ async def run_chunk_async(
     """
     from asyncio import CancelledError
 
-    values: list[Any] = []
-    errors: dict[int, Error] = {}
-    ends = array("d")
+    noted = sheet or Sheet(chunk.items)
+    values, errors, ends = noted.values, noted.errors, noted.ends
     budget = chunk.budget
     token = depth.set(task.depth + 1)
     capture = Capture(values, hear, leash.wanted)
     listening = current.set(capture)
-    started, begun = time.time(), _clock()
+    noted.started, begun = time.time(), _clock()
     try:
         call = prepared()
         if task.timed:
             hear(0, "begun", "")
-        for item in chunk.items:
+        for item in noted.items:
             if leash.pulled:
                 break
             try:
@@ -234,9 +234,12 @@ async def run_chunk_async(
                 if leash.pulled:
                     break
                 errors[len(values)], value = failed(error), None  # the item's own doing
+                _forget_cancelling()
+                budget = min(budget, noted.after_failure)
             except BaseException as error:
                 error, value = parted(error)
                 errors[len(values)] = failed(error)
+                budget = min(budget, noted.after_failure)
             values.append(value)
             end = _clock() - begun
             ends.append(end)
@@ -248,9 +251,17 @@ async def run_chunk_async(
         capture.end()
         current.reset(listening)
         depth.reset(token)
-    return Outcome(
-        values, errors, started, ends, cpu(), worker_name(), _peak_rss_at(int(10 * _clock()))
-    )
+    rss = _peak_rss_at(int(10 * _clock()))
+    return Outcome(values, errors, noted.started, ends, cpu(), worker_name(), rss)
+
+
+def _forget_cancelling() -> None:
+    """Let what an item did to its task not be the next item's, which asks `cancelling()`."""
+    from asyncio import current_task
+
+    task = current_task()
+    while task is not None and task.uncancel():
+        pass
 
 
 def _run_loop(main: Coroutine[Any, Any, T]) -> T:

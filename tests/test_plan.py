@@ -37,6 +37,27 @@ def test_one_waits_at_a_worker_where_others_find_enough_too():
     assert pace.ahead(12, 4)
 
 
+def test_where_they_can_be_had_back_long_items_travel_together():
+    pace = Pace()
+    assert pace.near(10_000, 50) == 1
+    pace.measure(1, 0.01)
+    assert pace.near(None, 50) == plan.SPELL / 0.01
+    # all of them fairly: what was given away is no longer among what has not begun
+    left, sizes = 575, []
+    for _ in range(50):
+        sizes.append(pace.near(left - len(sizes), 50))
+    assert sizes == [12] * 25 + [11] * 25
+    assert pace.near(3, 50) == 1
+    assert pace.ahead(0, 50, near=True)
+    for _ in range(9):
+        pace.measure(1, 0.9)
+    assert pace.near(None, 50) == 1
+    assert not pace.ahead(None, 50, near=True)
+    fixed = Pace(fixed=3)
+    fixed.measure(3, 0.03)
+    assert fixed.near(100, 2) == 3
+
+
 def test_chunks_grow_to_the_target():
     pace = Pace()
     for _ in range(5):
@@ -63,7 +84,7 @@ def test_chunks_shrink_towards_the_end_but_not_to_nothing():
     pace = Pace()
     pace.measure(1000, 0.1)  # 0.1 ms an item
     sizes = [pace.size(left, workers=2) for left in (10_000, 600, 60, 6)]
-    assert sizes == [1000, 100, 14, 3]
+    assert sizes == [1000, 100, 10, 3]
     assert pace.size(60, workers=20) == 3  # of all that is left a worker's share, at the most
 
 

@@ -14,8 +14,8 @@ from nbexec.backends.base import Session
 from nbexec.ear import Ear, ask
 from nbexec.events import Returned
 from nbexec.model import Chunk
-from nbexec.portion import Portion
-from nbexec.slots import LATE, Crew
+from nbexec.sheet import Shared
+from nbexec.slots import OVERDUE, Crew
 
 QUICK = 60  # items before those that are looked at
 
@@ -38,7 +38,7 @@ class Gathering:
         return item
 
 
-ABLE = ["threads", "processes", "dask"]
+ABLE = ["threads", "processes", "asyncio", "dask"]
 
 
 @pytest.mark.parametrize("able", ABLE)
@@ -54,44 +54,18 @@ def test_an_item_may_wait_for_all_others(able, tmp_path, log, monkeypatch):
     assert returned - set(range(QUICK, QUICK + 10))  # and from the one that waited behind it
 
 
-def gather_all(place):
-    """Have the item that waits end."""
-    for number in range(10 * QUICK):
-        (place / f"other-{number}").touch()
-
-
 @pytest.mark.parametrize("able", ABLE)
 def test_what_has_ended_of_a_chunk_is_kept_when_the_run_is_cancelled_in_its_middle(able, tmp_path):
-    gather = Gathering(tmp_path, QUICK, 10 * QUICK)
+    gather = Gathering(tmp_path, QUICK, QUICK + 1)
     run = nbexec.start(gather, range(QUICK + 40), backend=able, chunk=QUICK + 20, workers=1)
     while not (tmp_path / f"ran-{QUICK}").exists():
         time.sleep(0.002)
     run.cancel()
-    gather_all(tmp_path)
+    (tmp_path / "another").touch()  # so that the item ends
     with pytest.raises(nbexec.RunCancelled) as cancelled:
         run.result()
-    assert cancelled.value.partial_results[: QUICK + 1] == list(range(QUICK + 1))
+    assert cancelled.value.partial_results[:QUICK] == list(range(QUICK))
     assert not (tmp_path / f"ran-{QUICK + 1}").exists()
-
-
-def _draw(portion, begun):
-    for one in portion:
-        begun.append(one)  # one by one, as a worker does
-
-
-@pytest.mark.parametrize("gil", [True, False])
-@pytest.mark.parametrize("kind", [list, tuple, lambda items: items])
-def test_each_item_of_a_portion_goes_to_one_side(gil, kind, monkeypatch):
-    monkeypatch.setattr("sys._is_gil_enabled", lambda: gil, raising=False)
-    for _ in range(200):
-        portion = Portion(kind(range(300)))
-        begun: list[int] = []
-        worker = threading.Thread(target=_draw, args=(portion, begun))
-        worker.start()
-        kept = portion.take_back()
-        worker.join()
-        assert begun == list(range(kept))
-        assert portion.take_back() == kept
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes have no names here")
@@ -105,21 +79,21 @@ class TestEar:
         return Ear(str(tmp_path), lambda *what: told.append(what))
 
     def test_what_has_begun_is_kept(self, ear, told):
-        portion = Portion([1, 2, 3])
-        assert ear.begin(7, portion)
-        assert next(iter(portion)) == 1
+        sheet = Shared([1, 2, 3])
+        assert ear.begin(7, sheet, 3)
+        assert next(iter(sheet.items)) == 1
         ear.give_back(7)
         assert told == [(7, 1)]
-        assert list(portion) == []
+        assert list(sheet.items) == []
 
     def test_what_has_not_come_yet_is_given_back_whole(self, ear, told):
         ear.give_back(7)
         assert told == [(7, 0)]
-        assert not ear.begin(7, Portion([1]))
-        assert ear.begin(8, Portion([1]))
+        assert not ear.begin(7, Shared([1]), 1)
+        assert ear.begin(8, Shared([1]), 1)
 
     def test_of_what_has_ended_nothing_is_said(self, ear, told):
-        ear.begin(7, Portion([1]))
+        ear.begin(7, Shared([1]), 1)
         ear.end(7)
         ear.give_back(7)
         assert told == []
@@ -154,38 +128,44 @@ class TestCrew:
         crew.engage(Still(), 2)
         return crew
 
+    @staticmethod
+    def sent(crew, chunk, now=10.0):
+        flight = crew.assign(chunk, now)
+        crew.send(flight)
+        return flight
+
     def test_a_late_slot_is_found_once_while_another_is_idle(self, crew):
-        chunk = Chunk(range(3), "abc", budget=2.0)
-        slot = crew.assign(chunk)
-        slot.since = 10.0
-        assert crew.due() == 10.0 + 2.0 * LATE
+        slot = self.sent(crew, Chunk(range(3), "abc", budget=2.0)).slot
+        assert crew.due() == 10.0 + 2.0 * OVERDUE
         assert crew.overdue(10.5) == []
-        assert crew.overdue(11.0) == [(slot, [chunk])]
+        assert crew.overdue(11.0) == [slot]
         assert crew.overdue(12.0) == []
         assert crew.due() is None
+        crew.not_yet(slot, 12.0)
+        assert crew.due() == 12.0 + 2.0 * OVERDUE
 
     def test_nothing_is_asked_for_where_nobody_is_idle(self, crew):
         for start in (0, 10):
-            crew.assign(Chunk(range(start, start + 3), "abc", budget=0.0))
+            self.sent(crew, Chunk(range(start, start + 3), "abc", budget=0.0))
         assert crew.due() is None
         assert crew.overdue(1e9) == []
 
     def test_one_item_alone_stays(self, crew):
-        crew.assign(Chunk(range(1), "a", budget=0.0))
+        self.sent(crew, Chunk(range(1), "a", budget=0.0))
         assert crew.overdue(1e9) == []
 
     def test_what_went_back_is_not_the_chunks_any_more(self, crew):
         chunk = Chunk(range(3), "abc")
-        crew.assign(chunk)
-        rest = crew.keep(chunk, 1)
+        flight = self.sent(crew, chunk)
+        rest = crew.given_back(chunk, 1)
         assert (rest.indices, rest.items) == (range(1, 3), "bc")
-        assert crew.keep(chunk, 1) is None
+        assert crew.given_back(chunk, 1) is None
         assert crew.awaits(chunk)
-        assert crew.forget(chunk).items == "a"
+        assert flight.awaited.items == "a"
 
     def test_a_chunk_that_went_back_whole_is_not_awaited(self, crew):
         chunk = Chunk(range(3), "abc")
-        crew.assign(chunk)
-        assert crew.keep(chunk, 0).items == "abc"
+        self.sent(crew, chunk)
+        assert crew.given_back(chunk, 0).items == "abc"
         assert not crew.awaits(chunk)
-        assert crew.keep(chunk, 0) is None
+        assert crew.given_back(chunk, 0) is None

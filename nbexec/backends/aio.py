@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import blas, streams
-from ..model import Chunk
+from ..model import Chunk, Outcome
+from ..sheet import Shared
 from ..worker import Leash, prepare, run_chunk_async, worker_name
 from .base import Backend, Session, Setting
 from .lease import Pool
@@ -56,17 +57,19 @@ class Asyncio(Backend):
 
 
 class AsyncioSession(Session):
-    """Each slot is a task on the loop while it has a chunk."""
+    """Each slot is a task on the loop while it has chunks."""
+
+    near = True
 
     def __init__(self, setting: Setting, loop: asyncio.AbstractEventLoop) -> None:
         self._setting = setting
         self._loop = loop
         self._threads: dict[asyncio.Task[Any] | None, ThreadSlot] = {}  # for plain functions
         self._count = setting.workers
-        self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._leashes: dict[int, Leash] = {}
-        self._coming: deque[tuple[int, Chunk]] = deque()
-        self._called = False  # whether the loop is about to start them
+        self._lanes: dict[int, Lane] = {}  # by slot
+        self._coming: deque[Lane] = deque()  # those that were given something
+        self._called = False  # whether the loop is about to look at them
+        self._ended: list[tuple[Chunk, Outcome]] = []  # not yet told
         self._prepared = functools.cache(self._prepare)
         streams.install()
         self._name = ""  # of the loop's thread, once something has begun there
@@ -94,37 +97,54 @@ class AsyncioSession(Session):
             raise error
         return await value if inspect.isawaitable(value) else value
 
-    def submit(self, slot: int, chunk: Chunk) -> None:
-        self._coming.append((slot, chunk))
+    def submit(self, slot: int, chunk: Chunk) -> Shared:
+        lane = self._lanes.get(slot)
+        if lane is None:
+            lane = self._lanes[slot] = Lane()
+        sheet = Shared(chunk.items)
+        lane.chunks.append((chunk, sheet, lane.leash))
+        self._coming.append(lane)
         if not self._called:  # to wake the loop takes as long as many a coroutine
             self._called = True
             self._loop.call_soon_threadsafe(self._start_all)
+        return sheet
 
     def _start_all(self) -> None:
         self._called = False  # first: what comes from now on calls again
-        with contextlib.suppress(IndexError):
-            while True:
-                slot, chunk = self._coming.popleft()
-                self._start(slot, chunk, self._setting.context.copy())
-
-    def _start(self, slot: int, chunk: Chunk, context: contextvars.Context) -> None:
         if self._cpu is None:
             self._cpu = time.thread_time()
             self._name = worker_name()
-        task = self._loop.create_task(self._run(slot, chunk), context=context)
-        self._tasks[slot] = task
+        with contextlib.suppress(IndexError):
+            while True:
+                lane = self._coming.popleft()
+                if lane.task is None:
+                    context = self._setting.context.copy()
+                    lane.task = self._loop.create_task(self._serve(lane), context=context)
 
-    async def _run(self, slot: int, chunk: Chunk) -> None:
-        leash = self._leashes.setdefault(slot, Leash())
-        hear = functools.partial(self._setting.hear, chunk)
-        outcome = await run_chunk_async(
-            self._prepared, self._setting.task, chunk, leash, hear, self._share
-        )
+    async def _serve(self, lane: Lane) -> None:
+        """Run what a slot has: a task for each chunk would cost as much as the chunk."""
+        task, prepared = self._setting.task, self._prepared
+        while lane.chunks:
+            chunk, sheet, leash = lane.chunks.popleft()
+            hear = functools.partial(self._setting.hear, chunk)
+            outcome = await run_chunk_async(prepared, task, chunk, leash, hear, self._share, sheet)
+            if not task.coroutine:
+                self._give_back_thread(leash)
+            if not self._ended:  # those of a turn of the loop are told at once: it wakes the run
+                self._loop.call_soon(self._tell)
+            self._ended.append((chunk, outcome))
+        lane.task = None
+
+    def _give_back_thread(self, leash: Leash) -> None:
         thread = self._threads.pop(asyncio.current_task(), None)
         if thread is not None:
             thread.healthy = not leash.pulled  # else it may be in the middle of an item
             _pool.give_back(thread)
-        self._setting.deliver(chunk, lambda: outcome)
+
+    def _tell(self) -> None:
+        ended, self._ended = self._ended, []
+        for chunk, outcome in ended:
+            self._setting.deliver(chunk, functools.partial(_same, outcome))
 
     def _share(self) -> float:
         """Give what the thread has used since the last chunk ended: its share, for the sum."""
@@ -133,23 +153,20 @@ class AsyncioSession(Session):
         return share
 
     def unwanted(self, slot: int) -> None:
-        leash = self._leashes.pop(slot, None)  # what comes next is wanted
-        if leash is not None:
-            leash.pull()
+        lane = self._lanes.get(slot)
+        if lane is not None:
+            lane.leash.pull()
+            lane.leash = Leash()  # what comes next is wanted
 
     def worker(self, slot: int, chunk: Chunk) -> str:
         return self._name
 
     def abort(self, slot: int) -> bool:
-        self._loop.call_soon_threadsafe(self._cancel, slot)
+        lane = self._lanes.pop(slot, None)
+        if lane is not None:
+            lane.leash.pull()
+            self._loop.call_soon_threadsafe(lane.cancel)
         return self._setting.task.coroutine  # a plain function is in a thread, and goes on
-
-    def _cancel(self, slot: int) -> None:
-        leash, task = self._leashes.pop(slot, None), self._tasks.pop(slot, None)
-        if leash is not None:
-            leash.pull()
-        if task is not None:
-            task.cancel()
 
     def close(self) -> None:
         """Nothing runs any more, and nothing is kept."""
@@ -160,7 +177,29 @@ class AsyncioSession(Session):
         self._count = workers
 
 
+class Lane:
+    """What a slot has, and its task while it has something."""
+
+    __slots__ = ("chunks", "leash", "task")
+
+    def __init__(self) -> None:
+        self.chunks: deque[tuple[Chunk, Shared, Leash]] = deque()
+        self.leash = Leash()  # of what it was given since it last was unwanted
+        self.task: asyncio.Task[None] | None = None
+
+    def cancel(self) -> None:
+        """Stop what runs; in the loop's thread."""
+        self.chunks.clear()
+        if self.task is not None:
+            self.task.cancel()
+
+
 _pool = Pool(ThreadSlot, keep=WARM)
+
+
+def _same(outcome: Outcome) -> Outcome:
+    """Give what is there already."""
+    return outcome
 
 
 def _in_share(call: Callable[[Any], Any], item: Any) -> Any:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Protocol
 from ..events import Part
 from ..hands import Hands
 from ..model import Chunk, Outcome, Task
+from ..sheet import Shared
 
 Reply = Callable[[], Outcome]  # called in the run's loop: unpacking is not a callback's work
 Deliver = Callable[[Chunk, Reply], None]
@@ -62,10 +63,15 @@ class Session(ABC):
     """One run's use of a backend."""
 
     tells_begun = True  # whether a worker's word that it begins an item is heard at once
+    near = False  # whether items can be had back from a worker that has not begun them
 
     @abstractmethod
-    def submit(self, slot: int, chunk: Chunk) -> None:
-        """Start `chunk` on the worker of `slot` (0, 1, ...) and return at once."""
+    def submit(self, slot: int, chunk: Chunk) -> Shared | None:
+        """Start `chunk` on the worker of `slot` (0, 1, ...) and return at once.
+
+        Where the worker is near, give what it notes; a chunk all of whose items were taken
+        back from there needs no reply.
+        """
 
     def unwanted(self, slot: int) -> None:  # noqa: B027  (some can't tell them)
         """Tell what `slot` is doing that it may stop early; its reply is still awaited."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from .. import machine, streams
 from ..model import Chunk
-from ..portion import Portions
+from ..sheet import Shared
 from ..worker import Leash, prepare, run_chunk
 from .base import Backend, Running, Session, Setting
 
@@ -36,14 +36,13 @@ class SerialSession(Session):
         self._leash = Leash()
         self._call = functools.cache(lambda: prepare(setting.task))  # setup runs in the hands
         self._watch = Stopwatch()
-        self._portions = Portions(setting.hear)
         streams.install()
 
-    def submit(self, slot: int, chunk: Chunk) -> None:
+    def submit(self, slot: int, chunk: Chunk) -> Shared:
         setting = self._setting
         hear = functools.partial(setting.hear, chunk, shown=setting.direct)
         leash = self._leash
-        portion = self._portions.begin(chunk)
+        sheet = Shared(chunk.items)
 
         def job() -> None:
             interrupt: list[BaseException] = []
@@ -57,9 +56,8 @@ class SerialSession(Session):
                     starved=machine.starved,
                     hear=hear,
                     through=setting.direct,
-                    portion=portion,
+                    sheet=sheet,
                 )
-            self._portions.end(chunk)
             if interrupt:
                 leash.pull()  # nothing more runs until the run hears of it
             setting.deliver(chunk, lambda: outcome)
@@ -67,13 +65,11 @@ class SerialSession(Session):
                 raise interrupt[0]
 
         setting.hands.call(job)
+        return sheet
 
     def unwanted(self, slot: int) -> None:
         self._leash.pull()
         self._leash = Leash()  # an earlier item may still have to be tried again
-
-    def take_back(self, slot: int, chunk: Chunk) -> None:
-        self._portions.take_back(chunk)
 
     def abort(self, slot: int) -> bool:
         self._leash.pull()

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from .. import blas, machine, streams
 from ..model import Chunk
-from ..portion import Portion, Portions
+from ..sheet import Shared
 from ..worker import Leash, prepare, run_chunk
 from .base import Backend, Running, Session, Setting
 from .lease import Pool
@@ -68,6 +68,8 @@ class Threads(Backend):
 class ThreadsSession(Session):
     """Chunks run in the caller's context, on threads that no other run uses meanwhile."""
 
+    near = True
+
     def __init__(self, setting: Setting, pool: Pool[ThreadSlot]) -> None:
         self._setting = setting
         self._pool = pool
@@ -75,18 +77,17 @@ class ThreadsSession(Session):
         self._count = setting.workers
         streams.install()
 
-    def submit(self, slot: int, chunk: Chunk) -> None:
+    def submit(self, slot: int, chunk: Chunk) -> Shared:
         if not self._workers:
             blas.enter(self, self._count)
         if slot not in self._workers:
             self._workers[slot] = Worker(self._setting, self._pool.lease())
-        self._workers[slot].submit(chunk)
+        sheet = Shared(chunk.items)
+        self._workers[slot].submit(chunk, sheet)
+        return sheet
 
     def unwanted(self, slot: int) -> None:
         self._workers[slot].unwanted()
-
-    def take_back(self, slot: int, chunk: Chunk) -> None:
-        self._workers[slot].take_back(chunk)
 
     def abort(self, slot: int) -> bool:
         worker = self._workers.pop(slot)
@@ -123,35 +124,20 @@ class Worker:
         self._leash = Leash()
         self._context = setting.context.copy()
         self._prepared = functools.cache(lambda: prepare(setting.task))  # setup: once a worker
-        self._portions = Portions(setting.hear)
 
-    def submit(self, chunk: Chunk) -> None:
-        portion = self._portions.begin(chunk)
-        run = functools.partial(self._context.run, self._run, chunk, portion, self._leash)
+    def submit(self, chunk: Chunk, sheet: Shared) -> None:
+        run = functools.partial(self._context.run, self._run, chunk, sheet, self._leash)
         self.thread.call(run)
 
-    def take_back(self, chunk: Chunk) -> None:
-        """Take back what was not begun of a chunk."""
-        self._portions.take_back(chunk)
-
-    def _run(self, chunk: Chunk, portion: Portion, leash: Leash) -> None:
-        try:
-            if portion.kept != 0:
-                self._work(chunk, portion, leash)
-        finally:
-            self._portions.end(chunk)
-
-    def _work(self, chunk: Chunk, portion: Portion, leash: Leash) -> None:
+    def _run(self, chunk: Chunk, sheet: Shared, leash: Leash) -> None:
         blas.look()
         task, hear = self._setting.task, functools.partial(self._setting.hear, chunk)
-        run = functools.partial(
-            run_chunk, self._prepared, task, chunk, leash, hear=hear, portion=portion
-        )
+        run = functools.partial(run_chunk, self._prepared, task, chunk, leash, hear=hear)
         if self._setting.judged:
             with self.watch:
-                outcome = run(starved=machine.starved)
+                outcome = run(starved=machine.starved, sheet=sheet)
         else:  # to ask takes three system calls, and each lets another thread have the GIL
-            outcome = run()
+            outcome = run(sheet=sheet)
         self._setting.deliver(chunk, lambda: outcome)
 
     def unwanted(self) -> None:
