@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import statistics
-import subprocess
-import sys
 from collections.abc import Iterator
 
 from .catalog import Setting, benchmark
-from .fresh import fresh
+from .fresh import fresh, python
 from .goals import at_most, value
 from .measure import Sides, timed
 
@@ -47,7 +45,7 @@ def first_call(setting: Setting) -> Iterator[Sides]:
 @benchmark("import", "import nbexec, beyond a bare interpreter", {"": value(30, "ms")})
 def importing(setting: Setting) -> Iterator[Sides]:
     bare, ours = (
-        timed(lambda code=code: subprocess.run([sys.executable, "-c", code], check=True))
+        timed(lambda code=code: python(code).check_returncode())
         for code in ("pass", "import nbexec")
     )
     beyond = lambda: statistics.median(ours() - bare() for _ in range(5))
