@@ -72,6 +72,19 @@ def test_a_run_in_the_kernel_loads_nothing_heavy_either():
     assert done.returncode == 0, done.stderr
 
 
+def test_a_worker_process_loads_nothing_of_the_kernels_side():
+    done = python("""
+        import sys, nbexec
+        def loaded(x):
+            return [name for name in sys.modules if name.startswith("nbexec")]
+        (names,) = nbexec.map(loaded, [0], backend="processes", progress="off")
+        unwanted = ["api", "run", "loop", "events", "backends.base", "backends.processes"]
+        assert "nbexec.parcels" in names
+        assert not {f"nbexec.{name}" for name in unwanted} & {*names}, names
+    """)
+    assert done.returncode == 0, done.stderr
+
+
 def test_every_public_name_is_there_and_documented():
     for name in nbexec.__all__:
         value = getattr(nbexec, name)
