@@ -93,6 +93,11 @@ class Processes(Backend):
     def warm(self) -> bool:
         return self._pool.idle > 0
 
+    def warm_up(self, workers: int) -> bool:
+        started = self._pool.fill(workers)
+        self._begun = self._begun or started
+        return started
+
     def open(self, setting: Setting) -> Session:
         if not self._begun:  # loky registers what it does at exit with its first worker, and
             self._begun = True  # can't any more when Python's end overtakes a run's first item
