@@ -45,8 +45,6 @@ General layout, in the order in which imports go (each may import what is below 
 
 from __future__ import annotations
 
-import importlib
-
 # Not lazily: a function of the same name as its module must be bound after the module is.
 from .backends import backends, register_backend
 from .options import configure, options
@@ -117,6 +115,8 @@ def __getattr__(name: str) -> Any:
     """Import a public name at its first use."""
     if name not in _WHERE:
         raise AttributeError(f"module 'nbexec' has no attribute {name!r}")
+    import importlib  # 1 ms, and a kernel has it
+
     value = getattr(importlib.import_module(f".{_WHERE[name]}", __name__), name)
     globals()[name] = value
     return value

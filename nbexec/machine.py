@@ -97,6 +97,25 @@ def memory_limit() -> int:
     return min(limits, default=0)
 
 
+def memory_free() -> int:
+    """Bytes that are free for this process: of the machine's memory, and of the cgroup's."""
+    import psutil  # 20 ms
+
+    free: int = psutil.virtual_memory().available
+    for v, limit, used, cache in _MEMORY:
+        most, now, words = _read(v + limit), _read(v + used), _read(f"{v}memory.stat")
+        if most and now and most[0].isdigit():
+            files = int(words[words.index(cache) + 1]) if cache in words else 0  # can be dropped
+            free = min(free, int(most[0]) - int(now[0]) + files)
+    return max(0, free)
+
+
+_MEMORY = (  # of cgroup 2, and of 1
+    ("", "memory.max", "memory.current", "inactive_file"),
+    ("memory/", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
+
+
 def default_workers(most: int, depth: int) -> int:
     """Give how many workers a run gets that was started `depth` runs deep.
 

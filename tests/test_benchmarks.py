@@ -39,6 +39,8 @@ arguments           joblib                ≤ 1
 arguments           mpire                 ≤ 1
 results             joblib                ≤ 0.7
 first-call          joblib                ≤ 1
+first-warm          not warmed up         ≤ 0.5
+first-warm          memory                ≤ 30 MB a worker
 panel               off                   ≤ 1.02
 imap                time                  ≤ 2 µs an item
 imap                memory                ≤ 5 MB

@@ -46,3 +46,27 @@ def test_nothing_stays_open_when_threads_have_ended():
     for one in threads:
         one.join()
     assert opened() <= before  # other tests' threads may end meanwhile
+
+
+CGROUPS = {
+    "2": {"memory.max": "1000", "memory.current": "900", "memory.stat": "anon 5\ninactive_file 50"},
+    "1": {
+        "memory/memory.limit_in_bytes": "1000",
+        "memory/memory.usage_in_bytes": "900",
+        "memory/memory.stat": "cache 60\ntotal_inactive_file 50",
+    },
+}
+
+
+@pytest.mark.parametrize("cgroup", CGROUPS.values(), ids=CGROUPS.keys())
+def test_of_a_containers_memory_what_files_take_is_free(cgroup, tmp_path, monkeypatch):
+    (tmp_path / "memory").mkdir()
+    for name, said in cgroup.items():
+        (tmp_path / name).write_text(said)
+    monkeypatch.setattr(machine, "_CGROUP", tmp_path)
+    assert machine.memory_free() == 150
+
+
+def test_without_a_limit_what_is_free_is_the_machines(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "_CGROUP", tmp_path)
+    assert 0 < machine.memory_free() <= machine.memory_limit()

@@ -21,6 +21,7 @@ from nbexec.notebook.flags import flag, parse, usage
 @pytest.fixture
 def shell(tmp_path, monkeypatch):
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    monkeypatch.setenv("NBEXEC_WARM_UP", "off")
     monkeypatch.delattr(builtins, "_", raising=False)  # a doctest's: IPython would leave it alone
     InteractiveShell.clear_instance()
     shell = InteractiveShell.instance(colors="nocolor")

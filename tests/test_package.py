@@ -48,6 +48,19 @@ def test_importing_nbexec_loads_nothing_heavy():
     assert done.returncode == 0, done.stderr
 
 
+def test_importing_nbexec_loads_next_to_nothing():
+    """30 ms are promised, on a slow machine too: these take most of what it would take."""
+    slow = ["asyncio", "dataclasses", "importlib.metadata", "pathlib", "threading", "typing"]
+    done = python(f"""
+        import sys
+        before = set(sys.modules)
+        import nbexec
+        loaded = [name for name in {slow} if name in set(sys.modules) - before]
+        assert not loaded, loaded
+    """)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_run_in_the_kernel_loads_nothing_heavy_either():
     done = python(f"""
         import sys, nbexec
@@ -55,6 +68,19 @@ def test_a_run_in_the_kernel_loads_nothing_heavy_either():
         assert nbexec.map(abs, [-1], progress="off", backend="threads") == [1]
         loaded = [name for name in {HEAVY} if name in sys.modules]
         assert not loaded, loaded
+    """)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_worker_process_loads_nothing_of_the_kernels_side():
+    done = python("""
+        import sys, nbexec
+        def loaded(x):
+            return [name for name in sys.modules if name.startswith("nbexec")]
+        (names,) = nbexec.map(loaded, [0], backend="processes", progress="off")
+        unwanted = ["api", "run", "loop", "events", "backends.base", "backends.processes"]
+        assert "nbexec.parcels" in names
+        assert not {f"nbexec.{name}" for name in unwanted} & {*names}, names
     """)
     assert done.returncode == 0, done.stderr
 

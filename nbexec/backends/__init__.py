@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
-import importlib
-import threading
+from _thread import RLock  # threading takes 6 ms to import, and this comes with the package
 
 from ..errors import BackendError, OptionError
 
-TYPE_CHECKING = False  # typing takes 10 ms to import, and this comes with the package
+TYPE_CHECKING = False  # typing takes 10 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
@@ -29,7 +27,7 @@ _NEEDS = {"processes": "loky", "dask": "dask[distributed]"}
 _factories: dict[str, Factory] = {}
 _live: dict[str, Backend] = {}
 _finishing: list[Callable[[], None]] = []
-_lock = threading.RLock()
+_lock = RLock()
 
 
 def _entry_points() -> Any:
@@ -111,6 +109,8 @@ def _make(name: str) -> Backend:
     if name in _factories:
         return _factories[name]()
     if name in _BUILT_IN:
+        import importlib
+
         module, _, attribute = _BUILT_IN[name].partition(":")
         try:
             return getattr(importlib.import_module(module), attribute)()  # type: ignore[no-any-return]
@@ -159,6 +159,9 @@ def close_at_exit() -> None:
     last one registered runs first: this is called after each of theirs (loky registers its
     own again with every executor).
     """
+    import atexit
+    import threading
+
     register = getattr(threading, "_register_atexit", atexit.register)
     try:
         register(close_all)

@@ -143,5 +143,9 @@ class Backend(ABC):
         """Whether workers are there already, so that starting costs next to nothing."""
         return True
 
+    def warm_up(self, workers: int) -> bool:
+        """Start one worker ahead of the first run; give False where `workers` are there."""
+        return False
+
     def close(self) -> None:  # noqa: B027  (most have nothing to close)
         """End every worker; called at interpreter exit."""

@@ -6,9 +6,11 @@ inside a task of a run can't wait for a worker that its own parent holds.
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from ..errors import BackendError
 
@@ -28,6 +30,16 @@ class Slot(Protocol):
 S = TypeVar("S", bound=Slot)
 
 
+def inherited() -> tuple[Any, ...]:
+    """Give what a process has from the one that starts it, as that is now."""
+    try:
+        folder = os.getcwd()
+    except OSError:  # it is gone
+        folder = ""
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    return folder, dict(os.environ), [*sys.path], cores
+
+
 class Pool(Generic[S]):
     """Slots made on demand; at most `keep` idle ones stay."""
 
@@ -36,6 +48,7 @@ class Pool(Generic[S]):
         self._keep = keep
         self._idle: list[S] = []
         self._leased: set[S] = set()
+        self._ahead: dict[S, Any] = {}  # made before they are needed, with what they inherited
         self._made = 0
         self._closed = False
         self._lock = threading.Lock()
@@ -47,14 +60,43 @@ class Pool(Generic[S]):
                 raise BackendError("the interpreter is shutting down: no worker can be started")
             while self._idle:
                 slot = self._idle.pop()
-                if slot.healthy:
+                if self._usable(slot):
+                    self._ahead.pop(slot, None)
                     self._leased.add(slot)
                     return slot
-                slot.close()
-            number, self._made = self._made, self._made + 1
-            slot = self._make(number)
+                self._drop(slot)
+            slot = self._new()
             self._leased.add(slot)
             return slot
+
+    def fill(self, most: int) -> bool:
+        """Make one idle slot ahead of time; give False where `most` slots are there.
+
+        A run never sees that it was made early: once what it inherited has changed, another
+        takes its place.
+        """
+        with self._lock:
+            for slot in [one for one in self._idle if not self._usable(one)]:
+                self._idle.remove(slot)
+                self._drop(slot)
+            if self._closed or len(self._idle) + len(self._leased) >= min(most, self._keep):
+                return False
+            here = inherited()
+            slot = self._new()
+            self._ahead[slot] = here
+            self._idle.append(slot)
+            return True
+
+    def _new(self) -> S:
+        number, self._made = self._made, self._made + 1
+        return self._make(number)
+
+    def _usable(self, slot: S) -> bool:
+        return slot.healthy and (slot not in self._ahead or self._ahead[slot] == inherited())
+
+    def _drop(self, slot: S) -> None:
+        self._ahead.pop(slot, None)
+        slot.close()
 
     def give_back(self, slot: S) -> None:
         """End a lease."""
@@ -69,6 +111,7 @@ class Pool(Generic[S]):
         """Let the warm slots go."""
         with self._lock:
             idle, self._idle = self._idle, []
+            self._ahead.clear()
         for slot in idle:
             slot.close()
 
@@ -83,6 +126,7 @@ class Pool(Generic[S]):
             slots = [*self._idle, *self._leased]
             self._idle.clear()
             self._leased.clear()
+            self._ahead.clear()
             self._closed = True
         for slot in slots:
             slot.end()

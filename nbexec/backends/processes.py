@@ -7,31 +7,22 @@ death costs that slot alone, and a worker can be killed without asking the other
 from __future__ import annotations
 
 import functools
-import math
 import os
 import signal
 from concurrent.futures import Future
 from typing import Any
 
-from loky import ProcessPoolExecutor, process_executor
+from loky import ProcessPoolExecutor
 
 from .. import machine
-from ..channel import outlive_not
 from ..model import Chunk
 from ..parcels import hello, run_packed
 from . import close_at_exit
 from .base import Backend, Session, Setting
+from .begin import begin_worker
 from .lease import Pool
 from .listener import listener
 from .remote import Call, RemoteSession, how_it_ended
-
-
-def _begin_worker(kernel: int) -> None:
-    """Ignore Ctrl-C, which Jupyter sends to the whole process group: the run decides."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # loky ends a worker that has grown by 300 MB, as one does whose setup loads a model.
-    process_executor._MAX_MEMORY_LEAK_SIZE = math.inf
-    outlive_not(kernel)
 
 
 class ProcessSlot:
@@ -41,7 +32,7 @@ class ProcessSlot:
         self.number = number
         self.healthy = True
         self.ready = False
-        self._executor = ProcessPoolExecutor(1, initializer=_begin_worker, initargs=(os.getpid(),))
+        self._executor = ProcessPoolExecutor(1, initializer=begin_worker, initargs=(os.getpid(),))
         heard = listener()
         folder = heard.folder if heard is not None else None
         self._executor.submit(hello, folder).add_done_callback(self._began)
@@ -101,6 +92,11 @@ class Processes(Backend):
 
     def warm(self) -> bool:
         return self._pool.idle > 0
+
+    def warm_up(self, workers: int) -> bool:
+        started = self._pool.fill(workers)
+        self._begun = self._begun or started
+        return started
 
     def open(self, setting: Setting) -> Session:
         if not self._begun:  # loky registers what it does at exit with its first worker, and

@@ -10,5 +10,6 @@
 `details.py` what is in the tab that is open: failures by `groups.py`, what items wrote by
 `lines.py`, the Bokeh plots of `plots.py`.  `widget.py` and `static/` draw it live,
 `summary.py` draws what stays in the saved notebook, with `images.py`.  `kernel.py` has
-what ipykernel must be talked into; `magics.py` is ``%%parallel``.
+what ipykernel must be talked into; `magics.py` is ``%%parallel``; `warming.py` has workers
+started before the first run asks.
 """

@@ -14,6 +14,7 @@ from ..errors import BackendError, JournalError, NbexecError, OptionError, Seria
 from . import early
 from .cellsource import CellSource, from_cell
 from .flags import completions, parse, usage
+from .warming import warm_up
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -60,6 +61,7 @@ def register(shell: Any) -> None:
         shell.register_magic_function(magic, function.__name__, "parallel")
     for name in ("%%parallel", "%parallel"):
         shell.set_hook("complete_command", complete, str_key=name)
+    warm_up(shell)
 
 
 def complete(shell: Any, event: Any) -> list[str]:

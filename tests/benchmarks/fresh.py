@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -11,10 +12,19 @@ from pathlib import Path
 
 LOOK = 0.02  # seconds
 
+# What was installed has been compiled, and so have the peers: our modules are after the first try.
+COMPILED = {name: it for name, it in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    """Run `code` in a new Python."""
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, env=COMPILED)
+
 
 def fresh(code: str) -> float:
     """Run `code` in a new Python, and give the number that it prints last."""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = python(code)
     if done.returncode:
         raise RuntimeError(f"{code!r} failed: {done.stderr}")
     return float(done.stdout.split()[-1])

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import statistics
-import subprocess
-import sys
 from collections.abc import Iterator
 
 from .catalog import Setting, benchmark
-from .fresh import fresh
-from .goals import at_most, value
+from .fresh import fresh, python
+from .goals import Goal, at_most, value
 from .measure import Sides, timed
 
 # What a kernel has imported before its first cell.
@@ -28,6 +26,22 @@ from joblib import Parallel, delayed
 Parallel(n_jobs={workers})(delayed(fn)(x) for x in range(4))
 """,
 }
+# A shell that was idle for a moment after the extension was loaded.
+SHELL = """
+import os, time
+os.environ["NBEXEC_WARM_UP"] = {warm!r}
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+begun = time.perf_counter()
+shell.run_cell("%load_ext nbexec")
+loaded = time.perf_counter() - begun
+time.sleep({idle})
+def fn(x): return x
+begun = time.perf_counter()
+"""
+IDLE = 2.0  # seconds
+LOADED = "print(loaded)"
+PSS = "from tests.benchmarks.fresh import of_workers\nprint(of_workers('Pss') / {workers} / 1e6)"
 END = "print(time.perf_counter() - begun)"
 
 
@@ -44,10 +58,33 @@ def first_call(setting: Setting) -> Iterator[Sides]:
     yield Sides(lambda: fresh(ours), lambda: fresh(theirs))
 
 
+@benchmark(
+    "first-warm",
+    "the first call, 2 s after %load_ext, processes",
+    {
+        "not warmed up": at_most(0.5),
+        "%load_ext alone": Goal(),
+        "memory": value(30, "MB a worker"),
+    },
+)
+def first_warm(setting: Setting) -> Iterator[Sides]:
+    def after(warm: str, then: str, idle: float = IDLE) -> float:
+        code = (SHELL + then).format(warm=warm, idle=idle, workers=setting.workers)
+        return fresh(code)
+
+    if setting.against == "memory":
+        note = "Pss of the workers, and of the processes that tidy up after them"
+        yield Sides(lambda: after("on", PSS), note=note)
+    elif setting.against == "not warmed up":
+        yield Sides(lambda: after("on", OURS + END), lambda: after("off", OURS + END))
+    else:
+        yield Sides(lambda: after("on", LOADED, 0.0), lambda: after("off", LOADED, 0.0))
+
+
 @benchmark("import", "import nbexec, beyond a bare interpreter", {"": value(30, "ms")})
 def importing(setting: Setting) -> Iterator[Sides]:
     bare, ours = (
-        timed(lambda code=code: subprocess.run([sys.executable, "-c", code], check=True))
+        timed(lambda code=code: python(code).check_returncode())
         for code in ("pass", "import nbexec")
     )
     beyond = lambda: statistics.median(ours() - bare() for _ in range(5))

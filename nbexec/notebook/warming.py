@@ -1,0 +1,93 @@
+"""Worker processes that are there before the first run asks, where nobody waits for it.
+
+A kernel that has nothing to do for a moment starts them: never while a cell or a run goes
+on, never more than a little of the free memory takes, and without a word.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import threading
+import weakref
+from typing import Any
+
+from .. import machine
+from ..backends import before_close, get_backend
+from ..backends.lease import inherited
+from ..options import configure
+from ..roster import roster
+
+VARIABLE = "NBEXEC_WARM_UP"
+OFF = "off"
+QUIET = 0.3  # seconds after a cell's end; the next one of "run all" begins within 0.02
+WORKER = 24 << 20  # bytes of one that has done nothing: tests.benchmarks.starting, first-warm
+SHARE = 0.05  # of the memory that is free, for all of them
+
+_shells: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def warm_up(shell: Any) -> None:
+    """Have workers started once this shell is idle, unless ``$NBEXEC_WARM_UP`` is "off"."""
+    if os.environ.get(VARIABLE, "").lower() == OFF or shell in _shells:
+        return
+    _shells.add(shell)
+    warmer = Warmer()
+    shell.events.register("pre_run_cell", warmer.begins)
+    shell.events.register("post_run_cell", warmer.ended)
+
+
+class Warmer:
+    """Starts workers between two cells; stops at once when the next one begins."""
+
+    def __init__(self, quiet: float = QUIET) -> None:
+        self._quiet = quiet
+        self._halt = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._warm_in: Any = None  # what they inherit who are there; None: there are none
+
+    def begins(self, *_: Any) -> None:
+        """Stop, since a cell begins."""
+        self._halt.set()
+
+    def ended(self, *_: Any) -> None:
+        """Go on after a moment, where there is something to do."""
+        if self._warm_in is not None and self._warm_in == inherited():
+            return
+        halt = self._halt = threading.Event()
+        work = threading.Thread(target=self._work, args=(halt,), name="nbexec-warm", daemon=True)
+        self._thread = work
+        work.start()
+
+    def _work(self, halt: threading.Event) -> None:
+        if halt.wait(self._quiet):
+            return
+        try:
+            self._start_workers(halt)
+        except Exception:  # a run that needs them says what is wrong
+            pass
+
+    def _start_workers(self, halt: threading.Event) -> None:
+        options = configure()
+        if options.backend not in ("auto", "processes"):
+            return
+        before_close(self._finish)
+        # Imported before the registry is asked, which is locked meanwhile.
+        importlib.import_module("nbexec.backends.processes")
+        backend, here = get_backend("processes"), inherited()
+        count = min(options.workers or backend.default_workers(), _room())
+        while not halt.is_set() and all(run.done for run in roster.runs()):
+            if not backend.warm_up(count):
+                self._warm_in = here
+                return
+
+    def _finish(self) -> None:
+        """Leave no worker half started: Python is at its end."""
+        self._halt.set()
+        if self._thread is not None:
+            self._thread.join()
+
+
+def _room() -> int:
+    """Give how many workers are next to nothing, as memory is now."""
+    return int(SHARE * machine.memory_free() / WORKER)
