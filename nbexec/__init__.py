@@ -16,7 +16,8 @@ General layout, in the order in which imports go (each may import what is below 
     steering.py   opens backends;  probe.py: what is measured of items while they run
     auto.py       measured items -> a choice, and the reason;  memories.py: of earlier runs
     plan.py       items -> chunks
-    backends/     the registry and the backends: serial, threads, processes, aio, dask
+    backends/     the registry and the backends: serial, threads, processes, interpreters,
+                  aio, dask;  tenant.py: what runs in an interpreter
     observers/    what watches a run: text progress, usage
     output.py     what the items of a run wrote;  memory.py: whether there is room for more
     worker.py     what runs inside a worker;  parcels.py: its way there and back;
@@ -34,6 +35,7 @@ General layout, in the order in which imports go (each may import what is below 
     origin.py     whose code it is;  roster.py: the runs of this kernel
     events.py     what happens in a run, as records
     sheet.py      what a worker notes of a chunk;  columns.py: columns that hold nothing
+    subinterpreter.py: what a worker does otherwise that is one
     model.py      Task, Chunk, Outcome, Failure: start reading here
 
     items -> plan -> Run -> backend -> worker

@@ -1,9 +1,9 @@
 """A worker process's way to say things to the kernel while it runs, on the same machine.
 
 Each worker has one pipe with a name.  Its file descriptors 1 and 2 are that pipe, so that
-C code and child processes are heard; what Python code writes goes in frames that name
-the item.  The kernel empties the pipes: a worker never has to, which it could not while C
-code holds the interpreter.
+C code and child processes are heard, unless it is an interpreter of a process that is not
+its own; what Python code writes goes in frames that name the item.  The kernel empties the
+pipes: a worker never has to, which it could not while C code holds the interpreter.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from . import capture, streams
+from . import capture, streams, subinterpreter
 from .ear import Ear
 
 MAGIC = b"\x1e\x00nbx"
@@ -40,7 +40,8 @@ class Channel:
     """The worker's end."""
 
     def __init__(self, folder: str) -> None:
-        path = os.path.join(folder, f"voice-{os.getpid()}")
+        own = not subinterpreter.number  # whether this process is the worker's
+        path = os.path.join(folder, f"voice-{subinterpreter.worker()}")
         with contextlib.suppress(FileExistsError):
             os.mkfifo(path, 0o600)
         pipe = os.open(path, os.O_RDWR)  # opens at once, and there is never nobody to read it
@@ -51,23 +52,20 @@ class Channel:
             os.write(door, path.encode() + b"\n")
         finally:
             os.close(door)
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(AttributeError, OSError, ValueError):
-                stream.flush()
-        for number in (1, 2):
-            os.dup2(pipe, number)
-        os.close(pipe)
-        self._flush = _line_buffered()
+        self._to = 1 if own else pipe
+        self._flush: Callable[[Any], Any] = _line_buffered() if own else lambda stream: None
+        if own:
+            _put_in_place(pipe)
         streams.install()
         self.ear = Ear(folder, self._returned)
 
     def begin(self, serial: int) -> None:
         """Say whose bytes come now, where they are in no frame."""
-        os.write(1, frame(_BEGIN, serial, 0))
+        os.write(self._to, frame(_BEGIN, serial, 0))
 
     def _returned(self, serial: int, kept: int) -> None:
         """Say how many items of a chunk are kept, the others being given back."""
-        os.write(1, frame(_RETURNED, serial, kept))
+        os.write(self._to, frame(_RETURNED, serial, kept))
 
     def hearing(self, serial: int) -> capture.Hear:
         """Give what takes in what the items of a chunk say."""
@@ -76,13 +74,29 @@ class Channel:
             text = json.dumps(said) if stream == "progress" else said
             for at in range(0, max(1, len(text)), LARGEST):
                 piece = text[at : at + LARGEST].encode("utf-8", "backslashreplace")
-                os.write(1, frame(KINDS.index(stream), serial, offset, piece))
+                os.write(self._to, frame(KINDS.index(stream), serial, offset, piece))
 
         return hear
 
     def end(self) -> None:
         """Send on what C code has not."""
         self._flush(None)
+
+    def close(self) -> None:
+        """End it, in a process that goes on."""
+        self.ear.close()
+        if self._to != 1:
+            os.close(self._to)
+
+
+def _put_in_place(pipe: int) -> None:
+    """Have `pipe` be standard output and error."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            stream.flush()
+    for number in (1, 2):
+        os.dup2(pipe, number)
+    os.close(pipe)
 
 
 def _line_buffered() -> Callable[[Any], Any]:
@@ -123,3 +137,11 @@ def channel(folder: str) -> Channel | None:
         except OSError:  # the kernel is gone, or on another machine
             _channels[folder] = None
     return _channels[folder]
+
+
+def close_channels() -> None:
+    """Let go of what a worker has that ends before its process does."""
+    while _channels:
+        _, one = _channels.popitem()
+        if one is not None:
+            one.close()

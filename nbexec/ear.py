@@ -14,22 +14,24 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+from . import subinterpreter
 from .sheet import Shared
 
 _SERIAL = struct.Struct("<Q")
 _PIECE = 64 * _SERIAL.size
+END, STOP = 0, 2**64 - 1  # no chunk's numbers: listen no more; and nothing is wanted any more
 _REMEMBERED = 64  # chunks that ended: a question about one of them may be on its way
 
 
-def pipe_of(folder: str, process: int) -> str:
-    """Give the name of a worker's pipe."""
-    return os.path.join(folder, f"ear-{process}")
+def pipe_of(folder: str, worker: int | str) -> str:
+    """Give the name of a worker's pipe, from its process or `subinterpreter.worker`."""
+    return os.path.join(folder, f"ear-{worker}")
 
 
-def ask(folder: str, process: int, serial: int) -> None:
+def ask(folder: str, worker: int | str, serial: int) -> None:
     """Ask a worker to give back what it has not begun of a chunk; it may be gone, or deaf."""
     with contextlib.suppress(OSError):
-        pipe = os.open(pipe_of(folder, process), os.O_WRONLY | os.O_NONBLOCK)
+        pipe = os.open(pipe_of(folder, worker), os.O_WRONLY | os.O_NONBLOCK)
         try:
             os.write(pipe, _SERIAL.pack(serial))
         finally:
@@ -53,11 +55,18 @@ class Ear:
         self._ended: deque[int] = deque(maxlen=_REMEMBERED)
         self._given: set[int] = set()  # chunks that were given back before they came
         self._lock = threading.Lock()
-        path = pipe_of(folder, os.getpid())
+        self._folder = folder
+        path = pipe_of(folder, subinterpreter.worker())
         with contextlib.suppress(FileExistsError):
             os.mkfifo(path, 0o600)
         pipe = os.open(path, os.O_RDWR)  # opens at once, and never ends
-        threading.Thread(target=self._listen, args=(pipe,), name="nbexec-ear", daemon=True).start()
+        thread = threading.Thread(target=self._listen, args=(pipe,), name="nbexec-ear")
+        thread.daemon = subinterpreter.daemons()
+        thread.start()
+
+    def close(self) -> None:
+        """Listen no more."""
+        ask(self._folder, subinterpreter.worker(), END)
 
     def begin(self, serial: int, sheet: Shared, items: int) -> bool:
         """Note that a chunk is about to begin; give whether it is still this worker's."""
@@ -90,4 +99,17 @@ class Ear:
     def _listen(self, pipe: int) -> None:
         while True:
             for (serial,) in _SERIAL.iter_unpack(os.read(pipe, _PIECE)):
+                if serial in (END, STOP):
+                    os.close(pipe)
+                    if serial == STOP:
+                        self._stop()
+                    return
                 self.give_back(serial)
+
+    def _stop(self) -> None:
+        """Begin nothing more, and interrupt what runs, where it is Python code."""
+        with self._lock:
+            for sheet, items in self._begun.values():
+                sheet.take_back(items)
+            if self._begun:
+                subinterpreter.interrupt()

@@ -13,6 +13,8 @@ import queue
 import threading
 from collections.abc import Callable
 
+from . import subinterpreter
+
 Job = Callable[[], None]
 
 
@@ -50,7 +52,6 @@ class Hands:
 
     def serve_in_thread(self, context: contextvars.Context) -> None:
         """Serve from a thread of our own, in the caller's context."""
-        thread = threading.Thread(
-            target=context.run, args=(self.serve,), name="nbexec-hands", daemon=True
-        )
+        thread = threading.Thread(target=context.run, args=(self.serve,), name="nbexec-hands")
+        thread.daemon = subinterpreter.daemons()
         thread.start()

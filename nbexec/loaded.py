@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
-from . import shelved, streams, wire
+from . import shelved, streams, subinterpreter, wire
 from .model import Task
 from .worker import prepare
 
@@ -75,10 +75,20 @@ def _ended() -> list[Loaded]:
     return [_loaded.pop(key) for key in (*unknown, *gone)]
 
 
+def forget() -> None:
+    """Let go of what belongs to runs that have ended."""
+    with _lock:
+        ended = _ended()
+    ended.clear()
+
+
 def _watch() -> None:
-    """Look from time to time, in a thread, as long as there is something to let go."""
+    """Look from time to time, in a thread, as long as there is something to let go.
+
+    A sub-interpreter may have no such thread: it is told.
+    """
     global _watching
-    if not _watching:
+    if not _watching and subinterpreter.daemons():
         _watching = True
         threading.Thread(target=_look, name="nbexec-forget", daemon=True).start()
 

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import blas, capture, machine, streams, traces, wire
+from . import blas, capture, machine, streams, subinterpreter, traces, wire
 from .capture import Hear
 from .channel import channel
 from .errors import PickleError
@@ -97,7 +97,7 @@ class Telling:
                 return
             self._waiting = True
         timer = threading.Timer(TELL_EVERY, self._on_time)
-        timer.daemon = True
+        timer.daemon = subinterpreter.daemons()
         timer.start()
 
     def _on_time(self) -> None:
@@ -134,7 +134,7 @@ def run_packed(
     if voice is not None:
         voice.begin(address.serial)
         hear = voice.hearing(address.serial)
-    capture.one_at_a_time = alone
+    capture.one_at_a_time = alone or subinterpreter.number > 0
     blas.hold(key, address.threads)  # before anything is loaded
     what = "the function"
     try:
@@ -195,7 +195,7 @@ def _send(
     except BaseException:
         values = [_sendable(at, it, errors) for at, it in enumerate(outcome.values)]
         data, beside = wire.dumps_beside(values, file)
-    worker = f"process {os.getpid()}"
+    worker = subinterpreter.name() or f"process {os.getpid()}"
     facts = (
         outcome.started,
         outcome.ends,
@@ -274,7 +274,8 @@ def _read_values(address: Address) -> Any:
 
 
 def _unreadable(what: str, where: str, error: BaseException) -> PickleError:
-    why = PickleError(f"{what} can't be unpickled {where}: {type(error).__name__}: {error}")
+    reason = subinterpreter.refused(error) or f"{type(error).__name__}: {error}"
+    why = PickleError(f"{what} can't be unpickled {where}: {reason}")
     why.__cause__ = error
     return why
 

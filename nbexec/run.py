@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import machine, text
+from . import machine, subinterpreter, text
 from .advice import advise
 from .bars import Bars
 from .conclusion import attach_results, conclude
@@ -432,9 +432,9 @@ class Run:
             remember(self)
         self._loop.bulletin.each("attach", self)
         context = contextvars.copy_context()  # so that what is displayed lands in this cell
-        threading.Thread(
-            target=context.run, args=(self._go, choice), name="nbexec-run", daemon=True
-        ).start()
+        thread = threading.Thread(target=context.run, args=(self._go, choice), name="nbexec-run")
+        thread.daemon = subinterpreter.daemons()
+        thread.start()
         return self
 
     def serve(self) -> None:

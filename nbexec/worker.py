@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import ContextVar, copy_context
 from typing import Any, NamedTuple, TypeVar
 
+from . import subinterpreter
 from .capture import Capture, Hear, current
 from .model import Chunk, Error, Outcome, Task
 from .sheet import Shared, Sheet
@@ -29,7 +30,9 @@ def _nobody(offset: int, stream: str, said: Any) -> None:
 
 
 def worker_name() -> str:
-    """Name this worker: its thread in the kernel, its process elsewhere."""
+    """Name this worker: its thread in the kernel, its interpreter or process elsewhere."""
+    if subinterpreter.number:
+        return subinterpreter.name()
     thread = threading.current_thread()
     if thread is threading.main_thread():
         return f"process {os.getpid()}"
@@ -287,6 +290,7 @@ def interrupts(error: BaseException) -> bool:
 def failed(error: BaseException) -> Error:
     """Describe what an item raised, without our own frames."""
     _from_users(error)
+    subinterpreter.note(error)
     return Error("error", error, "".join(traceback.format_exception(error)))
 
 

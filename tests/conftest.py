@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from typing import Any
 
+import cloudpickle
 import pytest
 
 import nbexec
@@ -18,20 +20,41 @@ from . import lab
 
 os.environ["NBEXEC_CACHE_DIR"] = memories.OFF  # the user's own is left alone, by kernels too
 
-BACKENDS = ["serial", "threads", "processes", "asyncio", "dask"]
+INTERPRETERS = [name for name in nbexec.backends() if name == "interpreters"]  # since Python 3.14
+BACKENDS = ["serial", "threads", "processes", *INTERPRETERS, "asyncio", "dask"]
 REMOTE = ["processes", "dask"]
+SENT = ["processes", *INTERPRETERS, "dask"]
 
 
 @pytest.fixture(params=BACKENDS)
-def backend(request: pytest.FixtureRequest) -> str:
+def backend(request: pytest.FixtureRequest) -> Iterator[str]:
     """Each backend in turn."""
-    return request.param
+    with _reachable(request):
+        yield request.param
 
 
 @pytest.fixture(params=REMOTE)
 def remote(request: pytest.FixtureRequest) -> str:
     """Each backend whose workers are in other processes."""
     return request.param
+
+
+@pytest.fixture(params=SENT)
+def sent(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each backend that functions and items are pickled for."""
+    with _reachable(request):
+        yield request.param
+
+
+@contextlib.contextmanager
+def _reachable(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Send the test's functions by value to interpreters: they can't load hypothesis or pytest."""
+    if request.param != "interpreters":
+        yield
+        return
+    cloudpickle.register_pickle_by_value(request.module)
+    yield
+    cloudpickle.unregister_pickle_by_value(request.module)
 
 
 @pytest.fixture(autouse=True)

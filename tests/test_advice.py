@@ -169,12 +169,12 @@ def test_pauses_are_counted(clock):
 # ---------------------------------------------------------------- what is measured
 
 
-def test_what_is_sent_is_measured(remote):
-    stats = nbexec.map(len, [bytes(2_000_000)] * 4, backend=remote, chunk=1).stats
+def test_what_is_sent_is_measured(sent):
+    stats = nbexec.map(len, [bytes(2_000_000)] * 4, backend=sent, chunk=1).stats
     assert 8_000_000 <= stats.sent_bytes <= 8_100_000
     assert stats.received_bytes < 10_000
     assert 0 < stats.sending_seconds < 5
-    back = nbexec.map(bytes, [2_000_000] * 4, backend=remote, chunk=1).stats
+    back = nbexec.map(bytes, [2_000_000] * 4, backend=sent, chunk=1).stats
     assert 8_000_000 <= back.received_bytes <= 8_100_000
     assert back.sent_bytes < 10_000
 

@@ -126,9 +126,9 @@ def test_run_in_executor(executor):
     assert asyncio.run(main()) == 3
 
 
-def test_a_call_that_cannot_be_sent_is_its_futures_error(remote):
+def test_a_call_that_cannot_be_sent_is_its_futures_error(sent):
     lock = threading.Lock()
-    with nbexec.Executor(remote, workers=2) as executor:
+    with nbexec.Executor(sent, workers=2) as executor:
         bad, good = executor.submit(lambda: bool(lock)), executor.submit(abs, -1)
         with pytest.raises(nbexec.PickleError, match="'lock'"):
             bad.result(30)

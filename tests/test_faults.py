@@ -23,7 +23,7 @@ import pytest
 
 import nbexec
 
-from .conftest import BACKENDS, REMOTE
+from .conftest import BACKENDS, REMOTE, SENT
 
 GUILTY, COUNT = 5, 12
 released = threading.Event()  # lets items that were left behind in this process go
@@ -202,7 +202,7 @@ NO_LIMIT = "the calling thread is in the item: timeout= is refused"
 INTERRUPT = "raised in the calling thread, it can't be told from the user's own"
 
 ELSEWHERE = {
-    **{(fault, name): HARMLESS for fault in PICKLED for name in IN_KERNEL},
+    **{(fault, name): HARMLESS for fault in PICKLED for name in IN_KERNEL if name not in SENT},
     **{(fault, name): NO_SURVIVOR for fault in FATAL for name in IN_KERNEL},
     **{(fault, "serial"): NO_LIMIT for fault in ENDLESS},
     ("KeyboardInterrupt", "serial"): INTERRUPT,

@@ -22,12 +22,13 @@ from nbexec.capture import HEAD, TAIL, Capture
 from nbexec.events import Output
 from nbexec.streams import Router
 
+from .conftest import BACKENDS
 from .waiting import until
 
 ROOT = Path(__file__).parents[1]
 
 SPAWN = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
-NOT_SERIAL = ["threads", "processes", "asyncio", "dask"]
+NOT_SERIAL = [name for name in BACKENDS if name != "serial"]
 
 
 def say(x):
@@ -99,11 +100,11 @@ def test_output_of_c_and_of_children_is_heard(remote):
         assert sorted(lines) == ["from C", "from Python", "from a child", "to the error stream"]
 
 
-def test_warnings_are_heard(remote, capsys):
+def test_warnings_are_heard(sent, capsys):
     def warn(x):
         warnings.warn(f"careful {x}", stacklevel=1)
 
-    run = nbexec.map(warn, range(2), backend=remote).run
+    run = nbexec.map(warn, range(2), backend=sent).run
     assert "UserWarning: careful 1\n" in run.output[1]
     assert "UserWarning: careful 1\n" in capsys.readouterr().err
 
@@ -172,7 +173,7 @@ def test_what_a_task_wrote_before_its_worker_died_is_kept(remote):
     assert results.run.output[1].startswith("doing 1\n")
 
 
-def test_logging_is_set_up_as_in_the_kernel(remote, capsys):
+def test_logging_is_set_up_as_in_the_kernel(sent, capsys):
     logger = logging.getLogger("set.up")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("[%(levelname)s] %(message)s"))
@@ -184,7 +185,7 @@ def test_logging_is_set_up_as_in_the_kernel(remote, capsys):
         logging.getLogger("set.up").debug("not told")
 
     try:
-        run = nbexec.map(log, range(2), backend=remote).run
+        run = nbexec.map(log, range(2), backend=sent).run
     finally:
         logger.removeHandler(handler)
         logger.setLevel(logging.NOTSET)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +119,22 @@ def test_after_a_while_nothing_stays(monkeypatch):
     kept = here.take(buffer(1))
     here.give_back(kept)
     until(lambda: not kept.path.exists())
+
+
+def test_threads_that_ask_at_the_same_time_get_the_same_one(monkeypatch):
+    """Two shelves would give two arrays the same file."""
+    monkeypatch.setattr(shelf, "_shelves", {})
+    together = threading.Barrier(2)
+
+    def slowly():
+        with contextlib.suppress(threading.BrokenBarrierError):
+            together.wait(0.1)
+        return 1 << 30
+
+    monkeypatch.setattr("nbexec.machine.memory_limit", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(lambda _: shelf.shelf(), range(2))
+    assert one is other
 
 
 def test_one_that_was_tidied_away_is_written_again():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from _thread import RLock  # threading takes 6 ms to import, and this comes with the package
 
 from ..errors import BackendError, OptionError
@@ -19,10 +20,12 @@ _BUILT_IN = {
     "serial": "nbexec.backends.serial:Serial",
     "threads": "nbexec.backends.threads:Threads",
     "processes": "nbexec.backends.processes:Processes",
+    "interpreters": "nbexec.backends.interpreters:Interpreters",
     "asyncio": "nbexec.backends.aio:Asyncio",
     "dask": "nbexec.backends.dask:Dask",
 }
 _NEEDS = {"processes": "loky", "dask": "dask[distributed]"}
+_SINCE = {"interpreters": (3, 14)}  # the Python that has what it needs
 
 _factories: dict[str, Factory] = {}
 _live: dict[str, Backend] = {}
@@ -45,8 +48,9 @@ def backends() -> list[str]:
     >>> "threads" in nbexec.backends()
     True
     """
+    ours = [name for name in _BUILT_IN if sys.version_info >= _SINCE.get(name, ())]
     found = [point.name for point in _entry_points()]
-    return list(dict.fromkeys([*_BUILT_IN, *found, *_factories]))
+    return list(dict.fromkeys([*ours, *found, *_factories]))
 
 
 def register_backend(name: str, factory: Factory) -> None:
@@ -108,6 +112,12 @@ def is_warm(name: str) -> bool:
 def _make(name: str) -> Backend:
     if name in _factories:
         return _factories[name]()
+    if sys.version_info < _SINCE.get(name, ()):
+        needed, here = (".".join(map(str, v[:3])) for v in (_SINCE[name], sys.version_info))
+        raise BackendError(
+            f"backend={name!r} needs Python {needed} or newer, and this is {here}: use "
+            "backend='processes' to compute, or 'threads' to wait"
+        )
     if name in _BUILT_IN:
         import importlib
 

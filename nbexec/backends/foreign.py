@@ -19,7 +19,8 @@ class Foreign(Backend):
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
         self.name = type(executor).__name__
-        self.remote = not isinstance(executor, ThreadPoolExecutor)
+        of_interpreters = type(executor).__name__ == "InterpreterPoolExecutor"  # since Python 3.14
+        self.remote = of_interpreters or not isinstance(executor, ThreadPoolExecutor)
 
     def default_workers(self) -> int:
         return getattr(self._executor, "_max_workers", None) or machine.cores()

@@ -100,7 +100,7 @@ class Pipe:
         os.close(self.file)
         Path(self.path).unlink(missing_ok=True)
         folder, name = os.path.split(self.path)
-        Path(pipe_of(folder, int(name.rpartition("-")[2]))).unlink(missing_ok=True)
+        Path(pipe_of(folder, name.partition("-")[2])).unlink(missing_ok=True)
 
 
 def _overlap(data: bytes) -> int:

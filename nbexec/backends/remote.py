@@ -113,8 +113,11 @@ class RemoteSession(Session):
             self._asked.add(chunk)
             ear.ask(self._folder, process, address.serial)
 
-    def process(self, slot: int, chunk: Chunk) -> int | None:
-        """Give the id of the process on this machine that has `chunk`, if there is one."""
+    def process(self, slot: int, chunk: Chunk) -> int | str | None:
+        """Give the id of the process on this machine that has `chunk`, if there is one.
+
+        Of one of its interpreters it is `subinterpreter.worker`.
+        """
         return None
 
     def _over(self, chunk: Chunk) -> Address:

@@ -123,14 +123,16 @@ class Stored:
 
 
 _shelves: dict[Path, Shelf] = {}
+_lock = threading.Lock()
 
 
 def shelf() -> Shelf:
     """Give this kernel's shelf."""
     folder = spool()
-    if folder not in _shelves:
-        _shelves[folder] = Shelf(int(machine.memory_limit() * ROOM))
-    return _shelves[folder]
+    with _lock:  # two of them would write the same files
+        if folder not in _shelves:
+            _shelves[folder] = Shelf(int(machine.memory_limit() * ROOM))
+        return _shelves[folder]
 
 
 def store(key: str, data: bytes, buffers: Sequence[pickle.PickleBuffer]) -> Stored:
