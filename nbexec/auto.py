@@ -214,7 +214,7 @@ def _from_threads(
     """Leave threads that wait for the GIL in turn."""
     count = workers or machine.default_workers(machine.cores(), depth)
     used = lately.busy / lately.elapsed  # cores
-    held = lately.held / lately.knocks if lately.knocks else 0.0
+    held = lately.held / lately.knocks if lately.knocks >= FEW else 0.0
     if not seen.gil or count == 1 or now.workers == 1 or held < HOLDING or not 0.6 < used < 1.3:
         return None
     left = ENDLESS if seen.left is None else seen.left

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from operator import sub
 from typing import Any
@@ -62,25 +63,38 @@ class Scale:
 
 
 class Probe:
-    """Gathers evidence from items one after the other."""
+    """Gathers evidence from items one after the other.
 
-    def __init__(self) -> None:
+    While an item runs in the kernel the run's loop has the GIL now and then, for as long as
+    it weighs a large value: to the item that is not waiting.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.thread_time) -> None:
         self.seen = Evidence(gil=has_gil())
+        self._clock = clock  # CPU seconds of the loop's thread
+        self._loop: float | None = None  # what it had used when the last chunk came back
         self.judged = False  # whether a choice was made of what was seen, if only to stay
         self._whole = 0.0  # seconds of all items, judged or not
         self._each = 0.0  # of an item, in the last chunk
 
     def learn(self, outcome: Outcome) -> None:
         """Take in a chunk that ran in the kernel."""
-        seen = self.seen
+        seen, ours = self.seen, self._ours()
+        self._loop = self._clock()
         self._whole += outcome.ends[-1]
         self._each = outcome.ends[-1] / len(outcome.values)
         self.seen = replace(
             seen,
             items=seen.items + len(outcome.values),
-            wall=seen.wall + max(outcome.cpu, outcome.ends[-1] - outcome.starved),
+            wall=seen.wall + max(outcome.cpu, outcome.ends[-1] - outcome.starved - ours),
             busy=seen.busy + outcome.cpu,
         )
+
+    def _ours(self) -> float:
+        """Give the seconds in which the loop kept what runs from running."""
+        if self._loop is None:  # only now it is certain whose clock it is
+            self._loop = self._clock()
+        return self._clock() - self._loop if self.seen.gil else 0.0
 
     def knock(self, share: float) -> None:
         """Take in whether the GIL was held when another thread asked for it."""
@@ -95,7 +109,7 @@ class Probe:
             running, items = now[0], len(now[1])
         return replace(
             self.seen,
-            running_wall=max(running.cpu, running.wall - running.starved),
+            running_wall=max(running.cpu, running.wall - running.starved - self._ours()),
             running_busy=running.cpu,
             expected=items * self._each if items > 1 else 0.0,
             left=left,
@@ -117,12 +131,15 @@ class Probe:
 
 
 def _weigh(value: Any) -> tuple[float, float, int]:
-    """Give the seconds of pickling and unpickling, and the bytes."""
-    begun = time.perf_counter()
+    """Give the CPU seconds of pickling and unpickling, and the bytes.
+
+    By the clock it would take longer: the items that run meanwhile want the GIL, too.
+    """
+    begun = time.thread_time()
     data, buffers = wire.dumps_apart([value])
-    pickled = time.perf_counter()
+    pickled = time.thread_time()
     pickle.loads(data, buffers=buffers)
-    read = time.perf_counter()
+    read = time.thread_time()
     return pickled - begun, read - pickled, len(data) + sum(one.raw().nbytes for one in buffers)
 
 

@@ -48,6 +48,7 @@ class Steering:
         self._scale = Scale()
         self._fact: memories.Fact | None = None
         self._moves = 0
+        self._knocked = 0.0  # when it was last seen whether the GIL is held
 
     @property
     def looking(self) -> bool:
@@ -64,12 +65,18 @@ class Steering:
         if not self._crew.flying:
             return None
         if self._probe is not None:
-            if self._probe.seen.knocks < auto.FEW or not self._probe.judged:
+            if not self._probe.judged:
+                return KNOCK
+            if self._probe.seen.knocks < auto.FEW:
                 now = self._crew.running()
-                if not self._probe.judged or (now is not None and now[0].wall > LOOK / 2):
+                if now is not None and now[0].wall > LOOK / 2:
                     return KNOCK
             return LOOK
-        return SELDOM if self._watch is not None and self._now.backend == "threads" else None
+        if self._watch is None or self._now.backend != "threads":
+            return None
+        if self._watch.lately.knocks < auto.FEW:  # threads that end items don't let it time out
+            return KNOCK
+        return max(KNOCK, self._knocked + SELDOM - self._clock())
 
     def begin(self, feed: Feed) -> Choice:
         """Open the backend that was asked for, or the first one of "auto"."""
@@ -142,13 +149,14 @@ class Steering:
 
     def knock(self, patience: float | None) -> Knock | None:
         """Begin to see whether the GIL is held, where that is of use; `answered` comes after."""
-        return Knock(patience) if patience and self.looking else None
+        return Knock(patience) if patience and patience <= LOOK and self.looking else None
 
     def answered(self, knock: Knock) -> None:
         """Take in what came of it."""
         to = self._probe or self._watch
         if to is not None:
             to.knock(knock.answer())
+            self._knocked = self._clock()
 
     def look(self, left: int | None) -> Choice | None:
         """See whether enough is known to choose; if so go there, and give the choice."""

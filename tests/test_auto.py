@@ -15,9 +15,14 @@ import pytest
 
 import nbexec
 from nbexec import machine, probe
-from nbexec.auto import SEND, Evidence, Lately, choose, reconsider
-from nbexec.model import Choice, Chunk, Outcome
+from nbexec.auto import FEW, SEND, Evidence, Lately, choose, reconsider
+from nbexec.backends import serial
+from nbexec.backends.base import Running, Setting
+from nbexec.backends.serial import Stopwatch
+from nbexec.knobs import Options
+from nbexec.model import Choice, Chunk, Outcome, Task
 from nbexec.probe import Knock, Scale
+from nbexec.steering import KNOCK, SELDOM, Steering
 
 
 @pytest.fixture(autouse=True)
@@ -220,6 +225,52 @@ def test_being_late_for_want_of_a_core_is_not_the_gil(monkeypatch):
     assert Knock(0.002).answer() == 0.0
     assert Knock(0.002).answer() == 1.0
     assert Knock(0.002).answer() == 0.0  # nothing to speak of
+
+
+def test_what_computes_is_not_asked_what_it_lacked(monkeypatch):
+    """To ask lets go of the GIL, which items that hold it give back only after a while."""
+    asked, wall, cpu = [], iter([0.0, 1.0, 2.0]), iter([0.0, 0.99, 1.2])
+    monkeypatch.setattr(serial, "time", SimpleNamespace(perf_counter=lambda: next(wall)))
+    monkeypatch.setattr(serial, "_cpu_clock_of_this_thread", lambda: lambda: next(cpu))
+    lacked = lambda: asked.append(1) or 0.5 * len(asked)
+    monkeypatch.setattr(machine, "starving_of_this_thread", lambda: lacked)
+    with Stopwatch() as watch:
+        assert watch.read() == (1.0, 0.99, 0.0)
+        assert len(asked) == 1  # at first
+        assert watch.read() == (2.0, 1.2, 0.5)
+    assert watch.read() is None
+
+
+def test_the_loop_s_own_work_is_not_taken_for_an_item_that_waits():
+    """It holds the GIL, as while it weighs a large value."""
+    now = [1.0]
+    watched = probe.Probe(clock=lambda: now[0])
+    watched.look(None, 9, True, Scale())
+    now[0] += 0.02
+    watched.learn(Outcome([1], {}, 0.0, [0.03], 0.01, ""))
+    assert (watched.seen.wall, watched.seen.busy) == pytest.approx((0.01, 0.01))
+    watched.learn(Outcome([1], {}, 0.0, [0.03], 0.01, ""))
+    assert watched.seen.wall == pytest.approx(0.04)  # that one did wait
+    now[0] += 0.02
+    running = Running(0.05, 0.01, 0.0), Chunk(range(1), [0])
+    assert watched.look(running, 9, True, Scale()).running_wall == pytest.approx(0.03)
+
+
+def test_threads_that_end_items_all_the_time_are_asked_too(monkeypatch):
+    """The loop waits for a short while only: something would come in during a longer one."""
+    monkeypatch.setattr(Knock, "answer", lambda knock: 1.0)
+    crew, now = SimpleNamespace(flying=True, engage=lambda *_: None), [0.0]
+    task = Task(abs, "abs")
+    setting = Setting(task, None, None, None, None, 1)
+    steering = Steering(Options(), crew, setting, "serial", lambda: now[0])
+    steering._move(Choice("threads", 4, ""))
+    for _ in range(FEW):
+        assert steering.patience() == KNOCK
+        steering.answered(steering.knock(KNOCK))
+    assert steering.patience() == SELDOM
+    assert steering.knock(SELDOM) is None
+    now[0] += SELDOM
+    assert steering.patience() == KNOCK
 
 
 def test_what_sending_takes_is_measured_of_an_item_and_its_value():
