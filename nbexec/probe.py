@@ -27,7 +27,7 @@ class Scale:
         self.here = self.there = SEND / 2  # seconds an item, in the kernel and in a worker
         self.weighed = False
         self.wanted = True  # whether a sample is of use
-        self.unsendable: Exception | None = None  # why the sample can't be sent
+        self.unsendable: BaseException | None = None  # why the sample can't be sent
         self._sample: tuple[Any, Any] | None = None
 
     def offer(self, chunk: Chunk, outcome: Outcome, at_once: bool) -> None:

@@ -46,14 +46,21 @@ class Steering:
         self._probe: Probe | None = None  # while items go one at a time
         self._watch: Watch | None = None  # while they don't, and that may change
         self._scale = Scale()
-        self._fact: memories.Fact | None = None
+        self._fact: memories.Fact | None = None  # what this run showed
+        self._known: memories.Fact | None = None  # and an earlier one
         self._moves = 0
+        self._unsent = False  # whether something could not be sent, or not in an earlier run
         self._knocked = 0.0  # when it was last seen whether the GIL is held
 
     @property
     def looking(self) -> bool:
         """Whether where items go may yet change, by measuring."""
-        return self._probe is not None or self._watch is not None
+        return self._probe is not None or self._watch is not None or self._stuck
+
+    @property
+    def _stuck(self) -> bool:
+        """Whether items go to processes though it was seen that something can't be sent."""
+        return self._unsent and self._now.backend == "processes"
 
     @property
     def choosing(self) -> bool:
@@ -101,6 +108,10 @@ class Steering:
             return None
         if fact is None:
             return None
+        self._known = fact
+        if not fact.sent:
+            self._unsent = True
+            self._scale.unsendable = PickleError("something could not be sent in an earlier run")
         seen = auto.recalled(fact, feed.left, is_warm("processes"))
         choice = auto.choose(seen, self._wanted, task.depth)
         if choice is None or choice.backend == "serial":  # timing the first items costs nothing
@@ -110,10 +121,11 @@ class Steering:
     def remember(self) -> None:
         """Keep what this run showed for the next one of its function, and none of its items."""
         self._scale.drop(wanted=False)
-        if self._fact is None or self._setting.task.depth:
+        fact = self._fact or (self._known if self._unsent else None)
+        if fact is None or self._setting.task.depth:
             return
         try:
-            memories.learn(self._setting.task.fn, self._fact)
+            memories.learn(self._setting.task.fn, fact._replace(sent=float(not self._unsent)))
         except Exception:  # it is only measured again
             pass
 
@@ -146,6 +158,19 @@ class Steering:
             self._probe.learn(outcome)
         elif self._watch is not None:
             self._watch.learn(outcome, self._clock())
+
+    def unsent(self, outcome: Outcome) -> bool:
+        """Note what could not be sent; give whether that is why an item did not even begin.
+
+        Nothing was sent of it when the first ones were looked at, or they were another sort.
+        """
+        if self._options.backend != "auto":
+            return False
+        for error in outcome.errors.values():
+            if error.unsent:
+                self._unsent, self._scale.unsendable = True, error.exception
+                return error.unsent == "item"
+        return False
 
     def knock(self, patience: float | None) -> Knock | None:
         """Begin to see whether the GIL is held, where that is of use; `answered` comes after."""
@@ -190,6 +215,8 @@ class Steering:
         return self._move(self._kernel_choice(choice))
 
     def _reconsider(self, left: int | None) -> Choice | None:
+        if self._stuck:
+            return self._move(self._now)
         watch = self._watch
         if watch is None or left == 0 or watch.lately.elapsed < auto.AGAIN:
             return None

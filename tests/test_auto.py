@@ -369,6 +369,52 @@ def test_what_cannot_be_sent_stays_on_threads_and_says_why(monkeypatch):
     assert "lock" in run.choice.reason
 
 
+def lock_now_and_then(x):
+    time.sleep(0.001)
+    return threading.Lock() if x == 40 and burn(0.01) else burn(0.01)
+
+
+def test_a_result_that_cannot_be_sent_costs_itself_alone(gil):
+    """It was none of the first: the items after it go where nothing is sent, also next time."""
+    results = nbexec.map(lock_now_and_then, range(80), on_error="collect")
+    assert [one.index for one in results.failures] == [40]
+    assert "use backend='threads'" in str(results[40].exception)
+    assert results.run.choice.backend == "threads"
+    assert "on threads since the result, a _thread.lock, can't be sent" in results.run.choice.reason
+    for _ in range(2):
+        again = nbexec.map(lock_now_and_then, range(80))
+        assert type(again[40]) is type(threading.Lock())
+        assert again.run.choice.backend == "threads"
+        assert "in an earlier run" in again.run.choice.reason
+
+
+def test_an_item_that_cannot_be_sent_runs_where_nothing_is(tmp_path, gil):
+    def once(x):
+        number = x if isinstance(x, int) else 50
+        (tmp_path / str(number)).open("x").close()  # raises if it is run twice
+        return burn(0.02) and number
+
+    items = [threading.Lock() if x == 50 else x for x in range(100)]
+    results = nbexec.map(once, items)
+    assert results == list(range(100))
+    assert results.run.choice.backend == "threads"
+    assert "on threads since the item, a lock, can't be sent" in results.run.choice.reason
+
+
+def test_what_an_item_s_own_run_could_not_send_is_not_that_item_s_fault(gil):
+    """It has begun, and runs no second time."""
+
+    def nested(x):
+        burn(0.02)
+        if x == 50:
+            nbexec.map(abs, [threading.Lock()], backend="processes", progress="off")
+        return x
+
+    results = nbexec.map(nested, range(70), on_error="collect")
+    assert [one.index for one in results.failures] == [50]
+    assert results.run.choice.backend == "processes"
+
+
 def test_an_executor_chooses_too(gil):
     with nbexec.Executor() as executor:
         futures = [executor.submit(burn, 0.02) for _ in range(60)]
