@@ -432,6 +432,20 @@ def test_items_that_free_the_gil_go_to_threads(gil):
     assert "wait" not in run.choice.reason
 
 
+def test_without_a_gil_what_computes_goes_to_as_many_threads_as_there_are_cores(monkeypatch, gil):
+    """And stays there, and begins there the next time."""
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
+
+    def without(x):
+        return burn(0.01)
+
+    for words in "items take", "as in an earlier run, items take":
+        run = nbexec.map(without, range(60)).run
+        assert (run.choice.backend, run.choice.workers) == ("threads", 4)
+        assert run.choice.reason.startswith(words)
+        assert run.choice.reason.endswith("of CPU, and this Python has no GIL")
+
+
 def test_first_items_that_lie_are_found_out(gil):
     """Each is run once, wherever it goes."""
     ran = []
