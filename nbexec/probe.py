@@ -146,15 +146,17 @@ def _weigh(value: Any) -> tuple[float, float, int]:
 class Watch:
     """Gathers what several workers do, for a while at a time."""
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, clock: Callable[[], float] = time.process_time) -> None:
         self.lately = Lately()
         self._since = now
         self._begun = False
+        self._clock = clock  # CPU seconds of the kernel
+        self._kernel = clock()  # when that while began
 
     def learn(self, outcome: Outcome, now: float) -> None:
         """Take in a chunk; the first says from when on, as it may have waited for a worker."""
         if not self._begun:
-            self._begun, self._since = True, now
+            self._begun, self._since, self._kernel = True, now, self._clock()
             return
         lately = self.lately
         self.lately = replace(
@@ -164,6 +166,7 @@ class Watch:
             busy=lately.busy + outcome.cpu + outcome.starved,
             sending=lately.sending + outcome.sending,
             elapsed=now - self._since,
+            kernel=self._clock() - self._kernel,
         )
 
     def knock(self, share: float) -> None:
@@ -173,7 +176,7 @@ class Watch:
 
     def begin_again(self, now: float) -> None:
         """Let only what comes from now on count."""
-        self.lately, self._since = Lately(), now
+        self.lately, self._since, self._kernel = Lately(), now, self._clock()
 
 
 class Knock:

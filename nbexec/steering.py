@@ -64,8 +64,12 @@ class Steering:
 
     @property
     def choosing(self) -> bool:
-        """Whether nothing was chosen yet."""
-        return self._probe is not None and not self._probe.judged
+        """Whether chunks are to tell soon what items are like: nothing was chosen yet, or all
+        is on threads, where small ones cost little, and which keep what they were given.
+        """
+        if self._probe is not None:
+            return not self._probe.judged
+        return self._watch is not None and self._now.backend == "threads"
 
     def patience(self) -> float | None:
         """Give the seconds till the next look is due; None where none is."""
@@ -89,8 +93,6 @@ class Steering:
         """Open the backend that was asked for, or the first one of "auto"."""
         choice = self._first_choice()
         known = self._recalled(feed) if self._probe is not None else None
-        if known is not None and known.backend == "processes":
-            self._scale.weigh(Chunk(range(1), [feed.held(feed.taken)]))
         if known is not None and self._scale.unsendable is None:
             return self._move(known)
         self._engage(choice)
@@ -114,6 +116,13 @@ class Steering:
             self._scale.unsendable = PickleError("something could not be sent in an earlier run")
         seen = auto.recalled(fact, feed.left, is_warm("processes"))
         choice = auto.choose(seen, self._wanted, task.depth)
+        if choice is not None and choice.backend == "processes":
+            scale = self._scale
+            scale.weigh(Chunk(range(1), [feed.held(feed.taken)]))  # that may never have been done
+            scale.here, scale.there = max(fact.here, scale.here), max(fact.there, scale.there)
+            seen = replace(seen, here=scale.here, there=scale.there)
+            choice = auto.choose(seen, self._wanted, task.depth)
+            scale.weighed |= choice is not None and choice.backend == "serial"  # it is enough
         if choice is None or choice.backend == "serial":  # timing the first items costs nothing
             return None
         return replace(choice, reason=f"as in an earlier run, {choice.reason}")

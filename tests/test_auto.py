@@ -184,7 +184,8 @@ def test_many_items_that_run_are_not_taken_for_a_slow_one():
 
 
 def lately(items, each, cpu_share, elapsed, **more):
-    return Lately(items, items * each, items * each * cpu_share, elapsed=elapsed, **more)
+    busy = items * each * cpu_share
+    return Lately(items, items * each, busy, **{"elapsed": elapsed, "kernel": busy} | more)
 
 
 CHANGES = [
@@ -193,6 +194,14 @@ CHANGES = [
     ("threads", 8, lately(50, 0.08, 1 / 8, 0.5, knocks=10, held=1.0), None, ""),
     ("threads", 8, lately(50, 0.08, 0.01, 0.5, knocks=10, held=0.1), None, ""),
     ("threads", 8, lately(50, 0.04, 1.0, 0.5, knocks=10, held=4.0), None, ""),  # four cores
+    ("threads", 8, lately(50, 0.08, 1 / 8, 0.5, knocks=10, held=9.5, kernel=1.0), None, ""),
+    (  # they had begun long before
+        "threads",
+        8,
+        lately(50, 0.08, 1 / 4, 0.5, knocks=10, held=9.5, kernel=0.5),
+        "processes",
+        "hold the GIL",
+    ),
     ("threads", 1, lately(50, 0.01, 1.0, 0.5, knocks=10, held=9.5), None, ""),
     ("threads", 8, lately(5, 0.08, 1 / 8, 0.05, knocks=10, held=9.5), None, ""),  # not yet
     ("processes", 4, lately(50, 0.04, 1.0, 0.5), None, ""),
