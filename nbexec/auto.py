@@ -72,6 +72,7 @@ class Lately:
     busy: float = 0.0  # seconds, of those, on a core or ready to run while none was free
     sending: float = 0.0  # seconds of pickling, here and there
     elapsed: float = 0.0  # seconds that went by
+    kernel: float = 0.0  # CPU seconds that the kernel used meanwhile, all its threads
     knocks: int = 0
     held: float = 0.0
 
@@ -213,15 +214,15 @@ def _from_threads(
 ) -> Choice | None:
     """Leave threads that wait for the GIL in turn."""
     count = workers or machine.default_workers(machine.cores(), depth)
-    used = lately.busy / lately.elapsed  # cores
-    held = lately.held / lately.knocks if lately.knocks else 0.0
+    used = lately.kernel / lately.elapsed  # cores; items that ended may have begun before that
+    held = lately.held / lately.knocks if lately.knocks >= FEW else 0.0
     if not seen.gil or count == 1 or now.workers == 1 or held < HOLDING or not 0.6 < used < 1.3:
         return None
     left = ENDLESS if seen.left is None else seen.left
     each = lately.busy / lately.items
     there = WARM if seen.warm else START
     there += max(seen.here * left, (each + seen.here + seen.there) * left / count)
-    if there > CHANGED * left * lately.elapsed / lately.items:
+    if there > CHANGED * left * each:
         return None
     return Choice("processes", count, f"by now {_words(each, 1.0)} and hold the GIL")
 

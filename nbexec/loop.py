@@ -12,6 +12,7 @@ import contextvars
 import queue
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from . import machine, policy
@@ -351,6 +352,8 @@ class Loop:
         outcome, slot = reply(), flight.slot
         if died(outcome):
             outcome = placed(outcome, *self._at(slot, chunk))
+        elif self._steering.unsent(outcome):  # it begins where nothing is sent
+            outcome = replace(outcome, values=[], errors={}, ends=[])
         else:
             slot.worker = outcome.worker or slot.worker
         slot.since = self._clock()  # what waited behind it begins

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 VARIABLE = "NBEXEC_CACHE_DIR"
 OFF = "off"  # its value where nothing is to be written, or read
 NAME = "auto.json"
-VERSION = 1
+VERSION = 2
 MOST = 300  # functions that are kept, the latest: 30 kB, read and written in a millisecond
 
 
@@ -32,6 +32,7 @@ class Fact(NamedTuple):
     held: float  # share of the time with the GIL
     here: float  # seconds that sending takes in the kernel, both ways
     there: float  # and in a worker
+    sent: float = 1.0  # 0 where something could not be sent that was no first item
 
 
 _facts: dict[str, tuple[float, Fact]] = {}  # with when it was learned, as Unix time
@@ -98,7 +99,9 @@ def forget() -> None:
 def _differs(old: Fact, new: Fact) -> bool:
     if not 0.5 < (new.each + 1e-6) / (old.each + 1e-6) < 2:
         return True
-    return any(abs(a - b) > 0.25 for a, b in ((old.used, new.used), (old.held, new.held)))
+    return any(
+        abs(a - b) > 0.25 for a, b in zip(old[1:3] + old[5:], new[1:3] + new[5:], strict=True)
+    )
 
 
 def file() -> Path | None:

@@ -62,6 +62,9 @@ class Error:
     kind: ErrorKind
     exception: BaseException
     traceback: str  # as Python prints it, for where the exception itself has none
+    unsent: Literal["", "item", "result"] = (
+        ""  # what could not; where it is the item, nothing began
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,7 +148,8 @@ def run_packed(
         outcome = not_begun()
         if count == 1:
             why = _unreadable(what, "in the worker", error)
-            outcome = Outcome([None], {0: failed(why)}, time.time(), [0.0], 0.0, "")
+            error_of_it = failed(why, unsent="item")
+            outcome = Outcome([None], {0: error_of_it}, time.time(), [0.0], 0.0, "")
         return _send(outcome, address)
     chunk = Chunk(range(count), values, budget=budget)
     sheet = Shared(values, after_failure=math.inf)
@@ -216,13 +217,16 @@ def _sendable(at: int, value: Any, errors: dict[int, Any]) -> Any:
     try:
         wire.dumps(value)
     except BaseException as error:
-        why = PickleError(f"the result, a {_sort(value)}, can't be sent back: {error}")
-        errors[at] = _pack_error(failed(why))
+        why = PickleError(
+            f"the result, a {_sort(value)}, can't be sent back: {error}. "
+            "Give something that can be pickled, or use backend='threads'."
+        )
+        errors[at] = _pack_error(failed(why, unsent="result"))
         return None
     return value
 
 
-def _pack_error(error: Error) -> tuple[str, bytes | None, str, str, Any]:
+def _pack_error(error: Error) -> tuple[str, bytes | None, str, str, str, Any]:
     """Pack an exception so that its text arrives even where it doesn't pickle itself."""
     exception = error.exception
     text = f"{type(exception).__name__}: {exception}"
@@ -235,7 +239,7 @@ def _pack_error(error: Error) -> tuple[str, bytes | None, str, str, Any]:
             break
         except BaseException:
             data = None
-    return error.kind, data, text, error.traceback, places
+    return error.kind, data, text, error.traceback, error.unsent, places
 
 
 def receive(
@@ -258,7 +262,7 @@ def receive(
         if not sort:  # of several nobody knows which: they come again one by one
             return not_begun()
         why = _unreadable(f"the result, a {sort},", "in the kernel", error)
-        values, errors = [None], {0: failed(why)}
+        values, errors = [None], {0: failed(why, unsent="result")}
     spent += there + time.perf_counter() - begun
     sums = {"sent": sent, "received": len(data) - start + beside, "sending": spent}
     outcome = Outcome(values, errors, *facts, **sums)
@@ -284,7 +288,9 @@ def _sort(value: Any) -> str:
     return f"{type(value).__module__}.{type(value).__qualname__}"
 
 
-def _unpack_error(kind: Any, data: bytes | None, text: str, trace: str, places: Any) -> Error:
+def _unpack_error(
+    kind: Any, data: bytes | None, text: str, trace: str, unsent: Any, places: Any
+) -> Error:
     exception: BaseException
     try:
         if data is None:
@@ -293,4 +299,4 @@ def _unpack_error(kind: Any, data: bytes | None, text: str, trace: str, places: 
     except BaseException:
         exception = PickleError(f"the task raised {text} (the exception itself can't be sent)")
         exception.__traceback__ = traces.load(places)
-    return Error(kind, exception, trace)
+    return Error(kind, exception, trace, unsent)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from operator import sub
 from typing import Any
@@ -26,7 +27,7 @@ class Scale:
         self.here = self.there = SEND / 2  # seconds an item, in the kernel and in a worker
         self.weighed = False
         self.wanted = True  # whether a sample is of use
-        self.unsendable: Exception | None = None  # why the sample can't be sent
+        self.unsendable: BaseException | None = None  # why the sample can't be sent
         self._sample: tuple[Any, Any] | None = None
 
     def offer(self, chunk: Chunk, outcome: Outcome, at_once: bool) -> None:
@@ -62,25 +63,38 @@ class Scale:
 
 
 class Probe:
-    """Gathers evidence from items one after the other."""
+    """Gathers evidence from items one after the other.
 
-    def __init__(self) -> None:
+    While an item runs in the kernel the run's loop has the GIL now and then, for as long as
+    it weighs a large value: to the item that is not waiting.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.thread_time) -> None:
         self.seen = Evidence(gil=has_gil())
+        self._clock = clock  # CPU seconds of the loop's thread
+        self._loop: float | None = None  # what it had used when the last chunk came back
         self.judged = False  # whether a choice was made of what was seen, if only to stay
         self._whole = 0.0  # seconds of all items, judged or not
         self._each = 0.0  # of an item, in the last chunk
 
     def learn(self, outcome: Outcome) -> None:
         """Take in a chunk that ran in the kernel."""
-        seen = self.seen
+        seen, ours = self.seen, self._ours()
+        self._loop = self._clock()
         self._whole += outcome.ends[-1]
         self._each = outcome.ends[-1] / len(outcome.values)
         self.seen = replace(
             seen,
             items=seen.items + len(outcome.values),
-            wall=seen.wall + max(outcome.cpu, outcome.ends[-1] - outcome.starved),
+            wall=seen.wall + max(outcome.cpu, outcome.ends[-1] - outcome.starved - ours),
             busy=seen.busy + outcome.cpu,
         )
+
+    def _ours(self) -> float:
+        """Give the seconds in which the loop kept what runs from running."""
+        if self._loop is None:  # only now it is certain whose clock it is
+            self._loop = self._clock()
+        return self._clock() - self._loop if self.seen.gil else 0.0
 
     def knock(self, share: float) -> None:
         """Take in whether the GIL was held when another thread asked for it."""
@@ -95,7 +109,7 @@ class Probe:
             running, items = now[0], len(now[1])
         return replace(
             self.seen,
-            running_wall=max(running.cpu, running.wall - running.starved),
+            running_wall=max(running.cpu, running.wall - running.starved - self._ours()),
             running_busy=running.cpu,
             expected=items * self._each if items > 1 else 0.0,
             left=left,
@@ -117,27 +131,32 @@ class Probe:
 
 
 def _weigh(value: Any) -> tuple[float, float, int]:
-    """Give the seconds of pickling and unpickling, and the bytes."""
-    begun = time.perf_counter()
+    """Give the CPU seconds of pickling and unpickling, and the bytes.
+
+    By the clock it would take longer: the items that run meanwhile want the GIL, too.
+    """
+    begun = time.thread_time()
     data, buffers = wire.dumps_apart([value])
-    pickled = time.perf_counter()
+    pickled = time.thread_time()
     pickle.loads(data, buffers=buffers)
-    read = time.perf_counter()
+    read = time.thread_time()
     return pickled - begun, read - pickled, len(data) + sum(one.raw().nbytes for one in buffers)
 
 
 class Watch:
     """Gathers what several workers do, for a while at a time."""
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, clock: Callable[[], float] = time.process_time) -> None:
         self.lately = Lately()
         self._since = now
         self._begun = False
+        self._clock = clock  # CPU seconds of the kernel
+        self._kernel = clock()  # when that while began
 
     def learn(self, outcome: Outcome, now: float) -> None:
         """Take in a chunk; the first says from when on, as it may have waited for a worker."""
         if not self._begun:
-            self._begun, self._since = True, now
+            self._begun, self._since, self._kernel = True, now, self._clock()
             return
         lately = self.lately
         self.lately = replace(
@@ -147,6 +166,7 @@ class Watch:
             busy=lately.busy + outcome.cpu + outcome.starved,
             sending=lately.sending + outcome.sending,
             elapsed=now - self._since,
+            kernel=self._clock() - self._kernel,
         )
 
     def knock(self, share: float) -> None:
@@ -156,7 +176,7 @@ class Watch:
 
     def begin_again(self, now: float) -> None:
         """Let only what comes from now on count."""
-        self.lately, self._since = Lately(), now
+        self.lately, self._since, self._kernel = Lately(), now, self._clock()
 
 
 class Knock:

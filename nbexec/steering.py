@@ -47,37 +47,53 @@ class Steering:
         self._watch: Watch | None = None  # while they don't, and that may change
         self._scale = Scale()
         self.cost = HANDING  # seconds of the kernel that a chunk takes
-        self._fact: memories.Fact | None = None
+        self._fact: memories.Fact | None = None  # what this run showed
+        self._known: memories.Fact | None = None  # and an earlier one
         self._moves = 0
+        self._unsent = False  # whether something could not be sent, or not in an earlier run
+        self._knocked = 0.0  # when it was last seen whether the GIL is held
 
     @property
     def looking(self) -> bool:
         """Whether where items go may yet change, by measuring."""
-        return self._probe is not None or self._watch is not None
+        return self._probe is not None or self._watch is not None or self._stuck
+
+    @property
+    def _stuck(self) -> bool:
+        """Whether items go to processes though it was seen that something can't be sent."""
+        return self._unsent and self._now.backend == "processes"
 
     @property
     def choosing(self) -> bool:
-        """Whether nothing was chosen yet."""
-        return self._probe is not None and not self._probe.judged
+        """Whether chunks are to tell soon what items are like: nothing was chosen yet, or all
+        is on threads, where small ones cost little, and which keep what they were given.
+        """
+        if self._probe is not None:
+            return not self._probe.judged
+        return self._watch is not None and self._now.backend == "threads"
 
     def patience(self) -> float | None:
         """Give the seconds till the next look is due; None where none is."""
         if not self._crew.flying:
             return None
         if self._probe is not None:
-            if self._probe.seen.knocks < auto.FEW or not self._probe.judged:
+            if not self._probe.judged:
+                return KNOCK
+            if self._probe.seen.knocks < auto.FEW:
                 now = self._crew.running()
-                if not self._probe.judged or (now is not None and now[0].wall > LOOK / 2):
+                if now is not None and now[0].wall > LOOK / 2:
                     return KNOCK
             return LOOK
-        return SELDOM if self._watch is not None and self._now.backend == "threads" else None
+        if self._watch is None or self._now.backend != "threads":
+            return None
+        if self._watch.lately.knocks < auto.FEW:  # threads that end items don't let it time out
+            return KNOCK
+        return max(KNOCK, self._knocked + SELDOM - self._clock())
 
     def begin(self, feed: Feed) -> Choice:
         """Open the backend that was asked for, or the first one of "auto"."""
         choice = self._first_choice()
         known = self._recalled(feed) if self._probe is not None else None
-        if known is not None and known.backend == "processes":
-            self._scale.weigh(Chunk(range(1), [feed.held(feed.taken)]))
         if known is not None and self._scale.unsendable is None:
             return self._move(known)
         self._engage(choice)
@@ -95,8 +111,19 @@ class Steering:
             return None
         if fact is None:
             return None
+        self._known = fact
+        if not fact.sent:
+            self._unsent = True
+            self._scale.unsendable = PickleError("something could not be sent in an earlier run")
         seen = auto.recalled(fact, feed.left, is_warm("processes"))
         choice = auto.choose(seen, self._wanted, task.depth)
+        if choice is not None and choice.backend == "processes":
+            scale = self._scale
+            scale.weigh(Chunk(range(1), [feed.held(feed.taken)]))  # that may never have been done
+            scale.here, scale.there = max(fact.here, scale.here), max(fact.there, scale.there)
+            seen = replace(seen, here=scale.here, there=scale.there)
+            choice = auto.choose(seen, self._wanted, task.depth)
+            scale.weighed |= choice is not None and choice.backend == "serial"  # it is enough
         if choice is None or choice.backend == "serial":  # timing the first items costs nothing
             return None
         return replace(choice, reason=f"as in an earlier run, {choice.reason}")
@@ -104,10 +131,11 @@ class Steering:
     def remember(self) -> None:
         """Keep what this run showed for the next one of its function, and none of its items."""
         self._scale.drop(wanted=False)
-        if self._fact is None or self._setting.task.depth:
+        fact = self._fact or (self._known if self._unsent else None)
+        if fact is None or self._setting.task.depth:
             return
         try:
-            memories.learn(self._setting.task.fn, self._fact)
+            memories.learn(self._setting.task.fn, fact._replace(sent=float(not self._unsent)))
         except Exception:  # it is only measured again
             pass
 
@@ -141,15 +169,29 @@ class Steering:
         elif self._watch is not None:
             self._watch.learn(outcome, self._clock())
 
+    def unsent(self, outcome: Outcome) -> bool:
+        """Note what could not be sent; give whether that is why an item did not even begin.
+
+        Nothing was sent of it when the first ones were looked at, or they were another sort.
+        """
+        if self._options.backend != "auto":
+            return False
+        for error in outcome.errors.values():
+            if error.unsent:
+                self._unsent, self._scale.unsendable = True, error.exception
+                return error.unsent == "item"
+        return False
+
     def knock(self, patience: float | None) -> Knock | None:
         """Begin to see whether the GIL is held, where that is of use; `answered` comes after."""
-        return Knock(patience) if patience and self.looking else None
+        return Knock(patience) if patience and patience <= LOOK and self.looking else None
 
     def answered(self, knock: Knock) -> None:
         """Take in what came of it."""
         to = self._probe or self._watch
         if to is not None:
             to.knock(knock.answer())
+            self._knocked = self._clock()
 
     def look(self, left: int | None) -> Choice | None:
         """See whether enough is known to choose; if so go there, and give the choice."""
@@ -183,6 +225,8 @@ class Steering:
         return self._move(self._kernel_choice(choice))
 
     def _reconsider(self, left: int | None) -> Choice | None:
+        if self._stuck:
+            return self._move(self._now)
         watch = self._watch
         if watch is None or left == 0 or watch.lately.elapsed < auto.AGAIN:
             return None

@@ -11,7 +11,7 @@ import traceback
 from array import array
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar, copy_context
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from . import subinterpreter
 from .capture import Capture, Hear, current
@@ -287,11 +287,11 @@ def interrupts(error: BaseException) -> bool:
     return isinstance(error, KeyboardInterrupt) and in_main
 
 
-def failed(error: BaseException) -> Error:
-    """Describe what an item raised, without our own frames."""
+def failed(error: BaseException, unsent: Literal["", "item", "result"] = "") -> Error:
+    """Describe what an item raised, or why what could not be sent, without our own frames."""
     _from_users(error)
     subinterpreter.note(error)
-    return Error("error", error, "".join(traceback.format_exception(error)))
+    return Error("error", error, "".join(traceback.format_exception(error)), unsent)
 
 
 def _from_users(error: BaseException) -> BaseException:

@@ -15,9 +15,14 @@ import pytest
 
 import nbexec
 from nbexec import machine, probe
-from nbexec.auto import SEND, Evidence, Lately, choose, reconsider
-from nbexec.model import Choice, Chunk, Outcome
+from nbexec.auto import FEW, SEND, Evidence, Lately, choose, reconsider
+from nbexec.backends import serial
+from nbexec.backends.base import Running, Setting
+from nbexec.backends.serial import Stopwatch
+from nbexec.knobs import Options
+from nbexec.model import Choice, Chunk, Outcome, Task
 from nbexec.probe import Knock, Scale
+from nbexec.steering import KNOCK, SELDOM, Steering
 
 
 @pytest.fixture(autouse=True)
@@ -179,7 +184,8 @@ def test_many_items_that_run_are_not_taken_for_a_slow_one():
 
 
 def lately(items, each, cpu_share, elapsed, **more):
-    return Lately(items, items * each, items * each * cpu_share, elapsed=elapsed, **more)
+    busy = items * each * cpu_share
+    return Lately(items, items * each, busy, **{"elapsed": elapsed, "kernel": busy} | more)
 
 
 CHANGES = [
@@ -188,6 +194,14 @@ CHANGES = [
     ("threads", 8, lately(50, 0.08, 1 / 8, 0.5, knocks=10, held=1.0), None, ""),
     ("threads", 8, lately(50, 0.08, 0.01, 0.5, knocks=10, held=0.1), None, ""),
     ("threads", 8, lately(50, 0.04, 1.0, 0.5, knocks=10, held=4.0), None, ""),  # four cores
+    ("threads", 8, lately(50, 0.08, 1 / 8, 0.5, knocks=10, held=9.5, kernel=1.0), None, ""),
+    (  # they had begun long before
+        "threads",
+        8,
+        lately(50, 0.08, 1 / 4, 0.5, knocks=10, held=9.5, kernel=0.5),
+        "processes",
+        "hold the GIL",
+    ),
     ("threads", 1, lately(50, 0.01, 1.0, 0.5, knocks=10, held=9.5), None, ""),
     ("threads", 8, lately(5, 0.08, 1 / 8, 0.05, knocks=10, held=9.5), None, ""),  # not yet
     ("processes", 4, lately(50, 0.04, 1.0, 0.5), None, ""),
@@ -220,6 +234,52 @@ def test_being_late_for_want_of_a_core_is_not_the_gil(monkeypatch):
     assert Knock(0.002).answer() == 0.0
     assert Knock(0.002).answer() == 1.0
     assert Knock(0.002).answer() == 0.0  # nothing to speak of
+
+
+def test_what_computes_is_not_asked_what_it_lacked(monkeypatch):
+    """To ask lets go of the GIL, which items that hold it give back only after a while."""
+    asked, wall, cpu = [], iter([0.0, 1.0, 2.0]), iter([0.0, 0.99, 1.2])
+    monkeypatch.setattr(serial, "time", SimpleNamespace(perf_counter=lambda: next(wall)))
+    monkeypatch.setattr(serial, "_cpu_clock_of_this_thread", lambda: lambda: next(cpu))
+    lacked = lambda: asked.append(1) or 0.5 * len(asked)
+    monkeypatch.setattr(machine, "starving_of_this_thread", lambda: lacked)
+    with Stopwatch() as watch:
+        assert watch.read() == (1.0, 0.99, 0.0)
+        assert len(asked) == 1  # at first
+        assert watch.read() == (2.0, 1.2, 0.5)
+    assert watch.read() is None
+
+
+def test_the_loop_s_own_work_is_not_taken_for_an_item_that_waits():
+    """It holds the GIL, as while it weighs a large value."""
+    now = [1.0]
+    watched = probe.Probe(clock=lambda: now[0])
+    watched.look(None, 9, True, Scale())
+    now[0] += 0.02
+    watched.learn(Outcome([1], {}, 0.0, [0.03], 0.01, ""))
+    assert (watched.seen.wall, watched.seen.busy) == pytest.approx((0.01, 0.01))
+    watched.learn(Outcome([1], {}, 0.0, [0.03], 0.01, ""))
+    assert watched.seen.wall == pytest.approx(0.04)  # that one did wait
+    now[0] += 0.02
+    running = Running(0.05, 0.01, 0.0), Chunk(range(1), [0])
+    assert watched.look(running, 9, True, Scale()).running_wall == pytest.approx(0.03)
+
+
+def test_threads_that_end_items_all_the_time_are_asked_too(monkeypatch):
+    """The loop waits for a short while only: something would come in during a longer one."""
+    monkeypatch.setattr(Knock, "answer", lambda knock: 1.0)
+    crew, now = SimpleNamespace(flying=True, engage=lambda *_: None), [0.0]
+    task = Task(abs, "abs")
+    setting = Setting(task, None, None, None, None, 1)
+    steering = Steering(Options(), crew, setting, "serial", lambda: now[0])
+    steering._move(Choice("threads", 4, ""))
+    for _ in range(FEW):
+        assert steering.patience() == KNOCK
+        steering.answered(steering.knock(KNOCK))
+    assert steering.patience() == SELDOM
+    assert steering.knock(SELDOM) is None
+    now[0] += SELDOM
+    assert steering.patience() == KNOCK
 
 
 def test_what_sending_takes_is_measured_of_an_item_and_its_value():
@@ -318,6 +378,52 @@ def test_what_cannot_be_sent_stays_on_threads_and_says_why(monkeypatch):
     assert "lock" in run.choice.reason
 
 
+def lock_now_and_then(x):
+    time.sleep(0.001)
+    return threading.Lock() if x == 40 and burn(0.01) else burn(0.01)
+
+
+def test_a_result_that_cannot_be_sent_costs_itself_alone(gil):
+    """It was none of the first: the items after it go where nothing is sent, also next time."""
+    results = nbexec.map(lock_now_and_then, range(80), on_error="collect")
+    assert [one.index for one in results.failures] == [40]
+    assert "use backend='threads'" in str(results[40].exception)
+    assert results.run.choice.backend == "threads"
+    assert "on threads since the result, a _thread.lock, can't be sent" in results.run.choice.reason
+    for _ in range(2):
+        again = nbexec.map(lock_now_and_then, range(80))
+        assert type(again[40]) is type(threading.Lock())
+        assert again.run.choice.backend == "threads"
+        assert "in an earlier run" in again.run.choice.reason
+
+
+def test_an_item_that_cannot_be_sent_runs_where_nothing_is(tmp_path, gil):
+    def once(x):
+        number = x if isinstance(x, int) else 50
+        (tmp_path / str(number)).open("x").close()  # raises if it is run twice
+        return burn(0.02) and number
+
+    items = [threading.Lock() if x == 50 else x for x in range(100)]
+    results = nbexec.map(once, items)
+    assert results == list(range(100))
+    assert results.run.choice.backend == "threads"
+    assert "on threads since the item, a lock, can't be sent" in results.run.choice.reason
+
+
+def test_what_an_item_s_own_run_could_not_send_is_not_that_item_s_fault(gil):
+    """It has begun, and runs no second time."""
+
+    def nested(x):
+        burn(0.02)
+        if x == 50:
+            nbexec.map(abs, [threading.Lock()], backend="processes", progress="off")
+        return x
+
+    results = nbexec.map(nested, range(70), on_error="collect")
+    assert [one.index for one in results.failures] == [50]
+    assert results.run.choice.backend == "processes"
+
+
 def test_an_executor_chooses_too(gil):
     with nbexec.Executor() as executor:
         futures = [executor.submit(burn, 0.02) for _ in range(60)]
@@ -333,6 +439,20 @@ def test_items_that_free_the_gil_go_to_threads(gil):
     run = nbexec.map(free_the_gil, [20_000_000] * 40, workers=4).run
     assert run.choice.backend == "threads"
     assert "wait" not in run.choice.reason
+
+
+def test_without_a_gil_what_computes_goes_to_as_many_threads_as_there_are_cores(monkeypatch, gil):
+    """And stays there, and begins there the next time."""
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
+
+    def without(x):
+        return burn(0.01)
+
+    for words in "items take", "as in an earlier run, items take":
+        run = nbexec.map(without, range(60)).run
+        assert (run.choice.backend, run.choice.workers) == ("threads", 4)
+        assert run.choice.reason.startswith(words)
+        assert run.choice.reason.endswith("of CPU, and this Python has no GIL")
 
 
 def test_first_items_that_lie_are_found_out(gil):

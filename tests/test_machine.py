@@ -25,6 +25,24 @@ def test_a_thread_that_waited_for_a_core_has_a_number_and_others_see_the_same():
     assert machine.starved(0) == 0.0  # there is no such thread
 
 
+@linux
+def test_what_a_thread_lacked_is_told_to_others_while_it_lives():
+    read = machine.starving_of_this_thread()
+    seen = []
+    other = threading.Thread(target=lambda: seen.append(read()))
+    other.start()
+    other.join()
+    assert 0.0 <= seen[0] <= machine.starved(threading.get_native_id())
+
+    def leave():
+        seen.append(machine.starving_of_this_thread())
+
+    other = threading.Thread(target=leave)
+    other.start()
+    other.join()
+    assert seen[1]() == 0.0
+
+
 def opened() -> int:
     """Give how many threads' files are open."""
     count = 0

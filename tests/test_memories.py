@@ -139,6 +139,18 @@ def nap(x):
     return x
 
 
+def test_what_was_never_weighed_is_before_it_is_sent():
+    """It did not matter while the items ran in the kernel."""
+
+    def total(numbers):
+        return sum(numbers) and time.sleep(0.0005)
+
+    memories.learn(total, FACT._replace(each=0.0005, here=2.5e-7, there=2.5e-7))
+    nbexec.map(abs, [1, 2], backend="processes")
+    run = nbexec.map(total, [list(range(100_000))] * 60, workers=2).run
+    assert not run.choice.reason.startswith("as in an earlier run")
+
+
 def test_the_second_run_begins_where_the_first_one_went():
     def where(x):
         return nap(threading.current_thread().name)

@@ -218,7 +218,7 @@ def unsendable(error: BaseException, chunk: Chunk) -> Outcome:
         sort = type(item).__qualname__
         why = PickleError(f"the item, a {sort}, can't be sent to a worker: {error}")
         why.__cause__ = error
-    return Outcome([None], {0: worker.failed(why)}, time.time(), [0.0], 0.0, "")
+    return Outcome([None], {0: worker.failed(why, unsent="item")}, time.time(), [0.0], 0.0, "")
 
 
 def how_it_ended(code: int | None) -> str:

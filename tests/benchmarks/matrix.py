@@ -3,13 +3,16 @@
     python -m tests.benchmarks.matrix [--quick] [--json FILE] [--only WORD] [--rounds N]
 
 Pools are warm, and what auto remembers of earlier runs is forgotten before each of its runs:
-each is the first of its function.  `again` is the next one, which remembers.
+each is the first of its function.  `again` is the next one, which remembers.  Where the
+ratios differ much from round to round there are up to three times as many rounds, whatever
+they are.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import hashlib
 import json
 import random
@@ -25,11 +28,18 @@ from typing import Any
 import numpy as np
 
 import nbexec
+from nbexec import memories
+from nbexec.model import Choice
+from nbexec.run import forget_last
 
 from .measure import timed
 
 HAND_PICKED = ("serial", "threads", "processes")
+SIDES = (*HAND_PICKED, "auto", "again")
 MEDIAN, WORST = 1.10, 1.25  # goals: auto's time over the best's
+SURE = 0.02  # where a ratio may be off by more, there are more rounds
+MORE = 3  # times as many, at most
+LONG = 3.0  # seconds
 
 
 # ------------------------------------------------------------ what items do
@@ -234,6 +244,9 @@ class Row:
     seconds: dict[str, float] = field(default_factory=dict)
     chose: str = ""
     reason: str = ""
+    spread: float = 0.0  # by which that over the best's may be off
+    spread_again: float = 0.0
+    rounds: int = 0
 
     @property
     def best(self) -> str:
@@ -247,60 +260,80 @@ class Row:
     def ratio_again(self) -> float:
         return self.seconds["again"] / self.seconds[self.best]
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether a few more rounds may change what a ratio is said to be."""
+        return max(self.spread, self.spread_again) > SURE
+
     def line(self) -> str:
         times = " ".join(f"{self.seconds[one] * 1e3:7.0f}" for one in (*HAND_PICKED, "auto"))
         mark = " " if self.ratio <= WORST else "!"
         return (
             f"{self.kind:<13} {self.name:<40} {times} ms  {self.ratio:5.2f}{mark}"
-            f"{self.ratio_again:5.2f}  {self.chose}: {self.reason}"
+            f"± {self.spread:.2f} {self.ratio_again:5.2f} ± {self.spread_again:.2f} "
+            f"{self.rounds:2} rounds  {self.chose}: {self.reason}"
         )
 
     def markdown(self) -> str:
         times = " | ".join(_short(self.seconds[one]) for one in (*HAND_PICKED, "auto"))
-        return f"| {self.kind} | {self.name} | {times} | {self.ratio:.2f} | {self.chose} |"
+        ratios = f"{self.ratio:.2f} | {self.spread:.2f} | {self.ratio_again:.2f}"
+        return f"| {self.kind} | {self.name} | {times} | {ratios} | {self.chose} |"
 
 
 def _short(seconds: float) -> str:
     return f"{seconds * 1e3:.0f}" if seconds >= 0.0995 else f"{seconds * 1e3:.1f}"
 
 
-def forget() -> None:
-    """Have auto remember nothing."""
-    try:
-        from nbexec import memories
-    except ImportError:
-        return
-    memories.forget()
+def tidy() -> None:
+    """Leave nothing of the run before: to free its results would take the next one's time."""
+    forget_last()
+    gc.collect()
 
 
 def measure(workload: Workload, rounds: int) -> Row:
-    """Time every backend in turn, `rounds` times each, after one that isn't counted."""
+    """Time every backend in turn, after a turn that isn't counted, until the ratios are sure.
+
+    There are `rounds` turns at least, and MORE times as many at most.  Every other one goes
+    the other way round, so that what one leaves behind meets all.
+    """
     items = workload.items()
     row = Row(workload.kind, workload.name)
-    taken: dict[str, list[float]] = {one: [] for one in (*HAND_PICKED, "auto", "again")}
-    chosen: Any = None
+    taken: dict[str, list[float]] = {one: [] for one in SIDES}
+    chosen: list[Choice] = []
     slow: set[str] = set()
 
     def run(backend: str) -> None:
-        nonlocal chosen
-        run = nbexec.map(workload.fn, items, backend=backend, progress="off").run
-        if backend == "auto":
-            chosen = run.choice
+        chosen.append(nbexec.map(workload.fn, items, backend=backend, progress="off").run.choice)
 
-    for turn in range(rounds + 1):
-        for one in taken:
+    for turn in range(1 + MORE * rounds):
+        for one in SIDES if turn % 2 else (*SIDES[-2:], *SIDES[-3::-1]):  # `again` after `auto`
             if one in slow:
                 continue
             if one == "auto":
-                forget()
+                memories.forget()
+            tidy()
             took = timed(lambda one=one: run("auto" if one == "again" else one))()
-            if one == "auto" and turn:
-                row.chose, row.reason = chosen.backend, chosen.reason
-            if turn or took > 3:  # nobody's best: once is enough
+            if one == "auto":
+                row.chose, row.reason = chosen[-1].backend, chosen[-1].reason
+            if turn or took > LONG:
                 taken[one].append(took)
-                slow.update({one} if took > 3 else ())
-    row.seconds = {one: statistics.median(times) for one, times in taken.items()}
+                slow.update({one} if took > LONG else ())  # nobody's best: once is enough
+        if turn >= rounds:
+            row.seconds = {one: statistics.median(times) for one, times in taken.items()}
+            row.spread, row.spread_again = (_spread(taken, one, row.best) for one in SIDES[-2:])
+            row.rounds = turn
+            if not row.doubtful:
+                break
     return row
+
+
+def _spread(taken: dict[str, list[float]], ours: str, best: str) -> float:
+    """Give by how much the ratio of medians may be off: the error of the median of the pairs'."""
+    ratios = sorted(mine / its for mine, its in zip(taken[ours], taken[best], strict=False))
+    if len(ratios) < 2:
+        return 0.0
+    first, _, third = statistics.quantiles(ratios, n=4, method="inclusive")
+    return (third - first) / 2 / len(ratios) ** 0.5
 
 
 def main() -> None:
