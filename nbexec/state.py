@@ -201,14 +201,15 @@ class RunState:
 
     def _finished(self, event: Finished) -> None:
         outcome = event.outcome
-        cancelled = sum(error.kind == "cancelled" for error in outcome.errors.values())
         self.done += len(outcome.values) - len(outcome.errors)
-        self.failed += len(outcome.errors) - cancelled
-        self.cancelled += cancelled
+        if outcome.errors:
+            cancelled = sum(error.kind == "cancelled" for error in outcome.errors.values())
+            self.failed += len(outcome.errors) - cancelled
+            self.cancelled += cancelled
+            self.abandoned += sum(_abandoned(error) for error in outcome.errors.values())
         self._in_flight -= len(event.chunk)
         for index in self._progress.keys() & set(event.chunk.indices) if self._progress else ():
             del self._progress[index]
-        self.abandoned += sum(_abandoned(error) for error in outcome.errors.values())
         self.cpu_seconds += outcome.cpu
         self.sent_bytes += outcome.sent
         self.received_bytes += outcome.received
