@@ -22,6 +22,7 @@ from nbexec.backends.serial import Stopwatch
 from nbexec.knobs import Options
 from nbexec.model import Choice, Chunk, Outcome, Task
 from nbexec.probe import Knock, Scale
+from nbexec.slots import Crew
 from nbexec.steering import KNOCK, SELDOM, Steering
 
 
@@ -263,6 +264,21 @@ def test_the_loop_s_own_work_is_not_taken_for_an_item_that_waits():
     now[0] += 0.02
     running = Running(0.05, 0.01, 0.0), Chunk(range(1), [0])
     assert watched.look(running, 9, True, Scale()).running_wall == pytest.approx(0.03)
+
+
+def test_what_runs_in_the_kernel_has_a_core_too():
+    crew, first, rest = Crew(), SimpleNamespace(near=True), SimpleNamespace(near=False)
+    crew.engage(first, 1, later=1)
+    slow = Chunk(range(1), [0])
+    assert crew.assign(slow, 0.0).slot.session is first  # nothing ran that it could wait for
+    crew.engage(rest, 2, later=1)
+    chunks = [Chunk(range(at, at + 1), [0]) for at in (1, 2)]
+    assert crew.assign(chunks[0], 0.0).slot.session is rest
+    assert not crew.free(1)
+    crew.release(slow)
+    assert crew.free(1)
+    assert crew.assign(chunks[1], 0.0).slot.number == 1
+    assert not crew.free(1)
 
 
 def test_threads_that_end_items_all_the_time_are_asked_too(monkeypatch):
