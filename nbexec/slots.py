@@ -79,6 +79,14 @@ class Crew:
         self._later = later if self.flying else 0
         self._lay_out(count - self._later)
 
+    def let_go(self) -> None:
+        """Close sessions that were left and have nothing more to do, for their workers' sake."""
+        busy = {one.slot.session for one in self.flying.values()} if self._sessions[1:] else ()
+        for session in self._sessions[:-1]:
+            if session not in busy:
+                self._sessions.remove(session)
+                session.close()
+
     def resize(self, count: int) -> None:
         """Have `count` slots from now on."""
         self._later = 0

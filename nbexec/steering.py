@@ -195,6 +195,7 @@ class Steering:
 
     def look(self, left: int | None) -> Choice | None:
         """See whether enough is known to choose; if so go there, and give the choice."""
+        self._crew.let_go()
         return self._choose(left) if self._probe is not None else self._reconsider(left)
 
     def _choose(self, left: int | None) -> Choice | None:
