@@ -66,16 +66,30 @@ class Crew:
         self._slots: list[Slot] = []
         self._idle: dict[Slot, None] = {}  # ordered sets: the longest idle goes first
         self._half: dict[Slot, None] = {}  # have one chunk
+        self._later = 0  # slots, once the old ones have finished
 
-    def engage(self, session: Session, count: int) -> None:
-        """Have `count` slots of `session` take what comes; the old ones finish what they have."""
+    def engage(self, session: Session, count: int, later: int = 0) -> None:
+        """Have `count` slots of `session` take what comes; the old ones finish what they have.
+
+        Of these slots `later` are there only when all the old ones have finished.
+        """
         self._lay_out(0)
         self._sessions.append(session)
         self.near = session.near
-        self._lay_out(count)
+        self._later = later if self.flying else 0
+        self._lay_out(count - self._later)
+
+    def let_go(self) -> None:
+        """Close sessions that were left and have nothing more to do, for their workers' sake."""
+        busy = {one.slot.session for one in self.flying.values()} if self._sessions[1:] else ()
+        for session in self._sessions[:-1]:
+            if session not in busy:
+                self._sessions.remove(session)
+                session.close()
 
     def resize(self, count: int) -> None:
         """Have `count` slots from now on."""
+        self._later = 0
         self._lay_out(count)
         self._sessions[-1].resize(count)
 
@@ -152,6 +166,9 @@ class Crew:
             self._far.pop(slot, None)
         self._busy -= not slot.flights
         self._sort(slot)
+        if self._later and not any(one.slot.retired for one in self.flying.values()):
+            later, self._later = self._later, 0
+            self._lay_out(len(self._slots) + later)
         return flight
 
     def retire(self, slot: Slot) -> None:

@@ -22,6 +22,7 @@ from nbexec.backends.serial import Stopwatch
 from nbexec.knobs import Options
 from nbexec.model import Choice, Chunk, Outcome, Task
 from nbexec.probe import Knock, Scale
+from nbexec.slots import Crew
 from nbexec.steering import KNOCK, SELDOM, Steering
 
 
@@ -263,6 +264,45 @@ def test_the_loop_s_own_work_is_not_taken_for_an_item_that_waits():
     now[0] += 0.02
     running = Running(0.05, 0.01, 0.0), Chunk(range(1), [0])
     assert watched.look(running, 9, True, Scale()).running_wall == pytest.approx(0.03)
+
+
+class Left:
+    """A session that says when it is closed."""
+
+    def __init__(self, name, closed):
+        self.near = False
+        self.close = lambda: closed.append(name)
+
+
+def test_what_runs_in_the_kernel_has_a_core_too():
+    crew, first, rest = Crew(), Left("a", []), Left("b", [])
+    crew.engage(first, 1, later=1)
+    slow = Chunk(range(1), [0])
+    assert crew.assign(slow, 0.0).slot.session is first  # nothing ran that it could wait for
+    crew.engage(rest, 2, later=1)
+    chunks = [Chunk(range(at, at + 1), [0]) for at in (1, 2)]
+    assert crew.assign(chunks[0], 0.0).slot.session is rest
+    assert not crew.free(1)
+    crew.release(slow)
+    assert crew.free(1)
+    assert crew.assign(chunks[1], 0.0).slot.number == 1
+    assert not crew.free(1)
+
+
+def test_workers_that_were_left_are_given_back_once_they_have_finished():
+    closed = []
+    crew, chunk = Crew(), Chunk(range(1), [0])
+    crew.engage(Left("a", closed), 1)
+    crew.assign(chunk, 0.0)
+    crew.engage(Left("b", closed), 1)
+    crew.let_go()
+    assert closed == []
+    crew.release(chunk)
+    crew.let_go()
+    crew.let_go()
+    assert closed == ["a"]
+    crew.close()
+    assert closed == ["a", "b"]
 
 
 def test_threads_that_end_items_all_the_time_are_asked_too(monkeypatch):
