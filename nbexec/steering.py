@@ -153,7 +153,8 @@ class Steering:
             depth = self._setting.task.depth
             return Choice(backend.name, machine.default_workers(backend.default_workers(), depth))
         if self._setting.task.coroutine:
-            count = workers or get_backend("asyncio").default_workers()
+            most = get_backend("asyncio").default_workers()
+            count = workers or machine.default_workers(most, self._setting.task.depth)
             return Choice("asyncio", count, "a coroutine function")
         self._probe = Probe()
         return replace(auto.FIRST, backend=self._first_backend)

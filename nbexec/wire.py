@@ -9,6 +9,7 @@ written to like any other.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import mmap
 import pickle
@@ -16,7 +17,7 @@ import struct
 import traceback as traceback_module
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from types import CellType
+from types import CellType, CodeType
 from typing import Any
 
 from .errors import PickleError
@@ -32,9 +33,41 @@ _HEAD = struct.Struct("<Q")
 
 def dumps(value: Any) -> bytes:
     """Pickle anything that cloudpickle can, notebook-defined classes by value."""
+    return _dumps(value)
+
+
+def _dumps(
+    value: Any, buffer_callback: Callable[[pickle.PickleBuffer], Any] | None = None
+) -> bytes:
+    with io.BytesIO() as file:
+        _pickler()(file, protocol=5, buffer_callback=buffer_callback).dump(value)
+        return file.getvalue()
+
+
+@functools.cache
+def _pickler() -> Any:
+    """Give cloudpickle's pickler, but for the names of files.
+
+    From 3.1.3 on cloudpickle gives all code that it sends the name "<dynamic-code>": its
+    tracebacks would have no lines of the notebook's cell, nor could it be debugged.
+    """
     import cloudpickle
 
-    return bytes(cloudpickle.dumps(value, protocol=5))
+    table = cloudpickle.Pickler.dispatch_table
+    reduce = table[CodeType]
+
+    def reduce_with_name(code: CodeType) -> Any:
+        make, arguments, *_ = reduce(code)
+        return _code_of_file, (make, arguments, code.co_filename)
+
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
+        dispatch_table = table.new_child({CodeType: reduce_with_name})
+
+    return Pickler
+
+
+def _code_of_file(make: Callable[..., CodeType], arguments: Any, filename: str) -> CodeType:
+    return make(*arguments).replace(co_filename=filename)
 
 
 def loads(data: bytes | memoryview) -> Any:
@@ -44,8 +77,6 @@ def loads(data: bytes | memoryview) -> Any:
 
 def dumps_apart(value: Any) -> tuple[bytes, list[pickle.PickleBuffer]]:
     """Pickle as `dumps` does, and give the large buffers apart from it, not copied."""
-    import cloudpickle
-
     apart: list[pickle.PickleBuffer] = []
 
     def stays(buffer: pickle.PickleBuffer) -> bool:
@@ -57,7 +88,7 @@ def dumps_apart(value: Any) -> tuple[bytes, list[pickle.PickleBuffer]]:
             apart.append(buffer)
         return small
 
-    return cloudpickle.dumps(value, protocol=5, buffer_callback=stays), apart
+    return _dumps(value, stays), apart
 
 
 def pack(value: Any) -> bytes:
