@@ -75,6 +75,18 @@ def starving_of_this_thread() -> Callable[[], float]:
     return read
 
 
+def ready(thread: int) -> bool:
+    """Whether a thread of this process runs, or would, now; False where that isn't told.
+
+    What it lacks a core for at this moment is counted only when it has one again.
+    """
+    try:
+        with open(f"/proc/self/task/{thread}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[:1] == [b"R"]
+    except OSError:
+        return False
+
+
 def _seconds(said: bytes) -> float:
     return int(said.split()[1]) / 1e9
 

@@ -239,7 +239,8 @@ def test_being_late_for_want_of_a_core_is_not_the_gil(monkeypatch):
 
 def test_what_computes_is_not_asked_what_it_lacked(monkeypatch):
     """To ask lets go of the GIL, which items that hold it give back only after a while."""
-    asked, wall, cpu = [], iter([0.0, 1.0, 2.0]), iter([0.0, 0.99, 1.2])
+    asked, wall, cpu = [], iter([0.0, 1.0, 2.0, 3.0]), iter([0.0, 0.99, 1.2, 1.3])
+    monkeypatch.setattr(machine, "ready", lambda thread: False)
     monkeypatch.setattr(serial, "time", SimpleNamespace(perf_counter=lambda: next(wall)))
     monkeypatch.setattr(serial, "_cpu_clock_of_this_thread", lambda: lambda: next(cpu))
     lacked = lambda: asked.append(1) or 0.5 * len(asked)
@@ -248,6 +249,8 @@ def test_what_computes_is_not_asked_what_it_lacked(monkeypatch):
         assert watch.read() == (1.0, 0.99, 0.0)
         assert len(asked) == 1  # at first
         assert watch.read() == (2.0, 1.2, 0.5)
+        monkeypatch.setattr(machine, "ready", lambda thread: True)
+        assert watch.read() == pytest.approx((3.0, 1.3, 1.7))  # it lacks a core now
     assert watch.read() is None
 
 

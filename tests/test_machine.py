@@ -11,6 +11,8 @@ import pytest
 
 from nbexec import machine
 
+from .waiting import until
+
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells it")
 
 
@@ -41,6 +43,26 @@ def test_what_a_thread_lacked_is_told_to_others_while_it_lives():
     other.start()
     other.join()
     assert seen[1]() == 0.0
+
+
+@linux
+def test_a_thread_that_could_run_is_ready_and_one_that_waits_is_not():
+    waits, done = threading.Event(), threading.Event()
+    numbers = []
+
+    def wait():
+        numbers.append(threading.get_native_id())
+        waits.set()
+        done.wait()
+
+    other = threading.Thread(target=wait)
+    other.start()
+    waits.wait()
+    until(lambda: not machine.ready(numbers[0]))
+    assert machine.ready(threading.get_native_id())
+    done.set()
+    other.join()
+    assert not machine.ready(numbers[0])
 
 
 def opened() -> int:

@@ -47,10 +47,14 @@ def test_nothing_begins_while_too_much_is_used(backend, no_meter, tmp_path):
 
 
 def test_a_run_that_can_never_go_on_fails(no_meter):
-    release = threading.Event()
-    run = nbexec.start(
-        lambda x: release.wait(20), range(6), backend="threads", workers=2, memory_limit=10**9
-    )
+    release, there = threading.Event(), []
+
+    def work(x):
+        there.append(x)
+        return release.wait(20)
+
+    run = nbexec.start(work, range(6), backend="threads", workers=2, memory_limit=10**9)
+    until(lambda: len(there) == 2)  # what hasn't begun would be called back
     begun = time.monotonic()
     run.post(sample(2 * 10**9, begun))
     until(lambda: run.stats.waiting)

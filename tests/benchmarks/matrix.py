@@ -40,6 +40,9 @@ MEDIAN, WORST = 1.10, 1.25  # goals: auto's time over the best's
 SURE = 0.02  # where a ratio may be off by more, there are more rounds
 MORE = 3  # times as many, at most
 LONG = 3.0  # seconds
+HEADER = """\
+| Kind | Workload | `serial` | `threads` | `processes` | `auto` | auto / best | ± | again | chose |
+|---|---|--:|--:|--:|--:|--:|--:|--:|---|"""
 
 
 # ------------------------------------------------------------ what items do
@@ -348,6 +351,8 @@ def main() -> None:
     parser.add_argument("--markdown", action="store_true")
     given = parser.parse_args()
     rows: list[Row] = []
+    if given.markdown:
+        print(HEADER)
     with nbexec.options(progress="off"):
         for workload in WORKLOADS:
             if given.only in f"{workload.kind}: {workload.name}":
