@@ -142,6 +142,16 @@ def test_pythons_own_pool_of_them_is_sent_bytes():
         assert nbexec.map(lambda x: x * x, range(20), backend=pool) == [x * x for x in range(20)]
 
 
+@there
+@pytest.mark.parametrize("within", ["threads", "processes", "asyncio"])
+def test_a_run_within_an_item_is_on_serial_alone(within):
+    def outer(x):
+        return [nbexec.map(abs, [x], backend="serial"), nbexec.map(abs, [x], backend=within)]
+
+    with pytest.raises(nbexec.BackendError, match=f"'{within}' can't .* sub-interpreter.*'serial'"):
+        nbexec.map(outer, [-1], backend="interpreters")
+
+
 ENDS = {
     "while one sleeps": "nbexec.start(time.sleep, [1000] * 3, **options); time.sleep(0.5)",
     "while one spins": "nbexec.start(spin, [1000] * 3, **options); time.sleep(0.5)",

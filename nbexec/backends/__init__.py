@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from _thread import RLock  # threading takes 6 ms to import, and this comes with the package
 
+from .. import subinterpreter
 from ..errors import BackendError, OptionError
 
 TYPE_CHECKING = False  # typing takes 10 ms
@@ -112,6 +113,11 @@ def is_warm(name: str) -> bool:
 def _make(name: str) -> Backend:
     if name in _factories:
         return _factories[name]()
+    if name in _BUILT_IN and name != "serial" and not subinterpreter.daemons():
+        raise BackendError(
+            f"backend={name!r} can't be used in a sub-interpreter, whose threads may not be "
+            "daemons: for a run within an item use backend='serial'"
+        )
     if sys.version_info < _SINCE.get(name, ()):
         needed, here = (".".join(map(str, v[:3])) for v in (_SINCE[name], sys.version_info))
         raise BackendError(
