@@ -40,12 +40,12 @@ def _dumps(
     value: Any, buffer_callback: Callable[[pickle.PickleBuffer], Any] | None = None
 ) -> bytes:
     with io.BytesIO() as file:
-        _pickler()(file, protocol=5, buffer_callback=buffer_callback).dump(value)
+        pickler()(file, protocol=5, buffer_callback=buffer_callback).dump(value)
         return file.getvalue()
 
 
 @functools.cache
-def _pickler() -> Any:
+def pickler() -> Any:
     """Give cloudpickle's pickler, but for the names of files.
 
     From 3.1.3 on cloudpickle gives all code that it sends the name "<dynamic-code>": its

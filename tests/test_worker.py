@@ -29,6 +29,16 @@ def run(fn, items, leash=None, **more):
     return run_chunk(lambda: prepare(task), task, chunk_of(items, **more), leash)
 
 
+def test_functions_and_classes_that_are_sent_keep_the_name_of_their_file():
+    there = {"__name__": "__main__"}
+    source = "def f():\n    return lambda: 1\nclass C:\n    def g(self): pass\n"
+    exec(compile(source, "<cell 3>", "exec"), there)
+    f, made = wire.loads(wire.dumps((there["f"], there["C"])))
+    names = {code.co_filename for code in (f.__code__, f().__code__, made.g.__code__)}
+    assert names == {"<cell 3>"}
+    assert f()() == 1
+
+
 def test_values_errors_and_times_are_columns():
     outcome = run(lambda x: 1 // x, [1, 0, 2])
     assert outcome.values == [1, None, 0]

@@ -15,8 +15,6 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-import cloudpickle
-
 from .. import wire
 from ..codeprint import Codes
 from ..fingerprint import ATOMS, NoFingerprint
@@ -124,7 +122,7 @@ def find_class(module: str, name: str, digest: bytes) -> Any:
     raise pickle.UnpicklingError(f"{module}.{name} can only be loaded by a journal")
 
 
-class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+class _Pickler(wire.pickler()):  # type: ignore[misc]
     def __init__(self, file: io.BytesIO, out: Callable[[Any], Any], values: Values) -> None:
         super().__init__(file, protocol=5, buffer_callback=out)
         self._values = values
