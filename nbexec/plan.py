@@ -66,8 +66,9 @@ class Pace:
             wanted = min(wanted, HEAVIEST / self._item_bytes)
         fair = (UNKNOWN if left is None else left) / workers
         # with shorter ones the workers would wait for the kernel, which sends one to each of them
-        least = max(LEAST, self.cost * workers) / self.item_seconds
-        return max(1, math.ceil(min(wanted, fair, max(fair / SHARE, least))))
+        kept_up = min(fair, self.cost * workers / self.item_seconds)
+        size = max(fair / SHARE, kept_up, LEAST / self.item_seconds)
+        return max(1, math.ceil(min(wanted, size)))
 
     @property
     def long(self) -> bool:
