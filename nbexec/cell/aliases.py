@@ -115,7 +115,8 @@ def held(new: list[Any]) -> bool:
                 found[id(thing)] = thing
                 if not isinstance(thing, types.GeneratorType) or thing.__name__ == "<genexpr>":
                     todo.append(thing)
-    spare = sys.getrefcount(thing := object())  # what asking costs
+    thing = object()
+    spare = sys.getrefcount(thing)  # what asking costs; in the same words: 3.14 borrows some
     for key in list(found):
         thing = found.pop(key)
         if defines(type(thing), "__next__") and sys.getrefcount(thing) - spare > refs[key]:
