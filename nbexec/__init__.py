@@ -24,6 +24,7 @@ General layout, in the order in which imports go (each may import what is below 
                   loaded.py: functions that it has;  blas.py: its share of BLAS threads
     kernels.py    what Executor.compute reduces arrays by
     ear.py        how a worker process is asked for what it has not begun
+    reloads.py    modules that were reloaded in the kernel, and are in workers
     capture.py    what a task says while it runs;  streams.py: stdout that knows its item
     codeprint.py  what a function does, fingerprint.py: what a value is, as digests
     wire.py       pickling;  shelved.py: large buffers apart;  traces.py: tracebacks that were sent

@@ -23,6 +23,7 @@ from .channel import channel
 from .errors import PickleError
 from .loaded import load
 from .model import Chunk, Error, Outcome
+from .reloads import Reloaded, follow
 from .sheet import Shared
 from .worker import Leash, failed, run_chunk
 
@@ -46,6 +47,7 @@ class Address(NamedTuple):
     heard: bool  # through a channel; else what is said is in the reply
     here: bool  # whether the folder is the worker's, too
     threads: blas.Share = ()  # of BLAS; none where the worker is not ours
+    reloaded: Reloaded = ()  # modules of the kernel's
 
 
 def items_file(address: Address) -> Path:
@@ -138,6 +140,7 @@ def run_packed(
     blas.hold(key, address.threads)  # before anything is loaded
     what = "the function"
     try:
+        follow(address.reloaded)
         task, prepared, _ = load(key, block)
         what = "the item"
         begun = time.perf_counter()

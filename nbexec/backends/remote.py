@@ -17,6 +17,7 @@ from .. import blas, ear, streams, wire, worker
 from ..errors import PickleError, WorkerDied
 from ..model import Chunk, Error, Outcome
 from ..parcels import Address, items_file, not_begun, receive, unwanted_file, values_file
+from ..reloads import reloaded
 from .base import Session, Setting
 from .listener import listener
 from .shelf import shelf, store
@@ -55,6 +56,7 @@ class RemoteSession(Session):
         self._asked: set[Chunk] = set()  # that were to be given back, as far as not begun
         self.resize(setting.workers)
         self.key = f"{os.getpid()}-{next(_runs)}"  # a worker keeps one task loaded for each key
+        self._reloaded = reloaded()
         try:
             data, buffers = wire.dumps_apart((setting.task, _logging()))
         except Exception as error:
@@ -94,7 +96,8 @@ class RemoteSession(Session):
 
     def _address(self) -> Address:
         heard = self._listener is not None
-        return Address(self._folder, next(_serials), heard, self._here, self._threads)
+        facts = self._folder, next(_serials), heard, self._here, self._threads, self._reloaded
+        return Address(*facts)
 
     def resize(self, workers: int) -> None:
         self._threads = blas.share(workers) if self._here else ()

@@ -1,0 +1,59 @@
+"""Modules that were reloaded in the kernel: workers that have them follow, before they run on.
+
+A function of a module is sent by its name.  A worker that imported the module for an earlier
+run would go on with the code that it had, after ``importlib.reload`` or ``%autoreload``.
+This is about modules that were written here: what was installed isn't looked at.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import threading
+from typing import Any
+
+from .origin import is_library_file
+
+Reloaded = tuple[tuple[str, int], ...]  # names of modules, and how many times
+
+_lock = threading.Lock()
+_known: set[str] = set()  # modules that were looked at
+_specs: dict[str, Any] = {}  # of the user's, as they were then: an import makes a new one
+_times: dict[str, int] = {}  # that modules were reloaded here
+_followed: dict[str, int] = {}  # how far this process has followed another
+
+
+def reloaded() -> Reloaded:
+    """Give what was reloaded in this process, as far as earlier runs can have sent it elsewhere."""
+    with _lock:
+        for name in sys.modules.keys() - _known:
+            _known.add(name)
+            spec = _spec(name)
+            origin = getattr(spec, "origin", None)
+            if isinstance(origin, str) and not is_library_file(origin):
+                _specs[name] = spec
+        for name, before in [*_specs.items()]:
+            spec = _spec(name)
+            if spec is not None and spec is not before:
+                _specs[name] = spec
+                _times[name] = _times.get(name, 0) + 1
+        return tuple(_times.items())
+
+
+def _spec(name: str) -> Any:
+    try:  # not getattr: it would load what is imported lazily
+        return object.__getattribute__(sys.modules[name], "__dict__").get("__spec__")
+    except (AttributeError, KeyError):
+        return None
+
+
+def follow(there: Reloaded) -> None:
+    """Reload what was reloaded there and is imported here; raises what a module raises."""
+    with _lock:
+        news = [(name, times) for name, times in there if _followed.get(name, 0) < times]
+    for name, times in news:
+        module = sys.modules.get(name)
+        if module is not None:
+            importlib.reload(module)
+        with _lock:
+            _followed[name] = times

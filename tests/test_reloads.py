@@ -1,0 +1,90 @@
+"""Modules that change: no worker runs the code that they had."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import pytest
+
+import nbexec
+from nbexec import reloads
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """A module of the user's that workers can import, and what rewrites it."""
+    name = f"reloaded_{tmp_path.name}"
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    file = tmp_path / f"{name}.py"
+
+    def write(text: str):
+        file.write_text(f"TEXT = {text!r}\ndef f(x):\n    return TEXT\n")
+        importlib.invalidate_caches()
+        if name in sys.modules:
+            return importlib.reload(sys.modules[name])
+        return importlib.import_module(name)
+
+    write.file, write.first = file, write("first")
+    yield write
+    del sys.modules[name]
+
+
+def called(remote, module):
+    """Give what the workers say: of a function by its name, and of one that calls it."""
+    by_name = nbexec.map(module.f, range(4), backend=remote)
+    by_value = nbexec.map(lambda x: module.f(x), range(4), backend=remote)
+    (found,) = {*by_name, *by_value}
+    return found
+
+
+def test_a_reloaded_module_is_reloaded_in_workers_that_have_it(remote, module, tmp_path):
+    script = module.first
+    nbexec.map(_with_path, [str(tmp_path)] * 4, backend=remote)
+    assert called(remote, script) == "first"
+    for text in ("second, longer", "third"):
+        module(text)
+        assert script.f(0) == text
+        assert called(remote, script) == text
+
+
+def _with_path(folder):
+    """Let a worker find modules in a folder."""
+    import sys
+
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+
+
+def test_one_that_was_imported_anew_is_too(remote, module, tmp_path):
+    script = module.first
+    nbexec.map(_with_path, [str(tmp_path)] * 4, backend=remote)
+    assert called(remote, script) == "first"
+    del sys.modules[script.__name__]
+    assert called(remote, module("another")) == "another"
+
+
+def test_one_that_breaks_is_told(remote, module, tmp_path):
+    script = module.first
+    nbexec.map(_with_path, [str(tmp_path)] * 4, backend=remote)
+    assert called(remote, script) == "first"
+    module("second")
+    module.file.write_text("raise RuntimeError('half written')\n")
+    with pytest.raises(nbexec.PickleError, match="half written"):
+        called(remote, script)
+
+
+def test_nothing_is_followed_twice(monkeypatch):
+    done = []
+    monkeypatch.setattr(importlib, "reload", lambda module: done.append(module.__name__))
+    monkeypatch.setattr(reloads, "_followed", {})
+    for times in (1, 1, 2, 2, 1):
+        reloads.follow((("json", times), ("not imported here", times)))
+    assert done == ["json", "json"]
+
+
+def test_what_was_installed_is_not_looked_at():
+    reloads.reloaded()
+    assert "pytest" not in reloads._specs
+    assert __name__ in reloads._specs
