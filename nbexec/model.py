@@ -82,7 +82,7 @@ class Outcome:
     said: Sequence[tuple[int, str, Any]] = ()  # offset, stream, text: where it came only now
     sent: int = 0  # bytes of the items, pickled, to another process
     received: int = 0  # bytes of their values, on the way back
-    sending: float = 0.0  # seconds of pickling and unpickling, here and there
+    sending: float = 0.0  # CPU seconds of pickling and unpickling, here and there
 
 
 @dataclass(frozen=True, slots=True)

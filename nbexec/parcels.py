@@ -143,9 +143,9 @@ def run_packed(
         follow(address.reloaded)
         task, prepared, _ = load(key, block)
         what = "the item"
-        begun = time.perf_counter()
+        begun = time.thread_time()
         values = wire.loads(items) if items else wire.unpack_file(items_file(address))
-        reading = time.perf_counter() - begun
+        reading = time.thread_time() - begun
     except BaseException as error:
         # of several items nobody knows which can't be unpickled: they come again one by one
         outcome = not_begun()
@@ -191,7 +191,7 @@ def _send(
 
     `spent` are the seconds of unpickling that it took before; to them packing is added.
     """
-    begun = time.perf_counter()
+    begun = time.thread_time()
     errors = {at: _pack_error(error) for at, error in outcome.errors.items()}
     file = values_file(address) if address.here else None
     try:
@@ -210,7 +210,7 @@ def _send(
         said,
     )
     sort = _sort(outcome.values[0]) if len(outcome.values) == 1 else ""
-    spent += time.perf_counter() - begun
+    spent += time.thread_time() - begun
     rest = pickle.dumps((errors, facts, sort, spent, beside), protocol=5)
     return b"".join((_SIZE.pack(len(rest)), rest, data))
 
@@ -253,7 +253,7 @@ def receive(
     Of what was said, the first `heard` pieces were told already.  Its items were `sent`
     bytes, which took `spent` seconds to pickle.
     """
-    begun = time.perf_counter()
+    begun = time.thread_time()
     view = memoryview(data)
     (size,) = _SIZE.unpack_from(view)
     start = _SIZE.size + size
@@ -266,7 +266,7 @@ def receive(
             return not_begun()
         why = _unreadable(f"the result, a {sort},", "in the kernel", error)
         values, errors = [None], {0: failed(why, unsent="result")}
-    spent += there + time.perf_counter() - begun
+    spent += there + time.thread_time() - begun
     sums = {"sent": sent, "received": len(data) - start + beside, "sending": spent}
     outcome = Outcome(values, errors, *facts, **sums)
     return replace(outcome, said=outcome.said[heard:]) if heard else outcome

@@ -83,7 +83,7 @@ class Stats:
     sent_bytes, received_bytes : int
         Items that were pickled for another process, and values that came back from there.
     sending_seconds : float
-        Time that it took to pickle and to unpickle them, in the kernel and in the workers.
+        CPU time that it took to pickle and to unpickle them, in the kernel and in the workers.
     paused_seconds : float
         Time in which the run was paused.
     items : tuple of ItemProgress

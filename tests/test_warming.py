@@ -236,7 +236,7 @@ SHELL = """
         shell.run_cell(code).raise_error()
         return shell.user_ns.get("out")
 
-    while not is_warm("processes") or get_backend("processes")._pool.idle < machine.cores():
+    while not is_warm("processes") or len(get_backend("processes")._pool.idle) < machine.cores():
         time.sleep(0.01)
 
     MAP = "import nbexec; out = nbexec.map({}, [0] * 4, backend='processes', progress='off')"

@@ -175,7 +175,7 @@ class Interpreters(Backend):
         return machine.cores()
 
     def warm(self) -> bool:
-        return self._pool.idle > 0
+        return bool(self._pool.idle)
 
     def open(self, setting: Setting) -> Session:
         return InterpretersSession(setting, self._pool)

@@ -116,9 +116,9 @@ class Pool(Generic[S]):
             slot.close()
 
     @property
-    def idle(self) -> int:
-        """How many warm slots wait."""
-        return len(self._idle)
+    def idle(self) -> list[S]:
+        """The slots that wait."""
+        return [*self._idle]
 
     def close(self) -> None:
         """End every slot, leased ones too; there are no more after that."""

@@ -91,7 +91,7 @@ class Processes(Backend):
         return machine.cores()
 
     def warm(self) -> bool:
-        return self._pool.idle > 0
+        return any(slot.ready for slot in self._pool.idle)  # not those that are only starting
 
     def warm_up(self, workers: int) -> bool:
         started = self._pool.fill(workers)

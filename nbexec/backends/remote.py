@@ -74,7 +74,7 @@ class RemoteSession(Session):
         """Have the worker of `slot` call `parcels.run_packed` with `call`."""
 
     def submit(self, slot: int, chunk: Chunk) -> None:
-        begun = time.perf_counter()
+        begun = time.thread_time()
         address = self._address()
         try:
             file = items_file(address) if self._here else None
@@ -83,7 +83,7 @@ class RemoteSession(Session):
             outcome = unsendable(error, chunk)
             self.setting.deliver(chunk, lambda: outcome)
             return
-        spent = time.perf_counter() - begun
+        spent = time.thread_time() - begun
         self._speaking[chunk] = slot, address
         if beside:
             self._large.add(address.serial)
