@@ -318,3 +318,28 @@ def test_several_guilty_items_are_each_found(backend):
 def test_the_table_is_whole():
     assert {*APPLY, *ELSEWHERE} == {(fault, name) for fault in FAULTS for name in BACKENDS}
     assert not set(APPLY) & set(ELSEWHERE)
+
+
+def test_a_request_for_results_that_was_given_up_is_no_others_end():
+    from nbexec.backends.places import result_of
+
+    class Pending:
+        def cancelled(self):
+            return True
+
+    class Client:
+        _gather_future = Pending()
+
+    class Task:
+        client, status = Client(), "finished"
+
+        def result(self, timeout):
+            if self.client._gather_future is not None:
+                raise UnboundLocalError("cannot access local variable 'result'")
+            return b"data"
+
+    assert result_of(Task()) == b"data"
+    lost = Task()
+    lost.client, lost.status = Client(), "cancelled"
+    with pytest.raises(UnboundLocalError):
+        result_of(lost)

@@ -25,7 +25,7 @@ from ..model import Chunk
 from ..parcels import run_packed
 from . import close_at_exit
 from .base import Backend, Session, Setting
-from .places import LocalSession, Place, withdraw
+from .places import LocalSession, Place, result_of, withdraw
 from .remote import Call, RemoteSession
 
 # A nanny would set these to 1 in the kernel's own environment, and leave them there, where
@@ -260,7 +260,7 @@ class GivenSession(RemoteSession):
 def _answer(sent: Sent, task: Any) -> None:
     """Pass on what became of a task, unless another took its place."""
     try:
-        data, error = task.result(), None
+        data, error = result_of(task), None
     except BaseException as raised:
         data, error = b"", raised
     if task is not sent.task or sent.reply.done():

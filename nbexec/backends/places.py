@@ -27,6 +27,7 @@ from .base import Setting
 from .remote import Call, RemoteSession, how_it_ended
 
 GATHERING = 1.0  # seconds between two looks whether a result that is awaited was lost
+AGAIN = 0.01  # seconds until a result is asked for again whose request was given up
 RESTARTING = 0.05  # seconds between two looks for a worker that is being started
 MOURNING = 2.0  # seconds until a dead process's exit code must be known
 
@@ -179,11 +180,30 @@ def _gather(task: Any) -> bytes:
     """Give a task's result; not one that would be computed again, its worker having ended."""
     while True:
         try:
-            data: bytes = task.result(timeout=GATHERING)
-            return data
+            return result_of(task, GATHERING)
         except TimeoutError:
             if task.status != "finished":
                 withdraw(task)
+
+
+def result_of(task: Any, timeout: float | None = None) -> bytes:
+    """Give a task's result, whatever became of other requests for results.
+
+    A client that waits to ask for several at once attaches them to one request.  When that is
+    given up, as it is after a timeout, all of them end in an UnboundLocalError (of
+    `distributed.utils.sync`), and so do those that come later, since the client keeps it.
+    """
+    while True:
+        try:
+            data: bytes = task.result(timeout=timeout)
+            return data
+        except UnboundLocalError:
+            if task.status != "finished":
+                raise
+            pending = getattr(task.client, "_gather_future", None)
+            if pending is not None and pending.cancelled():
+                task.client._gather_future = None
+            time.sleep(AGAIN)
 
 
 def withdraw(task: Any) -> None:
