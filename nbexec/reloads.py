@@ -48,12 +48,25 @@ def _spec(name: str) -> Any:
 
 
 def follow(there: Reloaded) -> None:
-    """Reload what was reloaded there and is imported here; raises what a module raises."""
+    """Reload what was reloaded there and is imported here.
+
+    A module that can't be is forgotten here: what needs it imports it, and is told why not.
+    """
     with _lock:
         news = [(name, times) for name, times in there if _followed.get(name, 0) < times]
     for name, times in news:
         module = sys.modules.get(name)
         if module is not None:
-            importlib.reload(module)
+            try:
+                importlib.reload(module)
+            except Exception:
+                _forget(name)
         with _lock:
             _followed[name] = times
+
+
+def _forget(name: str) -> None:
+    sys.modules.pop(name, None)
+    package, _, last = name.rpartition(".")
+    if package in sys.modules:
+        sys.modules[package].__dict__.pop(last, None)

@@ -73,6 +73,8 @@ def test_one_that_breaks_is_told(remote, module, tmp_path):
     module.file.write_text("raise RuntimeError('half written')\n")
     with pytest.raises(nbexec.PickleError, match="half written"):
         called(remote, script)
+    assert nbexec.map(abs, range(-4, 0), backend=remote) == [4, 3, 2, 1]  # others don't need it
+    assert called(remote, module("mended")) == "mended"
 
 
 def test_nothing_is_followed_twice(monkeypatch):
