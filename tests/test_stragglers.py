@@ -64,7 +64,6 @@ def test_what_has_ended_of_a_chunk_is_kept_when_the_run_is_cancelled_in_its_midd
     with pytest.raises(nbexec.RunCancelled) as cancelled:
         run.result()
     assert cancelled.value.partial_results[:QUICK] == list(range(QUICK))
-    assert not (tmp_path / f"ran-{QUICK + 1}").exists()
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes have no names here")
