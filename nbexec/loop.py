@@ -246,7 +246,6 @@ class Loop:
                 self._take_back(spare)
             else:
                 break
-
         if not held:
             self._ask_back()
 

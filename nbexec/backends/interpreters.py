@@ -208,12 +208,7 @@ class InterpretersSession(RemoteSession):
             return self._worker(slot).submit(call)
 
     def _worker(self, slot: int) -> InterpreterSlot:
-        worker = self._slots.get(slot)
-        if worker is None or not worker.healthy:
-            if worker is not None:
-                self._pool.give_back(worker)
-            worker = self._slots[slot] = self._pool.lease()
-        return worker
+        return self._pool.leased(self._slots, slot)
 
     def died(self, slot: int, chunk: Chunk, error: BaseException) -> str | None:
         return None if isinstance(error, NotBegun) else str(error)

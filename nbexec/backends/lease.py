@@ -69,6 +69,15 @@ class Pool(Generic[S]):
             self._leased.add(slot)
             return slot
 
+    def leased(self, workers: dict[int, S], number: int) -> S:
+        """Give the one of `workers` with this number; another where that can't be used again."""
+        worker = workers.get(number)
+        if worker is None or not worker.healthy:
+            if worker is not None:
+                self.give_back(worker)
+            worker = workers[number] = self.lease()
+        return worker
+
     def fill(self, most: int) -> bool:
         """Make one idle slot ahead of time; give False where `most` slots are there.
 

@@ -132,12 +132,7 @@ class ProcessesSession(RemoteSession):
         return future
 
     def _worker(self, slot: int) -> ProcessSlot:
-        worker = self._slots.get(slot)
-        if worker is None or not worker.healthy:
-            if worker is not None:
-                self._pool.give_back(worker)
-            worker = self._slots[slot] = self._pool.lease()
-        return worker
+        return self._pool.leased(self._slots, slot)
 
     def _came_back(self, worker: ProcessSlot, chunk: Chunk, future: Future[bytes]) -> None:
         if future.exception() is None:
