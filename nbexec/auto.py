@@ -26,13 +26,14 @@ WAITS = 0.5  # an item that used less CPU time than this share of its time waits
 COMPUTES = 0.9  # one that used at least this share computes
 START = 0.4  # seconds until cold worker processes are of use: loky, 2 cores
 WARM = 0.005  # seconds until warm ones are
-SEND = 5e-7  # seconds an item to send it and its result: 3,000,000 of them in that matrix
+SEND = 5e-8  # seconds an item to send it and its result, beyond pickling: 3,000,000 of them
 COPIES = 2e9  # bytes a second, to and from a worker, beyond what pickle itself takes
-GAIN = 0.8  # workers are worth it if they take at most this share of the time
+GAIN = 0.85  # workers are worth it if they take at most this share of the time
 TURNS = 0.65  # the same for threads that wait for the GIL more than half of the time
 NEAR = 1.1  # processes are not worth it where threads take at most so many times as long
 ENDLESS = 1_000_000  # items that are taken to be left where nobody knows
 AGAIN = 0.1  # seconds of work on several workers that tell whether it changed
+AGAINST = 0.2  # the same, where an earlier run says that it didn't
 CHANGED = 0.7  # going elsewhere is worth it if it takes at most this share of the time
 HOLDING = 0.6  # share of knocks from which on the GIL is what threads wait for
 MOVES = 4  # times at most that a run changes its mind
@@ -131,13 +132,15 @@ def fact(seen: Evidence) -> Fact:
     return Fact(wall / items, used, used if held is None else held, seen.here, seen.there)
 
 
-def fact_lately(lately: Lately, seen: Evidence) -> Fact:
-    """Give the same of what several workers did, as it would be without the others."""
+def fact_lately(lately: Lately, seen: Evidence, threads: bool) -> Fact:
+    """Give the same of what several workers did, as it would be without the others.
+
+    Where `threads` were left that computed in turn, that is what is to be known of the items.
+    """
+    if threads:
+        return Fact(lately.kernel / lately.items, 1.0, 1.0, seen.here, seen.there)
     each, used = lately.wall / lately.items, min(1.0, lately.busy / lately.wall)
-    held = lately.held / lately.knocks if lately.knocks else used
-    if lately.knocks and held > HOLDING:  # in turn: the time is that of the others
-        each, used = lately.busy / lately.items, 1.0
-    return Fact(each, used, min(used, held), seen.here, seen.there)
+    return Fact(each, used, used, seen.here, seen.there)
 
 
 def recalled(known: Fact, left: int | None, warm: bool) -> Evidence:
@@ -197,8 +200,8 @@ def reconsider(
 ) -> Choice | None:
     """Give where the rest should go, other than where it goes now; None to leave it there.
 
-    Of `seen` only what was not measured of the first items counts: what is left, whether
-    there are worker processes, what sending takes.
+    `seen` says what is left, whether there are worker processes, what sending takes, and
+    what an item took alone, where that is known.
     """
     if lately.elapsed < AGAIN or lately.items < FEW or now.workers < 1:
         return None
@@ -212,19 +215,27 @@ def reconsider(
 def _from_threads(
     now: Choice, lately: Lately, seen: Evidence, workers: int | None, depth: int
 ) -> Choice | None:
-    """Leave threads that wait for the GIL in turn."""
+    """Leave threads that wait for the GIL in turn, or are in one another's way otherwise."""
     count = workers or machine.default_workers(machine.cores(), depth)
-    used = lately.kernel / lately.elapsed  # cores; items that ended may have begun before that
-    held = lately.held / lately.knocks if lately.knocks >= FEW else 0.0
-    if not seen.gil or count == 1 or now.workers == 1 or held < HOLDING or not 0.6 < used < 1.3:
+    if count == 1 or now.workers == 1:
         return None
+    cores = lately.kernel / lately.elapsed  # items that ended may have begun before that
+    held = lately.held / lately.knocks if lately.knocks >= FEW else 0.0
+    each = lately.kernel / lately.items  # theirs is told when their chunks end
     left = ENDLESS if seen.left is None else seen.left
-    each = lately.busy / lately.items
     there = WARM if seen.warm else START
     there += max(seen.here * left, (each + seen.here + seen.there) * left / count)
-    if there > CHANGED * left * each:
+    if seen.gil and held >= HOLDING and 0.6 < cores < 1.3:
+        if there <= CHANGED * left * each:
+            return Choice("processes", count, f"by now {_words(each, 1.0)} and hold the GIL")
         return None
-    return Choice("processes", count, f"by now {_words(each, 1.0)} and hold the GIL")
+    computed = seen.items and seen.busy >= COMPUTES * seen.wall  # when they were alone
+    if not computed or each < seen.busy / seen.items / 2 or lately.busy >= WAITS * lately.wall:
+        return None  # they wait, or run
+    if there <= CHANGED * left * lately.elapsed / lately.items:
+        what = f"by now {_words(each, 1.0)}"
+        return Choice("processes", count, f"{what}, and threads get only {cores:.1f} cores to work")
+    return None
 
 
 def _from_processes(

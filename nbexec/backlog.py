@@ -66,11 +66,12 @@ class Backlog:
             chunk = self._new_chunk(size, workers, room)
         if chunk is None:
             return None
-        return Chunk(chunk.indices, chunk.items, chunk.attempt, self.pace.budget(len(chunk)))
+        budget = self.pace.budget(len(chunk), near is not None)
+        return Chunk(chunk.indices, chunk.items, chunk.attempt, budget)
 
     def _size(self, workers: int, room: int | None, near: int | None) -> int:
         left = self.left
-        if near is None or not self.pace.long:
+        if near is None or self.pace.brief:
             return self.pace.size(left, workers)
         if room is not None:  # what may be pulled is for all workers
             left = room if left is None else min(left, room)

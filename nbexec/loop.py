@@ -41,7 +41,7 @@ from .memory import MemoryGate
 from .model import Choice, Chunk, EndReason, Failure, Outcome, Task
 from .observers import Observer
 from .output import Outputs
-from .plan import FIRST, TARGET, Feed, Pace
+from .plan import Feed, Pace
 from .results import Sink
 from .slots import Crew, Flight, Slot
 from .state import Stats
@@ -169,8 +169,8 @@ class Loop:
         """Give the workers back, and emit the last event."""
         for slot in self._crew.busy():  # only where the loop itself broke
             slot.session.abort(slot.number)
+        self._steering.end()
         self._crew.close()
-        self._steering.remember()
         self._last_words()
         if self._journal is not None:
             self._journal.flush()
@@ -195,7 +195,11 @@ class Loop:
                     handle(*args)
                     handle, args = self._inbox.get_nowait()
         if self._steering.looking and self.stop_after is None:
-            self._steered(self._steering.look(self._backlog.left))
+            if self._steering.curious:
+                for flight in list(self._crew.flying.values()):
+                    self._gather(flight)
+            left, waiting = self._backlog.left, self._crew.waiting if self._crew.near else 0
+            self._steered(self._steering.look(left if left is None else left + waiting))
         if self.options.timeout is not None:
             self._time_out(self.options.timeout)
         if self._clock() >= self._deadline and not self.late:
@@ -231,7 +235,7 @@ class Loop:
     def _fill(self) -> None:
         self._backlog.ripen(self._clock())
         pace = self._backlog.pace
-        pace.target = FIRST if self._steering.choosing else TARGET
+        pace.target = self._steering.target
         pace.cost = self._steering.cost
         held = self._held()
         while not held and self._crew.free(self._depth()):

@@ -16,6 +16,7 @@ ALONE = 0.03  # seconds; an item longer than this travels alone
 SOON = 0.05  # seconds; up to here a worker waits for the next one too long: the sleeps benchmark
 BRIEF = 0.005  # seconds; up to here one may wait behind another even when it is the last
 PLENTY = 3  # items a worker that are left, for one to wait behind another that takes long
+BLIND = 16  # items a chunk there, while nobody knows how long they take: the same
 SPELL = 0.2  # seconds a chunk where its items can be had back: tests/benchmarks/waiting.py
 LEAST = 0.001  # seconds; towards the end chunks don't get shorter than this
 SENDING = 0.0007  # seconds of the kernel that a chunk costs where it goes to another process
@@ -23,7 +24,7 @@ HANDING = 0.00005  # and where it doesn't: `scaling`, 16 workers, and the sleeps
 SHARE = 3  # a chunk is at most 1/SHARE of a worker's share of what is left
 LARGEST = 20_000  # items; bounds what one message holds
 HEAVIEST = 16e6  # bytes, of items and values; likewise
-GROWTH = 64  # a chunk is at most this many times the largest that was measured
+GROWTH = 256  # a chunk is at most this many times the largest that was measured: noop-processes
 HURRY = 4  # a worker hands back what it has not begun after HURRY x the expected time
 FLOOR = 0.02  # seconds; a budget is never shorter, so that a busy machine does not matter
 PATIENCE = 0.02  # seconds; a slow iterator's items go out in handfuls, not all at the end
@@ -71,9 +72,11 @@ class Pace:
         return max(1, math.ceil(min(wanted, size)))
 
     @property
-    def long(self) -> bool:
-        """Whether it matters where an item waits, unless it can be had back."""
-        return self.fixed is None and self.item_seconds is not None and self.item_seconds > BRIEF
+    def brief(self) -> bool:
+        """Whether it doesn't matter where an item waits, or where it does can't be helped."""
+        return self.fixed is not None or (
+            self.item_seconds is not None and self.item_seconds <= BRIEF
+        )
 
     def near(self, unbegun: int | None, workers: int) -> int:
         """Give how many items go next where they can be had back before they begin.
@@ -81,17 +84,17 @@ class Pace:
         There none waits for one that takes long, and a worker may be given all of its share of
         what is `unbegun`, at workers or not (None: unknown).
         """
-        if self.item_seconds is None or not self.long:
+        if self.brief:
             return self.size(unbegun, workers)
-        wanted = int(SPELL / self.item_seconds)
+        wanted = BLIND if self.item_seconds is None else int(SPELL / self.item_seconds)
         return max(1, wanted if unbegun is None else min(wanted, math.ceil(unbegun / workers)))
 
-    def budget(self, items: int) -> float:
+    def budget(self, items: int, near: bool = False) -> float:
         """Give the seconds after which a worker hands back what it hasn't begun."""
         if self.fixed is not None:
             return math.inf
         if self.item_seconds is None:
-            return FLOOR
+            return SPELL if near else FLOOR
         return max(FLOOR, HURRY * items * self.item_seconds)
 
     def ahead(self, left: int | None, workers: int, near: bool = False) -> bool:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import pickle
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from operator import sub
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import machine, wire
-from .auto import COPIES, FIRST, SEND, Evidence, Lately, has_gil
+from .auto import COPIES, FEW, FIRST, HOLDING, SEND, Evidence, Lately, has_gil
 from .backends.base import Running
 from .model import Choice, Chunk, Outcome
 from .text import seconds
 
-NOISE = 5e-6  # seconds; pickling alone is not measured more exactly, and in chunks it takes less
+NOISE = 5e-6  # seconds that to pickle takes however little there is
+LIGHT = 2e-5  # seconds; up to here several are weighed together, as in a chunk
+HEAVY = 1e-3  # seconds; from here on once is enough
+SEVERAL = 100  # that is how many
 LATE = 0.0005  # seconds; where the GIL is free a thread that waited comes to itself in 0.1 ms
 
 
@@ -28,13 +30,13 @@ class Scale:
         self.weighed = False
         self.wanted = True  # whether a sample is of use
         self.unsendable: BaseException | None = None  # why the sample can't be sent
-        self._sample: tuple[Any, Any] | None = None
+        self._sample: tuple[Sequence[Any], Sequence[Any]] | None = None
 
     def offer(self, chunk: Chunk, outcome: Outcome, at_once: bool) -> None:
         """Take a sample where one is wanted."""
         if self.wanted and not self.weighed and not outcome.errors:
-            self._sample = chunk.items[0], outcome.values[0]
-            self.wanted = False
+            self._sample = chunk.items[:SEVERAL], outcome.values[:SEVERAL]
+            self.wanted = len(chunk) < SEVERAL and not at_once  # of the first there is but one
             if at_once:
                 self.weigh(None)
 
@@ -47,19 +49,17 @@ class Scale:
         """Measure what it takes to send the sample, or an item that runs."""
         if self.weighed or (self._sample is None and running is None):
             return
-        item, value = self._sample or (running.items[0] if running else None, None)
+        items, values = self._sample or (running.items[:1] if running else (), ())
         self.weighed = self._sample is not None
         self._sample = None
         try:
-            _weigh(None)  # the first one takes longer
-            none = _weigh(None)
-            out, read_there, sent = map(sub, _weigh(item), none)
-            back, read_here, received = map(sub, _weigh(value), none)
+            out, read_there, sent = _weigh(items)
+            back, read_here, received = _weigh(values)
         except Exception as error:
             self.unsendable = error
             return
-        self.here = SEND / 2 + max(0.0, out + read_here - NOISE) + sent / COPIES
-        self.there = SEND / 2 + max(0.0, back + read_there - NOISE) + received / COPIES
+        self.here = SEND / 2 + out + read_here + sent / COPIES
+        self.there = SEND / 2 + back + read_there + received / COPIES
 
 
 class Probe:
@@ -130,31 +130,61 @@ class Probe:
         return Choice(FIRST.backend, 1, f"all of it took {seconds(self._whole)}")
 
 
-def _weigh(value: Any) -> tuple[float, float, int]:
-    """Give the CPU seconds of pickling and unpickling, and the bytes.
+def _weigh(values: Sequence[Any]) -> tuple[float, float, float]:
+    """Give the CPU seconds of pickling and unpickling one of them, and its bytes.
 
     By the clock it would take longer: the items that run meanwhile want the GIL, too.
     """
+    if not len(values):
+        return 0.0, 0.0, 0.0
+    one = _pickled(values[:1])
+    if LIGHT < _seconds(one) < HEAVY:
+        one = min(one, _pickled(values[:1]), key=_seconds)  # the first time takes longer
+    if _seconds(one) > LIGHT:
+        return one.pickling, one.reading, one.size
+    several, count = min(_pickled(values), _pickled(values), key=_seconds), len(values)
+    much = 1 - min(1.0, NOISE / _seconds(several))
+    return much * several.pickling / count, much * several.reading / count, several.size / count
+
+
+class _Took(NamedTuple):
+    pickling: float  # seconds of CPU
+    reading: float  # likewise
+    size: int  # bytes
+
+
+def _seconds(took: _Took) -> float:
+    return took.pickling + took.reading
+
+
+def _pickled(values: Sequence[Any]) -> _Took:
     begun = time.thread_time()
-    data, buffers = wire.dumps_apart([value])
+    data, buffers = wire.dumps_apart(list(values))
     pickled = time.thread_time()
     pickle.loads(data, buffers=buffers)
     read = time.thread_time()
-    return pickled - begun, read - pickled, len(data) + sum(one.raw().nbytes for one in buffers)
+    size = len(data) + sum(one.raw().nbytes for one in buffers)
+    return _Took(pickled - begun, read - pickled, size)
 
 
 class Watch:
     """Gathers what several workers do, for a while at a time."""
 
-    def __init__(self, now: float, clock: Callable[[], float] = time.process_time) -> None:
+    def __init__(
+        self, now: float, clock: Callable[[], float] = time.process_time, begun: bool = False
+    ) -> None:
         self.lately = Lately()
+        self.looked = False  # whether what was seen was once enough to tell
+        self.told = now  # when a chunk was last taken in
+        self.held = False  # whether the GIL was, when it was last asked for
         self._since = now
-        self._begun = False
+        self._begun = begun  # whether workers were there at once
         self._clock = clock  # CPU seconds of the kernel
         self._kernel = clock()  # when that while began
 
     def learn(self, outcome: Outcome, now: float) -> None:
         """Take in a chunk; the first says from when on, as it may have waited for a worker."""
+        self.told = now
         if not self._begun:
             self._begun, self._since, self._kernel = True, now, self._clock()
             return
@@ -172,7 +202,13 @@ class Watch:
     def knock(self, share: float) -> None:
         """Take in whether the GIL was held when another thread asked for it."""
         lately = self.lately
+        self.held = share > 0.5
         self.lately = replace(lately, knocks=lately.knocks + 1, held=lately.held + share)
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether threads seem to wait for the GIL."""
+        return self.lately.knocks >= FEW and self.lately.held > HOLDING * self.lately.knocks
 
     def begin_again(self, now: float) -> None:
         """Let only what comes from now on count."""

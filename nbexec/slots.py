@@ -79,6 +79,11 @@ class Crew:
         self._later = later if self.flying else 0
         self._lay_out(count - self._later)
 
+    @property
+    def leaving(self) -> bool:
+        """Whether there are sessions that were left and have something to finish."""
+        return len(self._sessions) > 1
+
     def let_go(self) -> None:
         """Close sessions that were left and have nothing more to do, for their workers' sake."""
         busy = {one.slot.session for one in self.flying.values()} if self._sessions[1:] else ()

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from . import auto, machine, memories
+from . import auto, machine, memories, turns
 from .backends import get_backend, is_warm
 from .backends.base import Setting
 from .errors import OptionError, PickleError
 from .knobs import Options
 from .model import Choice, Chunk, Outcome
-from .plan import HANDING, SENDING, Feed
+from .plan import FIRST, HANDING, SENDING, TARGET, Feed
 from .probe import Knock, Probe, Scale, Watch
 from .slots import Crew, Slot
 
@@ -20,6 +20,7 @@ LATELY = 0.5  # seconds; what was before that doesn't tell what is now
 LOOK = 0.02  # seconds between two looks at items that run while the backend may yet change
 KNOCK = 0.002  # seconds between two while the first items run: each sees whether the GIL is held
 SELDOM = 0.05  # seconds between two at what several threads do
+OFTEN = 0.01  # where the last one found that the GIL is held
 
 
 class Steering:
@@ -64,13 +65,27 @@ class Steering:
         return self._unsent and self._now.backend == "processes"
 
     @property
-    def choosing(self) -> bool:
-        """Whether chunks are to tell soon what items are like: nothing was chosen yet, or all
-        is on threads, where small ones cost little, and which keep what they were given.
+    def target(self) -> float:
+        """How many seconds of work a chunk is to have.
+
+        Small ones tell soon what items are like: before anything was chosen, and at first
+        where they went then.  On threads they cost little.
         """
-        if self._probe is not None:
-            return not self._probe.judged
-        return self._watch is not None and self._now.backend == "threads"
+        probe, watch = self._probe, self._watch
+        first = probe is not None and not probe.judged
+        on_threads = self._now.backend == "threads"
+        return FIRST if first or (watch and (on_threads or not watch.looked)) else TARGET
+
+    @property
+    def curious(self) -> bool:
+        """Whether to see what threads have done so far of what they were given.
+
+        Where they wait for the GIL in turn they come to an end late, and all at once.
+        """
+        watch = self._watch
+        if watch is None or self._now.backend != "threads":
+            return False
+        return watch.in_turn and self._clock() - watch.told > SELDOM
 
     def patience(self) -> float | None:
         """Give the seconds till the next look is due; None where none is."""
@@ -88,7 +103,8 @@ class Steering:
             return None
         if self._watch.lately.knocks < auto.FEW:  # threads that end items don't let it time out
             return KNOCK
-        return max(KNOCK, self._knocked + SELDOM - self._clock())
+        again = OFTEN if self._watch.held else SELDOM
+        return max(KNOCK, self._knocked + again - self._clock())
 
     def begin(self, feed: Feed) -> Choice:
         """Open the backend that was asked for, or the first one of "auto"."""
@@ -128,8 +144,9 @@ class Steering:
             return None
         return replace(choice, reason=f"as in an earlier run, {choice.reason}")
 
-    def remember(self) -> None:
+    def end(self) -> None:
         """Keep what this run showed for the next one of its function, and none of its items."""
+        turns.leave(self)
         self._scale.drop(wanted=False)
         fact = self._fact or (self._known if self._unsent else None)
         if fact is None or self._setting.task.depth:
@@ -197,7 +214,17 @@ class Steering:
     def look(self, left: int | None) -> Choice | None:
         """See whether enough is known to choose; if so go there, and give the choice."""
         self._crew.let_go()
+        self._take_turns()
         return self._choose(left) if self._probe is not None else self._reconsider(left)
+
+    def _take_turns(self) -> None:
+        """Have short turns with what computes here while it matters how soon the loop gets on."""
+        probe, watch = self._probe, self._watch
+        first = probe is not None and not probe.judged
+        if first or self._crew.leaving or (watch is not None and watch.held and not watch.looked):
+            turns.shorten(self)
+        else:
+            turns.leave(self)
 
     def _choose(self, left: int | None) -> Choice | None:
         probe = self._probe
@@ -230,13 +257,18 @@ class Steering:
         if self._stuck:
             return self._move(self._now)
         watch = self._watch
-        if watch is None or left == 0 or watch.lately.elapsed < auto.AGAIN:
+        enough = auto.AGAIN if self._known is None or self._moves else auto.AGAINST
+        if watch is None or left == 0 or watch.lately.elapsed < enough:
             return None
         here, there, warm = self._scale.here, self._scale.there, is_warm("processes")
         seen = auto.Evidence(gil=auto.has_gil(), left=left, warm=warm, here=here, there=there)
+        alone = self._fact or self._known
+        if alone is not None and not self._moves:
+            seen = replace(seen, items=1, wall=alone.each, busy=alone.each * alone.used)
         depth = self._setting.task.depth
         choice = auto.reconsider(self._now, watch.lately, seen, self._wanted, depth)
         if choice is None:
+            watch.looked = True
             if watch.lately.elapsed > LATELY:
                 watch.begin_again(self._clock())
             return None
@@ -248,7 +280,7 @@ class Steering:
             self._scale.wanted = True  # a sample comes with the next chunk
             return None
         self._moves += 1
-        self._fact = auto.fact_lately(watch.lately, seen)
+        self._fact = auto.fact_lately(watch.lately, seen, self._now.backend == "threads")
         return self._move(choice)
 
     def _kernel_choice(self, choice: Choice) -> Choice:
@@ -304,6 +336,8 @@ class Steering:
     def _move(self, choice: Choice) -> Choice:
         """Go where the choice says; stay on threads with what can't leave the kernel."""
         movable = self._moves < auto.MOVES
+        if self._crew.flying:
+            turns.shorten(self)
         try:
             if choice.backend == "processes" and self._scale.unsendable is not None:
                 raise self._scale.unsendable
@@ -323,5 +357,8 @@ class Steering:
             self._probe = Probe()
             self._probe.judged = True
         elif movable:
-            self._watch = Watch(self._clock())
+            there = choice.backend == "threads" or is_warm("processes")
+            self._watch = Watch(self._clock(), begun=there)
+        else:
+            turns.leave(self)  # nobody looks when what is left there has ended
         return choice

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 
 import pytest
@@ -23,7 +23,7 @@ from nbexec.knobs import Options
 from nbexec.model import Choice, Chunk, Outcome, Task
 from nbexec.probe import Knock, Scale
 from nbexec.slots import Crew
-from nbexec.steering import KNOCK, SELDOM, Steering
+from nbexec.steering import KNOCK, OFTEN, SELDOM, Steering
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +65,7 @@ def test_a_slow_first_item_is_judged_while_it_runs():
 
 
 def test_tiny_items_stay_in_the_kernel():
-    choice = choose(seen(100_000, 4e-7, left=10**7), None, 0)
+    choice = choose(seen(1_000_000, 4e-8, left=10**7), None, 0)
     assert (choice.backend, choice.workers) == ("serial", 1)
     assert "sending one would take as long" in choice.reason
 
@@ -221,6 +221,24 @@ def test_where_items_go_by_now(now, count, did, then, words):
     assert words in (choice.reason if choice else "")
 
 
+def test_threads_that_are_in_one_another_s_way_are_left(monkeypatch):
+    """As where each allocates: they share an address space, and 16 of them get 6 cores to work."""
+    monkeypatch.setattr(machine, "cores", lambda: 16)
+    alone = Evidence(1, 0.0002, 0.0002, left=18_000, warm=True)
+    slow = lately(1_600, 0.0009, 0.4, 0.1, knocks=4, held=1.0)
+    choice = reconsider(Choice("threads", 16, ""), slow, alone, None, 0)
+    assert choice.backend == "processes"
+    assert choice.reason.endswith("360 µs of CPU, and threads get only 5.8 cores to work")
+    well = lately(1_600, 0.0009, 0.9, 0.1, knocks=4, held=1.0)
+    assert reconsider(Choice("threads", 16, ""), well, alone, None, 0) is None
+    waiting = lately(1_600, 0.0009, 0.05, 0.1, knocks=4, held=0.0)
+    assert reconsider(Choice("threads", 16, ""), waiting, alone, None, 0) is None
+    other = replace(alone, busy=0.0001)  # they waited from the first
+    assert reconsider(Choice("threads", 16, ""), slow, other, None, 0) is None
+    dear = replace(alone, here=0.0001, there=0.0001)
+    assert reconsider(Choice("threads", 16, ""), slow, dear, None, 0) is None
+
+
 def test_the_end_is_not_worth_a_move():
     did = lately(50, 0.08, 1 / 8, 0.5, knocks=10, held=9.5)
     cold = Evidence(left=20, warm=False)
@@ -319,6 +337,9 @@ def test_threads_that_end_items_all_the_time_are_asked_too(monkeypatch):
     for _ in range(FEW):
         assert steering.patience() == KNOCK
         steering.answered(steering.knock(KNOCK))
+    assert steering.patience() == pytest.approx(OFTEN)
+    monkeypatch.setattr(Knock, "answer", lambda knock: 0.0)
+    steering.answered(steering.knock(KNOCK))
     assert steering.patience() == SELDOM
     assert steering.knock(SELDOM) is None
     now[0] += SELDOM
@@ -487,12 +508,13 @@ def test_items_that_free_the_gil_go_to_threads(gil):
 def test_without_a_gil_what_computes_goes_to_as_many_threads_as_there_are_cores(monkeypatch, gil):
     """And stays there, and begins there the next time."""
     monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
+    data = bytes(10_000_000)
 
-    def without(x):
-        return burn(0.01)
+    def without(x):  # what does hold it would be seen to be in the others' way
+        return hashlib.sha256(data).hexdigest()
 
     for words in "items take", "as in an earlier run, items take":
-        run = nbexec.map(without, range(60)).run
+        run = nbexec.map(without, range(100)).run
         assert (run.choice.backend, run.choice.workers) == ("threads", 4)
         assert run.choice.reason.startswith(words)
         assert run.choice.reason.endswith("of CPU, and this Python has no GIL")

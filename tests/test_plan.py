@@ -39,7 +39,10 @@ def test_one_waits_at_a_worker_where_others_find_enough_too():
 
 def test_where_they_can_be_had_back_long_items_travel_together():
     pace = Pace()
-    assert pace.near(10_000, 50) == 1
+    assert pace.near(10_000, 50) == plan.BLIND
+    assert pace.near(100, 50) == 2
+    assert pace.budget(plan.BLIND, near=True) == plan.SPELL
+    assert pace.budget(1) == plan.FLOOR
     pace.measure(1, 0.01)
     assert pace.near(None, 50) == plan.SPELL / 0.01
     # all of them fairly: what was given away is no longer among what has not begun

@@ -110,8 +110,8 @@ def test_items_that_wait_travel_together(near, log):
     work = made(waits(lambda x: None))
     assert nbexec.map(work, range(60), backend=backend) == list(range(60))
     chunks = [len(event.chunk) for event in log.events if isinstance(event, Finished)]
-    assert chunks[0] == 1
-    assert max(chunks) > 5
+    assert chunks[0] > 5  # when nobody knows yet how long they take
+    assert sum(chunks) == 60
     assert check(log.events)
 
 

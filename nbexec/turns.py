@@ -1,0 +1,51 @@
+"""Turns: how soon a thread that wants the GIL gets it.
+
+What computes in Python hands the GIL over when Python's switch interval is up, 5 ms.  The
+loop lets go of it with each system call: to open worker processes while an item computes in
+the kernel took 40 to 60 ms, ten turns and more, in which nothing ran on the other cores.
+So turns are shorter while a run has both to do.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+SHORT = 0.001  # seconds; half of that is what tells whether the GIL is held (`probe.LATE`)
+
+_lock = threading.Lock()
+_holders: set[int] = set()
+_before = 0.0  # the interval as it was
+
+
+def shorten(holder: object) -> None:
+    """Have turns be short until `holder` says `leave`; once is enough.
+
+    Examples
+    --------
+    >>> import sys
+    >>> before, me = sys.getswitchinterval(), object()
+    >>> shorten(me)
+    >>> sys.getswitchinterval() <= 0.001
+    True
+    >>> leave(me)
+    >>> sys.getswitchinterval() == before
+    True
+    """
+    global _before
+    with _lock:
+        if not _holders:
+            _before = sys.getswitchinterval()
+            if _before > SHORT:
+                sys.setswitchinterval(SHORT)
+        _holders.add(id(holder))
+
+
+def leave(holder: object) -> None:
+    """Say that `holder` needs short turns no longer; what else set the interval stands."""
+    with _lock:
+        if id(holder) not in _holders:
+            return
+        _holders.discard(id(holder))
+        if not _holders and sys.getswitchinterval() == SHORT:
+            sys.setswitchinterval(_before)
