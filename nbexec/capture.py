@@ -80,7 +80,9 @@ class Capture:
         Whether what is written also goes where it would have gone.
     """
 
-    __slots__ = (*("_clip", "_hear", "_lines", "_lock", "_offset", "_values", "through", "wanted"),)
+    __slots__ = (
+        *("_clip", "_hear", "_lines", "_lock", "_offset", "_values", "around", "through", "wanted"),
+    )
 
     def __init__(
         self,
@@ -92,6 +94,7 @@ class Capture:
         global of_process
         self.wanted = wanted
         self.through = through
+        self.around = capturing() if through else None  # of the item that runs the run
         if one_at_a_time:
             of_process = self
         self._values = values

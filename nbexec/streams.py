@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from .capture import capturing
+from .capture import Capture, capturing
 
 NAMES = ("stdout", "stderr")
 
@@ -25,8 +25,8 @@ class Router(io.TextIOBase):
         self.original = original
 
     def write(self, text: str) -> int:
-        capture = capturing()
-        if capture is None or capture.through:
+        hearing, through = _hearing()
+        if through:
             # raises what is to be raised where it is no text
             if _display is None or not text:
                 self.original.write(text)
@@ -34,23 +34,22 @@ class Router(io.TextIOBase):
                 _display(self.original, text)
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        if capture is not None:
+        for capture in hearing:
             capture.write(self._name, text)
         return len(text)
 
     def flush(self) -> None:
-        capture = capturing()
-        if capture is None or capture.through:
+        hearing, through = _hearing()
+        if through:
             self.original.flush()
-        if capture is not None:
+        for capture in hearing:
             capture.flush()
 
     def writable(self) -> bool:
         return True
 
     def isatty(self) -> bool:
-        capture = capturing()
-        return (capture is None or capture.through) and bool(self.original.isatty())
+        return _hearing()[1] and bool(self.original.isatty())
 
     def fileno(self) -> int:
         return int(self.original.fileno())
@@ -73,6 +72,22 @@ class Router(io.TextIOBase):
 
     def close(self) -> None:
         """Stay open: it is everybody's."""
+
+
+def _hearing() -> tuple[list[Capture], bool]:
+    """Give who hears what is written here, and whether it goes to the stream itself as well.
+
+    What an item of a serial run writes goes where it would without that run: where that is
+    within an item of another run, to that item.
+    """
+    hearing: list[Capture] = []
+    capture = capturing()
+    while capture is not None:
+        hearing.append(capture)
+        if not capture.through:
+            return hearing, False
+        capture = capture.around
+    return hearing, True
 
 
 class _Bytes(io.RawIOBase):

@@ -226,6 +226,22 @@ def test_a_run_in_a_task_speaks_through_the_task(backend):
     assert run.output == {0: "inner 0\n", 1: "inner 1\n"}
 
 
+def test_what_a_serial_run_in_a_task_prints_is_the_task_s_too(backend, capsys):
+    """It goes where it would without that run."""
+
+    def rows(x):
+        run = nbexec.map(lambda y: print("row", x, y), range(2), backend="serial").run
+        return str(run.output)
+
+    results = nbexec.map(rows, range(2), backend=backend, progress="off")
+    for x, inner in enumerate(results):
+        assert inner == f"row {x} 0\nrow {x} 1\n"
+        assert results.run.output[x] == inner
+    assert sorted(capsys.readouterr().out.splitlines()) == [
+        f"row {x} {y}" for x in range(2) for y in range(2)
+    ]
+
+
 def test_bytes_and_lines_without_an_end():
     def speak(x):
         sys.stdout.buffer.write(b"bytes, ")
