@@ -18,10 +18,11 @@ BRIEF = 0.005  # seconds; up to here one may wait behind another even when it is
 PLENTY = 3  # items a worker that are left, for one to wait behind another that takes long
 BLIND = 16  # items a chunk there, while nobody knows how long they take: the same
 SPELL = 0.2  # seconds a chunk where its items can be had back: tests/benchmarks/waiting.py
-LEAST = 0.001  # seconds; towards the end chunks don't get shorter than this
+LEAST = 0.001  # seconds; chunks don't get shorter than this
+LAST = 0.005  # nor than this, towards the end, where there is so much for each: cpu, tail-at-end
 SENDING = 0.0007  # seconds of the kernel that a chunk costs where it goes to another process
 HANDING = 0.00005  # and where it doesn't: `scaling`, 16 workers, and the sleeps benchmark
-SHARE = 3  # a chunk is at most 1/SHARE of a worker's share of what is left
+SHARE = 2  # a chunk is at most 1/SHARE of a worker's share of what is left: cpu, tail-at-end
 LARGEST = 20_000  # items; bounds what one message holds
 HEAVIEST = 16e6  # bytes, of items and values; likewise
 GROWTH = 256  # a chunk is at most this many times the largest that was measured: noop-processes
@@ -67,7 +68,7 @@ class Pace:
             wanted = min(wanted, HEAVIEST / self._item_bytes)
         fair = (UNKNOWN if left is None else left) / workers
         # with shorter ones the workers would wait for the kernel, which sends one to each of them
-        kept_up = min(fair, self.cost * workers / self.item_seconds)
+        kept_up = min(fair, max(LAST, self.cost * workers) / self.item_seconds)
         size = max(fair / SHARE, kept_up, LEAST / self.item_seconds)
         return max(1, math.ceil(min(wanted, size)))
 

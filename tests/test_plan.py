@@ -87,7 +87,7 @@ def test_chunks_shrink_towards_the_end_but_not_to_nothing():
     pace = Pace()
     pace.measure(1000, 0.1)  # 0.1 ms an item
     sizes = [pace.size(left, workers=2) for left in (10_000, 600, 60, 6)]
-    assert sizes == [1000, 100, 10, 10]
+    assert sizes == [1000, 150, 30, 10]
 
 
 def test_many_workers_get_longer_chunks_for_the_kernel_to_keep_up():
