@@ -36,6 +36,8 @@ AGAIN = 0.1  # seconds of work on several workers that tell whether it changed
 AGAINST = 0.2  # the same, where an earlier run says that it didn't
 CHANGED = 0.7  # going elsewhere is worth it if it takes at most this share of the time
 HOLDING = 0.6  # share of knocks from which on the GIL is what threads wait for
+WORKER = 60 << 20  # bytes of a worker process that has imported NumPy, say
+ROOM = 0.8  # share of the free memory that a run's workers may fill
 MOVES = 4  # times at most that a run changes its mind
 
 
@@ -62,6 +64,7 @@ class Evidence:
     here: float = SEND / 2  # seconds an item that sending takes in the kernel, both ways
     there: float = SEND / 2  # and in a worker
     gil: bool = True  # whether this Python has one
+    grown: int = 0  # bytes by which the kernel grew while they ran; 0 where that isn't known
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,17 @@ def choose(seen: Evidence, workers: int | None, depth: int) -> Choice | None:
     return Choice("threads", many, what)
 
 
+def fit(choice: Choice, grown: int, free: int) -> Choice:
+    """Give the same with no more workers than there is memory for, each as large as an item."""
+    each = grown + (WORKER if choice.backend == "processes" else 0)
+    count = int(ROOM * free / each) if each else choice.workers
+    if count >= choice.workers:
+        return choice
+    if count < 2:
+        return Choice("serial", 1, f"{choice.reason}, and there is memory for one at a time")
+    return Choice(choice.backend, count, f"{choice.reason}, and there is memory for {count}")
+
+
 def fact(seen: Evidence) -> Fact:
     """Give what was seen of items, as it is kept for the next run of their function."""
     items, wall, busy = seen.items, seen.wall, seen.busy
@@ -129,7 +143,8 @@ def fact(seen: Evidence) -> Fact:
         items, wall, busy = 1, seen.running_wall, seen.running_busy
     used = min(1.0, busy / wall)
     held = _held(seen, used)
-    return Fact(wall / items, used, used if held is None else held, seen.here, seen.there)
+    held = used if held is None else held
+    return Fact(wall / items, used, held, seen.here, seen.there, memory=seen.grown / 1e9)
 
 
 def fact_lately(lately: Lately, seen: Evidence, threads: bool) -> Fact:
@@ -138,9 +153,10 @@ def fact_lately(lately: Lately, seen: Evidence, threads: bool) -> Fact:
     Where `threads` were left that computed in turn, that is what is to be known of the items.
     """
     if threads:
-        return Fact(lately.kernel / lately.items, 1.0, 1.0, seen.here, seen.there)
-    each, used = lately.wall / lately.items, min(1.0, lately.busy / lately.wall)
-    return Fact(each, used, used, seen.here, seen.there)
+        each, used = lately.kernel / lately.items, 1.0
+    else:
+        each, used = lately.wall / lately.items, min(1.0, lately.busy / lately.wall)
+    return Fact(each, used, used, seen.here, seen.there, memory=seen.grown / 1e9)
 
 
 def recalled(known: Fact, left: int | None, warm: bool) -> Evidence:
@@ -158,6 +174,7 @@ def recalled(known: Fact, left: int | None, warm: bool) -> Evidence:
         here=known.here,
         there=known.there,
         gil=has_gil(),
+        grown=int(known.memory * 1e9),
     )
 
 

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 VARIABLE = "NBEXEC_CACHE_DIR"
 OFF = "off"  # its value where nothing is to be written, or read
 NAME = "auto.json"
-VERSION = 2
+VERSION = 3
 MOST = 300  # functions that are kept, the latest: 30 kB, read and written in a millisecond
 
 
@@ -33,6 +33,7 @@ class Fact(NamedTuple):
     here: float  # seconds that sending takes in the kernel, both ways
     there: float  # and in a worker
     sent: float = 1.0  # 0 where something could not be sent that was no first item
+    memory: float = 0.0  # gigabytes that the first ones took while they ran; 0 where not known
 
 
 _facts: dict[str, tuple[float, Fact]] = {}  # with when it was learned, as Unix time

@@ -140,6 +140,7 @@ class Steering:
             seen = replace(seen, here=scale.here, there=scale.there)
             choice = auto.choose(seen, self._wanted, task.depth)
             scale.weighed |= choice is not None and choice.backend == "serial"  # it is enough
+        choice = choice and self._fitting(choice, seen.grown)
         if choice is None or choice.backend == "serial":  # timing the first items costs nothing
             return None
         return replace(choice, reason=f"as in an earlier run, {choice.reason}")
@@ -239,6 +240,7 @@ class Steering:
         choice = auto.choose(seen, self._wanted, self._setting.task.depth)
         if choice is None:
             return None
+        choice = self._fitting(choice, seen.grown)
         self._scale.drop(wanted=True)
         self._fact = auto.fact(seen)
         first = not probe.judged
@@ -265,8 +267,13 @@ class Steering:
         alone = self._fact or self._known
         if alone is not None and not self._moves:
             seen = replace(seen, items=1, wall=alone.each, busy=alone.each * alone.used)
+        if alone is not None:
+            seen = replace(seen, grown=int(alone.memory * 1e9))
         depth = self._setting.task.depth
         choice = auto.reconsider(self._now, watch.lately, seen, self._wanted, depth)
+        if choice is not None:
+            fitting = self._fitting(choice, seen.grown)
+            choice = fitting if fitting.backend == choice.backend else None
         if choice is None:
             watch.looked = True
             if watch.lately.elapsed > LATELY:
@@ -282,6 +289,12 @@ class Steering:
         self._moves += 1
         self._fact = auto.fact_lately(watch.lately, seen, self._now.backend == "threads")
         return self._move(choice)
+
+    def _fitting(self, choice: Choice, grown: int) -> Choice:
+        """Give the choice as memory allows, where nobody said how many workers there are to be."""
+        if choice.backend == "serial" or self._wanted is not None:
+            return choice
+        return auto.fit(choice, grown, machine.memory_free())
 
     def _kernel_choice(self, choice: Choice) -> Choice:
         """Give the same for the kernel as this run has it, on threads where it must be."""

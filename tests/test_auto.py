@@ -15,7 +15,7 @@ import pytest
 
 import nbexec
 from nbexec import machine, probe
-from nbexec.auto import FEW, SEND, Evidence, Lately, choose, reconsider
+from nbexec.auto import FEW, SEND, Evidence, Lately, choose, fit, reconsider
 from nbexec.backends import serial
 from nbexec.backends.base import Running, Setting
 from nbexec.backends.serial import Stopwatch
@@ -358,6 +358,51 @@ def test_what_sending_takes_is_measured_of_an_item_and_its_value():
     stuck = Scale()
     stuck.weigh(Chunk(range(1), [threading.Lock()]))
     assert "lock" in str(stuck.unsendable)
+
+
+def test_no_more_workers_than_there_is_memory_for():
+    processes, threads = Choice("processes", 8, "why"), Choice("threads", 8, "why")
+    assert fit(processes, 0, 100 << 30) is processes
+    assert fit(threads, 0, 0) is threads
+    assert fit(processes, 1 << 30, 4 << 30) == Choice(
+        "processes", 3, "why, and there is memory for 3"
+    )
+    assert fit(threads, 1 << 30, 5 << 30).workers == 4
+    assert fit(processes, 1 << 30, 1 << 30).backend == "serial"
+
+
+LARGE = """
+import time
+import nbexec
+from nbexec import machine
+
+machine.cores = lambda: 4
+machine.memory_free = lambda: 700 << 20
+
+def large(x):
+    block = bytearray(b"x") * (150 << 20)
+    end = time.thread_time() + 0.03
+    while time.thread_time() < end:
+        pass
+    return len(block)
+
+with nbexec.options(progress="off"):
+    for workers in None, None, 3:
+        print(nbexec.map(large, range(12), workers=workers).run.choice)
+"""
+
+
+def test_what_the_first_items_take_of_memory_is_what_workers_will():
+    """In the next run, too; and how many there are is decided by who says it."""
+    made = subprocess.run(
+        [sys.executable, "-c", LARGE], capture_output=True, text=True, timeout=60, check=True
+    )
+    first, again, said = made.stdout.splitlines()
+    assert "backend='processes', workers=2" in first
+    assert "and there is memory for 2" in first
+    assert "backend='processes', workers=2" in again
+    assert "as in an earlier run" in again
+    assert "workers=3" in said
 
 
 # ---------------------------------------------------------------- real runs
