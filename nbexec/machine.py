@@ -153,13 +153,18 @@ def _available() -> int:
         return available
 
 
-def resident() -> int:
-    """Bytes of memory that this process has now; 0 where the system doesn't tell (Linux does)."""
+def resident() -> tuple[int, int]:
+    """Bytes of memory that this process has now, and had at most; 0 and 0 where nobody tells.
+
+    Linux does.  What getrusage(2) gives for the latter begins with what the process had that
+    started this one.
+    """
     try:
-        with open("/proc/self/statm", "rb") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, IndexError, ValueError):
-        return 0
+        with open("/proc/self/status", "rb") as file:
+            said = dict(line.split(b":", 1) for line in file)
+        return int(said[b"VmRSS"].split()[0]) << 10, int(said[b"VmHWM"].split()[0]) << 10
+    except (OSError, KeyError, ValueError, IndexError):
+        return 0, 0
 
 
 _MEMORY = (  # of cgroup 2, and of 1

@@ -14,7 +14,6 @@ from .auto import COPIES, FEW, FIRST, HOLDING, SEND, Evidence, Lately, has_gil
 from .backends.base import Running
 from .model import Choice, Chunk, Outcome
 from .text import seconds
-from .worker import peak_rss
 
 NOISE = 5e-6  # seconds that to pickle takes however little there is
 LIGHT = 2e-5  # seconds; up to here several are weighed together, as in a chunk
@@ -77,8 +76,7 @@ class Probe:
         self.judged = False  # whether a choice was made of what was seen, if only to stay
         self._whole = 0.0  # seconds of all items, judged or not
         self._each = 0.0  # of an item, in the last chunk
-        self._peak = peak_rss()  # bytes that the kernel had at most
-        self._resident = machine.resident() or self._peak  # and has
+        self._resident, self._most = machine.resident()  # bytes of the kernel, now and at most
 
     def learn(self, outcome: Outcome) -> None:
         """Take in a chunk that ran in the kernel."""
@@ -119,13 +117,12 @@ class Probe:
             warm=warm,
             here=scale.here,
             there=scale.there,
-            grown=self._grown(),
         )
 
-    def _grown(self) -> int:
-        """Give by how much the kernel grew; 0 where it has been as large before."""
-        peak = peak_rss()
-        return peak - self._resident if peak > self._peak else 0
+    def grown(self) -> int:
+        """Give by how many bytes the kernel grew; 0 where it has been as large before."""
+        most = machine.resident()[1]
+        return most - self._resident if most > self._most else 0
 
     def judge(self) -> None:
         """Let only what comes from now on count."""

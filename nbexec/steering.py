@@ -240,6 +240,7 @@ class Steering:
         choice = auto.choose(seen, self._wanted, self._setting.task.depth)
         if choice is None:
             return None
+        seen = replace(seen, grown=probe.grown())
         choice = self._fitting(choice, seen.grown)
         self._scale.drop(wanted=True)
         self._fact = auto.fact(seen)

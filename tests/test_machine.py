@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
 import sys
 import threading
 
@@ -110,3 +111,14 @@ def test_of_a_containers_memory_what_files_take_is_free(cgroup, tmp_path, monkey
 def test_without_a_limit_what_is_free_is_the_machines(tmp_path, monkeypatch):
     monkeypatch.setattr(machine, "_CGROUP", tmp_path)
     assert 0 < machine.memory_free() <= machine.memory_limit()
+
+
+@linux
+def test_what_a_process_had_at_most_is_its_own_not_that_of_who_started_it():
+    block = bytearray(b"x") * (200 << 20)
+    now, most = machine.resident()
+    assert 200 << 20 < now <= most
+    code = "from nbexec import machine; print(*machine.resident())"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
+    assert all(0 < int(one) < 150 << 20 for one in said.split())
+    assert len(block)
