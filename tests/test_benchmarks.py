@@ -320,6 +320,30 @@ def test_what_was_asked_for_is_measured_and_written(tmp_path, monkeypatch, capsy
     assert re.search(r"^cpu +ray +1.00 s +2.00 s +0.50 ", said.out, re.MULTILINE)
 
 
+def test_pairs_of_one_more_process_are_added(tmp_path, monkeypatch, capsys):
+    """What others on the host take comes and goes: it takes many pairs to see beyond it."""
+    took = iter([(1.0, 2.0, "chunksize 5"), (3.0, 2.0, "chunksize 9"), (5.0, 2.0, "chunksize 5")])
+
+    def run(benchmark, against, pairs, quick, told):
+        ours, theirs, note = next(took)
+        goal = benchmark.goals[against]
+        return Result(
+            benchmark.name, against, goal, [ours] * pairs, [theirs] * pairs, note=note, load=[0.5]
+        )
+
+    monkeypatch.setattr(runner, "run", run)
+    path = tmp_path / "found.json"
+    asked = ["cpu", "--against", "ray", "--pairs", "2", "--json", str(path)]
+    assert command.main([*asked, "--more"]) == 2
+    assert "is none" in capsys.readouterr().err
+    for more in [], ["--more"], ["--more"]:
+        assert command.main([*asked, *more]) == 0
+    (result,) = Record.read(path).results
+    assert result.ours == [1.0, 1.0, 3.0, 3.0, 5.0, 5.0]
+    assert result.measured == 1.5
+    assert result.note == "chunksize 5; chunksize 9"
+
+
 def test_tiny_sizes_are_a_setting():
     assert Setting("ideal").size(100, 1) == 100
     assert Setting("ideal", quick=True).size(100, 1) == 1

@@ -36,7 +36,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return 2
     chosen = [known[name] for name in asked.names or known]
-    record = measure(lines(chosen, asked.against), asked.pairs, asked.quick, asked.json)
+    if asked.more and (asked.json is None or not asked.json.exists()):
+        print(f"--more adds to a file, and --json {asked.json} is none", file=sys.stderr)
+        return 2
+    before = Record.read(asked.json) if asked.more else None
+    record = measure(lines(chosen, asked.against), asked.pairs, asked.quick, asked.json, before)
     return int(any(result.problem and not result.missing for result in record.results))
 
 
@@ -60,6 +64,11 @@ def parser() -> argparse.ArgumentParser:
     )
     it.add_argument("--list", action="store_true", help="say what there is")
     it.add_argument(
+        "--more",
+        action="store_true",
+        help="add to the pairs that FILE has of these lines: each is one more process",
+    )
+    it.add_argument(
         "--chart", type=Path, metavar="FILE", help="bring such a file into docs/performance.md"
     )
     return it
@@ -78,7 +87,11 @@ def lines(
 
 
 def measure(
-    asked: Sequence[tuple[Benchmark, str]], pairs: int, quick: bool, path: Path | None
+    asked: Sequence[tuple[Benchmark, str]],
+    pairs: int,
+    quick: bool,
+    path: Path | None,
+    before: Record | None = None,
 ) -> Record:
     """Measure line by line; each is written as soon as it is there."""
     record = Record.here(pairs, quick)
@@ -87,6 +100,8 @@ def measure(
         for benchmark, against in asked:
             shown.begin(benchmark, against, pairs)
             result = runner.run(benchmark, against, pairs, quick, shown.told)
+            earlier = before.of(result) if before is not None else None
+            result = result if earlier is None else result.after(earlier)
             shown.end(result)
             record = record.with_result(result)
             if path is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -77,6 +77,21 @@ class Result:
     load: list[float] = field(default_factory=list)  # averages of 1, 5, 15 minutes, before it
     problem: str = ""  # why nothing was measured
     missing: bool = False  # whether that is because the peer is not installed
+
+    def after(self, before: Result) -> Result:
+        """Give both as one: pairs of one line from one process more."""
+        if before.problem or self.problem:
+            return self if before.problem else before
+        names = dict.fromkeys([*before.parts, *self.parts])
+        notes = dict.fromkeys(filter(None, [*before.note.split("; "), self.note]))
+        return replace(
+            before,
+            ours=[*before.ours, *self.ours],
+            theirs=[*before.theirs, *self.theirs],
+            parts={name: before.parts.get(name, []) + self.parts.get(name, []) for name in names},
+            note="; ".join(notes),
+            load=max(before.load, self.load),
+        )
 
     @property
     def readings(self) -> list[float]:

@@ -35,6 +35,13 @@ class Record:
         others = [one for one in self.results if (one.benchmark, one.against) != line]
         return replace(self, results=[*others, result])
 
+    def of(self, result: Result) -> Result | None:
+        """Give what it has of the same line, if anything."""
+        for one in self.results:
+            if (one.benchmark, one.against) == (result.benchmark, result.against):
+                return one
+        return None
+
     def over(self, earlier: Path) -> Record:
         """Give it with what an earlier one has besides; tiny sizes are not mixed with others."""
         if not earlier.exists():
