@@ -36,7 +36,7 @@ AGAIN = 0.1  # seconds of work on several workers that tell whether it changed
 AGAINST = 0.2  # the same, where an earlier run says that it didn't
 CHANGED = 0.7  # going elsewhere is worth it if it takes at most this share of the time
 HOLDING = 0.6  # share of knocks from which on the GIL is what threads wait for
-WORKER = 60 << 20  # bytes of a worker process that has imported NumPy, say
+WORKER = 60 << 20  # bytes of a worker process: 25 (first-warm), and what it imports (NumPy: 11)
 ROOM = 0.8  # share of the free memory that a run's workers may fill
 MOVES = 4  # times at most that a run changes its mind
 
@@ -79,6 +79,11 @@ class Lately:
     kernel: float = 0.0  # CPU seconds that the kernel used meanwhile, all its threads
     knocks: int = 0
     held: float = 0.0
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether the GIL is what they seem to wait for."""
+        return self.knocks >= FEW and self.held >= HOLDING * self.knocks
 
 
 FIRST = Choice("serial", 1, "timing the first items")  # where a run begins
@@ -174,7 +179,7 @@ def recalled(known: Fact, left: int | None, warm: bool) -> Evidence:
         here=known.here,
         there=known.there,
         gil=has_gil(),
-        grown=int(known.memory * 1e9),
+        grown=known.grown,
     )
 
 
@@ -237,12 +242,11 @@ def _from_threads(
     if count == 1 or now.workers == 1:
         return None
     cores = lately.kernel / lately.elapsed  # items that ended may have begun before that
-    held = lately.held / lately.knocks if lately.knocks >= FEW else 0.0
     each = lately.kernel / lately.items  # theirs is told when their chunks end
     left = ENDLESS if seen.left is None else seen.left
     there = WARM if seen.warm else START
     there += max(seen.here * left, (each + seen.here + seen.there) * left / count)
-    if seen.gil and held >= HOLDING and 0.6 < cores < 1.3:
+    if seen.gil and lately.in_turn and 0.6 < cores < 1.3:
         if there <= CHANGED * left * each:
             return Choice("processes", count, f"by now {_words(each, 1.0)} and hold the GIL")
         return None

@@ -35,6 +35,11 @@ class Fact(NamedTuple):
     sent: float = 1.0  # 0 where something could not be sent that was no first item
     memory: float = 0.0  # gigabytes that the first ones took while they ran; 0 where not known
 
+    @property
+    def grown(self) -> int:
+        """The same in bytes."""
+        return int(self.memory * 1e9)
+
 
 _facts: dict[str, tuple[float, Fact]] = {}  # with when it was learned, as Unix time
 _read = False

@@ -16,8 +16,8 @@ ALONE = 0.03  # seconds; an item longer than this travels alone
 SOON = 0.05  # seconds; up to here a worker waits for the next one too long: the sleeps benchmark
 BRIEF = 0.005  # seconds; up to here one may wait behind another even when it is the last
 PLENTY = 3  # items a worker that are left, for one to wait behind another that takes long
-BLIND = 16  # items a chunk there, while nobody knows how long they take: the same
 SPELL = 0.2  # seconds a chunk where its items can be had back: tests/benchmarks/waiting.py
+BLIND = 16  # items a chunk there, while nobody knows how long they take: the same benchmarks
 LEAST = 0.001  # seconds; chunks don't get shorter than this
 LAST = 0.005  # nor than this, towards the end, where there is so much for each: cpu, tail-at-end
 SENDING = 0.0007  # seconds of the kernel that a chunk costs where it goes to another process
@@ -74,7 +74,7 @@ class Pace:
 
     @property
     def brief(self) -> bool:
-        """Whether it doesn't matter where an item waits, or where it does can't be helped."""
+        """Whether where an item waits doesn't matter, or is decided: in chunks of a fixed size."""
         return self.fixed is not None or (
             self.item_seconds is not None and self.item_seconds <= BRIEF
         )

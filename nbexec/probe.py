@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from . import machine, wire
-from .auto import COPIES, FEW, FIRST, HOLDING, SEND, Evidence, Lately, has_gil
+from .auto import COPIES, FIRST, SEND, Evidence, Lately, has_gil
 from .backends.base import Running
 from .model import Choice, Chunk, Outcome
 from .text import seconds
@@ -210,11 +210,6 @@ class Watch:
         lately = self.lately
         self.held = share > 0.5
         self.lately = replace(lately, knocks=lately.knocks + 1, held=lately.held + share)
-
-    @property
-    def in_turn(self) -> bool:
-        """Whether threads seem to wait for the GIL."""
-        return self.lately.knocks >= FEW and self.lately.held > HOLDING * self.lately.knocks
 
     def begin_again(self, now: float) -> None:
         """Let only what comes from now on count."""

@@ -71,10 +71,14 @@ class Steering:
         Small ones tell soon what items are like: before anything was chosen, and at first
         where they went then.  On threads they cost little.
         """
-        probe, watch = self._probe, self._watch
-        first = probe is not None and not probe.judged
-        on_threads = self._now.backend == "threads"
-        return FIRST if first or (watch and (on_threads or not watch.looked)) else TARGET
+        watch, on_threads = self._watch, self._now.backend == "threads"
+        soon = self._timing or (watch is not None and (on_threads or not watch.looked))
+        return FIRST if soon else TARGET
+
+    @property
+    def _timing(self) -> bool:
+        """Whether nothing was chosen yet: the first items are timed."""
+        return self._probe is not None and not self._probe.judged
 
     @property
     def curious(self) -> bool:
@@ -85,7 +89,7 @@ class Steering:
         watch = self._watch
         if watch is None or self._now.backend != "threads":
             return False
-        return watch.in_turn and self._clock() - watch.told > SELDOM
+        return watch.lately.in_turn and self._clock() - watch.told > SELDOM
 
     def patience(self) -> float | None:
         """Give the seconds till the next look is due; None where none is."""
@@ -220,9 +224,9 @@ class Steering:
 
     def _take_turns(self) -> None:
         """Have short turns with what computes here while it matters how soon the loop gets on."""
-        probe, watch = self._probe, self._watch
-        first = probe is not None and not probe.judged
-        if first or self._crew.leaving or (watch is not None and watch.held and not watch.looked):
+        watch = self._watch
+        in_turn = watch is not None and watch.held and not watch.looked
+        if self._timing or self._crew.leaving or in_turn:
             turns.shorten(self)
         else:
             turns.leave(self)
@@ -266,10 +270,10 @@ class Steering:
         here, there, warm = self._scale.here, self._scale.there, is_warm("processes")
         seen = auto.Evidence(gil=auto.has_gil(), left=left, warm=warm, here=here, there=there)
         alone = self._fact or self._known
-        if alone is not None and not self._moves:
-            seen = replace(seen, items=1, wall=alone.each, busy=alone.each * alone.used)
         if alone is not None:
-            seen = replace(seen, grown=int(alone.memory * 1e9))
+            seen = replace(seen, grown=alone.grown)
+            if not self._moves:  # else it is of several that ran
+                seen = replace(seen, items=1, wall=alone.each, busy=alone.each * alone.used)
         depth = self._setting.task.depth
         choice = auto.reconsider(self._now, watch.lately, seen, self._wanted, depth)
         if choice is not None:

@@ -584,6 +584,16 @@ def test_items_that_change_their_kind_change_their_place(gil):
     assert "by now" in run.choice.reason
 
 
+def test_threads_that_have_it_all_are_seen_to_compute_in_turn(gil):
+    """Their chunks end late, and all at once: what they do is seen while they do it."""
+    before = sys.getswitchinterval()
+    items = [0.02] * 8 + [-0.01] * 80
+    run = nbexec.map(lambda s: burn(-s) if s < 0 else time.sleep(s), items).run
+    assert run.choice.backend == "processes"
+    assert "by now" in run.choice.reason
+    assert sys.getswitchinterval() == before
+
+
 def burn_then_wait(x):
     return burn(0.02) if x < 20 else time.sleep(0.02)
 

@@ -342,6 +342,8 @@ def test_pairs_of_one_more_process_are_added(tmp_path, monkeypatch, capsys):
     assert result.ours == [1.0, 1.0, 3.0, 3.0, 5.0, 5.0]
     assert result.measured == 1.5
     assert result.note == "chunksize 5; chunksize 9"
+    assert command.main([*asked, "--more", "--quick"]) == 2
+    assert "tiny sizes are not mixed" in capsys.readouterr().err
 
 
 def test_tiny_sizes_are_a_setting():

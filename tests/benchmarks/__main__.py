@@ -40,6 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"--more adds to a file, and --json {asked.json} is none", file=sys.stderr)
         return 2
     before = Record.read(asked.json) if asked.more else None
+    if before is not None and before.quick != asked.quick:
+        print(f"--more: tiny sizes are not mixed with others, as {asked.json} has", file=sys.stderr)
+        return 2
     record = measure(lines(chosen, asked.against), asked.pairs, asked.quick, asked.json, before)
     return int(any(result.problem and not result.missing for result in record.results))
 

@@ -78,6 +78,11 @@ class Result:
     problem: str = ""  # why nothing was measured
     missing: bool = False  # whether that is because the peer is not installed
 
+    @property
+    def line(self) -> tuple[str, str]:
+        """Which line of the table it is."""
+        return self.benchmark, self.against
+
     def after(self, before: Result) -> Result:
         """Give both as one: pairs of one line from one process more."""
         if before.problem or self.problem:

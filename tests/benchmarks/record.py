@@ -31,24 +31,20 @@ class Record:
 
     def with_result(self, result: Result) -> Record:
         """Give it with a result, in the place of an earlier one of the same line."""
-        line = (result.benchmark, result.against)
-        others = [one for one in self.results if (one.benchmark, one.against) != line]
+        others = [one for one in self.results if one.line != result.line]
         return replace(self, results=[*others, result])
 
     def of(self, result: Result) -> Result | None:
         """Give what it has of the same line, if anything."""
-        for one in self.results:
-            if (one.benchmark, one.against) == (result.benchmark, result.against):
-                return one
-        return None
+        return next((one for one in self.results if one.line == result.line), None)
 
     def over(self, earlier: Path) -> Record:
         """Give it with what an earlier one has besides; tiny sizes are not mixed with others."""
         if not earlier.exists():
             return self
         before = Record.read(earlier)
-        mine = {(one.benchmark, one.against) for one in self.results}
-        others = [one for one in before.results if (one.benchmark, one.against) not in mine]
+        mine = {one.line for one in self.results}
+        others = [one for one in before.results if one.line not in mine]
         kept = others if before.quick == self.quick else []
         return replace(self, results=[*kept, *self.results])
 
