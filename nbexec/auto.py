@@ -10,9 +10,9 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
-from . import machine
 from .memories import Fact
 from .model import Choice
+from .system import machine
 from .text import seconds
 
 # Constants are chosen by tests/benchmarks/matrix.py, where no other benchmark is named.

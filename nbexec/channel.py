@@ -20,8 +20,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from . import capture, streams, subinterpreter
+from . import capture, streams
 from .ear import Ear
+from .system import subinterpreter
 
 MAGIC = b"\x1e\x00nbx"
 HEADER = struct.Struct("<BQIH")  # kind, serial of the chunk, offset, bytes that follow

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .fingerprint import ATOMS, SIZE, NoFingerprint, digest, fingerprint, flat
-from .origin import is_library_module, is_own_code
+from .system.user_code import is_library_module, is_own_code
 
 # Of a class: where it stands, and what Python adds.
 _PASSING = frozenset(

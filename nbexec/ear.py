@@ -14,8 +14,8 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from . import subinterpreter
 from .sheet import Shared
+from .system import subinterpreter
 
 _SERIAL = struct.Struct("<Q")
 _PIECE = 64 * _SERIAL.size

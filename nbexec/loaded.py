@@ -14,8 +14,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
-from . import shelved, streams, subinterpreter, wire
+from . import shelved, streams, wire
 from .model import Task
+from .system import subinterpreter
 from .worker import prepare
 
 KEPT = 16  # functions without a file, least recently used out: nobody says when their run ends

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from . import machine, policy
+from . import policy
 from .backends.base import Reply, Setting
 from .backlog import Backlog
 from .bulletin import Bulletin
@@ -46,6 +46,7 @@ from .results import Sink
 from .slots import Crew, Flight, Slot
 from .state import Stats
 from .steering import LOOK, Steering
+from .system import machine
 
 if TYPE_CHECKING:
     from .journal.observer import Journal

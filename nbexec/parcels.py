@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import blas, capture, machine, streams, subinterpreter, traces, wire
+from . import capture, streams, traces, wire
 from .capture import Hear
 from .channel import channel
 from .errors import PickleError
@@ -25,6 +25,7 @@ from .loaded import load
 from .model import Chunk, Error, Outcome
 from .reloads import Reloaded, follow
 from .sheet import Shared
+from .system import blas, machine, subinterpreter
 from .worker import Leash, failed, run_chunk
 
 TELL_EVERY = 0.1  # seconds

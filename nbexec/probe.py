@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from . import machine, wire
+from . import wire
 from .auto import COPIES, FIRST, SEND, Evidence, Lately, has_gil
 from .backends.base import Running
 from .model import Choice, Chunk, Outcome
+from .system import machine
 from .text import seconds
 
 NOISE = 5e-6  # seconds that to pickle takes however little there is

@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import machine, subinterpreter, text
+from . import text
 from .advice import advise
 from .bars import Bars
 from .conclusion import attach_results, conclude
@@ -36,6 +36,7 @@ from .plan import Chosen, Feed, Pace
 from .results import Again, Gather, Results, Sink
 from .roster import new_id, roster
 from .state import Stats
+from .system import machine, subinterpreter
 from .worker import replay
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from . import auto, machine, memories, turns
+from . import auto, memories
 from .backends import get_backend, is_warm
 from .backends.base import Setting
 from .errors import OptionError, PickleError
@@ -15,6 +15,7 @@ from .model import Choice, Chunk, Outcome
 from .plan import FIRST, HANDING, SENDING, TARGET, Feed
 from .probe import Knock, Probe, Scale, Watch
 from .slots import Crew, Slot
+from .system import gil, machine
 
 LATELY = 0.5  # seconds; what was before that doesn't tell what is now
 LOOK = 0.02  # seconds between two looks at items that run while the backend may yet change
@@ -151,7 +152,7 @@ class Steering:
 
     def end(self) -> None:
         """Keep what this run showed for the next one of its function, and none of its items."""
-        turns.leave(self)
+        gil.leave(self)
         self._scale.drop(wanted=False)
         fact = self._fact or (self._known if self._unsent else None)
         if fact is None or self._setting.task.depth:
@@ -227,9 +228,9 @@ class Steering:
         watch = self._watch
         in_turn = watch is not None and watch.held and not watch.looked
         if self._timing or self._crew.leaving or in_turn:
-            turns.shorten(self)
+            gil.shorten(self)
         else:
-            turns.leave(self)
+            gil.leave(self)
 
     def _choose(self, left: int | None) -> Choice | None:
         probe = self._probe
@@ -355,7 +356,7 @@ class Steering:
         """Go where the choice says; stay on threads with what can't leave the kernel."""
         movable = self._moves < auto.MOVES
         if self._crew.flying:
-            turns.shorten(self)
+            gil.shorten(self)
         try:
             if choice.backend == "processes" and self._scale.unsendable is not None:
                 raise self._scale.unsendable
@@ -378,5 +379,5 @@ class Steering:
             there = choice.backend == "threads" or is_warm("processes")
             self._watch = Watch(self._clock(), begun=there)
         else:
-            turns.leave(self)  # nobody looks when what is left there has ended
+            gil.leave(self)  # nobody looks when what is left there has ended
         return choice

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 import nbexec
-from nbexec import machine, probe
+from nbexec import probe
 from nbexec.auto import FEW, SEND, Evidence, Lately, choose, fit, reconsider
 from nbexec.backends import serial
 from nbexec.backends.base import Running, Setting
@@ -24,6 +24,7 @@ from nbexec.model import Choice, Chunk, Outcome, Task
 from nbexec.probe import Knock, Scale
 from nbexec.slots import Crew
 from nbexec.steering import KNOCK, OFTEN, SELDOM, Steering
+from nbexec.system import machine
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from nbexec.machine import cores
+from nbexec.system.machine import cores
 from tests.benchmarks import __main__ as command
 from tests.benchmarks import one, page, peers, record, runner
 from tests.benchmarks.catalog import Benchmark, Setting, benchmarks

@@ -14,7 +14,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import nbexec
-from nbexec import blas, machine
+from nbexec.system import blas, machine
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -12,8 +12,8 @@ import types
 import pytest
 
 import nbexec
-from nbexec import subinterpreter
 from nbexec.backends import get_backend
+from nbexec.system import subinterpreter
 
 from .waiting import until
 

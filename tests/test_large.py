@@ -244,7 +244,7 @@ def same(array):
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_nothing_is_left_of_a_reply_that_is_not_taken_in(when, monkeypatch):
-    monkeypatch.setattr("nbexec.blas.hold", lambda *held: None)  # this process is no worker
+    monkeypatch.setattr("nbexec.system.blas.hold", lambda *held: None)  # this process is no worker
     replies = []
     task, hear = Task(same, "same"), lambda *said: None
     setting = Setting(task, lambda *reply: replies.append(reply), None, hear, copy_context(), 1)

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from nbexec import machine
+from nbexec.system import machine
 
 from .waiting import until
 

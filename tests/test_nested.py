@@ -7,8 +7,8 @@ import sys
 import pytest
 
 import nbexec
-from nbexec import machine
 from nbexec.backends import get_backend
+from nbexec.system import machine
 
 LIBRARY = """
 import nbexec

@@ -131,7 +131,7 @@ def test_threads_that_ask_at_the_same_time_get_the_same_one(monkeypatch):
             together.wait(0.1)
         return 1 << 30
 
-    monkeypatch.setattr("nbexec.machine.memory_limit", slowly)
+    monkeypatch.setattr("nbexec.system.machine.memory_limit", slowly)
     with ThreadPoolExecutor(2) as pool:
         one, other = pool.map(lambda _: shelf.shelf(), range(2))
     assert one is other

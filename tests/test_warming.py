@@ -15,10 +15,10 @@ from IPython.core.events import EventManager, available_events
 from jupyter_client.manager import start_new_kernel
 
 import nbexec
-from nbexec import machine
 from nbexec.backends.base import Backend
 from nbexec.backends.lease import Pool
 from nbexec.notebook import warming
+from nbexec.system import machine
 
 from .waiting import until
 

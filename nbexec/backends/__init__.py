@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from _thread import RLock  # threading takes 6 ms to import, and this comes with the package
 
-from .. import subinterpreter
 from ..errors import BackendError, OptionError
+from ..system import subinterpreter
 
 TYPE_CHECKING = False  # typing takes 10 ms
 if TYPE_CHECKING:

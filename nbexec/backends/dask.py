@@ -18,11 +18,11 @@ from typing import Any
 import dask
 from distributed import Client, LocalCluster, SpecCluster, get_worker
 
-from .. import machine
 from ..errors import BackendError
 from ..events import Part
 from ..model import Chunk
 from ..parcels import run_packed
+from ..system import machine
 from . import close_at_exit
 from .base import Backend, Session, Setting
 from .places import LocalSession, Place, result_of, withdraw

@@ -20,8 +20,9 @@ import warnings
 from concurrent.futures import Future
 from typing import Any
 
-from .. import ear, machine, subinterpreter
+from .. import ear
 from ..model import Chunk
+from ..system import machine, subinterpreter
 from . import close_at_exit
 from .base import Backend, Session, Setting
 from .lease import Pool

@@ -14,9 +14,9 @@ from typing import Any
 
 from loky import ProcessPoolExecutor
 
-from .. import machine
 from ..model import Chunk
 from ..parcels import hello, run_packed
+from ..system import machine
 from . import close_at_exit
 from .base import Backend, Session, Setting
 from .begin import begin_worker

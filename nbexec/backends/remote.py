@@ -13,11 +13,12 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from .. import blas, ear, streams, wire, worker
+from .. import ear, streams, wire, worker
 from ..errors import PickleError, WorkerDied
 from ..model import Chunk, Error, Outcome
 from ..parcels import Address, items_file, not_begun, receive, unwanted_file, values_file
 from ..reloads import reloaded
+from ..system import blas
 from .base import Session, Setting
 from .listener import listener
 from .shelf import shelf, store

@@ -7,9 +7,10 @@ import threading
 import time
 from collections.abc import Callable
 
-from .. import machine, streams
+from .. import streams
 from ..model import Chunk
 from ..sheet import Shared
+from ..system import machine
 from ..worker import Leash, prepare, run_chunk
 from .base import Backend, Running, Session, Setting
 

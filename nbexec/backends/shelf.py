@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .. import machine, shelved, wire
+from .. import shelved, wire
+from ..system import machine
 from .spool import keep, spool
 
 LARGE = 1 << 20  # bytes; to tell a smaller one takes as long as to write it

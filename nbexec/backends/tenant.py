@@ -9,9 +9,10 @@ import threading
 import time
 from typing import Any
 
-from .. import loaded, subinterpreter
+from .. import loaded
 from ..channel import channel, close_channels
 from ..parcels import Address, run_packed
+from ..system import subinterpreter
 from . import close_all
 
 FORGET = "forget"  # what no run needs any more

@@ -11,9 +11,10 @@ import queue
 import threading
 from collections.abc import Callable
 
-from .. import blas, machine, streams
+from .. import streams
 from ..model import Chunk
 from ..sheet import Shared
+from ..system import blas, machine
 from ..worker import Leash, prepare, run_chunk
 from .base import Backend, Running, Session, Setting
 from .lease import Pool

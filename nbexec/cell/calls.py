@@ -17,17 +17,7 @@ from .analysis import Refusal
 from .heap import ANY, ITEMS, KEYS
 from .library import ANYTHING, CONTAINERS, Args, Library, site_inside
 from .source import is_own_class, is_own_code
-from .values import (
-    FROZEN,
-    SHARED,
-    UNKNOWN,
-    Value,
-    dotted,
-    fields_of,
-    immutable,
-    joined,
-    value_of,
-)
+from .values import FROZEN, SHARED, UNKNOWN, Value, dotted, fields_of, immutable, joined, value_of
 
 _CONTAINERS = (*CONTAINERS, tuple, frozenset, bytearray)
 _ITERATORS = (enumerate, zip, reversed, map, filter)

@@ -16,8 +16,8 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
-from ..origin import is_library_module as is_library_module
-from ..origin import is_own_code as is_own_code
+from ..system.user_code import is_library_module as is_library_module
+from ..system.user_code import is_own_code as is_own_code
 
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: not a static type of an extension
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import machine, text
+from .. import text
 from ..state import Stats
+from ..system import machine
 from .record import Record
 from .trail import Trail, heights
 

@@ -12,11 +12,11 @@ import threading
 import weakref
 from typing import Any
 
-from .. import machine
 from ..backends import before_close, get_backend
 from ..backends.lease import inherited
 from ..options import configure
 from ..roster import roster
+from ..system import machine
 
 VARIABLE = "NBEXEC_WARM_UP"
 OFF = "off"

@@ -7,9 +7,9 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from .. import machine
 from ..events import Event, Part, Retried, RunEnded, RunStarted, Sampled, Steered
 from ..state import RunState
+from ..system import machine
 from . import Observer
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from unittest import mock
 import numpy as np
 
 import nbexec
-from nbexec import blas
-from nbexec.machine import cores
+from nbexec.system import blas
+from nbexec.system.machine import cores
 
 from .measure import Sides, in_turn, timed
 

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from nbexec.machine import cores
+from nbexec.system.machine import cores
 
 from .goals import Goal
 from .measure import Sides

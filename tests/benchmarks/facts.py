@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 import nbexec
-from nbexec.machine import cores
+from nbexec.system.machine import cores
 
 from .peers import OTHERS, PEERS
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import nbexec
 from nbexec import text
-from nbexec.machine import cores
+from nbexec.system.machine import cores
 
 from . import peers
 from .measure import timed
