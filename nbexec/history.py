@@ -293,7 +293,7 @@ class PastRun:
     @property
     def failures(self) -> list[Failure]:
         """Items that failed for good; of each item there is its text."""
-        from . import wire
+        from .serialize import pickling
 
         with _opened(self._path) as do:
             rows = do.execute(
@@ -305,7 +305,7 @@ class PastRun:
         for place, item, data, message, trace, worker, attempt, kind in rows:
             error: BaseException = JournalError(message)
             with contextlib.suppress(Exception):
-                error = wire.loads(data)
+                error = pickling.loads(data)
             failures.append(Failure(place, Shown(item), error, trace, worker, attempt, kind))
         return failures
 

@@ -14,8 +14,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
-from . import shelved, streams, wire
+from . import streams
 from .model import Task
+from .serialize import pickling, task_file
 from .system import subinterpreter
 from .worker import prepare
 
@@ -53,7 +54,7 @@ def load(key: str, block: Any) -> Loaded:
 def _unpack(block: Any) -> Loaded:
     file = block if isinstance(block, str) else None
     task: Task
-    task, logging = shelved.load(file) if file else wire.unpack(bytearray(block))
+    task, logging = task_file.load(file) if file else pickling.unpack(bytearray(block))
     streams.log_as(logging)
     return Loaded(task, _once(functools.partial(prepare, task)), file)
 

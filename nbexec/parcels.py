@@ -17,13 +17,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import capture, streams, traces, wire
+from . import capture, streams
 from .capture import Hear
 from .channel import channel
 from .errors import PickleError
 from .loaded import load
 from .model import Chunk, Error, Outcome
 from .reloads import Reloaded, follow
+from .serialize import pickling, tracebacks
 from .sheet import Shared
 from .system import blas, machine, subinterpreter
 from .worker import Leash, failed, run_chunk
@@ -145,7 +146,7 @@ def run_packed(
         task, prepared, _ = load(key, block)
         what = "the item"
         begun = time.thread_time()
-        values = wire.loads(items) if items else wire.unpack_file(items_file(address))
+        values = pickling.loads(items) if items else pickling.unpack_file(items_file(address))
         reading = time.thread_time() - begun
     except BaseException as error:
         # of several items nobody knows which can't be unpickled: they come again one by one
@@ -196,10 +197,10 @@ def _send(
     errors = {at: _pack_error(error) for at, error in outcome.errors.items()}
     file = values_file(address) if address.here else None
     try:
-        data, beside = wire.dumps_beside(outcome.values, file)
+        data, beside = pickling.dumps_beside(outcome.values, file)
     except BaseException:
         values = [_sendable(at, it, errors) for at, it in enumerate(outcome.values)]
-        data, beside = wire.dumps_beside(values, file)
+        data, beside = pickling.dumps_beside(values, file)
     worker = subinterpreter.name() or f"process {os.getpid()}"
     facts = (
         outcome.started,
@@ -219,7 +220,7 @@ def _send(
 def _sendable(at: int, value: Any, errors: dict[int, Any]) -> Any:
     """Give the value, or None with an error in its place if it can't be pickled."""
     try:
-        wire.dumps(value)
+        pickling.dumps(value)
     except BaseException as error:
         why = PickleError(
             f"the result, a {_sort(value)}, can't be sent back: {error}. "
@@ -234,12 +235,12 @@ def _pack_error(error: Error) -> tuple[str, bytes | None, str, str, str, Any]:
     """Pack an exception so that its text arrives even where it doesn't pickle itself."""
     exception = error.exception
     text = f"{type(exception).__name__}: {exception}"
-    places = traces.dump(exception.__traceback__)
+    places = tracebacks.dump(exception.__traceback__)
     data = None
     for alone in (False, True):  # what it came from may not pickle
         try:
-            data = wire.dumps(traces.pack(exception, alone))
-            wire.loads(data)
+            data = pickling.dumps(tracebacks.pack(exception, alone))
+            pickling.loads(data)
             break
         except BaseException:
             data = None
@@ -261,7 +262,7 @@ def receive(
     packed, facts, sort, there, beside = pickle.loads(view[_SIZE.size : start])
     errors = {at: _unpack_error(*error) for at, error in packed.items()}
     try:
-        values = _read_values(address) if beside else wire.loads(view[start:])
+        values = _read_values(address) if beside else pickling.loads(view[start:])
     except BaseException as error:
         if not sort:  # of several nobody knows which: they come again one by one
             return not_begun()
@@ -276,7 +277,7 @@ def receive(
 def _read_values(address: Address) -> Any:
     file = values_file(address)
     try:
-        return wire.read_file(file)
+        return pickling.read_file(file)
     finally:
         file.unlink(missing_ok=True)
 
@@ -299,8 +300,8 @@ def _unpack_error(
     try:
         if data is None:
             raise ValueError("not sent")
-        exception = traces.unpack(wire.loads(data))
+        exception = tracebacks.unpack(pickling.loads(data))
     except BaseException:
         exception = PickleError(f"the task raised {text} (the exception itself can't be sent)")
-        exception.__traceback__ = traces.load(places)
+        exception.__traceback__ = tracebacks.load(places)
     return Error(kind, exception, trace, unsent)

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from . import wire
 from .auto import COPIES, FIRST, SEND, Evidence, Lately, has_gil
 from .backends.base import Running
 from .model import Choice, Chunk, Outcome
+from .serialize import pickling
 from .system import machine
 from .text import seconds
 
@@ -166,7 +166,7 @@ def _seconds(took: _Took) -> float:
 
 def _pickled(values: Sequence[Any]) -> _Took:
     begun = time.thread_time()
-    data, buffers = wire.dumps_apart(list(values))
+    data, buffers = pickling.dumps_apart(list(values))
     pickled = time.thread_time()
     pickle.loads(data, buffers=buffers)
     read = time.thread_time()

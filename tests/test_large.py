@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 import nbexec
-from nbexec import wire
 from nbexec.backends.base import Setting
 from nbexec.backends.processes import Processes
 from nbexec.backends.remote import RemoteSession
@@ -22,10 +21,11 @@ from nbexec.backends.spool import keep, spool
 from nbexec.model import Chunk, Task
 from nbexec.parcels import run_packed
 from nbexec.plan import HEAVIEST, Pace
+from nbexec.serialize import pickling
 
 from .waiting import until
 
-SIZE = 4 * wire.LARGE
+SIZE = 4 * pickling.LARGE
 
 
 def left() -> list[str]:
@@ -125,7 +125,7 @@ def test_nothing_is_left_of_a_run_that_was_cancelled(remote):
 def no_room():
     """Let no file grow beyond a buffer's size; Python makes an OSError of the signal."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (wire.LARGE, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (pickling.LARGE, hard))
     try:
         yield
     finally:
@@ -141,7 +141,7 @@ def test_without_room_for_files_they_go_in_the_message():
 
         def tighten():
             _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (wire.LARGE, hard))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (pickling.LARGE, hard))
 
         items = [make(number) for number in range(4)]
         nbexec.map(len, [()], backend=backend)  # workers begin with room for what they need
@@ -158,33 +158,33 @@ def test_without_room_for_files_they_go_in_the_message():
 
 def test_what_must_be_in_a_file_goes_to_disk_without_room_in_memory():
     (spool() / "full").symlink_to("/dev/full")  # where each write says that there is no room
-    path = keep("full", lambda: wire.laid_out(*wire.dumps_apart(make(1))))
+    path = keep("full", lambda: pickling.laid_out(*pickling.dumps_apart(make(1))))
     assert path.parent == spool(in_memory=False) != spool()
-    np.testing.assert_array_equal(wire.unpack_file(path), make(1))
+    np.testing.assert_array_equal(pickling.unpack_file(path), make(1))
     path.unlink()
 
 
 def test_a_file_is_whole_or_not_there(tmp_path):
-    data, buffers = wire.dumps_apart([make(1), make(2)])
+    data, buffers = pickling.dumps_apart([make(1), make(2)])
     assert len(buffers) == 2
     with no_room(), pytest.raises(OSError, match="too large"):
-        wire.write_file(tmp_path / "block", data, buffers)
+        pickling.write_file(tmp_path / "block", data, buffers)
     assert list(tmp_path.iterdir()) == []
-    size = wire.write_file(tmp_path / "block", data, buffers)
+    size = pickling.write_file(tmp_path / "block", data, buffers)
     assert (tmp_path / "block").stat().st_size == size
-    for read in (wire.read_file, wire.unpack_file):
+    for read in (pickling.read_file, pickling.unpack_file):
         for made, seed in zip(read(tmp_path / "block"), (1, 2), strict=True):
             np.testing.assert_array_equal(made, make(seed))
     os.truncate(tmp_path / "block", size - 1)
     with pytest.raises(EOFError, match="1 bytes too early"):
-        wire.read_file(tmp_path / "block")
+        pickling.read_file(tmp_path / "block")
 
 
 def test_small_arrays_and_those_with_gaps_stay_in_the_pickle():
-    small, gaps = make(1)[: wire.LARGE - 1], make(2)[::2]
-    data, buffers = wire.dumps_apart([small, gaps])
+    small, gaps = make(1)[: pickling.LARGE - 1], make(2)[::2]
+    data, buffers = pickling.dumps_apart([small, gaps])
     assert buffers == []
-    again = wire.loads(data)
+    again = pickling.loads(data)
     np.testing.assert_array_equal(again[0], small)
     np.testing.assert_array_equal(again[1], gaps)
 

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 import nbexec
-from nbexec import shelved, wire
 from nbexec.backends import shelf
 from nbexec.backends.shelf import LARGE, Shelf, store
 from nbexec.backends.spool import spool
+from nbexec.serialize import pickling, task_file
 
 from .waiting import until
 
@@ -88,7 +88,7 @@ def test_one_that_is_read_only_stays_so_beside_one_that_is_not(remote):
 
 
 def test_small_ones_and_large_ones_in_one_function(remote):
-    small, large = np.arange(wire.LARGE, dtype=np.int64)[::-1].copy(), make(2)
+    small, large = np.arange(pickling.LARGE, dtype=np.int64)[::-1].copy(), make(2)
     found = nbexec.map(lambda x: int(small[x]) + int(large[x]), range(4), backend=remote)
     assert found == [int(small[x]) + int(large[x]) for x in range(4)]
 
@@ -178,15 +178,15 @@ def test_a_task_that_finds_no_place_leaves_nothing(monkeypatch):
 
     monkeypatch.setattr(shelf, "keep", full)
     with pytest.raises(OSError, match="no room"):
-        store("key", *wire.dumps_apart(make(1)))
+        store("key", *pickling.dumps_apart(make(1)))
     assert [one.uses for one in shelf.shelf()._kept.values()] == [0]
     assert "key" not in os.listdir(spool())
 
 
 def test_a_task_comes_back_as_it_was(tmp_path):
     value = {"a": make(1), "b": np.arange(LARGE // 4), "c": "text"}
-    stored = store("key", *wire.dumps_apart(value))
-    again = shelved.load(str(stored.file))
+    stored = store("key", *pickling.dumps_apart(value))
+    again = task_file.load(str(stored.file))
     assert again.keys() == value.keys()
     np.testing.assert_array_equal(again["a"], value["a"])
     np.testing.assert_array_equal(again["b"], value["b"])

@@ -11,11 +11,11 @@ import traceback
 import numpy as np
 import pytest
 
-from nbexec import traces, wire
 from nbexec.errors import PickleError
 from nbexec.loaded import _once
 from nbexec.model import Chunk, Task
 from nbexec.parcels import Address, receive, run_packed
+from nbexec.serialize import pickling, tracebacks
 from nbexec.streams import logging_here
 from nbexec.worker import Leash, prepare, run_chunk
 
@@ -33,7 +33,7 @@ def test_functions_and_classes_that_are_sent_keep_the_name_of_their_file():
     there = {"__name__": "__main__"}
     source = "def f():\n    return lambda: 1\nclass C:\n    def g(self): pass\n"
     exec(compile(source, "<cell 3>", "exec"), there)
-    f, made = wire.loads(wire.dumps((there["f"], there["C"])))
+    f, made = pickling.loads(pickling.dumps((there["f"], there["C"])))
     names = {code.co_filename for code in (f.__code__, f().__code__, made.g.__code__)}
     assert names == {"<cell 3>"}
     assert f()() == 1
@@ -90,12 +90,12 @@ NOBODY = Address("nowhere", 0, False, False)  # hears what is said only at the e
 
 
 def packed(fn, items, key, **more):
-    return sent(wire.pack((Task(fn, "fn", **more), logging_here())), items, key)
+    return sent(pickling.pack((Task(fn, "fn", **more), logging_here())), items, key)
 
 
 def sent(block, items, key):
     count, infinite = len(items), float("inf")
-    reply = run_packed(key, block, count, wire.dumps(items), infinite, False, NOBODY)
+    reply = run_packed(key, block, count, pickling.dumps(items), infinite, False, NOBODY)
     return receive(reply, NOBODY)
 
 
@@ -110,7 +110,7 @@ def test_setup_runs_once_for_a_key(tmp_path):
         with (tmp_path / "setups").open("a") as file:
             return file.write("x")
 
-    block = wire.pack((Task(lambda item, state: item, "fn", setup=setup), logging_here()))
+    block = pickling.pack((Task(lambda item, state: item, "fn", setup=setup), logging_here()))
     for key in ("key-2", "key-2", "key-2b", "key-2"):
         assert sent(block, [1], key).values == [1]
     assert (tmp_path / "setups").read_text() == "xx"
@@ -121,7 +121,7 @@ def test_items_that_cannot_be_unpickled_come_again_one_by_one():
         def __reduce__(self):
             return int, ("no number",)
 
-    block = wire.pack((Task(abs, "abs"), logging_here()))
+    block = pickling.pack((Task(abs, "abs"), logging_here()))
     several = sent(block, [1, Bad()], "key-3")
     assert several.values == []
     alone = sent(block, [Bad()], "key-3")
@@ -173,18 +173,21 @@ def test_a_traceback_that_was_sent_reads_as_it_did():
                     y["key"]), 3]  # fmt: skip
 
     def sent(error):
-        places = pickle.loads(pickle.dumps(traces.dump(error.__traceback__)))
-        return "".join(traceback.format_tb(traces.load(places)))
+        places = pickle.loads(pickle.dumps(tracebacks.dump(error.__traceback__)))
+        return "".join(traceback.format_tb(tracebacks.load(places)))
 
     with pytest.raises(TypeError) as caught:
         deep(1)
     error = caught.value
     assert sent(error) == "".join(traceback.format_tb(error.__traceback__))
-    last, again = error.__traceback__.tb_next, traces.load(traces.dump(error.__traceback__)).tb_next
+    last, again = (
+        error.__traceback__.tb_next,
+        tracebacks.load(tracebacks.dump(error.__traceback__)).tb_next,
+    )
     for name in ("co_firstlineno", "co_name", "co_filename"):
         assert getattr(again.tb_frame.f_code, name) == getattr(last.tb_frame.f_code, name)
     assert again.tb_lineno == last.tb_lineno
-    assert traces.load([]) is None
+    assert tracebacks.load([]) is None
 
 
 # ---------------------------------------------------------------- wire
@@ -192,11 +195,11 @@ def test_a_traceback_that_was_sent_reads_as_it_did():
 
 def test_pack_keeps_arrays_beside_the_pickle(tmp_path):
     value = {"a": np.arange(10_000.0), "b": np.ones((3, 5), dtype="f4"), "c": "text", "d": []}
-    block = wire.pack(value)
-    again = wire.unpack(bytearray(block))
+    block = pickling.pack(value)
+    again = pickling.unpack(bytearray(block))
     file = tmp_path / "block"
     file.write_bytes(block)
-    mapped = wire.unpack_file(file)
+    mapped = pickling.unpack_file(file)
     for got in (again, mapped):
         assert got["c"] == "text"
         assert got["d"] == []
@@ -204,7 +207,7 @@ def test_pack_keeps_arrays_beside_the_pickle(tmp_path):
         np.testing.assert_array_equal(got["b"], value["b"])
         got["a"][0] = -1.0  # writable, and nobody else's
     assert value["a"][0] == 0.0
-    assert wire.unpack_file(file)["a"][0] == 0.0
+    assert pickling.unpack_file(file)["a"][0] == 0.0
     assert mapped["a"].ctypes.data % 64 == 0
 
 
@@ -215,8 +218,8 @@ def test_explain_names_what_was_captured():
         return lock, data, x
 
     with pytest.raises(TypeError) as caught:
-        wire.dumps(uses)
-    why = wire.explain(uses, caught.value)
+        pickling.dumps(uses)
+    why = pickling.explain(uses, caught.value)
     assert isinstance(why, PickleError)
     assert str(why).startswith("'lock' (_thread.lock) in ")
     assert "backend='threads'" in str(why)

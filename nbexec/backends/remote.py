@@ -13,11 +13,12 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from .. import ear, streams, wire, worker
+from .. import ear, streams, worker
 from ..errors import PickleError, WorkerDied
 from ..model import Chunk, Error, Outcome
 from ..parcels import Address, items_file, not_begun, receive, unwanted_file, values_file
 from ..reloads import reloaded
+from ..serialize import pickling
 from ..system import blas
 from .base import Session, Setting
 from .listener import listener
@@ -59,13 +60,13 @@ class RemoteSession(Session):
         self.key = f"{os.getpid()}-{next(_runs)}"  # a worker keeps one task loaded for each key
         self._reloaded = reloaded()
         try:
-            data, buffers = wire.dumps_apart((setting.task, _logging()))
+            data, buffers = pickling.dumps_apart((setting.task, _logging()))
         except Exception as error:
-            raise wire.explain(setting.task.fn, error) from error
+            raise pickling.explain(setting.task.fn, error) from error
         self._stored = store(self.key, data, buffers) if here else None
         # what a worker unpacks: a file to map, or the bytes
         self.block: Any = (
-            str(self._stored.file) if self._stored is not None else wire.joined(data, buffers)
+            str(self._stored.file) if self._stored is not None else pickling.joined(data, buffers)
         )
         if self._listener is not None:
             self._listener.attend()
@@ -79,7 +80,7 @@ class RemoteSession(Session):
         address = self._address()
         try:
             file = items_file(address) if self._here else None
-            items, beside = wire.dumps_beside(chunk.items, file)
+            items, beside = pickling.dumps_beside(chunk.items, file)
         except Exception as error:
             outcome = unsendable(error, chunk)
             self.setting.deliver(chunk, lambda: outcome)
@@ -192,7 +193,7 @@ def _logging() -> streams.Logging:
     """Give how logging is set up here, without formatters that can't be sent."""
     setup = streams.logging_here()
     try:
-        wire.dumps(setup)
+        pickling.dumps(setup)
     except Exception:
         setup = setup._replace(handlers=[(*handler[:3], None) for handler in setup.handlers])
     return setup
@@ -217,7 +218,7 @@ def unsendable(error: BaseException, chunk: Chunk) -> Outcome:
         return not_begun()
     item = chunk.items[0]
     if isinstance(item, worker.Call):
-        why = wire.explain(item.fn, error)
+        why = pickling.explain(item.fn, error)
     else:
         sort = type(item).__qualname__
         why = PickleError(f"the item, a {sort}, can't be sent to a worker: {error}")

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .. import shelved, wire
+from ..serialize import pickling, task_file
 from ..system import machine
 from .spool import keep, spool
 
@@ -66,7 +66,7 @@ class Shelf:
         self._made += 1
         path = keep(f"shelf-{self._made}", lambda: (view,))
         # Another thread may have changed it since it was looked at: what counts is the file.
-        digest = _digest(memoryview(wire.mapped(path)))
+        digest = _digest(memoryview(pickling.mapped(path)))
         known = self._kept.get(digest)
         if known is not None and known.path.exists():
             path.unlink()
@@ -145,7 +145,7 @@ def store(key: str, data: bytes, buffers: Sequence[pickle.PickleBuffer]) -> Stor
             kept = stored.shelf.take(one) if one.raw().nbytes >= LARGE else None
             stored.kept += [kept] if kept is not None else []
             paths.append(str(kept.path) if kept is not None else "")
-        stored.file = keep(key, lambda: shelved.pieces(data, buffers, paths))
+        stored.file = keep(key, lambda: task_file.pieces(data, buffers, paths))
     except BaseException:
         stored.drop()
         raise

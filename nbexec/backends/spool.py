@@ -13,7 +13,7 @@ from pathlib import Path
 
 from loky.backend import resource_tracker
 
-from .. import wire
+from ..serialize import pickling
 
 _lock = threading.Lock()
 _folders: dict[tuple[int, bool], Path] = {}  # by the process that made it, and whether in memory
@@ -33,16 +33,16 @@ def spool(in_memory: bool = True) -> Path:
         return _folders[key]
 
 
-def keep(name: str, pieces: Callable[[], Iterable[wire.Piece]]) -> Path:
+def keep(name: str, pieces: Callable[[], Iterable[pickling.Piece]]) -> Path:
     """Write what must be in a file, on disk where there is no room in memory."""
     path = spool() / name
     try:
-        wire.write_pieces(path, pieces())
+        pickling.write_pieces(path, pieces())
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         path = spool(in_memory=False) / name
-        wire.write_pieces(path, pieces())
+        pickling.write_pieces(path, pieces())
     return path
 
 

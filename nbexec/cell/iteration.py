@@ -241,7 +241,7 @@ class Iteration:
                 raise InKernel(unsafe.reason) from None
         if not self.away:
             return names
-        from ..wire import dumps
+        from ..serialize.pickling import dumps
 
         found = {}
         for name, value in names.items():

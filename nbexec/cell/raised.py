@@ -6,7 +6,7 @@ import pickle
 from pathlib import Path
 from types import TracebackType
 
-from .. import traces
+from ..serialize import tracebacks
 
 HOME = str(Path(__file__).parent)
 
@@ -26,13 +26,13 @@ def trimmed(trace: TracebackType | None) -> TracebackType | None:
 
 def trim(error: BaseException) -> None:
     """Take frames of this package out of an exception, and out of what it came from."""
-    for one in traces.chain(error):
+    for one in tracebacks.chain(error):
         one.__traceback__ = trimmed(one.__traceback__)
 
 
 def faithful(error: BaseException) -> bool:
     """Whether an exception, and what it came from, is the same after it was sent."""
-    return all(map(_faithful, traces.chain(error)))
+    return all(map(_faithful, tracebacks.chain(error)))
 
 
 def _faithful(error: BaseException) -> bool:

@@ -252,11 +252,11 @@ class Journal(Observer):
         yield self.id, first, count, blob, keys
 
     def _failure(self, chunk: Chunk, at: int, outcome: Outcome, error: Error) -> tuple[Any, ...]:
-        from .. import wire
+        from ..serialize import pickling
 
         data = None
         with contextlib.suppress(Exception):
-            data = wire.dumps(error.exception)
+            data = pickling.dumps(error.exception)
         return (
             *(self.id, chunk.indices[at], text.safe_repr(chunk.items[at]), data),
             f"{type(error.exception).__name__}: {text.message(error.exception)}",

@@ -15,14 +15,14 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from .. import wire
 from ..codeprint import Codes
 from ..fingerprint import ATOMS, NoFingerprint
+from ..serialize import pickling
 
 PIECE = 1 << 20  # bytes; a larger value is written in pieces of this size
 PLAIN, BLOCK, PIECES = range(3)  # forms: a pickle; a block of `wire`; a block in pieces
 
-Block = list[wire.Piece]
+Block = list[pickling.Piece]
 
 
 class Packed(NamedTuple):
@@ -69,7 +69,7 @@ class Values:
         if not buffers and file.tell() <= PIECE:
             data = file.getvalue()
             return Packed(PLAIN, len(data), zlib.crc32(data), data)
-        block = list(wire.laid_out(file.getvalue(), buffers))
+        block = list(pickling.laid_out(file.getvalue(), buffers))
         size = sum(map(len, block))
         if size > PIECE:
             return Packed(PIECES, size, 0, block)
@@ -80,7 +80,7 @@ class Values:
         """Undo `pack`, of a value that is in one piece again."""
         if form == PLAIN:
             return _Unpickler(io.BytesIO(data), self, None).load()
-        pickled, buffers = wire.parts(data if isinstance(data, bytearray) else bytearray(data))
+        pickled, buffers = pickling.parts(data if isinstance(data, bytearray) else bytearray(data))
         return _Unpickler(io.BytesIO(pickled), self, buffers).load()
 
     def reduce_class(self, kind: type) -> Any:
@@ -97,7 +97,7 @@ class Values:
             found = self._codes.thing(kind)
         except NoFingerprint:
             return None
-        self.new_classes[found] = wire.dumps(kind)
+        self.new_classes[found] = pickling.dumps(kind)
         return found
 
     def find_class(self, module: str, name: str, digest: bytes) -> Any:
@@ -113,7 +113,7 @@ class Values:
             data = self._load_class(digest)
             if data is None:
                 raise pickle.UnpicklingError(f"the journal has no class {name}")
-            self._kept[digest] = wire.loads(data)
+            self._kept[digest] = pickling.loads(data)
         return self._kept[digest]
 
 
@@ -122,7 +122,7 @@ def find_class(module: str, name: str, digest: bytes) -> Any:
     raise pickle.UnpicklingError(f"{module}.{name} can only be loaded by a journal")
 
 
-class _Pickler(wire.pickler()):  # type: ignore[misc]
+class _Pickler(pickling.pickler()):  # type: ignore[misc]
     def __init__(self, file: io.BytesIO, out: Callable[[Any], Any], values: Values) -> None:
         super().__init__(file, protocol=5, buffer_callback=out)
         self._values = values

@@ -17,13 +17,13 @@ from unittest import mock
 import psutil
 
 import nbexec
-from nbexec import wire
 from nbexec.backends import remote
 from nbexec.backends.processes import ProcessesSession
 from nbexec.backlog import Backlog
 from nbexec.bulletin import Bulletin
 from nbexec.loop import Loop
 from nbexec.results import Gather
+from nbexec.serialize import pickling
 
 from .catalog import Setting, benchmark
 from .goals import value
@@ -33,7 +33,7 @@ from .work import noop
 # In the kernel, all in the loop's thread.
 STAGES: dict[str, tuple[Any, str]] = {
     "kernel: plan": (Backlog, "next"),
-    "kernel: pickle items": (wire, "dumps_beside"),
+    "kernel: pickle items": (pickling, "dumps_beside"),
     "kernel: hand to loky": (ProcessesSession, "send"),
     "kernel: unpickle results": (remote, "receive"),
     "kernel: fold the state": (Bulletin, "emit"),

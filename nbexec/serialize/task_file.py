@@ -9,7 +9,7 @@ import pickle
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from . import wire
+from . import pickling
 
 
 class Place(NamedTuple):
@@ -21,22 +21,22 @@ class Place(NamedTuple):
 
 def pieces(
     data: bytes, buffers: Sequence[pickle.PickleBuffer], paths: Sequence[str]
-) -> Iterator[wire.Piece]:
+) -> Iterator[pickling.Piece]:
     """Give the task's file; `paths` has the file of each buffer, or "" where that is this one."""
     pairs = [*zip(buffers, paths, strict=True)]
     places = [Place(path, buffer.raw().readonly) for buffer, path in pairs]
     inside = [buffer for buffer, path in pairs if not path]
-    return wire.laid_out(pickle.dumps(places), [pickle.PickleBuffer(data), *inside])
+    return pickling.laid_out(pickle.dumps(places), [pickle.PickleBuffer(data), *inside])
 
 
 def load(path: str) -> Any:
     """Unpack a task from its file; what is mapped is shared until it is written to."""
-    head, (data, *inside) = wire.parts(wire.mapped(path))
+    head, (data, *inside) = pickling.parts(pickling.mapped(path))
     rest = iter(inside)
     buffers = [_mapped(place) if place.path else next(rest) for place in pickle.loads(head)]
     return pickle.loads(data, buffers=buffers)
 
 
 def _mapped(place: Place) -> memoryview:
-    view = memoryview(wire.mapped(place.path))
+    view = memoryview(pickling.mapped(place.path))
     return view.toreadonly() if place.readonly else view

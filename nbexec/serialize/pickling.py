@@ -20,7 +20,7 @@ from pathlib import Path
 from types import CellType, CodeType
 from typing import Any
 
-from .errors import PickleError
+from ..errors import PickleError
 
 LARGE = 1 << 16  # bytes; to write a buffer to a file and read it takes 0.03 ms then, a pipe 0.18
 
