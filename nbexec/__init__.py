@@ -79,8 +79,8 @@ if TYPE_CHECKING:
     )
     from .executor import Executor
     from .history import PastRun, RunRecord, attach, runs
-    from .knobs import Options
     from .model import Failure
+    from .options.record import Options
     from .output import Outputs
     from .results import Results
     from .run import Run, last_run
@@ -101,7 +101,7 @@ _NAMES = {
     "executor": "Executor",
     "history": "PastRun RunRecord attach runs",
     "model": "Failure",
-    "knobs": "Options",
+    "options.record": "Options",
     "output": "Outputs",
     "results": "Results",
     "run": "Run last_run",

@@ -36,10 +36,10 @@ from .events import (
     Submitted,
 )
 from .hands import Hands
-from .knobs import Options, bytes_of
 from .memory import MemoryGate
 from .model import Choice, Chunk, EndReason, Failure, Outcome, Task
 from .observers import Observer
+from .options.record import Options, bytes_of
 from .output import Outputs
 from .plan import Feed, Pace
 from .results import Sink

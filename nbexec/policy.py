@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from .errors import OptionError
-from .knobs import Options, error_types
 from .model import Chunk, Error, Outcome
+from .options.record import Options, error_types
 
 # Full jitter, as in "Exponential Backoff And Jitter" of the AWS Architecture Blog: of the
 # ways to spread retries it makes the fewest calls.

@@ -27,10 +27,10 @@ from .conclusion import attach_results, conclude
 from .errors import DeadlineExceeded
 from .events import Event, Part
 from .hands import Hands
-from .knobs import Options
 from .loop import FAILURES, Loop
 from .model import Choice, EndReason, Failure, Task
 from .observers import Observer, show
+from .options.record import Options
 from .output import Outputs
 from .plan import Chosen, Feed, Pace
 from .results import Again, Gather, Results, Sink

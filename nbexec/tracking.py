@@ -19,9 +19,9 @@ from .columns import Even, NoItems
 from .conclusion import attach_results
 from .errors import OptionError, RunCancelled
 from .events import Event, Finished, Progressed, RunEnded, RunStarted, Steered, Submitted
-from .knobs import Options
 from .model import Choice, Chunk, EndReason, Error, Outcome, Task
 from .options import resolve
+from .options.record import Options
 from .plan import Chosen
 from .results import Gather
 from .run import Run, remember

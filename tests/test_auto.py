@@ -19,8 +19,8 @@ from nbexec.auto import FEW, SEND, Evidence, Lately, choose, fit, reconsider
 from nbexec.backends import serial
 from nbexec.backends.base import Running, Setting
 from nbexec.backends.serial import Stopwatch
-from nbexec.knobs import Options
 from nbexec.model import Choice, Chunk, Outcome, Task
+from nbexec.options.record import Options
 from nbexec.probe import Knock, Scale
 from nbexec.slots import Crew
 from nbexec.steering import KNOCK, OFTEN, SELDOM, Steering

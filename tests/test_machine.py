@@ -118,7 +118,7 @@ def test_what_a_process_had_at_most_is_its_own_not_that_of_who_started_it():
     block = bytearray(b"x") * (200 << 20)
     now, most = machine.resident()
     assert 200 << 20 < now <= most
-    code = "from nbexec import machine; print(*machine.resident())"
+    code = "from nbexec.system import machine; print(*machine.resident())"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
     assert all(0 < int(one) < 150 << 20 for one in said.split())
     assert len(block)

@@ -14,8 +14,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
 from nbexec.errors import BackendError, OptionError
-from nbexec.knobs import Options
 from nbexec.notebook.flags import flag, parse, usage
+from nbexec.options.record import Options
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import pytest
 
 import nbexec
 from nbexec.events import Sampled
-from nbexec.knobs import bytes_of
 from nbexec.memory import PATIENCE, MemoryGate
 from nbexec.observers.usage import Meter
+from nbexec.options.record import bytes_of
 
 from .waiting import until
 

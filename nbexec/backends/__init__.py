@@ -142,7 +142,7 @@ def _make(name: str) -> Backend:
         return Dask(name)
     for point in _entry_points().select(name=name):
         return point.load()()  # type: ignore[no-any-return]
-    from ..knobs import suggest
+    from ..options.record import suggest
 
     known = ["auto", *backends()]
     raise OptionError(

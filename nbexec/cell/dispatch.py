@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from ..errors import NbexecError
 from ..events import Event, RunEnded
-from ..knobs import error_types
 from ..model import Chunk, Failure, Outcome
 from ..observers import Observer
+from ..options.record import error_types
 from ..results import _NOT_RUN, Gather
 from ..run import Run
 from ..state import RunState, Stats

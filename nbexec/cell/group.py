@@ -12,8 +12,8 @@ from collections.abc import Container, Iterable
 from typing import Any
 
 from ..errors import PickleError
-from ..knobs import Options
 from ..model import Failure
+from ..options.record import Options
 from ..state import Stats
 from . import rewrite
 from .aliases import TooLarge, reachable

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import PickleError
-from ..knobs import Options
 from ..model import Failure
+from ..options.record import Options
 from ..state import Stats
 from ..worker import Partial
 from . import rewrite

@@ -11,9 +11,9 @@ from typing import Any
 from .. import run as runs
 from .. import text
 from ..errors import SerialError
-from ..knobs import Options
 from ..observers import cell_steps
 from ..options import resolve
+from ..options.record import Options
 from ..worker import depth
 from . import dataflow
 from .analysis import Refusal

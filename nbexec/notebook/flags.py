@@ -7,7 +7,7 @@ from dataclasses import Field, fields
 from typing import Any
 
 from ..errors import OptionError
-from ..knobs import ON_ERROR, PROGRESS, Options, suggest
+from ..options.record import ON_ERROR, PROGRESS, Options, suggest
 
 FLAG = re.compile(r"\s*--([A-Za-z][\w-]*)")
 VALUE = re.compile(r"(?:\s*=\s*|\s+)('[^']*'|\"[^\"]*\"|(?!--)\S+)")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from contextvars import Token
     from typing import Any
 
-    from .knobs import Options
+    from .record import Options
 
 _session: Options | None = None
 _scoped: ContextVar[Options | None] = ContextVar("nbexec_options", default=None)
@@ -20,7 +20,7 @@ _scoped: ContextVar[Options | None] = ContextVar("nbexec_options", default=None)
 
 def resolve(changes: dict[str, Any]) -> Options:
     """Give the options in force here (session, then ``with`` blocks), changed by `changes`."""
-    from .knobs import Options
+    from .record import Options
 
     return (_scoped.get() or _session or Options()).updated(changes)
 
@@ -51,7 +51,7 @@ def configure(**changes: Any) -> Options:
     >>> nbexec.configure(on_error="raise").on_error
     'raise'
     """
-    from .knobs import Options
+    from .record import Options
 
     global _session
     _session = (_session or Options()).updated(changes)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from .errors import OptionError
+from ..errors import OptionError
 
 PROGRESS = ("auto", "panel", "text", "off")
 ON_ERROR = ("raise", "collect")
