@@ -58,7 +58,6 @@ if TYPE_CHECKING:
 
     from .api import amap, imap, invoke, map, start
     from .bars import Bar, Bars
-    from .capture import cancelled, progress
     from .cell.detached import detached
     from .cell.report import CellReport
     from .cell.run import parallel
@@ -86,12 +85,13 @@ if TYPE_CHECKING:
     from .run import Run, last_run
     from .state import Stats
     from .tracking import track
+    from .worker.capture import cancelled, progress
 
 __version__ = "0.1.0"
 
 _NAMES = {
     "api": "amap imap invoke map start",
-    "capture": "cancelled progress",
+    "worker.capture": "cancelled progress",
     "cell.report": "CellReport",
     "cell.run": "parallel",
     "cell.detached": "detached",

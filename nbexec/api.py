@@ -18,7 +18,7 @@ from .options.record import Options
 from .plan import Source
 from .results import Gather, Results, Sink, Stream
 from .run import Run
-from .worker import depth
+from .worker.execute import depth
 
 
 def map(

@@ -14,7 +14,6 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from . import kernels, worker
 from .api import watchers
 from .backends import before_close
 from .hands import Hands
@@ -24,7 +23,8 @@ from .plan import Feed, Pace
 from .results import Futures
 from .run import Run
 from .state import Stats
-from .worker import Call
+from .worker import execute, reductions
+from .worker.execute import Call
 
 T = TypeVar("T")
 
@@ -74,7 +74,7 @@ class Executor(concurrent.futures.Executor):
         if initializer is not None and not callable(initializer):
             raise TypeError(f"initializer must be callable, not {initializer!r}")
         name = self.options.name or "Executor"
-        task = Task(worker.call, name, depth=worker.depth.get())
+        task = Task(execute.call, name, depth=execute.depth.get())
         if initializer is not None:
             setup = functools.partial(_initialize, initializer, initargs)
             task = replace(task, fn=_call, setup=setup)
@@ -181,10 +181,10 @@ class Executor(concurrent.futures.Executor):
         ...     float(executor.compute("square_sum", [1.0, 2.0, 3.0]))
         14.0
         """
-        part, join = (kernel, combine or list) if callable(kernel) else kernels.kernel(kernel)
+        part, join = (kernel, combine or list) if callable(kernel) else reductions.kernel(kernel)
         if combine is not None and not callable(kernel):
             raise ValueError(f"combine= is for functions: {kernel!r} has its own")
-        return join(list(self.map(part, kernels.slices(kernels.numbers(array)))))
+        return join(list(self.map(part, reductions.slices(reductions.numbers(array)))))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no further calls; with `wait`, return when those before are done.
@@ -221,7 +221,7 @@ def _initialize(initializer: Callable[..., object], initargs: tuple[Any, ...]) -
 
 
 def _call(it: Call, state: None) -> Any:
-    return worker.call(it)
+    return execute.call(it)
 
 
 def _parts(items: Iterator[tuple[Any, ...]], size: int) -> Iterator[list[tuple[Any, ...]]]:

@@ -37,7 +37,7 @@ from .results import Again, Gather, Results, Sink
 from .roster import new_id, roster
 from .state import Stats
 from .system import machine, subinterpreter
-from .worker import replay
+from .worker.execute import replay
 
 if TYPE_CHECKING:
     from .journal.observer import Journal

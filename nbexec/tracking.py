@@ -26,7 +26,7 @@ from .plan import Chosen
 from .results import Gather
 from .run import Run, remember
 from .state import Stats
-from .worker import depth
+from .worker.execute import depth
 
 EVERY = 0.05  # seconds between two looks at the clock's news: what a loop of tiny items costs
 REASON = "a plain loop"

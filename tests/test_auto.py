@@ -375,7 +375,7 @@ def test_no_more_workers_than_there_is_memory_for():
 LARGE = """
 import time
 import nbexec
-from nbexec import machine
+from nbexec.system import machine
 
 machine.cores = lambda: 4
 machine.memory_free = lambda: 700 << 20

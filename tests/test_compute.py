@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 import nbexec
-from nbexec import kernels
+from nbexec.worker import reductions
 
 
 @pytest.fixture
 def executor(backend, monkeypatch):
-    monkeypatch.setattr(kernels, "SLICE", 1000)
+    monkeypatch.setattr(reductions, "SLICE", 1000)
     with nbexec.Executor(backend, workers=2) as executor:
         yield executor
 
@@ -51,7 +51,7 @@ def test_it_is_what_numpy_gives(executor):
 @pytest.mark.parametrize("name", PLAIN)
 @pytest.mark.parametrize("kind", ARRAYS)
 def test_kinds_of_arrays(name, kind, monkeypatch):
-    monkeypatch.setattr(kernels, "SLICE", 1000)
+    monkeypatch.setattr(reductions, "SLICE", 1000)
     array = ARRAYS[kind]
     if kind == "bytes" and name == "square_sum":
         plain = np.sum(np.square(array.astype("u8")))  # NumPy's square of a byte wraps around
@@ -71,7 +71,7 @@ def test_kinds_of_arrays(name, kind, monkeypatch):
 
 
 def test_it_is_the_same_to_the_last_bit_however_many_workers_there_are(monkeypatch):
-    monkeypatch.setattr(kernels, "SLICE", 100)
+    monkeypatch.setattr(reductions, "SLICE", 100)
     results = set()
     for backend, workers in (("serial", 1), ("threads", 2), ("threads", 5), ("processes", 2)):
         with nbexec.Executor(backend, workers=workers) as executor:
@@ -109,7 +109,7 @@ def test_what_is_wrong_is_told():
 
 def test_slices_are_views():
     array = np.zeros((3000, 7000))
-    cut = list(kernels.slices(array))
+    cut = list(reductions.slices(array))
     assert all(np.shares_memory(one, array) for one in cut)
     assert sum(one.size for one in cut) == array.size
-    assert max(one.size for one in cut) == kernels.SLICE
+    assert max(one.size for one in cut) == reductions.SLICE

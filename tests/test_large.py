@@ -19,9 +19,9 @@ from nbexec.backends.processes import Processes
 from nbexec.backends.remote import RemoteSession
 from nbexec.backends.spool import keep, spool
 from nbexec.model import Chunk, Task
-from nbexec.parcels import run_packed
 from nbexec.plan import HEAVIEST, Pace
 from nbexec.serialize import pickling
+from nbexec.worker.entry import run_packed
 
 from .waiting import until
 

@@ -11,8 +11,9 @@ import time
 import pytest
 
 import nbexec
-from nbexec import memories, worker
+from nbexec import memories
 from nbexec.memories import Fact
+from nbexec.worker import execute
 
 FACT = Fact(0.01, 1.0, 1.0, 1e-6, 2e-6)
 
@@ -45,7 +46,7 @@ def test_a_function_is_told_by_its_name_and_its_code():
     assert memories.key_of(first) not in {memories.key_of(defined(other)) for other in others}
     assert memories.key_of(functools.partial(first, 1)) == memories.key_of(first)
     assert memories.key_of(time.sleep) == memories.key_of(time.sleep) != memories.key_of(len)
-    assert memories.key_of(worker.call) is None  # it calls any
+    assert memories.key_of(execute.call) is None  # it calls any
 
     class Callable:
         def __call__(self, x):

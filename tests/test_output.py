@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 
 import nbexec
-from nbexec.capture import HEAD, TAIL, Capture
 from nbexec.events import Output
-from nbexec.streams import Router
+from nbexec.worker.capture import HEAD, TAIL, Capture
+from nbexec.worker.streams import Router
 
 from .conftest import BACKENDS
 from .waiting import until

@@ -79,7 +79,7 @@ def test_a_worker_process_loads_nothing_of_the_kernels_side():
             return [name for name in sys.modules if name.startswith("nbexec")]
         (names,) = nbexec.map(loaded, [0], backend="processes", progress="off")
         unwanted = ["api", "run", "loop", "events", "backends.base", "backends.processes"]
-        assert "nbexec.parcels" in names
+        assert "nbexec.worker.entry" in names
         assert not {f"nbexec.{name}" for name in unwanted} & {*names}, names
     """)
     assert done.returncode == 0, done.stderr

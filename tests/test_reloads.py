@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import nbexec
-from nbexec import reloads
+from nbexec.worker import module_reloads
 
 
 @pytest.fixture
@@ -80,13 +80,13 @@ def test_one_that_breaks_is_told(remote, module, tmp_path):
 def test_nothing_is_followed_twice(monkeypatch):
     done = []
     monkeypatch.setattr(importlib, "reload", lambda module: done.append(module.__name__))
-    monkeypatch.setattr(reloads, "_followed", {})
+    monkeypatch.setattr(module_reloads, "_followed", {})
     for times in (1, 1, 2, 2, 1):
-        reloads.follow((("json", times), ("not imported here", times)))
+        module_reloads.follow((("json", times), ("not imported here", times)))
     assert done == ["json", "json"]
 
 
 def test_what_was_installed_is_not_looked_at():
-    reloads.reloaded()
-    assert "pytest" not in reloads._specs
-    assert __name__ in reloads._specs
+    module_reloads.reloaded()
+    assert "pytest" not in module_reloads._specs
+    assert __name__ in module_reloads._specs

@@ -11,8 +11,8 @@ import nbexec
 from nbexec.endings import cut
 from nbexec.events import Finished, Returned
 from nbexec.model import Chunk, Error, Task
-from nbexec.sheet import Shared
-from nbexec.worker import Leash, prepare, run_chunk
+from nbexec.worker.chunk_state import Shared
+from nbexec.worker.execute import Leash, prepare, run_chunk
 
 from .test_events import check
 from .waiting import until

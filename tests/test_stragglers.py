@@ -11,11 +11,11 @@ import pytest
 
 import nbexec
 from nbexec.backends.base import Session
-from nbexec.ear import Ear, ask
 from nbexec.events import Returned
 from nbexec.model import Chunk
-from nbexec.sheet import Shared
 from nbexec.slots import OVERDUE, Crew
+from nbexec.worker.chunk_state import Shared
+from nbexec.worker.stealing import Ear, ask
 
 QUICK = 60  # items before those that are looked at
 

@@ -226,7 +226,7 @@ def test_a_shell_is_watched_once(monkeypatch):
 SHELL = """
     import os, sys, time
     from IPython.core.interactiveshell import InteractiveShell
-    from nbexec import machine
+    from nbexec.system import machine
     from nbexec.backends import get_backend, is_warm
 
     shell = InteractiveShell.instance()

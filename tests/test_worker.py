@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from nbexec.errors import PickleError
-from nbexec.loaded import _once
 from nbexec.model import Chunk, Task
-from nbexec.parcels import Address, receive, run_packed
 from nbexec.serialize import pickling, tracebacks
-from nbexec.streams import logging_here
-from nbexec.worker import Leash, prepare, run_chunk
+from nbexec.worker.entry import Address, receive, run_packed
+from nbexec.worker.execute import Leash, prepare, run_chunk
+from nbexec.worker.streams import logging_here
+from nbexec.worker.task_cache import _once
 
 
 def chunk_of(items, **more):
@@ -51,11 +51,11 @@ def test_values_errors_and_times_are_columns():
 
 def test_a_traceback_has_no_frame_of_ours():
     outcome = run(lambda x: 1 // x, [0])
-    assert "nbexec/worker.py" not in outcome.errors[0].traceback
+    assert "nbexec/worker/execute.py" not in outcome.errors[0].traceback
     task = Task(divmod, "divmod", star=True, setup=lambda: 0)
     outcome = run_chunk(lambda: prepare(task), task, chunk_of([(1,)]))
     assert isinstance(outcome.errors[0].exception, ZeroDivisionError)
-    assert outcome.errors[0].traceback.count("nbexec/worker.py") == 1  # divmod has no frame
+    assert outcome.errors[0].traceback.count("nbexec/worker/execute.py") == 1  # divmod has no frame
 
 
 def test_a_budget_that_is_used_up_ends_the_chunk():

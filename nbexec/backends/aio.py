@@ -13,11 +13,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from .. import streams
 from ..model import Chunk, Outcome
-from ..sheet import Shared
 from ..system import blas
-from ..worker import Leash, prepare, run_chunk_async, worker_name
+from ..worker import streams
+from ..worker.chunk_state import Shared
+from ..worker.execute import Leash, prepare, run_chunk_async, worker_name
 from .base import Backend, Session, Setting
 from .lease import Pool
 from .threads import WARM, ThreadSlot

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Protocol
 from ..events import Part
 from ..hands import Hands
 from ..model import Chunk, Outcome, Task
-from ..sheet import Shared
+from ..worker.chunk_state import Shared
 
 Reply = Callable[[], Outcome]  # called in the run's loop: unpacking is not a callback's work
 Deliver = Callable[[Chunk, Reply], None]

@@ -21,8 +21,8 @@ from distributed import Client, LocalCluster, SpecCluster, get_worker
 from ..errors import BackendError
 from ..events import Part
 from ..model import Chunk
-from ..parcels import run_packed
 from ..system import machine
+from ..worker.entry import run_packed
 from . import close_at_exit
 from .base import Backend, Session, Setting
 from .places import LocalSession, Place, result_of, withdraw

@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
-from .. import streams
 from ..model import Chunk, Outcome
-from ..parcels import run_packed
 from ..system import machine
-from ..worker import Leash, prepare, run_chunk
+from ..worker import streams
+from ..worker.entry import run_packed
+from ..worker.execute import Leash, prepare, run_chunk
 from .base import Backend, Session, Setting
 from .remote import Call, RemoteSession, lost
 

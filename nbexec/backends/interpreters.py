@@ -20,15 +20,15 @@ import warnings
 from concurrent.futures import Future
 from typing import Any
 
-from .. import ear
 from ..model import Chunk
 from ..system import machine, subinterpreter
+from ..worker import stealing
+from ..worker.interpreter import FORGET, serve
 from . import close_at_exit
 from .base import Backend, Session, Setting
 from .lease import Pool
 from .listener import listener
 from .remote import Call, RemoteSession
-from .tenant import FORGET, serve
 
 ENDING = 1.0  # seconds that one which is just being made gets at Python's end; it takes 0.1
 STOPPING = 0.3  # seconds that those which were interrupted get
@@ -151,7 +151,7 @@ class InterpreterSlot:
         """Interrupt what it is in the middle of: Python code hears of it, a call in C does not."""
         heard = listener()
         if heard is not None:
-            ear.ask(heard.folder, subinterpreter.worker(self.number), ear.STOP)
+            stealing.ask(heard.folder, subinterpreter.worker(self.number), stealing.STOP)
 
     def leave(self, till: float) -> None:
         """Leave it to Python's end, if it goes on for so long: it drops it, and would say so."""

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..capture import Clip
-from ..channel import DOOR, HEADER, KINDS, MAGIC
-from ..ear import pipe_of
+from ..worker.capture import Clip
+from ..worker.channel import DOOR, HEADER, KINDS, MAGIC
+from ..worker.stealing import pipe_of
 from .spool import spool
 
 EVERY = 0.05  # seconds between two looks: what is said is seen at once, and costs little

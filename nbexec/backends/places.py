@@ -22,7 +22,7 @@ from typing import Any, cast
 from distributed import Client, LocalCluster, Status
 
 from ..model import Chunk
-from ..parcels import run_packed
+from ..worker.entry import run_packed
 from .base import Setting
 from .remote import Call, RemoteSession, how_it_ended
 

@@ -15,11 +15,11 @@ from typing import Any
 from loky import ProcessPoolExecutor
 
 from ..model import Chunk
-from ..parcels import hello, run_packed
 from ..system import machine
+from ..worker.entry import hello, run_packed
+from ..worker.process import begin_worker
 from . import close_at_exit
 from .base import Backend, Session, Setting
-from .begin import begin_worker
 from .lease import Pool
 from .listener import listener
 from .remote import Call, RemoteSession, how_it_ended

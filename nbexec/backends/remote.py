@@ -13,13 +13,13 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from .. import ear, streams, worker
 from ..errors import PickleError, WorkerDied
 from ..model import Chunk, Error, Outcome
-from ..parcels import Address, items_file, not_begun, receive, unwanted_file, values_file
-from ..reloads import reloaded
 from ..serialize import pickling
 from ..system import blas
+from ..worker import execute, stealing, streams
+from ..worker.entry import Address, items_file, not_begun, receive, unwanted_file, values_file
+from ..worker.module_reloads import reloaded
 from .base import Session, Setting
 from .listener import listener
 from .shelf import shelf, store
@@ -116,7 +116,7 @@ class RemoteSession(Session):
         process = self.process(slot, chunk)
         if process is not None and address is not None and address.heard:
             self._asked.add(chunk)
-            ear.ask(self._folder, process, address.serial)
+            stealing.ask(self._folder, process, address.serial)
 
     def process(self, slot: int, chunk: Chunk) -> int | str | None:
         """Give the id of the process on this machine that has `chunk`, if there is one.
@@ -217,13 +217,13 @@ def unsendable(error: BaseException, chunk: Chunk) -> Outcome:
     if len(chunk) > 1:
         return not_begun()
     item = chunk.items[0]
-    if isinstance(item, worker.Call):
+    if isinstance(item, execute.Call):
         why = pickling.explain(item.fn, error)
     else:
         sort = type(item).__qualname__
         why = PickleError(f"the item, a {sort}, can't be sent to a worker: {error}")
         why.__cause__ = error
-    return Outcome([None], {0: worker.failed(why, unsent="item")}, time.time(), [0.0], 0.0, "")
+    return Outcome([None], {0: execute.failed(why, unsent="item")}, time.time(), [0.0], 0.0, "")
 
 
 def how_it_ended(code: int | None) -> str:

@@ -7,11 +7,11 @@ import threading
 import time
 from collections.abc import Callable
 
-from .. import streams
 from ..model import Chunk
-from ..sheet import Shared
 from ..system import machine
-from ..worker import Leash, prepare, run_chunk
+from ..worker import streams
+from ..worker.chunk_state import Shared
+from ..worker.execute import Leash, prepare, run_chunk
 from .base import Backend, Running, Session, Setting
 
 Clock = Callable[[], float]

@@ -17,7 +17,7 @@ from typing import Any
 
 from .. import run as runs
 from ..errors import NotReady, OptionError
-from ..worker import depth
+from ..worker.execute import depth
 from . import dataflow
 from .alone import worth
 from .group import is_loop

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import PickleError
 from ..model import Failure
-from ..worker import Partial
+from ..worker.execute import Partial
 from . import rewrite
 from .crossing import arrived
 from .effects import Effects

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ..worker import Partial, interrupts
+from ..worker.execute import Partial, interrupts
 from . import raised
 from .crossing import HERE, Border
 from .guard import Guard, captured

@@ -11,7 +11,7 @@ from ..errors import PickleError
 from ..model import Failure
 from ..options.record import Options
 from ..state import Stats
-from ..worker import Partial
+from ..worker.execute import Partial
 from . import rewrite
 from .aliases import TooLarge, held
 from .analysis import Analysis, Refusal

@@ -14,7 +14,7 @@ from ..errors import SerialError
 from ..observers import cell_steps
 from ..options import resolve
 from ..options.record import Options
-from ..worker import depth
+from ..worker.execute import depth
 from . import dataflow
 from .analysis import Refusal
 from .awaiting import awaits

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from .. import streams, text
+from .. import text
 from ..events import Event, Output
 from ..state import RunState, Stats
+from ..worker import streams
 from . import screen
 from .display import Display
 from .echo import Echo

@@ -11,8 +11,9 @@ import time
 import unicodedata
 from typing import Any, Protocol, TextIO
 
-from .. import streams, text
+from .. import text
 from ..state import Stats
+from ..worker import streams
 
 BAR = 20  # characters
 PATIENCE = 0.3  # seconds that a line which others have begun may take to its end: `print`

@@ -13,10 +13,10 @@ from collections.abc import Callable, Coroutine
 from contextvars import ContextVar, copy_context
 from typing import Any, Literal, NamedTuple, TypeVar
 
+from ..model import Chunk, Error, Outcome, Task
+from ..system import subinterpreter
 from .capture import Capture, Hear, current
-from .model import Chunk, Error, Outcome, Task
-from .sheet import Shared, Sheet
-from .system import subinterpreter
+from .chunk_state import Shared, Sheet
 
 depth: ContextVar[int] = ContextVar("nbexec_depth", default=0)  # runs around this code
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import signal
 
-from ..channel import outlive_not
+from .channel import outlive_not
 
 
 def begin_worker(kernel: int) -> None:

@@ -9,11 +9,11 @@ import threading
 import time
 from typing import Any
 
-from .. import loaded
-from ..channel import channel, close_channels
-from ..parcels import Address, run_packed
+from ..backends import close_all
 from ..system import subinterpreter
-from . import close_all
+from . import task_cache
+from .channel import channel, close_channels
+from .entry import Address, run_packed
 
 FORGET = "forget"  # what no run needs any more
 LOOK, LOOKS = 0.01, 50  # seconds, and times, in which a thread that ends is forgotten
@@ -42,7 +42,7 @@ def serve(
         if job is None:
             break
         if job == FORGET:
-            loaded.forget()
+            task_cache.forget()
         else:
             replies.put(_reply(*job))
             os.write(answers, b"\0")

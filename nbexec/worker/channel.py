@@ -20,9 +20,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ..system import subinterpreter
 from . import capture, streams
-from .ear import Ear
-from .system import subinterpreter
+from .stealing import Ear
 
 MAGIC = b"\x1e\x00nbx"
 HEADER = struct.Struct("<BQIH")  # kind, serial of the chunk, offset, bytes that follow

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any
 
-from .errors import OptionError
+from ..errors import OptionError
 
 HEAD = 64_000  # characters of an item that are told at once; more would only flood the kernel
 TAIL = 64_000  # characters of its end that are told when it has ended

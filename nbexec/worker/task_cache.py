@@ -14,11 +14,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
+from ..model import Task
+from ..serialize import pickling, task_file
+from ..system import subinterpreter
 from . import streams
-from .model import Task
-from .serialize import pickling, task_file
-from .system import subinterpreter
-from .worker import prepare
+from .execute import prepare
 
 KEPT = 16  # functions without a file, least recently used out: nobody says when their run ends
 LOOK = 0.5  # seconds between two looks whether a run has ended

@@ -17,17 +17,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..errors import PickleError
+from ..model import Chunk, Error, Outcome
+from ..serialize import pickling, tracebacks
+from ..system import blas, machine, subinterpreter
 from . import capture, streams
 from .capture import Hear
 from .channel import channel
-from .errors import PickleError
-from .loaded import load
-from .model import Chunk, Error, Outcome
-from .reloads import Reloaded, follow
-from .serialize import pickling, tracebacks
-from .sheet import Shared
-from .system import blas, machine, subinterpreter
-from .worker import Leash, failed, run_chunk
+from .chunk_state import Shared
+from .execute import Leash, failed, run_chunk
+from .module_reloads import Reloaded, follow
+from .task_cache import load
 
 TELL_EVERY = 0.1  # seconds
 

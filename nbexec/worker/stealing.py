@@ -14,8 +14,8 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from .sheet import Shared
-from .system import subinterpreter
+from ..system import subinterpreter
+from .chunk_state import Shared
 
 _SERIAL = struct.Struct("<Q")
 _PIECE = 64 * _SERIAL.size

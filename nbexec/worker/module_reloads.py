@@ -12,7 +12,7 @@ import sys
 import threading
 from typing import Any
 
-from .system.user_code import is_library_file
+from ..system.user_code import is_library_file
 
 Reloaded = tuple[tuple[str, int], ...]  # names of modules, and how many times
 

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from .model import Error, Outcome
+from ..model import Error, Outcome
 
 TOLD = 0.005  # seconds; a chunk with a failure goes on no longer: a run may have to stop at it
 
