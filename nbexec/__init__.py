@@ -57,7 +57,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .api import amap, imap, invoke, map, start
-    from .bars import Bar, Bars
     from .cell.detached import detached
     from .cell.report import CellReport
     from .cell.run import parallel
@@ -80,10 +79,11 @@ if TYPE_CHECKING:
     from .history import PastRun, RunRecord, attach, runs
     from .model import Failure
     from .options.record import Options
-    from .output import Outputs
     from .results import Results
     from .run import Run, last_run
-    from .state import Stats
+    from .telemetry.bars import Bar, Bars
+    from .telemetry.output import Outputs
+    from .telemetry.state import Stats
     from .tracking import track
     from .worker.capture import cancelled, progress
 
@@ -102,11 +102,11 @@ _NAMES = {
     "history": "PastRun RunRecord attach runs",
     "model": "Failure",
     "options.record": "Options",
-    "output": "Outputs",
+    "telemetry.output": "Outputs",
     "results": "Results",
     "run": "Run last_run",
-    "state": "Stats",
-    "bars": "Bar Bars",
+    "telemetry.state": "Stats",
+    "telemetry.bars": "Bar Bars",
     "tracking": "track",
 }
 _WHERE = {name: module for module, names in _NAMES.items() for name in names.split()}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from .memories import Fact
 from .model import Choice
 from .system import machine
-from .text import seconds
+from .telemetry.wording import seconds
 
 # Constants are chosen by tests/benchmarks/matrix.py, where no other benchmark is named.
 ENOUGH = 0.02  # seconds of items that tell enough, where at least FEW of them ended

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from . import text
 from .errors import DeadlineExceeded, ItemsError, MemoryLimitExceeded, NbexecError, RunCancelled
 from .loop import Loop
 from .model import EndReason, Failure
 from .results import Results
+from .telemetry import wording
 
 
 def conclude(loop: Loop, name: str) -> tuple[EndReason, BaseException | None]:
     """Give how the run ended, and what its `result` raises."""
     feed, options = loop.feed, loop.options
-    kept = f"{text.counts(loop.stats()).replace('/', 'of')} results were kept"
+    kept = f"{wording.counts(loop.stats()).replace('/', 'of')} results were kept"
     if loop.cancelled:
         return "cancelled", RunCancelled(f"{name} was cancelled; {kept}")
     if loop.late:
@@ -35,7 +35,7 @@ def conclude(loop: Loop, name: str) -> tuple[EndReason, BaseException | None]:
         return "failed", first.exception
     if feed.error is not None:
         error = ItemsError(
-            f"the iterable of items raised {text.safe_repr(feed.error)} after "
+            f"the iterable of items raised {wording.safe_repr(feed.error)} after "
             f"{feed.taken:,} items; their results are in .partial_results"
         )
         error.__cause__ = feed.error
@@ -46,7 +46,7 @@ def conclude(loop: Loop, name: str) -> tuple[EndReason, BaseException | None]:
 def _note(failure: Failure, total: int | None) -> None:
     of = f" of {total:,}" if total is not None else ""
     worker = f", on {failure.worker}" if failure.worker else ""
-    item = text.safe_repr(failure.item)
+    item = wording.safe_repr(failure.item)
     failure.exception.add_note(f"nbexec: item {failure.index:,}{of}{worker}: {item}")
 
 

@@ -22,7 +22,7 @@ from .options import resolve
 from .plan import Feed, Pace
 from .results import Futures
 from .run import Run
-from .state import Stats
+from .telemetry.state import Stats
 from .worker import execute, reductions
 from .worker.execute import Call
 

@@ -14,8 +14,6 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from . import text
-from .bars import Bars
 from .codeprint import Codes
 from .errors import JournalError
 from .journal import registry
@@ -26,7 +24,9 @@ from .model import Failure
 from .results import Results
 from .roster import roster
 from .run import Run
-from .state import Stats
+from .telemetry import wording
+from .telemetry.bars import Bars
+from .telemetry.state import Stats
 
 AT_ONCE = 500  # values that are looked up together
 
@@ -75,14 +75,14 @@ class RunRecord:
     @property
     def cells(self) -> tuple[str, str, str, str, str]:
         """Id, time, name, items and state, in words."""
-        counts = text.counts(self.stats) if self.stats is not None else "0"
+        counts = wording.counts(self.stats) if self.stats is not None else "0"
         failed = f", {self.failed:,} failed" if self.failed else ""
         state = self.ended
         if state == "running" and self.stats is not None and self.stats.phase == "paused":
             state = "paused"
         if self.background and self.ended == "running":
             state += " in the background"
-        name = text.one_line(self.name, text.NAME_LIMIT)
+        name = wording.one_line(self.name, wording.NAME_LIMIT)
         return self.id, clock(self.began), name, counts + failed, state
 
     def __str__(self) -> str:

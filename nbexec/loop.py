@@ -18,9 +18,18 @@ from typing import TYPE_CHECKING, Any
 from . import policy
 from .backends.base import Reply, Setting
 from .backlog import Backlog
-from .bulletin import Bulletin
 from .endings import cut, died, failure, placed, stopped, timed_out
-from .events import (
+from .hands import Hands
+from .memory import MemoryGate
+from .model import Choice, Chunk, EndReason, Failure, Outcome, Task
+from .observers import Observer
+from .options.record import Options, bytes_of
+from .plan import Feed, Pace
+from .results import Sink
+from .slots import Crew, Flight, Slot
+from .steering import LOOK, Steering
+from .system import machine
+from .telemetry.events import (
     Event,
     Finished,
     Output,
@@ -35,18 +44,9 @@ from .events import (
     Steered,
     Submitted,
 )
-from .hands import Hands
-from .memory import MemoryGate
-from .model import Choice, Chunk, EndReason, Failure, Outcome, Task
-from .observers import Observer
-from .options.record import Options, bytes_of
-from .output import Outputs
-from .plan import Feed, Pace
-from .results import Sink
-from .slots import Crew, Flight, Slot
-from .state import Stats
-from .steering import LOOK, Steering
-from .system import machine
+from .telemetry.output import Outputs
+from .telemetry.publisher import Bulletin
+from .telemetry.state import Stats
 
 if TYPE_CHECKING:
     from .journal.observer import Journal

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from . import text
-from .events import Sampled
+from .telemetry import wording
+from .telemetry.events import Sampled
 
 PATIENCE = 3.0  # seconds: memory that was freed is seen a sample or two later
 
@@ -49,4 +49,4 @@ class MemoryGate:
         """Say what is waited for."""
         if not self.held:
             return ""
-        return f"waiting for memory: {text.size(self.used)} used of {text.size(self.limit)}"
+        return f"waiting for memory: {wording.size(self.used)} used of {wording.size(self.limit)}"

@@ -14,7 +14,7 @@ from .backends.base import Running
 from .model import Choice, Chunk, Outcome
 from .serialize import pickling
 from .system import machine
-from .text import seconds
+from .telemetry.wording import seconds
 
 NOISE = 5e-6  # seconds that to pickle takes however little there is
 LIGHT = 2e-5  # seconds; up to here several are weighed together, as in a chunk

@@ -8,16 +8,16 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Protocol
 
-from . import text
-from .bars import Bars
 from .errors import DeadlineExceeded, RunCancelled
 from .model import Chunk, Failure, Outcome
+from .telemetry import wording
+from .telemetry.bars import Bars
 
 if TYPE_CHECKING:
     import pandas
 
     from .run import Run
-    from .state import Stats
+    from .telemetry.state import Stats
 
 
 EVERY = 0.05  # seconds after which who waits for a result looks for clicks
@@ -110,7 +110,7 @@ class Results(list[Any]):
 
 
 def _words(error: BaseException) -> str:
-    said = text.message(error)
+    said = wording.message(error)
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 

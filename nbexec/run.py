@@ -20,23 +20,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import text
-from .advice import advise
-from .bars import Bars
 from .conclusion import attach_results, conclude
 from .errors import DeadlineExceeded
-from .events import Event, Part
 from .hands import Hands
 from .loop import FAILURES, Loop
 from .model import Choice, EndReason, Failure, Task
 from .observers import Observer, show
 from .options.record import Options
-from .output import Outputs
 from .plan import Chosen, Feed, Pace
 from .results import Again, Gather, Results, Sink
 from .roster import new_id, roster
-from .state import Stats
 from .system import machine, subinterpreter
+from .telemetry import wording
+from .telemetry.advice import advise
+from .telemetry.bars import Bars
+from .telemetry.events import Event, Part
+from .telemetry.output import Outputs
+from .telemetry.state import Stats
 from .worker.execute import replay
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ class Run:
         return self.task, self._loop.feed, self._sink, self._loop.failures
 
     def __repr__(self) -> str:
-        return f"<Run {text.summary(self.stats)}>"
+        return f"<Run {wording.summary(self.stats)}>"
 
     def _ipython_display_(self) -> None:
         """Show the panel, in a notebook where this cell doesn't show it."""

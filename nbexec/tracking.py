@@ -14,18 +14,19 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
-from . import api, text
+from . import api
 from .columns import Even, NoItems
 from .conclusion import attach_results
 from .errors import OptionError, RunCancelled
-from .events import Event, Finished, Progressed, RunEnded, RunStarted, Steered, Submitted
 from .model import Choice, Chunk, EndReason, Error, Outcome, Task
 from .options import resolve
 from .options.record import Options
 from .plan import Chosen
 from .results import Gather
 from .run import Run, remember
-from .state import Stats
+from .telemetry import wording
+from .telemetry.events import Event, Finished, Progressed, RunEnded, RunStarted, Steered, Submitted
+from .telemetry.state import Stats
 from .worker.execute import depth
 
 EVERY = 0.05  # seconds between two looks at the clock's news: what a loop of tiny items costs
@@ -188,7 +189,7 @@ class Tracked(Run):
     def inside(self, stats: Stats) -> None:
         """Tell how far a loop in the body of this one is."""
         share = stats.finished / stats.total if stats.total else None
-        said = f"{text.one_line(stats.name)}: {text.counts(stats)}"
+        said = f"{wording.one_line(stats.name)}: {wording.counts(stats)}"
         self._say(Progressed, self._told, share, said)
 
     def hold(self) -> None:

@@ -12,9 +12,9 @@ import pytest
 
 import nbexec
 from nbexec import memories
-from nbexec.events import Event
 from nbexec.observers import Observer
-from nbexec.state import RunState
+from nbexec.telemetry.events import Event
+from nbexec.telemetry.state import RunState
 
 from . import lab
 

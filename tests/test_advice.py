@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 import nbexec
-from nbexec.advice import advise
-from nbexec.bars import Bar
-from nbexec.events import Steered
+from nbexec.telemetry.advice import advise
+from nbexec.telemetry.bars import Bar
+from nbexec.telemetry.events import Steered
 
 from .test_state import started, work
 

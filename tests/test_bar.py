@@ -12,9 +12,9 @@ from tqdm import tqdm
 from tqdm.auto import tqdm as auto_tqdm
 
 import nbexec
-from nbexec.events import Finished, RunEnded, RunStarted, Steered
 from nbexec.model import Choice, Chunk, Outcome
 from nbexec.observers.bar import Bar
+from nbexec.telemetry.events import Finished, RunEnded, RunStarted, Steered
 
 
 class Counts:
@@ -114,7 +114,7 @@ def test_a_run_that_is_cancelled_leaves_the_bar_where_it_was(made):
 
 
 def test_a_total_that_is_learnt_on_the_way_is_told_to_the_bar(made):
-    from nbexec.bulletin import Bulletin
+    from nbexec.telemetry.publisher import Bulletin
 
     observer = Bar(Counts)
     bulletin = Bulletin([observer])

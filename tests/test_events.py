@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import nbexec
-from nbexec.events import (
+from nbexec.observers import Observer
+from nbexec.telemetry.events import (
     Finished,
     Output,
     Progressed,
@@ -23,8 +24,7 @@ from nbexec.events import (
     Steered,
     Submitted,
 )
-from nbexec.observers import Observer
-from nbexec.state import RunState
+from nbexec.telemetry.state import RunState
 
 
 def check(events):

@@ -20,11 +20,11 @@ import numpy as np
 import pytest
 
 import nbexec
-from nbexec.events import Restored, Steered
 from nbexec.journal import registry
 from nbexec.journal.file import VERSION, connect
 from nbexec.journal.recall import Occurrences
 from nbexec.roster import Roster
+from nbexec.telemetry.events import Restored, Steered
 
 from .chaos import kill
 from .test_events import check

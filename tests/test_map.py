@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 import nbexec
 from nbexec import Failure
-from nbexec.events import Retried
 from nbexec.policy import waiting
+from nbexec.telemetry.events import Retried
 
 
 def square(x):

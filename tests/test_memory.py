@@ -8,10 +8,10 @@ import time
 import pytest
 
 import nbexec
-from nbexec.events import Sampled
 from nbexec.memory import PATIENCE, MemoryGate
 from nbexec.observers.usage import Meter
 from nbexec.options.record import bytes_of
+from nbexec.telemetry.events import Sampled
 
 from .waiting import until
 

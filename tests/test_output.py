@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 import nbexec
-from nbexec.events import Output
+from nbexec.telemetry.events import Output
 from nbexec.worker.capture import HEAD, TAIL, Capture
 from nbexec.worker.streams import Router
 
@@ -255,7 +255,7 @@ def test_bytes_and_lines_without_an_end():
 
 
 def test_output_is_kept_up_to_a_limit(monkeypatch):
-    monkeypatch.setattr("nbexec.output.KEPT", 100)
+    monkeypatch.setattr("nbexec.telemetry.output.KEPT", 100)
     run = nbexec.map(lambda x: print("x" * 60), range(3), backend="serial").run
     assert sum(len(text) for text in run.output.values()) == 100
     assert run.output.left_out == 83

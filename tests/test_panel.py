@@ -16,8 +16,16 @@ import pytest
 from ipywidgets.widgets.widget import _instances
 
 import nbexec
-from nbexec.bars import Bar, Bars
-from nbexec.events import (
+from nbexec.model import Choice, Chunk, Error, Failure, Outcome
+from nbexec.notebook import details, kernel, reopened, summary
+from nbexec.notebook.groups import GROUPS, LOOKED_AT, TRACEBACK, Groups, place
+from nbexec.notebook.images import timeline as timeline_image
+from nbexec.notebook.panel import Panel, Pulse
+from nbexec.notebook.record import Record
+from nbexec.notebook.snapshot import snapshot
+from nbexec.notebook.trail import POINTS, SLOTS, WINDOW, Samples, Trail
+from nbexec.telemetry.bars import Bar, Bars
+from nbexec.telemetry.events import (
     Finished,
     Output,
     Part,
@@ -28,15 +36,7 @@ from nbexec.events import (
     Steered,
     Submitted,
 )
-from nbexec.model import Choice, Chunk, Error, Failure, Outcome
-from nbexec.notebook import details, kernel, reopened, summary
-from nbexec.notebook.groups import GROUPS, LOOKED_AT, TRACEBACK, Groups, place
-from nbexec.notebook.images import timeline as timeline_image
-from nbexec.notebook.panel import Panel, Pulse
-from nbexec.notebook.record import Record
-from nbexec.notebook.snapshot import snapshot
-from nbexec.notebook.trail import POINTS, SLOTS, WINDOW, Samples, Trail
-from nbexec.state import RunState
+from nbexec.telemetry.state import RunState
 
 from .waiting import until
 

@@ -8,11 +8,11 @@ import re
 import pytest
 
 import nbexec
-from nbexec.events import Finished, RunStarted
 from nbexec.model import Choice, Chunk, Outcome
 from nbexec.observers.progress import TextProgress
 from nbexec.observers.screen import CLEAR, Screen
-from nbexec.state import RunState
+from nbexec.telemetry.events import Finished, RunStarted
+from nbexec.telemetry.state import RunState
 
 from .terminal import play
 

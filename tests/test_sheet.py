@@ -9,8 +9,8 @@ import pytest
 
 import nbexec
 from nbexec.endings import cut
-from nbexec.events import Finished, Returned
 from nbexec.model import Chunk, Error, Task
+from nbexec.telemetry.events import Finished, Returned
 from nbexec.worker.chunk_state import Shared
 from nbexec.worker.execute import Leash, prepare, run_chunk
 

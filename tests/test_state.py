@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from nbexec.errors import RunCancelled
-from nbexec.events import (
+from nbexec.model import Choice, Chunk, Error, Outcome
+from nbexec.telemetry.events import (
     Finished,
     Retried,
     Returned,
@@ -15,9 +16,8 @@ from nbexec.events import (
     Steered,
     Submitted,
 )
-from nbexec.model import Choice, Chunk, Error, Outcome
-from nbexec.state import RunState
-from nbexec.text import summary
+from nbexec.telemetry.state import RunState
+from nbexec.telemetry.wording import summary
 
 
 def ended(chunk, seconds=1.0, cpu=0.0, errors=()):

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nbexec
-from nbexec import timeline as module
-from nbexec.events import Finished, Restored, Retried, RunEnded, RunStarted, Submitted
 from nbexec.model import Choice, Chunk, Error, Outcome
 from nbexec.policy import Policy, sort_out
-from nbexec.timeline import LANES, OVERLAP, Timeline
+from nbexec.telemetry import timeline as module
+from nbexec.telemetry.events import Finished, Restored, Retried, RunEnded, RunStarted, Submitted
+from nbexec.telemetry.timeline import LANES, OVERLAP, Timeline
 
 from .waiting import until
 

@@ -12,7 +12,7 @@ import pytest
 from tqdm import tqdm
 
 import nbexec
-from nbexec.events import Finished, RunEnded, Steered
+from nbexec.telemetry.events import Finished, RunEnded, Steered
 
 from .terminal import play
 from .test_events import check, refold

@@ -9,9 +9,9 @@ import time
 import pytest
 
 import nbexec
-from nbexec.events import Part, Sampled
 from nbexec.memory import MemoryGate
 from nbexec.observers.usage import Meter, Usage, few
+from nbexec.telemetry.events import Part, Sampled
 
 
 def test_the_meter_reads_the_process_tree():

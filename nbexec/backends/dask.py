@@ -19,9 +19,9 @@ import dask
 from distributed import Client, LocalCluster, SpecCluster, get_worker
 
 from ..errors import BackendError
-from ..events import Part
 from ..model import Chunk
 from ..system import machine
+from ..telemetry.events import Part
 from ..worker.entry import run_packed
 from . import close_at_exit
 from .base import Backend, Session, Setting

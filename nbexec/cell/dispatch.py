@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ..errors import NbexecError
-from ..events import Event, RunEnded
 from ..model import Chunk, Failure, Outcome
 from ..observers import Observer
 from ..options.record import error_types
 from ..results import _NOT_RUN, Gather
 from ..run import Run
-from ..state import RunState, Stats
+from ..telemetry.events import Event, RunEnded
+from ..telemetry.state import RunState, Stats
 from .iteration import Changed, InKernel
 
 PATIENCE = 0.3  # seconds: of a step that is over before that, the report says enough

@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import PickleError
 from ..model import Failure
 from ..options.record import Options
-from ..state import Stats
+from ..telemetry.state import Stats
 from . import rewrite
 from .aliases import TooLarge, reachable
 from .alone import VALUE, Alone, alone, worth

@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import PickleError
 from ..model import Failure
 from ..options.record import Options
-from ..state import Stats
+from ..telemetry.state import Stats
 from ..worker.execute import Partial
 from . import rewrite
 from .aliases import TooLarge, held

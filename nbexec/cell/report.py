@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .. import text
 from ..model import Failure
-from ..state import Stats
+from ..telemetry import wording
+from ..telemetry.state import Stats
 from .steps import CellPlan, Step, span
 
 SHOWN = 5  # failures that are listed
@@ -62,7 +62,7 @@ class CellReport:
         quiet = [step for step in self.steps if step not in told]
         if quiet:
             where = ", ".join(span(*one) for one in _spans(quiet))
-            took = text.seconds(sum(step.seconds for step in quiet))
+            took = wording.seconds(sum(step.seconds for step in quiet))
             said.append(f"{where}: in order, {took}")
         return "\n".join(said) or "nothing to run"
 
@@ -73,12 +73,12 @@ def _ran(step: Step) -> list[str]:
     stats = step.stats
     if step.kind == "together":
         lines = ", ".join(str(line) for line in sorted([step.first, *step.beside]))
-        said = f"lines {lines}: at the same time on {text.where(stats)}"
+        said = f"lines {lines}: at the same time on {wording.where(stats)}"
         took = stats.elapsed
     else:
-        said = f"{step.lines}: {step.what}, {stats.done:,} items on {text.where(stats)}"
+        said = f"{step.lines}: {step.what}, {stats.done:,} items on {wording.where(stats)}"
         took = step.seconds
-    said += f", {text.seconds(took)}, {stats.effective_cores:.1f} cores used"
+    said += f", {wording.seconds(took)}, {stats.effective_cores:.1f} cores used"
     said += f"; {step.reason}" if step.reason else ""
     more = [f"assumed: {step.assumed}"] if step.assumed else []
     return [said, *(f"    {line}" for line in [*more, *_failed(step)])]
@@ -91,8 +91,8 @@ def _failed(step: Step) -> list[str]:
     lines = [f"left out: {len(step.failures):,} that failed"]
     for one in step.failures[:SHOWN]:
         error = one.exception
-        said = f"{type(error).__name__}: {text.message(error)}"
-        lines.append(f"item {one.index:,}: {said}  {text.safe_repr(one.item, limit=80)}")
+        said = f"{type(error).__name__}: {wording.message(error)}"
+        lines.append(f"item {one.index:,}: {said}  {wording.safe_repr(one.item, limit=80)}")
     if len(step.failures) > SHOWN:
         lines.append(f"and {len(step.failures) - SHOWN:,} more, in .failures of the report")
     return lines

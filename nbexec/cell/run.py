@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 from .. import run as runs
-from .. import text
 from ..errors import SerialError
 from ..observers import cell_steps
 from ..options import resolve
 from ..options.record import Options
+from ..telemetry import wording
 from ..worker.execute import depth
 from . import dataflow
 from .analysis import Refusal
@@ -159,7 +159,7 @@ class Course:
 
     def told(self) -> list[tuple[str, str, str]]:
         """Tell of each step, for whoever watches: its lines, what becomes of it, its time."""
-        ran = [(step.lines, fate(step), text.seconds(step.seconds)) for step in self.steps]
+        ran = [(step.lines, fate(step), wording.seconds(step.seconds)) for step in self.steps]
         coming = [span(*lines(stmt)) for stmt in self._body[len(ran) :]]
         going = [(where, "" if at else "running", "") for at, where in enumerate(coming)]
         return ran + going

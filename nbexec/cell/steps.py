@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..model import Failure
-from ..state import Stats
+from ..telemetry.state import Stats
 
 Kind = Literal["serial", "parallel", "together", "open"]
 

@@ -15,15 +15,15 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from .. import text
 from ..codeprint import CodePrint, Codes
 from ..errors import JournalError
-from ..events import Event, Finished, Restored, RunEnded
 from ..fingerprint import SIZE, NoFingerprint, digest
 from ..model import Chunk, Error, Outcome, Task
 from ..observers import Observer
 from ..plan import Feed
-from ..state import RunState
+from ..telemetry import wording
+from ..telemetry.events import Event, Finished, Restored, RunEnded
+from ..telemetry.state import RunState
 from . import claims, registry
 from .file import connect, full_path, select, sort
 from .recall import Occurrences, Recall
@@ -187,7 +187,7 @@ class Journal(Observer):
                 except (sqlite3.Error, MemoryError):
                     raise
                 except Exception as error:
-                    why = text.one_line(f"{type(error).__name__}: {error}")
+                    why = wording.one_line(f"{type(error).__name__}: {error}")
                     self.note(f"some values could not be read back, and run again: {why}", "read")
         except sqlite3.Error as error:
             self._stop(error)
@@ -230,7 +230,7 @@ class Journal(Observer):
             try:
                 batch.items.append((key, self._values.pack(value)))
             except Exception as failed:
-                why = text.one_line(f"{type(failed).__name__}: {failed}")
+                why = wording.one_line(f"{type(failed).__name__}: {failed}")
                 self.note(f"some results can't be kept, and will run again: {why}", "values")
                 del self._keys[index]
                 continue
@@ -258,8 +258,8 @@ class Journal(Observer):
         with contextlib.suppress(Exception):
             data = pickling.dumps(error.exception)
         return (
-            *(self.id, chunk.indices[at], text.safe_repr(chunk.items[at]), data),
-            f"{type(error.exception).__name__}: {text.message(error.exception)}",
+            *(self.id, chunk.indices[at], wording.safe_repr(chunk.items[at]), data),
+            f"{type(error.exception).__name__}: {wording.message(error.exception)}",
             *(error.traceback, outcome.worker, chunk.attempt, error.kind),
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..state import Stats
+from ..telemetry.state import Stats
 from . import plots
 from .lines import progress_rows
 from .record import Record

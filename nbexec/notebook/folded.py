@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from .. import text
 from ..cell import picture
+from ..telemetry import wording
 
 if TYPE_CHECKING:
     from ..cell.report import CellReport
@@ -56,7 +56,7 @@ def headline(report: CellReport) -> str:
         said.append(f"line {refused[0].line or refused[0].first} in order")
     elif refused:
         said.append(f"{len(refused)} in order")
-    said.append(text.seconds(sum(step.seconds for step in steps)))
+    said.append(wording.seconds(sum(step.seconds for step in steps)))
     shown = " · ".join(map(escape, said))
     return shown + (f" · <b>{left:,} left out</b>" if left else "")
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .. import text
 from ..model import Failure
+from ..telemetry import wording
 
 GROUPS = 50  # that are told apart
 ITEMS = 3  # that a group names
@@ -72,11 +72,11 @@ class Groups:
         if group is None:
             if len(self._groups) >= GROUPS:
                 return
-            group = Group(kind, where, text.message(error), _cut(failure.traceback))
+            group = Group(kind, where, wording.message(error), _cut(failure.traceback))
             self._groups[kind, where] = group
         group.count += 1
         if len(group.items) < ITEMS:
-            group.items.append((failure.index, text.safe_repr(failure.item, limit=ITEM_LIMIT)))
+            group.items.append((failure.index, wording.safe_repr(failure.item, limit=ITEM_LIMIT)))
             group.items.sort()
 
     def rows(self, run: str, most: int = GROUPS) -> list[_ROW]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from .. import text
-from ..events import Output
+from ..telemetry import wording
+from ..telemetry.events import Output
 
 KEPT = 200  # lines, for the panel
 WIDTH = 300  # characters of a line
@@ -57,7 +57,7 @@ def progress_rows(stats: Any) -> list[dict[str, Any]]:
     return [
         {
             "item": f"item {item:,}",
-            "text": text.one_line(words, 80),
+            "text": wording.one_line(words, 80),
             "share": None if fraction is None else round(100 * fraction, 1),
         }
         for item, fraction, words in sorted(stats.items)

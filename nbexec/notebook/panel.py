@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..observers.display import EVERY, Display
-from ..state import Stats
+from ..telemetry.state import Stats
 from . import details, kernel, summary
 from .record import Record, record_of
 from .snapshot import Snapshot, snapshot

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from .. import text
-from ..bars import Bar
+from ..telemetry import wording
+from ..telemetry.bars import Bar
 from .trail import SLOTS
 
 SOURCE = "live"  # the name of a figure's data, by which the page finds it
@@ -54,7 +54,7 @@ def bars(timeline: Iterable[Bar]) -> dict[str, list[Any]]:
         "bottom": [bar.lane + HALF for bar in there],
         "color": [FAILED if bar.failed else RETRIED if bar.retried else DONE for bar in there],
         "items": [items(bar) for bar in there],
-        "took": [text.seconds(bar.end - bar.start) for bar in there],
+        "took": [wording.seconds(bar.end - bar.start) for bar in there],
     }
 
 

@@ -10,9 +10,9 @@ import threading
 import weakref
 from typing import TYPE_CHECKING
 
-from ..events import Event, Output, Sampled
 from ..observers import Observer, cell_steps
-from ..state import RunState
+from ..telemetry.events import Event, Output, Sampled
+from ..telemetry.state import RunState
 from .groups import Groups
 from .lines import Lines
 from .trail import Samples, Trail

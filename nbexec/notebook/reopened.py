@@ -6,10 +6,10 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
-from ..events import Event
 from ..observers import Observer
 from ..observers.display import Display
-from ..state import RunState, Stats
+from ..telemetry.events import Event
+from ..telemetry.state import RunState, Stats
 from . import kernel
 from .panel import Panel
 from .record import record_of

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import text
-from ..state import Stats
 from ..system import machine
+from ..telemetry import wording
+from ..telemetry.state import Stats
 from .record import Record
 from .trail import Trail, heights
 
@@ -19,7 +19,7 @@ def meters(trail: Trail, peak: bool = False) -> list[Snapshot]:
         return []
     cores, memory = zip(*trail.points, strict=True)
     read = max if peak else (lambda values: values[-1])
-    number, _, unit = text.size(read(memory)).partition(" ")
+    number, _, unit = wording.size(read(memory)).partition(" ")
     of = "peak " if peak else ""
     return [
         {
@@ -102,13 +102,13 @@ def snapshot(
         Strings to show as they are, and numbers to draw; JSON can carry it.
     """
     live = stats.phase in ("running", "paused")
-    done, _, of = text.counts(stats).partition(" / ")
-    said = text.labelled(stats)
+    done, _, of = wording.counts(stats).partition(" / ")
+    said = wording.labelled(stats)
     return {
-        "name": text.one_line(stats.name, text.NAME_LIMIT),
-        "phase": "cancelled" if text.left_early(stats) else stats.phase,
-        "state": text.state(stats),
-        "where": text.one_line(text.where(stats)),
+        "name": wording.one_line(stats.name, wording.NAME_LIMIT),
+        "phase": "cancelled" if wording.left_early(stats) else stats.phase,
+        "state": wording.state(stats),
+        "where": wording.one_line(wording.where(stats)),
         "done": done,
         "of": f"/ {of}" if of else "done",
         "facts": [fact for fact in said if fact[0] != "state"],

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .. import text
-from ..bars import Bars
-from ..state import Stats
+from ..telemetry import wording
+from ..telemetry.bars import Bars
+from ..telemetry.state import Stats
 from .images import ACCENT, BAD, DONE, MEMORY, spark, timeline
 from .record import Record
 from .snapshot import Snapshot, snapshot
@@ -85,7 +85,7 @@ def bundle(stats: Stats, kept: Kept) -> dict[str, Any]:
 
 def plain(stats: Stats, kept: Kept) -> str:
     """Give the summary as text, with a line for each kind of failure."""
-    lines = [f"nbexec {text.summary(stats)}"]
+    lines = [f"nbexec {wording.summary(stats)}"]
     if kept.shown["advice"]:
         lines.append(f"  {kept.shown['advice']}")
     for row in kept.groups:

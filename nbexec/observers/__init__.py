@@ -8,8 +8,8 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from ..events import Event
-from ..state import RunState
+from ..telemetry.events import Event
+from ..telemetry.state import RunState
 
 if TYPE_CHECKING:
     from ..run import Run

@@ -6,9 +6,9 @@ import functools
 import sys
 from typing import Any
 
-from .. import text
-from ..events import Event, Output, RunStarted
-from ..state import RunState, Stats
+from ..telemetry import wording
+from ..telemetry.events import Event, Output, RunStarted
+from ..telemetry.state import RunState, Stats
 from .display import Display
 
 
@@ -31,7 +31,7 @@ class Bar(Display):
 
     def observe(self, event: Event, state: RunState) -> None:
         if isinstance(event, RunStarted) and self._make is not None:
-            self._bar = self._make(total=event.total, desc=text.one_line(event.name))
+            self._bar = self._make(total=event.total, desc=wording.one_line(event.name))
         elif isinstance(event, Output) and not event.shown:
             self._write(event)
         super().observe(event, state)

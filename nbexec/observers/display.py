@@ -7,8 +7,8 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from ..events import Event, RunEnded
-from ..state import RunState, Stats
+from ..telemetry.events import Event, RunEnded
+from ..telemetry.state import RunState, Stats
 from . import Observer
 
 if TYPE_CHECKING:

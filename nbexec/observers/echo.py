@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from ..events import Event, Output
-from ..state import RunState
+from ..telemetry.events import Event, Output
+from ..telemetry.state import RunState
 from . import Observer
 
 

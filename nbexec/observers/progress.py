@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from .. import text
-from ..events import Event, Output
-from ..state import RunState, Stats
+from ..telemetry import wording
+from ..telemetry.events import Event, Output
+from ..telemetry.state import RunState, Stats
 from ..worker import streams
 from . import screen
 from .display import Display
@@ -53,13 +53,13 @@ class TextProgress(Display):
         if self._screen is not None:
             self._screen.draw(self, stats)
         else:
-            self._write(f"nbexec {screen.clean(text.summary(stats))}\n")
+            self._write(f"nbexec {screen.clean(wording.summary(stats))}\n")
 
     def finish(self, stats: Stats) -> None:
         told = self.explicit or self._drawn or stats.failed or stats.elapsed >= QUIET
         if screen.prompting() and not self.explicit:
             told = False  # somebody is typing there
-        line = f"nbexec {screen.clean(text.summary(stats))}\n" if told else ""
+        line = f"nbexec {screen.clean(wording.summary(stats))}\n" if told else ""
         if self._screen is not None:
             self._screen.leave(self, line)
             self._screen = None

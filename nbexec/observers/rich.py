@@ -10,8 +10,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from .. import text
-from ..state import Stats
+from ..telemetry import wording
+from ..telemetry.state import Stats
 from .screen import clean
 
 STYLES = {"failed": "red", "state": "yellow", "note": "yellow", "left": "bold"}
@@ -53,7 +53,7 @@ def block(stats: Stats, width: int = 80) -> Any:
     lines = Table.grid()
     name = Text(clean(stats.name), "bold", no_wrap=True, overflow="ellipsis")
     name.truncate(max(8, width // 4), overflow="ellipsis")
-    counts = text.counts(stats)
+    counts = wording.counts(stats)
     total = stats.total or None
     pulse = total is None and stats.phase != "paused"
     long = max(6, min(BAR, width // 4))
@@ -68,7 +68,7 @@ def block(stats: Stats, width: int = 80) -> Any:
         facts(stats),
     )
     lines.add_row(head)
-    lines.add_row(Text(clean(text.where(stats)), "dim", no_wrap=True, overflow="ellipsis"))
+    lines.add_row(Text(clean(wording.where(stats)), "dim", no_wrap=True, overflow="ellipsis"))
     if stats.items:
         lines.add_row(items(stats))
     return lines
@@ -76,7 +76,7 @@ def block(stats: Stats, width: int = 80) -> Any:
 
 def facts(stats: Stats) -> Text:
     """Give what there is to say besides the counts."""
-    said = [Text(clean(words), STYLES.get(label, "")) for label, words in text.labelled(stats)]
+    said = [Text(clean(words), STYLES.get(label, "")) for label, words in wording.labelled(stats)]
     return Text(" · ", "dim").join(said)
 
 

@@ -11,8 +11,8 @@ import time
 import unicodedata
 from typing import Any, Protocol, TextIO
 
-from .. import text
-from ..state import Stats
+from ..telemetry import wording
+from ..telemetry.state import Stats
 from ..worker import streams
 
 BAR = 20  # characters
@@ -160,7 +160,7 @@ class LinePainter:
         if not runs:
             return
         others = f" (+{len(runs) - 1} more)" if len(runs) > 1 else ""
-        line = f"{bar(runs[-1])} {clean(text.summary(runs[-1]))}"
+        line = f"{bar(runs[-1])} {clean(wording.summary(runs[-1]))}"
         room = width(self._stream) - 1 - len(others)
         self._stream.write(CLEAR + cut(line, room) + others)
         self._stream.flush()

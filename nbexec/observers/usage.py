@@ -7,9 +7,9 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..events import Event, Part, Retried, RunEnded, RunStarted, Sampled, Steered
-from ..state import RunState
 from ..system import machine
+from ..telemetry.events import Event, Part, Retried, RunEnded, RunStarted, Sampled, Steered
+from ..telemetry.state import RunState
 from . import Observer
 
 if TYPE_CHECKING:

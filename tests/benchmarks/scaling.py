@@ -17,8 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import nbexec
-from nbexec import text
 from nbexec.system.machine import cores
+from nbexec.telemetry import wording
 
 from . import peers
 from .measure import timed
@@ -37,7 +37,7 @@ def counts() -> list[int]:
 def of_processes(seconds: float, count: int, most: int, stack: Stack) -> Iterator[Line]:
     """Give the sides of items that compute in Python."""
     items = [spins(seconds)] * count
-    name = f"{count:,} items of {text.seconds(seconds)}, processes"
+    name = f"{count:,} items of {wording.seconds(seconds)}, processes"
     yield name, ALONE, timed(lambda: [spin(item) for item in items])
     yield name, "nbexec", timed(lambda: _map(spin, items, "processes", most))
     for peer in ("concurrent.futures", "joblib"):

@@ -20,10 +20,10 @@ import nbexec
 from nbexec.backends import remote
 from nbexec.backends.processes import ProcessesSession
 from nbexec.backlog import Backlog
-from nbexec.bulletin import Bulletin
 from nbexec.loop import Loop
 from nbexec.results import Gather
 from nbexec.serialize import pickling
+from nbexec.telemetry.publisher import Bulletin
 
 from .catalog import Setting, benchmark
 from .goals import value

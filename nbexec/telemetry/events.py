@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .model import Choice, Chunk, EndReason, Error, Outcome
+from ..model import Choice, Chunk, EndReason, Error, Outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import text
+from . import wording
 from .bars import Bar
 from .state import Stats
 
@@ -56,7 +56,7 @@ def _memory(stats: Stats) -> str:
         return ""
     if stats.memory < FULL * stats.memory_limit:
         return ""
-    of = f"{text.size(stats.memory)} of {text.size(stats.memory_limit)} of memory are used"
+    of = f"{wording.size(stats.memory)} of {wording.size(stats.memory_limit)} of memory are used"
     return f"{of}: fewer workers, or memory_limit=, would leave more"
 
 
@@ -71,7 +71,7 @@ def _plain_loop(stats: Stats) -> str:
     took = stats.elapsed - stats.paused_seconds
     if each > TINY or stats.busy_seconds > 0.8 * took:
         return ""
-    return f"items take {text.seconds(each)}: a plain loop is faster"
+    return f"items take {wording.seconds(each)}: a plain loop is faster"
 
 
 def _sending(stats: Stats) -> str:
@@ -86,9 +86,9 @@ def _sending(stats: Stats) -> str:
         return ""
     of = f"{share:.0%} of the time went into"
     if out >= back:
-        size = text.size(out)
+        size = wording.size(out)
         return f"{of} sending {size} with each item: what the function captures is sent once"
-    return f"{of} getting {text.size(back)} back from each item: let it return less"
+    return f"{of} getting {wording.size(back)} back from each item: let it return less"
 
 
 def _threads(stats: Stats) -> str:
@@ -108,7 +108,7 @@ def _straggler(stats: Stats, longest: Bar | None) -> str:
     took, whole = longest.end - longest.start, stats.elapsed - stats.paused_seconds
     if stats.workers < 2 or took < STRAGGLES * whole or stats.utilisation > IDLE:
         return ""
-    of = f"item {longest.first:,} took {text.seconds(took)} of the {text.seconds(whole)}"
+    of = f"item {longest.first:,} took {wording.seconds(took)} of the {wording.seconds(whole)}"
     best = max(took, stats.busy_seconds / stats.workers)
     if whole - best > 0.1 * whole and longest.start > 0.1 * whole:
         return f"{of}: it would be done sooner as the first"

@@ -15,9 +15,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import sub
 
+from ..model import Outcome
 from .bars import FINEST, Bar, Bars
 from .events import Event, Finished, Retried, RunStarted
-from .model import Outcome
 
 LIMIT = 2_000  # bars in all: what a plot draws at once, and about 100 kB
 LANES = 64

@@ -6,7 +6,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from .errors import ItemTimeout
+from ..errors import ItemTimeout
+from ..model import Choice, Error
 from .events import (
     Event,
     Finished,
@@ -20,7 +21,6 @@ from .events import (
     Steered,
     Submitted,
 )
-from .model import Choice, Error
 
 Phase = Literal["waiting", "running", "paused", "cancelling", "done", "failed", "cancelled"]
 
