@@ -77,9 +77,9 @@ if TYPE_CHECKING:
     )
     from .executor import Executor
     from .history import PastRun, RunRecord, attach, runs
+    from .items.sinks import Results
     from .model import Failure
     from .options.record import Options
-    from .results import Results
     from .run import Run, last_run
     from .telemetry.bars import Bar, Bars
     from .telemetry.output import Outputs
@@ -103,7 +103,7 @@ _NAMES = {
     "model": "Failure",
     "options.record": "Options",
     "telemetry.output": "Outputs",
-    "results": "Results",
+    "items.sinks": "Results",
     "run": "Run last_run",
     "telemetry.state": "Stats",
     "telemetry.bars": "Bar Bars",

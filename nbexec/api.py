@@ -10,13 +10,13 @@ from typing import Any
 
 from .errors import OptionError
 from .hands import Hands
+from .items.feed import Source
+from .items.sinks import Gather, Results, Sink, Stream
 from .model import Task
 from .observers import Observer, displays
 from .observers.echo import Echo
 from .options import resolve
 from .options.record import Options
-from .plan import Source
-from .results import Gather, Results, Sink, Stream
 from .run import Run
 from .worker.execute import depth
 

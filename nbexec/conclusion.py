@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from .errors import DeadlineExceeded, ItemsError, MemoryLimitExceeded, NbexecError, RunCancelled
+from .items.sinks import Results
 from .loop import Loop
 from .model import EndReason, Failure
-from .results import Results
 from .telemetry import wording
 
 

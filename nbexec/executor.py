@@ -17,10 +17,10 @@ from typing import Any, TypeVar
 from .api import watchers
 from .backends import before_close
 from .hands import Hands
+from .items.feed import Feed, Pace
+from .items.sinks import Futures
 from .model import Chunk, Task
 from .options import resolve
-from .plan import Feed, Pace
-from .results import Futures
 from .run import Run
 from .telemetry.state import Stats
 from .worker import execute, reductions

@@ -16,12 +16,12 @@ from typing import Any
 
 from .codeprint import Codes
 from .errors import JournalError
+from .items.sinks import Results
 from .journal import registry
 from .journal.claims import clock, is_going
 from .journal.file import connect, full_path, select, sort
 from .journal.values import Values, read
 from .model import Failure
-from .results import Results
 from .roster import roster
 from .run import Run
 from .telemetry import wording

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 from . import policy
 from .backends.base import Reply, Setting
 from .backlog import Backlog
-from .endings import cut, died, failure, placed, stopped, timed_out
 from .hands import Hands
+from .items.feed import Feed, Pace
+from .items.outcomes import cut, died, failure, placed, stopped, timed_out
+from .items.sinks import Sink
 from .memory import MemoryGate
 from .model import Choice, Chunk, EndReason, Failure, Outcome, Task
 from .observers import Observer
 from .options.record import Options, bytes_of
-from .plan import Feed, Pace
-from .results import Sink
 from .slots import Crew, Flight, Slot
 from .steering import LOOK, Steering
 from .system import machine

@@ -23,12 +23,12 @@ from typing import TYPE_CHECKING, Any
 from .conclusion import attach_results, conclude
 from .errors import DeadlineExceeded
 from .hands import Hands
+from .items.feed import Chosen, Feed, Pace
+from .items.sinks import Again, Gather, Results, Sink
 from .loop import FAILURES, Loop
 from .model import Choice, EndReason, Failure, Task
 from .observers import Observer, show
 from .options.record import Options
-from .plan import Chosen, Feed, Pace
-from .results import Again, Gather, Results, Sink
 from .roster import new_id, roster
 from .system import machine, subinterpreter
 from .telemetry import wording

@@ -10,9 +10,9 @@ from . import auto, memories
 from .backends import get_backend, is_warm
 from .backends.base import Setting
 from .errors import OptionError, PickleError
+from .items.feed import FIRST, HANDING, SENDING, TARGET, Feed
 from .model import Choice, Chunk, Outcome
 from .options.record import Options
-from .plan import FIRST, HANDING, SENDING, TARGET, Feed
 from .probe import Knock, Probe, Scale, Watch
 from .slots import Crew, Slot
 from .system import gil, machine

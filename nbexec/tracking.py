@@ -18,11 +18,11 @@ from . import api
 from .columns import Even, NoItems
 from .conclusion import attach_results
 from .errors import OptionError, RunCancelled
+from .items.feed import Chosen
+from .items.sinks import Gather
 from .model import Choice, Chunk, EndReason, Error, Outcome, Task
 from .options import resolve
 from .options.record import Options
-from .plan import Chosen
-from .results import Gather
 from .run import Run, remember
 from .telemetry import wording
 from .telemetry.events import Event, Finished, Progressed, RunEnded, RunStarted, Steered, Submitted

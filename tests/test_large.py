@@ -18,8 +18,8 @@ from nbexec.backends.base import Setting
 from nbexec.backends.processes import Processes
 from nbexec.backends.remote import RemoteSession
 from nbexec.backends.spool import keep, spool
+from nbexec.items.feed import HEAVIEST, Pace
 from nbexec.model import Chunk, Task
-from nbexec.plan import HEAVIEST, Pace
 from nbexec.serialize import pickling
 from nbexec.worker.entry import run_packed
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbexec import plan
-from nbexec.plan import Pace, Source
+from nbexec.items import feed
+from nbexec.items.feed import Pace, Source
 
 
 def test_the_first_items_travel_alone():
@@ -39,12 +39,12 @@ def test_one_waits_at_a_worker_where_others_find_enough_too():
 
 def test_where_they_can_be_had_back_long_items_travel_together():
     pace = Pace()
-    assert pace.near(10_000, 50) == plan.BLIND
+    assert pace.near(10_000, 50) == feed.BLIND
     assert pace.near(100, 50) == 2
-    assert pace.budget(plan.BLIND, near=True) == plan.SPELL
-    assert pace.budget(1) == plan.FLOOR
+    assert pace.budget(feed.BLIND, near=True) == feed.SPELL
+    assert pace.budget(1) == feed.FLOOR
     pace.measure(1, 0.01)
-    assert pace.near(None, 50) == plan.SPELL / 0.01
+    assert pace.near(None, 50) == feed.SPELL / 0.01
     # all of them fairly: what was given away is no longer among what has not begun
     left, sizes = 575, []
     for _ in range(50):
@@ -66,21 +66,21 @@ def test_chunks_grow_to_the_target():
     for _ in range(5):
         items = pace.size(left=None, workers=2)
         pace.measure(items, items * 1e-4)
-    assert pace.size(left=None, workers=2) == math.ceil(plan.TARGET / 1e-4)
+    assert pace.size(left=None, workers=2) == math.ceil(feed.TARGET / 1e-4)
     assert pace.ahead(0, 2)
 
 
 def test_chunks_are_short_while_nothing_is_chosen():
     pace = Pace()
     pace.measure(1000, 0.1)
-    pace.target = plan.FIRST
-    assert pace.size(left=None, workers=2) == math.ceil(plan.FIRST / 1e-4)
+    pace.target = feed.FIRST
+    assert pace.size(left=None, workers=2) == math.ceil(feed.FIRST / 1e-4)
 
 
 def test_a_chunk_is_not_much_larger_than_what_was_measured():
     pace = Pace()
     pace.measure(1, 1e-7)
-    assert pace.size(left=None, workers=2) == plan.GROWTH
+    assert pace.size(left=None, workers=2) == feed.GROWTH
 
 
 def test_chunks_shrink_towards_the_end_but_not_to_nothing():
@@ -93,9 +93,9 @@ def test_chunks_shrink_towards_the_end_but_not_to_nothing():
 def test_many_workers_get_longer_chunks_for_the_kernel_to_keep_up():
     pace = Pace()
     pace.measure(1000, 1.0)  # 1 ms an item
-    pace.cost = plan.SENDING
-    assert pace.size(320, workers=2) == math.ceil(320 / 2 / plan.SHARE)
-    assert pace.size(320, workers=16) == math.ceil(16 * plan.SENDING / 0.001)
+    pace.cost = feed.SENDING
+    assert pace.size(320, workers=2) == math.ceil(320 / 2 / feed.SHARE)
+    assert pace.size(320, workers=16) == math.ceil(16 * feed.SENDING / 0.001)
     assert pace.size(16, workers=16) == 1
 
 
@@ -115,9 +115,9 @@ def test_a_fixed_chunk_stays():
 
 def test_a_budget_is_a_few_times_what_is_expected():
     pace = Pace()
-    assert pace.budget(1) == plan.FLOOR
+    assert pace.budget(1) == feed.FLOOR
     pace.measure(10, 0.1)
-    assert pace.budget(10) == pytest.approx(plan.HURRY * 0.1)
+    assert pace.budget(10) == pytest.approx(feed.HURRY * 0.1)
 
 
 @given(
@@ -131,8 +131,8 @@ def test_a_chunk_has_always_some_items_and_never_too_many(measured, left, worker
         pace.measure(items, seconds)
     size = pace.size(left, workers)
     assert size >= 1
-    assert size <= max(plan.LARGEST, plan.LEAST / pace.item_seconds + 1 if measured else 1)
-    assert pace.budget(size) >= plan.FLOOR
+    assert size <= max(feed.LARGEST, feed.LEAST / pace.item_seconds + 1 if measured else 1)
+    assert pace.budget(size) >= feed.FLOOR
 
 
 class Brought:
@@ -204,7 +204,7 @@ def test_an_interrupt_in_an_iterator_reaches_its_thread():
 
 
 def test_a_slow_iterator_gives_handfuls(monkeypatch):
-    monkeypatch.setattr(plan, "PATIENCE", -1.0)  # as if each item took too long
+    monkeypatch.setattr(feed, "PATIENCE", -1.0)  # as if each item took too long
     source = Source([iter(range(10))], now)
     source.want(10, Brought(source))
     assert source.at_hand == 1

@@ -8,7 +8,7 @@ import time
 import pytest
 
 import nbexec
-from nbexec.endings import cut
+from nbexec.items.outcomes import cut
 from nbexec.model import Chunk, Error, Task
 from nbexec.telemetry.events import Finished, Returned
 from nbexec.worker.chunk_state import Shared

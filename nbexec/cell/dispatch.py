@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ..errors import NbexecError
+from ..items.sinks import _NOT_RUN, Gather
 from ..model import Chunk, Failure, Outcome
 from ..observers import Observer
 from ..options.record import error_types
-from ..results import _NOT_RUN, Gather
 from ..run import Run
 from ..telemetry.events import Event, RunEnded
 from ..telemetry.state import RunState, Stats

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 from ..codeprint import CodePrint, Codes
 from ..errors import JournalError
 from ..fingerprint import SIZE, NoFingerprint, digest
+from ..items.feed import Feed
 from ..model import Chunk, Error, Outcome, Task
 from ..observers import Observer
-from ..plan import Feed
 from ..telemetry import wording
 from ..telemetry.events import Event, Finished, Restored, RunEnded
 from ..telemetry.state import RunState

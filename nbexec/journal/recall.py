@@ -7,8 +7,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..items.feed import Deliver, Feed
 from ..model import Chunk, Outcome
-from ..plan import Deliver, Feed
 
 if TYPE_CHECKING:
     from .observer import Journal

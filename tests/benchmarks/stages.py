@@ -20,8 +20,8 @@ import nbexec
 from nbexec.backends import remote
 from nbexec.backends.processes import ProcessesSession
 from nbexec.backlog import Backlog
+from nbexec.items.sinks import Gather
 from nbexec.loop import Loop
-from nbexec.results import Gather
 from nbexec.serialize import pickling
 from nbexec.telemetry.publisher import Bulletin
 

@@ -8,16 +8,16 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .errors import DeadlineExceeded, RunCancelled
-from .model import Chunk, Failure, Outcome
-from .telemetry import wording
-from .telemetry.bars import Bars
+from ..errors import DeadlineExceeded, RunCancelled
+from ..model import Chunk, Failure, Outcome
+from ..telemetry import wording
+from ..telemetry.bars import Bars
 
 if TYPE_CHECKING:
     import pandas
 
-    from .run import Run
-    from .telemetry.state import Stats
+    from ..run import Run
+    from ..telemetry.state import Stats
 
 
 EVERY = 0.05  # seconds after which who waits for a result looks for clicks

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from .model import Chunk
+from ..model import Chunk
 
 TARGET = 0.1  # seconds of work a chunk: sending one costs the kernel 0.7 ms, the cpu benchmark
 FIRST = 0.02  # seconds, while it isn't known yet where items should go: what tells enough

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from .errors import ItemTimeout, RunCancelled
-from .model import Chunk, Error, ErrorKind, Failure, Outcome
+from ..errors import ItemTimeout, RunCancelled
+from ..model import Chunk, Error, ErrorKind, Failure, Outcome
 
 
 def failure(chunk: Chunk, outcome: Outcome, at: int) -> Failure:
