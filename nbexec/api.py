@@ -8,8 +8,8 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from .backends.caller_thread import Hands
 from .errors import OptionError
-from .hands import Hands
 from .items.feed import Source
 from .items.sinks import Gather, Results, Sink, Stream
 from .model import Task

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from .api import watchers
 from .backends import before_close
-from .hands import Hands
+from .backends.caller_thread import Hands
 from .items.feed import Feed, Pace
 from .items.sinks import Futures
 from .model import Chunk, Task

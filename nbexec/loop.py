@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from . import policy
 from .backends.base import Reply, Setting
+from .backends.caller_thread import Hands
 from .backlog import Backlog
-from .hands import Hands
 from .items.feed import Feed, Pace
 from .items.outcomes import cut, died, failure, placed, stopped, timed_out
 from .items.sinks import Sink

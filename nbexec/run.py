@@ -20,9 +20,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .backends.caller_thread import Hands
 from .conclusion import attach_results, conclude
 from .errors import DeadlineExceeded
-from .hands import Hands
 from .items.feed import Chosen, Feed, Pace
 from .items.sinks import Again, Gather, Results, Sink
 from .loop import FAILURES, Loop

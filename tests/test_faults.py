@@ -321,7 +321,7 @@ def test_the_table_is_whole():
 
 
 def test_a_request_for_results_that_was_given_up_is_no_others_end():
-    from nbexec.backends.places import result_of
+    from nbexec.backends.dask_cluster import result_of
 
     class Pending:
         def cancelled(self):

@@ -17,7 +17,7 @@ import nbexec
 from nbexec.backends.base import Setting
 from nbexec.backends.processes import Processes
 from nbexec.backends.remote import RemoteSession
-from nbexec.backends.spool import keep, spool
+from nbexec.backends.scratch import keep, spool
 from nbexec.items.feed import HEAVIEST, Pace
 from nbexec.model import Chunk, Task
 from nbexec.serialize import pickling

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import nbexec
-from nbexec.backends import shelf
-from nbexec.backends.shelf import LARGE, Shelf, store
-from nbexec.backends.spool import spool
+from nbexec.backends import buffer_store
+from nbexec.backends.buffer_store import LARGE, Shelf, store
+from nbexec.backends.scratch import spool
 from nbexec.serialize import pickling, task_file
 
 from .waiting import until
@@ -35,10 +35,10 @@ def files() -> dict[str, int]:
 
 @pytest.fixture(autouse=True)
 def empty():
-    shelf.shelf().clear()
+    buffer_store.shelf().clear()
     assert files() == {}
     yield
-    shelf.shelf().clear()
+    buffer_store.shelf().clear()
     assert files() == {}
 
 
@@ -114,7 +114,7 @@ def test_what_no_run_uses_stays_as_far_as_there_is_room():
 
 
 def test_after_a_while_nothing_stays(monkeypatch):
-    monkeypatch.setattr(shelf, "PATIENCE", 0.05)
+    monkeypatch.setattr(buffer_store, "PATIENCE", 0.05)
     here = Shelf(room=1 << 30)
     kept = here.take(buffer(1))
     here.give_back(kept)
@@ -123,7 +123,7 @@ def test_after_a_while_nothing_stays(monkeypatch):
 
 def test_threads_that_ask_at_the_same_time_get_the_same_one(monkeypatch):
     """Two shelves would give two arrays the same file."""
-    monkeypatch.setattr(shelf, "_shelves", {})
+    monkeypatch.setattr(buffer_store, "_shelves", {})
     together = threading.Barrier(2)
 
     def slowly():
@@ -133,7 +133,7 @@ def test_threads_that_ask_at_the_same_time_get_the_same_one(monkeypatch):
 
     monkeypatch.setattr("nbexec.system.machine.memory_limit", slowly)
     with ThreadPoolExecutor(2) as pool:
-        one, other = pool.map(lambda _: shelf.shelf(), range(2))
+        one, other = pool.map(lambda _: buffer_store.shelf(), range(2))
     assert one is other
 
 
@@ -150,14 +150,14 @@ def test_a_file_is_told_by_what_is_in_it(monkeypatch):
     """An array that another thread changes while it is written is never taken for what it was."""
     here = Shelf(room=1 << 30)
     array = make(1)
-    real = shelf.keep
+    real = buffer_store.keep
 
     def late(name, pieces):
         array[0] ^= 1
         return real(name, pieces)
 
     with monkeypatch.context() as patch:
-        patch.setattr(shelf, "keep", late)
+        patch.setattr(buffer_store, "keep", late)
         changed = here.take(pickle.PickleBuffer(array))
     first = here.take(buffer(1))
     assert first is not changed
@@ -169,17 +169,17 @@ def test_a_file_is_told_by_what_is_in_it(monkeypatch):
 
 
 def test_a_task_that_finds_no_place_leaves_nothing(monkeypatch):
-    real = shelf.keep
+    real = buffer_store.keep
 
     def full(name, pieces):
         if name == "key":
             raise OSError("no room")
         return real(name, pieces)
 
-    monkeypatch.setattr(shelf, "keep", full)
+    monkeypatch.setattr(buffer_store, "keep", full)
     with pytest.raises(OSError, match="no room"):
         store("key", *pickling.dumps_apart(make(1)))
-    assert [one.uses for one in shelf.shelf()._kept.values()] == [0]
+    assert [one.uses for one in buffer_store.shelf()._kept.values()] == [0]
     assert "key" not in os.listdir(spool())
 
 

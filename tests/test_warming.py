@@ -16,7 +16,7 @@ from jupyter_client.manager import start_new_kernel
 
 import nbexec
 from nbexec.backends.base import Backend
-from nbexec.backends.lease import Pool
+from nbexec.backends.pool import Pool
 from nbexec.notebook import warming
 from nbexec.system import machine
 

@@ -154,7 +154,7 @@ def _adapt(wanted: Any) -> Backend:
     from concurrent.futures import Executor
 
     if isinstance(wanted, Executor):
-        from .foreign import Foreign
+        from .executor_adapter import Foreign
 
         return Foreign(wanted)
     if type(wanted).__module__.partition(".")[0] == "distributed":

@@ -19,7 +19,7 @@ from ..worker import streams
 from ..worker.chunk_state import Shared
 from ..worker.execute import Leash, prepare, run_chunk_async, worker_name
 from .base import Backend, Session, Setting
-from .lease import Pool
+from .pool import Pool
 from .threads import WARM, ThreadSlot
 
 AT_ONCE = 100  # coroutines at once by default: what aiohttp's connection pool allows

@@ -15,10 +15,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from ..hands import Hands
 from ..model import Chunk, Outcome, Task
 from ..telemetry.events import Part
 from ..worker.chunk_state import Shared
+from .caller_thread import Hands
 
 Reply = Callable[[], Outcome]  # called in the run's loop: unpacking is not a callback's work
 Deliver = Callable[[Chunk, Reply], None]

@@ -25,7 +25,7 @@ from ..telemetry.events import Part
 from ..worker.entry import run_packed
 from . import close_at_exit
 from .base import Backend, Session, Setting
-from .places import LocalSession, Place, result_of, withdraw
+from .dask_cluster import LocalSession, Place, result_of, withdraw
 from .remote import Call, RemoteSession
 
 # A nanny would set these to 1 in the kernel's own environment, and leave them there, where

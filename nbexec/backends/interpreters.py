@@ -26,8 +26,8 @@ from ..worker import stealing
 from ..worker.interpreter import FORGET, serve
 from . import close_at_exit
 from .base import Backend, Session, Setting
-from .lease import Pool
 from .listener import listener
+from .pool import Pool
 from .remote import Call, RemoteSession
 
 ENDING = 1.0  # seconds that one which is just being made gets at Python's end; it takes 0.1

@@ -16,7 +16,7 @@ from typing import Any
 from ..worker.capture import Clip
 from ..worker.channel import DOOR, HEADER, KINDS, MAGIC
 from ..worker.stealing import pipe_of
-from .spool import spool
+from .scratch import spool
 
 EVERY = 0.05  # seconds between two looks: what is said is seen at once, and costs little
 PIECE = 1 << 16  # bytes: what a pipe holds

@@ -20,8 +20,8 @@ from ..worker.entry import hello, run_packed
 from ..worker.process import begin_worker
 from . import close_at_exit
 from .base import Backend, Session, Setting
-from .lease import Pool
 from .listener import listener
+from .pool import Pool
 from .remote import Call, RemoteSession, how_it_ended
 
 

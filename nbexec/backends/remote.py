@@ -21,9 +21,9 @@ from ..worker import execute, stealing, streams
 from ..worker.entry import Address, items_file, not_begun, receive, unwanted_file, values_file
 from ..worker.module_reloads import reloaded
 from .base import Session, Setting
+from .buffer_store import shelf, store
 from .listener import listener
-from .shelf import shelf, store
-from .spool import spool
+from .scratch import spool
 
 _runs = itertools.count()
 _serials = itertools.count(1)

@@ -17,7 +17,7 @@ from ..worker import streams
 from ..worker.chunk_state import Shared
 from ..worker.execute import Leash, prepare, run_chunk
 from .base import Backend, Running, Session, Setting
-from .lease import Pool
+from .pool import Pool
 from .serial import Stopwatch
 
 IO_THREADS = 32  # most threads by default; what concurrent.futures settled on

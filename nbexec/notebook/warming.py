@@ -13,7 +13,7 @@ import weakref
 from typing import Any
 
 from ..backends import before_close, get_backend
-from ..backends.lease import inherited
+from ..backends.pool import inherited
 from ..options import configure
 from ..roster import roster
 from ..system import machine

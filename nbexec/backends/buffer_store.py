@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..serialize import pickling, task_file
 from ..system import machine
-from .spool import keep, spool
+from .scratch import keep, spool
 
 LARGE = 1 << 20  # bytes; to tell a smaller one takes as long as to write it
 ROOM = 1 / 16  # share of the memory that may be used, which files that no run uses may take

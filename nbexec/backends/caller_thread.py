@@ -13,7 +13,7 @@ import queue
 import threading
 from collections.abc import Callable
 
-from .system import subinterpreter
+from ..system import subinterpreter
 
 Job = Callable[[], None]
 
