@@ -14,12 +14,12 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from .codeprint import Codes
 from .errors import JournalError
 from .items.sinks import Results
-from .journal import registry
-from .journal.claims import clock, is_going
-from .journal.file import connect, full_path, select, sort
+from .journal import known_files
+from .journal.code_fingerprint import Codes
+from .journal.database import connect, full_path, select, sort
+from .journal.locks import clock, is_going
 from .journal.values import Values, read
 from .model import Failure
 from .roster import roster
@@ -147,7 +147,7 @@ def runs(path: str | os.PathLike[str] | None = None) -> RunRecords:
     here = [_record(run) for run in roster.runs()]
     known = {record.id for record in here}
     past = [record for record in here if record.ended != "running"]
-    for one in registry.paths():
+    for one in known_files.paths():
         with contextlib.suppress(JournalError):
             past += [record for record in _of(one) if record.id not in known]
     going = [record for record in here if record.ended == "running"]

@@ -49,7 +49,7 @@ from .telemetry.publisher import Bulletin
 from .telemetry.state import Stats
 
 if TYPE_CHECKING:
-    from .journal.observer import Journal
+    from .journal.journal import Journal
 
 FAILURES = 10_000  # that are kept; a list of results has all, a stream gives them away
 # Seconds that items in the middle of their work get when a run is stopped.  With them, and

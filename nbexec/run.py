@@ -40,7 +40,7 @@ from .telemetry.state import Stats
 from .worker.execute import replay
 
 if TYPE_CHECKING:
-    from .journal.observer import Journal
+    from .journal.journal import Journal
 
 IDLE_EVERY = 0.05  # seconds: a click on Cancel should take well under a third of a second
 
@@ -95,7 +95,7 @@ class Run:
         observers = list(watchers())
         self._journal: Journal | None = None
         if options.checkpoint is not None and task.depth == 0:
-            from .journal.observer import Journal
+            from .journal.journal import Journal
 
             self._journal = Journal(options.checkpoint, task, options.name or task.name, self.id)
             feed = self._journal.feed(feed, before._journal if before is not None else None)

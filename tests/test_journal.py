@@ -20,8 +20,8 @@ import numpy as np
 import pytest
 
 import nbexec
-from nbexec.journal import registry
-from nbexec.journal.file import VERSION, connect
+from nbexec.journal import known_files
+from nbexec.journal.database import VERSION, connect
 from nbexec.journal.recall import Occurrences
 from nbexec.roster import Roster
 from nbexec.telemetry.events import Restored, Steered
@@ -550,7 +550,7 @@ def test_a_full_database_stops_the_journal_too(path, monkeypatch, caplog):
         connection.execute("PRAGMA max_page_count = 1500")
         return connection
 
-    monkeypatch.setattr("nbexec.journal.observer.connect", small)
+    monkeypatch.setattr("nbexec.journal.journal.connect", small)
     work = lambda x: np.full(200_000, x)
     results = nbexec.map(work, range(9), checkpoint=path, backend="threads", chunk=1)
     assert [one[-1] for one in results] == list(range(9))
@@ -706,7 +706,7 @@ def test_the_registry_survives_what_is_in_its_place(tmp_path, monkeypatch, path)
     monkeypatch.setenv("NBEXEC_STATE_DIR", str(tmp_path / "file"))
     (tmp_path / "file").write_text("in the way")
     assert nbexec.map(double, [1], checkpoint=path) == [2]
-    assert registry.paths() == []
+    assert known_files.paths() == []
 
 
 # ---------------------------------------------------------------- once more

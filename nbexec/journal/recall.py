@@ -11,7 +11,7 @@ from ..items.feed import Deliver, Feed
 from ..model import Chunk, Outcome
 
 if TYPE_CHECKING:
-    from .observer import Journal
+    from .journal import Journal
 
 BATCH = 500  # items that are looked up at once
 WORKER = "journal"  # who gave the values

@@ -15,9 +15,9 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from ..codeprint import Codes
-from ..fingerprint import ATOMS, NoFingerprint
 from ..serialize import pickling
+from .code_fingerprint import Codes
+from .fingerprint import ATOMS, NoFingerprint
 
 PIECE = 1 << 20  # bytes; a larger value is written in pieces of this size
 PLAIN, BLOCK, PIECES = range(3)  # forms: a pickle; a block of `wire`; a block in pieces

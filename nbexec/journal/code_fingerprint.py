@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ..system.user_code import is_library_module, is_own_code
 from .fingerprint import ATOMS, SIZE, NoFingerprint, digest, fingerprint, flat
-from .system.user_code import is_library_module, is_own_code
 
 # Of a class: where it stands, and what Python adds.
 _PASSING = frozenset(

@@ -18,7 +18,7 @@ import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .system.user_code import is_library_module
+from ..system.user_code import is_library_module
 
 SIZE = 16  # bytes of a digest
 MOST = 2_000_000  # pieces of one value: more would take longer than most items do

@@ -10,8 +10,8 @@ import threading
 import time
 from pathlib import Path
 
-from ..codeprint import differences
 from ..errors import JournalError
+from .code_fingerprint import differences
 
 FAR = 60.0  # seconds after which a run on another machine that gave no sign is taken for dead
 

@@ -15,17 +15,17 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ..codeprint import CodePrint, Codes
 from ..errors import JournalError
-from ..fingerprint import SIZE, NoFingerprint, digest
 from ..items.feed import Feed
 from ..model import Chunk, Error, Outcome, Task
 from ..observers import Observer
 from ..telemetry import wording
 from ..telemetry.events import Event, Finished, Restored, RunEnded
 from ..telemetry.state import RunState
-from . import claims, registry
-from .file import connect, full_path, select, sort
+from . import known_files, locks
+from .code_fingerprint import CodePrint, Codes
+from .database import connect, full_path, select, sort
+from .fingerprint import SIZE, NoFingerprint, digest
 from .recall import Occurrences, Recall
 from .values import Values, read
 from .writer import Batch, Writer
@@ -109,18 +109,18 @@ class Journal(Observer):
         """
         do, now = self._reader, time.time()
         try:
-            with claims.starting:
+            with locks.starting:
                 do.execute("BEGIN IMMEDIATE")
                 try:
-                    claims.refuse_second(do, self.path, self._print.digest)
+                    locks.refuse_second(do, self.path, self._print.digest)
                     self._register(do, now)
                     sort(do)
                     do.execute("COMMIT")
                 except BaseException:
                     do.execute("ROLLBACK")
                     raise
-                claims.going.add(self.id)
-            registry.add(self.path)
+                locks.going.add(self.id)
+            known_files.add(self.path)
             writer = connect(self.path)
         except sqlite3.Error as error:
             raise JournalError(f"the journal {self.path} can't be written to: {error}") from error
@@ -133,14 +133,14 @@ class Journal(Observer):
         ).fetchone()
         self._empty = known is None
         if known is None:
-            changed = claims.what_changed(do, self._name, self._print.parts)
+            changed = locks.what_changed(do, self._name, self._print.parts)
             if changed:
                 self.note(changed)
             row = (self._print.digest, self._name, json.dumps(self._print.parts), now)
             do.execute("INSERT INTO functions VALUES (?, ?, ?, ?)", row)
         do.execute(
             "INSERT INTO runs VALUES (?, ?, ?, ?, ?, NULL, NULL, ?, ?, ?, NULL)",
-            (self.id, self._name, self._print.digest, now, now, *claims.here()),
+            (self.id, self._name, self._print.digest, now, now, *locks.here()),
         )
         do.execute(
             "INSERT INTO places SELECT ?, first, count, indices, keys FROM places WHERE run = ?",
@@ -307,7 +307,7 @@ class Journal(Observer):
 
     def _end(self, reason: str) -> None:
         writer = self._writer
-        claims.going.discard(self.id)
+        locks.going.discard(self.id)
         self._occurrences.close()
         if writer is None:
             self._reader.close()
