@@ -13,7 +13,7 @@ from tqdm.auto import tqdm as auto_tqdm
 
 import nbexec
 from nbexec.model import Choice, Chunk, Outcome
-from nbexec.observers.bar import Bar
+from nbexec.observers.tqdm_bar import Bar
 from nbexec.telemetry.events import Finished, RunEnded, RunStarted, Steered
 
 

@@ -9,8 +9,8 @@ import pytest
 
 import nbexec
 from nbexec.model import Choice, Chunk, Outcome
-from nbexec.observers.progress import TextProgress
-from nbexec.observers.screen import CLEAR, Screen
+from nbexec.observers.terminal import CLEAR, Screen
+from nbexec.observers.text_progress import TextProgress
 from nbexec.telemetry.events import Finished, RunStarted
 from nbexec.telemetry.state import RunState
 

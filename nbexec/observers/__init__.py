@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # By name, so that nothing below the notebook edge imports it.
 _DISPLAYS = {
     "panel": "nbexec.notebook.panel:Panel",
-    "text": "nbexec.observers.progress:TextProgress",
+    "text": "nbexec.observers.text_progress:TextProgress",
 }
 
 # Gives what a cell's steps are, while one of them runs: lines, what becomes of it, and how
@@ -49,7 +49,7 @@ def in_kernel() -> bool:
 def displays(progress: Any, depth: int) -> list[Observer]:
     """Give the observers that show a run, as the option `progress` says."""
     if not isinstance(progress, str):
-        from .bar import Bar
+        from .tqdm_bar import Bar
 
         return [Bar(progress)]
     if progress == "off" or (progress == "auto" and depth > 0):

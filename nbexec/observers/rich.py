@@ -12,7 +12,7 @@ from rich.text import Text
 
 from ..telemetry import wording
 from ..telemetry.state import Stats
-from .screen import clean
+from .terminal import clean
 
 STYLES = {"failed": "red", "state": "yellow", "note": "yellow", "left": "bold"}
 BAR = 30  # columns

@@ -9,7 +9,7 @@ from ..telemetry import wording
 from ..telemetry.events import Event, Output
 from ..telemetry.state import RunState, Stats
 from ..worker import streams
-from . import screen
+from . import terminal
 from .display import Display
 from .echo import Echo
 
@@ -31,8 +31,8 @@ class TextProgress(Display):
         if isinstance(stream, streams.Router):
             stream = stream.original
         self._stream: TextIO = stream
-        self._live = screen.is_terminal(stream)
-        self._screen: screen.Screen | None = None
+        self._live = terminal.is_terminal(stream)
+        self._screen: terminal.Screen | None = None
         self._drawn = False
         self._echo = Echo()
         if not self._live:
@@ -40,7 +40,7 @@ class TextProgress(Display):
 
     def attach(self, run: Run) -> None:
         if self._live:
-            self._screen = screen.enter(self._stream)
+            self._screen = terminal.enter(self._stream)
         super().attach(run)
 
     def observe(self, event: Event, state: RunState) -> None:
@@ -53,17 +53,17 @@ class TextProgress(Display):
         if self._screen is not None:
             self._screen.draw(self, stats)
         else:
-            self._write(f"nbexec {screen.clean(wording.summary(stats))}\n")
+            self._write(f"nbexec {terminal.clean(wording.summary(stats))}\n")
 
     def finish(self, stats: Stats) -> None:
         told = self.explicit or self._drawn or stats.failed or stats.elapsed >= QUIET
-        if screen.prompting() and not self.explicit:
+        if terminal.prompting() and not self.explicit:
             told = False  # somebody is typing there
-        line = f"nbexec {screen.clean(wording.summary(stats))}\n" if told else ""
+        line = f"nbexec {terminal.clean(wording.summary(stats))}\n" if told else ""
         if self._screen is not None:
             self._screen.leave(self, line)
             self._screen = None
-            screen.leave()
+            terminal.leave()
         elif line:
             self._write(line)
 
