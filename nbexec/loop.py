@@ -26,8 +26,8 @@ from .memory import MemoryGate
 from .model import Choice, Chunk, EndReason, Failure, Outcome, Task
 from .observers import Observer
 from .options.record import Options, bytes_of
-from .slots import Crew, Flight, Slot
-from .steering import LOOK, Steering
+from .placement.chooser import LOOK, Steering
+from .placement.slots import Crew, Flight, Slot
 from .system import machine
 from .telemetry.events import (
     Event,

@@ -11,14 +11,14 @@ import cloudpickle
 import pytest
 
 import nbexec
-from nbexec import memories
 from nbexec.observers import Observer
+from nbexec.placement import profiles
 from nbexec.telemetry.events import Event
 from nbexec.telemetry.state import RunState
 
 from . import lab
 
-os.environ["NBEXEC_CACHE_DIR"] = memories.OFF  # the user's own is left alone, by kernels too
+os.environ["NBEXEC_CACHE_DIR"] = profiles.OFF  # the user's own is left alone, by kernels too
 
 INTERPRETERS = [name for name in nbexec.backends() if name == "interpreters"]  # since Python 3.14
 BACKENDS = ["serial", "threads", "processes", *INTERPRETERS, "asyncio", "dask"]
@@ -60,7 +60,7 @@ def _reachable(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def quiet():
     """No progress in tests, unless a test asks for it; nothing is known of earlier runs."""
-    memories.forget()
+    profiles.forget()
     with nbexec.options(progress="off", workers=2):
         yield
 

@@ -14,16 +14,16 @@ from types import SimpleNamespace
 import pytest
 
 import nbexec
-from nbexec import probe
-from nbexec.auto import FEW, SEND, Evidence, Lately, choose, fit, reconsider
 from nbexec.backends import serial
 from nbexec.backends.base import Running, Setting
 from nbexec.backends.serial import Stopwatch
 from nbexec.model import Choice, Chunk, Outcome, Task
 from nbexec.options.record import Options
-from nbexec.probe import Knock, Scale
-from nbexec.slots import Crew
-from nbexec.steering import KNOCK, OFTEN, SELDOM, Steering
+from nbexec.placement import probe
+from nbexec.placement.auto import FEW, SEND, Evidence, Lately, choose, fit, reconsider
+from nbexec.placement.chooser import KNOCK, OFTEN, SELDOM, Steering
+from nbexec.placement.probe import Knock, Scale
+from nbexec.placement.slots import Crew
 from nbexec.system import machine
 
 
@@ -472,7 +472,7 @@ def test_what_cannot_be_sent_stays_on_threads_and_says_why(monkeypatch):
     def to_processes(seen, workers, depth):
         return Choice("processes", 2, "they compute") if seen.items else None
 
-    monkeypatch.setattr("nbexec.auto.choose", to_processes)
+    monkeypatch.setattr("nbexec.placement.auto.choose", to_processes)
     lock = threading.Lock()
 
     def locked(x):

@@ -11,8 +11,8 @@ import time
 import pytest
 
 import nbexec
-from nbexec import memories
-from nbexec.memories import Fact
+from nbexec.placement import profiles
+from nbexec.placement.profiles import Fact
 from nbexec.worker import execute
 
 FACT = Fact(0.01, 1.0, 1.0, 1e-6, 2e-6)
@@ -22,14 +22,14 @@ FACT = Fact(0.01, 1.0, 1.0, 1e-6, 2e-6)
 def file(tmp_path, monkeypatch):
     """A cache folder, and a kernel that has not read it."""
     monkeypatch.setenv("NBEXEC_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(memories, "_read", False)
-    return memories.file()
+    monkeypatch.setattr(profiles, "_read", False)
+    return profiles.file()
 
 
 def fresh(monkeypatch):
     """Be another kernel."""
-    memories.forget()
-    monkeypatch.setattr(memories, "_read", False)
+    profiles.forget()
+    monkeypatch.setattr(profiles, "_read", False)
 
 
 def defined(source):
@@ -40,13 +40,13 @@ def defined(source):
 
 def test_a_function_is_told_by_its_name_and_its_code():
     first = defined("def f(x): return x + 1")
-    assert memories.key_of(first) == memories.key_of(defined("\n\ndef f(x):\n  return x + 1"))
+    assert profiles.key_of(first) == profiles.key_of(defined("\n\ndef f(x):\n  return x + 1"))
     others = ["def f(x): return x + 2", "def f(x): return [y for y in x]", "f = lambda x: x + 1"]
-    assert len({memories.key_of(defined(other)) for other in [*others, "def f(x): return x"]}) == 4
-    assert memories.key_of(first) not in {memories.key_of(defined(other)) for other in others}
-    assert memories.key_of(functools.partial(first, 1)) == memories.key_of(first)
-    assert memories.key_of(time.sleep) == memories.key_of(time.sleep) != memories.key_of(len)
-    assert memories.key_of(execute.call) is None  # it calls any
+    assert len({profiles.key_of(defined(other)) for other in [*others, "def f(x): return x"]}) == 4
+    assert profiles.key_of(first) not in {profiles.key_of(defined(other)) for other in others}
+    assert profiles.key_of(functools.partial(first, 1)) == profiles.key_of(first)
+    assert profiles.key_of(time.sleep) == profiles.key_of(time.sleep) != profiles.key_of(len)
+    assert profiles.key_of(execute.call) is None  # it calls any
 
     class Callable:
         def __call__(self, x):
@@ -55,15 +55,15 @@ def test_a_function_is_told_by_its_name_and_its_code():
         def method(self, x):
             return x + 1
 
-    assert memories.key_of(Callable()) == memories.key_of(Callable())
-    assert memories.key_of(Callable().method) != memories.key_of(Callable())
+    assert profiles.key_of(Callable()) == profiles.key_of(Callable())
+    assert profiles.key_of(Callable().method) != profiles.key_of(Callable())
 
 
 def test_another_kernel_knows_it(file, monkeypatch):
-    assert memories.recall(len) is None
-    memories.learn(len, FACT)
+    assert profiles.recall(len) is None
+    profiles.learn(len, FACT)
     fresh(monkeypatch)
-    assert memories.recall(len) == FACT
+    assert profiles.recall(len) == FACT
     assert [one.name for one in file.parent.iterdir()] == ["auto.json"]
     assert file.stat().st_mode & 0o077 == 0
 
@@ -85,51 +85,51 @@ def test_another_kernel_knows_it(file, monkeypatch):
 def test_a_broken_file_is_no_file(broken, file, monkeypatch):
     file.parent.mkdir()
     file.write_bytes(broken)
-    assert memories.recall(len) is None
-    memories.learn(len, FACT)
+    assert profiles.recall(len) is None
+    profiles.learn(len, FACT)
     fresh(monkeypatch)
-    assert memories.recall(len) == FACT
+    assert profiles.recall(len) == FACT
 
 
 def test_what_another_kernel_wrote_meanwhile_is_kept(file, monkeypatch):
-    memories.learn(len, FACT)
+    profiles.learn(len, FACT)
     fresh(monkeypatch)
-    memories.learn(abs, FACT)
+    profiles.learn(abs, FACT)
     fresh(monkeypatch)
-    assert memories.recall(len) == memories.recall(abs) == FACT
+    assert profiles.recall(len) == profiles.recall(abs) == FACT
 
 
 def test_it_is_written_only_for_news(file):
-    memories.learn(len, FACT)
+    profiles.learn(len, FACT)
     before = file.stat().st_mtime_ns
-    memories.learn(len, FACT._replace(each=0.012))
+    profiles.learn(len, FACT._replace(each=0.012))
     assert file.stat().st_mtime_ns == before
-    memories.learn(len, FACT._replace(each=0.03))
+    profiles.learn(len, FACT._replace(each=0.03))
     assert file.stat().st_mtime_ns > before
 
 
 def test_the_latest_are_kept(file, monkeypatch):
-    monkeypatch.setattr(memories, "MOST", 3)
+    monkeypatch.setattr(profiles, "MOST", 3)
     functions = [defined(f"def f(x): return {n}") for n in range(5)]
     for function in functions:
-        memories.learn(function, FACT)
+        profiles.learn(function, FACT)
     assert len(json.loads(file.read_text())["facts"]) == 3
-    assert [memories.recall(one) is None for one in functions] == [True, True, False, False, False]
+    assert [profiles.recall(one) is None for one in functions] == [True, True, False, False, False]
 
 
 def test_a_folder_that_cannot_be_written_is_no_reason_to_fail(file, monkeypatch):
     file.parent.write_text("a file")
-    memories.learn(len, FACT)
-    assert memories.recall(len) == FACT
+    profiles.learn(len, FACT)
+    assert profiles.recall(len) == FACT
 
 
 def test_off_means_off(monkeypatch):
     assert os.environ["NBEXEC_CACHE_DIR"] == "off"  # as in all tests
-    assert memories.file() is None
-    memories.learn(len, FACT)
-    assert memories.recall(len) == FACT
+    assert profiles.file() is None
+    profiles.learn(len, FACT)
+    assert profiles.recall(len) == FACT
     fresh(monkeypatch)
-    assert memories.recall(len) is None
+    assert profiles.recall(len) is None
 
 
 # ---------------------------------------------------------------- in runs
@@ -146,7 +146,7 @@ def test_what_was_never_weighed_is_before_it_is_sent():
     def total(numbers):
         return sum(numbers) and time.sleep(0.0005)
 
-    memories.learn(total, FACT._replace(each=0.0005, here=2.5e-7, there=2.5e-7))
+    profiles.learn(total, FACT._replace(each=0.0005, here=2.5e-7, there=2.5e-7))
     nbexec.map(abs, [1, 2], backend="processes")
     run = nbexec.map(total, [list(range(100_000))] * 60, workers=2).run
     assert not run.choice.reason.startswith("as in an earlier run")
@@ -172,19 +172,19 @@ def chew(x):
 
 
 def test_what_is_remembered_may_be_wrong():
-    memories.learn(nap, Fact(0.02, 1.0, 1.0, 1e-6, 1e-6))  # it is said to compute
+    profiles.learn(nap, Fact(0.02, 1.0, 1.0, 1e-6, 1e-6))  # it is said to compute
     run = nbexec.map(nap, range(300), workers=None).run
     assert run.choice.backend == "threads"
     assert run.choice.reason.startswith("by now items take")
-    assert memories.recall(nap).used < 0.5
+    assert profiles.recall(nap).used < 0.5
 
 
 def test_items_that_cannot_be_sent_this_time_are_not_lost():
-    memories.learn(chew, Fact(0.02, 1.0, 1.0, 1e-6, 1e-6))
+    profiles.learn(chew, Fact(0.02, 1.0, 1.0, 1e-6, 1e-6))
     locks = [threading.Lock() for _ in range(60)]
     run = nbexec.map(lambda x: chew(x) and None, locks).run
     assert run.stats.failed == 0
-    memories.learn(chew, Fact(0.02, 1.0, 1.0, 1e-6, 1e-6))
+    profiles.learn(chew, Fact(0.02, 1.0, 1.0, 1e-6, 1e-6))
     results = nbexec.map(chew, locks)
     assert results.run.stats.failed == 0
     assert results[0] is locks[0]
@@ -193,4 +193,4 @@ def test_items_that_cannot_be_sent_this_time_are_not_lost():
 def test_an_executor_remembers_nothing_of_its_calls():
     with nbexec.Executor() as executor:
         assert list(executor.map(nap, range(10))) == list(range(10))
-    assert memories._facts == {}
+    assert profiles._facts == {}

@@ -12,7 +12,7 @@ import pytest
 import nbexec
 from nbexec.backends.base import Session
 from nbexec.model import Chunk
-from nbexec.slots import OVERDUE, Crew
+from nbexec.placement.slots import OVERDUE, Crew
 from nbexec.telemetry.events import Returned
 from nbexec.worker.chunk_state import Shared
 from nbexec.worker.stealing import Ear, ask

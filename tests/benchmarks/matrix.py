@@ -28,8 +28,8 @@ from typing import Any
 import numpy as np
 
 import nbexec
-from nbexec import memories
 from nbexec.model import Choice
+from nbexec.placement import profiles
 from nbexec.run import forget_last
 
 from .measure import timed
@@ -313,7 +313,7 @@ def measure(workload: Workload, rounds: int) -> Row:
             if one in slow:
                 continue
             if one == "auto":
-                memories.forget()
+                profiles.forget()
             tidy()
             took = timed(lambda one=one: run("auto" if one == "again" else one))()
             if one == "auto":

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from .backends.base import Running, Session
-from .model import Chunk
-from .telemetry.events import Part
-from .worker.chunk_state import Shared
+from ..backends.base import Running, Session
+from ..model import Chunk
+from ..telemetry.events import Part
+from ..worker.chunk_state import Shared
 
 OVERDUE = 0.5  # of a chunk's budget, after which others may have what is not begun of it
 

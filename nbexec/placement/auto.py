@@ -10,10 +10,10 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
-from .memories import Fact
-from .model import Choice
-from .system import machine
-from .telemetry.wording import seconds
+from ..model import Choice
+from ..system import machine
+from ..telemetry.wording import seconds
+from .profiles import Fact
 
 # Constants are chosen by tests/benchmarks/matrix.py, where no other benchmark is named.
 ENOUGH = 0.02  # seconds of items that tell enough, where at least FEW of them ended

@@ -6,16 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from . import auto, memories
-from .backends import get_backend, is_warm
-from .backends.base import Setting
-from .errors import OptionError, PickleError
-from .items.feed import FIRST, HANDING, SENDING, TARGET, Feed
-from .model import Choice, Chunk, Outcome
-from .options.record import Options
+from ..backends import get_backend, is_warm
+from ..backends.base import Setting
+from ..errors import OptionError, PickleError
+from ..items.feed import FIRST, HANDING, SENDING, TARGET, Feed
+from ..model import Choice, Chunk, Outcome
+from ..options.record import Options
+from ..system import gil, machine
+from . import auto, profiles
 from .probe import Knock, Probe, Scale, Watch
 from .slots import Crew, Slot
-from .system import gil, machine
 
 LATELY = 0.5  # seconds; what was before that doesn't tell what is now
 LOOK = 0.02  # seconds between two looks at items that run while the backend may yet change
@@ -49,8 +49,8 @@ class Steering:
         self._watch: Watch | None = None  # while they don't, and that may change
         self._scale = Scale()
         self.cost = HANDING  # seconds of the kernel that a chunk takes
-        self._fact: memories.Fact | None = None  # what this run showed
-        self._known: memories.Fact | None = None  # and an earlier one
+        self._fact: profiles.Fact | None = None  # what this run showed
+        self._known: profiles.Fact | None = None  # and an earlier one
         self._moves = 0
         self._unsent = False  # whether something could not be sent, or not in an earlier run
         self._knocked = 0.0  # when it was last seen whether the GIL is held
@@ -126,7 +126,7 @@ class Steering:
         if task.depth or self._options.timeout is not None or not feed.left:
             return None
         try:
-            fact = memories.recall(task.fn)
+            fact = profiles.recall(task.fn)
             feed.held(feed.taken)  # only where it can be seen whether it can be sent
         except Exception:  # a function may have anything for attributes
             return None
@@ -158,7 +158,7 @@ class Steering:
         if fact is None or self._setting.task.depth:
             return
         try:
-            memories.learn(self._setting.task.fn, fact._replace(sent=float(not self._unsent)))
+            profiles.learn(self._setting.task.fn, fact._replace(sent=float(not self._unsent)))
         except Exception:  # it is only measured again
             pass
 
