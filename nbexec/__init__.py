@@ -80,7 +80,7 @@ if TYPE_CHECKING:
     from .items.sinks import Results
     from .model import Failure
     from .options.record import Options
-    from .run import Run, last_run
+    from .run.handle import Run, last_run
     from .telemetry.bars import Bar, Bars
     from .telemetry.output import Outputs
     from .telemetry.state import Stats
@@ -104,7 +104,7 @@ _NAMES = {
     "options.record": "Options",
     "telemetry.output": "Outputs",
     "items.sinks": "Results",
-    "run": "Run last_run",
+    "run.handle": "Run last_run",
     "telemetry.state": "Stats",
     "telemetry.bars": "Bar Bars",
     "tracking": "track",

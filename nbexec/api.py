@@ -17,7 +17,7 @@ from .observers import Observer, displays
 from .observers.echo import Echo
 from .options import resolve
 from .options.record import Options
-from .run import Run
+from .run.handle import Run
 from .worker.execute import depth
 
 

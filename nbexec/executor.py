@@ -21,7 +21,7 @@ from .items.feed import Feed, Pace
 from .items.sinks import Futures
 from .model import Chunk, Task
 from .options import resolve
-from .run import Run
+from .run.handle import Run
 from .telemetry.state import Stats
 from .worker import execute, reductions
 from .worker.execute import Call

@@ -22,8 +22,8 @@ from .journal.database import connect, full_path, select, sort
 from .journal.locks import clock, is_going
 from .journal.values import Values, read
 from .model import Failure
-from .roster import roster
-from .run import Run
+from .run.handle import Run
+from .run.registry import roster
 from .telemetry import wording
 from .telemetry.bars import Bars
 from .telemetry.state import Stats

@@ -16,14 +16,14 @@ from typing import Any, TypeVar
 
 from . import api
 from .columns import Even, NoItems
-from .conclusion import attach_results
 from .errors import OptionError, RunCancelled
 from .items.feed import Chosen
 from .items.sinks import Gather
 from .model import Choice, Chunk, EndReason, Error, Outcome, Task
 from .options import resolve
 from .options.record import Options
-from .run import Run, remember
+from .run.handle import Run, remember
+from .run.stopping import attach_results
 from .telemetry import wording
 from .telemetry.events import Event, Finished, Progressed, RunEnded, RunStarted, Steered, Submitted
 from .telemetry.state import Stats

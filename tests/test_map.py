@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import nbexec
 from nbexec import Failure
-from nbexec.policy import waiting
+from nbexec.run.failure_policy import waiting
 from nbexec.telemetry.events import Retried
 
 

@@ -8,9 +8,9 @@ import time
 import pytest
 
 import nbexec
-from nbexec.memory import PATIENCE, MemoryGate
 from nbexec.observers.usage import Meter
 from nbexec.options.record import bytes_of
+from nbexec.run.memory_limit import PATIENCE, MemoryGate
 from nbexec.telemetry.events import Sampled
 
 from .waiting import until

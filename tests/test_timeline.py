@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import nbexec
 from nbexec.model import Choice, Chunk, Error, Outcome
-from nbexec.policy import Policy, sort_out
+from nbexec.run.failure_policy import Policy, sort_out
 from nbexec.telemetry import timeline as module
 from nbexec.telemetry.events import Finished, Restored, Retried, RunEnded, RunStarted, Submitted
 from nbexec.telemetry.timeline import LANES, OVERLAP, Timeline

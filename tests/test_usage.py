@@ -9,8 +9,8 @@ import time
 import pytest
 
 import nbexec
-from nbexec.memory import MemoryGate
 from nbexec.observers.usage import Meter, Usage, few
+from nbexec.run.memory_limit import MemoryGate
 from nbexec.telemetry.events import Part, Sampled
 
 

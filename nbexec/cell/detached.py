@@ -15,8 +15,8 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .. import run as runs
 from ..errors import NotReady, OptionError
+from ..run import handle as runs
 from ..worker.execute import depth
 from . import dataflow
 from .alone import worth

@@ -15,7 +15,7 @@ from ..items.sinks import _NOT_RUN, Gather
 from ..model import Chunk, Failure, Outcome
 from ..observers import Observer
 from ..options.record import error_types
-from ..run import Run
+from ..run.handle import Run
 from ..telemetry.events import Event, RunEnded
 from ..telemetry.state import RunState, Stats
 from .iteration import Changed, InKernel

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from .. import run as runs
 from ..errors import SerialError
 from ..observers import cell_steps
 from ..options import resolve
 from ..options.record import Options
+from ..run import handle as runs
 from ..telemetry import wording
 from ..worker.execute import depth
 from . import dataflow

@@ -16,7 +16,7 @@ from ..telemetry.bars import Bars
 if TYPE_CHECKING:
     import pandas
 
-    from ..run import Run
+    from ..run.handle import Run
     from ..telemetry.state import Stats
 
 

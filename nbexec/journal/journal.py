@@ -31,7 +31,7 @@ from .values import Values, read
 from .writer import Batch, Writer
 
 if TYPE_CHECKING:
-    from ..run import Run
+    from ..run.handle import Run
 
 
 class Journal(Observer):

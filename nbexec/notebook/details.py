@@ -10,7 +10,7 @@ from .lines import progress_rows
 from .record import Record
 
 if TYPE_CHECKING:
-    from ..run import Run
+    from ..run.handle import Run
 
 Detail = dict[str, Any]
 

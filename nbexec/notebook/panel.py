@@ -16,7 +16,7 @@ from .record import Record, record_of
 from .snapshot import Snapshot, snapshot
 
 if TYPE_CHECKING:
-    from ..run import Run
+    from ..run.handle import Run
     from .widget import Command, PanelWidget
 
 ANSWERED = 10  # snapshots, after which the page is asked to say that it has drawn one

@@ -18,7 +18,7 @@ from .lines import Lines
 from .trail import Samples, Trail
 
 if TYPE_CHECKING:
-    from ..run import Run
+    from ..run.handle import Run
 
 _records: weakref.WeakKeyDictionary[Run, Record] = weakref.WeakKeyDictionary()
 _lock = threading.Lock()

@@ -16,7 +16,7 @@ from .record import record_of
 from .snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from ..run import Run
+    from ..run.handle import Run
     from .widget import Command
 
 MOST = 5  # panels of runs that have ended; opening one more closes the oldest

@@ -20,7 +20,7 @@ from .record import Record
 from .snapshot import Snapshot, snapshot
 
 if TYPE_CHECKING:
-    from ..run import Run
+    from ..run.handle import Run
 
 QUIET = "#7d8793"
 LINE = "1px solid rgba(128,128,128,.3)"

@@ -15,7 +15,7 @@ from typing import Any
 from ..backends import before_close, get_backend
 from ..backends.pool import inherited
 from ..options import configure
-from ..roster import roster
+from ..run.registry import roster
 from ..system import machine
 
 VARIABLE = "NBEXEC_WARM_UP"

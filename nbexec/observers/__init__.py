@@ -12,7 +12,7 @@ from ..telemetry.events import Event
 from ..telemetry.state import RunState
 
 if TYPE_CHECKING:
-    from ..run import Run
+    from ..run.handle import Run
 
 # By name, so that nothing below the notebook edge imports it.
 _DISPLAYS = {

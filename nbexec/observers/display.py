@@ -12,7 +12,7 @@ from ..telemetry.state import RunState, Stats
 from . import Observer
 
 if TYPE_CHECKING:
-    from ..run import Run
+    from ..run.handle import Run
 
 EVERY = 0.1  # seconds: faster than this nobody sees, and each update costs a message
 

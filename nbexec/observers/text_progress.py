@@ -14,7 +14,7 @@ from .display import Display
 from .echo import Echo
 
 if TYPE_CHECKING:
-    from ..run import Run
+    from ..run.handle import Run
 
 LOG_EVERY = 5.0  # seconds between two lines of a log
 QUIET = 0.5  # seconds; shorter runs say nothing unless text was asked for by name

@@ -15,7 +15,7 @@ from . import Observer
 if TYPE_CHECKING:
     import psutil
 
-    from ..run import Run
+    from ..run.handle import Run
 
 EVERY = 0.5  # seconds
 PATIENCE = 0.2  # seconds; a run shorter than that is not worth importing psutil for

@@ -19,9 +19,9 @@ import psutil
 import nbexec
 from nbexec.backends import remote
 from nbexec.backends.processes import ProcessesSession
-from nbexec.backlog import Backlog
 from nbexec.items.sinks import Gather
-from nbexec.loop import Loop
+from nbexec.run.backlog import Backlog
+from nbexec.run.loop import Loop
 from nbexec.serialize import pickling
 from nbexec.telemetry.publisher import Bulletin
 

@@ -15,21 +15,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from . import policy
-from .backends.base import Reply, Setting
-from .backends.caller_thread import Hands
-from .backlog import Backlog
-from .items.feed import Feed, Pace
-from .items.outcomes import cut, died, failure, placed, stopped, timed_out
-from .items.sinks import Sink
-from .memory import MemoryGate
-from .model import Choice, Chunk, EndReason, Failure, Outcome, Task
-from .observers import Observer
-from .options.record import Options, bytes_of
-from .placement.chooser import LOOK, Steering
-from .placement.slots import Crew, Flight, Slot
-from .system import machine
-from .telemetry.events import (
+from ..backends.base import Reply, Setting
+from ..backends.caller_thread import Hands
+from ..items.feed import Feed, Pace
+from ..items.outcomes import cut, died, failure, placed, stopped, timed_out
+from ..items.sinks import Sink
+from ..model import Choice, Chunk, EndReason, Failure, Outcome, Task
+from ..observers import Observer
+from ..options.record import Options, bytes_of
+from ..placement.chooser import LOOK, Steering
+from ..placement.slots import Crew, Flight, Slot
+from ..system import machine
+from ..telemetry.events import (
     Event,
     Finished,
     Output,
@@ -44,12 +41,15 @@ from .telemetry.events import (
     Steered,
     Submitted,
 )
-from .telemetry.output import Outputs
-from .telemetry.publisher import Bulletin
-from .telemetry.state import Stats
+from ..telemetry.output import Outputs
+from ..telemetry.publisher import Bulletin
+from ..telemetry.state import Stats
+from . import failure_policy
+from .backlog import Backlog
+from .memory_limit import MemoryGate
 
 if TYPE_CHECKING:
-    from .journal.journal import Journal
+    from ..journal.journal import Journal
 
 FAILURES = 10_000  # that are kept; a list of results has all, a stream gives them away
 # Seconds that items in the middle of their work get when a run is stopped.  With them, and
@@ -91,7 +91,7 @@ class Loop:
         self._recalling = False  # whether there may be more in the journal
         self._clock = clock
         self._emit = self.bulletin.emit
-        self._policy = policy.Policy.of(options)
+        self._policy = failure_policy.Policy.of(options)
         self._crew = Crew()
         self._inbox: queue.SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]]]
         self._inbox = queue.SimpleQueue()
@@ -435,7 +435,7 @@ class Loop:
         if not outcome.errors:
             self._finish(now, chunk, outcome)
             return
-        sorted_out = policy.sort_out(chunk, outcome, self._policy)
+        sorted_out = failure_policy.sort_out(chunk, outcome, self._policy)
         for one, error, wait, started, took in sorted_out.retries:
             facts = started, took, outcome.worker
             self._emit(Retried(now, one.indices[0], one.attempt, error, wait, *facts))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import heapq
 import itertools
 
-from .items.feed import Deliver, Feed, Pace
-from .model import Chunk
+from ..items.feed import Deliver, Feed, Pace
+from ..model import Chunk
 
 
 class Backlog:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from .errors import OptionError
-from .model import Chunk, Error, Outcome
-from .options.record import Options, error_types
+from ..errors import OptionError
+from ..model import Chunk, Error, Outcome
+from ..options.record import Options, error_types
 
 # Full jitter, as in "Exponential Backoff And Jitter" of the AWS Architecture Blog: of the
 # ways to spread retries it makes the fewest calls.

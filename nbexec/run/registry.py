@@ -14,7 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .run import Run
+    from .handle import Run
 
 ENDED = 100  # runs that have ended and are told of
 UNREAD = 10  # background runs that are kept till somebody takes their results

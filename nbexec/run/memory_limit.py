@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from .telemetry import wording
-from .telemetry.events import Sampled
+from ..telemetry import wording
+from ..telemetry.events import Sampled
 
 PATIENCE = 3.0  # seconds: memory that was freed is seen a sample or two later
 

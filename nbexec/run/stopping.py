@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from .errors import DeadlineExceeded, ItemsError, MemoryLimitExceeded, NbexecError, RunCancelled
-from .items.sinks import Results
+from ..errors import DeadlineExceeded, ItemsError, MemoryLimitExceeded, NbexecError, RunCancelled
+from ..items.sinks import Results
+from ..model import EndReason, Failure
+from ..telemetry import wording
 from .loop import Loop
-from .model import EndReason, Failure
-from .telemetry import wording
 
 
 def conclude(loop: Loop, name: str) -> tuple[EndReason, BaseException | None]:

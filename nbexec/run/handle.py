@@ -20,27 +20,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .backends.caller_thread import Hands
-from .conclusion import attach_results, conclude
-from .errors import DeadlineExceeded
-from .items.feed import Chosen, Feed, Pace
-from .items.sinks import Again, Gather, Results, Sink
+from ..backends.caller_thread import Hands
+from ..errors import DeadlineExceeded
+from ..items.feed import Chosen, Feed, Pace
+from ..items.sinks import Again, Gather, Results, Sink
+from ..model import Choice, EndReason, Failure, Task
+from ..observers import Observer, show
+from ..options.record import Options
+from ..system import machine, subinterpreter
+from ..telemetry import wording
+from ..telemetry.advice import advise
+from ..telemetry.bars import Bars
+from ..telemetry.events import Event, Part
+from ..telemetry.output import Outputs
+from ..telemetry.state import Stats
+from ..worker.execute import replay
 from .loop import FAILURES, Loop
-from .model import Choice, EndReason, Failure, Task
-from .observers import Observer, show
-from .options.record import Options
-from .roster import new_id, roster
-from .system import machine, subinterpreter
-from .telemetry import wording
-from .telemetry.advice import advise
-from .telemetry.bars import Bars
-from .telemetry.events import Event, Part
-from .telemetry.output import Outputs
-from .telemetry.state import Stats
-from .worker.execute import replay
+from .registry import new_id, roster
+from .stopping import attach_results, conclude
 
 if TYPE_CHECKING:
-    from .journal.journal import Journal
+    from ..journal.journal import Journal
 
 IDLE_EVERY = 0.05  # seconds: a click on Cancel should take well under a third of a second
 
@@ -95,7 +95,7 @@ class Run:
         observers = list(watchers())
         self._journal: Journal | None = None
         if options.checkpoint is not None and task.depth == 0:
-            from .journal.journal import Journal
+            from ..journal.journal import Journal
 
             self._journal = Journal(options.checkpoint, task, options.name or task.name, self.id)
             feed = self._journal.feed(feed, before._journal if before is not None else None)
