@@ -26,10 +26,10 @@ import numpy as np
 import pytest
 
 import nbexec
-from nbexec.cell.guard import Guard
+from nbexec.cell.analysis.values import immutable
+from nbexec.cell.iteration.guard import Guard
 from nbexec.cell.plan import plan
 from nbexec.cell.report import CellReport
-from nbexec.cell.values import immutable
 from nbexec.errors import OptionError
 
 # ---------------------------------------------------------------- both ways

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import nbexec
-from nbexec.cell.dataflow import ties
 from nbexec.cell.detached import detach, still_early, too_early
+from nbexec.cell.loops.dataflow import ties
 from nbexec.errors import NotReady, OptionError
 
 from .test_cell import _shape

@@ -18,13 +18,13 @@ from typing import Any
 from ..errors import NotReady, OptionError
 from ..run import handle as runs
 from ..worker.execute import depth
-from . import dataflow
-from .alone import worth
-from .group import is_loop
-from .kernel import Kernel, parse
+from .analysis.source import remember
+from .execution.group_run import is_loop
+from .execution.in_kernel import Kernel, parse
+from .loops import dataflow
+from .loops.standalone import worth
 from .report import CellReport
 from .run import Course, checked
-from .source import remember
 
 _running: list[Detached] = []
 _HISTORY = ("In", "Out")  # IPython's own

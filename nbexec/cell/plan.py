@@ -11,18 +11,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from . import dataflow
-from .alone import alone, worth
-from .analysis import Analysis, Refusal
-from .body import Body, examine
-from .first import resolve
-from .group import FAR, is_loop
-from .items import Items
-from .kernel import Cell, Kernel, parse
-from .loops import Loop, find_loop
-from .source import remember
+from .analysis.analysis import Analysis, Refusal
+from .analysis.source import remember
+from .analysis.values import FROZEN, Value, read_once
+from .execution.group_run import FAR, is_loop
+from .execution.in_kernel import Cell, Kernel, parse
+from .execution.loop_items import Items
+from .loops import dataflow
+from .loops.eligibility import Body, examine
+from .loops.evaluated_first import resolve
+from .loops.find import Loop, find_loop
+from .loops.standalone import alone, worth
 from .steps import CellPlan, Step
-from .values import FROZEN, Value, read_once
 
 
 def plan(source: str, namespace: dict[str, Any], filename: str = "<cell>") -> CellPlan:

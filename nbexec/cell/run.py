@@ -15,16 +15,16 @@ from ..options.record import Options
 from ..run import handle as runs
 from ..telemetry import wording
 from ..worker.execute import depth
-from . import dataflow
-from .analysis import Refusal
-from .awaiting import awaits
-from .group import Group, NotThere, find_group, is_loop
-from .kernel import Kernel, parse
-from .loop_run import LoopRun
-from .picture import fate
+from .analysis.analysis import Refusal
+from .analysis.source import remember
+from .execution.awaiting import awaits
+from .execution.group_run import Group, NotThere, find_group, is_loop
+from .execution.in_kernel import Kernel, parse
+from .execution.loop_run import LoopRun
+from .loops import dataflow
 from .plan import lines, ready, step_of
+from .plan_drawing import fate
 from .report import CellReport
-from .source import remember
 from .steps import Step, span
 
 

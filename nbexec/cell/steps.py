@@ -84,20 +84,20 @@ class CellPlan:
     steps: tuple[Step, ...]
 
     def __str__(self) -> str:
-        from .picture import told
+        from .plan_drawing import told
 
         said = [told(step) for step in self.steps if step.kind != "serial" or step.reason]
         return "\n".join(said) or "nothing that could run in parallel"
 
     def picture(self) -> str:
         """Draw the steps and what waits for what, in characters."""
-        from .picture import drawn
+        from .plan_drawing import drawn
 
         return drawn(self.steps)
 
     def svg(self) -> str:
         """Draw the steps and what waits for what, as SVG."""
-        from .picture import svg
+        from .plan_drawing import svg
 
         return svg(self.steps)
 

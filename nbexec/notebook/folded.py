@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from ..cell import picture
+from ..cell import plan_drawing
 from ..telemetry import wording
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def plan_bundle(plan: CellPlan) -> dict[str, str]:
 
 def image(steps: Sequence[Step]) -> str:
     """Give the picture of steps as an image."""
-    data = base64.b64encode(picture.svg(steps, INK).encode()).decode()
+    data = base64.b64encode(plan_drawing.svg(steps, INK).encode()).decode()
     return (
         '<div style="overflow-x:auto;margin:2px 0 4px 10px"><img class="nbexec-plan" '
         'alt="The steps of the cell, each below those that it waits for" '

@@ -1,0 +1,283 @@
+"""What a loop's body does to anything outside it, found without running it.
+
+The body, and each function that it calls, is interpreted over `values.Value` instead of
+real values: how far each reaches.  Changing what is FRESH or OWN is the iteration's own
+affair; changing what is SHARED, or using what is hidden, is a `Refusal`.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import sys
+import types
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from . import source
+from .accumulators import Site
+from .aliases import TooLarge, reachable
+from .heap import Heap
+from .values import FROZEN, SHARED, UNKNOWN, Value, join, read_once, shallow, value_of
+
+LARGEST = 2_000  # functions looked into, each for each kind of arguments; about 0.5 s
+MOST_ROUNDS = 50  # looks at the whole body until nothing is added; 2 or 3 are usual
+DEEPEST = 40  # calls inside calls
+
+T = TypeVar("T")
+
+
+class Refusal(Exception):
+    """Something can't be shown to be safe: the line, and the reason in words."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(f"line {line}: {reason}")
+        self.line = line
+        self.reason = reason
+
+
+def makes_entries(thing: Any) -> bool:
+    """Whether looking up what isn't in a container puts it there."""
+    return isinstance(thing, defaultdict) and thing.default_factory is not None
+
+
+class Analysis:
+    """What is common to one look at a body and at all that it calls.
+
+    Parameters
+    ----------
+    namespace : dict
+        The notebook's names, as they are when the loop begins.
+    changed : collection of str
+        Names of the namespace that the loop itself changes.
+    sites : mapping
+        The statements whose effects are applied afterwards.
+    unknown : collection of str
+        Names whose values are not there yet, whatever the namespace has under them.
+    ahead : bool
+        Whether the code may run before what stands before it: then it may read no clock.
+    """
+
+    def __init__(
+        self,
+        namespace: dict[str, Any],
+        changed: Iterable[str],
+        sites: dict[ast.stmt, Site],
+        unknown: Iterable[str] = (),
+        ahead: bool = False,
+    ) -> None:
+        self.namespace = namespace
+        self.changed = frozenset(changed)
+        self.sites = sites
+        self.unknown = frozenset(unknown)
+        self.ahead = ahead
+        self.awaits = False  # whether the body itself may await
+        self.places: dict[str, str] = {}  # accumulators with a place for each item, and its key
+        self.heap = Heap()
+        self.reads: dict[str, int] = {}  # names of the namespace, and where first
+        self.modules: set[types.ModuleType] = set()  # of the user's, with functions in use
+        self.one_thread: tuple[int, str] | None = None  # why it can't run beside itself
+        self.involved: dict[type, tuple[int, bool]] = {}  # the user's classes: line, shared
+        self.gives = FROZEN  # what operators, iteration and the like give of such classes
+        self.captured: dict[int, Any] = {}  # what it reaches that isn't frozen, by id
+        self.entries = False  # whether it reaches a defaultdict, which looking up changes
+        self.keys: dict[str, list[Any]] = {}  # what the loop's targets are bound to, if known
+        self.libraries: list[str] = []  # whose code it gives something that can be changed
+        self._seen: set[type] = set()  # classes whose attributes were taken in
+        self._memo: dict[Any, Value] = {}
+        self._active: dict[Any, Value] = {}
+        self._recursive: set[Any] = set()
+        self._calls = 0
+        kinds = {one if isinstance(one, type) else type(one) for one in list(namespace.values())}
+        self._classes = [kind for kind in kinds if _own_class(kind)]
+
+    def run(self, look: Callable[[], T]) -> T:
+        """Call `look` until it holds.
+
+        Raises
+        ------
+        Refusal
+            It isn't safe.
+        """
+        for _ in range(MOST_ROUNDS):
+            self.heap.grown = False
+            try:
+                found = look()
+                self._check_operators()
+            except RecursionError:
+                raise Refusal(0, "is nested too deeply to be looked through") from None
+            if not self.heap.grown:
+                return found
+            self._memo.clear()
+        raise Refusal(0, "does too much to be looked through")
+
+    # ------------------------------------------------------------ names
+
+    def lookup(self, name: str, scope: dict[str, Any], line: int) -> Value:
+        """Describe a global name, as functions with the globals `scope` see it."""
+        if scope is self.namespace:
+            if name in self.changed:
+                raise Refusal(line, f"reads `{name}`, which the loop changes")
+            self.reads.setdefault(name, line)
+            if name in self.unknown:
+                self.involve_every(line)
+                return SHARED
+        if name in scope:
+            return self.capture(scope[name], line)
+        if hasattr(builtins, name):
+            return value_of(getattr(builtins, name))
+        return SHARED  # a NameError, when it comes to that
+
+    def capture(self, thing: Any, line: int) -> Value:
+        """Describe an object from outside, and take in that it is used."""
+        found = value_of(thing)
+        if isinstance(thing, types.FunctionType):
+            self._use_module(thing.__globals__)
+        elif isinstance(thing, type):
+            self._capture_class(thing, line)
+        elif isinstance(thing, types.ModuleType):
+            pass
+        elif found.shared and id(thing) not in self.captured:
+            self.captured[id(thing)] = thing
+            self.involve_all([thing], line, inside=True)
+        self.involve(thing if isinstance(thing, type) else type(thing), line, shared=True)
+        return found
+
+    def _capture_class(self, kind: type, line: int) -> None:
+        """Take in that what a class of the user's keeps for all its instances may be used."""
+        if kind in self._seen:
+            return
+        self._seen.add(kind)
+        for base in filter(_own_class, kind.__mro__):
+            for name, raw in list(vars(base).items()):
+                if not (name.startswith("__") or isinstance(raw, _METHODS)):
+                    self.capture(raw, line)
+
+    def involve_all(self, things: Sequence[Any], line: int, inside: bool = False) -> None:
+        """Take in that whatever can be reached from `things` may be used.
+
+        With `inside`, the things themselves are looked at where they are read.
+
+        Raises
+        ------
+        Refusal
+            There is an iterator among it.
+        """
+        kinds, own = set(), {id(thing) for thing in things} if inside else set()
+        try:
+            for one in reachable(things):
+                if read_once(type(one)) and id(one) not in own:
+                    name = type(one).__name__
+                    reason = f"uses something that holds a {name}, which reading changes"
+                    raise Refusal(line, reason)
+                kinds.add(type(one))
+                self.entries |= makes_entries(one)
+        except TooLarge:
+            self.involve_every(line)
+            self.entries = True
+        for kind in kinds:
+            self.involve(kind, line, shared=True)
+
+    def involve_every(self, line: int) -> None:
+        """Take in that an instance of any class of the notebook may be used."""
+        for kind in self._classes:
+            self.involve(kind, line, shared=True)
+
+    def involve(self, kind: type, line: int, shared: bool) -> None:
+        """Take in that instances of a class are used, or made."""
+        if _own_class(kind):
+            first, before = self.involved.get(kind, (line, shared))
+            self.involved[kind] = first, before or shared
+
+    def _use_module(self, scope: dict[str, Any]) -> None:
+        name = scope.get("__name__", "")
+        module = sys.modules.get(name)
+        if scope is self.namespace or module is None or vars(module) is not scope:
+            return
+        if name != "__main__" and not source.is_library_module(name):
+            self.modules.add(module)
+
+    # ------------------------------------------------------------ functions
+
+    def function(self, key: Any, look: Callable[[], Value]) -> Value:
+        """Give what a function returns; `look` is called once for each `key`, if it can be.
+
+        A recursive call is first taken to return something frozen, then what that led to,
+        until it adds nothing.
+        """
+        if key in self._memo:
+            return self._memo[key]
+        if key in self._active:
+            self._recursive.add(key)
+            return self._active[key]
+        self._calls += 1
+        if self._calls > LARGEST or len(self._active) > DEEPEST:
+            raise Refusal(0, "calls more functions than can be looked into")
+        self._active[key] = FROZEN
+        while True:
+            before = set(self._memo)
+            found = look()
+            wider = join(self._active[key], found)
+            if key not in self._recursive or wider == self._active[key]:
+                break
+            self._active[key] = wider
+            for stale in set(self._memo) - before:
+                del self._memo[stale]
+        del self._active[key]
+        self._memo[key] = found
+        return found
+
+    # ------------------------------------------------------------ classes
+
+    def methods_named(self, name: str) -> list[tuple[type, Any]]:
+        """Give the user's classes that define `name`, and what they define."""
+        found = {}
+        for kind in [*self._classes, *self.involved]:
+            for base in kind.__mro__:
+                if name in vars(base) and _own_class(base):
+                    found[base] = vars(base)[name]
+        return list(found.items())
+
+    def _check_operators(self) -> None:
+        """Look into what operators, `len`, `str` and so on call on the user's own objects."""
+        from .functions import look_into
+
+        looked: set[tuple[type, bool]] = set()
+        while todo := {(k, shared) for k, (_, shared) in self.involved.items()} - looked:
+            for kind, shared in todo:
+                looked.add((kind, shared))
+                line = self.involved[kind][0]
+                owner = Value(shared, frozenset() if shared else frozenset([_MADE]), type=kind)
+                for base in filter(_own_class, kind.__mro__):
+                    for name, method in list(vars(base).items()):
+                        if _implicit(name) and isinstance(method, types.FunctionType):
+                            self._give(look_into(self, method, owner, line))
+
+    def _give(self, value: Value) -> None:
+        """Take in what a method may give that is called without its name being written."""
+        gives = join(self.gives, replace(shallow(value), known=UNKNOWN, path=""))
+        if gives != self.gives:
+            self.gives = gives
+            self.heap.grown = True
+
+
+_METHODS = (types.FunctionType, staticmethod, classmethod, property, types.MemberDescriptorType)
+_MADE = ast.Pass()  # stands for wherever an instance is made
+
+
+def _implicit(name: str) -> bool:
+    """Whether a method is called without its name being written."""
+    explicit = {
+        *("__init__", "__new__", "__post_init__", "__init_subclass__", "__set_name__"),
+        *("__setattr__", "__delattr__", "__setitem__", "__delitem__", "__set__", "__delete__"),
+        *("__enter__", "__exit__", "__aenter__", "__aexit__", "__call__"),
+        *("__iadd__", "__isub__", "__imul__", "__ior__", "__iand__", "__ixor__", "__imatmul__"),
+        *("__itruediv__", "__ifloordiv__", "__imod__", "__ipow__", "__ilshift__", "__irshift__"),
+    }
+    return name.startswith("__") and name.endswith("__") and name not in explicit
+
+
+def _own_class(thing: Any) -> bool:
+    return isinstance(thing, type) and source.is_own_class(thing)

@@ -1,0 +1,91 @@
+"""Arrays as accumulators: NumPy is looked at only where there is an array already."""
+
+from __future__ import annotations
+
+import operator
+import sys
+from typing import TYPE_CHECKING, Any
+
+from .values import dotted
+
+if TYPE_CHECKING:
+    from .accumulators import Site
+
+
+KINDS = ("store", "store_into", "array")  # effects on arrays
+
+
+def is_array(thing: Any) -> bool:
+    """Whether a thing is an array that can be stored in, whose items are no objects."""
+    plain = dotted(type(thing)) == "numpy.ndarray" and not thing.dtype.hasobject
+    return plain and bool(thing.flags.writeable)
+
+
+def is_plain(thing: Any) -> bool:
+    """Whether a thing is an array whose items are no objects."""
+    return dotted(type(thing)) == "numpy.ndarray" and not thing.dtype.hasobject
+
+
+def added(before: Any, operation: str, value: Any) -> Any:
+    """Give what ``before += value`` makes of a number, or of a copy of an array.
+
+    Raises
+    ------
+    FloatingPointError
+        It is infinite, or no number: the statement itself may warn of it.
+    """
+    numpy = sys.modules["numpy"]
+    with numpy.errstate(all="raise"):
+        return getattr(operator, operation)(before.copy() if is_plain(before) else before, value)
+
+
+def store(namespace: dict[str, Any], site: Site, payload: tuple[Any, ...]) -> None:
+    """Do ``a[key] = value``."""
+    key, value = payload
+    namespace[site.name][key] = value
+
+
+def store_into(namespace: dict[str, Any], site: Site, payload: tuple[Any, ...]) -> None:
+    """Do ``a[key] += value`` and the like."""
+    key, value = payload
+    array = namespace[site.name]
+    array[key] = getattr(operator, site.operator)(array[key], value)
+
+
+def whole(namespace: dict[str, Any], site: Site, payload: tuple[Any, ...]) -> None:
+    """Do ``a += value`` and the like."""
+    namespace[site.name] = getattr(operator, site.operator)(namespace[site.name], payload[0])
+
+
+def rehearse(array: Any, site: Site, payload: tuple[Any, ...]) -> None:
+    """Raise what applying an effect would raise, and leave the array as it is."""
+    numpy = sys.modules["numpy"]
+    with numpy.errstate(all="ignore"):
+        if site.kind == "array":
+            (value,) = payload
+            if numpy.broadcast_shapes(array.shape, numpy.shape(value)) != array.shape:
+                raise ValueError(f"its shape is {array.shape}, not {numpy.shape(value)}")
+            empty = numpy.empty(0, value.dtype) if is_array(value) else value
+            getattr(operator, site.operator)(numpy.empty(0, array.dtype), empty)
+            return
+        key, value = payload
+        part = array[key]
+        trial = numpy.empty(numpy.shape(part), array.dtype)
+        if site.kind == "store_into":
+            trial[...] = part
+            value = getattr(operator, site.operator)(trial if trial.shape else part, value)
+        trial[...] = value
+
+
+def hides(array: Any, other: Any) -> bool:
+    """Whether another object is known to share memory with an array, or may do so unseen.
+
+    What holds arrays in C, as a data frame does, isn't seen through.
+    """
+    numpy = sys.modules["numpy"]
+    if dotted(type(other)) == "numpy.ndarray":
+        return bool(numpy.may_share_memory(array, other))
+    return type(other).__module__.partition(".")[0] not in _SEEN_THROUGH
+
+
+_SEEN_THROUGH = {"builtins", "collections", "functools", "types", "__main__"}

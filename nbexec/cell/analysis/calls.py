@@ -1,0 +1,338 @@
+"""What calls do: which function it is, and into the user's own functions and classes."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import types
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from . import library_facts
+from .aliases import TooLarge, reachable
+from .analysis import Refusal
+from .heap import ANY, ITEMS, KEYS
+from .library_calls import ANYTHING, CONTAINERS, Args, Library, site_inside
+from .source import is_own_class, is_own_code
+from .values import FROZEN, SHARED, UNKNOWN, Value, dotted, fields_of, immutable, joined, value_of
+
+_CONTAINERS = (*CONTAINERS, tuple, frozenset, bytearray)
+_ITERATORS = (enumerate, zip, reversed, map, filter)
+
+
+def generated(function: types.FunctionType, owner: type | None = None) -> bool:
+    """Whether a method was written by `dataclasses` or `namedtuple` rather than by hand."""
+    if function.__code__.co_filename != "<string>":
+        return False
+    name = str(function.__globals__.get("__name__", ""))
+    return name.startswith("namedtuple_") or hasattr(owner, "__dataclass_fields__")
+
+
+class Calls(Library):
+    """The part of a scope that looks at calls."""
+
+    def expr(self, node: ast.AST) -> Value:
+        raise NotImplementedError
+
+    def name(self, node: ast.Name) -> Value:
+        raise NotImplementedError
+
+    def comprehension(self, node: Any) -> Value:
+        raise NotImplementedError
+
+    def first(self) -> Value:
+        """Describe the first argument of the function that this is in."""
+        return SHARED
+
+    # ------------------------------------------------------------ what is called
+
+    def call(self, node: ast.Call) -> Value:
+        """Look at a call."""
+        func = node.func
+        if isinstance(func, ast.Attribute) and _is_super(func.value):
+            return self.super_method(node, func.attr, self.arguments(node))
+        if isinstance(func, ast.Attribute):
+            base = self.expr(func.value)
+            return self.method(node, base, func.attr, self.arguments(node))
+        callee = self.name(func) if isinstance(func, ast.Name) else self.expr(func)
+        return self.apply(node, callee, self.arguments(node))
+
+    def arguments(self, node: ast.Call) -> Args:
+        args = Args([], {})
+        for one in node.args:
+            if isinstance(one, ast.Starred):
+                self.expr(one.value)
+                args.starred = True
+            elif isinstance(one, ast.GeneratorExp):
+                args.positional.append(self.comprehension(one))  # consumed at once
+            else:
+                args.positional.append(self.expr(one))
+        for keyword in node.keywords:
+            value = self.expr(keyword.value)
+            if keyword.arg is None:
+                args.starred = True
+            else:
+                args.keywords[keyword.arg] = value
+        return args
+
+    def apply(self, node: ast.AST, callee: Value, args: Args) -> Value:
+        """Look at the call of a value that is no attribute."""
+        known = callee.known
+        if callee.checked:
+            return callee.gives or SHARED
+        if known is UNKNOWN:
+            text = ast.unparse(node.func) if isinstance(node, ast.Call) else "something"
+            self.refuse(node, f"calls `{text}`, which can't be looked into")
+        if callee.path:
+            self.hidden_state(node, [callee.path])
+        match known:
+            case functools.partial():
+                bound = [value_of(one) for one in known.args]
+                named = {name: value_of(one) for name, one in known.keywords.items()}
+                more = Args(bound + args.positional, named | args.keywords, args.starred)
+                return self.apply(node, value_of(known.func), more)
+            case types.MethodType():
+                bound = [value_of(known.__self__)]
+                more = replace(args, positional=bound + args.positional)
+                return self.apply(node, value_of(known.__func__), more)
+            case types.FunctionType():
+                return self.function(node, known, args, callee.path)
+            case type():
+                return self.class_call(node, known, args, callee.path)
+            case types.MethodDescriptorType() | types.WrapperDescriptorType():
+                rest = replace(args, positional=args.positional[1:])
+                base = Value(shared=True, type=known.__objclass__)
+                if args.positional:
+                    base = args.positional[0]
+                return self.method(node, base, known.__name__, rest)
+            case types.BuiltinFunctionType() | types.MethodWrapperType():
+                owner = known.__self__
+                if owner is not None and not isinstance(owner, types.ModuleType | type):
+                    return self.method(node, value_of(owner), known.__name__, args)
+                return self.builtin(node, known, args, callee.path)
+        return self.callable_object(node, callee, args)
+
+    def callable_object(self, node: ast.AST, callee: Value, args: Args) -> Value:
+        kind = type(callee.known)
+        if is_own_class(kind):
+            return self.method(node, callee, "__call__", args)
+        wrapped = inspect.getattr_static(callee.known, "__wrapped__", None)
+        if isinstance(wrapped, types.FunctionType) and is_own_code(wrapped.__code__):
+            self.refuse(node, f"calls `{wrapped.__name__}`, which keeps what it has computed")
+        outputs = args.positional[callee.known.nin :] if dotted(kind) == "numpy.ufunc" else []
+        if any(one.shared for one in outputs):
+            self.refuse(node, "gives a function an array to write to, from outside")
+        if dotted(kind) in library_facts.PURE_CALLABLES or wrapped is not None:
+            return self.library(node, callee.known, args, callee.path)
+        if not callable(callee.known):
+            return SHARED  # a TypeError, when it comes to that
+        return self.refuse(node, f"calls an object, a {dotted(kind)}, which may change it")
+
+    # ------------------------------------------------------------ functions
+
+    def function(
+        self, node: ast.AST, function: types.FunctionType, args: Args, path: str = ""
+    ) -> Value:
+        """Look at the call of a Python function."""
+        from .functions import enter
+
+        if is_own_code(function.__code__) and not generated(function):
+            try:
+                return enter(self.analysis, function, args)
+            except Refusal as refusal:
+                reason = f"calls `{function.__name__}`, which {refusal.reason}"
+                raise Refusal(getattr(node, "lineno", 0), reason) from None
+        for inner in (getattr(function, "__wrapped__", None), *_cells(function)):
+            if inner is not None:
+                self.given(node, Args([value_of(inner)], {}))
+        return self.library(node, function, args, path)
+
+    def callback(self, node: ast.AST, value: Value) -> Value | None:
+        """Look into a function that library code is given to call; None for anything else."""
+        known = value.known
+        if value.checked:
+            return value.gives or SHARED
+        own = known.__func__ if isinstance(known, types.MethodType) else known
+        if isinstance(own, types.FunctionType):
+            is_own = is_own_code(own.__code__)
+        elif isinstance(known, functools.partial):
+            is_own = True
+        elif isinstance(known, type):
+            is_own = is_own_class(known)
+        else:
+            is_own = known is not UNKNOWN and callable(known) and is_own_class(type(known))
+        if is_own:
+            return self.apply(node, value, ANYTHING)
+        for function in _inside(known):
+            self.apply(node, value_of(function), ANYTHING)
+        return None
+
+    # ------------------------------------------------------------ classes
+
+    def class_call(self, node: ast.AST, kind: type, args: Args, path: str = "") -> Value:
+        """Look at the making of an instance."""
+        if immutable(kind):
+            return Value(type=kind if kind.__module__ == "builtins" else None)
+        if kind is type:
+            if len(args.positional) != 1:
+                self.refuse(node, "makes a class")
+            return SHARED
+        if kind in _CONTAINERS:
+            return self.container(node, kind, args)
+        if kind is functools.partial and args.positional:
+            more = Args(args.positional[1:], args.keywords, starred=True)
+            return Value(checked=True, gives=self.apply(node, args.positional[0], more))
+        if kind in _ITERATORS:
+            return self.iterator(node, kind, args)
+        if not is_own_class(kind):
+            return self.library(node, kind, args, path)
+        return self.own_class(node, kind, args)
+
+    def container(self, node: ast.AST, kind: type, args: Args) -> Value:
+        """Describe a built-in container made of other ones."""
+        heap, values = self.analysis.heap, args.all()
+        if not issubclass(kind, dict):
+            held = [self.contents(one) for one in values]
+            frozen = kind in (tuple, frozenset) and all(one.frozen for one in held)
+            return Value(type=kind) if frozen else self.made(node, held, kind)
+        made = self.made(node, [heap.get(one, ITEMS) for one in values], kind)
+        for one in values:
+            heap.put(made, KEYS, heap.get(one, KEYS))
+            for part in (ITEMS, KEYS):  # pairs
+                heap.put(made, part, self.contents(heap.get(one, ITEMS)))
+        if kind is defaultdict and args.positional:
+            factory = args.positional[0]
+            if factory.known is not None:
+                site = site_inside(node)
+                heap.put(made, ITEMS, self.apply(site, factory, Args([], {})))
+        return made
+
+    def iterator(self, node: ast.AST, kind: type, args: Args) -> Value:
+        """Describe ``enumerate(...)``, ``zip(...)`` and the like."""
+        given = [self.callback(node, one) for one in args.all()]
+        held = [self.contents(one) for one in args.all()]
+        if kind is map:
+            return self.made(node, held[1:] if given[:1] == [None] else [given[0] or SHARED])
+        if kind is filter:
+            return self.made(node, held[1:])
+        if kind is enumerate and held:
+            held = [FROZEN, held[0]]
+        if kind in (enumerate, zip) and not args.starred:
+            return self.made(node, [self.tuple_of(node, tuple(held))])
+        return self.made(node, held)
+
+    def own_class(self, node: ast.AST, kind: type, args: Args) -> Value:
+        """Look at the making of an instance of a class of the user's."""
+        self.analysis.involve(kind, getattr(node, "lineno", 0), shared=False)
+        if is_own_class(type(kind)):
+            self.refuse(node, f"makes a `{kind.__name__}`, which has a metaclass")
+        if isinstance(vars(kind).get("_member_map_"), dict):  # an enumeration
+            return replace(SHARED, type=kind)
+        made = self.made(node, [], kind)
+        makers = {"__new__", "__init__", "__post_init__"}
+        for name in sorted(makers):
+            method = inspect.getattr_static(kind, name, None)
+            method = getattr(method, "__func__", method)
+            if not isinstance(method, types.FunctionType) or not is_own_code(method.__code__):
+                continue
+            if generated(method, kind):
+                for one in getattr(kind, "__dataclass_fields__", {}).values():
+                    gives = self.callback(node, value_of(one.default_factory))
+                    if gives is not None:
+                        self.analysis.heap.put(made, ANY, gives)
+                continue
+            makers.discard(name)
+            if name == "__post_init__":
+                args = Args([], {}, starred=bool(args.all()))
+            self.function(node, method, replace(args, positional=[made, *args.positional]))
+            if name == "__new__":
+                made = SHARED
+        if "__init__" in makers:  # not of the user's: it may keep what it is given
+            self.analysis.heap.mix([made, *self.given(node, args)])
+        return made
+
+    # ------------------------------------------------------------ methods
+
+    def method(self, node: ast.AST, base: Value, name: str, args: Args) -> Value:
+        """Look at a call of an attribute."""
+        known = base.known
+        direct = isinstance(known, types.ModuleType | type)
+        if direct or (known is not UNKNOWN and name in fields_of(known)):
+            return self.apply(node, self.attribute(node, base, name), args)
+        if base.type is not None and is_own_class(base.type):
+            found = inspect.getattr_static(base.type, name, None)
+            if found is None:
+                return self.apply(node, self.attribute(node, base, name), args)
+            return self.own_method(node, base, found, name, args)
+        if base.type is not None:
+            return self.library_method(node, base, name, args)
+        own = [
+            self.own_method(node, base, found, name, args)
+            for _, found in self.analysis.methods_named(name)
+        ]
+        return joined([*own, self.library_method(node, base, name, args)])
+
+    def own_method(self, node: ast.AST, base: Value, found: Any, name: str, args: Args) -> Value:
+        """Look at a method that a class of the user's has, which may be inherited."""
+        if isinstance(found, staticmethod):
+            return self.apply(node, value_of(found.__func__), args)
+        if isinstance(found, classmethod):
+            owner = value_of(base.type) if base.type else SHARED
+            more = replace(args, positional=[owner, *args.positional])
+            return self.apply(node, value_of(found.__func__), more)
+        if isinstance(found, types.FunctionType) and is_own_code(found.__code__):
+            if generated(found, base.type):
+                return SHARED
+            more = replace(args, positional=[base, *args.positional])
+            return self.function(node, found, more)
+        if isinstance(found, types.FunctionType | types.MethodDescriptorType):
+            self.handed_over(node, base)
+            return self.library_method(node, base, name, args)
+        if isinstance(found, types.WrapperDescriptorType) and not base.shared:
+            self.analysis.heap.mix([base, *args.all()])
+            return SHARED
+        return self.refuse(node, f"calls `.{name}`, which can't be looked into")
+
+    def super_method(self, node: ast.AST, name: str, args: Args) -> Value:
+        """Look at ``super().name(...)``: what any of the classes above may have."""
+        base = self.first()
+        above = base.type.__mro__[1:] if base.type else ()
+        found = [vars(kind)[name] for kind in above if name in vars(kind) and is_own_class(kind)]
+        if base.type is None:
+            found = [one for _, one in self.analysis.methods_named(name)]
+        own = [self.own_method(node, base, one, name, args) for one in found]
+        if name.startswith("__") and not base.shared:
+            self.analysis.heap.mix([base, *self.given(node, args)])
+            return SHARED
+        return joined([*own, self.library_method(node, replace(base, type=None), name, args)])
+
+
+def _is_super(node: ast.AST) -> bool:
+    """Whether this is ``super()``; if that is shadowed, nothing is lost."""
+    match node:
+        case ast.Call(ast.Name("super")):
+            return True
+    return False
+
+
+def _inside(known: Any) -> list[types.FunctionType]:
+    """Give functions of the user's that an object of library code calls when it is called."""
+    plain = (type, types.BuiltinFunctionType, types.FunctionType, types.ModuleType)
+    if known is UNKNOWN or not callable(known) or isinstance(known, plain):
+        return []
+    try:
+        found = [one for one in reachable([known]) if isinstance(one, types.FunctionType)]
+    except TooLarge:
+        raise Refusal(0, "gives a function that holds too much to be looked through") from None
+    return [one for one in found if is_own_code(one.__code__)]
+
+
+def _cells(function: types.FunctionType) -> Iterator[Any]:
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:  # empty
+            continue

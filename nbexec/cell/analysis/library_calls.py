@@ -1,0 +1,391 @@
+"""What calls of library code do: harmless, unless `hidden` or `methods` say otherwise."""
+
+from __future__ import annotations
+
+import ast
+import types
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
+
+from . import library_facts, method_facts
+from .analysis import Analysis, Refusal
+from .heap import ANY, ITEMS, KEYS
+from .source import is_own_class, is_own_code
+from .values import FROZEN, SHARED, UNKNOWN, Value, dotted, join, joined, value_of
+
+_SAME_MODULE = {"posix": "os", "nt": "os", "posixpath": "os.path", "ntpath": "os.path"}
+_TELLS = {len, ord, chr, repr, ascii, format, hex, oct, bin, isinstance, issubclass}
+_TELLS |= {any, all, callable, hasattr}
+_COMPUTES = {sum, abs, round, pow, divmod}
+_WELL_KNOWN = ("builtins", "collections", "os", "types")
+_MAKERS = {"__new__", "__init__", "__post_init__", "__init_subclass__", "__class_getitem__"}
+
+
+@dataclass(slots=True)
+class Args:
+    """The arguments of a call."""
+
+    positional: list[Value]
+    keywords: dict[str, Value]
+    starred: bool = False  # there may be more, unknown ones
+
+    def all(self) -> list[Value]:
+        return [*self.positional, *self.keywords.values(), *([SHARED] if self.starred else [])]
+
+    def at(self, position: int, name: str = "") -> Value | None:
+        if position < len(self.positional):
+            return self.positional[position]
+        return SHARED if self.starred else self.keywords.get(name)
+
+    def constant(self, position: int, name: str = "") -> Any:
+        """Give an argument itself; None where there is none, `UNKNOWN` where it isn't known."""
+        value = self.at(position, name)
+        return None if value is None else value.known
+
+
+CONTAINERS = (list, dict, set, deque, Counter, OrderedDict, defaultdict)
+ANYTHING = Args([], {}, starred=True)
+
+
+def names_of(thing: Any, path: str = "") -> list[str]:
+    """Give the documented names under which a function or class may be listed.
+
+    Examples
+    --------
+    >>> import os, heapq
+    >>> names_of(os.remove), names_of(heapq.heappush)
+    (['os.remove'], ['heapq.heappush'])
+    """
+    if is_own_class(type(thing)):  # asking it may run code of the user's
+        return [path]
+    owner = getattr(thing, "__self__", None)
+    module = dotted(owner) if isinstance(owner, type) else getattr(thing, "__module__", None)
+    module = str(module).lstrip("_")
+    name = getattr(thing, "__name__" if isinstance(owner, type) else "__qualname__", "")
+    found = f"{_SAME_MODULE.get(module, module)}.{name}"
+    return [path, found] if path else [found]
+
+
+def listed(names: list[str], table: Any) -> str | None:
+    """Give the entry of a table that one of `names` matches.
+
+    Examples
+    --------
+    >>> listed(["random.choice"], {"random.*": "..."})
+    'random.*'
+    """
+    for name in names:
+        parts = name.split(".")
+        patterns = [name, *(".".join(parts[:at]) + ".*" for at in range(len(parts) - 1, 0, -1))]
+        for pattern in patterns:
+            if pattern in table:
+                return pattern
+    return None
+
+
+def inert(value: Value) -> bool:
+    """Whether it does no harm to hold this: a function, a class, a module."""
+    return value.checked or isinstance(
+        value.known, types.ModuleType | types.FunctionType | types.BuiltinFunctionType | type
+    )
+
+
+class Library:
+    """The part of a scope that looks at calls of library code."""
+
+    analysis: Analysis
+    shielded = 0  # `with warnings.catch_warnings()` blocks around
+
+    def refuse(self, node: ast.AST, reason: str) -> NoReturn:
+        raise Refusal(getattr(node, "lineno", 0), reason)
+
+    # What the rest of a scope has.
+
+    def attribute(self, node: ast.AST, base: Value, name: str) -> Value:
+        raise NotImplementedError
+
+    def read(self, node: ast.AST, base: Value, name: str) -> Value:
+        raise NotImplementedError
+
+    def properties(self, node: ast.AST, base: Value, name: str) -> Value | None:
+        raise NotImplementedError
+
+    def callback(self, node: ast.AST, value: Value) -> Value | None:
+        raise NotImplementedError
+
+    def function(
+        self, node: ast.AST, function: types.FunctionType, args: Args, path: str = ""
+    ) -> Value:
+        raise NotImplementedError
+
+    # ------------------------------------------------------------ what is made and held
+
+    def made(
+        self, node: ast.AST, held: list[Value], kind: type | None = None, field: str = ITEMS
+    ) -> Value:
+        """Describe a new object that holds `held`."""
+        value = Value(sites=frozenset([node]), type=kind)
+        self.analysis.heap.put(value, field, joined(held))
+        return value
+
+    def unknown(self, node: ast.AST, values: list[Value], result: bool = True) -> Value:
+        """Describe what unknown code makes of `values`: something new, or part of them."""
+        reached = self.analysis.heap.reach(one for one in values if not inert(one))
+        value = Value(sites=frozenset([node]))
+        self.analysis.heap.put(value, ANY, join(reached, value))
+        return join(value, reached) if result else value
+
+    def contents(self, value: Value) -> Value:
+        """Describe what an iteration over something gives, or what is read from it."""
+        return self.perhaps(self.analysis.heap.items(value), [value])
+
+    def perhaps(self, found: Value, values: Iterable[Value]) -> Value:
+        """Describe what is `found`, or what a method of the user's makes of `values` instead."""
+        analysis = self.analysis
+        own = [
+            one
+            for one in values
+            if not one.frozen
+            and (is_own_class(one.type) if one.type is not None else bool(analysis.involved))
+        ]
+        if not own:
+            return found
+        reached = analysis.heap.reach(own)
+        analysis.heap.mix([analysis.gives, reached])
+        return joined([found, analysis.gives, reached, analysis.heap.reach([analysis.gives])])
+
+    # ------------------------------------------------------------ functions
+
+    def builtin(self, node: ast.AST, known: Any, args: Args, path: str) -> Value:
+        """Look at the call of a built-in function."""
+        values = args.all()
+        first = args.at(0) or SHARED
+        if known is getattr:
+            return self.getattr(node, args)
+        if known is vars and not values:
+            self.refuse(node, "reads every name")
+        if known in (min, max, sorted, iter):
+            return self.picking(node, known, args, first)
+        if known in _TELLS:
+            return FROZEN
+        if known in _COMPUTES:
+            frozen = all(value.frozen for value in values)
+            return FROZEN if frozen else self.computed(node, values)
+        return self.library(node, known, args, path)
+
+    def computed(self, node: ast.AST, values: list[Value]) -> Value:
+        """Describe what an operator gives: something new, which may hold its operands."""
+        if all(value.frozen for value in values):
+            return FROZEN
+        heap = self.analysis.heap
+        kinds = {value.type for value in values}
+        if kinds in ({list}, {dict}, {set}):
+            made = self.made(node, [heap.get(one, ITEMS) for one in values], kinds.pop())
+            heap.put(made, KEYS, joined(heap.get(one, KEYS) for one in values))
+            return made
+        return self.perhaps(self.made(node, [heap.reach(values)], field=ANY), values)
+
+    def getattr(self, node: ast.AST, args: Args) -> Value:
+        name, base = args.constant(1), args.at(0) or SHARED
+        if isinstance(name, str):
+            found = self.read(node, base, name)
+        else:
+            for attribute in {n for kind in self.analysis.involved for n in dir(kind)}:
+                self.properties(node, base, attribute)
+            found = self.analysis.heap.everything(base)
+        return joined([found, *args.positional[2:]])
+
+    def picking(self, node: ast.AST, known: Any, args: Args, first: Value) -> Value:
+        """Look at what gives its arguments' items, or its arguments."""
+        for one in args.all():
+            self.callback(node, one)
+        if known is iter:
+            plain = not first.shared or first.type in (list, tuple, set, dict, frozenset)
+            alone = plain and len(args.all()) == 1
+            return self.made(node, [self.contents(first)]) if alone else SHARED
+        if known is sorted:
+            return self.made(node, [self.contents(first)], list)
+        if len(args.positional) > 1 and not args.starred:
+            return joined(args.positional)
+        return join(self.contents(first), args.keywords.get("default", FROZEN))
+
+    def library(self, node: ast.AST, known: Any, args: Args, path: str = "") -> Value:
+        """Look at a call of library code."""
+        names = names_of(known, path)
+        self.hidden_state(node, names)
+        opens = listed(names, library_facts.OPENERS)
+        if opens:
+            self.mode(node, args, library_facts.OPENERS[opens])
+        changes = listed(names, library_facts.MUTATORS)
+        changed = [args.at(library_facts.MUTATORS[changes])] if changes else []
+        if "out" in args.keywords and args.keywords["out"].known is not None:
+            changed.append(args.keywords["out"])
+        if any(value is None or value.shared for value in changed):
+            name = names[-1].removeprefix("builtins.")
+            self.refuse(node, f"calls `{name}`, which changes what it is given")
+        found = self.given(node, args)
+        if any(one.shared for one in found) and names[-1] not in self.analysis.libraries:
+            self.analysis.libraries.append(names[-1])
+        if changes == "builtins.next":
+            return joined([self.contents(args.positional[0]), *args.positional[1:]])
+        if opens or listed(names, library_facts.DETACHED):
+            return self.unknown(node, [])
+        self.analysis.heap.mix(found)
+        return self.perhaps(self.unknown(node, found), found)
+
+    def given(self, node: ast.AST, args: Args) -> list[Value]:
+        """Look into functions and objects that library code is given; give what it may hold."""
+        found = []
+        for one in args.all():
+            self.handed_over(node, one)
+            for part in _functions_in(one.known):
+                self.callback(node, part)
+            gives = self.callback(node, one)
+            found += [gives] if gives is not None else [one] if not inert(one) else []
+        return [one for one in found if not one.frozen]
+
+    def hidden_state(self, node: ast.AST, names: list[str]) -> None:
+        """Refuse what is listed as having state, or needing a thread to itself."""
+        entry = listed(names, library_facts.STATEFUL)
+        if entry and not listed(names, library_facts.HARMLESS):
+            if self.shielded and entry.startswith("warnings."):
+                return
+            name = names[0].removeprefix("builtins.")
+            self.refuse(node, f"calls `{name}`, which {library_facts.STATEFUL[entry]}")
+        entry = listed(names, library_facts.CLOCKS) if self.analysis.ahead else None
+        if entry:
+            self.refuse(node, f"calls `{names[0]}`, which {library_facts.CLOCKS[entry]}")
+        entry = listed(names, library_facts.ONE_THREAD)
+        if entry and self.analysis.one_thread is None:
+            reason = f"`{entry}` {library_facts.ONE_THREAD[entry]}"
+            self.analysis.one_thread = (getattr(node, "lineno", 0), reason)
+
+    def mode(self, node: ast.AST, args: Args, position: int) -> None:
+        """Refuse to open something for writing."""
+        mode = args.constant(position, "mode")
+        if mode is not None and not (isinstance(mode, str) and not set(mode) & set("wax+")):
+            self.refuse(node, "opens a file for writing")
+
+    def handed_over(self, node: ast.AST, value: Value) -> None:
+        """Look at every method of the user's object that library code is given."""
+        kind = value.type
+        if kind is None or isinstance(value.known, type) or not is_own_class(kind):
+            return
+        for base in kind.__mro__:
+            if is_own_class(base):
+                for name, method in list(vars(base).items()):
+                    own = isinstance(method, types.FunctionType) and is_own_code(method.__code__)
+                    if own and name not in _MAKERS:
+                        self.function(node, method, Args([value], {}, starred=True))
+
+    # ------------------------------------------------------------ methods
+
+    def library_method(self, node: ast.AST, base: Value, name: str, args: Args) -> Value:
+        """Look at a method that is not of the user's."""
+        if name in method_facts.CHANGES_FILES and not is_table(base):
+            self.refuse(node, f"calls `.{name}()`, which {library_facts.FILES}")
+        if name == "open":
+            self.mode(node, args, 0)
+        if name == "replace" and len(args.all()) == 1 and base.type is None:
+            self.refuse(node, "calls `.replace()` with one argument, which moves a file")
+        if name in method_facts.CHANGING_ARGUMENTS and any(one.shared for one in args.all()):
+            self.refuse(node, f"calls `.{name}()`, which changes what it is given")
+        known = None if base.shared else self.container_method(node, base, name, args)
+        if known is not None:
+            return known
+        found = self.given(node, args)
+        if base.shared:
+            return self.shared_method(node, base, name, args)
+        if base.frozen and name in method_facts.DETACHED_METHODS:
+            return self.unknown(node, [])
+        self.analysis.heap.mix([base, *found])
+        return self.unknown(node, [base, *found])
+
+    def container_method(self, node: ast.AST, base: Value, name: str, args: Args) -> Value | None:
+        """Look at a method of a list, dict or set that this iteration made."""
+        heap, values, kind = self.analysis.heap, args.all(), base.type
+        if kind is list and name == "sort":
+            for one in values:
+                self.callback(node, one)
+            return FROZEN
+        if kind not in CONTAINERS or args.starred or args.keywords:
+            return None
+        mapping, held = issubclass(kind, dict), heap.get(base, ITEMS)
+        match name, values:
+            case ("append" | "appendleft" | "add", [value]) | ("insert", [_, value]):
+                heap.put(base, ITEMS, value)
+                return FROZEN
+            case ("extend" | "update", [value]) if not mapping:
+                heap.put(base, ITEMS, self.contents(value))
+                return FROZEN
+            case ("get" | "pop" | "setdefault", [key, *default]) if mapping:
+                if name == "setdefault":
+                    heap.put(base, KEYS, key)
+                    heap.put(base, ITEMS, joined(default))
+                return joined([heap.get(base, ITEMS), *default, FROZEN])
+            case ("pop" | "popleft", _):
+                return held
+            case ("keys", []):
+                return self.made(node, [heap.get(base, KEYS)])
+            case ("values", []):
+                return self.made(node, [held])
+            case ("items", []):
+                return self.made(node, [self.tuple_of(node, (heap.get(base, KEYS), held))])
+            case ("remove" | "discard", [_]) | ("reverse" | "clear", []):
+                return FROZEN
+            case ("copy", []):
+                made = self.made(node, [held], kind)
+                heap.put(made, KEYS, heap.get(base, KEYS))
+                return made
+        return None
+
+    def tuple_of(self, node: ast.AST, parts: tuple[Value, ...]) -> Value:
+        """Describe a tuple."""
+        if all(part.frozen for part in parts):
+            return Value(type=tuple, parts=parts)
+        return replace(self.made(site_inside(node), list(parts), tuple), parts=parts)
+
+    def shared_method(self, node: ast.AST, base: Value, name: str, args: Args) -> Value:
+        """Look at a method of something that was there before: fine only if it is known."""
+        func = getattr(node, "func", node)
+        text = ast.unparse(func.value) if isinstance(func, ast.Attribute) else "an object"
+        in_place = args.keywords.get("inplace", FROZEN).known not in (UNKNOWN, False)
+        kind = base.type
+        for owner in kind.__mro__ if kind else ():
+            if dotted(owner) in library_facts.STATEFUL_TYPES:
+                self.refuse(node, f"uses `{text}`: {library_facts.STATEFUL_TYPES[dotted(owner)]}")
+        if is_table(base) and not in_place and name in method_facts.TABLE_METHODS | {"copy"}:
+            return self.unknown(node, [], result=False) if name == "copy" else SHARED
+        if kind is None or kind.__module__ in _WELL_KNOWN:
+            moves = name in method_facts.MAY_CHANGE and (kind is None or issubclass(kind, deque))
+            if name in method_facts.DETACHED_METHODS and not moves:
+                return self.unknown(node, [])
+            if name in ("copy", "union", "difference"):
+                return self.made(node, [SHARED])
+            if name in method_facts.SHARING_METHODS:
+                return SHARED
+        return self.refuse(node, f"calls `{text}.{name}()`, which may change it")
+
+
+def _functions_in(known: Any) -> Iterator[Value]:
+    """Describe the functions that a container which is there already holds."""
+    if type(known) in (list, tuple, dict) and len(known) <= 1_000:
+        for part in known.values() if type(known) is dict else known:
+            if isinstance(part, types.FunctionType):
+                yield value_of(part)
+
+
+def is_table(base: Value) -> bool:
+    """Whether a value is an array, a data frame or a series."""
+    return base.type is not None and dotted(base.type) in method_facts.TABLE_TYPES
+
+
+def site_inside(node: ast.AST) -> ast.AST:
+    """Give a site of its own for what is made inside what `node` makes."""
+    site: ast.AST | None = getattr(node, "_nbexec_inside", None)
+    if site is None:
+        site = ast.copy_location(ast.Pass(), node)
+        node._nbexec_inside = site  # type: ignore[attr-defined]
+    return site

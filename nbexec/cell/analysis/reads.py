@@ -1,0 +1,270 @@
+"""Names, attributes and items: what is read, and what reading it does."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import types
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from . import library_facts, method_facts, source
+from .analysis import makes_entries
+from .calls import Calls
+from .heap import ITEMS
+from .library_calls import ANYTHING, Args
+from .values import (
+    FROZEN,
+    SHARED,
+    UNKNOWN,
+    Value,
+    defines,
+    dotted,
+    fields_of,
+    frozen,
+    join,
+    read_once,
+    value_of,
+)
+
+Env = dict[str, Value]
+_PLAIN = (
+    *(types.FunctionType, types.BuiltinFunctionType, staticmethod, classmethod, type),
+    *(types.MemberDescriptorType, types.GetSetDescriptorType),
+    *(types.MethodDescriptorType, types.WrapperDescriptorType),
+)
+
+
+_FUNCTIONS = (
+    *(types.FunctionType, types.BuiltinFunctionType, types.MethodType, functools.partial),
+    *(types.MethodDescriptorType, types.WrapperDescriptorType, types.MethodWrapperType),
+)
+
+
+# Of objects, and nothing that a body should not reach unseen, such as the globals of a function.
+_PLAIN_NAMES = {"__class__", "__module__", "__qualname__", "__annotations__", "__slots__"}
+_PLAIN_NAMES |= {"__file__", "__version__", "__path__", "__package__", "__spec__", "__cause__"}
+_PLAIN_NAMES |= {"__context__", "__notes__", "__traceback__"}
+
+
+class Reading(Calls):
+    """The part of a scope that looks at what is read."""
+
+    scope: dict[str, Any]  # the globals
+    local: set[str]  # names that are bound in this scope, sooner or later
+    env: Env | None  # what is bound now; None where execution doesn't come
+    captured: Callable[[str], Value | None]  # names of the functions around
+
+    def expr(self, node: ast.AST) -> Value:
+        look = getattr(self, f"e_{type(node).__name__}", None)
+        if look is None:
+            self.refuse(node, f"has a {type(node).__name__}, which isn't understood")
+        return look(node)  # type: ignore[no-any-return]
+
+    # ------------------------------------------------------------ names
+
+    def e_Name(self, node: ast.Name) -> Value:
+        return self.escaping(node, self.name(node))
+
+    def name(self, node: ast.Name) -> Value:
+        """Look up a name."""
+        name = node.id
+        if self.env is not None and name in self.env:
+            return self.env[name]
+        if name in self.local:
+            return self.unbound(node)
+        found = self.captured(name)
+        if found is None:
+            found = self.analysis.lookup(name, self.scope, node.lineno)
+        return self.usable(node, found, name)
+
+    def unbound(self, node: ast.Name) -> Value:
+        return SHARED
+
+    def usable(self, node: ast.AST, value: Value, name: str) -> Value:
+        """Refuse objects that any use changes."""
+        known = value.known
+        if known is UNKNOWN or isinstance(known, type | types.ModuleType | types.FunctionType):
+            return value
+        for base in type(known).__mro__:
+            if dotted(base) in library_facts.STATEFUL_TYPES:
+                self.refuse(node, f"uses `{name}`: {library_facts.STATEFUL_TYPES[dotted(base)]}")
+        if read_once(type(known)):
+            self.refuse(node, f"uses `{name}`, an iterator, which reading changes")
+        return value
+
+    # ------------------------------------------------------------ attributes and items
+
+    def e_Attribute(self, node: ast.Attribute) -> Value:
+        return self.read(node, self.expr(node.value), node.attr)
+
+    def read(self, node: ast.AST, base: Value, name: str) -> Value:
+        """Look at an attribute that is not called at once."""
+        found = self.method_value(node, base, name)
+        return self.escaping(node, self.attribute(node, base, name)) if found is None else found
+
+    def escaping(self, node: ast.AST, value: Value) -> Value:
+        """Look into a function that is used as a value: whoever gets it may call it."""
+        if isinstance(value.known, _FUNCTIONS):
+            self.apply(node, value, ANYTHING)
+        return value
+
+    def method_value(self, node: ast.AST, base: Value, name: str) -> Value | None:
+        """Look into a bound method that is used as a value; None where it is no method."""
+        if isinstance(base.known, types.ModuleType | type) or (
+            base.known is not UNKNOWN and name in fields_of(base.known)
+        ):
+            return None
+        if base.type is not None:
+            raw = inspect.getattr_static(base.type, name, None)
+            if isinstance(raw, (*_FUNCTIONS, staticmethod, classmethod)):
+                return Value(checked=True, gives=self.method(node, base, name, ANYTHING))
+            return None
+        if base.shared and name in method_facts.CHANGING:
+            self.refuse(node, f"uses `.{name}`, which may change what it is called on")
+        for _, raw in self.analysis.methods_named(name):
+            if isinstance(raw, types.FunctionType):
+                self.own_method(node, base, raw, name, ANYTHING)
+        return None
+
+    def attribute(self, node: ast.AST, base: Value, name: str) -> Value:
+        known = base.known
+        if isinstance(known, types.ModuleType):
+            return self.module_attribute(node, known, name)
+        if isinstance(known, type):
+            return self.class_attribute(node, known, name, base.path)
+        found = self.properties(node, base, name)
+        if found is not None:
+            return found
+        if known is not UNKNOWN and name in fields_of(known):
+            return self.usable(node, value_of(fields_of(known)[name]), name)
+        if name == "__dict__" and not base.frozen:
+            return self.unknown(node, [base])
+        if name.startswith("__") and name not in ("__name__", "__doc__", "__dict__"):
+            if name not in _PLAIN_NAMES:
+                self.refuse(node, f"reads `.{name}`, which may lead anywhere")
+            return SHARED
+        return self.of_class(node, base, name)
+
+    def of_class(self, node: ast.AST, base: Value, name: str) -> Value:
+        """Describe an attribute that may be its class's, where instances share it."""
+        heap = self.analysis.heap
+        if base.frozen:
+            found = FROZEN
+        elif any(map(self.analysis.methods_named, ("__getattr__", "__getattribute__"))):
+            found = self.perhaps(heap.everything(base), [base])
+        elif base.type is None:
+            found = heap.everything(base)
+        else:
+            found = heap.get(base, f".{name}")
+        if base.type is None:
+            shared = [raw for _, raw in self.analysis.methods_named(name)]
+        elif source.is_own_class(base.type):
+            shared = [inspect.getattr_static(base.type, name, None)]
+        else:
+            shared = []
+        for raw in shared:
+            slot = isinstance(raw, types.MemberDescriptorType | types.GetSetDescriptorType)
+            if not (slot or frozen(raw)):
+                self.analysis.capture(raw, getattr(node, "lineno", 0))
+                return SHARED
+        return found
+
+    def module_attribute(self, node: ast.AST, module: types.ModuleType, name: str) -> Value:
+        if vars(module) is self.analysis.namespace:
+            return self.analysis.lookup(name, vars(module), getattr(node, "lineno", 0))
+        path = f"{module.__name__}.{name}"
+        if name not in vars(module) and not source.is_library_module(module.__name__):
+            self.refuse(node, f"reads `{path}`, which isn't there")  # or is made when it is read
+        try:
+            thing = getattr(module, name)
+        except Exception:  # raised again, where it belongs, when the cell runs
+            return SHARED
+        if not source.is_library_module(module.__name__):
+            self.analysis.modules.add(module)
+            self.analysis.capture(thing, getattr(node, "lineno", 0))
+        return self.usable(node, value_of(thing, path), path)
+
+    def class_attribute(self, node: ast.AST, kind: type, name: str, path: str) -> Value:
+        if source.is_own_class(type(kind)):
+            self.refuse(node, f"uses `{kind.__name__}`, which has a metaclass")
+        raw = inspect.getattr_static(kind, name, UNKNOWN)
+        path = f"{path or dotted(kind)}.{name}"
+        if isinstance(raw, staticmethod):
+            return value_of(raw.__func__, path)
+        if isinstance(raw, classmethod):
+            return value_of(types.MethodType(raw.__func__, kind), path)
+        if isinstance(raw, types.ClassMethodDescriptorType):
+            return value_of(getattr(kind, name), path)
+        if source.is_own_class(type(raw)) and defines(type(raw), "__get__"):
+            self.refuse(node, f"reads `{kind.__name__}.{name}`, which can't be looked into")
+        if raw is UNKNOWN:
+            return SHARED
+        self.analysis.capture(raw, getattr(node, "lineno", 0))
+        return self.usable(node, value_of(raw, path), name)
+
+    def properties(self, node: ast.AST, base: Value, name: str) -> Value | None:
+        """Look into a property of the user's classes; None where there is none."""
+        if base.type is not None:
+            raw = inspect.getattr_static(base.type, name, None)
+            found = [raw] if source.is_own_class(base.type) else []
+        else:
+            found = [raw for _, raw in self.analysis.methods_named(name)]
+        result: Value | None = None
+        for raw in found:
+            getter = getattr(raw, "fget", None)
+            if isinstance(raw, functools.cached_property):
+                getter = raw.func
+                if base.shared:
+                    self.refuse(node, f"reads `.{name}`, which is kept once it is computed")
+            elif raw is not None and not isinstance(raw, property) and _descriptor(raw):
+                self.refuse(node, f"reads `.{name}`, which can't be looked into")
+            if isinstance(getter, types.FunctionType):
+                value = self.function(node, getter, Args([base], {}))
+                result = value if result is None else join(result, value)
+        if result is not None and base.type is None:
+            result = join(result, self.analysis.heap.everything(base))
+        return result
+
+    def e_Subscript(self, node: ast.Subscript) -> Value:
+        base = self.expr(node.value)
+        key = self.expr(node.slice)
+        if isinstance(base.known, type):  # list[int], or a member of an enumeration
+            return SHARED if source.is_own_class(base.known) else FROZEN
+        if base.shared and self.makes_entry(node, base):
+            self.refuse(node, "looks up an entry of a `defaultdict`, which may make one")
+        if type(base.known) is dict and key.known is not UNKNOWN and frozen(key.known):
+            return value_of(base.known[key.known]) if key.known in base.known else SHARED
+        if base.parts is not None and type(key.known) is int and -len(base.parts) <= key.known:
+            return base.parts[key.known] if key.known < len(base.parts) else FROZEN
+        heap = self.analysis.heap
+        if base.type is None or base.shared or base.frozen:
+            found = heap.items(base)
+        else:
+            found = heap.get(base, ITEMS)
+        found = self.perhaps(found, [base])
+        if not isinstance(node.slice, ast.Slice) or base.frozen:
+            return found
+        if base.type in (list, tuple):
+            return self.made(node, [found], base.type)
+        return join(replace(base, type=None, known=UNKNOWN), found)  # an array's is a view
+
+    def makes_entry(self, node: ast.Subscript, base: Value) -> bool:
+        """Whether looking up an entry of something from outside may make one."""
+        if base.known is not UNKNOWN:
+            return makes_entries(base.known)
+        return self.analysis.entries and (base.type is None or issubclass(base.type, defaultdict))
+
+    def e_Slice(self, node: ast.Slice) -> Value:
+        for part in (node.lower, node.upper, node.step):
+            if part is not None:
+                self.expr(part)
+        return FROZEN
+
+
+def _descriptor(raw: Any) -> bool:
+    """Whether reading an attribute calls something that can't be looked into."""
+    return defines(type(raw), "__get__") and not isinstance(raw, _PLAIN)

@@ -1,0 +1,208 @@
+"""How a loop ends: effects in order, then its names, then what the loop itself raised."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+from ...errors import PickleError
+from ...model import Failure
+from ...worker.execute import Partial
+from ..iteration.boundary import arrived
+from ..iteration.effect_log import Unsafe
+from ..iteration.iteration import InKernel, Iteration, Last, Record
+from ..loops import rewrite
+from ..loops.find import Loop
+from .effects import Effects
+from .in_kernel import Kernel
+from .loop_items import Items
+
+_CATCHING = (ast.Try, ast.TryStar, ast.With, ast.AsyncWith)
+
+
+class Ending:
+    """The part of a loop's run that comes when its items are through.
+
+    Attributes
+    ----------
+    reason : str
+        Why its later items ran in the kernel; "" where none did.
+    value : object
+        What the statement gave, if it is an expression.
+    failures : list of Failure
+        Of items that were left out, where failures are collected.
+    """
+
+    loop: Loop
+    kernel: Kernel
+    items: Items
+    reason = ""
+    value: Any = None
+    collect = False
+    failures: list[Failure]
+    _iteration: Iteration
+    _body: Any
+    _records: list[tuple[int, Record]]  # with the positions of their items
+    _through: int  # items that are dealt with
+
+    def entries(self, index: int, record: Record) -> list[tuple[int, Any]]:
+        """Give the effects of an iteration, with the objects that they are about."""
+        item = self.items.taken[index]
+        return [(site, arrived(what, self.kernel.namespace, item)) for site, what in record.entries]
+
+    def serial(self, source: Any) -> Any:
+        """Run the statement as it stands, over the items of `source`."""
+        __tracebackhide__ = True
+        with self.kernel.hidden(self.kernel.over(source)):
+            return self.kernel.statement(rewrite.with_hidden(self.loop, whole=False))
+
+    def fall_back(self, error: BaseException) -> None:
+        """Note why the items that aren't dealt with run in the kernel."""
+        why = str(error).partition(". ")[0]
+        self.reason = f"from item {self._through:,} on in the kernel: {why}"
+        self.failures = [one for one in self.failures if one.index < self._through]
+
+    # ------------------------------------------------------------ a for loop
+
+    def end_for(self, error: Failure | BaseException | None) -> None:
+        """Leave what the loop leaves; `error` is what ended it, or how it was found wanting."""
+        __tracebackhide__ = True
+        broke = next((at for at, (_, one) in enumerate(self._records) if one.broke), None)
+        end = 0
+        if broke is not None:
+            self._records, error = self._records[: broke + 1], None
+            end = self._records[broke][0]
+            self.failures = [one for one in self.failures if one.index < end]
+        odd = self._apply([(error.index, error.left)] if isinstance(error, Failure) else [])
+        if odd is not None:
+            error, broke = odd, None
+        elif broke is not None and not (self._records and self._records[-1][1].broke):
+            error, broke = InKernel("the iteration with the `break` failed"), None
+            self._through = end + 1
+        if isinstance(error, Failure):
+            last: Record = error.left
+            self._settle({*last.names, *last.gone, *last.defined})
+            with contextlib.suppress(Exception):  # the unpacking may be what raised
+                self._assign_target(error.index)
+            self._bind(last, {*last.names, *last.gone, *last.defined})
+            raise error.exception
+        self._settle(set())
+        if error is not None and not isinstance(error, InKernel | PickleError):
+            raise error
+        if error is not None:
+            self.fall_back(error)
+        if broke is not None:
+            return
+        if error is not None or not self.items.over:
+            self.serial(self.items.rest(self._through))
+        else:
+            self.kernel.execute(self.loop.node.orelse)  # type: ignore[union-attr]
+
+    def _apply(self, more: list[tuple[int, Record]]) -> InKernel | None:
+        """Do what the iterations did, and `more`; give why it can't be done to the end.
+
+        What could not be done is not among the records any more.
+        """
+        effects = Effects(self.kernel.namespace, [*self.loop.sites.values()])
+        applied: list[tuple[int, Record]] = []
+        for at, record in [*self._records, *more]:
+            try:
+                effects.apply(self.entries(at, record))
+            except Unsafe as unsafe:
+                if self._left_out(at, unsafe):
+                    continue
+                self._records, self._through = applied, at
+                return InKernel(unsafe.reason)
+            applied.append((at, record))
+        self._records = applied[: len(applied) - len(more)]
+        return None
+
+    def _left_out(self, index: int, unsafe: Unsafe) -> bool:
+        """Whether an iteration that can't be applied is one that fails, and is collected."""
+        catches = any(isinstance(part, _CATCHING) for part in ast.walk(self.loop.node))
+        if not self.collect or unsafe.error is None or catches:
+            return False
+        said = f"{type(unsafe.error).__name__}: {unsafe.error}\n"
+        item = self.items.taken[index]
+        self.failures.append(Failure(index, item, unsafe.error, said, "the kernel"))
+        self.failures.sort(key=lambda one: one.index)
+        return True
+
+    def _settle(self, later: set[str]) -> None:
+        """Bind the names as the iterations left them, but for those set `later`."""
+        if self._records:
+            self._assign_target(self._records[-1][0])
+        wanted = set(self.loop.made) - later
+        for index, record in reversed(self._records):
+            if not wanted:
+                break
+            found = {name: record.names[name] for name in wanted & set(record.names)}
+            lost = wanted & set(record.missing)
+            if lost:  # run it again: it has no effects of its own
+                with contextlib.suppress(Partial, InKernel):
+                    again = Iteration(self._body, self._iteration.names)
+                    names = again(Last(self.items.taken[index])).names
+                    found |= {name: names[name] for name in lost if name in names}
+            self.kernel.namespace.update(found)
+            self._bind(record, wanted - set(found))
+            wanted -= {*found, *lost, *record.gone, *record.defined}
+
+    def _bind(self, record: Record, names: set[str]) -> None:
+        """Bind those of `names` that are in a record, as its iteration left them."""
+        namespace = self.kernel.namespace
+        namespace.update({name: record.names[name] for name in names & set(record.names)})
+        for name in names & set(record.gone):
+            namespace.pop(name, None)
+        for name in sorted(names & set(record.defined)):
+            self.kernel.execute([self.loop.defs[name]])
+
+    def _assign_target(self, index: int) -> None:
+        with self.kernel.hidden(self.items.taken[index]):
+            self.kernel.execute([rewrite.assignment(self.loop)])
+
+    # ------------------------------------------------------------ a comprehension
+
+    def end_comprehension(self, error: Failure | BaseException | None) -> None:
+        """Put what the items gave where the comprehension stands."""
+        __tracebackhide__ = True
+        elements = self._elements()
+        node = self.loop.node
+        if isinstance(error, Failure):
+            raised = error.exception
+            if self.loop.place is not node and raised.__traceback__ is not None:
+                raised.__traceback__ = raised.__traceback__.tb_next  # the kernel's own stays
+            elements = itertools.chain(elements, self._raising(raised, error.left))
+        elif isinstance(error, InKernel | PickleError):
+            self.fall_back(error)
+        elif error is not None:
+            raise error
+        if isinstance(error, InKernel | PickleError) or (error is None and not self.items.over):
+            with self.kernel.hidden(self.items.rest(self._through)):
+                rest = self.kernel.evaluate(rewrite.rest_of(self.loop).body)
+            if self.loop.awaits:
+                parts = (one.items() if type(one) is dict else one for one in rest)
+                rest = itertools.chain.from_iterable(parts)
+            elements = itertools.chain(elements, rest)
+        whole: Any = elements
+        if isinstance(node, ast.ListComp):
+            whole = list(elements)
+        elif isinstance(node, ast.SetComp):
+            whole = set(elements)
+        elif isinstance(node, ast.DictComp):
+            whole = dict(elements)
+        with self.kernel.hidden(whole):
+            self.value = self.kernel.statement(rewrite.with_hidden(self.loop, whole=True))
+
+    def _elements(self) -> Iterator[Any]:
+        for index, record in self._records:
+            self.kernel.namespace.update(record.names)  # as `:=` does on the way
+            for _, values in self.entries(index, record):
+                yield from values
+
+    def _raising(self, error: BaseException, left: Record) -> Iterator[Any]:
+        self.kernel.namespace.update(left.names)
+        raise error
+        yield

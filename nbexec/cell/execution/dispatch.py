@@ -1,0 +1,250 @@
+"""The one place where a cell gives work to a run: items of a loop, or statements at once."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import threading
+import time
+import types
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from ...errors import NbexecError
+from ...items.sinks import _NOT_RUN, Gather
+from ...model import Chunk, Failure, Outcome
+from ...observers import Observer
+from ...options.record import error_types
+from ...run.handle import Run
+from ...telemetry.events import Event, RunEnded
+from ...telemetry.state import RunState, Stats
+from ..iteration.iteration import Changed, InKernel
+
+PATIENCE = 0.3  # seconds: of a step that is over before that, the report says enough
+
+
+class Late(Observer):
+    """Shows a run only once it has lasted: a cell may have many short steps.
+
+    Parameters
+    ----------
+    displays : list of Observer
+        What shows it then.
+    clock : callable
+        Gives seconds.
+    """
+
+    def __init__(
+        self, displays: list[Observer], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._displays = displays
+        self._clock = clock
+        self._missed: list[tuple[Event, RunState]] | None = []
+        self._lock = threading.RLock()
+
+    def attach(self, run: Any) -> None:
+        """Take note of the run, and of the cell that it is started in."""
+        self._run = run
+        self._cell = contextvars.copy_context()
+        self._began = self._clock()
+
+    def observe(self, event: Event, state: RunState) -> None:
+        """Pass the event on, or keep it until it is time."""
+        with self._lock:
+            if self._missed is None:
+                self._tell(event, state)
+                return
+            self._missed.append((event, state))
+            if isinstance(event, RunEnded) and (state.failed or self._lasted()):
+                self._open()
+
+    def idle(self) -> None:
+        """See whether it is time, in the thread that the run blocks."""
+        with self._lock:
+            if self._missed is not None and self._lasted():
+                self._open()
+        if self._missed is None:
+            for display in self._displays:
+                display.idle()
+
+    def _lasted(self) -> bool:
+        return self._clock() - self._began >= PATIENCE
+
+    def _open(self) -> None:
+        missed, self._missed = self._missed or [], None
+        for display in self._displays:
+            self._cell.copy().run(display.attach, self._run)
+        for event, state in missed:
+            self._tell(event, state)
+
+    def _tell(self, event: Event, state: RunState) -> None:
+        for display in self._displays:
+            display.observe(event, state)
+
+
+class Ran(NamedTuple):
+    """What came of the items.
+
+    Attributes
+    ----------
+    done : list
+        What the function gave, in order, as far as that is there; where failures are
+        collected, a `Failure` for an item that failed.
+    ended : Failure, BaseException or None
+        Why there is no more of it: the body's failure, which has what was done until then
+        as its `left`, or something else that happened.
+    stats : Stats or None
+        Of the run; None where there was none.
+    """
+
+    done: list[Any]
+    ended: Failure | BaseException | None
+    stats: Stats | None
+
+
+def results_of(
+    function: Callable[[Any], Any],
+    items: Iterable[Any],
+    modules: Iterable[types.ModuleType],
+    given: dict[str, Any],
+    ends: Callable[[Any], bool] | None = None,
+    collect: bool = False,
+) -> Ran:
+    """Map `function` over `items`.
+
+    Parameters
+    ----------
+    function : callable
+        Of one item.
+    items : iterable
+        The items.
+    modules : iterable of module
+        The user's own: workers get them as they are now.
+    given : dict
+        Any of `Options`.
+    ends : callable or None
+        Says of a result whether nothing after it is wanted.
+    collect : bool
+        Whether to go on after an item that failed.
+    """
+    from ... import api
+    from ...options import resolve
+
+    options = resolve({**given, "on_error": "collect" if collect else "raise"})
+    if options.retries:
+        options = options.updated({"retry_on": _of_users(options.retry_on)})
+    late = options.progress == "auto"
+    run: Run | None = None
+    ended: BaseException | None = None
+    sink = _Ends(ends)
+    try:
+        with _by_value(modules):
+            quiet = options.updated({"progress": "off"}) if late else options
+            sink.run = run = api._prepare(function, (items,), None, quiet, sink.open)
+            if late:
+                run.watch(Late(api.watchers(options, run.task)))
+            try:
+                run.start().serve()
+            except KeyboardInterrupt:
+                run.cancel()
+                raise
+    except (Exception, KeyboardInterrupt) as error:
+        ended = _ours(error)
+    if run is None or not run.done:
+        return Ran([], ended, None)
+    done: list[Any] = []
+    for one in run.results:
+        if isinstance(one, Failure) and not (collect and one.kind != "cancelled"):
+            return Ran(done, ended or _why(sink.error, one), run.stats)
+        done.append(one)
+    return Ran(done, ended or _why(sink.error, None), run.stats)
+
+
+def _why(error: BaseException | None, failure: Failure | None) -> Failure | BaseException | None:
+    """Say why a run that ended in `error` gave no more than what came before `failure`."""
+    if failure is not None and failure.left is not None:
+        vars(failure.exception).pop("partial_results", None)  # it is the user's own
+        return failure
+    if failure is not None and failure.kind != "cancelled":
+        return _ours(failure.exception)
+    if error is not None:
+        return _ours(error)
+    return failure.exception if failure is not None else None
+
+
+def _ours(error: BaseException) -> BaseException:
+    """Give what happened that was not the body's doing."""
+    if getattr(error, "partial_results", None) is not None:
+        error.partial_results = None  # type: ignore[attr-defined]
+    if isinstance(error, Exception) and not isinstance(error, NbexecError | InKernel):
+        # What the body raises comes with what it did: a worker could not load what it needs.
+        return InKernel(f"a worker says {type(error).__name__}: {error}")
+    return error
+
+
+def failed_as(failure: Failure) -> Failure | BaseException:
+    """Give a collected failure as it is, or what it is where it was not the body's doing."""
+    return failure if failure.left is not None else _ours(failure.exception)
+
+
+def _of_users(wanted: Any) -> Callable[[BaseException], bool]:
+    """Give what says which exceptions are worth another attempt: none of ours are."""
+    kinds = (BaseException,) if wanted is None else error_types("retry_on", wanted)
+
+    def worth(error: BaseException) -> bool:
+        if isinstance(error, InKernel):
+            return False
+        return bool(wanted(error)) if kinds is None else isinstance(error, kinds)
+
+    return worth
+
+
+class _Ends(Gather):
+    """Gathers results, and ends the run at the first after which nothing is wanted."""
+
+    run: Run
+    error: BaseException | None = None  # what ended the run
+
+    def __init__(self, ends: Callable[[Any], bool] | None) -> None:
+        self._ends = ends
+
+    def open(self, total: int | None) -> Gather:
+        super().__init__(total)
+        return self
+
+    def put(self, chunk: Chunk, outcome: Outcome, failures: dict[int, Failure]) -> None:
+        super().put(chunk, outcome, failures)
+        for at, index in enumerate(chunk.indices):
+            if self._over(outcome.values[at], failures.get(at)):
+                self.run.enough(index)
+
+    def _over(self, value: Any, failure: Failure | None) -> bool:
+        if isinstance(failure, Failure):
+            return isinstance(failure.exception, Changed)
+        return self._ends is not None and self._ends(value)
+
+    def end(self, error: BaseException | None) -> None:
+        """Leave out all from the first item that did not run: a million of them take seconds."""
+        self.error = error
+        at = next((at for at, one in enumerate(self.values) if one is _NOT_RUN), None)
+        if at is not None:
+            del self.values[at:]
+
+
+@contextlib.contextmanager
+def _by_value(modules: Iterable[types.ModuleType]) -> Iterator[None]:
+    """Have workers get the user's own modules as they are now, not as their files are."""
+    if not modules:
+        yield
+        return
+    import cloudpickle
+
+    registered = []
+    for module in modules:
+        cloudpickle.register_pickle_by_value(module)
+        registered.append(module)
+    try:
+        yield
+    finally:
+        for module in registered:
+            cloudpickle.unregister_pickle_by_value(module)

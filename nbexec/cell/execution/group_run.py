@@ -1,0 +1,175 @@
+"""Statements that don't depend on one another, run at the same time.
+
+Each is shown to be free of effects but those that are written down; these are applied, and
+its names bound, when its turn comes.  So whatever one of them raises leaves what the cell
+would have left.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Container, Iterable
+from typing import Any
+
+from ...errors import PickleError
+from ...model import Failure
+from ...options.record import Options
+from ...telemetry.state import Stats
+from ..analysis.aliases import TooLarge, reachable
+from ..analysis.analysis import Refusal
+from ..iteration.boundary import arrived
+from ..iteration.effect_log import Unsafe
+from ..iteration.iteration import InKernel, Iteration, Last, Record
+from ..loops import rewrite
+from ..loops.find import find_loop
+from ..loops.standalone import VALUE, Alone, alone, worth
+from .dispatch import results_of
+from .effects import Effects
+from .in_kernel import Kernel
+
+FAR = 16  # statements that are looked at ahead of the one whose turn it is
+
+
+class NotThere(Exception):
+    """What a statement did elsewhere can't be had; nothing of it was applied."""
+
+
+class Group:
+    """Statements of a cell that run at the same time.
+
+    Attributes
+    ----------
+    members : dict
+        The statements, by position in the cell.
+    stats : Stats or None
+        Of their run, once there was one.
+    """
+
+    def __init__(self, members: dict[int, Alone], kernel: Kernel) -> None:
+        self.members = members
+        self.kernel = kernel
+        self.stats: Stats | None = None
+        self._left: dict[int, Record | Failure | BaseException] = {}
+
+    def run(self, options: Options, given: dict[str, Any]) -> None:
+        """Run all of them; what they leave is kept until `take`."""
+        made = [self._iteration(one) for one in self.members.values()]
+        modules = {m for one in self.members.values() for m in one.analysis.modules}
+        name = options.name or f"{len(made)} statements at once"
+        given = {**given, "chunk": 1, "name": name, "checkpoint": None}  # that is for items
+        records, error, self.stats = results_of(_once, made, modules, given)
+        self._left = dict(zip(self.members, records, strict=False))
+        if error is not None and len(records) < len(made):
+            self._left[[*self.members][len(records)]] = error
+
+    def _iteration(self, one: Alone) -> Iteration:
+        cell, (stmt,) = self.kernel.cell, one.loop.node.body  # type: ignore[union-attr]
+        function = rewrite.body_function(
+            one.loop, self.kernel.namespace, cell.filename, cell.flags, one.inputs
+        )
+        label = f"line {stmt.lineno}: {ast.unparse(stmt)}".replace(f"{VALUE} = ", "")
+        return Iteration(
+            function,
+            tuple(sorted(one.loop.made)),
+            label=label.split("\n")[0],
+            guarded=bool(one.analysis.captured),
+        )
+
+    def take(self, position: int) -> Any:
+        """Do in the notebook what a statement did, or raise what it raised; give its value.
+
+        Raises
+        ------
+        NotThere
+            It has to be run in the kernel after all.
+        """
+        __tracebackhide__ = True
+        left = self._left.pop(position, None)
+        if left is None or isinstance(left, InKernel | PickleError):
+            raise NotThere(str(left).partition(". ")[0] if left else "the run ended before it")
+        if isinstance(left, BaseException):
+            raise left
+        namespace = self.kernel.namespace
+        record: Record = left.left if isinstance(left, Failure) else left
+        try:
+            entries = [(site, arrived(what, namespace, None)) for site, what in record.entries]
+            Effects(namespace, [*self.members[position].loop.sites.values()]).apply(entries)
+        except Unsafe as unsafe:
+            raise NotThere(unsafe.reason) from None
+        names = dict(record.names)
+        value = names.pop(VALUE, None)
+        namespace.update(names)
+        if isinstance(left, Failure):
+            raise left.exception
+        return value
+
+
+def _once(iteration: Iteration) -> Record:
+    record = iteration(Last(None))
+    if record.missing:
+        raise InKernel(f"the value of `{record.missing[0]}` can't be sent from another process")
+    return record
+
+
+def find_group(position: int, kernel: Kernel, last: int, done: Container[int] = ()) -> Group | None:
+    """Find statements that can run at the same time as the one at `position`; None if none.
+
+    Parameters
+    ----------
+    position : int
+        Of the statement whose turn it is.
+    kernel : Kernel
+        The cell, and the notebook's names as they are now.
+    last : int
+        The position of the statement whose value is wanted.
+    done : container of int
+        Positions of those that have run ahead of their turn already.
+    """
+    namespace, body = kernel.namespace, kernel.cell.body
+    ahead = body[position : position + FAR]
+    if not worth(body[position], namespace) or sum(worth(one, namespace) for one in ahead) < 2:
+        return None
+    members: dict[int, Alone] = {}
+    written: set[str] = set()
+    bound: set[str] = set()
+    things: list[Any] = []  # that statements before change in place
+    for at, stmt in enumerate(ahead, position):
+        if isinstance(stmt, ast.Expr) and isinstance(stmt.value, ast.Constant) and at != last:
+            continue
+        if is_loop(stmt, namespace):
+            break
+        try:
+            one = alone(stmt, namespace, bound, at == last)
+        except Refusal:
+            break
+        free = at not in done and not (one.reads & written) and not _touches(one, namespace, things)
+        if free and worth(stmt, namespace) and one.analysis.one_thread is None:
+            members[at] = one
+        written |= one.writes
+        bound |= one.loop.bound
+        things += [namespace[name] for name in one.loop.accumulators if name in namespace]
+    return Group(members, kernel) if len(members) > 1 and position in members else None
+
+
+def is_loop(stmt: ast.stmt, namespace: dict[str, Any]) -> bool:
+    """Whether a statement has a loop that could run item by item, rather than as a whole."""
+    if isinstance(stmt, ast.For):
+        return True
+    try:
+        find_loop(stmt, namespace)
+    except Refusal:
+        return False
+    return True
+
+
+def _touches(one: Alone, namespace: dict[str, Any], things: Iterable[Any]) -> bool:
+    """Whether a statement can reach what others change."""
+    changed = {id(thing) for thing in things}
+    if not changed:
+        return False
+    reads = [namespace[name] for name in one.reads if name in namespace]
+    try:
+        found = reachable([*one.analysis.captured.values(), *reads])
+        return any(id(thing) in changed for thing in found)
+    except TooLarge:
+        return True

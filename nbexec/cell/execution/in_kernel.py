@@ -1,0 +1,102 @@
+"""What runs in the kernel itself: statements as they stand, in the notebook's names."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import inspect
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ..analysis.source import future_flags
+from ..loops.rewrite import HIDDEN
+from .awaiting import result_of
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell, parsed.
+
+    Attributes
+    ----------
+    filename : str
+        What tracebacks call it.
+    body : list of ast.stmt
+        Its top-level statements.
+    flags : int
+        Compiler flags: its ``from __future__`` imports.
+    """
+
+    filename: str
+    body: list[ast.stmt]
+    flags: int
+
+
+def parse(source: str, filename: str) -> Cell:
+    """Parse a cell; a `SyntaxError` is the one that `exec` would raise, but `await` is fine."""
+    # Compiling finds errors that parsing doesn't: a `return` outside a function.
+    compile(source, filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    tree = ast.parse(source, filename)
+    return Cell(filename, tree.body, future_flags(tree))
+
+
+class Kernel:
+    """Runs parts of a cell in a namespace, with the cell's own file name and lines."""
+
+    def __init__(self, cell: Cell, namespace: dict[str, Any]) -> None:
+        self.cell = cell
+        self.namespace = namespace
+
+    def statement(self, stmt: ast.stmt, value: bool = True) -> Any:
+        """Run a statement; give the value of an expression, if it is wanted."""
+        __tracebackhide__ = True
+        tree: ast.Module | ast.Expression
+        if value and isinstance(stmt, ast.Expr):
+            tree, mode = ast.Expression(stmt.value), "eval"
+        else:
+            tree, mode = ast.Module([stmt], type_ignores=[]), "exec"
+        return self._run(tree, mode)
+
+    def execute(self, body: list[ast.stmt]) -> None:
+        """Run statements one after the other."""
+        __tracebackhide__ = True
+        for stmt in body:
+            self.statement(stmt, value=False)
+
+    def evaluate(self, node: ast.expr) -> Any:
+        """Give the value of an expression."""
+        __tracebackhide__ = True
+        return self._run(ast.Expression(node), "eval")
+
+    def _run(self, tree: ast.Module | ast.Expression, mode: str) -> Any:
+        __tracebackhide__ = True
+        cell = self.cell
+        ast.fix_missing_locations(tree)
+        flags = cell.flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        code = compile(tree, cell.filename, mode, flags=flags, dont_inherit=True)
+        value = eval(code, self.namespace)
+        return result_of(value) if code.co_flags & inspect.CO_COROUTINE else value
+
+    @contextlib.contextmanager
+    def hidden(self, thing: Any) -> Iterator[None]:
+        """Have `thing` in the namespace, under a name of ours, for a moment."""
+        self.namespace[HIDDEN] = thing
+        try:
+            yield
+        finally:
+            self.namespace.pop(HIDDEN, None)
+
+    def over(self, source: Iterable[Any]) -> Iterable[Any]:
+        """Give items to be hidden, under a name that is gone as soon as the iteration begins."""
+        return _Once(self.namespace, source)
+
+
+class _Once:
+    def __init__(self, namespace: dict[str, Any], source: Iterable[Any]) -> None:
+        self._namespace = namespace
+        self._source = source
+
+    def __iter__(self) -> Iterator[Any]:
+        self._namespace.pop(HIDDEN, None)
+        return iter(self._source)

@@ -1,0 +1,200 @@
+"""Where a loop's items come from, and what is known of them before it begins."""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ..analysis.aliases import TooLarge, reachable
+from ..analysis.values import describe, dotted, fits, loose, read_once
+from ..iteration.iteration import Last
+
+MANY = 3_000_000  # items of a range that are listed
+# Listing these runs no code of the user's, comes to an end, and leaves them as they are.
+_CONTAINERS: tuple[type, ...] = (
+    *(list, tuple, range, str, bytes, dict, set, frozenset, deque, OrderedDict, defaultdict),
+    *(type({}.keys()), type({}.values()), type({}.items())),
+)
+# Of these a copy is listed.
+_ITERATORS: tuple[type, ...] = (
+    *(type(iter([])), type(iter(())), type(iter("")), type(iter(b"")), type(iter({}))),
+    *(type(iter(set())), type(iter(range(0)))),
+    *(type(iter({}.values())), type(iter({}.items())), type(reversed([])), type(reversed({}))),
+    *(reversed, enumerate, zip),
+)
+
+
+def listed(source: Any) -> list[Any] | None:
+    """Give the items of `source` and leave it as it is; None where that can't be.
+
+    Examples
+    --------
+    >>> pairs = enumerate("ab")
+    >>> listed(pairs), list(pairs)
+    ([(0, 'a'), (1, 'b')], [(0, 'a'), (1, 'b')])
+    """
+    if type(source) is range and source[:MANY] != source:
+        return None  # as a list it would be hundreds of megabytes
+    twin = _twin(source)
+    try:
+        return None if twin is None else list(twin)
+    except Exception:  # such as `zip(..., strict=True)`: it raises in its turn
+        return None
+
+
+def _twin(source: Any) -> Any:
+    kind = type(source)
+    if kind in _CONTAINERS or dotted(kind) == "numpy.ndarray":
+        return source
+    if kind not in _ITERATORS:
+        return None
+    if kind not in (enumerate, zip):
+        return copy.copy(source)
+    make, parts, *state = source.__reduce__()
+    twins = [part if type(part) is int else _twin(part) for part in parts]
+    if any(twin is None for twin in twins):
+        return None
+    made = make(*twins)
+    if state:  # zip(strict=True)
+        made.__setstate__(*state)
+    return made
+
+
+class Items:
+    """The items of a loop: all at hand, or taken one by one as the loop goes on.
+
+    Attributes
+    ----------
+    source : object
+        What the loop iterates over.
+    known : list or None
+        All items, where they could be had without running any code.
+    expected : Value
+        What every item is; where one is not, `feed` ends before it.
+    taken : list
+        Items that were taken so far.
+    sample : list
+        Those that could be had before it begins.
+    changing : bool
+        Whether reading an item changes it.
+    """
+
+    def __init__(self, source: Any) -> None:
+        self.source = source
+        self.known = listed(source)
+        self.taken: list[Any] = [] if self.known is None else self.known
+        self._error: BaseException | None = None  # what the iterable raised
+        self._ahead: list[Any] = []
+        self._outside: set[int] = set()
+        self._iterator: Iterator[Any] = iter(())
+        if self.known is None:
+            self._iterator = iter(source)  # raises what the loop would raise
+            self._ahead = self._pull()
+        seen = self._ahead if self.known is None else self.known
+        self.expected = describe(seen) if self.known is not None else loose(describe(seen))
+        self.sample = seen
+        self.changing = any(map(read_once, set(map(type, seen))))
+
+    def _pull(self) -> list[Any]:
+        """Take one item, or none at the end."""
+        try:
+            return [next(self._iterator)]
+        except StopIteration:
+            return []
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            self._error = error
+            return []
+
+    @property
+    def lazy(self) -> bool:
+        """Whether the items are made as the loop goes on."""
+        return self.known is None
+
+    @property
+    def over(self) -> bool:
+        """Whether `feed` has given every item."""
+        return self.known is not None or not (self._ahead or self._error)
+
+    def keep_apart(self, things: Iterable[Any]) -> None:
+        """Have `feed` end before an item that shares something with `things`.
+
+        Raises
+        ------
+        TooLarge
+            There is too much to look at.
+        """
+        self._outside = {id(one) for one in reachable(things)}
+
+    def _fits(self, item: Any) -> bool:
+        if not fits(item, self.expected):
+            return False
+        if not self._outside:
+            return True
+        try:
+            return all(id(one) not in self._outside for one in reachable([item]))
+        except TooLarge:
+            return False
+
+    def feed(self, indexed: bool) -> Iterable[Any]:
+        """Give the items as `Iteration` takes them: the last one says that it is the last.
+
+        Parameters
+        ----------
+        indexed : bool
+            Whether to give positions in `known` instead.
+        """
+        if self.known is None:
+            return self._one_ahead()
+        if not self.known:
+            return []
+        items: Iterable[Any] = range(len(self.known)) if indexed else self.known
+        *before, last = items
+        return [*before, Last(last)]
+
+    def _one_ahead(self) -> Iterator[Any]:
+        while self._ahead and self._fits(self._ahead[0]):
+            item = self._ahead.pop()
+            self.taken.append(item)
+            self._ahead = self._pull()
+            more = self._ahead and self._fits(self._ahead[0])
+            yield item if more else Last(item)
+            if not more:
+                return
+
+    def rest(self, start: int) -> Iterator[Any]:
+        """Give the items from position `start` on, as they are.
+
+        After the last of them it raises what the iterable raised.
+        """
+        return _Rest(self, start)
+
+    def after(self) -> Any:
+        """Give the next item that `feed` has not taken; raises as an iterator does."""
+        if self._ahead:
+            return self._ahead.pop()
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+        return next(self._iterator)
+
+
+class _Rest:
+    """No generator: one that is dropped would close the user's with it."""
+
+    def __init__(self, items: Items, start: int) -> None:
+        self._items = items
+        self._at = start
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        taken = self._items.taken
+        if self._at < len(taken):
+            self._at += 1
+            return taken[self._at - 1]
+        return self._items.after()

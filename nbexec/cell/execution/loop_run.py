@@ -1,0 +1,261 @@
+"""One loop, run item by item: its items out to the workers, and what they did back."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+from dataclasses import replace
+from typing import Any
+
+from ...errors import PickleError
+from ...model import Failure
+from ...options.record import Options
+from ...telemetry.state import Stats
+from ...worker.execute import Partial
+from ..analysis.aliases import TooLarge, held
+from ..analysis.analysis import Analysis, Refusal
+from ..iteration.iteration import AwaitingIteration, Changed, InKernel, Iteration, Last, Record
+from ..loops import rewrite
+from ..loops.eligibility import examine
+from ..loops.find import Loop
+from .commit import Ending
+from .dispatch import Ran, failed_as, results_of
+from .in_kernel import Kernel
+from .loop_items import Items
+
+
+class LoopRun(Ending):
+    """One run of a loop.
+
+    Attributes
+    ----------
+    stats : Stats or None
+        Of the run, once there was one.
+    refusal : Refusal or None
+        Why it ran serially, all of it.
+    assumed : str
+        What was taken to be so without a look at it.
+    """
+
+    def __init__(self, loop: Loop, kernel: Kernel, collect: bool = False) -> None:
+        self.loop = loop
+        self.kernel = kernel
+        self.stats: Stats | None = None
+        self.refusal: Refusal | None = None
+        self.assumed = ""
+        self.collect = collect
+        self.failures = []
+        self._records = []
+        self._through = 0
+
+    def run(self, options: Options, given: dict[str, Any], strict: bool = False) -> None:
+        """Run it; what it raises is what the statement would raise.
+
+        Parameters
+        ----------
+        options : Options
+            Those in force.
+        given : dict
+            Those that were given for this cell, which the run gets.
+        strict : bool
+            Whether to raise the refusal instead of running it serially.
+        """
+        __tracebackhide__ = True
+        fresh = [self.kernel.evaluate(self.loop.iter)]
+        shared = held(fresh)
+        self.items = Items(fresh.pop())
+        analysis: Analysis | None = None
+        try:
+            if shared:
+                text = ast.unparse(self.loop.iter)
+                raise Refusal(self.loop.line, f"takes its items from `{text}`, an iterator")
+            found = self._examine()
+            given = given | self._backend(found, options)
+            indexed = self._sharing(found, options)
+            analysis = found
+        except Refusal as refusal:
+            if strict:
+                raise
+            self.refusal = refusal
+        if analysis is None:  # out here, so that what the user's code raises has no context
+            source = self.items.rest(0) if self.items.lazy else self.items.source
+            self.value = self.serial(source)
+            return
+        cell = self.kernel.cell
+        self._body = rewrite.body_function(
+            self.loop, self.kernel.namespace, cell.filename, cell.flags
+        )
+        kind = AwaitingIteration if self.loop.awaits else Iteration
+        self._iteration = kind(
+            self._body,
+            tuple(sorted(self.loop.made)),
+            self.items.known if indexed else None,
+            keeps=bool(analysis.places) or self.loop.awaits or self._binds,
+            guarded=bool(analysis.captured) or not self.items.expected.frozen,
+        )
+        given = {**given, "name": options.name or self._name()}
+        feed = self.items.feed(indexed)
+        ran = results_of(
+            self._iteration, feed, analysis.modules, given, _broke, collect=self.collect
+        )
+        self.stats = ran.stats
+        error = self._sort(ran)
+        self.assumed = self._assumed(analysis)
+        if isinstance(self.loop.node, ast.For):
+            self.end_for(error)
+        else:
+            self.end_comprehension(error)
+
+    @property
+    def _binds(self) -> bool:
+        """Whether it is a comprehension that binds names, which whoever consumes it may see."""
+        return bool(self.loop.bound) and not isinstance(self.loop.node, ast.For)
+
+    def _sort(self, ran: Ran) -> Failure | BaseException | None:
+        """Take what the items left apart from those that failed; give what ended the run."""
+        self._records, self.failures, self._through = [], [], len(ran.done)
+        found = [failed_as(one) if isinstance(one, Failure) else one for one in ran.done]
+        changed = next((one for one in [*found, ran.ended] if isinstance(one, Changed)), None)
+        if changed is not None:  # what ran in the kernel, in order, is as it should be
+            found = [*itertools.takewhile(_here, found)]
+            self._through = len(found)
+        for at, one in enumerate(found):
+            if isinstance(one, InKernel | PickleError):
+                one = self._once_more(at, one)
+            if isinstance(one, Record):
+                self._records.append((at, one))
+            elif isinstance(one, InKernel | PickleError):
+                self._through = at
+                return one
+            else:
+                why = one.exception if isinstance(one, Failure) else one
+                failure = replace(ran.done[at], item=self.items.taken[at], left=None)
+                self.failures.append(replace(failure, exception=why))
+        return changed or ran.ended
+
+    def _once_more(self, at: int, why: BaseException) -> Record | Failure | BaseException:
+        """Run an item here that could not run, or be sent, from where it was."""
+        if self.loop.awaits:  # it was here
+            return why
+        item = self.items.taken[at] if self._iteration.items is None else at
+        try:
+            return self._iteration(Last(item))
+        except Partial as partial:
+            return Failure(at, item, partial.error, left=partial.left)
+        except InKernel as error:
+            return error
+
+    def _examine(self) -> Analysis:
+        items, loop = self.items, self.loop
+        if items.changing:
+            raise Refusal(loop.line, "its items are iterators, which reading changes")
+        if items.lazy and loop.stops:
+            raise Refusal(loop.line, f"{loop.what} may stop before it has taken every item")
+        return examine(
+            loop,
+            self.kernel.namespace,
+            items.expected,
+            [items.source],
+            items.lazy,
+            items.sample,
+            items.known,
+        )
+
+    def _backend(self, analysis: Analysis, options: Options) -> dict[str, Any]:
+        """Give the options that keep each worker to one item at a time, where that matters."""
+        if self.loop.awaits:
+            return self._awaiting(analysis, options)
+        if options.checkpoint is not None:
+            return self._for_journal(options)
+        if analysis.one_thread is None or options.backend == "serial":
+            return {}
+        line, reason = analysis.one_thread
+        if options.backend == "auto":
+            self.reason = f"on processes, since {reason}"
+            return {"backend": "processes"}
+        if leaves(options):
+            return {}
+        raise Refusal(line, f"{reason}; backend='processes' can run it")
+
+    def _awaiting(self, analysis: Analysis, options: Options) -> dict[str, Any]:
+        """Have what awaits run on the event loop that the cell's other statements use."""
+        line = self.loop.line
+        if options.checkpoint is not None:
+            raise Refusal(line, "awaits, and a journal keeps what comes from another process")
+        if analysis.one_thread is not None:
+            raise Refusal(*analysis.one_thread)
+        if options.backend not in ("auto", "asyncio"):
+            reason = f"awaits, which backend={str(options.backend)!r} can't do for many at once"
+            raise Refusal(line, f"{reason}; 'asyncio' can")
+        self.reason = "on asyncio, since it awaits" if options.backend == "auto" else ""
+        return {"backend": "asyncio"}
+
+    def _for_journal(self, options: Options) -> dict[str, Any]:
+        """Have records made that can do without the objects that are in the kernel now."""
+        if options.backend == "auto":
+            self.reason = "on processes, since a journal keeps what comes back from there"
+            return {"backend": "processes"}
+        if leaves(options):
+            return {}
+        line, reason = self.loop.line, "a journal keeps what comes back from another process"
+        raise Refusal(line, f"{reason}; backend='processes' can run it")
+
+    def _sharing(self, analysis: Analysis, options: Options) -> bool:
+        """Whether items must be sent along with what the body reads, since they are part of it."""
+        captured = analysis.captured.values()
+        if self.items.expected.frozen or not captured or not leaves(options):
+            return False
+        if self.items.lazy:
+            try:
+                self.items.keep_apart(captured)
+            except TooLarge:
+                reason = "there is too much to see whether its items are part of what it reads"
+                raise Refusal(self.loop.line, reason) from None
+        return not self.items.lazy
+
+    def _assumed(self, analysis: Analysis) -> str:
+        """Say what was taken to be so without a look at it."""
+        if not self._iteration.guarded or not analysis.libraries:
+            return ""
+        what = _listed(analysis.libraries)
+        unseen = sum(one.unguarded for _, one in self._records)
+        here = sum(not one.away for _, one in self._records)
+        if unseen:
+            return f"{what} changed nothing: after {unseen:,} items a look would have cost too much"
+        if (
+            here == len(self._records)
+            and self.stats is not None
+            and self.stats.backend in ("threads", "asyncio")
+        ):
+            return f"{what} changed nothing, which {self.stats.backend} can't tell"
+        return ""
+
+    def _name(self) -> str:
+        target, source = ast.unparse(self.loop.target), ast.unparse(self.loop.iter)
+        name = f"for {target} in {source}"
+        return name if len(name) <= 60 else f"{name[:59]}…"
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(f"`{name}`" for name in names[:3])
+    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
+
+
+def _here(one: Any) -> bool:
+    """Whether what an item left, or how it failed, comes from the kernel."""
+    left = one.left if isinstance(one, Failure) else one
+    return isinstance(left, Record) and not left.away
+
+
+def _broke(record: Any) -> bool:
+    broke: bool = record.broke
+    return broke
+
+
+def leaves(options: Options) -> bool:
+    """Whether items may run in other processes."""
+    if options.backend == "auto":
+        return True
+    from ...backends import get_backend
+
+    return bool(getattr(get_backend(options.backend), "remote", True))

@@ -1,0 +1,115 @@
+"""What may leave a worker process, and come back to the kernel as what it was.
+
+An object that was there before the loop (the item, or what a captured name holds) comes
+back from another process as a copy.  Where that could be told from the object itself,
+because it can be changed or compared by identity, it travels as a reference instead, or,
+deep inside something else, not at all.
+"""
+
+from __future__ import annotations
+
+import types
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ..analysis.aliases import TooLarge, reachable
+from ..analysis.values import frozen
+from .effect_log import Copied, Entry, Taken, Touch, Unsafe
+
+HERE = uuid.uuid4().hex  # this process
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Stands for an object that the kernel has: a global name, or a place in the item."""
+
+    name: str
+    path: tuple[int, ...] = ()
+
+    def resolve(self, namespace: dict[str, Any], item: Any) -> Any:
+        """Give the object itself."""
+        found = namespace[self.name] if self.name else item
+        for index in self.path:
+            found = found[index]
+        return found
+
+
+class Border:
+    """What goes from a worker process back to the kernel."""
+
+    def __init__(self, scope: dict[str, Any]) -> None:
+        self._scope = {
+            name: thing
+            for name, thing in scope.items()
+            if not name.startswith("__") and not frozen(thing)
+        }
+        self._captured: set[int] | None = None
+
+    def declare(self, entries: list[Entry], item: Any) -> list[Entry]:
+        """Give what can be sent instead of `entries`.
+
+        Raises
+        ------
+        Unsafe
+            Something would come back as a copy of what it is.
+        """
+        if all(frozen(payload) for _, payload in entries):
+            return entries
+        known = dict(_places(item, ()))
+        for name, thing in self._scope.items():
+            if not isinstance(thing, types.ModuleType | type):
+                known.setdefault(id(thing), Reference(name))
+        declared = [(site, _replaced(payload, known)) for site, payload in entries]
+        self.check([one for _, one in declared if type(one) is not Copied], item)
+        return declared
+
+    def check(self, things: Iterable[Any], item: Any) -> None:
+        """Raise `Unsafe` where one of `things` holds what was there before."""
+        inner: set[int] = set()
+        try:
+            for thing in reachable(things):
+                if isinstance(thing, types.FunctionType | types.GeneratorType):
+                    raise Unsafe("it gives a function or a generator, which would lose its globals")
+                inner.add(id(thing))
+            if not inner:
+                return
+            if self._captured is None:
+                self._captured = {id(one) for one in reachable(self._scope.values(), True)}
+            before = {id(one) for one in reachable([item])} | self._captured
+        except TooLarge:
+            raise Unsafe("there is too much to see whether it gives what was there") from None
+        if not inner.isdisjoint(before):
+            raise Unsafe("it gives part of what was there before, which would come back as a copy")
+
+
+def _places(thing: Any, path: tuple[int, ...]) -> Iterable[tuple[int, Reference]]:
+    if frozen(thing):
+        return
+    yield id(thing), Reference("", path)
+    if type(thing) is tuple:
+        for index, part in enumerate(thing):
+            yield from _places(part, (*path, index))
+
+
+def _replaced(thing: Any, known: dict[int, Reference]) -> Any:
+    """Put references in the place of known objects, also inside tuples and the log's lists."""
+    if id(thing) in known:
+        return known[id(thing)]
+    return _rebuilt(thing, lambda part: _replaced(part, known))
+
+
+def _rebuilt(thing: Any, change: Callable[[Any], Any]) -> Any:
+    if type(thing) not in (tuple, Taken, Touch):
+        return thing
+    parts = [change(part) for part in thing]
+    unchanged = all(part is before for part, before in zip(parts, thing, strict=True))
+    return thing if unchanged else type(thing)(parts)
+
+
+def arrived(thing: Any, namespace: dict[str, Any], item: Any) -> Any:
+    """Put the objects back in the place of references."""
+    if type(thing) is Reference:
+        return thing.resolve(namespace, item)
+    return _rebuilt(thing, lambda part: arrived(part, namespace, item))

@@ -1,0 +1,139 @@
+"""What code sees besides its names: settings of the process, taken along to workers."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from .boundary import HERE
+
+# Environment variables that may differ in workers, which have other numbers of threads.
+_WORKERS = ("LOKY", "JOBLIB", "DASK", "OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB", "BLIS")
+
+
+def _numpy() -> dict[str, Any] | None:
+    numpy = sys.modules.get("numpy")
+    if numpy is None:
+        return None
+    printing = {
+        name: value for name, value in numpy.get_printoptions().items() if name != "override_repr"
+    }
+    return {"print": printing, "errors": numpy.geterr()}
+
+
+def _decimal() -> Any:
+    decimal = sys.modules.get("decimal")
+    return None if decimal is None else decimal.getcontext().copy()
+
+
+def _folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # it is gone
+        return ""
+
+
+def _machine() -> str:
+    return f"{platform.node()} {os.path.realpath(sys.executable)}"
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Settings of the kernel at one moment, which a worker takes on.
+
+    Attributes
+    ----------
+    folder : str
+        The working directory.
+    environ : dict
+        Environment variables.
+    path : list of str
+        Where modules are looked for.
+    depth : int
+        How deep calls may be nested.
+    decimal, numpy : object
+        How numbers are computed and printed, where these modules are loaded.
+    machine : str
+        Where this is: on another one, or under another Python, folders mean nothing.
+    process : str
+        The process that it was made in.
+    """
+
+    folder: str = field(default_factory=_folder)
+    environ: dict[str, str] = field(default_factory=lambda: dict(os.environ))
+    path: list[str] = field(default_factory=lambda: list(sys.path))
+    depth: int = field(default_factory=sys.getrecursionlimit)
+    decimal: Any = field(default_factory=_decimal)
+    numpy: dict[str, Any] | None = field(default_factory=_numpy)
+    machine: str = field(default_factory=_machine)
+    process: str = HERE
+
+    def take_on(self) -> None:
+        """Set what belongs to the whole process; for a worker process."""
+        if self.machine != _machine():
+            return
+        if self.folder and self.folder != _folder() and os.path.isdir(self.folder):
+            os.chdir(self.folder)
+        for name in {*os.environ, *self.environ}:
+            value = self.environ.get(name)
+            if value == os.environ.get(name) or name.startswith(_WORKERS):
+                continue
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+        if self.path != sys.path:
+            sys.path[:] = self.path
+        if self.depth != sys.getrecursionlimit():
+            sys.setrecursionlimit(self.depth)
+
+    @contextlib.contextmanager
+    def inside(self) -> Iterator[None]:
+        """Compute and print numbers as the kernel does, for a moment, in this thread.
+
+        Examples
+        --------
+        >>> import decimal
+        >>> with decimal.localcontext(prec=3):
+        ...     here = Surroundings()
+        >>> with here.inside():
+        ...     decimal.Decimal(1) / 3
+        Decimal('0.333')
+        """
+        with contextlib.ExitStack() as stack:
+            if self.decimal is not None:
+                import decimal
+
+                stack.enter_context(decimal.localcontext(self.decimal))
+            if self.numpy is not None:
+                import numpy
+
+                stack.enter_context(numpy.printoptions(**self.numpy["print"]))
+                stack.enter_context(numpy.errstate(**self.numpy["errors"]))
+            yield
+
+
+def arrive(surroundings: Surroundings) -> Surroundings:
+    """Take on settings as soon as they are unpickled, before what needs them is."""
+    surroundings.take_on()
+    return surroundings
+
+
+@dataclass(frozen=True)
+class Luggage:
+    """Settings that are taken on where they are unpickled."""
+
+    content: Surroundings
+
+    def __reduce__(self) -> Any:
+        content = self.content
+        return _unpack, tuple(getattr(content, name) for name in content.__dataclass_fields__)
+
+
+def _unpack(*parts: Any) -> Luggage:
+    return Luggage(arrive(Surroundings(*parts)))

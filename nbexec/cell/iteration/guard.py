@@ -1,0 +1,159 @@
+"""The guard: whether an iteration changed what it was given, seen where it ran.
+
+Library code is taken to leave its arguments alone.  In another process that can be looked
+at: what came along is compared before and after, as long as comparing costs little.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import pickle
+import time
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ..analysis.values import frozen
+
+SHARE = 0.05  # of the time that items take may go into looking
+FLOOR = 0.0005  # seconds that looking may cost in any case
+_SKIPPED = (
+    *(types.FunctionType, types.BuiltinFunctionType, types.ModuleType, types.MethodType, type),
+    *(types.GeneratorType, types.CodeType),
+)
+
+
+class _Pickler(pickle.Pickler):
+    """Writes down what an object holds; functions, classes and modules by name alone."""
+
+    def reducer_override(self, thing: Any) -> Any:
+        if isinstance(thing, _SKIPPED):
+            return str, (getattr(thing, "__qualname__", type(thing).__name__),)
+        return NotImplemented
+
+
+def fingerprint(thing: Any) -> bytes | None:
+    """Give bytes that differ once the thing, or what it holds, was changed; None: can't tell.
+
+    Examples
+    --------
+    >>> rows = [[1], [2]]
+    >>> before = fingerprint(rows)
+    >>> rows[0].append(3)
+    >>> before == fingerprint(rows)
+    False
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    buffers: list[pickle.PickleBuffer] = []
+    written = io.BytesIO()
+    try:
+        _Pickler(written, protocol=5, buffer_callback=buffers.append).dump(thing)
+        digest.update(written.getbuffer())
+        for one in buffers:
+            digest.update(one.raw())
+    except Exception:
+        return None
+    return digest.digest()
+
+
+def captured(function: types.FunctionType) -> dict[str, Any]:
+    """Give what a function has along that can be changed, by name."""
+    found: dict[str, Any] = {}
+    todo: list[types.FunctionType] = [function]
+    seen: set[int] = set()
+    while todo:
+        one = todo.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        for name, thing in _held(one):
+            if isinstance(thing, types.FunctionType):
+                todo.append(thing)
+            elif not (name.startswith("__") or isinstance(thing, _SKIPPED) or frozen(thing)):
+                found.setdefault(name, thing)
+    return found
+
+
+def _held(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
+    yield from list(function.__globals__.items())
+    code = function.__code__
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            yield name, cell.cell_contents
+        except ValueError:  # empty
+            continue
+    given = function.__defaults__ or ()
+    yield from zip(code.co_varnames[code.co_argcount - len(given) :], given, strict=False)
+    yield from (function.__kwdefaults__ or {}).items()
+
+
+class Guard:
+    """Compares what an iteration was given with what it left.
+
+    Parameters
+    ----------
+    things : dict
+        What all iterations are given, by name.
+    clock : callable
+        Gives seconds.
+
+    Examples
+    --------
+    >>> xs = [1]
+    >>> guard = Guard({"xs": xs})
+    >>> guard.begin(3)
+    >>> xs.append(2)
+    >>> guard.changed()
+    'xs'
+    """
+
+    def __init__(
+        self, things: dict[str, Any], clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self._things = things
+        self._clock = clock
+        self._cost = float("inf")
+        for _ in range(2):  # the first time in a process takes longer
+            began = clock()
+            self._before = {name: fingerprint(thing) for name, thing in things.items()}
+            self._cost = min(self._cost, clock() - began)
+            if self._cost <= FLOOR:
+                break
+        self._spent = 0.0  # by items since they were last compared
+        self._item: Any = None
+        self._item_before: bytes | None = None
+        self._item_cost = 0.0
+        self._item_spent = 0.0
+        self.looked = True  # whether the last item was compared
+
+    def begin(self, item: Any) -> None:
+        """Take in the item that comes next."""
+        self._item, self._item_before = item, None
+        began = self._clock()
+        if not frozen(item) and self._item_cost <= max(FLOOR, SHARE * self._item_spent):
+            self._item_before = fingerprint(item)
+        self._began = self._clock()
+        self._item_cost = max(self._item_cost, self._began - began)
+
+    def changed(self) -> str:
+        """Give the name of what was changed, "the item" for the item; "" for nothing."""
+        took = self._clock() - self._began
+        self._spent += took
+        self._item_spent = took
+        self.looked = frozen(self._item) or self._item_before is not None
+        if self._item_before is not None and fingerprint(self._item) != self._item_before:
+            return "the item"
+        if not self._things:
+            return ""
+        if self._cost > max(FLOOR, SHARE * self._spent):
+            self.looked = False
+            return ""
+        self._spent = 0.0
+        for name, thing in self._things.items():
+            before = self._before[name]
+            if before is None:
+                self.looked = False
+            elif fingerprint(thing) != before:
+                return name
+        return ""

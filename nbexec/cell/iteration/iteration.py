@@ -1,0 +1,329 @@
+"""What runs in a worker: one iteration, and what it leaves behind."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ...worker.execute import Partial, interrupts
+from ..analysis.values import immutable
+from . import exceptions
+from .boundary import HERE, Border
+from .effect_log import Entry, Log, Unsafe
+from .environment import Luggage, Surroundings
+from .guard import Guard, captured
+
+SHORT = 1_000  # characters or bytes of a value that is sent along in case it is wanted
+
+
+class Record(NamedTuple):
+    """What an iteration leaves behind.
+
+    Attributes
+    ----------
+    entries : list
+        Its effects, in order.
+    names : dict
+        What it bound names to, as far as that is cheap to keep.
+    missing : tuple of str
+        Names that it bound, with values that were not kept; running it again gives them.
+    broke : bool
+        Whether it came to the loop's ``break``.
+    away : bool
+        Whether it ran in another process.
+    unguarded : bool
+        Whether nobody looked if it changed what it was given.
+    gone : tuple of str
+        Names that it bound and deleted.
+    defined : tuple of str
+        Names of functions that it made.
+    """
+
+    entries: list[Entry]
+    names: dict[str, Any]
+    missing: tuple[str, ...]
+    broke: bool = False
+    away: bool = False
+    unguarded: bool = False
+    gone: tuple[str, ...] = ()
+    defined: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """Wraps the last item: all that its iteration bound will be wanted."""
+
+    item: Any
+
+    def __repr__(self) -> str:
+        return repr(self.item)
+
+    def __nbexec_key__(self) -> Any:
+        """Give what a journal keeps it by: a record of more is as good."""
+        return self.item
+
+
+class InKernel(Exception):
+    """The iteration can only run in the kernel; `args[0]` says why."""
+
+
+class Changed(InKernel):
+    """The iteration changed what it was given, which nothing had shown."""
+
+
+@dataclass(repr=False)
+class Iteration:
+    """The function of an item that is given to `nbexec.map`.
+
+    Attributes
+    ----------
+    func : function
+        The body; see `rewrite.body_function`.
+    names : tuple of str
+        Names that the body binds.
+    items : list or None
+        All items, where what is given is a position: they are sent with the function, so
+        that what they share with captured names is shared in the worker too.
+    home : str
+        The process with the user's namespace.
+    label : str
+        What to call it, where it is an item itself.
+    keeps : bool
+        Whether all that it binds must come back, since it can't be run again.
+    guarded : bool
+        Whether to look, in another process, if it changed what it was given.
+    """
+
+    func: types.FunctionType
+    names: tuple[str, ...] = ()
+    items: list[Any] | None = None
+    home: str = HERE
+    label: str = ""
+    keeps: bool = False
+    guarded: bool = False
+    _cache: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def __nbexec_key__(self) -> Any:
+        """Give what a journal knows it by: the function first."""
+        return self.func, self.names, self.items, self.keeps
+
+    def __getstate__(self) -> dict[str, Any]:
+        fields = ("func", "names", "items", "home", "label", "keeps", "guarded")
+        luggage = Luggage(Surroundings())  # first: it is there when the function is unpickled
+        return {"_luggage": luggage, **{name: getattr(self, name) for name in fields}, "_cache": {}}
+
+    def __repr__(self) -> str:
+        return self.label or f"<Iteration over {self.names}>"
+
+    @property
+    def away(self) -> bool:
+        """Whether this runs in another process than the user's namespace is in."""
+        return self.home != HERE
+
+    def __call__(self, item: Any) -> Record:
+        item, last = self.unwrapped(item)
+        log = Log()
+        guard = self.guard if self.guarded and self.elsewhere else None
+        if guard is not None:
+            guard.begin(None if self.items is not None else item)
+        try:
+            with self.surroundings():
+                bound = self.func(item, log, locals)
+        except Unsafe as unsafe:
+            raise InKernel(unsafe.reason) from None
+        except BaseException as error:
+            if interrupts(error):
+                raise
+            stopped = self.stopped(log, item, error)
+        else:
+            self.unchanged(guard)
+            record = self.finished(log, item, bound, last)
+            return record if guard is None else record._replace(unguarded=not guard.looked)
+        self.unchanged(guard)
+        raise stopped
+
+    def unwrapped(self, item: Any) -> tuple[Any, bool]:
+        """Give the item itself, and whether it is the last one."""
+        last = type(item) is Last
+        if last:
+            item = item.item
+        return (item if self.items is None else self.items[item]), last
+
+    def surroundings(self) -> contextlib.AbstractContextManager[None]:
+        """Have the kernel's settings, in another process."""
+        if not self.elsewhere:
+            return contextlib.nullcontext()
+        luggage: Luggage = vars(self)["_luggage"]
+        return luggage.content.inside()
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether this was sent to the process that it is in."""
+        luggage: Luggage | None = vars(self).get("_luggage")
+        return luggage is not None and luggage.content.process != HERE
+
+    @property
+    def guard(self) -> Guard:
+        if "guard" not in self._cache:
+            things = captured(self.func)
+            if self.items is not None:
+                things["the items"] = self.items
+            self._cache["guard"] = Guard(things)
+        found: Guard = self._cache["guard"]
+        return found
+
+    def unchanged(self, guard: Guard | None) -> None:
+        """Raise where the iteration changed what it was given."""
+        name = guard.changed() if guard is not None else ""
+        if name:
+            what = name if name.startswith("the item") else f"`{name}`"
+            raise Changed(f"something changed {what}, which nothing had shown")
+
+    def finished(self, log: Log, item: Any, bound: dict[str, Any], last: bool) -> Record:
+        if log.unsafe:  # raised and swallowed
+            raise InKernel(log.unsafe)
+        entries = self.declared(log, item)
+        wanted = self.wanted(log, bound)
+        every = last or log.broke or self.keeps
+        names = self.sendable(wanted, item) if every else _cheap(wanted, entries)
+        missing = tuple(name for name in wanted if name not in names)
+        if missing and (log.broke or self.keeps):
+            raise InKernel(f"the value of `{missing[0]}` can't be sent from another process")
+        record = Record(entries, names, missing, log.broke, self.elsewhere)
+        return record if not (log.gone or log.defined) else _with_notes(record, log, bound)
+
+    def wanted(self, log: Log, bound: dict[str, Any]) -> dict[str, Any]:
+        """Give what the body bound, but for functions, which are made anew."""
+        return {
+            name: bound[name] for name in self.names if name in bound and name not in log.defined
+        }
+
+    def stopped(self, log: Log, item: Any, error: BaseException) -> Exception:
+        """Give what to raise instead of what the body raised."""
+        if log.unsafe:
+            return InKernel(log.unsafe)
+        own = error.__traceback__
+        trace = own.tb_next if own is not None else None
+        bound = trace.tb_frame.f_locals if trace is not None else {}
+        wanted = self.wanted(log, bound)
+        try:
+            entries = self.declared(log, item)
+        except InKernel as reason:
+            return reason
+        names = self.sendable(wanted, item)
+        if len(names) < len(wanted) or (self.away and not exceptions.faithful(error)):
+            return InKernel("it raised, and left what can't be sent from another process")
+        exceptions.trim(error)
+        left = _with_notes(Record(entries, names, (), away=self.elsewhere), log, bound)
+        return Partial(left, error)
+
+    # ------------------------------------------------------------ what may be sent
+
+    def declared(self, log: Log, item: Any) -> list[Entry]:
+        """Give the entries as they can be sent."""
+        try:
+            if self.made:
+                self.no_functions([payload for _, payload in log.entries])
+            return self.border.declare(log.entries, item) if self.away else log.entries
+        except Unsafe as unsafe:
+            raise InKernel(unsafe.reason) from None
+
+    def sendable(self, names: dict[str, Any], item: Any) -> dict[str, Any]:
+        """Give those names whose values can be sent as they are."""
+        if self.made:
+            try:
+                self.no_functions(names.values())
+            except Unsafe as unsafe:
+                raise InKernel(unsafe.reason) from None
+        if not self.away:
+            return names
+        from ...serialize.pickling import dumps
+
+        found = {}
+        for name, value in names.items():
+            try:
+                self.border.check([value], item)
+                dumps(value)
+            except (Exception, Unsafe):
+                continue
+            found[name] = value
+        return found
+
+    @property
+    def border(self) -> Border:
+        if "border" not in self._cache:
+            given = self.func.__defaults__ or ()
+            inputs = dict(zip(self.func.__code__.co_varnames[3:], given, strict=False))
+            self._cache["border"] = Border({**self.func.__globals__, **inputs})
+        found: Border = self._cache["border"]
+        return found
+
+    @functools.cached_property
+    def made(self) -> frozenset[types.CodeType]:
+        """Code of the functions and generators that the body makes."""
+        inline = {"<listcomp>", "<setcomp>", "<dictcomp>"}
+        return frozenset(one for one in _codes(self.func.__code__) if one.co_name not in inline)
+
+    def no_functions(self, things: Any) -> None:
+        """Refuse to give out a function of the body: it would have lost the body's names."""
+        from ..analysis.aliases import TooLarge, reachable
+
+        try:
+            for thing in reachable(things):
+                code = None
+                if isinstance(thing, types.FunctionType):
+                    code = thing.__code__
+                elif isinstance(thing, types.GeneratorType):
+                    code = thing.gi_code
+                if code in self.made:
+                    raise Unsafe("it gives a function that was made in the loop")
+        except TooLarge:
+            raise Unsafe("there is too much to see whether it gives a function") from None
+
+
+@dataclass(repr=False)
+class AwaitingIteration(Iteration):
+    """An iteration that awaits: on the event loop, in the kernel's process."""
+
+    async def __call__(self, item: Any) -> Record:  # type: ignore[override]
+        item, last = self.unwrapped(item)
+        log = Log()
+        try:
+            bound = await self.func(item, log, locals)
+        except Unsafe as unsafe:
+            raise InKernel(unsafe.reason) from None
+        except GeneratorExit:  # nobody waits for it any more
+            raise
+        except BaseException as error:
+            stopped = self.stopped(log, item, error)
+        else:
+            return self.finished(log, item, bound, last)
+        raise stopped
+
+
+def _with_notes(record: Record, log: Log, bound: dict[str, Any]) -> Record:
+    gone = tuple(sorted(name for name in log.gone if name not in bound))
+    return record._replace(gone=gone, defined=tuple(sorted(log.defined)))
+
+
+def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield constant
+            yield from _codes(constant)
+
+
+def _cheap(names: dict[str, Any], entries: list[Entry]) -> dict[str, Any]:
+    """Give the names with small values, or with ones that are sent anyway."""
+    sent = {id(payload) for _, payload in entries}
+    sent |= {id(part) for _, payload in entries if type(payload) is tuple for part in payload}
+    return {
+        name: value
+        for name, value in names.items()
+        if id(value) in sent
+        or (immutable(type(value)) and (type(value) not in (str, bytes) or len(value) <= SHORT))
+    }

@@ -1,0 +1,299 @@
+"""Whether a loop may run item by item at once: what `Loop` does, seen from outside it."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+from collections import Counter, defaultdict
+from typing import Any
+
+from ..analysis import accumulators, aliases, arrays
+from ..analysis.analysis import Analysis, Refusal, makes_entries
+from ..analysis.statements import Scope
+from ..analysis.values import SHARED, Value, immutable
+from .find import Comprehension, Loop, named_handlers
+from .own_entries import in_step, keys_of, own_places
+
+_REFUSED: dict[type[ast.AST], str] = {
+    ast.AnnAssign: "annotates a name",
+    ast.AsyncFunctionDef: "defines a function",
+    ast.ClassDef: "defines a class",
+    ast.Global: "declares a name global",
+    ast.Return: "returns",
+}
+
+
+_KEEPING = {"append", "add", "setitem", "setindex", "grow", "grow_add"}
+
+
+class Body(Scope):
+    """The body of the loop: its names are the notebook's."""
+
+    storing = ""  # the accumulator whose statement is looked at
+    making = ""  # the function whose definition is looked at
+    own: frozenset[str] = frozenset()  # names that may be deleted, or name a function
+
+    def statement(self, stmt: ast.stmt) -> None:
+        if stmt in self.analysis.sites:
+            self.effect(stmt)
+        elif type(stmt) in _REFUSED:
+            self.refuse(stmt, _REFUSED[type(stmt)])
+        else:
+            super().statement(stmt)
+
+    def effect(self, stmt: Any) -> None:
+        """Look at what is accumulated or printed; doing so is not the iteration's affair."""
+        args, keywords, _ = accumulators.operands(stmt)
+        site = self.analysis.sites[stmt]
+        if site.kind in _KEEPING and any(isinstance(one, ast.GeneratorExp) for one in args):
+            self.refuse(stmt, "keeps a generator that was made in the loop")
+        self.storing = site.name
+        given = self.arguments(ast.Call(stmt, args, keywords))
+        self.storing = ""
+        for value in given.all():
+            self.keep(stmt, value)
+
+    def e_Subscript(self, node: ast.Subscript) -> Value:
+        match node:
+            case ast.Subscript(ast.Name(name), ast.Name(key)) if (
+                name == self.storing and self.analysis.places.get(name) == key
+            ):
+                thing = self.analysis.namespace[name]
+                if makes_entries(thing):
+                    self.refuse(node, f"looks up `{name}[{key}]`, which may make an entry")
+                self.analysis.reads.setdefault(name, node.lineno)
+                self.analysis.capture(self.analysis.namespace[name], node.lineno)
+                return SHARED  # what is there; nobody else writes it
+        return super().e_Subscript(node)
+
+    def makes_entry(self, node: ast.Subscript, base: Value) -> bool:
+        match node.slice:
+            case ast.Name(key) if key in self.analysis.keys and type(base.known) is defaultdict:
+                with contextlib.suppress(TypeError):
+                    if all(one in base.known for one in self.analysis.keys[key]):
+                        return False
+        return super().makes_entry(node, base)
+
+    def keep(self, node: ast.AST, value: Value) -> None:
+        if value.checked:
+            self.refuse(node, "keeps a function that was made in the loop")
+
+    def s_Delete(self, stmt: ast.Delete) -> None:
+        for target in stmt.targets:
+            if isinstance(target, ast.Name):
+                if target.id not in self.own or target.id not in (self.env or {}):
+                    reason = "which may not be bound in the same iteration"
+                    self.refuse(stmt, f"deletes `{target.id}`, {reason}")
+            elif not isinstance(target, ast.Subscript | ast.Attribute):
+                self.refuse(stmt, f"deletes `{ast.unparse(target)}`")
+        super().s_Delete(stmt)
+
+    def s_FunctionDef(self, stmt: Any) -> None:
+        """Look at a function of the body: it is made once more in the kernel, at the end."""
+        given = [*stmt.args.defaults, *stmt.args.kw_defaults]
+        every = [*stmt.args.posonlyargs, *stmt.args.args, *stmt.args.kwonlyargs]
+        every += [one for one in (stmt.args.vararg, stmt.args.kwarg) if one is not None]
+        plain = all(one is None or isinstance(one, ast.Constant) for one in given)
+        plain = plain and not stmt.decorator_list and stmt.returns is None
+        plain = plain and not any(one.annotation for one in every)
+        if not plain or stmt.name not in self.own:
+            self.refuse(stmt, f"defines `{stmt.name}`, and not only by its body")
+        self.making = stmt.name
+        super().s_FunctionDef(stmt)
+        self.making = ""
+
+    def bind_name(self, node: ast.AST, name: str, value: Value) -> None:
+        if name != self.making or not isinstance(node, ast.FunctionDef):
+            self.keep(node, value)
+        super().bind_name(node, name, value)
+
+    def unbound(self, node: ast.Name) -> Value:
+        self.refuse(
+            node,
+            f"reads `{node.id}` before it is assigned in the same iteration: "
+            "it would carry a value from one to the next",
+        )
+
+    def awaiting(self, node: ast.AST) -> None:
+        if not self.analysis.awaits:
+            self.refuse(node, "awaits")
+
+    def yielded(self, value: Value) -> None:
+        raise Refusal(0, "yields")
+
+    def s_ImportFrom(self, stmt: ast.ImportFrom) -> None:
+        if any(alias.name == "*" for alias in stmt.names):
+            self.refuse(stmt, "imports every name of a module")
+        super().s_ImportFrom(stmt)
+
+
+def examine(
+    loop: Loop,
+    namespace: dict[str, Any],
+    item: Value,
+    roots: list[Any],
+    lazy: bool,
+    sample: list[Any] | None = None,
+    known: list[Any] | None = None,
+) -> Analysis:
+    """See whether the items can be run at once.
+
+    Parameters
+    ----------
+    loop : Loop
+        What is to be run.
+    namespace : dict
+        The notebook's names, as they are when it begins.
+    item : Value
+        What is known of every item.
+    roots : list
+        Objects from which the items can be reached, what is iterated over among them.
+    lazy : bool
+        Whether the items are made while the loop runs.
+    sample : list or None
+        Items that are there already.
+    known : list or None
+        All items, where they are.
+
+    Returns
+    -------
+    Analysis
+        What it reads, and what is special about it.
+
+    Raises
+    ------
+    Refusal
+        They can't, or it can't be shown: the line and the reason.
+    """
+    changed = loop.accumulators | loop.bound
+    if isinstance(loop.node, ast.For):
+        changed |= loop.targets
+    analysis = Analysis(namespace, changed, loop.sites)
+    if isinstance(loop.node, ast.For):
+        handlers(loop, namespace)
+        analysis.places = own_places(loop, namespace, known)
+    analysis.awaits = loop.awaits
+    elements = _elements(loop.node)
+    if known is not None:
+        analysis.keys = keys_of(loop, known)
+    if not item.frozen:
+        for root in roots:
+            analysis.involve(type(root), loop.line, shared=True)
+        analysis.involve_all(known if known is not None else sample or (), loop.line)
+        if lazy:
+            analysis.involve_every(loop.line)
+    analysis.run(lambda: _look(analysis, loop, elements, item, lazy))
+    aliased(analysis, loop, namespace, roots, known)
+    return analysis
+
+
+def _elements(node: ast.AST) -> list[ast.expr]:
+    """Give what a comprehension evaluates for an item, its inner loops included."""
+    if not isinstance(node, Comprehension):
+        return []
+    elements = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+    for element in elements:
+        if isinstance(element, ast.GeneratorExp):
+            raise Refusal(element.lineno, "keeps a generator that was made in the loop")
+        if isinstance(element, ast.Lambda):
+            raise Refusal(element.lineno, "keeps a function that was made in the loop")
+    others = node.generators[1:]
+    if not others:
+        return elements
+    return [ast.copy_location(ast.ListComp(element, others), node) for element in elements]
+
+
+def _look(
+    analysis: Analysis, loop: Loop, elements: list[ast.expr], item: Value, lazy: bool
+) -> None:
+    node, namespace = loop.node, analysis.namespace
+    local = set(loop.bound | loop.targets)
+    if lazy:
+        scope = Body(analysis, namespace, set(), {})
+        scope.iterate(loop.iter)
+    scope = Body(analysis, namespace, local, {})
+    scope.bind(loop.target, item)
+    if isinstance(node, ast.For):
+        scope.own = _own_names(loop)
+        scope.block(node.body)
+        return
+    for condition in node.generators[0].ifs:
+        scope.expr(condition)
+    for element in elements:
+        scope.keep(element, scope.expr(element))
+    if loop.consumer is not None:
+        for one in (*loop.consumer.args[1:], *(k.value for k in loop.consumer.keywords)):
+            scope.callback(one, scope.expr(one))
+
+
+def _own_names(loop: Loop) -> frozenset[str]:
+    """Give names of the body that may be deleted, or that one function has."""
+    assert isinstance(loop.node, ast.For)
+    counts = Counter(accumulators.stored(loop.node.body))
+    several = {name for name in loop.defs if counts[name] > 1}
+    return loop.bound - loop.targets - several
+
+
+def handlers(loop: Loop, namespace: dict[str, Any]) -> None:
+    """Refuse names that ``except ... as name`` would delete."""
+    assert isinstance(loop.node, ast.For)
+    named = list(named_handlers(loop.node.body))
+    counts = Counter(accumulators.stored(loop.node.body))
+    counts.subtract(str(handler.name) for handler in named)
+    used = {name for name, count in counts.items() if count > 0}
+    used |= {*namespace, *loop.targets}
+    for handler in (one for one in named if one.name in used):
+        raise Refusal(
+            handler.lineno, f"`except ... as {handler.name}` would delete `{handler.name}`"
+        )
+
+
+def aliased(
+    analysis: Analysis,
+    loop: Loop,
+    namespace: dict[str, Any],
+    items: list[Any],
+    known: list[Any] | None = None,
+) -> None:
+    """Refuse accumulators that the body can reach by another way."""
+    lines: dict[str, int] = {}
+    deep: set[str] = set()  # whose entries change too
+    for stmt, site in loop.sites.items():
+        if site.kind not in ("print", "augment", "pick"):
+            lines.setdefault(site.name, stmt.lineno)
+            if site.kind in ("count", "grow", "grow_many", "grow_add"):
+                deep.add(site.name)
+    for name, line in lines.items():
+        thing = namespace[name]
+        things = [thing]
+        if name in deep:
+            held = thing.values() if isinstance(thing, dict) else thing
+            things += [one for one in held if not immutable(type(one))]
+        if len(things) == 1 and aliases.only_name(namespace, name):
+            continue
+        for other in lines:
+            if other != name and namespace[other] is thing:
+                raise Refusal(line, f"`{name}` and `{other}` are the same object")
+        own = name in analysis.places
+        reads = [
+            read for read in analysis.reads if read in namespace and not (own and read == name)
+        ]
+        roots = {read: [namespace[read]] for read in reads}
+        if not (own and known is not None and items and in_step(thing, items[0], known)):
+            roots.setdefault(ast.unparse(loop.iter), []).extend(items)
+        captured = analysis.captured.values()
+        roots["what it calls"] = [one for one in captured if not (own and one is thing)]
+        for text, root in roots.items():
+            _apart(things, name, text, root, line)
+
+
+def _apart(things: list[Any], name: str, text: str, root: list[Any], line: int) -> None:
+    changed = {id(thing) for thing in things}
+    array = things[0] if arrays.is_array(things[0]) else None
+    try:
+        for one in aliases.reachable(root):
+            if id(one) in changed or (array is not None and arrays.hides(array, one)):
+                raise Refusal(line, f"`{name}` can also be reached through `{text}`")
+    except aliases.TooLarge:
+        reason = f"`{name}` may be part of `{text}`, which is too large to look through"
+        raise Refusal(line, reason) from None

@@ -1,0 +1,244 @@
+"""A loop's body as a function of one item.
+
+The function keeps the cell's file name and line numbers, and its frame is called
+``<module>``, so that a traceback reads as if the cell itself had run.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import types
+from typing import Any
+
+from ..analysis.accumulators import Site, operands
+from ..iteration.effect_log import Log
+from .find import EACH, Loop
+
+ITEM, LOG, LOCALS, HIDDEN = "_nbexec_item", "_nbexec_log", "_nbexec_locals", "_nbexec_items"
+_RETURN = f"return {LOCALS}()"
+
+
+def body_function(
+    loop: Loop,
+    namespace: dict[str, Any],
+    filename: str,
+    flags: int,
+    inputs: tuple[str, ...] = (),
+) -> types.FunctionType:
+    """Give ``function(item, log, locals)``, which returns the names that the body bound.
+
+    It is a coroutine function where the body awaits.
+
+    Parameters
+    ----------
+    loop : Loop
+        The loop.
+    namespace : dict
+        What the function has as globals.
+    filename : str
+        What tracebacks call the cell.
+    flags : int
+        Compiler flags: the cell's ``from __future__`` imports.
+    inputs : tuple of str
+        Names that the body reads before it binds them: it gets their values of now.
+    """
+    node = loop.node
+    body = _of_for(loop) if isinstance(node, ast.For) else _of_comprehension(loop)
+    parameters = ", ".join((ITEM, LOG, LOCALS, *inputs))
+    kind = "async def" if loop.awaits else "def"
+    function: Any = ast.parse(f"{kind} body({parameters}): {_RETURN}").body[0]
+    function.body = [body, *function.body]
+    if isinstance(body, ast.For):  # what comes after its `else` is there for a `break`
+        body.orelse = ast.parse(_RETURN).body
+        function.body = [body, *ast.parse(f"{LOG}.leave()\n{_RETURN}").body]
+    ast.copy_location(function, loop.stmt)
+    function.lineno = 1  # as the cell's own code has it: IPython numbers its lines from there
+    module = ast.fix_missing_locations(ast.Module([function], type_ignores=[]))
+    compiled = compile(module, filename, "exec", flags=flags, dont_inherit=True)
+    code = next(one for one in compiled.co_consts if isinstance(one, types.CodeType))
+    code = _unnested(code).replace(co_name="<module>", co_qualname="<module>")
+    made = types.FunctionType(code, namespace, "body")
+    made.__defaults__ = tuple(namespace[name] for name in inputs) or None
+    made.__module__ = "__main__"  # cloudpickle sends it by value then
+    return made
+
+
+def _unnested(code: types.CodeType) -> types.CodeType:
+    """Have functions inside say their names as if they were not inside ours."""
+    inner = [_unnested(one) if isinstance(one, types.CodeType) else one for one in code.co_consts]
+    name = code.co_qualname.removeprefix("body.<locals>.")
+    return code.replace(co_consts=tuple(inner), co_qualname=name)
+
+
+def _of_for(loop: Loop) -> ast.stmt:
+    """One round of the loop, in which ``continue`` means what it did."""
+    node = loop.node
+    assert isinstance(node, ast.For)
+    copied, sites = _copy_with(node, loop.sites)
+    copied.iter = _once(node.iter)
+    copied.orelse = []
+    _Rewriter(sites).visit(copied)
+    return copied
+
+
+def _copy_with(node: ast.For, sites: dict[ast.stmt, Site]) -> tuple[ast.For, dict[int, Site]]:
+    memo: dict[int, Any] = {}
+    copied: ast.For = copy.deepcopy(node, memo)
+    return copied, {id(memo[id(stmt)]): site for stmt, site in sites.items()}
+
+
+def _once(node: ast.expr) -> ast.expr:
+    return ast.copy_location(ast.Tuple([ast.Name(ITEM, ast.Load())], ast.Load()), node)
+
+
+class _Rewriter(ast.NodeTransformer):
+    """Turns what accumulates into notes in the log."""
+
+    def __init__(self, sites: dict[int, Site]) -> None:
+        self._sites = sites
+
+    def visit(self, node: ast.AST) -> Any:
+        site = self._sites.get(id(node))
+        if site is not None:
+            return _noted(node, site)
+        if isinstance(node, ast.FunctionDef):
+            return [node, _told("define", [node.name], node)]
+        if isinstance(node, ast.Delete):
+            names = [one.id for one in node.targets if isinstance(one, ast.Name)]
+            return [node, _told("forget", names, node)]
+        return self.generic_visit(node)
+
+
+def _noted(stmt: Any, site: Site) -> ast.stmt:
+    args, keywords, place = operands(stmt)
+    if site.kind in ("count", "grow", "grow_many", "grow_add"):  # looked up before
+        args = [_note("at", site.index, args[:1], [], place), *args[1:]]
+    return ast.copy_location(ast.Expr(_note(site.kind, site.index, args, keywords, place)), stmt)
+
+
+def _told(method: str, names: list[str], node: ast.AST) -> ast.stmt:
+    """Give the statement that tells the log of names, at the place of another statement."""
+    given = ", ".join(map(repr, names))
+    made = ast.parse(f"{LOG}.{method}({given})").body[0]
+    for part in ast.walk(made):
+        ast.copy_location(part, node)
+    return made
+
+
+def _note(
+    kind: str, index: int, args: list[Any], keywords: list[ast.keyword], place: Any
+) -> ast.expr:
+    assert hasattr(Log, kind)
+    method = ast.Attribute(ast.Name(LOG, ast.Load()), kind, ast.Load())
+    call = ast.Call(method, [ast.Constant(index), *args], keywords)
+    for node in (call, method, method.value, call.args[0]):
+        ast.copy_location(node, place)
+    return call
+
+
+def _of_comprehension(loop: Loop) -> ast.stmt:
+    """The comprehension over one item alone; what it gives goes to the log."""
+    node: Any = copy.deepcopy(loop.node)
+    kinds = {ast.SetComp: "distinct", ast.DictComp: "pairs"}
+    kind = kinds.get(type(loop.node), "elements")
+    generator = node.generators[0]
+    if loop.place is loop.node or loop.place is None:
+        generator.iter = _once(loop.iter)
+        listed: ast.expr = ast.ListComp(_element(node), node.generators)
+    else:  # a `map` or a `filter`, which are no frames of a traceback
+        _Renamed(EACH, ITEM).visit(node)
+        listed = ast.List([node.elt], ast.Load())
+        for test in generator.ifs:
+            listed = ast.IfExp(test, listed, ast.List([], ast.Load()))
+    ast.copy_location(listed, node)
+    return ast.copy_location(ast.Expr(_note(kind, 0, [listed], [], node)), loop.stmt)
+
+
+class _Renamed(ast.NodeTransformer):
+    def __init__(self, old: str, new: str) -> None:
+        self._old, self._new = old, new
+
+    def visit_Name(self, node: ast.Name) -> ast.Name:
+        if node.id == self._old:
+            node.id = self._new
+        return node
+
+
+def _element(node: Any) -> ast.expr:
+    """Give what a comprehension computes for an item: a pair, for a dict."""
+    if isinstance(node, ast.DictComp):
+        return ast.copy_location(ast.Tuple([node.key, node.value], ast.Load()), node.value)
+    element: ast.expr = node.elt
+    return element
+
+
+def _alone(node: Any) -> ast.expr:
+    """Give a display of the one thing that a comprehension computes for an item."""
+    made: ast.expr
+    if isinstance(node, ast.DictComp):
+        made = ast.Dict([node.key], [node.value])
+    else:
+        made = (ast.Set if isinstance(node, ast.SetComp) else ast.List)([node.elt])
+    if isinstance(made, ast.List):
+        made.ctx = ast.Load()
+    return ast.copy_location(made, node)
+
+
+def with_hidden(loop: Loop, whole: bool) -> ast.stmt:
+    """Give the statement with what it iterates over replaced by the name `HIDDEN`.
+
+    Parameters
+    ----------
+    loop : Loop
+        The loop.
+    whole : bool
+        Whether the name stands for all that a comprehension gives, not for its items.
+    """
+    memo: dict[int, Any] = {}
+    stmt: ast.stmt = copy.deepcopy(loop.stmt, memo)
+    name = ast.Name(HIDDEN, ast.Load())
+    if whole:
+        assert loop.place is not None
+        ast.copy_location(name, loop.place)
+        return _Put(memo[id(loop.place)], name).visit(stmt)  # type: ignore[no-any-return]
+    ast.copy_location(name, loop.iter)
+    place = memo[id(loop.place or loop.node)]
+    if isinstance(place, ast.Call):  # a `map` or a `filter`
+        place.args[1] = name
+    else:
+        (place if isinstance(place, ast.For) else place.generators[0]).iter = name
+    return stmt
+
+
+class _Put(ast.NodeTransformer):
+    """Puts an expression in the place of another."""
+
+    def __init__(self, old: ast.expr, new: ast.expr) -> None:
+        self._old, self._new = old, new
+
+    def visit(self, node: ast.AST) -> Any:
+        return self._new if node is self._old else self.generic_visit(node)
+
+
+def rest_of(loop: Loop) -> ast.Expression:
+    """Give what evaluates to all that a comprehension gives for the items in `HIDDEN`.
+
+    It is a generator expression; or, where it awaits, a list in which each stands alone in a
+    container of its kind, so that what can't be in it is told in its turn.
+    """
+    node: Any = copy.deepcopy(loop.node)
+    node.generators[0].iter = ast.copy_location(ast.Name(HIDDEN, ast.Load()), loop.iter)
+    if loop.awaits:
+        made: ast.expr = ast.ListComp(_alone(node), node.generators)
+    else:
+        made = ast.GeneratorExp(_element(node), node.generators)
+    ast.copy_location(made, node)
+    return ast.fix_missing_locations(ast.Expression(made))
+
+
+def assignment(loop: Loop) -> ast.stmt:
+    """Give the statement that binds the loop's target to `HIDDEN`."""
+    name = ast.copy_location(ast.Name(HIDDEN, ast.Load()), loop.iter)
+    made = ast.Assign([copy.deepcopy(loop.target)], name)
+    return ast.fix_missing_locations(ast.copy_location(made, loop.stmt))
