@@ -365,8 +365,8 @@ class PastRun:
         if self.stats is None:
             return {"text/plain": repr(self)}
         # By name: what draws is in the layers above.
-        summary = importlib.import_module("nbexec.notebook.summary")
-        record = importlib.import_module("nbexec.notebook.record").Record()
+        summary = importlib.import_module("nbexec.notebook.panel.saved_html")
+        record = importlib.import_module("nbexec.notebook.panel.record").Record()
         failures = self.failures
         while not record.groups.add(failures):
             pass

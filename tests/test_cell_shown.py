@@ -12,7 +12,7 @@ import pytest
 
 import nbexec
 from nbexec.cell.plan import plan
-from nbexec.notebook.folded import plan_bundle, report_bundle
+from nbexec.notebook.cell_report import plan_bundle, report_bundle
 
 from . import lab
 from .waiting import until

@@ -249,7 +249,7 @@ LEFT = """\
 import comm, threading, time
 from ipywidgets.widgets.widget import _instances
 from nbexec.notebook import kernel
-from nbexec.notebook.panel import Panel
+from nbexec.notebook.panel.panel import Panel
 Panel.patience, Panel.every = 0.0, 0.001  # so that even these runs have a widget
 def one(how):
     if how == "map":

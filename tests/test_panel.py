@@ -17,13 +17,14 @@ from ipywidgets.widgets.widget import _instances
 
 import nbexec
 from nbexec.model import Choice, Chunk, Error, Failure, Outcome
-from nbexec.notebook import details, kernel, reopened, summary
-from nbexec.notebook.groups import GROUPS, LOOKED_AT, TRACEBACK, Groups, place
-from nbexec.notebook.images import timeline as timeline_image
-from nbexec.notebook.panel import Panel, Pulse
-from nbexec.notebook.record import Record
-from nbexec.notebook.snapshot import snapshot
-from nbexec.notebook.trail import POINTS, SLOTS, WINDOW, Samples, Trail
+from nbexec.notebook import kernel
+from nbexec.notebook.panel import reopen, saved_html, tabs
+from nbexec.notebook.panel.failure_groups import GROUPS, LOOKED_AT, TRACEBACK, Groups, place
+from nbexec.notebook.panel.panel import Panel, Pulse
+from nbexec.notebook.panel.record import Record
+from nbexec.notebook.panel.snapshot import snapshot
+from nbexec.notebook.panel.svg import timeline as timeline_image
+from nbexec.notebook.panel.usage_history import POINTS, SLOTS, WINDOW, Samples, Trail
 from nbexec.telemetry.bars import Bar, Bars
 from nbexec.telemetry.events import (
     Finished,
@@ -268,7 +269,7 @@ def said_by(item, text, stream="stdout"):
 
 def content(tab, record, stats, run=None):
     run = run or SimpleNamespace(failures=[], id="ab12", timeline=Bars)
-    made = details.detail(tab, run, record, stats)
+    made = tabs.detail(tab, run, record, stats)
     json.dumps(made)
     return made
 
@@ -337,7 +338,7 @@ last = 1
     seen = []
 
     def look(self, stats):
-        seen.append(details.detail("plan", self.run, self.record, stats)["steps"])
+        seen.append(tabs.detail("plan", self.run, self.record, stats)["steps"])
         return draw(self, stats)
 
     draw, Panel.draw = Panel.draw, look
@@ -406,7 +407,7 @@ def ended(name="measure", failures=(), wrote=(), bars=None, advice=""):
     events = [Sampled(1.0, 1.0, 1_000_000, 1), *(said_by(3, text) for text in wrote)]
     record = recorded(*events, failures=failures)
     run = SimpleNamespace(id="ab12", advice=advice, timeline=lambda: bars or Bars())
-    return summary.bundle(stats, summary.keep(stats, record, run))
+    return saved_html.bundle(stats, saved_html.keep(stats, record, run))
 
 
 def test_the_summary_tells_the_whole_story_in_text_alone():
@@ -458,7 +459,7 @@ def test_what_comes_from_a_run_is_text_and_never_html():
         *("div", "span", "b", "img", "table", "tr", "td", "code", "details", "summary", "pre")
     }
     assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
-    waiting = summary.placeholder({"name": EVIL})["text/html"]
+    waiting = saved_html.placeholder({"name": EVIL})["text/html"]
     assert [tag for tag, _ in Seen(waiting).tags] == ["div", "b"]
 
 
@@ -658,11 +659,11 @@ def test_a_run_that_has_ended_is_shown_with_a_button_that_retries(page, at_once,
 
 def test_of_panels_of_runs_that_have_ended_only_the_last_few_stay_live(page, at_once, cells):
     run = nbexec.map(abs, range(6), progress="off").run
-    for cells.now in range(reopened.MOST + 2):
+    for cells.now in range(reopen.MOST + 2):
         run._ipython_display_()
     live = ["application/vnd.jupyter.widget-view+json" in bundle for bundle in page.bundles]
-    assert live == [False] * 2 + [True] * reopened.MOST
-    for one in list(reopened._open):
+    assert live == [False] * 2 + [True] * reopen.MOST
+    for one in list(reopen._open):
         one.close()
 
 
@@ -673,7 +674,7 @@ def test_a_display_that_raises_breaks_nothing(page, at_once, monkeypatch, caplog
 
 
 def test_a_widget_says_where_colab_finds_its_manager(page, monkeypatch):
-    from nbexec.notebook.widget import VIEW, PanelWidget
+    from nbexec.notebook.panel.widget import VIEW, PanelWidget
 
     widget = PanelWidget(shown(fold(finished(1))), lambda *_: None)
     view, metadata = widget.view()
@@ -688,7 +689,7 @@ def test_a_widget_says_where_colab_finds_its_manager(page, monkeypatch):
 
 
 def test_a_widget_has_no_address_in_its_text(page):
-    from nbexec.notebook.widget import PanelWidget
+    from nbexec.notebook.panel.widget import PanelWidget
 
     widget = PanelWidget(shown(fold(finished(1))), lambda *_: None)
     assert repr(widget) == "<nbexec panel>"

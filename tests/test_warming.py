@@ -17,7 +17,7 @@ from jupyter_client.manager import start_new_kernel
 import nbexec
 from nbexec.backends.base import Backend
 from nbexec.backends.pool import Pool
-from nbexec.notebook import warming
+from nbexec.notebook import warm_up
 from nbexec.system import machine
 
 from .waiting import until
@@ -110,8 +110,8 @@ class Pretended(Backend):
 @pytest.fixture
 def backend(monkeypatch):
     backend = Pretended()
-    monkeypatch.setattr(warming, "get_backend", {"processes": backend}.__getitem__)
-    monkeypatch.setattr(warming, "before_close", lambda finish: None)
+    monkeypatch.setattr(warm_up, "get_backend", {"processes": backend}.__getitem__)
+    monkeypatch.setattr(warm_up, "before_close", lambda finish: None)
     monkeypatch.setattr(machine, "memory_free", lambda: 100 << 30)
     return backend
 
@@ -124,12 +124,12 @@ def cell(warmer):
 
 
 def test_as_many_workers_as_a_run_would_take_are_started_after_a_cell(backend):
-    cell(warming.Warmer(0.0))
+    cell(warm_up.Warmer(0.0))
     assert backend.started == 3
 
 
 def test_nothing_is_started_in_the_middle_of_a_cell(backend):
-    warmer = warming.Warmer(60.0)
+    warmer = warm_up.Warmer(60.0)
     warmer.ended()
     warmer.begins()
     warmer._thread.join(10)
@@ -138,7 +138,7 @@ def test_nothing_is_started_in_the_middle_of_a_cell(backend):
 
 
 def test_a_cell_that_begins_stops_it_and_the_next_end_goes_on(backend):
-    warmer = warming.Warmer(0.0)
+    warmer = warm_up.Warmer(0.0)
     backend.then = warmer.begins
     for count in (1, 2, 3, 3):
         cell(warmer)
@@ -149,17 +149,17 @@ def test_nothing_is_started_while_a_run_goes_on(backend):
     go = threading.Event()
     run = nbexec.start(lambda x: go.wait(60), [0], backend="threads")
     try:
-        cell(warming.Warmer(0.0))
+        cell(warm_up.Warmer(0.0))
         assert backend.started == 0
     finally:
         go.set()
         run.result()
-    cell(warming.Warmer(0.0))
+    cell(warm_up.Warmer(0.0))
     assert backend.started == 3
 
 
 def test_what_is_warm_is_left_alone_till_workers_would_be_started_otherwise(backend, monkeypatch):
-    warmer = warming.Warmer(0.0)
+    warmer = warm_up.Warmer(0.0)
     cell(warmer)
     thread = warmer._thread
     warmer.ended()
@@ -172,7 +172,7 @@ def test_what_is_warm_is_left_alone_till_workers_would_be_started_otherwise(back
 @pytest.mark.parametrize(("free", "count"), [(0, 0), (1 << 30, 2), (64 << 30, 3)])
 def test_workers_take_a_little_of_the_free_memory_at_most(backend, monkeypatch, free, count):
     monkeypatch.setattr(machine, "memory_free", lambda: free)
-    cell(warming.Warmer(0.0))
+    cell(warm_up.Warmer(0.0))
     assert backend.started == count
 
 
@@ -183,7 +183,7 @@ def test_the_sessions_defaults_count(backend, options, count):
     before = {name: getattr(nbexec.configure(), name) for name in options}
     nbexec.configure(**options)
     try:
-        cell(warming.Warmer(0.0))
+        cell(warm_up.Warmer(0.0))
         assert backend.started == count
     finally:
         nbexec.configure(**before)
@@ -194,7 +194,7 @@ def test_what_goes_wrong_is_not_said(backend, capsys):
         raise OSError("no process can be started")
 
     backend.then = broken
-    cell(warming.Warmer(0.0))
+    cell(warm_up.Warmer(0.0))
     assert capsys.readouterr() == ("", "")
 
 
@@ -207,7 +207,7 @@ def test_it_can_be_switched_off(said, monkeypatch):
     monkeypatch.setenv("NBEXEC_WARM_UP", said)
     shell = type("Shell", (), {})()
     shell.events = events()
-    warming.warm_up(shell)
+    warm_up.warm_up(shell)
     assert shell.events.callbacks["post_run_cell"] == []
 
 
@@ -215,8 +215,8 @@ def test_a_shell_is_watched_once(monkeypatch):
     monkeypatch.delenv("NBEXEC_WARM_UP", raising=False)
     shell = type("Shell", (), {})()
     shell.events = events()
-    warming.warm_up(shell)
-    warming.warm_up(shell)  # as %reload_ext does
+    warm_up.warm_up(shell)
+    warm_up.warm_up(shell)  # as %reload_ext does
     assert len(shell.events.callbacks["pre_run_cell"]) == 1
     assert len(shell.events.callbacks["post_run_cell"]) == 1
 

@@ -11,10 +11,10 @@ from IPython.core.magic import no_var_expand, output_can_be_silenced
 from IPython.display import display
 
 from ..errors import BackendError, JournalError, NbexecError, OptionError, SerialError
-from . import early
-from .cellsource import CellSource, from_cell
+from . import detached_cells
+from .cell_source import CellSource, from_cell
 from .flags import completions, parse, usage
-from .warming import warm_up
+from .warm_up import warm_up
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -124,9 +124,9 @@ def run(shell: Any, source: str, raw: str, options: dict[str, Any]) -> Any:
         if options.pop("plan", False):
             show_plan(source, shell.user_ns, filename)
             return None
-        early.look(shell, source)
+        detached_cells.look(shell, source)
         if options.pop("detach", False):
-            return early.detach(shell, source, filename, options)
+            return detached_cells.detach(shell, source, filename, options)
         report = parallel(source, shell.user_ns, filename=filename, **options)
     except BaseException as error:
         inside = from_cell(error.__traceback__, filename)
@@ -160,13 +160,13 @@ def rendered(shell: Any, error: BaseException, inside: TracebackType | None) -> 
 def show_plan(source: str, namespace: dict[str, Any], filename: str) -> None:
     """Display how a cell would run, in words and as a picture."""
     from ..cell.plan import plan
-    from .folded import plan_bundle
+    from .cell_report import plan_bundle
 
     display(plan_bundle(plan(source, namespace, filename)), raw=True)
 
 
 def show(report: CellReport) -> None:
     """Display what ran where, folded, below the panel."""
-    from .folded import report_bundle
+    from .cell_report import report_bundle
 
     display(report_bundle(report), raw=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # By name, so that nothing below the notebook edge imports it.
 _DISPLAYS = {
-    "panel": "nbexec.notebook.panel:Panel",
+    "panel": "nbexec.notebook.panel.panel:Panel",
     "text": "nbexec.observers.text_progress:TextProgress",
 }
 
@@ -64,6 +64,6 @@ def show(run: Run) -> bool:
     """Show the panel of a run here, where there can be one that isn't there yet."""
     if not in_kernel():
         return False
-    module = importlib.import_module("nbexec.notebook.reopened")
+    module = importlib.import_module("nbexec.notebook.panel.reopen")
     shown: bool = module.show(run)
     return shown

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ..telemetry import wording
-from ..telemetry.bars import Bar
-from .trail import SLOTS
+from ...telemetry import wording
+from ...telemetry.bars import Bar
+from .usage_history import SLOTS
 
 SOURCE = "live"  # the name of a figure's data, by which the page finds it
 QUIET = "#8a94a0"  # can be read on white and on black, as all of these

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..telemetry.state import Stats
+from ...telemetry.state import Stats
 from . import plots
-from .lines import progress_rows
+from .output_tail import progress_rows
 from .record import Record
 
 if TYPE_CHECKING:
-    from ..run.handle import Run
+    from ...run.handle import Run
 
 Detail = dict[str, Any]
 

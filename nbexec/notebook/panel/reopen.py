@@ -6,17 +6,17 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
-from ..observers import Observer
-from ..observers.display import Display
-from ..telemetry.events import Event
-from ..telemetry.state import RunState, Stats
-from . import kernel
+from ...observers import Observer
+from ...observers.display import Display
+from ...telemetry.events import Event
+from ...telemetry.state import RunState, Stats
+from .. import kernel
 from .panel import Panel
 from .record import record_of
 from .snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from ..run.handle import Run
+    from ...run.handle import Run
     from .widget import Command
 
 MOST = 5  # panels of runs that have ended; opening one more closes the oldest
@@ -95,7 +95,7 @@ class Reopened(Panel):
 
 def watchers() -> list[Observer]:
     """Give what watches a run that is begun by a click: it is shown here already."""
-    from ..observers.usage import Usage
+    from ...observers.usage import Usage
 
     return [Usage()]
 

@@ -12,15 +12,15 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..telemetry import wording
-from ..telemetry.bars import Bars
-from ..telemetry.state import Stats
-from .images import ACCENT, BAD, DONE, MEMORY, spark, timeline
+from ...telemetry import wording
+from ...telemetry.bars import Bars
+from ...telemetry.state import Stats
 from .record import Record
 from .snapshot import Snapshot, snapshot
+from .svg import ACCENT, BAD, DONE, MEMORY, spark, timeline
 
 if TYPE_CHECKING:
-    from ..run.handle import Run
+    from ...run.handle import Run
 
 QUIET = "#7d8793"
 LINE = "1px solid rgba(128,128,128,.3)"

@@ -7,7 +7,7 @@ import traceback
 from typing import Any
 
 from . import kernel
-from .cellsource import from_cell
+from .cell_source import from_cell
 
 
 def detach(
@@ -19,7 +19,7 @@ def detach(
     """Begin a cell and give its handle; how it ended is shown in its own output."""
     __tracebackhide__ = True
     from ..cell import detached
-    from .folded import report_bundle
+    from .cell_report import report_bundle
 
     cell = kernel.current_cell()
 

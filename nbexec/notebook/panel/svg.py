@@ -6,7 +6,7 @@ import base64
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from ..telemetry.bars import Bar
+from ...telemetry.bars import Bar
 
 DONE, BAD, RETRIED, ACCENT, MEMORY = "#1f9d61", "#d6453d", "#c98a10", "#0b8296", "#7a5af0"
 

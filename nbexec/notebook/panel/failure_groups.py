@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..model import Failure
-from ..telemetry import wording
+from ...model import Failure
+from ...telemetry import wording
 
 GROUPS = 50  # that are told apart
 ITEMS = 3  # that a group names

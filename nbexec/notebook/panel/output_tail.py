@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from ..telemetry import wording
-from ..telemetry.events import Output
+from ...telemetry import wording
+from ...telemetry.events import Output
 
 KEPT = 200  # lines, for the panel
 WIDTH = 300  # characters of a line

@@ -10,15 +10,15 @@ import threading
 import weakref
 from typing import TYPE_CHECKING
 
-from ..observers import Observer, cell_steps
-from ..telemetry.events import Event, Output, Sampled
-from ..telemetry.state import RunState
-from .groups import Groups
-from .lines import Lines
-from .trail import Samples, Trail
+from ...observers import Observer, cell_steps
+from ...telemetry.events import Event, Output, Sampled
+from ...telemetry.state import RunState
+from .failure_groups import Groups
+from .output_tail import Lines
+from .usage_history import Samples, Trail
 
 if TYPE_CHECKING:
-    from ..run.handle import Run
+    from ...run.handle import Run
 
 _records: weakref.WeakKeyDictionary[Run, Record] = weakref.WeakKeyDictionary()
 _lock = threading.Lock()

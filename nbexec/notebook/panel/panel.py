@@ -9,14 +9,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..observers.display import EVERY, Display
-from ..telemetry.state import Stats
-from . import details, kernel, summary
+from ...observers.display import EVERY, Display
+from ...telemetry.state import Stats
+from .. import kernel
+from . import saved_html, tabs
 from .record import Record, record_of
 from .snapshot import Snapshot, snapshot
 
 if TYPE_CHECKING:
-    from ..run.handle import Run
+    from ...run.handle import Run
     from .widget import Command, PanelWidget
 
 ANSWERED = 10  # snapshots, after which the page is asked to say that it has drawn one
@@ -93,8 +94,8 @@ class Panel(Display):
         """Leave a summary in the place of the widget."""
         while not self.record.groups.add(self.run.failures):
             pass
-        kept = summary.keep(stats, self.record, self.run)
-        bundle = summary.bundle(stats, kept)
+        kept = saved_html.keep(stats, self.record, self.run)
+        bundle = saved_html.bundle(stats, kept)
         if self._handle is None:
             kernel.display_in(self._cell, bundle)
         else:
@@ -121,7 +122,7 @@ class Panel(Display):
 
         widget = PanelWidget(shown, self.command)
         kernel.hear(widget)
-        bundle = summary.placeholder(shown)
+        bundle = saved_html.placeholder(shown)
         view, metadata = widget.view()
         self._handle = kernel.display_in(self._cell, {**bundle, **view}, metadata)
         self._widget = widget
@@ -132,9 +133,9 @@ class Panel(Display):
         if widget is None or self._folded or not tab:
             return
         now = time.monotonic()
-        if widget.detail.get("tab") != tab or now - self._made >= details.EVERY[tab]:
+        if widget.detail.get("tab") != tab or now - self._made >= tabs.EVERY[tab]:
             self._made = now
-            widget.detail = details.detail(tab, self.run, self.record, stats)
+            widget.detail = tabs.detail(tab, self.run, self.record, stats)
         self._plots.send(widget)
 
     def command(self, name: str, given: Command) -> None:
@@ -153,11 +154,11 @@ class Panel(Display):
         elif name == "workers":
             run.workers = max(1, given["count"])
         elif name == "tab":
-            self._tab = given["tab"] if given["tab"] in details.EVERY else ""
+            self._tab = given["tab"] if given["tab"] in tabs.EVERY else ""
             self._chosen = True
         elif name == "fold":
             self._folded = given["folded"]
-        elif name == "plot" and given["tab"] in details.PLOTS:
+        elif name == "plot" and given["tab"] in tabs.PLOTS:
             self._plots.ask(given["tab"], given["library"], run.workers)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from ..telemetry.events import Sampled
+from ...telemetry.events import Sampled
 
 POINTS = 60  # of a sparkline at least: about one for two of its pixels
 WINDOW = 240  # samples of the plots: two minutes

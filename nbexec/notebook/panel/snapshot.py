@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..system import machine
-from ..telemetry import wording
-from ..telemetry.state import Stats
+from ...system import machine
+from ...telemetry import wording
+from ...telemetry.state import Stats
 from .record import Record
-from .trail import Trail, heights
+from .usage_history import Trail, heights
 
 Snapshot = dict[str, Any]
 
