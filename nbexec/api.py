@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from .backends.caller_thread import Hands
+from .backends.caller_thread import CallerThread
 from .errors import OptionError
 from .items.feed import Source
 from .items.sinks import Gather, Results, Sink, Stream
@@ -147,7 +147,7 @@ async def amap(
 
         resolved = resolved.updated({"backend": Asyncio(loop)})
     run = _prepare(fn, iterables, setup, resolved, Gather)
-    run.hands.serve_in_thread(contextvars.copy_context())
+    run.caller_thread.serve_in_thread(contextvars.copy_context())
     ended = asyncio.Event()
     run.start().add_done_callback(lambda _: _tell(loop, ended.set))
     try:
@@ -201,7 +201,7 @@ def imap(
     stream = Stream(ordered, resolved.window, stops=resolved.on_error == "raise")
     run = _prepare(fn, iterables, setup, resolved, lambda total: stream)
     stream.run = run
-    run.hands.serve_in_thread(contextvars.copy_context())
+    run.caller_thread.serve_in_thread(contextvars.copy_context())
     run.start()
     return iter(stream)
 
@@ -276,10 +276,10 @@ def _prepare(
         coroutine=is_coroutine(fn),
         depth=depth.get(),
     )
-    hands = Hands()
-    source = Source(iterables, hands.call)
+    caller_thread = CallerThread()
+    source = Source(iterables, caller_thread.call)
     watch = functools.partial(watchers, options, task)
-    return Run(task, source, sink(source.total), options, hands, watchers=watch)
+    return Run(task, source, sink(source.total), options, caller_thread, watchers=watch)
 
 
 def function_name(fn: Callable[..., Any]) -> str:

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 
 from .api import watchers
 from .backends import before_close
-from .backends.caller_thread import Hands
-from .items.feed import Feed, Pace
+from .backends.caller_thread import CallerThread
+from .items.feed import ChunkSizer, Feed
 from .items.sinks import Futures
 from .model import Chunk, Task
 from .options import resolve
@@ -79,22 +79,22 @@ class Executor(concurrent.futures.Executor):
             setup = functools.partial(_initialize, initializer, initargs)
             task = replace(task, fn=_call, setup=setup)
         self._calls = Calls()
-        hands = Hands()
+        caller_thread = CallerThread()
         self._run = Run(
             task,
             self._calls,
             self._calls.futures,
             self.options.updated({"on_error": "collect"}),  # a failed call is its future's alone
-            hands,
+            caller_thread,
             watchers=functools.partial(watchers, self.options, task),
-            pace=Pace(fixed=1, ahead=False),  # calls may wait for each other
+            sizer=ChunkSizer(fixed=1, ahead=False),  # calls may wait for each other
             kernel_backend="threads",
         )
         self._run.start()
         _open[self._run] = self._calls
         self._run.add_done_callback(_over)
         before_close(_finish)
-        hands.serve_in_thread(contextvars.copy_context())
+        caller_thread.serve_in_thread(contextvars.copy_context())
         self._finalizer = weakref.finalize(self, _close, self._calls, self._run)
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:

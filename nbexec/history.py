@@ -23,7 +23,7 @@ from .journal.locks import clock, is_going
 from .journal.values import Values, read
 from .model import Failure
 from .run.handle import Run
-from .run.registry import roster
+from .run.registry import run_registry
 from .telemetry import wording
 from .telemetry.bars import Bars
 from .telemetry.state import Stats
@@ -144,7 +144,7 @@ def runs(path: str | os.PathLike[str] | None = None) -> RunRecords:
     """
     if path is not None:
         return RunRecords(sorted(_of(full_path(path)), key=_latest_first))
-    here = [_record(run) for run in roster.runs()]
+    here = [_record(run) for run in run_registry.runs()]
     known = {record.id for record in here}
     past = [record for record in here if record.ended != "running"]
     for one in known_files.paths():
@@ -236,7 +236,7 @@ def attach(run_id: str, path: str | os.PathLike[str] | None = None) -> Run | Pas
     >>> nbexec.attach(run.id, journal).results
     [1, 2]
     """
-    here = roster.find(run_id) if path is None else None
+    here = run_registry.find(run_id) if path is None else None
     if here is not None:
         return here
     found = [record for record in runs(path) if record.id == run_id and record.path is not None]

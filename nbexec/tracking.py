@@ -138,7 +138,7 @@ class Tracked(Run):
         task = Task(_by_the_caller, options.name or "", depth=depth.get())
         watch = functools.partial(api.watchers, options, task)
         super().__init__(task, Chosen(()), Gather(0), options, watchers=watch)
-        self._bulletin = self._loop.bulletin
+        self._bulletin = self._loop.publisher
         self._telling = threading.RLock()  # observers are told one thing at a time
         self._steer = threading.Condition(self._telling)
         self.stopped = self._held = False

@@ -15,15 +15,15 @@ import pytest
 
 import nbexec
 from nbexec.backends import serial
-from nbexec.backends.base import Running, Setting
+from nbexec.backends.base import Running, SessionSpec
 from nbexec.backends.serial import Stopwatch
 from nbexec.model import Choice, Chunk, Outcome, Task
 from nbexec.options.record import Options
 from nbexec.placement import probe
 from nbexec.placement.auto import FEW, SEND, Evidence, Lately, choose, fit, reconsider
-from nbexec.placement.chooser import KNOCK, OFTEN, SELDOM, Steering
+from nbexec.placement.chooser import KNOCK, OFTEN, SELDOM, BackendChooser
 from nbexec.placement.probe import Knock, Scale
-from nbexec.placement.slots import Crew
+from nbexec.placement.slots import SlotTable
 from nbexec.system import machine
 
 
@@ -297,7 +297,7 @@ class Left:
 
 
 def test_what_runs_in_the_kernel_has_a_core_too():
-    crew, first, rest = Crew(), Left("a", []), Left("b", [])
+    crew, first, rest = SlotTable(), Left("a", []), Left("b", [])
     crew.engage(first, 1, later=1)
     slow = Chunk(range(1), [0])
     assert crew.assign(slow, 0.0).slot.session is first  # nothing ran that it could wait for
@@ -313,7 +313,7 @@ def test_what_runs_in_the_kernel_has_a_core_too():
 
 def test_workers_that_were_left_are_given_back_once_they_have_finished():
     closed = []
-    crew, chunk = Crew(), Chunk(range(1), [0])
+    crew, chunk = SlotTable(), Chunk(range(1), [0])
     crew.engage(Left("a", closed), 1)
     crew.assign(chunk, 0.0)
     crew.engage(Left("b", closed), 1)
@@ -330,21 +330,21 @@ def test_workers_that_were_left_are_given_back_once_they_have_finished():
 def test_threads_that_end_items_all_the_time_are_asked_too(monkeypatch):
     """The loop waits for a short while only: something would come in during a longer one."""
     monkeypatch.setattr(Knock, "answer", lambda knock: 1.0)
-    crew, now = SimpleNamespace(flying=True, engage=lambda *_: None), [0.0]
+    crew, now = SimpleNamespace(in_flight=True, engage=lambda *_: None), [0.0]
     task = Task(abs, "abs")
-    setting = Setting(task, None, None, None, None, 1)
-    steering = Steering(Options(), crew, setting, "serial", lambda: now[0])
-    steering._move(Choice("threads", 4, ""))
+    setting = SessionSpec(task, None, None, None, None, 1)
+    chooser = BackendChooser(Options(), crew, setting, "serial", lambda: now[0])
+    chooser._move(Choice("threads", 4, ""))
     for _ in range(FEW):
-        assert steering.patience() == KNOCK
-        steering.answered(steering.knock(KNOCK))
-    assert steering.patience() == pytest.approx(OFTEN)
+        assert chooser.patience() == KNOCK
+        chooser.answered(chooser.knock(KNOCK))
+    assert chooser.patience() == pytest.approx(OFTEN)
     monkeypatch.setattr(Knock, "answer", lambda knock: 0.0)
-    steering.answered(steering.knock(KNOCK))
-    assert steering.patience() == SELDOM
-    assert steering.knock(SELDOM) is None
+    chooser.answered(chooser.knock(KNOCK))
+    assert chooser.patience() == SELDOM
+    assert chooser.knock(SELDOM) is None
     now[0] += SELDOM
-    assert steering.patience() == KNOCK
+    assert chooser.patience() == KNOCK
 
 
 def test_what_sending_takes_is_measured_of_an_item_and_its_value():

@@ -114,16 +114,16 @@ def test_a_run_that_is_cancelled_leaves_the_bar_where_it_was(made):
 
 
 def test_a_total_that_is_learnt_on_the_way_is_told_to_the_bar(made):
-    from nbexec.telemetry.publisher import Bulletin
+    from nbexec.telemetry.publisher import Publisher
 
     observer = Bar(Counts)
-    bulletin = Bulletin([observer])
-    observer.run = type("Run", (), {"stats": property(lambda self: bulletin.stats(9.0))})()
-    bulletin.emit(RunStarted(0.0, "measure", None, Choice("threads", 1)))
+    publisher = Publisher([observer])
+    observer.run = type("Run", (), {"stats": property(lambda self: publisher.stats(9.0))})()
+    publisher.emit(RunStarted(0.0, "measure", None, Choice("threads", 1)))
     assert made[0].total is None
-    bulletin.emit(Finished(1.0, Chunk([0], [0]), Outcome([0], {}, 0.0, [1.0], 0.0, "w")))
-    bulletin.emit(Steered(2.0, total=1))
-    bulletin.emit(RunEnded(3.0, "done"))
+    publisher.emit(Finished(1.0, Chunk([0], [0]), Outcome([0], {}, 0.0, [1.0], 0.0, "w")))
+    publisher.emit(Steered(2.0, total=1))
+    publisher.emit(RunEnded(3.0, "done"))
     assert (made[0].total, made[0].n, made[0].closed) == (1, 1, True)
 
 

@@ -12,19 +12,19 @@ import pytest
 import nbexec
 from nbexec.history import RunRecord, RunRecords
 from nbexec.observers import Observer
-from nbexec.run.registry import ENDED, UNREAD, Roster
+from nbexec.run.registry import ENDED, UNREAD, RunRegistry
 
 from .waiting import until
 
 
 @pytest.fixture(autouse=True)
-def roster(monkeypatch, tmp_path):
+def run_registry(monkeypatch, tmp_path):
     """A kernel that has had no runs yet."""
-    roster = Roster()
+    run_registry = RunRegistry()
     monkeypatch.setenv("NBEXEC_STATE_DIR", str(tmp_path / "state"))
-    monkeypatch.setattr("nbexec.run.handle.roster", roster)
-    monkeypatch.setattr("nbexec.history.roster", roster)
-    return roster
+    monkeypatch.setattr("nbexec.run.handle.roster", run_registry)
+    monkeypatch.setattr("nbexec.history.roster", run_registry)
+    return run_registry
 
 
 class Gate:
@@ -109,7 +109,7 @@ def test_what_ran_in_the_background_is_kept_till_its_results_are_taken():
     assert ids[-2] not in [one.id for one in nbexec.runs()]
 
 
-def test_the_list_has_an_end(roster):
+def test_the_list_has_an_end(run_registry):
     class Done:
         done, background = True, False
 
@@ -118,8 +118,8 @@ def test_the_list_has_an_end(roster):
 
     runs = [Done(at) for at in range(ENDED + 20)]
     for run in runs:
-        roster.add(run)
-    assert [run.began for run in roster.runs()] == list(range(ENDED + 19, 19, -1))
+        run_registry.add(run)
+    assert [run.began for run in run_registry.runs()] == list(range(ENDED + 19, 19, -1))
 
 
 def test_nested_runs_are_not_listed():

@@ -23,7 +23,7 @@ import nbexec
 from nbexec.journal import known_files
 from nbexec.journal.database import VERSION, connect
 from nbexec.journal.recall import Occurrences
-from nbexec.run.registry import Roster
+from nbexec.run.registry import RunRegistry
 from nbexec.telemetry.events import Restored, Steered
 
 from .chaos import kill
@@ -657,7 +657,7 @@ def test_a_run_that_was_killed_can_be_attached(path):
 
 def kernel(monkeypatch):
     """Make as if this were a new kernel: it has had no runs."""
-    new = Roster()
+    new = RunRegistry()
     monkeypatch.setattr("nbexec.run.handle.roster", new)
     monkeypatch.setattr("nbexec.history.roster", new)
 

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 import nbexec
-from nbexec.backends.base import Setting
+from nbexec.backends.base import SessionSpec
 from nbexec.backends.processes import Processes
 from nbexec.backends.remote import RemoteSession
 from nbexec.backends.scratch import keep, spool
-from nbexec.items.feed import HEAVIEST, Pace
+from nbexec.items.feed import HEAVIEST, ChunkSizer
 from nbexec.model import Chunk, Task
 from nbexec.serialize import pickling
 from nbexec.worker.entry import run_packed
@@ -190,7 +190,7 @@ def test_small_arrays_and_those_with_gaps_stay_in_the_pickle():
 
 
 def test_a_chunk_is_not_heavier_than_one_message_should_be():
-    pace = Pace()
+    pace = ChunkSizer()
     pace.measure(4, 4e-6, size=4_000_000)
     assert pace.size(10_000, 2) == HEAVIEST / 1e6
     pace.measure(16, 16e-6, size=0)  # lighter ones: it grows again, not at once
@@ -247,7 +247,7 @@ def test_nothing_is_left_of_a_reply_that_is_not_taken_in(when, monkeypatch):
     monkeypatch.setattr("nbexec.system.blas.hold", lambda *held: None)  # this process is no worker
     replies = []
     task, hear = Task(same, "same"), lambda *said: None
-    setting = Setting(task, lambda *reply: replies.append(reply), None, hear, copy_context(), 1)
+    setting = SessionSpec(task, lambda *reply: replies.append(reply), None, hear, copy_context(), 1)
     session = ByHand(setting, here=True)
     session.submit(0, Chunk(range(1), [make(1)]))
     assert [name.partition("-")[0] for name in left()] == ["items"]

@@ -12,10 +12,10 @@ import pytest
 
 import nbexec
 from nbexec.placement import profiles
-from nbexec.placement.profiles import Fact
+from nbexec.placement.profiles import Profile
 from nbexec.worker import execute
 
-FACT = Fact(0.01, 1.0, 1.0, 1e-6, 2e-6)
+FACT = Profile(0.01, 1.0, 1.0, 1e-6, 2e-6)
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def chew(x):
 
 
 def test_what_is_remembered_may_be_wrong():
-    profiles.learn(nap, Fact(0.02, 1.0, 1.0, 1e-6, 1e-6))  # it is said to compute
+    profiles.learn(nap, Profile(0.02, 1.0, 1.0, 1e-6, 1e-6))  # it is said to compute
     run = nbexec.map(nap, range(300), workers=None).run
     assert run.choice.backend == "threads"
     assert run.choice.reason.startswith("by now items take")
@@ -180,11 +180,11 @@ def test_what_is_remembered_may_be_wrong():
 
 
 def test_items_that_cannot_be_sent_this_time_are_not_lost():
-    profiles.learn(chew, Fact(0.02, 1.0, 1.0, 1e-6, 1e-6))
+    profiles.learn(chew, Profile(0.02, 1.0, 1.0, 1e-6, 1e-6))
     locks = [threading.Lock() for _ in range(60)]
     run = nbexec.map(lambda x: chew(x) and None, locks).run
     assert run.stats.failed == 0
-    profiles.learn(chew, Fact(0.02, 1.0, 1.0, 1e-6, 1e-6))
+    profiles.learn(chew, Profile(0.02, 1.0, 1.0, 1e-6, 1e-6))
     results = nbexec.map(chew, locks)
     assert results.run.stats.failed == 0
     assert results[0] is locks[0]

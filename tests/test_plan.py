@@ -9,115 +9,115 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbexec.items import feed
-from nbexec.items.feed import Pace, Source
+from nbexec.items.feed import ChunkSizer, Source
 
 
 def test_the_first_items_travel_alone():
-    pace = Pace()
-    assert pace.size(left=10_000, workers=4) == 1
-    assert not pace.ahead(10_000, 4)
+    sizer = ChunkSizer()
+    assert sizer.size(left=10_000, workers=4) == 1
+    assert not sizer.ahead(10_000, 4)
 
 
 def test_long_items_travel_alone():
-    pace = Pace()
-    pace.measure(1, 0.5)
-    assert pace.size(left=10_000, workers=4) == 1
-    assert not pace.ahead(10_000, 4)
+    sizer = ChunkSizer()
+    sizer.measure(1, 0.5)
+    assert sizer.size(left=10_000, workers=4) == 1
+    assert not sizer.ahead(10_000, 4)
 
 
 def test_one_waits_at_a_worker_where_others_find_enough_too():
-    pace = Pace()
-    pace.measure(1, 0.02)
-    assert pace.ahead(100, 4)
-    assert pace.ahead(None, 4)
-    assert not pace.ahead(12, 4)  # it could be the last to begin, behind one that takes long
-    assert not Pace(1, ahead=False).ahead(100, 4)
+    sizer = ChunkSizer()
+    sizer.measure(1, 0.02)
+    assert sizer.ahead(100, 4)
+    assert sizer.ahead(None, 4)
+    assert not sizer.ahead(12, 4)  # it could be the last to begin, behind one that takes long
+    assert not ChunkSizer(1, ahead=False).ahead(100, 4)
     for _ in range(5):
-        pace.measure(100, 0.001)
-    assert pace.ahead(12, 4)
+        sizer.measure(100, 0.001)
+    assert sizer.ahead(12, 4)
 
 
 def test_where_they_can_be_had_back_long_items_travel_together():
-    pace = Pace()
-    assert pace.near(10_000, 50) == feed.BLIND
-    assert pace.near(100, 50) == 2
-    assert pace.budget(feed.BLIND, near=True) == feed.SPELL
-    assert pace.budget(1) == feed.FLOOR
-    pace.measure(1, 0.01)
-    assert pace.near(None, 50) == feed.SPELL / 0.01
+    sizer = ChunkSizer()
+    assert sizer.near(10_000, 50) == feed.BLIND
+    assert sizer.near(100, 50) == 2
+    assert sizer.budget(feed.BLIND, near=True) == feed.SPELL
+    assert sizer.budget(1) == feed.FLOOR
+    sizer.measure(1, 0.01)
+    assert sizer.near(None, 50) == feed.SPELL / 0.01
     # all of them fairly: what was given away is no longer among what has not begun
     left, sizes = 575, []
     for _ in range(50):
-        sizes.append(pace.near(left - len(sizes), 50))
+        sizes.append(sizer.near(left - len(sizes), 50))
     assert sizes == [12] * 25 + [11] * 25
-    assert pace.near(3, 50) == 1
-    assert pace.ahead(0, 50, near=True)
+    assert sizer.near(3, 50) == 1
+    assert sizer.ahead(0, 50, near=True)
     for _ in range(9):
-        pace.measure(1, 0.9)
-    assert pace.near(None, 50) == 1
-    assert not pace.ahead(None, 50, near=True)
-    fixed = Pace(fixed=3)
+        sizer.measure(1, 0.9)
+    assert sizer.near(None, 50) == 1
+    assert not sizer.ahead(None, 50, near=True)
+    fixed = ChunkSizer(fixed=3)
     fixed.measure(3, 0.03)
     assert fixed.near(100, 2) == 3
 
 
 def test_chunks_grow_to_the_target():
-    pace = Pace()
+    sizer = ChunkSizer()
     for _ in range(5):
-        items = pace.size(left=None, workers=2)
-        pace.measure(items, items * 1e-4)
-    assert pace.size(left=None, workers=2) == math.ceil(feed.TARGET / 1e-4)
-    assert pace.ahead(0, 2)
+        items = sizer.size(left=None, workers=2)
+        sizer.measure(items, items * 1e-4)
+    assert sizer.size(left=None, workers=2) == math.ceil(feed.TARGET / 1e-4)
+    assert sizer.ahead(0, 2)
 
 
 def test_chunks_are_short_while_nothing_is_chosen():
-    pace = Pace()
-    pace.measure(1000, 0.1)
-    pace.target = feed.FIRST
-    assert pace.size(left=None, workers=2) == math.ceil(feed.FIRST / 1e-4)
+    sizer = ChunkSizer()
+    sizer.measure(1000, 0.1)
+    sizer.target = feed.FIRST
+    assert sizer.size(left=None, workers=2) == math.ceil(feed.FIRST / 1e-4)
 
 
 def test_a_chunk_is_not_much_larger_than_what_was_measured():
-    pace = Pace()
-    pace.measure(1, 1e-7)
-    assert pace.size(left=None, workers=2) == feed.GROWTH
+    sizer = ChunkSizer()
+    sizer.measure(1, 1e-7)
+    assert sizer.size(left=None, workers=2) == feed.GROWTH
 
 
 def test_chunks_shrink_towards_the_end_but_not_to_nothing():
-    pace = Pace()
-    pace.measure(1000, 0.1)  # 0.1 ms an item
-    sizes = [pace.size(left, workers=2) for left in (10_000, 600, 60, 6)]
+    sizer = ChunkSizer()
+    sizer.measure(1000, 0.1)  # 0.1 ms an item
+    sizes = [sizer.size(left, workers=2) for left in (10_000, 600, 60, 6)]
     assert sizes == [1000, 150, 30, 10]
 
 
 def test_many_workers_get_longer_chunks_for_the_kernel_to_keep_up():
-    pace = Pace()
-    pace.measure(1000, 1.0)  # 1 ms an item
-    pace.cost = feed.SENDING
-    assert pace.size(320, workers=2) == math.ceil(320 / 2 / feed.SHARE)
-    assert pace.size(320, workers=16) == math.ceil(16 * feed.SENDING / 0.001)
-    assert pace.size(16, workers=16) == 1
+    sizer = ChunkSizer()
+    sizer.measure(1000, 1.0)  # 1 ms an item
+    sizer.cost = feed.SENDING
+    assert sizer.size(320, workers=2) == math.ceil(320 / 2 / feed.SHARE)
+    assert sizer.size(320, workers=16) == math.ceil(16 * feed.SENDING / 0.001)
+    assert sizer.size(16, workers=16) == 1
 
 
 def test_a_slow_chunk_counts_at_once():
-    pace = Pace()
-    pace.measure(100, 0.001)
-    pace.measure(1, 1.0)
-    assert pace.size(left=None, workers=2) == 1
+    sizer = ChunkSizer()
+    sizer.measure(100, 0.001)
+    sizer.measure(1, 1.0)
+    assert sizer.size(left=None, workers=2) == 1
 
 
 def test_a_fixed_chunk_stays():
-    pace = Pace(fixed=7)
-    pace.measure(7, 100.0)
-    assert pace.size(left=3, workers=2) == 7
-    assert pace.budget(7) == math.inf
+    sizer = ChunkSizer(fixed=7)
+    sizer.measure(7, 100.0)
+    assert sizer.size(left=3, workers=2) == 7
+    assert sizer.budget(7) == math.inf
 
 
 def test_a_budget_is_a_few_times_what_is_expected():
-    pace = Pace()
-    assert pace.budget(1) == feed.FLOOR
-    pace.measure(10, 0.1)
-    assert pace.budget(10) == pytest.approx(feed.HURRY * 0.1)
+    sizer = ChunkSizer()
+    assert sizer.budget(1) == feed.FLOOR
+    sizer.measure(10, 0.1)
+    assert sizer.budget(10) == pytest.approx(feed.HURRY * 0.1)
 
 
 @given(
@@ -126,13 +126,13 @@ def test_a_budget_is_a_few_times_what_is_expected():
     workers=st.integers(1, 1000),
 )
 def test_a_chunk_has_always_some_items_and_never_too_many(measured, left, workers):
-    pace = Pace()
+    sizer = ChunkSizer()
     for items, seconds in measured:
-        pace.measure(items, seconds)
-    size = pace.size(left, workers)
+        sizer.measure(items, seconds)
+    size = sizer.size(left, workers)
     assert size >= 1
-    assert size <= max(feed.LARGEST, feed.LEAST / pace.item_seconds + 1 if measured else 1)
-    assert pace.budget(size) >= feed.FLOOR
+    assert size <= max(feed.LARGEST, feed.LEAST / sizer.item_seconds + 1 if measured else 1)
+    assert sizer.budget(size) >= feed.FLOOR
 
 
 class Brought:

@@ -11,8 +11,8 @@ import nbexec
 from nbexec.items.outcomes import cut
 from nbexec.model import Chunk, Error, Task
 from nbexec.telemetry.events import Finished, Returned
-from nbexec.worker.chunk_state import Shared
-from nbexec.worker.execute import Leash, prepare, run_chunk
+from nbexec.worker.chunk_state import SharedChunkState
+from nbexec.worker.execute import StopFlag, prepare, run_chunk
 
 from .test_events import check
 from .waiting import until
@@ -58,24 +58,30 @@ def waits(until_when):
 
 
 def test_each_item_goes_to_one_of_two():
-    sheet = Shared([1, 2, 3, 4, 5])
-    items = iter(sheet.items)
+    chunk_state = SharedChunkState([1, 2, 3, 4, 5])
+    items = iter(chunk_state.items)
     assert next(items) == 1
-    assert sheet.unbegun == 4
-    assert sheet.take_back(2) == 2
+    assert chunk_state.unbegun == 4
+    assert chunk_state.take_back(2) == 2
     assert list(items) == [2, 3]
-    assert sheet.take_back(9) == 0
+    assert chunk_state.take_back(9) == 0
 
 
 def test_what_is_finished_can_be_read_while_the_rest_is_not():
     def work(x):
         if x == 0:
-            seen.append(sheet.so_far("me"))
+            seen.append(chunk_state.so_far("me"))
         return 1 // (x - 1)
 
-    seen, sheet = [], Shared([3, 2, 0, 4])
+    seen, chunk_state = [], SharedChunkState([3, 2, 0, 4])
     task = Task(work, "work")
-    run_chunk(lambda: prepare(task), task, Chunk(range(4), [3, 2, 0, 4]), Leash(), sheet=sheet)
+    run_chunk(
+        lambda: prepare(task),
+        task,
+        Chunk(range(4), [3, 2, 0, 4]),
+        StopFlag(),
+        chunk_state=chunk_state,
+    )
     (outcome,) = seen
     assert (outcome.values, outcome.errors, outcome.worker) == ([0, 1], {}, "me")
     assert len(outcome.ends) == 2
@@ -99,7 +105,9 @@ def test_a_chunk_with_a_failure_comes_back_soon():
         return 1 // x
 
     task, chunk = Task(work, "work"), Chunk(range(4), [1, 0, 2, 3])
-    outcome = run_chunk(lambda: prepare(task), task, chunk, sheet=Shared(chunk.items))
+    outcome = run_chunk(
+        lambda: prepare(task), task, chunk, chunk_state=SharedChunkState(chunk.items)
+    )
     assert outcome.values == [1, None]
     assert isinstance(outcome.errors[1], Error)
     assert len(run_chunk(lambda: prepare(task), task, chunk).values) == 4

@@ -12,10 +12,10 @@ import pytest
 import nbexec
 from nbexec.backends.base import Session
 from nbexec.model import Chunk
-from nbexec.placement.slots import OVERDUE, Crew
+from nbexec.placement.slots import OVERDUE, SlotTable
 from nbexec.telemetry.events import Returned
-from nbexec.worker.chunk_state import Shared
-from nbexec.worker.stealing import Ear, ask
+from nbexec.worker.chunk_state import SharedChunkState
+from nbexec.worker.stealing import StealListener, ask
 
 QUICK = 60  # items before those that are looked at
 
@@ -74,32 +74,32 @@ class TestEar:
         return []
 
     @pytest.fixture
-    def ear(self, tmp_path, told):
-        return Ear(str(tmp_path), lambda *what: told.append(what))
+    def listener(self, tmp_path, told):
+        return StealListener(str(tmp_path), lambda *what: told.append(what))
 
-    def test_what_has_begun_is_kept(self, ear, told):
-        sheet = Shared([1, 2, 3])
-        assert ear.begin(7, sheet, 3)
-        assert next(iter(sheet.items)) == 1
-        ear.give_back(7)
+    def test_what_has_begun_is_kept(self, listener, told):
+        chunk_state = SharedChunkState([1, 2, 3])
+        assert listener.begin(7, chunk_state, 3)
+        assert next(iter(chunk_state.items)) == 1
+        listener.give_back(7)
         assert told == [(7, 1)]
-        assert list(sheet.items) == []
+        assert list(chunk_state.items) == []
 
-    def test_what_has_not_come_yet_is_given_back_whole(self, ear, told):
-        ear.give_back(7)
+    def test_what_has_not_come_yet_is_given_back_whole(self, listener, told):
+        listener.give_back(7)
         assert told == [(7, 0)]
-        assert not ear.begin(7, Shared([1]), 1)
-        assert ear.begin(8, Shared([1]), 1)
+        assert not listener.begin(7, SharedChunkState([1]), 1)
+        assert listener.begin(8, SharedChunkState([1]), 1)
 
-    def test_of_what_has_ended_nothing_is_said(self, ear, told):
-        ear.begin(7, Shared([1]), 1)
-        ear.end(7)
-        ear.give_back(7)
+    def test_of_what_has_ended_nothing_is_said(self, listener, told):
+        listener.begin(7, SharedChunkState([1]), 1)
+        listener.end(7)
+        listener.give_back(7)
         assert told == []
 
     def test_it_is_asked_through_its_pipe(self, tmp_path):
         heard = threading.Event()
-        Ear(str(tmp_path), lambda serial, kept: heard.set())
+        StealListener(str(tmp_path), lambda serial, kept: heard.set())
         ask(str(tmp_path), os.getpid(), 7)
         assert heard.wait(10)
 
@@ -123,7 +123,7 @@ class Still(Session):
 class TestCrew:
     @pytest.fixture
     def crew(self):
-        crew = Crew()
+        crew = SlotTable()
         crew.engage(Still(), 2)
         return crew
 

@@ -14,8 +14,8 @@ import pytest
 from nbexec.errors import PickleError
 from nbexec.model import Chunk, Task
 from nbexec.serialize import pickling, tracebacks
-from nbexec.worker.entry import Address, receive, run_packed
-from nbexec.worker.execute import Leash, prepare, run_chunk
+from nbexec.worker.entry import Envelope, receive, run_packed
+from nbexec.worker.execute import StopFlag, prepare, run_chunk
 from nbexec.worker.streams import logging_here
 from nbexec.worker.task_cache import _once
 
@@ -24,9 +24,9 @@ def chunk_of(items, **more):
     return Chunk(range(len(items)), items, **more)
 
 
-def run(fn, items, leash=None, **more):
+def run(fn, items, stop_flag=None, **more):
     task = Task(fn, "fn")
-    return run_chunk(lambda: prepare(task), task, chunk_of(items, **more), leash)
+    return run_chunk(lambda: prepare(task), task, chunk_of(items, **more), stop_flag)
 
 
 def test_functions_and_classes_that_are_sent_keep_the_name_of_their_file():
@@ -64,8 +64,8 @@ def test_a_budget_that_is_used_up_ends_the_chunk():
 
 
 def test_a_pulled_leash_ends_the_chunk():
-    leash = Leash()
-    outcome = run(lambda x: leash.pull() if x == 2 else x, [1, 2, 3, 4], leash)
+    stop_flag = StopFlag()
+    outcome = run(lambda x: stop_flag.stop() if x == 2 else x, [1, 2, 3, 4], stop_flag)
     assert outcome.values == [1, None]
     assert not outcome.errors
 
@@ -86,7 +86,7 @@ def test_an_interrupt_ends_the_chunk_and_keeps_what_was_finished():
     assert len(caught) == 1
 
 
-NOBODY = Address("nowhere", 0, False, False)  # hears what is said only at the end
+NOBODY = Envelope("nowhere", 0, False, False)  # hears what is said only at the end
 
 
 def packed(fn, items, key, **more):

@@ -16,9 +16,9 @@ from typing import Any
 from ..model import Chunk, Outcome
 from ..system import blas
 from ..worker import streams
-from ..worker.chunk_state import Shared
-from ..worker.execute import Leash, prepare, run_chunk_async, worker_name
-from .base import Backend, Session, Setting
+from ..worker.chunk_state import SharedChunkState
+from ..worker.execute import StopFlag, prepare, run_chunk_async, worker_name
+from .base import Backend, Session, SessionSpec
 from .pool import Pool
 from .threads import WARM, ThreadSlot
 
@@ -38,7 +38,7 @@ class Asyncio(Backend):
     def default_workers(self) -> int:
         return AT_ONCE
 
-    def open(self, setting: Setting) -> Session:
+    def open(self, setting: SessionSpec) -> Session:
         return AsyncioSession(setting, self.running_loop())
 
     def running_loop(self) -> asyncio.AbstractEventLoop:
@@ -62,7 +62,7 @@ class AsyncioSession(Session):
 
     near = True
 
-    def __init__(self, setting: Setting, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, setting: SessionSpec, loop: asyncio.AbstractEventLoop) -> None:
         self._setting = setting
         self._loop = loop
         self._threads: dict[asyncio.Task[Any] | None, ThreadSlot] = {}  # for plain functions
@@ -98,17 +98,17 @@ class AsyncioSession(Session):
             raise error
         return await value if inspect.isawaitable(value) else value
 
-    def submit(self, slot: int, chunk: Chunk) -> Shared:
+    def submit(self, slot: int, chunk: Chunk) -> SharedChunkState:
         lane = self._lanes.get(slot)
         if lane is None:
             lane = self._lanes[slot] = Lane()
-        sheet = Shared(chunk.items)
-        lane.chunks.append((chunk, sheet, lane.leash))
+        chunk_state = SharedChunkState(chunk.items)
+        lane.chunks.append((chunk, chunk_state, lane.stop_flag))
         self._coming.append(lane)
         if not self._called:  # to wake the loop takes as long as many a coroutine
             self._called = True
             self._loop.call_soon_threadsafe(self._start_all)
-        return sheet
+        return chunk_state
 
     def _start_all(self) -> None:
         self._called = False  # first: what comes from now on calls again
@@ -126,20 +126,22 @@ class AsyncioSession(Session):
         """Run what a slot has: a task for each chunk would cost as much as the chunk."""
         task, prepared = self._setting.task, self._prepared
         while lane.chunks:
-            chunk, sheet, leash = lane.chunks.popleft()
+            chunk, chunk_state, stop_flag = lane.chunks.popleft()
             hear = functools.partial(self._setting.hear, chunk)
-            outcome = await run_chunk_async(prepared, task, chunk, leash, hear, self._share, sheet)
+            outcome = await run_chunk_async(
+                prepared, task, chunk, stop_flag, hear, self._share, chunk_state
+            )
             if not task.coroutine:
-                self._give_back_thread(leash)
+                self._give_back_thread(stop_flag)
             if not self._ended:  # those of a turn of the loop are told at once: it wakes the run
                 self._loop.call_soon(self._tell)
             self._ended.append((chunk, outcome))
         lane.task = None
 
-    def _give_back_thread(self, leash: Leash) -> None:
+    def _give_back_thread(self, stop_flag: StopFlag) -> None:
         thread = self._threads.pop(asyncio.current_task(), None)
         if thread is not None:
-            thread.healthy = not leash.pulled  # else it may be in the middle of an item
+            thread.healthy = not stop_flag.stopped  # else it may be in the middle of an item
             _pool.give_back(thread)
 
     def _tell(self) -> None:
@@ -156,8 +158,8 @@ class AsyncioSession(Session):
     def unwanted(self, slot: int) -> None:
         lane = self._lanes.get(slot)
         if lane is not None:
-            lane.leash.pull()
-            lane.leash = Leash()  # what comes next is wanted
+            lane.stop_flag.stop()
+            lane.stop_flag = StopFlag()  # what comes next is wanted
 
     def worker(self, slot: int, chunk: Chunk) -> str:
         return self._name
@@ -165,7 +167,7 @@ class AsyncioSession(Session):
     def abort(self, slot: int) -> bool:
         lane = self._lanes.pop(slot, None)
         if lane is not None:
-            lane.leash.pull()
+            lane.stop_flag.stop()
             self._loop.call_soon_threadsafe(lane.cancel)
         return self._setting.task.coroutine  # a plain function is in a thread, and goes on
 
@@ -181,11 +183,11 @@ class AsyncioSession(Session):
 class Lane:
     """What a slot has, and its task while it has something."""
 
-    __slots__ = ("chunks", "leash", "task")
+    __slots__ = ("chunks", "stop_flag", "task")
 
     def __init__(self) -> None:
-        self.chunks: deque[tuple[Chunk, Shared, Leash]] = deque()
-        self.leash = Leash()  # of what it was given since it last was unwanted
+        self.chunks: deque[tuple[Chunk, SharedChunkState, StopFlag]] = deque()
+        self.stop_flag = StopFlag()  # of what it was given since it last was unwanted
         self.task: asyncio.Task[None] | None = None
 
     def cancel(self) -> None:

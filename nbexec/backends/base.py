@@ -17,8 +17,8 @@ from typing import Any, NamedTuple, Protocol
 
 from ..model import Chunk, Outcome, Task
 from ..telemetry.events import Part
-from ..worker.chunk_state import Shared
-from .caller_thread import Hands
+from ..worker.chunk_state import SharedChunkState
+from .caller_thread import CallerThread
 
 Reply = Callable[[], Outcome]  # called in the run's loop: unpacking is not a callback's work
 Deliver = Callable[[Chunk, Reply], None]
@@ -38,12 +38,12 @@ class Listen(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class SessionSpec:
     """What a run gives a session: its task, its means to reply, and where it came from."""
 
     task: Task
     deliver: Deliver
-    hands: Hands
+    caller_thread: CallerThread
     hear: Listen
     context: contextvars.Context  # of the caller; copied for each thread that enters it
     workers: int
@@ -66,7 +66,7 @@ class Session(ABC):
     near = False  # whether items can be had back from a worker that has not begun them
 
     @abstractmethod
-    def submit(self, slot: int, chunk: Chunk) -> Shared | None:
+    def submit(self, slot: int, chunk: Chunk) -> SharedChunkState | None:
         """Start `chunk` on the worker of `slot` (0, 1, ...) and return at once.
 
         Where the worker is near, give what it notes; a chunk all of whose items were taken
@@ -136,7 +136,7 @@ class Backend(ABC):
         """How many items at once suit this backend on this machine."""
 
     @abstractmethod
-    def open(self, setting: Setting) -> Session:
+    def open(self, setting: SessionSpec) -> Session:
         """Begin a run; raises a `PickleError` if its function can't be sent."""
 
     def warm(self) -> bool:

@@ -18,7 +18,7 @@ from ..system import subinterpreter
 Job = Callable[[], None]
 
 
-class Hands:
+class CallerThread:
     """A queue of jobs, and whoever serves it until it is released."""
 
     def __init__(self) -> None:
@@ -52,6 +52,6 @@ class Hands:
 
     def serve_in_thread(self, context: contextvars.Context) -> None:
         """Serve from a thread of our own, in the caller's context."""
-        thread = threading.Thread(target=context.run, args=(self.serve,), name="nbexec-hands")
+        thread = threading.Thread(target=context.run, args=(self.serve,), name="nbexec-caller")
         thread.daemon = subinterpreter.daemons()
         thread.start()

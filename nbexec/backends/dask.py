@@ -24,9 +24,9 @@ from ..system import machine
 from ..telemetry.events import Part
 from ..worker.entry import run_packed
 from . import close_at_exit
-from .base import Backend, Session, Setting
+from .base import Backend, Session, SessionSpec
 from .dask_cluster import LocalSession, Place, result_of, withdraw
-from .remote import Call, RemoteSession
+from .remote import PackedCall, RemoteSession
 
 # A nanny would set these to 1 in the kernel's own environment, and leave them there, where
 # every library that is loaded later, and every worker process, finds them: see `blas`.
@@ -102,7 +102,7 @@ class Dask(Backend):
         close_at_exit()
         return client
 
-    def open(self, setting: Setting) -> Session:
+    def open(self, setting: SessionSpec) -> Session:
         client = self.client
         if self._places:
             return LocalSession(setting, self._places)
@@ -151,7 +151,7 @@ class GivenSession(RemoteSession):
     its worker is given nothing more of this run while there are others.
     """
 
-    def __init__(self, setting: Setting, client: Client) -> None:
+    def __init__(self, setting: SessionSpec, client: Client) -> None:
         super().__init__(setting, here=False)
         self.tells_begun = True
         self._client = client
@@ -168,7 +168,7 @@ class GivenSession(RemoteSession):
         self._topic = f"nbexec-{client.id}-{self.key}"
         client.subscribe_topic(self._topic, self._told)
 
-    def send(self, slot: int, chunk: Chunk, call: Call) -> Future[bytes]:
+    def send(self, slot: int, chunk: Chunk, call: PackedCall) -> Future[bytes]:
         sent = Sent(next(self._numbers), chunk, call)
         left = [one for one in self._sent.get(slot, ()) if not one.reply.done()]
         self._sent[slot] = [*left, sent]  # one that is done is there until then: see told()

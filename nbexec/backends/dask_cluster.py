@@ -23,8 +23,8 @@ from distributed import Client, LocalCluster, Status
 
 from ..model import Chunk
 from ..worker.entry import run_packed
-from .base import Setting
-from .remote import Call, RemoteSession, how_it_ended
+from .base import SessionSpec
+from .remote import PackedCall, RemoteSession, how_it_ended
 
 GATHERING = 1.0  # seconds between two looks whether a result that is awaited was lost
 AGAIN = 0.01  # seconds until a result is asked for again whose request was given up
@@ -227,12 +227,12 @@ def _ending(process: Any, error: BaseException) -> str:
 class LocalSession(RemoteSession):
     """Each slot has its place."""
 
-    def __init__(self, setting: Setting, places: list[Place]) -> None:
+    def __init__(self, setting: SessionSpec, places: list[Place]) -> None:
         self._places = places
         super().__init__(setting, here=True)
         self._parcels: dict[int, list[Parcel]] = {}  # at each slot, in order
 
-    def send(self, slot: int, chunk: Chunk, call: Call) -> Future[bytes]:
+    def send(self, slot: int, chunk: Chunk, call: PackedCall) -> Future[bytes]:
         parcel = Parcel(f"nbexec-{self.setting.task.name}-{self.key}", call, chunk)
         parcels = self._parcels.setdefault(slot, [])
         parcels.append(parcel)

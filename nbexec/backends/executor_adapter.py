@@ -9,9 +9,9 @@ from ..model import Chunk, Outcome
 from ..system import machine
 from ..worker import streams
 from ..worker.entry import run_packed
-from ..worker.execute import Leash, prepare, run_chunk
-from .base import Backend, Session, Setting
-from .remote import Call, RemoteSession, lost
+from ..worker.execute import StopFlag, prepare, run_chunk
+from .base import Backend, Session, SessionSpec
+from .remote import PackedCall, RemoteSession, lost
 
 
 class Foreign(Backend):
@@ -26,7 +26,7 @@ class Foreign(Backend):
     def default_workers(self) -> int:
         return getattr(self._executor, "_max_workers", None) or machine.cores()
 
-    def open(self, setting: Setting) -> Session:
+    def open(self, setting: SessionSpec) -> Session:
         if self.remote:
             return ForeignSession(setting, self._executor)
         return ForeignThreads(setting, self._executor)
@@ -35,12 +35,12 @@ class Foreign(Backend):
 class ForeignSession(RemoteSession):
     """A pool that may be of processes, or of anything: it is sent bytes."""
 
-    def __init__(self, setting: Setting, executor: Executor) -> None:
+    def __init__(self, setting: SessionSpec, executor: Executor) -> None:
         super().__init__(setting, here=False)
         self._executor = executor
         self._futures: dict[int, Future[bytes]] = {}
 
-    def send(self, slot: int, chunk: Chunk, call: Call) -> Future[bytes]:
+    def send(self, slot: int, chunk: Chunk, call: PackedCall) -> Future[bytes]:
         self._futures[slot] = self._executor.submit(run_packed, *call)
         return self._futures[slot]
 
@@ -55,19 +55,19 @@ class ForeignSession(RemoteSession):
 class ForeignThreads(Session):
     """A pool of threads in this process: nothing is pickled."""
 
-    def __init__(self, setting: Setting, executor: Executor) -> None:
+    def __init__(self, setting: SessionSpec, executor: Executor) -> None:
         self._setting = setting
         self._executor = executor
-        self._leashes: dict[int, Leash] = {}
+        self._stop_flags: dict[int, StopFlag] = {}
         streams.install()
         self._prepared = functools.cache(lambda: prepare(setting.task))
 
     def submit(self, slot: int, chunk: Chunk) -> None:
         context = self._setting.context.copy()
         task = self._setting.task
-        leash = self._leashes[slot] = Leash()
+        stop_flag = self._stop_flags[slot] = StopFlag()
         hear = functools.partial(self._setting.hear, chunk)
-        run = functools.partial(run_chunk, self._prepared, task, chunk, leash, hear=hear)
+        run = functools.partial(run_chunk, self._prepared, task, chunk, stop_flag, hear=hear)
         future = self._executor.submit(context.run, run)
         future.add_done_callback(functools.partial(self._done, slot, chunk))
 
@@ -77,12 +77,12 @@ class ForeignThreads(Session):
         self._setting.deliver(chunk, lambda: outcome)
 
     def unwanted(self, slot: int) -> None:
-        self._leashes[slot].pull()
+        self._stop_flags[slot].stop()
 
     def abort(self, slot: int) -> bool:
-        self._leashes[slot].pull()
+        self._stop_flags[slot].stop()
         return False
 
     def close(self) -> None:
-        self._leashes.clear()
+        self._stop_flags.clear()
         streams.remove()

@@ -25,10 +25,10 @@ from ..system import machine, subinterpreter
 from ..worker import stealing
 from ..worker.interpreter import FORGET, serve
 from . import close_at_exit
-from .base import Backend, Session, Setting
+from .base import Backend, Session, SessionSpec
 from .listener import listener
 from .pool import Pool
-from .remote import Call, RemoteSession
+from .remote import PackedCall, RemoteSession
 
 ENDING = 1.0  # seconds that one which is just being made gets at Python's end; it takes 0.1
 STOPPING = 0.3  # seconds that those which were interrupted get
@@ -61,7 +61,7 @@ class InterpreterSlot:
         self._answers, self._answer = os.pipe()
         self._thread = threading.Thread(target=self._live, name=f"nbexec-{self.name}", daemon=True)
         self._thread.start()
-        threading.Thread(target=self._hear, name=f"nbexec-ear-{self.name}", daemon=True).start()
+        threading.Thread(target=self._hear, name=f"nbexec-steal-{self.name}", daemon=True).start()
 
     def _live(self) -> None:
         _living.add(self)
@@ -102,7 +102,7 @@ class InterpreterSlot:
         with self._lock:  # at Python's end queues can't be deleted any more
             self._jobs = self._replies = None
 
-    def submit(self, call: Call) -> Future[bytes]:
+    def submit(self, call: PackedCall) -> Future[bytes]:
         """Have it run a chunk; raises RuntimeError where it has ended."""
         *plain, address = call
         future: Future[bytes] = Future()
@@ -178,7 +178,7 @@ class Interpreters(Backend):
     def warm(self) -> bool:
         return bool(self._pool.idle)
 
-    def open(self, setting: Setting) -> Session:
+    def open(self, setting: SessionSpec) -> Session:
         return InterpretersSession(setting, self._pool)
 
     def close(self) -> None:
@@ -193,7 +193,7 @@ class Interpreters(Backend):
 class InterpretersSession(RemoteSession):
     """Each slot is a leased interpreter."""
 
-    def __init__(self, setting: Setting, pool: Pool[InterpreterSlot]) -> None:
+    def __init__(self, setting: SessionSpec, pool: Pool[InterpreterSlot]) -> None:
         super().__init__(setting, here=True)
         self._pool = pool
         self._slots: dict[int, InterpreterSlot] = {}
@@ -202,7 +202,7 @@ class InterpretersSession(RemoteSession):
         # BLAS is the process's: an interpreter can't load NumPy, nor have a share of its own.
         self._threads = ()
 
-    def send(self, slot: int, chunk: Chunk, call: Call) -> Future[bytes]:
+    def send(self, slot: int, chunk: Chunk, call: PackedCall) -> Future[bytes]:
         try:
             return self._worker(slot).submit(call)
         except RuntimeError:  # it ended since it was last used

@@ -15,7 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from ..errors import BackendError
 
 
-class Slot(Protocol):
+class PooledWorker(Protocol):
     """One worker."""
 
     healthy: bool  # False: not to be used again
@@ -27,7 +27,7 @@ class Slot(Protocol):
         """Stop it as far as it can be stopped, and wait for that."""
 
 
-S = TypeVar("S", bound=Slot)
+S = TypeVar("S", bound=PooledWorker)
 
 
 def inherited() -> tuple[Any, ...]:

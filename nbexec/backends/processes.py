@@ -19,10 +19,10 @@ from ..system import machine
 from ..worker.entry import hello, run_packed
 from ..worker.process import begin_worker
 from . import close_at_exit
-from .base import Backend, Session, Setting
+from .base import Backend, Session, SessionSpec
 from .listener import listener
 from .pool import Pool
-from .remote import Call, RemoteSession, how_it_ended
+from .remote import PackedCall, RemoteSession, how_it_ended
 
 
 class ProcessSlot:
@@ -98,7 +98,7 @@ class Processes(Backend):
         self._begun = self._begun or started
         return started
 
-    def open(self, setting: Setting) -> Session:
+    def open(self, setting: SessionSpec) -> Session:
         if not self._begun:  # loky registers what it does at exit with its first worker, and
             self._begun = True  # can't any more when Python's end overtakes a run's first item
             self._pool.give_back(self._pool.lease())
@@ -113,13 +113,13 @@ class ProcessesSession(RemoteSession):
 
     alone = True
 
-    def __init__(self, setting: Setting, pool: Pool[ProcessSlot]) -> None:
+    def __init__(self, setting: SessionSpec, pool: Pool[ProcessSlot]) -> None:
         super().__init__(setting, here=True)
         self._pool = pool
         self._slots: dict[int, ProcessSlot] = {}
         self._having: dict[ProcessSlot, list[Chunk]] = {}  # what each has, in order
 
-    def send(self, slot: int, chunk: Chunk, call: Call) -> Future[bytes]:
+    def send(self, slot: int, chunk: Chunk, call: PackedCall) -> Future[bytes]:
         worker = self._worker(slot)
         try:
             future = worker.submit(*call)

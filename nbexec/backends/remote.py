@@ -18,9 +18,9 @@ from ..model import Chunk, Error, Outcome
 from ..serialize import pickling
 from ..system import blas
 from ..worker import execute, stealing, streams
-from ..worker.entry import Address, items_file, not_begun, receive, unwanted_file, values_file
+from ..worker.entry import Envelope, items_file, not_begun, receive, unwanted_file, values_file
 from ..worker.module_reloads import reloaded
-from .base import Session, Setting
+from .base import Session, SessionSpec
 from .buffer_store import shelf, store
 from .listener import listener
 from .scratch import spool
@@ -28,7 +28,7 @@ from .scratch import spool
 _runs = itertools.count()
 _serials = itertools.count(1)
 
-Call = tuple[Any, ...]  # the arguments of `parcels.run_packed`
+PackedCall = tuple[Any, ...]  # the arguments of `entry.run_packed`
 
 
 class RemoteSession(Session):
@@ -44,13 +44,13 @@ class RemoteSession(Session):
 
     alone = False  # whether a worker runs nothing else meanwhile
 
-    def __init__(self, setting: Setting, here: bool) -> None:
+    def __init__(self, setting: SessionSpec, here: bool) -> None:
         self.setting = setting
         self._listener = listener() if here else None
         self.tells_begun = self._listener is not None
         self._folder = str(spool())
         self._here = here
-        self._speaking: dict[Chunk, tuple[int, Address]] = {}  # with the slot
+        self._speaking: dict[Chunk, tuple[int, Envelope]] = {}  # with the slot
         self._large: set[int] = set()  # serials of chunks whose items are in a file
         self._unread: dict[int, Path] = {}  # files of values, if any, of replies not taken in
         self._closed = False
@@ -72,8 +72,8 @@ class RemoteSession(Session):
             self._listener.attend()
 
     @abstractmethod
-    def send(self, slot: int, chunk: Chunk, call: Call) -> Future[bytes]:
-        """Have the worker of `slot` call `parcels.run_packed` with `call`."""
+    def send(self, slot: int, chunk: Chunk, call: PackedCall) -> Future[bytes]:
+        """Have the worker of `slot` call `entry.run_packed` with `call`."""
 
     def submit(self, slot: int, chunk: Chunk) -> None:
         begun = time.thread_time()
@@ -96,10 +96,10 @@ class RemoteSession(Session):
         size = beside or len(items)
         future.add_done_callback(functools.partial(self._done, slot, chunk, size, spent))
 
-    def _address(self) -> Address:
+    def _address(self) -> Envelope:
         heard = self._listener is not None
         facts = self._folder, next(_serials), heard, self._here, self._threads, self._reloaded
-        return Address(*facts)
+        return Envelope(*facts)
 
     def resize(self, workers: int) -> None:
         self._threads = blas.share(workers) if self._here else ()
@@ -125,7 +125,7 @@ class RemoteSession(Session):
         """
         return None
 
-    def _over(self, chunk: Chunk) -> Address:
+    def _over(self, chunk: Chunk) -> Envelope:
         """Tidy up after a chunk that came back; give where it was heard."""
         _, address = self._speaking.pop(chunk)
         if self._listener is not None:
@@ -180,7 +180,7 @@ class RemoteSession(Session):
                 self._drop_unread()
             self.setting.deliver(chunk, lambda: self._read(data, address, told, sent, spent))
 
-    def _read(self, data: bytes, address: Address, told: int, sent: int, spent: float) -> Outcome:
+    def _read(self, data: bytes, address: Envelope, told: int, sent: int, spent: float) -> Outcome:
         del self._unread[address.serial]
         return receive(data, address, told, sent, spent)
 

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from ..model import Chunk
 from ..system import machine
 from ..worker import streams
-from ..worker.chunk_state import Shared
-from ..worker.execute import Leash, prepare, run_chunk
-from .base import Backend, Running, Session, Setting
+from ..worker.chunk_state import SharedChunkState
+from ..worker.execute import StopFlag, prepare, run_chunk
+from .base import Backend, Running, Session, SessionSpec
 
 Clock = Callable[[], float]
 UNASKED = 0.05  # share of the time, up to which nobody need know why it was not on a core
@@ -28,25 +28,25 @@ class Serial(Backend):
     def default_workers(self) -> int:
         return 1
 
-    def open(self, setting: Setting) -> Session:
+    def open(self, setting: SessionSpec) -> Session:
         return SerialSession(setting)
 
 
 class SerialSession(Session):
     """Chunks become jobs for the run's hands."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: SessionSpec) -> None:
         self._setting = setting
-        self._leash = Leash()
+        self._stop_flag = StopFlag()
         self._call = functools.cache(lambda: prepare(setting.task))  # setup runs in the hands
         self._watch = Stopwatch()
         streams.install()
 
-    def submit(self, slot: int, chunk: Chunk) -> Shared:
+    def submit(self, slot: int, chunk: Chunk) -> SharedChunkState:
         setting = self._setting
         hear = functools.partial(setting.hear, chunk, shown=setting.direct)
-        leash = self._leash
-        sheet = Shared(chunk.items)
+        stop_flag = self._stop_flag
+        chunk_state = SharedChunkState(chunk.items)
 
         def job() -> None:
             interrupt: list[BaseException] = []
@@ -55,32 +55,32 @@ class SerialSession(Session):
                     self._call,
                     setting.task,
                     chunk,
-                    leash,
+                    stop_flag,
                     interrupt=interrupt.append,
                     starved=machine.starved,
                     hear=hear,
                     through=setting.direct,
-                    sheet=sheet,
+                    chunk_state=chunk_state,
                 )
             if interrupt:
-                leash.pull()  # nothing more runs until the run hears of it
+                stop_flag.stop()  # nothing more runs until the run hears of it
             setting.deliver(chunk, lambda: outcome)
             if interrupt:
                 raise interrupt[0]
 
-        setting.hands.call(job)
-        return sheet
+        setting.caller_thread.call(job)
+        return chunk_state
 
     def unwanted(self, slot: int) -> None:
-        self._leash.pull()
-        self._leash = Leash()  # an earlier item may still have to be tried again
+        self._stop_flag.stop()
+        self._stop_flag = StopFlag()  # an earlier item may still have to be tried again
 
     def abort(self, slot: int) -> bool:
-        self._leash.pull()
+        self._stop_flag.stop()
         return False
 
     def close(self) -> None:
-        self._leash.pull()
+        self._stop_flag.stop()
         streams.remove()
 
     def running(self) -> Running | None:

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from ..model import Chunk
 from ..system import blas, machine
 from ..worker import streams
-from ..worker.chunk_state import Shared
-from ..worker.execute import Leash, prepare, run_chunk
-from .base import Backend, Running, Session, Setting
+from ..worker.chunk_state import SharedChunkState
+from ..worker.execute import StopFlag, prepare, run_chunk
+from .base import Backend, Running, Session, SessionSpec
 from .pool import Pool
 from .serial import Stopwatch
 
@@ -59,7 +59,7 @@ class Threads(Backend):
     def default_workers(self) -> int:
         return min(IO_THREADS, machine.cores() + 4)
 
-    def open(self, setting: Setting) -> Session:
+    def open(self, setting: SessionSpec) -> Session:
         return ThreadsSession(setting, self._pool)
 
     def close(self) -> None:
@@ -71,21 +71,21 @@ class ThreadsSession(Session):
 
     near = True
 
-    def __init__(self, setting: Setting, pool: Pool[ThreadSlot]) -> None:
+    def __init__(self, setting: SessionSpec, pool: Pool[ThreadSlot]) -> None:
         self._setting = setting
         self._pool = pool
         self._workers: dict[int, Worker] = {}
         self._count = setting.workers
         streams.install()
 
-    def submit(self, slot: int, chunk: Chunk) -> Shared:
+    def submit(self, slot: int, chunk: Chunk) -> SharedChunkState:
         if not self._workers:
             blas.enter(self, self._count)
         if slot not in self._workers:
             self._workers[slot] = Worker(self._setting, self._pool.lease())
-        sheet = Shared(chunk.items)
-        self._workers[slot].submit(chunk, sheet)
-        return sheet
+        chunk_state = SharedChunkState(chunk.items)
+        self._workers[slot].submit(chunk, chunk_state)
+        return chunk_state
 
     def unwanted(self, slot: int) -> None:
         self._workers[slot].unwanted()
@@ -118,35 +118,35 @@ class ThreadsSession(Session):
 class Worker:
     """A leased thread, with what it needs for one run."""
 
-    def __init__(self, setting: Setting, thread: ThreadSlot) -> None:
+    def __init__(self, setting: SessionSpec, thread: ThreadSlot) -> None:
         self.thread = thread
         self.watch = Stopwatch()
         self._setting = setting
-        self._leash = Leash()
+        self._stop_flag = StopFlag()
         self._context = setting.context.copy()
         self._prepared = functools.cache(lambda: prepare(setting.task))  # setup: once a worker
 
-    def submit(self, chunk: Chunk, sheet: Shared) -> None:
-        run = functools.partial(self._context.run, self._run, chunk, sheet, self._leash)
+    def submit(self, chunk: Chunk, chunk_state: SharedChunkState) -> None:
+        run = functools.partial(self._context.run, self._run, chunk, chunk_state, self._stop_flag)
         self.thread.call(run)
 
-    def _run(self, chunk: Chunk, sheet: Shared, leash: Leash) -> None:
+    def _run(self, chunk: Chunk, chunk_state: SharedChunkState, stop_flag: StopFlag) -> None:
         blas.look()
         task, hear = self._setting.task, functools.partial(self._setting.hear, chunk)
-        run = functools.partial(run_chunk, self._prepared, task, chunk, leash, hear=hear)
+        run = functools.partial(run_chunk, self._prepared, task, chunk, stop_flag, hear=hear)
         if self._setting.judged:
             with self.watch:
-                outcome = run(starved=machine.starved, sheet=sheet)
+                outcome = run(starved=machine.starved, chunk_state=chunk_state)
         else:  # to ask takes three system calls, and each lets another thread have the GIL
-            outcome = run(sheet=sheet)
+            outcome = run(chunk_state=chunk_state)
         self._setting.deliver(chunk, lambda: outcome)
 
     def unwanted(self) -> None:
         """Have what it was given so far end early; what comes is wanted."""
-        self._leash.pull()
-        self._leash = Leash()
+        self._stop_flag.stop()
+        self._stop_flag = StopFlag()
 
     def leave(self) -> None:
         """Leave the thread behind: it ends after the item that it is in."""
-        self._leash.pull()
+        self._stop_flag.stop()
         self.thread.healthy = False

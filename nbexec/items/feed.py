@@ -32,7 +32,7 @@ PATIENCE = 0.02  # seconds; a slow iterator's items go out in handfuls, not all 
 UNKNOWN = 1 << 40  # items that are taken to be left while the input's end is not known
 
 
-class Pace:
+class ChunkSizer:
     """How large the next chunk is, from how long items have taken."""
 
     def __init__(self, fixed: int | None = None, ahead: bool = True) -> None:

@@ -134,7 +134,7 @@ def _merge(outcome: Outcome, failures: dict[int, Failure]) -> list[Any]:
     return values
 
 
-class Again:
+class Merge:
     """Results of items that run once more, put among those that were there.
 
     Parameters

@@ -15,7 +15,7 @@ from typing import Any
 from ..backends import before_close, get_backend
 from ..backends.pool import inherited
 from ..options import configure
-from ..run.registry import roster
+from ..run.registry import run_registry
 from ..system import machine
 
 VARIABLE = "NBEXEC_WARM_UP"
@@ -76,7 +76,7 @@ class Warmer:
         importlib.import_module("nbexec.backends.processes")
         backend, here = get_backend("processes"), inherited()
         count = min(options.workers or backend.default_workers(), _room())
-        while not halt.is_set() and all(run.done for run in roster.runs()):
+        while not halt.is_set() and all(run.done for run in run_registry.runs()):
             if not backend.warm_up(count):
                 self._warm_in = here
                 return

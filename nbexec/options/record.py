@@ -256,11 +256,11 @@ class Options:  # its docstring is made from the knobs, below
     )
 
     def __post_init__(self) -> None:
-        for knob in fields(self):
-            value = getattr(self, knob.name)
-            check = knob.metadata["check"]
-            if check is not None and not (value is None and knob.default is None):
-                check(knob.name, value)
+        for option in fields(self):
+            value = getattr(self, option.name)
+            check = option.metadata["check"]
+            if check is not None and not (value is None and option.default is None):
+                check(option.name, value)
         if self.timeout is not None and self.chunk not in (None, 1):
             raise OptionError(f"timeout= needs chunk=1, not {self.chunk}: it is told by the item")
         if self.crash_retries == 0 and self.chunk not in (None, 1):
@@ -276,7 +276,7 @@ class Options:  # its docstring is made from the knobs, below
 
     def updated(self, changes: dict[str, Any]) -> Options:
         """Give a copy with `changes`; an unknown name is an `OptionError` with a suggestion."""
-        known = [knob.name for knob in fields(self)]
+        known = [option.name for option in fields(self)]
         for name in changes:
             if name not in known:
                 raise OptionError(
@@ -289,9 +289,9 @@ class Options:  # its docstring is made from the knobs, below
 def _docstring() -> str:
     lines = ["Every option of `map`, `imap`, `amap`, `start`, `invoke` and `Executor`.", ""]
     lines += ["All are keyword-only.", "", "Parameters", "----------"]
-    for knob in fields(Options):
-        lines += [f"{knob.name} : {knob.type}", f"    {knob.metadata['help']}"]
-        lines[-1] += f" Default: {knob.default!r}."
+    for option in fields(Options):
+        lines += [f"{option.name} : {option.type}", f"    {option.metadata['help']}"]
+        lines[-1] += f" Default: {option.default!r}."
     lines += ["", "Raises", "------", "OptionError", "    A value that can't be used."]
     lines += ["", "Examples", "--------", ">>> Options(workers=2).workers", "2", ""]
     return "\n".join(lines)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ..model import Choice
 from ..system import machine
 from ..telemetry.wording import seconds
-from .profiles import Fact
+from .profiles import Profile
 
 # Constants are chosen by tests/benchmarks/matrix.py, where no other benchmark is named.
 ENOUGH = 0.02  # seconds of items that tell enough, where at least FEW of them ended
@@ -141,7 +141,7 @@ def fit(choice: Choice, grown: int, free: int) -> Choice:
     return Choice(choice.backend, count, f"{choice.reason}, and there is memory for {count}")
 
 
-def fact(seen: Evidence) -> Fact:
+def fact(seen: Evidence) -> Profile:
     """Give what was seen of items, as it is kept for the next run of their function."""
     items, wall, busy = seen.items, seen.wall, seen.busy
     if seen.running_wall > SLOW and not items:
@@ -149,10 +149,10 @@ def fact(seen: Evidence) -> Fact:
     used = min(1.0, busy / wall)
     held = _held(seen, used)
     held = used if held is None else held
-    return Fact(wall / items, used, held, seen.here, seen.there, memory=seen.grown / 1e9)
+    return Profile(wall / items, used, held, seen.here, seen.there, memory=seen.grown / 1e9)
 
 
-def fact_lately(lately: Lately, seen: Evidence, threads: bool) -> Fact:
+def fact_lately(lately: Lately, seen: Evidence, threads: bool) -> Profile:
     """Give the same of what several workers did, as it would be without the others.
 
     Where `threads` were left that computed in turn, that is what is to be known of the items.
@@ -161,10 +161,10 @@ def fact_lately(lately: Lately, seen: Evidence, threads: bool) -> Fact:
         each, used = lately.kernel / lately.items, 1.0
     else:
         each, used = lately.wall / lately.items, min(1.0, lately.busy / lately.wall)
-    return Fact(each, used, used, seen.here, seen.there, memory=seen.grown / 1e9)
+    return Profile(each, used, used, seen.here, seen.there, memory=seen.grown / 1e9)
 
 
-def recalled(known: Fact, left: int | None, warm: bool) -> Evidence:
+def recalled(known: Profile, left: int | None, warm: bool) -> Evidence:
     """Give the evidence that a fact of earlier runs stands for."""
     items = max(FEW, int(UNHEARD / max(known.each, 1e-9)) + 1)
     wall = items * known.each

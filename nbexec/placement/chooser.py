@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..backends import get_backend, is_warm
-from ..backends.base import Setting
+from ..backends.base import SessionSpec
 from ..errors import OptionError, PickleError
 from ..items.feed import FIRST, HANDING, SENDING, TARGET, Feed
 from ..model import Choice, Chunk, Outcome
@@ -15,7 +15,7 @@ from ..options.record import Options
 from ..system import gil, machine
 from . import auto, profiles
 from .probe import Knock, Probe, Scale, Watch
-from .slots import Crew, Slot
+from .slots import Slot, SlotTable
 
 LATELY = 0.5  # seconds; what was before that doesn't tell what is now
 LOOK = 0.02  # seconds between two looks at items that run while the backend may yet change
@@ -24,19 +24,19 @@ SELDOM = 0.05  # seconds between two at what several threads do
 OFTEN = 0.01  # where the last one found that the GIL is held
 
 
-class Steering:
+class BackendChooser:
     """Opens backends and gives their slots to the crew."""
 
     def __init__(
         self,
         options: Options,
-        crew: Crew,
-        setting: Setting,
+        slots: SlotTable,
+        setting: SessionSpec,
         kernel: str,
         clock: Callable[[], float],
     ) -> None:
         self._options = options
-        self._crew = crew
+        self._crew = slots
         self._setting = setting
         self._clock = clock
         self._kernel = kernel  # the backend for items that aren't worth sending
@@ -49,8 +49,8 @@ class Steering:
         self._watch: Watch | None = None  # while they don't, and that may change
         self._scale = Scale()
         self.cost = HANDING  # seconds of the kernel that a chunk takes
-        self._fact: profiles.Fact | None = None  # what this run showed
-        self._known: profiles.Fact | None = None  # and an earlier one
+        self._fact: profiles.Profile | None = None  # what this run showed
+        self._known: profiles.Profile | None = None  # and an earlier one
         self._moves = 0
         self._unsent = False  # whether something could not be sent, or not in an earlier run
         self._knocked = 0.0  # when it was last seen whether the GIL is held
@@ -94,7 +94,7 @@ class Steering:
 
     def patience(self) -> float | None:
         """Give the seconds till the next look is due; None where none is."""
-        if not self._crew.flying:
+        if not self._crew.in_flight:
             return None
         if self._probe is not None:
             if not self._probe.judged:
@@ -355,7 +355,7 @@ class Steering:
     def _move(self, choice: Choice) -> Choice:
         """Go where the choice says; stay on threads with what can't leave the kernel."""
         movable = self._moves < auto.MOVES
-        if self._crew.flying:
+        if self._crew.in_flight:
             gil.shorten(self)
         try:
             if choice.backend == "processes" and self._scale.unsendable is not None:

@@ -24,7 +24,7 @@ VERSION = 3
 MOST = 300  # functions that are kept, the latest: 30 kB, read and written in a millisecond
 
 
-class Fact(NamedTuple):
+class Profile(NamedTuple):
     """What items of a function are like."""
 
     each: float  # seconds
@@ -41,7 +41,7 @@ class Fact(NamedTuple):
         return int(self.memory * 1e9)
 
 
-_facts: dict[str, tuple[float, Fact]] = {}  # with when it was learned, as Unix time
+_facts: dict[str, tuple[float, Profile]] = {}  # with when it was learned, as Unix time
 _read = False
 
 
@@ -72,7 +72,7 @@ def _feed(made: Any, code: types.CodeType) -> None:
             made.update(repr(constant).encode())
 
 
-def recall(fn: Any) -> Fact | None:
+def recall(fn: Any) -> Profile | None:
     """Give what is known of a function's items."""
     key = key_of(fn)
     if key is None:
@@ -82,7 +82,7 @@ def recall(fn: Any) -> Fact | None:
     return _facts[key][1] if key in _facts else None
 
 
-def learn(fn: Any, fact: Fact) -> None:
+def learn(fn: Any, fact: Profile) -> None:
     """Remember a function's items; the file is only written where there is news in it."""
     key = key_of(fn)
     if key is None or not all(map(math.isfinite, fact)):
@@ -102,7 +102,7 @@ def forget() -> None:
     _read = True
 
 
-def _differs(old: Fact, new: Fact) -> bool:
+def _differs(old: Profile, new: Profile) -> bool:
     if not 0.5 < (new.each + 1e-6) / (old.each + 1e-6) < 2:
         return True
     return any(
@@ -131,17 +131,17 @@ def _load() -> None:
         _facts.setdefault(key, fact)
 
 
-def _on_disk() -> dict[str, tuple[float, Fact]]:
+def _on_disk() -> dict[str, tuple[float, Profile]]:
     """Give what the file has; of one that is broken what can be read, if only nothing."""
-    found: dict[str, tuple[float, Fact]] = {}
+    found: dict[str, tuple[float, Profile]] = {}
     try:
         path = file()
         data = json.loads(path.read_bytes()) if path is not None else {}
         kept = data["facts"] if data.get("version") == VERSION else {}
         for key, numbers in kept.items():
             when, *fact = map(float, numbers)
-            if len(fact) == len(Fact._fields) and all(0 <= one < 1e9 for one in fact):
-                found[key] = when, Fact(*fact)
+            if len(fact) == len(Profile._fields) and all(0 <= one < 1e9 for one in fact):
+                found[key] = when, Profile(*fact)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError):
         pass  # no file, a broken one, no home: it is measured again
     return found

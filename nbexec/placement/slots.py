@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ..backends.base import Running, Session
 from ..model import Chunk
 from ..telemetry.events import Part
-from ..worker.chunk_state import Shared
+from ..worker.chunk_state import SharedChunkState
 
 OVERDUE = 0.5  # of a chunk's budget, after which others may have what is not begun of it
 
@@ -19,7 +19,7 @@ class Slot:
 
     session: Session
     number: int
-    flights: list[Flight] = field(default_factory=list)
+    flights: list[InFlight] = field(default_factory=list)
     retired: bool = False  # takes nothing more
     since: float = 0.0  # when its first chunk began, on the run's clock
     begun: bool = False  # whether its worker said that it did
@@ -32,14 +32,14 @@ class Slot:
 
 
 @dataclass(eq=False, slots=True)
-class Flight:
+class InFlight:
     """A chunk at a slot, and which of its items are awaited, by their offsets."""
 
     slot: Slot
     chunk: Chunk
     stop: int  # what comes from there on was taken back
     start: int = 0  # what comes before that is finished, and told
-    sheet: Shared | None = None  # what the worker notes, where that is near
+    chunk_state: SharedChunkState | None = None  # what the worker notes, where that is near
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -52,15 +52,15 @@ class Flight:
         return self.chunk.part(self.start, self.stop)
 
 
-class Crew:
+class SlotTable:
     """The slots of a run, and the chunks that are at each."""
 
     def __init__(self) -> None:
-        self.flying: dict[int, Flight] = {}  # by first index
+        self.in_flight: dict[int, InFlight] = {}  # by first index
         self.near = False  # whether items can be had back from where they go
         self._items = 0  # that are awaited
         self._busy = 0  # slots that have some
-        self._open: dict[int, Flight] = {}  # where some can be had back, the oldest first
+        self._open: dict[int, InFlight] = {}  # where some can be had back, the oldest first
         self._far: dict[Slot, None] = {}  # where some may be asked for, and were not yet
         self._sessions: list[Session] = []
         self._slots: list[Slot] = []
@@ -76,7 +76,7 @@ class Crew:
         self._lay_out(0)
         self._sessions.append(session)
         self.near = session.near
-        self._later = later if self.flying else 0
+        self._later = later if self.in_flight else 0
         self._lay_out(count - self._later)
 
     @property
@@ -86,7 +86,7 @@ class Crew:
 
     def let_go(self) -> None:
         """Close sessions that were left and have nothing more to do, for their workers' sake."""
-        busy = {one.slot.session for one in self.flying.values()} if self._sessions[1:] else ()
+        busy = {one.slot.session for one in self.in_flight.values()} if self._sessions[1:] else ()
         for session in self._sessions[:-1]:
             if session not in busy:
                 self._sessions.remove(session)
@@ -116,26 +116,26 @@ class Crew:
         """How many items wait at slots behind others, more or less."""
         return self._items - self._busy
 
-    def assign(self, chunk: Chunk, now: float) -> Flight:
+    def assign(self, chunk: Chunk, now: float) -> InFlight:
         """Choose the slot for a chunk: an idle one if there is one."""
         slot = next(iter(self._idle or self._half))
         if not slot.flights:
             slot.since = now
             self._busy += 1
-        flight = Flight(slot, chunk, len(chunk))
+        flight = InFlight(slot, chunk, len(chunk))
         slot.flights.append(flight)
         slot.begun = False
-        self.flying[chunk.indices[0]] = flight
+        self.in_flight[chunk.indices[0]] = flight
         self._items += len(chunk)
         self._sort(slot)
         return flight
 
-    def send(self, flight: Flight) -> None:
+    def send(self, flight: InFlight) -> None:
         """Have the slot's worker begin, as soon as it can."""
         slot, chunk = flight.slot, flight.chunk
-        flight.sheet = slot.session.submit(slot.number, chunk)
+        flight.chunk_state = slot.session.submit(slot.number, chunk)
         if len(chunk) > 1 or len(slot.flights) > 1:
-            if flight.sheet is not None:
+            if flight.chunk_state is not None:
                 self._open[chunk.indices[0]] = flight
             else:
                 self._far[slot] = None
@@ -149,20 +149,20 @@ class Crew:
 
     def awaits(self, chunk: Chunk) -> bool:
         """Whether a chunk is at a slot."""
-        flight = self.flying.get(chunk.indices[0])
+        flight = self.in_flight.get(chunk.indices[0])
         return flight is not None and flight.chunk is chunk
 
     def begun(self, chunk: Chunk, now: float) -> None:
         """Note that a worker begins the item of a chunk now."""
         if self.awaits(chunk):
-            slot = self.flying[chunk.indices[0]].slot
+            slot = self.in_flight[chunk.indices[0]].slot
             slot.since, slot.begun = now, True
 
-    def release(self, chunk: Chunk) -> Flight | None:
+    def release(self, chunk: Chunk) -> InFlight | None:
         """Note that a chunk came back; give where from, or None if it was not awaited."""
         if not self.awaits(chunk):
             return None
-        flight = self.flying.pop(chunk.indices[0])
+        flight = self.in_flight.pop(chunk.indices[0])
         self._open.pop(chunk.indices[0], None)
         self._items -= len(flight)
         slot = flight.slot
@@ -171,7 +171,7 @@ class Crew:
             self._far.pop(slot, None)
         self._busy -= not slot.flights
         self._sort(slot)
-        if self._later and not any(one.slot.retired for one in self.flying.values()):
+        if self._later and not any(one.slot.retired for one in self.in_flight.values()):
             later, self._later = self._later, 0
             self._lay_out(len(self._slots) + later)
         return flight
@@ -183,7 +183,7 @@ class Crew:
 
     def busy(self) -> list[Slot]:
         """Give the slots that have something."""
-        return list({id(flight.slot): flight.slot for flight in self.flying.values()}.values())
+        return list({id(flight.slot): flight.slot for flight in self.in_flight.values()}.values())
 
     def spare(self) -> Chunk | None:
         """Take back some of what has not begun, for an idle slot; None where there is nothing.
@@ -192,8 +192,8 @@ class Crew:
         """
         while self._idle and self._open:
             flight = next(iter(self._open.values()))
-            assert flight.sheet is not None
-            chunk = self.take_back(flight, (flight.sheet.unbegun + 1) // 2)
+            assert flight.chunk_state is not None
+            chunk = self.take_back(flight, (flight.chunk_state.unbegun + 1) // 2)
             if chunk is not None:
                 return chunk
             self._open.pop(flight.chunk.indices[0], None)
@@ -221,29 +221,29 @@ class Crew:
 
     def given_back(self, chunk: Chunk, kept: int) -> Chunk | None:
         """Note that a worker keeps only so many items; give the others, where that is news."""
-        flight = self.flying[chunk.indices[0]] if self.awaits(chunk) else None
+        flight = self.in_flight[chunk.indices[0]] if self.awaits(chunk) else None
         if flight is None or kept >= flight.stop:
             return None
         rest = chunk.part(kept, flight.stop)
         self._shorten(flight, kept)
         return rest
 
-    def _shorten(self, flight: Flight, stop: int) -> None:
+    def _shorten(self, flight: InFlight, stop: int) -> None:
         self._items -= flight.stop - stop
         flight.stop = stop
         if not len(flight):
             self.release(flight.chunk)
 
-    def take_back(self, flight: Flight, most: int) -> Chunk | None:
+    def take_back(self, flight: InFlight, most: int) -> Chunk | None:
         """Take up to `most` items back that have not begun; None where there are none."""
-        count = 0 if flight.sheet is None else flight.sheet.take_back(most)
+        count = 0 if flight.chunk_state is None else flight.chunk_state.take_back(most)
         if not count:
             return None
         chunk = flight.chunk.part(flight.stop - count, flight.stop)
         self._shorten(flight, flight.stop - count)
         return chunk
 
-    def gathered(self, flight: Flight, count: int) -> None:
+    def gathered(self, flight: InFlight, count: int) -> None:
         """Note that the first `count` items that are awaited have come to their end."""
         flight.start += count
         self._items -= count

@@ -5,16 +5,16 @@ from __future__ import annotations
 import heapq
 import itertools
 
-from ..items.feed import Deliver, Feed, Pace
+from ..items.feed import ChunkSizer, Deliver, Feed
 from ..model import Chunk
 
 
 class Backlog:
     """Everything that is still to be submitted, in the order in which it will be."""
 
-    def __init__(self, feed: Feed, pace: Pace, supply: Deliver) -> None:
+    def __init__(self, feed: Feed, sizer: ChunkSizer, supply: Deliver) -> None:
         self.feed = feed
-        self.pace = pace
+        self.sizer = sizer
         self.limit: int | None = None  # no item with a larger index matters any more
         self._supply = supply  # where more items are delivered that the feed is asked for
         self._again: list[tuple[int, int, Chunk]] = []  # by first index: before new items
@@ -49,7 +49,7 @@ class Backlog:
         """When the first chunk that was put off is due; None where there is none."""
         return self._later[0][0] if self._later else None
 
-    def ripen(self, now: float) -> None:
+    def release_due(self, now: float) -> None:
         """Queue what was put off and is due."""
         while self._later and self._later[0][0] <= now:
             self.put_back(heapq.heappop(self._later)[2])
@@ -66,16 +66,16 @@ class Backlog:
             chunk = self._new_chunk(size, workers, room)
         if chunk is None:
             return None
-        budget = self.pace.budget(len(chunk), near is not None)
+        budget = self.sizer.budget(len(chunk), near is not None)
         return Chunk(chunk.indices, chunk.items, chunk.attempt, budget)
 
     def _size(self, workers: int, room: int | None, near: int | None) -> int:
         left = self.left
-        if near is None or self.pace.brief:
-            return self.pace.size(left, workers)
+        if near is None or self.sizer.brief:
+            return self.sizer.size(left, workers)
         if room is not None:  # what may be pulled is for all workers
             left = room if left is None else min(left, room)
-        return self.pace.near(left if left is None else left + near, workers)
+        return self.sizer.near(left if left is None else left + near, workers)
 
     def _queued_chunk(self, size: int) -> Chunk | None:
         while self._again:

@@ -113,7 +113,7 @@ def _retried(wanted: Any) -> Callable[[BaseException], bool]:
     return lambda error: isinstance(error, kinds)
 
 
-class Again(NamedTuple):
+class Retrying(NamedTuple):
     """An item that will be tried once more, and what its last attempt was."""
 
     chunk: Chunk  # the item alone
@@ -129,7 +129,7 @@ class Sorted:
 
     chunk: Chunk  # what is at its end
     outcome: Outcome
-    retries: list[Again]
+    retries: list[Retrying]
     stop: int | None  # index after which nothing may begin
 
 
@@ -144,7 +144,7 @@ def sort_out(chunk: Chunk, outcome: Outcome, policy: Policy) -> Sorted:
             one = chunk.pick([at], chunk.attempt + 1)
             begun = outcome.ends[at - 1] if at else 0.0
             started, took = outcome.started + begun, outcome.ends[at] - begun
-            retries.append(Again(one, outcome.errors[at], verdict.wait, started, took))
+            retries.append(Retrying(one, outcome.errors[at], verdict.wait, started, took))
     if not retries:
         return Sorted(chunk, outcome, [], stop)
     kept = [at for at in range(len(chunk)) if not isinstance(verdicts.get(at), Retry)]

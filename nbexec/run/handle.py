@@ -20,10 +20,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..backends.caller_thread import Hands
+from ..backends.caller_thread import CallerThread
 from ..errors import DeadlineExceeded
-from ..items.feed import Chosen, Feed, Pace
-from ..items.sinks import Again, Gather, Results, Sink
+from ..items.feed import Chosen, ChunkSizer, Feed
+from ..items.sinks import Gather, Merge, Results, Sink
 from ..model import Choice, EndReason, Failure, Task
 from ..observers import Observer, show
 from ..options.record import Options
@@ -36,7 +36,7 @@ from ..telemetry.output import Outputs
 from ..telemetry.state import Stats
 from ..worker.execute import replay
 from .loop import FAILURES, Loop
-from .registry import new_id, roster
+from .registry import new_id, run_registry
 from .stopping import attach_results, conclude
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ class Run:
         feed: Feed,
         sink: Sink,
         options: Options,
-        hands: Hands | None = None,
-        pace: Pace | None = None,
+        caller_thread: CallerThread | None = None,
+        sizer: ChunkSizer | None = None,
         kernel_backend: str = "serial",
         clock: Callable[[], float] = time.monotonic,
         watchers: Callable[[], Sequence[Observer]] = tuple,
@@ -90,8 +90,10 @@ class Run:
         self._taken = False  # whether somebody has had the results
         self.task = task = replace(task, timed=options.timeout is not None)
         self.options = options
-        self.hands = hands or Hands()
-        pace = pace or (Pace(1, ahead=False) if options.alone else Pace(options.chunk))
+        self.caller_thread = caller_thread or CallerThread()
+        sizer = sizer or (
+            ChunkSizer(1, ahead=False) if options.alone else ChunkSizer(options.chunk)
+        )
         observers = list(watchers())
         self._journal: Journal | None = None
         if options.checkpoint is not None and task.depth == 0:
@@ -101,7 +103,17 @@ class Run:
             feed = self._journal.feed(feed, before._journal if before is not None else None)
             observers = [self._journal, *observers]  # before anybody has a value in hand
         self._loop = Loop(
-            *(task, feed, sink, options, observers, self.hands, pace, kernel_backend, clock),
+            *(
+                task,
+                feed,
+                sink,
+                options,
+                observers,
+                self.caller_thread,
+                sizer,
+                kernel_backend,
+                clock,
+            ),
             self._journal,
         )
         self._sink = sink
@@ -154,12 +166,12 @@ class Run:
 
     def timeline(self) -> Bars:
         """Give who was busy when, so far: a sequence of `Bar`, at most 2,000 of them."""
-        return self._loop.bulletin.timeline()
+        return self._loop.publisher.timeline()
 
     @property
     def advice(self) -> str:
         """One line on what would make such a run better; "" where nothing is worth acting on."""
-        auto, longest = self.options.backend == "auto", self._loop.bulletin.longest
+        auto, longest = self.options.backend == "auto", self._loop.publisher.longest
         return advise(self.stats, longest, auto=auto, cores=machine.cores())
 
     @property
@@ -177,16 +189,16 @@ class Run:
         """Note that somebody has the results: they need not be kept for that any more."""
         if self.done and not self._taken:
             self._taken = True
-            roster.taken(self)
+            run_registry.taken(self)
 
     def _results(self) -> Results:
-        values = self._sink.values if isinstance(self._sink, Gather | Again) else ()
+        values = self._sink.values if isinstance(self._sink, Gather | Merge) else ()
         return Results(values, run=self)
 
     @property
     def gives_list(self) -> bool:
         """Whether its results are a list, into which `again` puts what is missing."""
-        return isinstance(self._sink, Gather | Again)
+        return isinstance(self._sink, Gather | Merge)
 
     def given_and_made(self) -> tuple[object, ...]:
         """Give what holds the caller's objects: function, items, results and failures."""
@@ -350,9 +362,9 @@ class Run:
         """
         if not self.done:
             raise RuntimeError(f"{self.name} is still running: wait() until it has ended")
-        if not isinstance(self._sink, Gather | Again):
+        if not isinstance(self._sink, Gather | Merge):
             raise LookupError("only a run that gives a list can put results into it")
-        feed, sink = Chosen(self._failed()), Again(list(self._sink.values))
+        feed, sink = Chosen(self._failed()), Merge(list(self._sink.values))
         watchers = watchers or self._watchers
         return Run(self.task, feed, sink, self.options, watchers=watchers, before=self)
 
@@ -425,13 +437,13 @@ class Run:
         """
         if background:
             self.background = True
-            self.hands.serve_in_thread(contextvars.copy_context())
+            self.caller_thread.serve_in_thread(contextvars.copy_context())
         choice = self._loop.open()
         if self._journal is not None:
             self._journal.begin(self)
         if self.task.depth == 0:
             remember(self)
-        self._loop.bulletin.each("attach", self)
+        self._loop.publisher.each("attach", self)
         context = contextvars.copy_context()  # so that what is displayed lands in this cell
         thread = threading.Thread(target=context.run, args=(self._go, choice), name="nbexec-run")
         thread.daemon = subinterpreter.daemons()
@@ -441,10 +453,10 @@ class Run:
     def serve(self) -> None:
         """Lend this thread to the run until it is over; an interrupt cancels the run."""
         interrupt: KeyboardInterrupt | None = None
-        idle = self.idle if self._loop.bulletin.observers else None
+        idle = self.idle if self._loop.publisher.observers else None
         while True:
             try:
-                self.hands.serve(idle, IDLE_EVERY)
+                self.caller_thread.serve(idle, IDLE_EVERY)
                 break
             except KeyboardInterrupt as error:
                 interrupt = error
@@ -458,7 +470,7 @@ class Run:
         now = time.monotonic()
         if now >= self._idle_due:
             self._idle_due = now + IDLE_EVERY
-            self._loop.bulletin.each("idle")
+            self._loop.publisher.each("idle")
 
     def enough(self, index: int) -> None:
         """Let nothing after `index` begin: what comes there is not wanted."""
@@ -466,7 +478,7 @@ class Run:
 
     def watch(self, observer: Observer) -> None:
         """Have one more observer told what happens from now on."""
-        self._loop.bulletin.observers.append(observer)
+        self._loop.publisher.observers.append(observer)
 
     def wake(self) -> None:
         """Have the loop look again for something to do."""
@@ -505,10 +517,10 @@ class Run:
             self._loop.end(reason)
         finally:
             if self.background and self.task.depth == 0:
-                roster.keep(self)
+                run_registry.keep(self)
             with self._ending:
                 self._done.set()
-            self.hands.release()
+            self.caller_thread.release()
             for callback in self._callbacks:
                 callback(self)
 
@@ -524,7 +536,7 @@ def remember(run: Run) -> None:
     global _last
     if run is not None:
         run.began = time.time()
-        roster.add(run)
+        run_registry.add(run)
     _last = run
 
 

@@ -15,16 +15,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..backends.base import Reply, Setting
-from ..backends.caller_thread import Hands
-from ..items.feed import Feed, Pace
+from ..backends.base import Reply, SessionSpec
+from ..backends.caller_thread import CallerThread
+from ..items.feed import ChunkSizer, Feed
 from ..items.outcomes import cut, died, failure, placed, stopped, timed_out
 from ..items.sinks import Sink
 from ..model import Choice, Chunk, EndReason, Failure, Outcome, Task
 from ..observers import Observer
 from ..options.record import Options, bytes_of
-from ..placement.chooser import LOOK, Steering
-from ..placement.slots import Crew, Flight, Slot
+from ..placement.chooser import LOOK, BackendChooser
+from ..placement.slots import InFlight, Slot, SlotTable
 from ..system import machine
 from ..telemetry.events import (
     Event,
@@ -42,7 +42,7 @@ from ..telemetry.events import (
     Submitted,
 )
 from ..telemetry.output import Outputs
-from ..telemetry.publisher import Bulletin
+from ..telemetry.publisher import Publisher
 from ..telemetry.state import Stats
 from . import failure_policy
 from .backlog import Backlog
@@ -72,8 +72,8 @@ class Loop:
         sink: Sink,
         options: Options,
         observers: Sequence[Observer],
-        hands: Hands,
-        pace: Pace,
+        caller_thread: CallerThread,
+        sizer: ChunkSizer,
         kernel_backend: str,
         clock: Callable[[], float],
         journal: Journal | None = None,
@@ -81,18 +81,18 @@ class Loop:
         self.task = task
         self.sink = sink
         self.options = options
-        self.bulletin = Bulletin(observers, clock() - time.time())
+        self.publisher = Publisher(observers, clock() - time.time())
         self.failures: list[Failure] = []
         self.output = Outputs()
         self.cancelled = False
         self.stop_after: int | None = None  # the failing item, where the run stops at one
-        self._backlog = Backlog(feed, pace, self._deliver_items)
+        self._backlog = Backlog(feed, sizer, self._deliver_items)
         self._journal = journal
         self._recalling = False  # whether there may be more in the journal
         self._clock = clock
-        self._emit = self.bulletin.emit
+        self._emit = self.publisher.emit
         self._policy = failure_policy.Policy.of(options)
-        self._crew = Crew()
+        self._slots = SlotTable()
         self._inbox: queue.SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]]]
         self._inbox = queue.SimpleQueue()
         self._stopping_since: float | None = None
@@ -106,10 +106,10 @@ class Loop:
         self.late = False  # whether the deadline has passed
         self._deadline = float("inf")
         context = contextvars.copy_context()
-        self._steering = Steering(
+        self._chooser = BackendChooser(
             options,
-            self._crew,
-            Setting(task, self._deliver, hands, self._hear, context, 1),
+            self._slots,
+            SessionSpec(task, self._deliver, caller_thread, self._hear, context, 1),
             kernel_backend,
             clock,
         )
@@ -122,12 +122,12 @@ class Loop:
 
     def stats(self) -> Stats:
         """Give the run in numbers, as it stands."""
-        return self.bulletin.stats(self._clock())
+        return self.publisher.stats(self._clock())
 
     @property
     def choice(self) -> Choice:
         """Backend, workers and the reason, as they stand."""
-        return self.bulletin.state.choice
+        return self.publisher.state.choice
 
     @property
     def feed(self) -> Feed:
@@ -141,18 +141,18 @@ class Loop:
 
     def elsewhere(self) -> Sequence[Part] | None:
         """Give what the workers use, where they are not the kernel's own processes."""
-        return self._crew.elsewhere()
+        return self._slots.elsewhere()
 
     def suggested_window(self) -> int:
         """How many items keep the workers busy while results are being consumed."""
         workers = self.choice.workers
-        return 4 * workers * max(1, self._backlog.pace.size(None, workers))
+        return 4 * workers * max(1, self._backlog.sizer.size(None, workers))
 
     # ------------------------------------------------------------ the loop
 
     def open(self) -> Choice:
         """Choose where to begin, and open it: what is wrong with a backend is raised here."""
-        return self._steering.begin(self.feed)
+        return self._chooser.begin(self.feed)
 
     def run(self, name: str, choice: Choice) -> None:
         """Go from the first event to the last item; `end` comes after."""
@@ -164,14 +164,14 @@ class Loop:
             self._fill()
             if not self._over():
                 self._drain()
-        self._steered(self._steering.ended())
+        self._steered(self._chooser.ended())
 
     def end(self, reason: EndReason) -> None:
         """Give the workers back, and emit the last event."""
-        for slot in self._crew.busy():  # only where the loop itself broke
+        for slot in self._slots.busy():  # only where the loop itself broke
             slot.session.abort(slot.number)
-        self._steering.end()
-        self._crew.close()
+        self._chooser.end()
+        self._slots.close()
         self._last_words()
         if self._journal is not None:
             self._journal.flush()
@@ -179,28 +179,28 @@ class Loop:
         self._emit(RunEnded(self._clock(), reason))
 
     def _over(self) -> bool:
-        return not self._crew.flying and self._backlog.over()
+        return not self._slots.in_flight and self._backlog.over()
 
     def _drain(self) -> None:
         """Handle what is in the inbox; wait for it if there is nothing."""
         patience = self._patience()
-        knock = self._steering.knock(patience)
+        knock = self._chooser.knock(patience)
         try:
             handle, args = self._inbox.get(timeout=patience)
         except queue.Empty:
             if knock is not None:
-                self._steering.answered(knock)
+                self._chooser.answered(knock)
         else:
             with contextlib.suppress(queue.Empty):
                 while True:
                     handle(*args)
                     handle, args = self._inbox.get_nowait()
-        if self._steering.looking and self.stop_after is None:
-            if self._steering.curious:
-                for flight in list(self._crew.flying.values()):
+        if self._chooser.looking and self.stop_after is None:
+            if self._chooser.curious:
+                for flight in list(self._slots.in_flight.values()):
                     self._gather(flight)
-            left, waiting = self._backlog.left, self._crew.waiting if self._crew.near else 0
-            self._steered(self._steering.look(left if left is None else left + waiting))
+            left, waiting = self._backlog.left, self._slots.waiting if self._slots.near else 0
+            self._steered(self._chooser.look(left if left is None else left + waiting))
         if self.options.timeout is not None:
             self._time_out(self.options.timeout)
         if self._clock() >= self._deadline and not self.late:
@@ -208,22 +208,22 @@ class Loop:
             self.halt(-1)
         if self._stopping_since is not None:
             self._abort_doomed(self._stopping_since)
-        if self._crew.near and self._crew.flying:
+        if self._slots.near and self._slots.in_flight:
             self._look_in()
 
     def _patience(self) -> float | None:
         """How long there is nothing to do unless something comes in."""
         if self._recalling:
             return 0.0
-        look, due = self._steering.patience(), self._backlog.due()
+        look, due = self._chooser.patience(), self._backlog.due()
         if not self._held():
-            late = self._crew.due()
+            late = self._slots.due()
             due = late if due is None or (late is not None and late < due) else due
         if self._stopping_since is not None or (
-            self.options.timeout is not None and self._crew.flying
+            self.options.timeout is not None and self._slots.in_flight
         ):
             look = LOOK if look is None else min(look, LOOK)
-        elif self._crew.near and self._crew.flying:
+        elif self._slots.near and self._slots.in_flight:
             look = LATE if look is None else min(look, LATE)
         soonest = min(self._deadline, float("inf") if due is None else due)
         if soonest == float("inf"):
@@ -234,19 +234,19 @@ class Loop:
     # ------------------------------------------------------------ handing out
 
     def _fill(self) -> None:
-        self._backlog.ripen(self._clock())
-        pace = self._backlog.pace
-        pace.target = self._steering.target
-        pace.cost = self._steering.cost
+        self._backlog.release_due(self._clock())
+        sizer = self._backlog.sizer
+        sizer.target = self._chooser.target
+        sizer.cost = self._chooser.cost
         held = self._held()
-        while not held and self._crew.free(self._depth()):
-            near = self._crew.waiting if self._crew.near else None
+        while not held and self._slots.free(self._depth()):
+            near = self._slots.waiting if self._slots.near else None
             chunk = self._backlog.next(self.choice.workers, self.sink.room(), near)
             if chunk is not None:
                 now = self._clock()
-                flight = self._crew.assign(chunk, now)
+                flight = self._slots.assign(chunk, now)
                 self._emit(Submitted(now, chunk))
-                self._crew.send(flight)
+                self._slots.send(flight)
             elif (spare := self._spare()) is not None:
                 self._take_back(spare)
             else:
@@ -261,27 +261,27 @@ class Loop:
     def _ask_back(self) -> None:
         """Ask workers that are late for what they have not begun, where others are idle."""
         now = self._clock()
-        for slot in self._crew.overdue(now):
+        for slot in self._slots.overdue(now):
             if not slot.session.ready(slot.number):
-                self._crew.not_yet(slot, now)
+                self._slots.not_yet(slot, now)
                 continue
             for flight in slot.flights[::-1]:
                 slot.session.take_back(slot.number, flight.chunk)
 
     def _on_returned(self, chunk: Chunk, kept: int) -> None:
-        rest = self._crew.given_back(chunk, kept)
+        rest = self._slots.given_back(chunk, kept)
         if rest is not None:
             self._take_back(rest)
 
     def _spare(self) -> Chunk | None:
         """Give what waits behind an item at one slot while another has nothing to do."""
-        wanted = self._backlog.pace.fixed is None and self.stop_after is None
-        return self._crew.spare() if wanted else None
+        wanted = self._backlog.sizer.fixed is None and self.stop_after is None
+        return self._slots.spare() if wanted else None
 
     def _depth(self) -> int:
         """How many chunks may be at each worker."""
-        pace, near = self._backlog.pace, self._crew.near
-        return 2 if pace.ahead(self._backlog.left, self.choice.workers, near) else 1
+        sizer, near = self._backlog.sizer, self._slots.near
+        return 2 if sizer.ahead(self._backlog.left, self.choice.workers, near) else 1
 
     def _recall(self) -> None:
         """End some of the items that need not run, since the journal has their values."""
@@ -326,7 +326,7 @@ class Loop:
         self, chunk: Chunk, offset: int | None, stream: str, said: Any, shown: bool
     ) -> None:
         if stream == "begun":
-            self._crew.begun(chunk, self._clock())
+            self._slots.begun(chunk, self._clock())
             return
         if stream == "returned":
             self._on_returned(chunk, offset or 0)
@@ -334,7 +334,7 @@ class Loop:
         at = slice(None) if offset is None else slice(offset, offset + 1)
         indices = chunk.indices[at]
         if stream == "progress":
-            if self._crew.awaits(chunk):  # else the item has ended meanwhile
+            if self._slots.awaits(chunk):  # else the item has ended meanwhile
                 self._emit(Progressed(self._clock(), indices[0], *said))
         else:
             output = Output(self._clock(), indices[0], indices[-1], stream, said, shown)
@@ -350,13 +350,13 @@ class Loop:
                     handle(*args)
 
     def _on_reply(self, chunk: Chunk, reply: Reply) -> None:
-        flight = self._crew.release(chunk)
+        flight = self._slots.release(chunk)
         if flight is None:  # it was aborted meanwhile, or given back
             return
         outcome, slot = reply(), flight.slot
         if died(outcome):
             outcome = placed(outcome, *self._at(slot, chunk))
-        elif self._steering.unsent(outcome):  # it begins where nothing is sent
+        elif self._chooser.unsent(outcome):  # it begins where nothing is sent
             outcome = replace(outcome, values=[], errors={}, ends=[])
         else:
             slot.worker = outcome.worker or slot.worker
@@ -374,8 +374,8 @@ class Loop:
     def _learn(self, slot: Slot, chunk: Chunk, outcome: Outcome) -> None:
         """Take in what became of some items."""
         size = outcome.sent + outcome.received
-        self._backlog.pace.measure(len(chunk), outcome.ends[-1], size)
-        self._steering.learn(slot, chunk, outcome)
+        self._backlog.sizer.measure(len(chunk), outcome.ends[-1], size)
+        self._chooser.learn(slot, chunk, outcome)
         self._judge(chunk, outcome)
 
     def _look_in(self) -> None:
@@ -384,37 +384,37 @@ class Loop:
         if now - self._looked_in < LATE:
             return
         self._looked_in = now
-        for flight in list(self._crew.flying.values()):
+        for flight in list(self._slots.in_flight.values()):
             slot = flight.slot
             if len(flight) > 1 and flight is slot.flights[0] and now - slot.since > LATE:
                 self._call_back(flight)
                 self._gather(flight)
 
-    def _call_back(self, flight: Flight) -> None:
+    def _call_back(self, flight: InFlight) -> None:
         """Queue again what has not begun, where it can be had back."""
-        if self._backlog.pace.fixed is not None:
+        if self._backlog.sizer.fixed is not None:
             return
-        if flight.sheet is None:
+        if flight.chunk_state is None:
             flight.slot.session.take_back(flight.slot.number, flight.chunk)
             return
-        chunk = self._crew.take_back(flight, len(flight))
+        chunk = self._slots.take_back(flight, len(flight))
         if chunk is not None:
             self._take_back(chunk)
 
     def _call_all_back(self) -> None:
-        for flight in list(self._crew.flying.values()):
+        for flight in list(self._slots.in_flight.values()):
             self._call_back(flight)
 
-    def _gather(self, flight: Flight) -> None:
+    def _gather(self, flight: InFlight) -> None:
         """Take in what is finished of a chunk before the rest is."""
-        if flight.sheet is None:
+        if flight.chunk_state is None:
             return
         worker = flight.slot.session.worker(flight.slot.number, flight.chunk)
-        outcome = cut(flight.sheet.so_far(worker), flight.start, flight.stop)
+        outcome = cut(flight.chunk_state.so_far(worker), flight.start, flight.stop)
         done = len(outcome.values)
         if 0 < done < len(flight):  # else its reply is on its way
             chunk = flight.awaited.part(0, done)
-            self._crew.gathered(flight, done)
+            self._slots.gathered(flight, done)
             self._learn(flight.slot, chunk, outcome)
 
     def _at(self, slot: Slot, chunk: Chunk) -> tuple[str, float]:
@@ -459,7 +459,7 @@ class Loop:
     def _time_out(self, timeout: float) -> None:
         """Fail the items that took too long; they travel alone where there is a timeout."""
         now = self._clock()
-        for slot in self._crew.busy():
+        for slot in self._slots.busy():
             waits = not slot.begun and slot.session.tells_begun
             if not slot.session.ready(slot.number):
                 slot.since = now
@@ -467,7 +467,7 @@ class Loop:
                 chunk = slot.flights[0].chunk
                 worker, took = self._at(slot, chunk)
                 ended = slot.session.abort(slot.number)
-                self._crew.release(chunk)
+                self._slots.release(chunk)
                 self._judge(chunk, placed(timed_out(chunk, timeout, ended), worker, took))
 
     def halt(self, index: int) -> None:
@@ -476,7 +476,7 @@ class Loop:
             self.stop_after = self._backlog.limit = index
         if self._stopping_since is None:
             self._stopping_since = self._clock()
-        for slot in self._crew.busy():
+        for slot in self._slots.busy():
             if self._doomed(slot):
                 slot.session.unwanted(slot.number)
 
@@ -496,19 +496,19 @@ class Loop:
         """Abort what needn't be waited for, once it had its grace."""
         if self._clock() - since < GRACE:
             return
-        for slot in self._crew.busy():
+        for slot in self._slots.busy():
             if self._doomed(slot):
                 flights = list(slot.flights)
                 self._gather(flights[0])
                 at = self._at(slot, flights[0].chunk)
                 slot.session.abort(slot.number)
                 for flight in flights:  # the first was running, the others waited for it
-                    self._crew.release(flight.chunk)
+                    self._slots.release(flight.chunk)
                     outcome = stopped(flight.awaited)
                     first = flight is flights[0]
                     outcome = placed(outcome, *at) if first else outcome
                     self._finish(self._clock(), flight.awaited, outcome)
-                self._crew.retire(slot)
+                self._slots.retire(slot)
 
     # ------------------------------------------------------------ memory
 
@@ -518,9 +518,9 @@ class Loop:
         if self._gate is None or not isinstance(event, Sampled):
             return
         before = self._gate.words()
-        verdict = self._gate.judge(event, idle=not self._crew.flying)
+        verdict = self._gate.judge(event, idle=not self._slots.in_flight)
         if verdict == "trim":
-            self._crew.trim()
+            self._slots.trim()
         elif verdict == "give up" and not self.over_memory:
             self.over_memory = self._gate.words()
             self.halt(-1)
@@ -541,12 +541,12 @@ class Loop:
 
     def set_workers(self, count: int) -> None:
         """Have `count` items run at once from now on."""
-        self._steered(self._steering.resize(count, self.choice))
+        self._steered(self._chooser.resize(count, self.choice))
 
     def _steered(self, choice: Choice | None) -> None:
         if choice is None:
             return
         self._emit(Steered(self._clock(), choice=choice))
-        for flight in list(self._crew.flying.values()):
+        for flight in list(self._slots.in_flight.values()):
             if flight.slot.retired:
                 self._call_back(flight)

@@ -20,7 +20,7 @@ ENDED = 100  # runs that have ended and are told of
 UNREAD = 10  # background runs that are kept till somebody takes their results
 
 
-class Roster:
+class RunRegistry:
     """Runs by their ids."""
 
     def __init__(self) -> None:
@@ -67,4 +67,4 @@ def new_id() -> str:
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(3).hex()}"
 
 
-roster = Roster()
+run_registry = RunRegistry()

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from . import pickling
 
 
-class Place(NamedTuple):
+class BufferRef(NamedTuple):
     """Where a buffer is."""
 
     path: str  # "": in the task's own file
@@ -24,7 +24,7 @@ def pieces(
 ) -> Iterator[pickling.Piece]:
     """Give the task's file; `paths` has the file of each buffer, or "" where that is this one."""
     pairs = [*zip(buffers, paths, strict=True)]
-    places = [Place(path, buffer.raw().readonly) for buffer, path in pairs]
+    places = [BufferRef(path, buffer.raw().readonly) for buffer, path in pairs]
     inside = [buffer for buffer, path in pairs if not path]
     return pickling.laid_out(pickle.dumps(places), [pickle.PickleBuffer(data), *inside])
 
@@ -37,6 +37,6 @@ def load(path: str) -> Any:
     return pickle.loads(data, buffers=buffers)
 
 
-def _mapped(place: Place) -> memoryview:
+def _mapped(place: BufferRef) -> memoryview:
     view = memoryview(pickling.mapped(place.path))
     return view.toreadonly() if place.readonly else view

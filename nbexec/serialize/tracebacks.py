@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 
-class Place(NamedTuple):
+class FramePosition(NamedTuple):
     """Where a frame was: lines from 1, columns from 0."""
 
     filename: str
@@ -25,7 +25,7 @@ class Place(NamedTuple):
     end_column: int
 
 
-def dump(trace: TracebackType | None) -> list[Place]:
+def dump(trace: TracebackType | None) -> list[FramePosition]:
     """Give the places of a traceback, outermost first."""
     places = []
     while trace is not None:
@@ -36,7 +36,7 @@ def dump(trace: TracebackType | None) -> list[Place]:
         if first != line or end is None or column is None or end_column is None:
             end, column, end_column = line, 0, 0
         places.append(
-            Place(
+            FramePosition(
                 code.co_filename, code.co_name, code.co_firstlineno, line, end, column, end_column
             )
         )
@@ -44,11 +44,11 @@ def dump(trace: TracebackType | None) -> list[Place]:
     return places
 
 
-def load(places: list[Place]) -> TracebackType | None:
+def load(places: list[FramePosition]) -> TracebackType | None:
     """Undo `dump`."""
     trace: TracebackType | None = None
     for place in reversed(places):
-        inner = _raised_at(Place(*place))
+        inner = _raised_at(FramePosition(*place))
         if inner is not None:
             trace = TracebackType(trace, inner.tb_frame, inner.tb_lasti, place[3])
     return trace
@@ -111,7 +111,7 @@ def unpack(packed: list[tuple[Any, ...]]) -> BaseException:
     return error
 
 
-def _raised_at(place: Place) -> TracebackType | None:
+def _raised_at(place: FramePosition) -> TracebackType | None:
     """Give the traceback of an exception that was raised at `place`."""
     # Lines of a code object are kept relative to its first one, which `replace` sets.
     shift = place.first_line - 1

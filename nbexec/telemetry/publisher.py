@@ -14,7 +14,7 @@ from .state import RunState, Stats
 from .timeline import Timeline
 
 
-class Bulletin:
+class Publisher:
     """Written by the run's loop alone, read by anybody.
 
     Parameters

@@ -22,7 +22,7 @@ from typing import Any
 
 from ..system import subinterpreter
 from . import capture, streams
-from .stealing import Ear
+from .stealing import StealListener
 
 MAGIC = b"\x1e\x00nbx"
 HEADER = struct.Struct("<BQIH")  # kind, serial of the chunk, offset, bytes that follow
@@ -58,7 +58,7 @@ class Channel:
         if own:
             _put_in_place(pipe)
         streams.install()
-        self.ear = Ear(folder, self._returned)
+        self.steal_listener = StealListener(folder, self._returned)
 
     def begin(self, serial: int) -> None:
         """Say whose bytes come now, where they are in no frame."""
@@ -85,7 +85,7 @@ class Channel:
 
     def close(self) -> None:
         """End it, in a process that goes on."""
-        self.ear.close()
+        self.steal_listener.close()
         if self._to != 1:
             os.close(self._to)
 
@@ -112,7 +112,7 @@ def _line_buffered() -> Callable[[Any], Any]:
 
 
 @functools.cache
-def outlive_not(kernel: int) -> None:
+def exit_with_parent(kernel: int) -> None:
     """End this worker when the kernel is gone, however it went; its pool may wait for ever.
 
     `kernel` is its process id, from itself: it may be gone before this is called.

@@ -17,7 +17,7 @@ from ..model import Error, Outcome
 TOLD = 0.005  # seconds; a chunk with a failure goes on no longer: a run may have to stop at it
 
 
-class Sheet:
+class ChunkState:
     """A chunk's columns while they are filled: of an item its error, its value, then its end."""
 
     __slots__ = ("ends", "errors", "items", "started", "values")
@@ -32,7 +32,7 @@ class Sheet:
         self.started = 0.0
 
 
-class Shared(Sheet):
+class SharedChunkState(ChunkState):
     """A sheet that another thread reads, and takes items from; each goes to one of the two."""
 
     __slots__ = ("_left", "after_failure")

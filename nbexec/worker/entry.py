@@ -24,8 +24,8 @@ from ..system import blas, machine, subinterpreter
 from . import capture, streams
 from .capture import Hear
 from .channel import channel
-from .chunk_state import Shared
-from .execute import Leash, failed, run_chunk
+from .chunk_state import SharedChunkState
+from .execute import StopFlag, failed, run_chunk
 from .module_reloads import Reloaded, follow
 from .task_cache import load
 
@@ -41,7 +41,7 @@ def hello(folder: str | None) -> int:
     return os.getpid()
 
 
-class Address(NamedTuple):
+class Envelope(NamedTuple):
     """How a worker on the kernel's machine hears of it, and is heard; and its share."""
 
     folder: str  # the kernel's; not there on other machines
@@ -52,22 +52,22 @@ class Address(NamedTuple):
     reloaded: Reloaded = ()  # modules of the kernel's
 
 
-def items_file(address: Address) -> Path:
+def items_file(address: Envelope) -> Path:
     """Give the file of a chunk's items, where they have large buffers."""
     return Path(address.folder, f"items-{address.serial}")
 
 
-def values_file(address: Address) -> Path:
+def values_file(address: Envelope) -> Path:
     """Give the file of a chunk's values, where they have large buffers."""
     return Path(address.folder, f"values-{address.serial}")
 
 
-class Wanted(Leash):
+class Wanted(StopFlag):
     """A chunk is wanted until the kernel makes a file that says that it isn't."""
 
     __slots__ = ("_file",)
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Envelope) -> None:
         super().__init__()
         self._file = unwanted_file(address)
 
@@ -75,7 +75,7 @@ class Wanted(Leash):
         return not self._file.exists()
 
 
-def unwanted_file(address: Address) -> Path:
+def unwanted_file(address: Envelope) -> Path:
     """Give the file that is there once a chunk is not wanted any more."""
     return Path(address.folder, f"unwanted-{address.serial}")
 
@@ -83,7 +83,7 @@ def unwanted_file(address: Address) -> Path:
 Tell = Callable[[int, Sequence[tuple[int, str, Any]]], None]  # from which position, what
 
 
-class Telling:
+class OutputBuffer:
     """Keeps what is said for the reply, and tells it meanwhile, a few times a second."""
 
     def __init__(self, tell: Tell | None) -> None:
@@ -120,7 +120,7 @@ def run_packed(
     items: bytes,
     budget: float,
     alone: bool,
-    address: Address,
+    address: Envelope,
     tell: Tell | None = None,
 ) -> bytes:
     """Run `count` pickled `items` through the packed task `block` (a path or the bytes).
@@ -132,7 +132,7 @@ def run_packed(
     BLAS and all, is the chunk's.  `tell` is called with what is said where there is no
     channel to the kernel.
     """
-    telling = Telling(tell)
+    telling = OutputBuffer(tell)
     hear: Hear = telling.hear
     voice = channel(address.folder) if address.heard else None
     if voice is not None:
@@ -157,9 +157,9 @@ def run_packed(
             outcome = Outcome([None], {0: error_of_it}, time.time(), [0.0], 0.0, "")
         return _send(outcome, address)
     chunk = Chunk(range(count), values, budget=budget)
-    sheet = Shared(values, after_failure=math.inf)
+    chunk_state = SharedChunkState(values, after_failure=math.inf)
     clock = time.process_time if alone else time.thread_time
-    if voice is not None and not voice.ear.begin(address.serial, sheet, count):
+    if voice is not None and not voice.steal_listener.begin(address.serial, chunk_state, count):
         return _send(not_begun(), address)
     with streams.routed():
         outcome = run_chunk(
@@ -170,10 +170,10 @@ def run_packed(
             clock,
             starved=machine.starved,
             hear=hear,
-            sheet=sheet,
+            chunk_state=chunk_state,
         )
     if voice is not None:
-        voice.ear.end(address.serial)
+        voice.steal_listener.end(address.serial)
         voice.end()
     return _send(outcome, address, telling.said, reading)
 
@@ -185,7 +185,7 @@ def not_begun() -> Outcome:
 
 def _send(
     outcome: Outcome,
-    address: Address,
+    address: Envelope,
     said: Sequence[tuple[int, str, Any]] = (),
     spent: float = 0.0,
 ) -> bytes:
@@ -248,7 +248,7 @@ def _pack_error(error: Error) -> tuple[str, bytes | None, str, str, str, Any]:
 
 
 def receive(
-    data: bytes, address: Address, heard: int = 0, sent: int = 0, spent: float = 0.0
+    data: bytes, address: Envelope, heard: int = 0, sent: int = 0, spent: float = 0.0
 ) -> Outcome:
     """Undo the packing of a chunk's outcome, in the kernel.
 
@@ -274,7 +274,7 @@ def receive(
     return replace(outcome, said=outcome.said[heard:]) if heard else outcome
 
 
-def _read_values(address: Address) -> Any:
+def _read_values(address: Envelope) -> Any:
     file = values_file(address)
     try:
         return pickling.read_file(file)

@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from ..model import Chunk, Error, Outcome, Task
 from ..system import subinterpreter
 from .capture import Capture, Hear, current
-from .chunk_state import Shared, Sheet
+from .chunk_state import ChunkState, SharedChunkState
 
 depth: ContextVar[int] = ContextVar("nbexec_depth", default=0)  # runs around this code
 
@@ -118,50 +118,52 @@ def parted(error: BaseException) -> tuple[BaseException, Any]:
     return (error.error, error.left) if isinstance(error, Partial) else (error, None)
 
 
-class Leash:
-    """How long a chunk may go on; pulled, it begins no further item."""
+class StopFlag:
+    """Stops a chunk: once set, no further item of it begins."""
 
-    __slots__ = ("pulled",)
+    __slots__ = ("stopped",)
 
     def __init__(self) -> None:
-        self.pulled = False
+        self.stopped = False
 
-    def pull(self) -> None:
+    def stop(self) -> None:
         """Let nothing more begin."""
-        self.pulled = True
+        self.stopped = True
 
     def wanted(self) -> bool:
         """Whether what runs is still wanted."""
-        return not self.pulled
+        return not self.stopped
 
 
 def run_chunk(
     prepared: Callable[[], Callable[[Any], Any]],
     task: Task,
     chunk: Chunk,
-    leash: Leash | None = None,
+    stop_flag: StopFlag | None = None,
     cpu_clock: Callable[[], float] = time.thread_time,
     interrupt: Callable[[BaseException], None] | None = None,
     starved: Callable[[int], float] = lambda thread: 0.0,
     hear: Hear = _nobody,
     through: bool = False,
-    sheet: Shared | None = None,
+    chunk_state: SharedChunkState | None = None,
 ) -> Outcome:
     """Call the function on each item until the chunk or its budget is used up.
 
     `prepared` gives the function of one item; what it raises is the first item's error.
     A `KeyboardInterrupt` in the main thread ends the chunk: the item that it hit counts
     as not begun, and `interrupt` is told.  What the items say goes to `hear`, and also
-    `through` where it would have gone without us.  A `sheet` has the items.
+    `through` where it would have gone without us.  A `chunk_state` has the items.
     """
-    leash = leash or Leash()
+    stop_flag = stop_flag or StopFlag()
     if task.coroutine:
-        return _run_loop(run_chunk_async(prepared, task, chunk, leash, hear, sheet=sheet))
-    noted = sheet or Sheet(chunk.items)
+        return _run_loop(
+            run_chunk_async(prepared, task, chunk, stop_flag, hear, chunk_state=chunk_state)
+        )
+    noted = chunk_state or ChunkState(chunk.items)
     values, errors, ends = noted.values, noted.errors, noted.ends
     budget = chunk.budget
     token = depth.set(task.depth + 1)
-    capture = Capture(values, hear, leash.wanted, through)
+    capture = Capture(values, hear, stop_flag.wanted, through)
     listening = current.set(capture)
     thread = threading.get_native_id()
     without_core = starved(thread)
@@ -171,7 +173,7 @@ def run_chunk(
         if task.timed:
             hear(0, "begun", "")
         for item in noted.items:
-            if leash.pulled:
+            if stop_flag.stopped:
                 break
             try:
                 value = call(item)
@@ -206,10 +208,10 @@ async def run_chunk_async(
     prepared: Callable[[], Callable[[Any], Any]],
     task: Task,
     chunk: Chunk,
-    leash: Leash,
+    stop_flag: StopFlag,
     hear: Hear = _nobody,
     cpu: Callable[[], float] = float,
-    sheet: Shared | None = None,
+    chunk_state: SharedChunkState | None = None,
 ) -> Outcome:
     """Await the function on each item, one after the other.
 
@@ -217,11 +219,11 @@ async def run_chunk_async(
     """
     from asyncio import CancelledError
 
-    noted = sheet or Sheet(chunk.items)
+    noted = chunk_state or ChunkState(chunk.items)
     values, errors, ends = noted.values, noted.errors, noted.ends
     budget = chunk.budget
     token = depth.set(task.depth + 1)
-    capture = Capture(values, hear, leash.wanted)
+    capture = Capture(values, hear, stop_flag.wanted)
     listening = current.set(capture)
     noted.started, begun = time.time(), _clock()
     try:
@@ -229,12 +231,12 @@ async def run_chunk_async(
         if task.timed:
             hear(0, "begun", "")
         for item in noted.items:
-            if leash.pulled:
+            if stop_flag.stopped:
                 break
             try:
                 value = await call(item)
             except CancelledError as error:
-                if leash.pulled:
+                if stop_flag.stopped:
                     break
                 errors[len(values)], value = failed(error), None  # the item's own doing
                 _forget_cancelling()

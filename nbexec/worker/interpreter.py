@@ -13,7 +13,7 @@ from ..backends import close_all
 from ..system import subinterpreter
 from . import task_cache
 from .channel import channel, close_channels
-from .entry import Address, run_packed
+from .entry import Envelope, run_packed
 
 FORGET = "forget"  # what no run needs any more
 LOOK, LOOKS = 0.01, 50  # seconds, and times, in which a thread that ends is forgotten
@@ -52,7 +52,7 @@ def serve(
 
 def _reply(number: int, address: Any, call: Any) -> tuple[int, bytes]:
     key, block, count, items, budget, alone = call
-    return number, run_packed(key, block, count, items, budget, alone, Address(*address))
+    return number, run_packed(key, block, count, items, budget, alone, Envelope(*address))
 
 
 def _tidied() -> bool:

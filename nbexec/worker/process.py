@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import signal
 
-from .channel import outlive_not
+from .channel import exit_with_parent
 
 
 def begin_worker(kernel: int) -> None:
@@ -19,4 +19,4 @@ def begin_worker(kernel: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # loky ends a worker that has grown by 300 MB, as one does whose setup loads a model.
     process_executor._MAX_MEMORY_LEAK_SIZE = math.inf
-    outlive_not(kernel)
+    exit_with_parent(kernel)

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 
 from ..system import subinterpreter
-from .chunk_state import Shared
+from .chunk_state import SharedChunkState
 
 _SERIAL = struct.Struct("<Q")
 _PIECE = 64 * _SERIAL.size
@@ -25,7 +25,7 @@ _REMEMBERED = 64  # chunks that ended: a question about one of them may be on it
 
 def pipe_of(folder: str, worker: int | str) -> str:
     """Give the name of a worker's pipe, from its process or `subinterpreter.worker`."""
-    return os.path.join(folder, f"ear-{worker}")
+    return os.path.join(folder, f"steal-{worker}")
 
 
 def ask(folder: str, worker: int | str, serial: int) -> None:
@@ -38,7 +38,7 @@ def ask(folder: str, worker: int | str, serial: int) -> None:
             os.close(pipe)
 
 
-class Ear:
+class StealListener:
     """The worker's end.
 
     Parameters
@@ -51,7 +51,7 @@ class Ear:
 
     def __init__(self, folder: str, tell: Callable[[int, int], None]) -> None:
         self._tell = tell
-        self._begun: dict[int, tuple[Shared, int]] = {}  # with how many items
+        self._begun: dict[int, tuple[SharedChunkState, int]] = {}  # with how many items
         self._ended: deque[int] = deque(maxlen=_REMEMBERED)
         self._given: set[int] = set()  # chunks that were given back before they came
         self._lock = threading.Lock()
@@ -60,7 +60,7 @@ class Ear:
         with contextlib.suppress(FileExistsError):
             os.mkfifo(path, 0o600)
         pipe = os.open(path, os.O_RDWR)  # opens at once, and never ends
-        thread = threading.Thread(target=self._listen, args=(pipe,), name="nbexec-ear")
+        thread = threading.Thread(target=self._listen, args=(pipe,), name="nbexec-steal")
         thread.daemon = subinterpreter.daemons()
         thread.start()
 
@@ -68,13 +68,13 @@ class Ear:
         """Listen no more."""
         ask(self._folder, subinterpreter.worker(), END)
 
-    def begin(self, serial: int, sheet: Shared, items: int) -> bool:
+    def begin(self, serial: int, chunk_state: SharedChunkState, items: int) -> bool:
         """Note that a chunk is about to begin; give whether it is still this worker's."""
         with self._lock:
             if serial in self._given:
                 self._given.discard(serial)
                 return False
-            self._begun[serial] = sheet, items
+            self._begun[serial] = chunk_state, items
             return True
 
     def end(self, serial: int) -> None:
@@ -90,8 +90,8 @@ class Ear:
                 return
             kept = 0
             if serial in self._begun:
-                sheet, items = self._begun[serial]
-                kept = items - sheet.take_back(items)
+                chunk_state, items = self._begun[serial]
+                kept = items - chunk_state.take_back(items)
             else:
                 self._given.add(serial)
         self._tell(serial, kept)
@@ -109,7 +109,7 @@ class Ear:
     def _stop(self) -> None:
         """Begin nothing more, and interrupt what runs, where it is Python code."""
         with self._lock:
-            for sheet, items in self._begun.values():
-                sheet.take_back(items)
+            for chunk_state, items in self._begun.values():
+                chunk_state.take_back(items)
             if self._begun:
                 subinterpreter.interrupt()
