@@ -77,10 +77,11 @@ if TYPE_CHECKING:
     )
     from .executor import Executor
     from .history import PastRun, RunRecord, attach, runs
-    from .items.sinks import Results
     from .model import Failure
     from .options.record import Options
-    from .run.handle import Run, last_run
+    from .run.handle import Run
+    from .run.registry import last_run
+    from .run.results import Results
     from .telemetry.bars import Bar, Bars
     from .telemetry.output import Outputs
     from .telemetry.state import Stats
@@ -103,8 +104,9 @@ _NAMES = {
     "model": "Failure",
     "options.record": "Options",
     "telemetry.output": "Outputs",
-    "items.sinks": "Results",
-    "run.handle": "Run last_run",
+    "run.results": "Results",
+    "run.handle": "Run",
+    "run.registry": "last_run",
     "telemetry.state": "Stats",
     "telemetry.bars": "Bar Bars",
     "tracking": "track",

@@ -8,16 +8,16 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from . import observers
 from .backends.caller_thread import CallerThread
 from .errors import OptionError
 from .items.feed import Source
-from .items.sinks import Gather, Results, Sink, Stream
+from .items.sinks import Gather, Sink, Stream
 from .model import Task
-from .observers import Observer, displays
-from .observers.echo import Echo
 from .options import resolve
 from .options.record import Options
 from .run.handle import Run
+from .run.results import Results
 from .worker.execute import depth
 
 
@@ -66,7 +66,7 @@ def map(
     >>> nbexec.map(lambda x: x * x, range(4), progress="off")
     [0, 1, 4, 9]
     """
-    run = _prepare(fn, iterables, setup, resolve(options), Gather)
+    run = prepare(fn, iterables, setup, resolve(options), Gather)
     try:
         run.start().serve()
     except KeyboardInterrupt:
@@ -105,7 +105,7 @@ def start(
     >>> run.result()
     [1, 2]
     """
-    run = _prepare(fn, iterables, setup, resolve(options), Gather)
+    run = prepare(fn, iterables, setup, resolve(options), Gather)
     return run.start(background=True)
 
 
@@ -146,7 +146,7 @@ async def amap(
         from .backends.aio import Asyncio
 
         resolved = resolved.updated({"backend": Asyncio(loop)})
-    run = _prepare(fn, iterables, setup, resolved, Gather)
+    run = prepare(fn, iterables, setup, resolved, Gather)
     run.caller_thread.serve_in_thread(contextvars.copy_context())
     ended = asyncio.Event()
     run.start().add_done_callback(lambda _: _tell(loop, ended.set))
@@ -199,7 +199,7 @@ def imap(
     """
     resolved = resolve(options)
     stream = Stream(ordered, resolved.window, stops=resolved.on_error == "raise")
-    run = _prepare(fn, iterables, setup, resolved, lambda total: stream)
+    run = prepare(fn, iterables, setup, resolved, lambda total: stream)
     stream.run = run
     run.caller_thread.serve_in_thread(contextvars.copy_context())
     run.start()
@@ -246,7 +246,7 @@ def is_coroutine(fn: Callable[..., Any]) -> bool:
     )
 
 
-def _prepare(
+def prepare(
     fn: Callable[..., Any],
     iterables: tuple[Iterable[Any], ...],
     setup: Callable[[], Any] | None,
@@ -278,7 +278,7 @@ def _prepare(
     )
     caller_thread = CallerThread()
     source = Source(iterables, caller_thread.call)
-    watch = functools.partial(watchers, options, task)
+    watch = functools.partial(observers.watchers, options, task)
     return Run(task, source, sink(source.total), options, caller_thread, watchers=watch)
 
 
@@ -288,14 +288,3 @@ def function_name(fn: Callable[..., Any]) -> str:
         fn = fn.func
     name: str = getattr(fn, "__name__", type(fn).__name__)
     return name
-
-
-def watchers(options: Options, task: Task) -> list[Observer]:
-    """Give the observers that the options ask for."""
-    shown = displays(options.progress, task.depth)
-    watching = shown or [Echo()]
-    if shown or options.memory_limit is not None:
-        from .observers.usage import Usage
-
-        watching.append(Usage())
-    return watching

@@ -14,14 +14,15 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from .api import watchers
-from .backends import before_close
+from . import observers
 from .backends.caller_thread import CallerThread
-from .items.feed import ChunkSizer, Feed
+from .items.chunk_size import ChunkSizer
+from .items.feed import Feed
 from .items.sinks import Futures
 from .model import Chunk, Task
 from .options import resolve
 from .run.handle import Run
+from .system import at_exit
 from .telemetry.state import Stats
 from .worker import execute, reductions
 from .worker.execute import Call
@@ -86,14 +87,14 @@ class Executor(concurrent.futures.Executor):
             self._calls.futures,
             self.options.updated({"on_error": "collect"}),  # a failed call is its future's alone
             caller_thread,
-            watchers=functools.partial(watchers, self.options, task),
+            watchers=functools.partial(observers.watchers, self.options, task),
             sizer=ChunkSizer(fixed=1, ahead=False),  # calls may wait for each other
             kernel_backend="threads",
         )
         self._run.start()
         _open[self._run] = self._calls
         self._run.add_done_callback(_over)
-        before_close(_finish)
+        at_exit.add(_finish)
         caller_thread.serve_in_thread(contextvars.copy_context())
         self._finalizer = weakref.finalize(self, _close, self._calls, self._run)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import os
 import sqlite3
@@ -12,20 +11,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from .errors import JournalError
-from .items.sinks import Results
 from .journal import known_files
 from .journal.code_fingerprint import Codes
 from .journal.database import connect, full_path, select, sort
 from .journal.locks import clock, is_going
 from .journal.values import Values, read
 from .model import Failure
+from .observers import from_above
+from .run import registry
 from .run.handle import Run
-from .run.registry import run_registry
+from .run.results import Results
 from .telemetry import wording
 from .telemetry.bars import Bars
+from .telemetry.observer import WatchedRun
 from .telemetry.state import Stats
 
 AT_ONCE = 500  # values that are looked up together
@@ -144,7 +145,7 @@ def runs(path: str | os.PathLike[str] | None = None) -> RunRecords:
     """
     if path is not None:
         return RunRecords(sorted(_of(full_path(path)), key=_latest_first))
-    here = [_record(run) for run in run_registry.runs()]
+    here = [_record(run) for run in registry.run_registry.runs()]
     known = {record.id for record in here}
     past = [record for record in here if record.ended != "running"]
     for one in known_files.paths():
@@ -158,7 +159,7 @@ def _latest_first(record: RunRecord) -> float:
     return -record.began
 
 
-def _record(run: Run) -> RunRecord:
+def _record(run: WatchedRun) -> RunRecord:
     """Say how a run of this kernel stands."""
     stats = run.stats
     ended = stats.phase if run.done and stats.ended else "running"
@@ -236,9 +237,9 @@ def attach(run_id: str, path: str | os.PathLike[str] | None = None) -> Run | Pas
     >>> nbexec.attach(run.id, journal).results
     [1, 2]
     """
-    here = run_registry.find(run_id) if path is None else None
+    here = registry.run_registry.find(run_id) if path is None else None
     if here is not None:
-        return here
+        return cast(Run, here)
     found = [record for record in runs(path) if record.id == run_id and record.path is not None]
     if not found:
         where = str(full_path(path)) if path is not None else "this kernel and the journals known"
@@ -364,14 +365,7 @@ class PastRun:
         """Give the summary that a panel leaves."""
         if self.stats is None:
             return {"text/plain": repr(self)}
-        # By name: what draws is in the layers above.
-        summary = importlib.import_module("nbexec.notebook.panel.saved_html")
-        record = importlib.import_module("nbexec.notebook.panel.record").Record()
-        failures = self.failures
-        while not record.groups.add(failures):
-            pass
-        kept = summary.keep(self.stats, record, self)
-        bundle: dict[str, str] = summary.bundle(self.stats, kept)
+        bundle: dict[str, str] = from_above("past run")(self)
         return bundle
 
 

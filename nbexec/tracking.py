@@ -11,19 +11,19 @@ import functools
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar, overload
 
-from . import api
-from .columns import Even, NoItems
+from . import observers
 from .errors import OptionError, RunCancelled
 from .items.feed import Chosen
 from .items.sinks import Gather
 from .model import Choice, Chunk, EndReason, Error, Outcome, Task
 from .options import resolve
 from .options.record import Options
-from .run.handle import Run, remember
-from .run.stopping import attach_results
+from .run.handle import Run
+from .run.registry import remember
+from .run.results import attach_results
 from .telemetry import wording
 from .telemetry.events import Event, Finished, Progressed, RunEnded, RunStarted, Steered, Submitted
 from .telemetry.state import Stats
@@ -136,7 +136,7 @@ class Tracked(Run):
         if self._outer is not None and isinstance(options.progress, str):
             options = options.updated({"progress": "off"})
         task = Task(_by_the_caller, options.name or "", depth=depth.get())
-        watch = functools.partial(api.watchers, options, task)
+        watch = functools.partial(observers.watchers, options, task)
         super().__init__(task, Chosen(()), Gather(0), options, watchers=watch)
         self._bulletin = self._loop.publisher
         self._telling = threading.RLock()  # observers are told one thing at a time
@@ -275,3 +275,45 @@ def _cell() -> object:
 
 def _by_the_caller(item: object) -> None:
     """What stands for the body of the loop."""
+
+
+# Constant-size stand-ins for per-item columns, so that a million of them take no memory.
+
+
+class Even(Sequence[float]):
+    """The times at which `count` items ended, as if each had taken as long as the others."""
+
+    def __init__(self, count: int, seconds: float) -> None:
+        self._count = count
+        self._each = seconds / count if count else 0.0
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, at: int) -> float: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[float]: ...
+    def __getitem__(self, at: int | slice) -> float | list[float]:
+        places = range(self._count)[at]
+        if isinstance(places, range):
+            return [self._each * (place + 1) for place in places]
+        return self._each * (places + 1)
+
+
+class NoItems(Sequence[None]):
+    """In the place of items, which are the caller's and are not kept."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, at: int) -> None: ...
+    @overload
+    def __getitem__(self, at: slice) -> NoItems: ...
+    def __getitem__(self, at: int | slice) -> NoItems | None:
+        places = range(self._count)[at]
+        return NoItems(len(places)) if isinstance(places, range) else None

@@ -11,9 +11,9 @@ import cloudpickle
 import pytest
 
 import nbexec
-from nbexec.observers import Observer
 from nbexec.placement import profiles
 from nbexec.telemetry.events import Event
+from nbexec.telemetry.observer import Observer
 from nbexec.telemetry.state import RunState
 
 from . import lab
@@ -98,7 +98,7 @@ class Log(Observer):
 def log(monkeypatch: pytest.MonkeyPatch) -> Log:
     """The events of the runs that the test starts."""
     log = Log()
-    monkeypatch.setattr("nbexec.api.watchers", lambda options, task: [log])
+    monkeypatch.setattr("nbexec.observers.watchers", lambda options, task: [log])
     return log
 
 

@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import nbexec
-from nbexec.observers import Observer
 from nbexec.telemetry.events import (
     Finished,
     Output,
@@ -24,6 +23,7 @@ from nbexec.telemetry.events import (
     Steered,
     Submitted,
 )
+from nbexec.telemetry.observer import Observer
 from nbexec.telemetry.state import RunState
 
 
@@ -122,7 +122,7 @@ def test_an_observer_that_raises_breaks_nothing(monkeypatch, caplog):
             raise RuntimeError("broken observer")
 
     broken = Broken()
-    monkeypatch.setattr("nbexec.api.watchers", lambda options, task: [broken])
+    monkeypatch.setattr("nbexec.observers.watchers", lambda options, task: [broken])
     assert nbexec.map(abs, [-1, -2]) == [1, 2]
     assert broken.calls == 1
     assert "dropped" in caplog.text

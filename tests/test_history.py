@@ -11,8 +11,8 @@ import pytest
 
 import nbexec
 from nbexec.history import RunRecord, RunRecords
-from nbexec.observers import Observer
 from nbexec.run.registry import ENDED, UNREAD, RunRegistry
+from nbexec.telemetry.observer import Observer
 
 from .waiting import until
 
@@ -22,8 +22,7 @@ def run_registry(monkeypatch, tmp_path):
     """A kernel that has had no runs yet."""
     run_registry = RunRegistry()
     monkeypatch.setenv("NBEXEC_STATE_DIR", str(tmp_path / "state"))
-    monkeypatch.setattr("nbexec.run.handle.roster", run_registry)
-    monkeypatch.setattr("nbexec.history.roster", run_registry)
+    monkeypatch.setattr("nbexec.run.registry.run_registry", run_registry)
     return run_registry
 
 

@@ -658,8 +658,7 @@ def test_a_run_that_was_killed_can_be_attached(path):
 def kernel(monkeypatch):
     """Make as if this were a new kernel: it has had no runs."""
     new = RunRegistry()
-    monkeypatch.setattr("nbexec.run.handle.roster", new)
-    monkeypatch.setattr("nbexec.history.roster", new)
+    monkeypatch.setattr("nbexec.run.registry.run_registry", new)
 
 
 def test_runs_and_attach(path, tmp_path, monkeypatch):

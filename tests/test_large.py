@@ -18,7 +18,7 @@ from nbexec.backends.base import SessionSpec
 from nbexec.backends.processes import Processes
 from nbexec.backends.remote import RemoteSession
 from nbexec.backends.scratch import keep, spool
-from nbexec.items.feed import HEAVIEST, ChunkSizer
+from nbexec.items.chunk_size import HEAVIEST, ChunkSizer
 from nbexec.model import Chunk, Task
 from nbexec.serialize import pickling
 from nbexec.worker.entry import run_packed

@@ -23,7 +23,7 @@ def sample(memory, at=None):
 @pytest.fixture
 def no_meter(monkeypatch):
     """Samples come from the test alone."""
-    monkeypatch.setattr("nbexec.api.watchers", lambda options, task: [])
+    monkeypatch.setattr("nbexec.observers.watchers", lambda options, task: [])
 
 
 def test_nothing_begins_while_too_much_is_used(backend, no_meter, tmp_path):

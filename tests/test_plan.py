@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbexec.items import feed
-from nbexec.items.feed import ChunkSizer, Source
+from nbexec.items import chunk_size, feed
+from nbexec.items.chunk_size import ChunkSizer
+from nbexec.items.feed import Source
 
 
 def test_the_first_items_travel_alone():
@@ -39,12 +40,12 @@ def test_one_waits_at_a_worker_where_others_find_enough_too():
 
 def test_where_they_can_be_had_back_long_items_travel_together():
     sizer = ChunkSizer()
-    assert sizer.near(10_000, 50) == feed.BLIND
+    assert sizer.near(10_000, 50) == chunk_size.BLIND
     assert sizer.near(100, 50) == 2
-    assert sizer.budget(feed.BLIND, near=True) == feed.SPELL
-    assert sizer.budget(1) == feed.FLOOR
+    assert sizer.budget(chunk_size.BLIND, near=True) == chunk_size.SPELL
+    assert sizer.budget(1) == chunk_size.FLOOR
     sizer.measure(1, 0.01)
-    assert sizer.near(None, 50) == feed.SPELL / 0.01
+    assert sizer.near(None, 50) == chunk_size.SPELL / 0.01
     # all of them fairly: what was given away is no longer among what has not begun
     left, sizes = 575, []
     for _ in range(50):
@@ -66,21 +67,21 @@ def test_chunks_grow_to_the_target():
     for _ in range(5):
         items = sizer.size(left=None, workers=2)
         sizer.measure(items, items * 1e-4)
-    assert sizer.size(left=None, workers=2) == math.ceil(feed.TARGET / 1e-4)
+    assert sizer.size(left=None, workers=2) == math.ceil(chunk_size.TARGET / 1e-4)
     assert sizer.ahead(0, 2)
 
 
 def test_chunks_are_short_while_nothing_is_chosen():
     sizer = ChunkSizer()
     sizer.measure(1000, 0.1)
-    sizer.target = feed.FIRST
-    assert sizer.size(left=None, workers=2) == math.ceil(feed.FIRST / 1e-4)
+    sizer.target = chunk_size.FIRST
+    assert sizer.size(left=None, workers=2) == math.ceil(chunk_size.FIRST / 1e-4)
 
 
 def test_a_chunk_is_not_much_larger_than_what_was_measured():
     sizer = ChunkSizer()
     sizer.measure(1, 1e-7)
-    assert sizer.size(left=None, workers=2) == feed.GROWTH
+    assert sizer.size(left=None, workers=2) == chunk_size.GROWTH
 
 
 def test_chunks_shrink_towards_the_end_but_not_to_nothing():
@@ -93,9 +94,9 @@ def test_chunks_shrink_towards_the_end_but_not_to_nothing():
 def test_many_workers_get_longer_chunks_for_the_kernel_to_keep_up():
     sizer = ChunkSizer()
     sizer.measure(1000, 1.0)  # 1 ms an item
-    sizer.cost = feed.SENDING
-    assert sizer.size(320, workers=2) == math.ceil(320 / 2 / feed.SHARE)
-    assert sizer.size(320, workers=16) == math.ceil(16 * feed.SENDING / 0.001)
+    sizer.cost = chunk_size.SENDING
+    assert sizer.size(320, workers=2) == math.ceil(320 / 2 / chunk_size.SHARE)
+    assert sizer.size(320, workers=16) == math.ceil(16 * chunk_size.SENDING / 0.001)
     assert sizer.size(16, workers=16) == 1
 
 
@@ -115,9 +116,9 @@ def test_a_fixed_chunk_stays():
 
 def test_a_budget_is_a_few_times_what_is_expected():
     sizer = ChunkSizer()
-    assert sizer.budget(1) == feed.FLOOR
+    assert sizer.budget(1) == chunk_size.FLOOR
     sizer.measure(10, 0.1)
-    assert sizer.budget(10) == pytest.approx(feed.HURRY * 0.1)
+    assert sizer.budget(10) == pytest.approx(chunk_size.HURRY * 0.1)
 
 
 @given(
@@ -131,8 +132,10 @@ def test_a_chunk_has_always_some_items_and_never_too_many(measured, left, worker
         sizer.measure(items, seconds)
     size = sizer.size(left, workers)
     assert size >= 1
-    assert size <= max(feed.LARGEST, feed.LEAST / sizer.item_seconds + 1 if measured else 1)
-    assert sizer.budget(size) >= feed.FLOOR
+    assert size <= max(
+        chunk_size.LARGEST, chunk_size.LEAST / sizer.item_seconds + 1 if measured else 1
+    )
+    assert sizer.budget(size) >= chunk_size.FLOOR
 
 
 class Brought:

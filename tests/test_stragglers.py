@@ -45,7 +45,7 @@ ABLE = ["threads", "processes", "asyncio", "dask"]
 def test_an_item_may_wait_for_all_others(able, tmp_path, log, monkeypatch):
     for given in "size", "near":
         monkeypatch.setattr(f"nbexec.items.feed.Pace.{given}", lambda *_: 10)
-    monkeypatch.setattr("nbexec.items.feed.Pace.ahead", lambda *_: True)
+    monkeypatch.setattr("nbexec.items.chunk_size.ChunkSizer.ahead", lambda *_: True)
     items = range(QUICK + 40)
     gather = Gathering(tmp_path, QUICK, len(items) - 1)
     assert nbexec.map(gather, items, backend=able) == list(items)

@@ -74,7 +74,7 @@ def test_many_processes_are_some_and_the_rest():
 
 
 def test_a_run_is_sampled_by_process(log, monkeypatch):
-    monkeypatch.setattr("nbexec.api.watchers", lambda options, task: [log, Usage()])
+    monkeypatch.setattr("nbexec.observers.watchers", lambda options, task: [log, Usage()])
     nbexec.map(time.sleep, [0.7] * 4, backend="processes")
     samples = [event for event in log.events if isinstance(event, Sampled)]
     assert samples
@@ -88,7 +88,7 @@ def test_a_run_is_sampled_by_process(log, monkeypatch):
 def test_a_cluster_that_was_given_tells_of_its_workers(log, monkeypatch):
     from distributed import Client, LocalCluster
 
-    monkeypatch.setattr("nbexec.api.watchers", lambda options, task: [log, Usage()])
+    monkeypatch.setattr("nbexec.observers.watchers", lambda options, task: [log, Usage()])
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
     options["memory_limit"] = "500MB"
     with LocalCluster(host="127.0.0.1", **options) as cluster, Client(cluster) as client:

@@ -111,7 +111,7 @@ class Pretended(Backend):
 def backend(monkeypatch):
     backend = Pretended()
     monkeypatch.setattr(warm_up, "get_backend", {"processes": backend}.__getitem__)
-    monkeypatch.setattr(warm_up, "before_close", lambda finish: None)
+    monkeypatch.setattr(warm_up.at_exit, "add", lambda finish: None)
     monkeypatch.setattr(machine, "memory_free", lambda: 100 << 30)
     return backend
 

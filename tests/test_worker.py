@@ -14,8 +14,10 @@ import pytest
 from nbexec.errors import PickleError
 from nbexec.model import Chunk, Task
 from nbexec.serialize import pickling, tracebacks
-from nbexec.worker.entry import Envelope, receive, run_packed
+from nbexec.worker.entry import run_packed
+from nbexec.worker.envelope import Envelope
 from nbexec.worker.execute import StopFlag, prepare, run_chunk
+from nbexec.worker.reply import receive
 from nbexec.worker.streams import logging_here
 from nbexec.worker.task_cache import _once
 

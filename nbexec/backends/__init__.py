@@ -6,7 +6,7 @@ import sys
 from _thread import RLock  # threading takes 6 ms to import, and this comes with the package
 
 from ..errors import BackendError, OptionError
-from ..system import subinterpreter
+from ..system import at_exit, subinterpreter
 
 TYPE_CHECKING = False  # typing takes 10 ms
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ _SINCE = {"interpreters": (3, 14)}  # the Python that has what it needs
 
 _factories: dict[str, Factory] = {}
 _live: dict[str, Backend] = {}
-_finishing: list[Callable[[], None]] = []
 _lock = RLock()
 
 
@@ -167,37 +166,13 @@ def _adapt(wanted: Any) -> Backend:
     )
 
 
-def close_at_exit() -> None:
-    """Have every worker ended before the interpreter waits for its last item.
-
-    concurrent.futures, loky and distributed wait at exit, with the private
-    `threading._register_atexit`, since plain `atexit` comes after threads are joined.  The
-    last one registered runs first: this is called after each of theirs (loky registers its
-    own again with every executor).
-    """
-    import atexit
-    import threading
-
-    register = getattr(threading, "_register_atexit", atexit.register)
-    try:
-        register(close_all)
-    except RuntimeError:  # Python is at its end, and an executor finishes what it has
-        pass
-
-
-def before_close(finish: Callable[[], None]) -> None:
-    """Have `finish` called at Python's end, before the workers are ended."""
-    if finish not in _finishing:
-        _finishing.append(finish)
-        close_at_exit()
-
-
 def close_all() -> None:
     """End every worker that nbexec started."""
-    while _finishing:
-        _finishing.pop()()
     with _lock:
         live = list(_live.values())
         _live.clear()
     for backend in reversed(live):  # a client of our own cluster before the cluster
         backend.close()
+
+
+at_exit.add_last(close_all)

@@ -20,10 +20,9 @@ from distributed import Client, LocalCluster, SpecCluster, get_worker
 
 from ..errors import BackendError
 from ..model import Chunk
-from ..system import machine
+from ..system import at_exit, machine
 from ..telemetry.events import Part
 from ..worker.entry import run_packed
-from . import close_at_exit
 from .base import Backend, Session, SessionSpec
 from .dask_cluster import LocalSession, Place, result_of, withdraw
 from .remote import PackedCall, RemoteSession
@@ -99,7 +98,7 @@ class Dask(Backend):
         client = Client(self._local, set_as_default=False)
         nannies = self._local.workers.values()
         self._places = [Place(client, self._local, nanny) for nanny in nannies]
-        close_at_exit()
+        at_exit.arm()
         return client
 
     def open(self, setting: SessionSpec) -> Session:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
+from ..items.outcomes import lost
 from ..model import Chunk, Outcome
 from ..system import machine
 from ..worker import streams
 from ..worker.entry import run_packed
 from ..worker.execute import StopFlag, prepare, run_chunk
 from .base import Backend, Session, SessionSpec
-from .remote import PackedCall, RemoteSession, lost
+from .remote import PackedCall, RemoteSession
 
 
 class Foreign(Backend):

@@ -21,10 +21,9 @@ from concurrent.futures import Future
 from typing import Any
 
 from ..model import Chunk
-from ..system import machine, subinterpreter
+from ..system import at_exit, machine, subinterpreter
 from ..worker import stealing
 from ..worker.interpreter import FORGET, serve
-from . import close_at_exit
 from .base import Backend, Session, SessionSpec
 from .listener import listener
 from .pool import Pool
@@ -104,12 +103,12 @@ class InterpreterSlot:
 
     def submit(self, call: PackedCall) -> Future[bytes]:
         """Have it run a chunk; raises RuntimeError where it has ended."""
-        *plain, address = call
+        *plain, envelope = call
         future: Future[bytes] = Future()
         number = next(self._calls)
         self._sent[number] = future
         try:
-            self._put((number, tuple(address), tuple(plain)))
+            self._put((number, tuple(envelope), tuple(plain)))
         except RuntimeError:
             self._sent.pop(number, None)
             raise
@@ -170,7 +169,7 @@ class Interpreters(Backend):
 
     def __init__(self) -> None:
         self._pool = Pool(InterpreterSlot, keep=2 * machine.cores())
-        close_at_exit()  # now: Python's end may overtake the first item
+        at_exit.arm()  # now: Python's end may overtake the first item
 
     def default_workers(self) -> int:
         return machine.cores()

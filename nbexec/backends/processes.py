@@ -15,10 +15,9 @@ from typing import Any
 from loky import ProcessPoolExecutor
 
 from ..model import Chunk
-from ..system import machine
+from ..system import at_exit, machine
 from ..worker.entry import hello, run_packed
 from ..worker.process import begin_worker
-from . import close_at_exit
 from .base import Backend, Session, SessionSpec
 from .listener import listener
 from .pool import Pool
@@ -38,7 +37,7 @@ class ProcessSlot:
         self._executor.submit(hello, folder).add_done_callback(self._began)
         # loky has no public way to ask; kept, since it forgets a worker that died
         self._process = next(iter(self._executor._processes.values()))
-        close_at_exit()
+        at_exit.arm()
 
     def _began(self, future: Future[int]) -> None:
         self.ready = True

@@ -13,13 +13,15 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from ..errors import PickleError, WorkerDied
-from ..model import Chunk, Error, Outcome
+from ..errors import PickleError
+from ..items.outcomes import lost, not_begun, without_values
+from ..model import Chunk, Outcome
 from ..serialize import pickling
 from ..system import blas
 from ..worker import execute, stealing, streams
-from ..worker.entry import Envelope, items_file, not_begun, receive, unwanted_file, values_file
+from ..worker.envelope import Envelope, items_file, unwanted_file, values_file
 from ..worker.module_reloads import reloaded
+from ..worker.reply import receive
 from .base import Session, SessionSpec
 from .buffer_store import shelf, store
 from .listener import listener
@@ -77,26 +79,26 @@ class RemoteSession(Session):
 
     def submit(self, slot: int, chunk: Chunk) -> None:
         begun = time.thread_time()
-        address = self._address()
+        envelope = self._envelope()
         try:
-            file = items_file(address) if self._here else None
+            file = items_file(envelope) if self._here else None
             items, beside = pickling.dumps_beside(chunk.items, file)
         except Exception as error:
             outcome = unsendable(error, chunk)
             self.setting.deliver(chunk, lambda: outcome)
             return
         spent = time.thread_time() - begun
-        self._speaking[chunk] = slot, address
+        self._speaking[chunk] = slot, envelope
         if beside:
-            self._large.add(address.serial)
+            self._large.add(envelope.serial)
         if self._listener is not None:
-            self._listener.expect(address.serial, functools.partial(self.setting.hear, chunk))
-        call = (self.key, self.block, len(chunk), items, chunk.budget, self.alone, address)
+            self._listener.expect(envelope.serial, functools.partial(self.setting.hear, chunk))
+        call = (self.key, self.block, len(chunk), items, chunk.budget, self.alone, envelope)
         future = self.send(slot, chunk, call)
         size = beside or len(items)
         future.add_done_callback(functools.partial(self._done, slot, chunk, size, spent))
 
-    def _address(self) -> Envelope:
+    def _envelope(self) -> Envelope:
         heard = self._listener is not None
         facts = self._folder, next(_serials), heard, self._here, self._threads, self._reloaded
         return Envelope(*facts)
@@ -105,18 +107,18 @@ class RemoteSession(Session):
         self._threads = blas.share(workers) if self._here else ()
 
     def unwanted(self, slot: int) -> None:
-        for chunk, (at, address) in [*self._speaking.items()]:
+        for chunk, (at, envelope) in [*self._speaking.items()]:
             if at == slot:
                 self._stopping = True
-                unwanted_file(address).touch()
+                unwanted_file(envelope).touch()
                 self.take_back(slot, chunk)  # what has ended of it comes before it is stopped
 
     def take_back(self, slot: int, chunk: Chunk) -> None:
-        _, address = self._speaking.get(chunk, (slot, None))
+        _, envelope = self._speaking.get(chunk, (slot, None))
         process = self.process(slot, chunk)
-        if process is not None and address is not None and address.heard:
+        if process is not None and envelope is not None and envelope.heard:
             self._asked.add(chunk)
-            stealing.ask(self._folder, process, address.serial)
+            stealing.ask(self._folder, process, envelope.serial)
 
     def process(self, slot: int, chunk: Chunk) -> int | str | None:
         """Give the id of the process on this machine that has `chunk`, if there is one.
@@ -127,15 +129,15 @@ class RemoteSession(Session):
 
     def _over(self, chunk: Chunk) -> Envelope:
         """Tidy up after a chunk that came back; give where it was heard."""
-        _, address = self._speaking.pop(chunk)
+        _, envelope = self._speaking.pop(chunk)
         if self._listener is not None:
-            self._listener.forget(address.serial)
+            self._listener.forget(envelope.serial)
         if self._stopping:
-            unwanted_file(address).unlink(missing_ok=True)
-        if address.serial in self._large:
-            self._large.discard(address.serial)
-            items_file(address).unlink(missing_ok=True)
-        return address
+            unwanted_file(envelope).unlink(missing_ok=True)
+        if envelope.serial in self._large:
+            self._large.discard(envelope.serial)
+            items_file(envelope).unlink(missing_ok=True)
+        return envelope
 
     def close(self) -> None:
         self._closed = True
@@ -164,25 +166,25 @@ class RemoteSession(Session):
         if chunk in self._asked and self._listener is not None:
             self._asked.discard(chunk)
             self._listener.look()  # that it was given back was said before the reply was sent
-        address = self._over(chunk)
+        envelope = self._over(chunk)
         told = self.told(chunk)
         try:
             data = future.result()
         except BaseException as error:
             if self._here:
-                values_file(address).unlink(missing_ok=True)
+                values_file(envelope).unlink(missing_ok=True)
             how = self.died(slot, chunk, error)
             outcome = not_begun() if how is None else lost(how, chunk)
             self.setting.deliver(chunk, lambda: outcome)
         else:
-            self._unread[address.serial] = values_file(address)
+            self._unread[envelope.serial] = values_file(envelope)
             if self._closed:  # nobody waits for it
                 self._drop_unread()
-            self.setting.deliver(chunk, lambda: self._read(data, address, told, sent, spent))
+            self.setting.deliver(chunk, lambda: self._read(data, envelope, told, sent, spent))
 
-    def _read(self, data: bytes, address: Envelope, told: int, sent: int, spent: float) -> Outcome:
-        del self._unread[address.serial]
-        return receive(data, address, told, sent, spent)
+    def _read(self, data: bytes, envelope: Envelope, told: int, sent: int, spent: float) -> Outcome:
+        del self._unread[envelope.serial]
+        return receive(data, envelope, told, sent, spent)
 
     def died(self, slot: int, chunk: Chunk, error: BaseException) -> str | None:
         """Note that the worker of `slot` died: say how, or None if it wasn't running `chunk`."""
@@ -199,19 +201,6 @@ def _logging() -> streams.Logging:
     return setup
 
 
-def lost(how: str, chunk: Chunk) -> Outcome:
-    """What a chunk becomes when its worker died.
-
-    One item is lost with its worker.  Of several nobody knows which was the guilty one:
-    none counts as begun, and the run tries them one by one.
-    """
-    if len(chunk) > 1:
-        return not_begun()
-    died = WorkerDied(f"the worker died while it ran this item: {how}")
-    text = f"{type(died).__name__}: {died}\n"
-    return Outcome([None], {0: Error("lost", died, text)}, time.time(), [0.0], 0.0, "")
-
-
 def unsendable(error: BaseException, chunk: Chunk) -> Outcome:
     """What a chunk becomes whose items can't be pickled: of several, each comes again alone."""
     if len(chunk) > 1:
@@ -223,7 +212,7 @@ def unsendable(error: BaseException, chunk: Chunk) -> Outcome:
         sort = type(item).__qualname__
         why = PickleError(f"the item, a {sort}, can't be sent to a worker: {error}")
         why.__cause__ = error
-    return Outcome([None], {0: execute.failed(why, unsent="item")}, time.time(), [0.0], 0.0, "")
+    return without_values(execute.failed(why, unsent="item"))
 
 
 def how_it_ended(code: int | None) -> str:

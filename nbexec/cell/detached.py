@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import NotReady, OptionError
-from ..run import handle as runs
+from ..run import registry as runs
 from ..worker.execute import depth
 from .analysis.source import remember
 from .execution.group_run import is_loop

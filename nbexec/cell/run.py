@@ -12,16 +12,16 @@ from ..errors import SerialError
 from ..observers import cell_steps
 from ..options import resolve
 from ..options.record import Options
-from ..run import handle as runs
+from ..run import registry as runs
 from ..telemetry import wording
 from ..worker.execute import depth
 from .analysis.analysis import Refusal
 from .analysis.source import remember
-from .execution.awaiting import awaits
 from .execution.group_run import Group, NotThere, find_group, is_loop
 from .execution.in_kernel import Kernel, parse
 from .execution.loop_run import LoopRun
 from .loops import dataflow
+from .loops.evaluated_first import awaits
 from .plan import lines, ready, step_of
 from .plan_drawing import fate
 from .report import CellReport

@@ -1,11 +1,11 @@
-"""What becomes of a chunk that had no end of its own, and of an item that failed."""
+"""Outcomes for chunks whose worker returned none, and what stands for a failed item."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import replace
 
-from ..errors import ItemTimeout, RunCancelled
+from ..errors import ItemTimeout, RunCancelled, WorkerDied
 from ..model import Chunk, Error, ErrorKind, Failure, Outcome
 
 
@@ -26,9 +26,8 @@ def failure(chunk: Chunk, outcome: Outcome, at: int) -> Failure:
 
 def stopped(chunk: Chunk) -> Outcome:
     """What a chunk becomes that was stopped in the middle."""
-    return _without_values(
-        chunk, "cancelled", RunCancelled("the run was stopped while this item ran")
-    )
+    why = RunCancelled("the run was stopped while this item ran")
+    return without_values(_described("cancelled", why), len(chunk))
 
 
 def timed_out(chunk: Chunk, timeout: float, ended: bool) -> Outcome:
@@ -36,7 +35,19 @@ def timed_out(chunk: Chunk, timeout: float, ended: bool) -> Outcome:
     left = "was stopped" if ended else "can't be stopped, and may still be running"
     why = ItemTimeout(f"the item took longer than timeout={timeout} s; it {left}")
     why.abandoned = not ended
-    return _without_values(chunk, "error", why)
+    return without_values(_described("error", why), len(chunk))
+
+
+def lost(how: str, chunk: Chunk) -> Outcome:
+    """Give the outcome of a chunk whose worker died.
+
+    One item is lost with its worker.  Of several nobody knows which was the guilty one:
+    none counts as begun, and the run tries them one by one.
+    """
+    if len(chunk) > 1:
+        return not_begun()
+    why = WorkerDied(f"the worker died while it ran this item: {how}")
+    return without_values(_described("lost", why))
 
 
 def died(outcome: Outcome) -> bool:
@@ -65,8 +76,16 @@ def cut(outcome: Outcome, start: int, stop: int) -> Outcome:
     )
 
 
-def _without_values(chunk: Chunk, kind: ErrorKind, why: BaseException) -> Outcome:
-    error = Error(kind, why, f"{type(why).__name__}: {why}\n")
-    count = len(chunk)
+def not_begun() -> Outcome:
+    """Give the outcome of a chunk of which no item began: the run queues it again."""
+    return Outcome([], {}, time.time(), [], 0.0, "")
+
+
+def without_values(error: Error, count: int = 1) -> Outcome:
+    """Give the outcome of `count` items that all end in `error`, in no time and nowhere."""
     errors = dict.fromkeys(range(count), error)
     return Outcome([None] * count, errors, time.time(), [0.0] * count, 0.0, "")
+
+
+def _described(kind: ErrorKind, why: BaseException) -> Error:
+    return Error(kind, why, f"{type(why).__name__}: {why}\n")

@@ -4,114 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import DeadlineExceeded, RunCancelled
 from ..model import Chunk, Failure, Outcome
-from ..telemetry import wording
-from ..telemetry.bars import Bars
 
 if TYPE_CHECKING:
-    import pandas
-
     from ..run.handle import Run
-    from ..telemetry.state import Stats
 
 
 EVERY = 0.05  # seconds after which who waits for a result looks for clicks
-
-
-class Results(list[Any]):
-    """The results of a run, in the order of its items: a list, and what was learnt.
-
-    Attributes
-    ----------
-    run : Run or None
-        The run that they come from; None for a list that was sliced or copied.
-
-    Examples
-    --------
-    >>> import nbexec
-    >>> results = nbexec.map(len, ["a", None, "ccc"], on_error="collect", progress="off")
-    >>> results.ok()
-    [1, 3]
-    >>> results.failures[0].index
-    1
-    """
-
-    def __init__(self, values: Iterable[Any] = (), run: Run | None = None) -> None:
-        super().__init__(values)
-        self.run = run
-
-    @property
-    def stats(self) -> Stats | None:
-        """The run's `Stats`; None where there is no run."""
-        return None if self.run is None else self.run.stats
-
-    @property
-    def failures(self) -> list[Failure]:
-        """The `Failure` objects among the results."""
-        return [value for value in self if isinstance(value, Failure)]
-
-    def ok(self) -> list[Any]:
-        """Give the results without the failures."""
-        return [value for value in self if not isinstance(value, Failure)]
-
-    def timeline(self) -> Bars:
-        """Give the run's `Bars`: which worker was busy when; none where there is no run."""
-        return Bars() if self.run is None else self.run.timeline()
-
-    def to_frame(self) -> pandas.DataFrame:
-        """Give a pandas DataFrame with a row for each item.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Indexed by the item's index, with the columns "value" (None where there is none),
-            "kind" ("done", or that of the `Failure`), "error" (type and message), "worker" and
-            "attempt"; the last three are empty or 0 where the item has a value.
-
-        Raises
-        ------
-        ImportError
-            pandas is not installed.
-
-        Examples
-        --------
-        >>> import nbexec
-        >>> results = nbexec.map(len, ["a", None], on_error="collect", progress="off")
-        >>> frame = results.to_frame()
-        >>> list(frame["kind"])
-        ['done', 'error']
-        """
-        try:
-            import pandas
-        except ImportError as error:
-            raise ImportError(
-                "to_frame() makes a pandas DataFrame, and pandas is not installed: "
-                "pip install pandas"
-            ) from error
-        rows = [
-            (None, value.kind, _words(value.exception), value.worker, value.attempt)
-            if isinstance(value, Failure)
-            else (value, "done", "", "", 0)
-            for value in self
-        ]
-        values, *others = zip(*rows, strict=True) if rows else ((),) * 5
-        index = pandas.RangeIndex(len(rows), name="index")
-        # value by value: pandas would make a table of a list of arrays
-        column = pandas.Series(list(values), index=index, dtype=object).infer_objects()
-        names = ("kind", "error", "worker", "attempt")
-        return pandas.DataFrame(
-            {"value": column, **dict(zip(names, map(list, others), strict=True))}, index=index
-        )
-
-
-def _words(error: BaseException) -> str:
-    said = wording.message(error)
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 class Sink(Protocol):
@@ -161,14 +65,14 @@ class _NotRun:
     """Marks the place of an item that has not come to its end."""
 
 
-_NOT_RUN = _NotRun()
+NOT_RUN = _NotRun()
 
 
 class Gather:
     """Every result in its place in one list."""
 
     def __init__(self, total: int | None) -> None:
-        self.values: list[Any] = [_NOT_RUN] * (total or 0)
+        self.values: list[Any] = [NOT_RUN] * (total or 0)
         self._placed = 0
 
     def room(self) -> int | None:
@@ -179,7 +83,7 @@ class Gather:
         self._placed += len(indices)
         missing = indices[-1] + 1 - len(self.values)
         if missing > 0:
-            self.values.extend([_NOT_RUN] * missing)
+            self.values.extend([NOT_RUN] * missing)
         if isinstance(indices, range):
             self.values[indices.start : indices.stop] = values
         else:
@@ -193,7 +97,7 @@ class Gather:
         if isinstance(error, DeadlineExceeded):
             why = error
         for index, value in enumerate(self.values):
-            if value is _NOT_RUN:
+            if value is NOT_RUN:
                 self.values[index] = Failure(index, None, why, kind="cancelled")
 
 

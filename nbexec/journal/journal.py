@@ -13,14 +13,14 @@ import time
 from array import array
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import JournalError
 from ..items.feed import Feed
 from ..model import Chunk, Error, Outcome, Task
-from ..observers import Observer
 from ..telemetry import wording
 from ..telemetry.events import Event, Finished, Restored, RunEnded
+from ..telemetry.observer import Observer, WatchedRun
 from ..telemetry.state import RunState
 from . import known_files, locks
 from .code_fingerprint import CodePrint, Codes
@@ -29,9 +29,6 @@ from .fingerprint import SIZE, NoFingerprint, digest
 from .recall import Occurrences, Recall
 from .values import Values, read
 from .writer import Batch, Writer
-
-if TYPE_CHECKING:
-    from ..run.handle import Run
 
 
 class Journal(Observer):
@@ -69,7 +66,7 @@ class Journal(Observer):
         self._empty = True  # whether the journal has nothing of this function
         self._notes: list[str] = []
         self._told: set[str] = set()
-        self._run: Run | None = None
+        self._run: WatchedRun | None = None
         self._writer: Writer | None = None
 
     def _fingerprint(self, task: Task) -> CodePrint:
@@ -99,7 +96,7 @@ class Journal(Observer):
         self.recall = Recall(feed, self)
         return self.recall
 
-    def begin(self, run: Run) -> None:
+    def begin(self, run: WatchedRun) -> None:
         """Write that the run begins.
 
         Raises

@@ -12,11 +12,11 @@ import threading
 import weakref
 from typing import Any
 
-from ..backends import before_close, get_backend
+from ..backends import get_backend
 from ..backends.pool import inherited
 from ..options import configure
-from ..run.registry import run_registry
-from ..system import machine
+from ..run import registry
+from ..system import at_exit, machine
 
 VARIABLE = "NBEXEC_WARM_UP"
 OFF = "off"
@@ -71,12 +71,12 @@ class Warmer:
         options = configure()
         if options.backend not in ("auto", "processes"):
             return
-        before_close(self._finish)
+        at_exit.add(self._finish)
         # Imported before the registry is asked, which is locked meanwhile.
         importlib.import_module("nbexec.backends.processes")
         backend, here = get_backend("processes"), inherited()
         count = min(options.workers or backend.default_workers(), _room())
-        while not halt.is_set() and all(run.done for run in run_registry.runs()):
+        while not halt.is_set() and all(run.done for run in registry.run_registry.runs()):
             if not backend.warm_up(count):
                 self._warm_in = here
                 return

@@ -6,37 +6,23 @@ import importlib
 import sys
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..telemetry.events import Event
-from ..telemetry.state import RunState
+from ..model import Task
+from ..options.record import Options
+from ..telemetry.observer import Observer, WatchedRun
 
-if TYPE_CHECKING:
-    from ..run.handle import Run
-
-# By name, so that nothing below the notebook edge imports it.
-_DISPLAYS = {
+# What the layers above draw, by name: nothing below the notebook's edge imports it.
+FROM_ABOVE = {
     "panel": "nbexec.notebook.panel.panel:Panel",
-    "text": "nbexec.observers.text_progress:TextProgress",
+    "once more": "nbexec.notebook.panel.reopen:show",
+    "past run": "nbexec.notebook.panel.saved_html:past_run",
 }
 
 # Gives what a cell's steps are, while one of them runs: lines, what becomes of it, and how
 # long it took.  For a run of that cell's to show.
 cell_steps: ContextVar[Callable[[], list[tuple[str, str, str]]] | None]
 cell_steps = ContextVar("cell_steps", default=None)
-
-
-class Observer:
-    """Base of observers: override what is wanted.  One that raises is logged and dropped."""
-
-    def attach(self, run: Run) -> None:
-        """Take note of the run, in the thread that starts it, before its first event."""
-
-    def observe(self, event: Event, state: RunState) -> None:
-        """Take in an event, in the run's thread, after it was folded into `state`."""
-
-    def idle(self) -> None:
-        """Do what must be done by the thread that uses the run; every 50 ms or so."""
 
 
 def in_kernel() -> bool:
@@ -54,16 +40,36 @@ def displays(progress: Any, depth: int) -> list[Observer]:
         return [Bar(progress)]
     if progress == "off" or (progress == "auto" and depth > 0):
         return []
-    kind = "panel" if progress != "text" and in_kernel() else "text"
-    module, _, name = _DISPLAYS[kind].partition(":")
-    display: Observer = getattr(importlib.import_module(module), name)(explicit=progress != "auto")
-    return [display]
+    explicit = progress != "auto"
+    if progress != "text" and in_kernel():
+        return [from_above("panel")(explicit=explicit)]
+    from .text_progress import TextProgress
+
+    return [TextProgress(explicit=explicit)]
 
 
-def show(run: Run) -> bool:
+def from_above(what: str) -> Any:
+    """Give what `FROM_ABOVE` names."""
+    module, _, name = FROM_ABOVE[what].partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def show(run: WatchedRun) -> bool:
     """Show the panel of a run here, where there can be one that isn't there yet."""
     if not in_kernel():
         return False
-    module = importlib.import_module("nbexec.notebook.panel.reopen")
-    shown: bool = module.show(run)
+    shown: bool = from_above("once more")(run)
     return shown
+
+
+def watchers(options: Options, task: Task) -> list[Observer]:
+    """Give the observers that the options ask for."""
+    from .echo import Echo
+
+    shown = displays(options.progress, task.depth)
+    watching = shown or [Echo()]
+    if shown or options.memory_limit is not None:
+        from .usage import Usage
+
+        watching.append(Usage())
+    return watching

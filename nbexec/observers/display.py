@@ -5,14 +5,10 @@ from __future__ import annotations
 import contextvars
 import logging
 import threading
-from typing import TYPE_CHECKING
 
 from ..telemetry.events import Event, RunEnded
+from ..telemetry.observer import Observer, WatchedRun
 from ..telemetry.state import RunState, Stats
-from . import Observer
-
-if TYPE_CHECKING:
-    from ..run.handle import Run
 
 EVERY = 0.1  # seconds: faster than this nobody sees, and each update costs a message
 
@@ -23,14 +19,14 @@ class Display(Observer):
     every = EVERY
     patience = 0.0  # seconds before the first `draw`: a run shorter than that has only `finish`
 
-    run: Run
+    run: WatchedRun
 
     def __init__(self, explicit: bool = True) -> None:
         self.explicit = explicit  # asked for by name, rather than by "auto"
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def attach(self, run: Run) -> None:
+    def attach(self, run: WatchedRun) -> None:
         self.run = run
         context = contextvars.copy_context()  # so that output lands in the cell that started it
         self._thread = threading.Thread(

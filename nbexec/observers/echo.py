@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 from ..telemetry.events import Event, Output
+from ..telemetry.observer import Observer
 from ..telemetry.state import RunState
-from . import Observer
 
 
 class Echo(Observer):

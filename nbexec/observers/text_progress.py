@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 from ..telemetry import wording
 from ..telemetry.events import Event, Output
+from ..telemetry.observer import WatchedRun
 from ..telemetry.state import RunState, Stats
 from ..worker import streams
 from . import terminal
 from .display import Display
 from .echo import Echo
-
-if TYPE_CHECKING:
-    from ..run.handle import Run
 
 LOG_EVERY = 5.0  # seconds between two lines of a log
 QUIET = 0.5  # seconds; shorter runs say nothing unless text was asked for by name
@@ -38,7 +36,7 @@ class TextProgress(Display):
         if not self._live:
             self.every = LOG_EVERY
 
-    def attach(self, run: Run) -> None:
+    def attach(self, run: WatchedRun) -> None:
         if self._live:
             self._screen = terminal.enter(self._stream)
         super().attach(run)

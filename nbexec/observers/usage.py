@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..system import machine
 from ..telemetry.events import Event, Part, Retried, RunEnded, RunStarted, Sampled, Steered
+from ..telemetry.observer import Observer, WatchedRun
 from ..telemetry.state import RunState
-from . import Observer
 
 if TYPE_CHECKING:
     import psutil
 
-    from ..run.handle import Run
 
 EVERY = 0.5  # seconds
 PATIENCE = 0.2  # seconds; a run shorter than that is not worth importing psutil for
@@ -34,7 +33,7 @@ class Usage(Observer):
         self._look = LOOK_EVERY  # how many more readings look for new processes
         self._always = False
 
-    def attach(self, run: Run) -> None:
+    def attach(self, run: WatchedRun) -> None:
         self._always = run.options.memory_limit is not None  # then all memory counts, at once
         threading.Thread(target=self._sample, args=(run,), name="nbexec-usage", daemon=True).start()
 
@@ -44,7 +43,7 @@ class Usage(Observer):
         elif isinstance(event, RunStarted | Steered | Retried):  # workers may come and go
             self._look = LOOK_EVERY
 
-    def _sample(self, run: Run) -> None:
+    def _sample(self, run: WatchedRun) -> None:
         if self._stop.wait(PATIENCE):
             return
         meter = Meter()

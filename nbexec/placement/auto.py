@@ -7,11 +7,11 @@ items one after the other, `reconsider` of what several workers did with them.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 
 from ..model import Choice
 from ..system import machine
+from ..system.gil import has_gil
 from ..telemetry.wording import seconds
 from .profiles import Profile
 
@@ -39,11 +39,6 @@ HOLDING = 0.6  # share of knocks from which on the GIL is what threads wait for
 WORKER = 60 << 20  # bytes of a worker process: 25 (first-warm), and what it imports (NumPy: 11)
 ROOM = 0.8  # share of the free memory that a run's workers may fill
 MOVES = 4  # times at most that a run changes its mind
-
-
-def has_gil() -> bool:
-    """Whether one thread at a time computes in Python here."""
-    return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from typing import Any
 from ..backends import get_backend, is_warm
 from ..backends.base import SessionSpec
 from ..errors import OptionError, PickleError
-from ..items.feed import FIRST, HANDING, SENDING, TARGET, Feed
+from ..items.chunk_size import FIRST, HANDING, SENDING, TARGET
+from ..items.feed import Feed
 from ..model import Choice, Chunk, Outcome
 from ..options.record import Options
 from ..system import gil, machine
@@ -269,7 +270,7 @@ class BackendChooser:
         if watch is None or left == 0 or watch.lately.elapsed < enough:
             return None
         here, there, warm = self._scale.here, self._scale.there, is_warm("processes")
-        seen = auto.Evidence(gil=auto.has_gil(), left=left, warm=warm, here=here, there=there)
+        seen = auto.Evidence(gil=gil.has_gil(), left=left, warm=warm, here=here, there=there)
         alone = self._fact or self._known
         if alone is not None:
             seen = replace(seen, grown=alone.grown)

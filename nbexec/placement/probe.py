@@ -13,8 +13,9 @@ from ..backends.base import Running
 from ..model import Choice, Chunk, Outcome
 from ..serialize import pickling
 from ..system import machine
+from ..system.gil import has_gil
 from ..telemetry.wording import seconds
-from .auto import COPIES, FIRST, SEND, Evidence, Lately, has_gil
+from .auto import COPIES, FIRST, SEND, Evidence, Lately
 
 NOISE = 5e-6  # seconds that to pickle takes however little there is
 LIGHT = 2e-5  # seconds; up to here several are weighed together, as in a chunk

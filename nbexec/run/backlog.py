@@ -5,7 +5,8 @@ from __future__ import annotations
 import heapq
 import itertools
 
-from ..items.feed import ChunkSizer, Deliver, Feed
+from ..items.chunk_size import ChunkSizer
+from ..items.feed import Deliver, Feed
 from ..model import Chunk
 
 

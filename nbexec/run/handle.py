@@ -22,29 +22,30 @@ from typing import TYPE_CHECKING, Any
 
 from ..backends.caller_thread import CallerThread
 from ..errors import DeadlineExceeded
-from ..items.feed import Chosen, ChunkSizer, Feed
-from ..items.sinks import Gather, Merge, Results, Sink
+from ..items.chunk_size import ChunkSizer
+from ..items.feed import Chosen, Feed
+from ..items.sinks import Gather, Merge, Sink
 from ..model import Choice, EndReason, Failure, Task
-from ..observers import Observer, show
+from ..observers import show
 from ..options.record import Options
 from ..system import machine, subinterpreter
 from ..telemetry import wording
 from ..telemetry.advice import advise
 from ..telemetry.bars import Bars
 from ..telemetry.events import Event, Part
+from ..telemetry.observer import Observer
 from ..telemetry.output import Outputs
 from ..telemetry.state import Stats
 from ..worker.execute import replay
+from . import registry
 from .loop import FAILURES, Loop
-from .registry import new_id, run_registry
-from .stopping import attach_results, conclude
+from .results import Results, attach_results
+from .stopping import conclude
 
 if TYPE_CHECKING:
     from ..journal.journal import Journal
 
 IDLE_EVERY = 0.05  # seconds: a click on Cancel should take well under a third of a second
-
-_last: Run | None = None
 
 
 class Run:
@@ -84,7 +85,7 @@ class Run:
         watchers: Callable[[], Sequence[Observer]] = tuple,
         before: Run | None = None,
     ) -> None:
-        self.id = new_id()
+        self.id = registry.new_id()
         self.began = 0.0  # Unix time; 0.0 before `start`
         self.background = False  # whether nobody waits for it
         self._taken = False  # whether somebody has had the results
@@ -189,7 +190,7 @@ class Run:
         """Note that somebody has the results: they need not be kept for that any more."""
         if self.done and not self._taken:
             self._taken = True
-            run_registry.taken(self)
+            registry.run_registry.taken(self)
 
     def _results(self) -> Results:
         values = self._sink.values if isinstance(self._sink, Gather | Merge) else ()
@@ -442,7 +443,7 @@ class Run:
         if self._journal is not None:
             self._journal.begin(self)
         if self.task.depth == 0:
-            remember(self)
+            registry.remember(self)
         self._loop.publisher.each("attach", self)
         context = contextvars.copy_context()  # so that what is displayed lands in this cell
         thread = threading.Thread(target=context.run, args=(self._go, choice), name="nbexec-run")
@@ -517,43 +518,12 @@ class Run:
             self._loop.end(reason)
         finally:
             if self.background and self.task.depth == 0:
-                run_registry.keep(self)
+                registry.run_registry.keep(self)
             with self._ending:
                 self._done.set()
             self.caller_thread.release()
             for callback in self._callbacks:
                 callback(self)
-
-
-def forget_last() -> None:
-    """Have `last_run` give None until a run begins: a cell begins, which may have none."""
-    global _last
-    _last = None
-
-
-def remember(run: Run) -> None:
-    """Have `last_run` give this one, which begins now, and `runs` list it."""
-    global _last
-    if run is not None:
-        run.began = time.time()
-        run_registry.add(run)
-    _last = run
-
-
-def last_run() -> Run | None:
-    """Give the run that was started last in this kernel; None where there was none.
-
-    After a cell under ``%%parallel`` it is the last run of that cell: None where all of it ran
-    serially, so that what is looked at is never another cell's.
-
-    Examples
-    --------
-    >>> import nbexec
-    >>> results = nbexec.map(abs, [-1], progress="off")
-    >>> nbexec.last_run() is results.run
-    True
-    """
-    return _last
 
 
 def _nothing() -> None:

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..backends.base import Reply, SessionSpec
 from ..backends.caller_thread import CallerThread
-from ..items.feed import ChunkSizer, Feed
+from ..items.chunk_size import ChunkSizer
+from ..items.feed import Feed
 from ..items.outcomes import cut, died, failure, placed, stopped, timed_out
 from ..items.sinks import Sink
 from ..model import Choice, Chunk, EndReason, Failure, Outcome, Task
-from ..observers import Observer
 from ..options.record import Options, bytes_of
 from ..placement.chooser import LOOK, BackendChooser
 from ..placement.slots import InFlight, Slot, SlotTable
@@ -41,6 +41,7 @@ from ..telemetry.events import (
     Steered,
     Submitted,
 )
+from ..telemetry.observer import Observer
 from ..telemetry.output import Outputs
 from ..telemetry.publisher import Publisher
 from ..telemetry.state import Stats

@@ -11,10 +11,8 @@ import threading
 import time
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from .handle import Run
+from ..telemetry.observer import WatchedRun
 
 ENDED = 100  # runs that have ended and are told of
 UNREAD = 10  # background runs that are kept till somebody takes their results
@@ -24,32 +22,32 @@ class RunRegistry:
     """Runs by their ids."""
 
     def __init__(self) -> None:
-        self._runs: weakref.WeakValueDictionary[str, Run] = weakref.WeakValueDictionary()
-        self._unread: deque[Run] = deque(maxlen=UNREAD)
+        self._runs: weakref.WeakValueDictionary[str, WatchedRun] = weakref.WeakValueDictionary()
+        self._unread: deque[WatchedRun] = deque(maxlen=UNREAD)
         self._lock = threading.Lock()
 
-    def add(self, run: Run) -> None:
+    def add(self, run: WatchedRun) -> None:
         """Note that a run begins."""
         with self._lock:
             self._runs[run.id] = run
 
-    def keep(self, run: Run) -> None:
+    def keep(self, run: WatchedRun) -> None:
         """Hold a run that has ended, since nobody has taken its results."""
         with self._lock:
             self._unread.append(run)
 
-    def taken(self, run: Run) -> None:
+    def taken(self, run: WatchedRun) -> None:
         """Hold it no longer."""
         with self._lock:
             if run in self._unread:
                 self._unread.remove(run)
 
-    def find(self, run_id: str) -> Run | None:
+    def find(self, run_id: str) -> WatchedRun | None:
         """Give the run of this id, where it is still there."""
         with self._lock:
             return self._runs.get(run_id)
 
-    def runs(self) -> list[Run]:
+    def runs(self) -> list[WatchedRun]:
         """Give the runs that go on, those in the background first, and then those that ended.
 
         Of both the latest come first.
@@ -68,3 +66,37 @@ def new_id() -> str:
 
 
 run_registry = RunRegistry()
+
+
+_last: WatchedRun | None = None
+
+
+def forget_last() -> None:
+    """Have `last_run` give None until a run begins: a cell begins, which may have none."""
+    global _last
+    _last = None
+
+
+def remember(run: WatchedRun) -> None:
+    """Have `last_run` give this one, which begins now, and `runs` list it."""
+    global _last
+    if run is not None:
+        run.began = time.time()
+        run_registry.add(run)
+    _last = run
+
+
+def last_run() -> WatchedRun | None:
+    """Give the run that was started last in this kernel; None where there was none.
+
+    After a cell under ``%%parallel`` it is the last run of that cell: None where all of it ran
+    serially, so that what is looked at is never another cell's.
+
+    Examples
+    --------
+    >>> import nbexec
+    >>> results = nbexec.map(abs, [-1], progress="off")
+    >>> nbexec.last_run() is results.run
+    True
+    """
+    return _last

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import DeadlineExceeded, ItemsError, MemoryLimitExceeded, NbexecError, RunCancelled
-from ..items.sinks import Results
+from ..errors import DeadlineExceeded, ItemsError, MemoryLimitExceeded, RunCancelled
 from ..model import EndReason, Failure
 from ..telemetry import wording
 from .loop import Loop
@@ -48,12 +47,3 @@ def _note(failure: Failure, total: int | None) -> None:
     worker = f", on {failure.worker}" if failure.worker else ""
     item = wording.safe_repr(failure.item)
     failure.exception.add_note(f"nbexec: item {failure.index:,}{of}{worker}: {item}")
-
-
-def attach_results(error: BaseException, results: Results) -> None:
-    """Put what was finished on the exception that ends the run."""
-    try:
-        error.partial_results = results  # type: ignore[attr-defined]
-    except AttributeError:  # an exception with __slots__
-        if isinstance(error, NbexecError):
-            raise

@@ -49,3 +49,8 @@ def leave(holder: object) -> None:
         _holders.discard(id(holder))
         if not _holders and sys.getswitchinterval() == SHORT:
             sys.setswitchinterval(_before)
+
+
+def has_gil() -> bool:
+    """Whether one thread at a time computes in Python here."""
+    return bool(getattr(sys, "_is_gil_enabled", lambda: True)())

@@ -7,9 +7,9 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
-from ..observers import Observer
 from .bars import Bar, Bars
 from .events import Event
+from .observer import Observer
 from .state import RunState, Stats
 from .timeline import Timeline
 

@@ -9,11 +9,11 @@ import threading
 import time
 from typing import Any
 
-from ..backends import close_all
-from ..system import subinterpreter
+from ..system import at_exit, subinterpreter
 from . import task_cache
 from .channel import channel, close_channels
-from .entry import Envelope, run_packed
+from .entry import run_packed
+from .envelope import Envelope
 
 FORGET = "forget"  # what no run needs any more
 LOOK, LOOKS = 0.01, 50  # seconds, and times, in which a thread that ends is forgotten
@@ -50,9 +50,9 @@ def serve(
     return _tidied()
 
 
-def _reply(number: int, address: Any, call: Any) -> tuple[int, bytes]:
+def _reply(number: int, envelope: Any, call: Any) -> tuple[int, bytes]:
     key, block, count, items, budget, alone = call
-    return number, run_packed(key, block, count, items, budget, alone, Envelope(*address))
+    return number, run_packed(key, block, count, items, budget, alone, Envelope(*envelope))
 
 
 def _tidied() -> bool:
@@ -60,7 +60,7 @@ def _tidied() -> bool:
 
     With one that an item began by `_thread`, the interpreter's end would be the process's.
     """
-    close_all()  # of runs within items
+    at_exit.run()  # of runs within items
     close_channels()
     for thread in threading.enumerate():
         if thread not in (threading.main_thread(), threading.current_thread()):

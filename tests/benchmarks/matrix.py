@@ -30,7 +30,7 @@ import numpy as np
 import nbexec
 from nbexec.model import Choice
 from nbexec.placement import profiles
-from nbexec.run.handle import forget_last
+from nbexec.run.registry import forget_last
 
 from .measure import timed
 

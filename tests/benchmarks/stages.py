@@ -23,7 +23,7 @@ from nbexec.items.sinks import Gather
 from nbexec.run.backlog import Backlog
 from nbexec.run.loop import Loop
 from nbexec.serialize import pickling
-from nbexec.telemetry.publisher import Bulletin
+from nbexec.telemetry.publisher import Publisher
 
 from .catalog import Setting, benchmark
 from .goals import value
@@ -36,7 +36,7 @@ STAGES: dict[str, tuple[Any, str]] = {
     "kernel: pickle items": (pickling, "dumps_beside"),
     "kernel: hand to loky": (ProcessesSession, "send"),
     "kernel: unpickle results": (remote, "receive"),
-    "kernel: fold the state": (Bulletin, "emit"),
+    "kernel: fold the state": (Publisher, "emit"),
     "kernel: gather": (Gather, "put"),
 }
 LOOP = "kernel: rest of the loop"

@@ -108,7 +108,7 @@ def carry_out(plan: Plan) -> None:
     log, number = Log(), next(runs)
     items = plan.items(number)
     given = iter(items) if plan.lazy else items
-    with mock.patch("nbexec.api.watchers", return_value=[log]):
+    with mock.patch("nbexec.observers.watchers", return_value=[log]):
         run = nbexec.start(work, given, backend=plan.backend, progress="off", **plan.options)
         for order, wait in plan.orders:
             time.sleep(wait)

@@ -7,11 +7,10 @@ backend.
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import contextvars
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine
 from typing import Any
 
 NOTE = (
@@ -20,29 +19,6 @@ NOTE = (
     "another cell, can't be awaited here: make it in this cell, or leave out %%parallel"
 )
 _OTHER_LOOP = ("different loop", "different event loop", "should be used inside a task")
-_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
-
-
-def awaits(node: ast.AST) -> bool:
-    """Whether evaluating `node` awaits something, but for what functions in it do.
-
-    Examples
-    --------
-    >>> [awaits(ast.parse(text)) for text in ("x = await f()", "async def f(): await g()")]
-    [True, False]
-    """
-    return any(
-        isinstance(part, ast.Await | ast.AsyncFor | ast.AsyncWith)
-        or (isinstance(part, ast.comprehension) and bool(part.is_async))
-        for part in _evaluated(node)
-    )
-
-
-def _evaluated(node: ast.AST) -> Iterator[ast.AST]:
-    yield node
-    if not isinstance(node, _SCOPES):
-        for part in ast.iter_child_nodes(node):
-            yield from _evaluated(part)
 
 
 def result_of(coroutine: Coroutine[Any, Any, Any]) -> Any:

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ...errors import NbexecError
-from ...items.sinks import _NOT_RUN, Gather
+from ...items.sinks import NOT_RUN, Gather
 from ...model import Chunk, Failure, Outcome
-from ...observers import Observer
 from ...options.record import error_types
 from ...run.handle import Run
 from ...telemetry.events import Event, RunEnded
+from ...telemetry.observer import Observer
 from ...telemetry.state import RunState, Stats
 from ..iteration.iteration import Changed, InKernel
 
@@ -127,7 +127,7 @@ def results_of(
     collect : bool
         Whether to go on after an item that failed.
     """
-    from ... import api
+    from ... import api, observers
     from ...options import resolve
 
     options = resolve({**given, "on_error": "collect" if collect else "raise"})
@@ -140,9 +140,9 @@ def results_of(
     try:
         with _by_value(modules):
             quiet = options.updated({"progress": "off"}) if late else options
-            sink.run = run = api._prepare(function, (items,), None, quiet, sink.open)
+            sink.run = run = api.prepare(function, (items,), None, quiet, sink.open)
             if late:
-                run.watch(Late(api.watchers(options, run.task)))
+                run.watch(Late(observers.watchers(options, run.task)))
             try:
                 run.start().serve()
             except KeyboardInterrupt:
@@ -226,7 +226,7 @@ class _Ends(Gather):
     def end(self, error: BaseException | None) -> None:
         """Leave out all from the first item that did not run: a million of them take seconds."""
         self.error = error
-        at = next((at for at, one in enumerate(self.values) if one is _NOT_RUN), None)
+        at = next((at for at, one in enumerate(self.values) if one is NOT_RUN), None)
         if at is not None:
             del self.values[at:]
 

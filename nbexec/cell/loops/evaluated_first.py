@@ -109,3 +109,28 @@ def _in_order(node: ast.expr) -> Iterator[ast.expr]:
         case ast.Dict(keys, values):
             for place, given in zip(keys, values, strict=True):
                 yield from (given,) if place is None else (place, given)
+
+
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+
+
+def awaits(node: ast.AST) -> bool:
+    """Whether evaluating `node` awaits something, but for what functions in it do.
+
+    Examples
+    --------
+    >>> [awaits(ast.parse(text)) for text in ("x = await f()", "async def f(): await g()")]
+    [True, False]
+    """
+    return any(
+        isinstance(part, ast.Await | ast.AsyncFor | ast.AsyncWith)
+        or (isinstance(part, ast.comprehension) and bool(part.is_async))
+        for part in _evaluated(node)
+    )
+
+
+def _evaluated(node: ast.AST) -> Iterator[ast.AST]:
+    yield node
+    if not isinstance(node, _SCOPES):
+        for part in ast.iter_child_nodes(node):
+            yield from _evaluated(part)

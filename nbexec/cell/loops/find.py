@@ -12,8 +12,7 @@ from ..analysis import accumulators
 from ..analysis.accumulators import Site
 from ..analysis.analysis import Refusal
 from ..analysis.library_calls import names_of
-from ..execution.awaiting import awaits
-from .evaluated_first import evaluated, first_of, resolve, there
+from .evaluated_first import awaits, evaluated, first_of, resolve, there
 
 Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...observers.display import EVERY, Display
+from ...telemetry.observer import WatchedRun
 from ...telemetry.state import Stats
 from .. import kernel
 from . import saved_html, tabs
@@ -17,7 +18,6 @@ from .record import Record, record_of
 from .snapshot import Snapshot, snapshot
 
 if TYPE_CHECKING:
-    from ...run.handle import Run
     from .widget import Command, PanelWidget
 
 ANSWERED = 10  # snapshots, after which the page is asked to say that it has drawn one
@@ -55,7 +55,7 @@ class Panel(Display):
         self._cell: Any = None
         self._replaced = True  # whether a summary can take the widget's place
 
-    def attach(self, run: Run) -> None:
+    def attach(self, run: WatchedRun) -> None:
         """Take note of the run and of the cell, in the thread that starts it."""
         self.take_place(run)
         if run.background:
@@ -64,7 +64,7 @@ class Panel(Display):
             self._show(self.snapshot(replace(run.stats, name=run.name, total=run.total)))
         super().attach(run)
 
-    def take_place(self, run: Run) -> None:
+    def take_place(self, run: WatchedRun) -> None:
         """Take note of the run, and of the cell that will show it."""
         self.run, self._cell, self.record = run, kernel.current_cell(), record_of(run)
         self._replaced = kernel.replaces_displays()
@@ -144,7 +144,7 @@ class Panel(Display):
             self._pulse.drawn(given["number"])
             return
         self._heard += 1
-        run: Run = self.run
+        run: WatchedRun = self.run
         if name == "cancel":
             run.cancel()
         elif name == "pause":

@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import threading
 import weakref
-from typing import TYPE_CHECKING
 
-from ...observers import Observer, cell_steps
+from ...observers import cell_steps
 from ...telemetry.events import Event, Output, Sampled
+from ...telemetry.observer import Observer, WatchedRun
 from ...telemetry.state import RunState
 from .failure_groups import Groups
 from .output_tail import Lines
 from .usage_history import Samples, Trail
 
-if TYPE_CHECKING:
-    from ...run.handle import Run
-
-_records: weakref.WeakKeyDictionary[Run, Record] = weakref.WeakKeyDictionary()
+_records: weakref.WeakKeyDictionary[WatchedRun, Record] = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
 
 
@@ -46,7 +43,7 @@ class Record(Observer):
         elif isinstance(event, Output) and not event.shown:
             self.lines.add(event)
 
-    def look_back(self, run: Run) -> None:
+    def look_back(self, run: WatchedRun) -> None:
         """Take in what there was before anybody asked for this record."""
         while not self.groups.add(run.failures):
             pass
@@ -55,7 +52,7 @@ class Record(Observer):
                 self.lines.add(Output(0.0, index, index, "stdout", said))
 
 
-def record_of(run: Run) -> Record:
+def record_of(run: WatchedRun) -> Record:
     """Give the record of a run, from its beginning where that was asked for in time."""
     with _lock:
         found = _records.get(run)

@@ -6,9 +6,9 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
-from ...observers import Observer
 from ...observers.display import Display
 from ...telemetry.events import Event
+from ...telemetry.observer import Observer, WatchedRun
 from ...telemetry.state import RunState, Stats
 from .. import kernel
 from .panel import Panel
@@ -16,7 +16,6 @@ from .record import record_of
 from .snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from ...run.handle import Run
     from .widget import Command
 
 MOST = 5  # panels of runs that have ended; opening one more closes the oldest
@@ -39,7 +38,7 @@ class Reopened(Panel):
         self._stays = False
         self._over = threading.Lock()
 
-    def attach(self, run: Run) -> None:
+    def attach(self, run: WatchedRun) -> None:
         """Show it, in the cell that runs now."""
         self.take_place(run)
         self._stays = run.done
@@ -100,7 +99,7 @@ def watchers() -> list[Observer]:
     return [Usage()]
 
 
-def show(run: Run) -> bool:
+def show(run: WatchedRun) -> bool:
     """Show a run's panel in the cell that runs now; give whether it wasn't there already."""
     if kernel.execution() in record_of(run).shown:
         return False

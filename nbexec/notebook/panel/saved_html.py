@@ -10,17 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from ...history import PastRun
 from ...telemetry import wording
 from ...telemetry.bars import Bars
+from ...telemetry.observer import WatchedRun
 from ...telemetry.state import Stats
 from .record import Record
 from .snapshot import Snapshot, snapshot
 from .svg import ACCENT, BAD, DONE, MEMORY, spark, timeline
-
-if TYPE_CHECKING:
-    from ...run.handle import Run
 
 QUIET = "#7d8793"
 LINE = "1px solid rgba(128,128,128,.3)"
@@ -52,7 +51,7 @@ class Kept(NamedTuple):
     bars: Bars
 
 
-def keep(stats: Stats, record: Record, run: Run) -> Kept:
+def keep(stats: Stats, record: Record, run: WatchedRun | PastRun) -> Kept:
     """Give what a summary of a run is made of."""
     lines = record.lines.last(LINES)
     return Kept(
@@ -63,6 +62,15 @@ def keep(stats: Stats, record: Record, run: Run) -> Kept:
         record.lines.above(len(lines)),
         run.timeline(),
     )
+
+
+def past_run(run: PastRun) -> dict[str, Any]:
+    """Give the summary of a run that a journal has."""
+    record, failures = Record(), run.failures
+    while not record.groups.add(failures):
+        pass
+    assert run.stats is not None
+    return bundle(run.stats, keep(run.stats, record, run))
 
 
 def placeholder(shown: Snapshot) -> dict[str, Any]:

@@ -1,0 +1,117 @@
+"""Results: the list that a run gives, and what was learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from ..errors import NbexecError
+from ..model import Failure
+from ..telemetry import wording
+from ..telemetry.bars import Bars
+from ..telemetry.observer import WatchedRun
+
+if TYPE_CHECKING:
+    import pandas
+
+    from ..telemetry.state import Stats
+
+
+class Results(list[Any]):
+    """The results of a run, in the order of its items: a list, and what was learnt.
+
+    Attributes
+    ----------
+    run : Run or None
+        The run that they come from; None for a list that was sliced or copied.
+
+    Examples
+    --------
+    >>> import nbexec
+    >>> results = nbexec.map(len, ["a", None, "ccc"], on_error="collect", progress="off")
+    >>> results.ok()
+    [1, 3]
+    >>> results.failures[0].index
+    1
+    """
+
+    def __init__(self, values: Iterable[Any] = (), run: WatchedRun | None = None) -> None:
+        super().__init__(values)
+        self.run = run
+
+    @property
+    def stats(self) -> Stats | None:
+        """The run's `Stats`; None where there is no run."""
+        return None if self.run is None else self.run.stats
+
+    @property
+    def failures(self) -> list[Failure]:
+        """The `Failure` objects among the results."""
+        return [value for value in self if isinstance(value, Failure)]
+
+    def ok(self) -> list[Any]:
+        """Give the results without the failures."""
+        return [value for value in self if not isinstance(value, Failure)]
+
+    def timeline(self) -> Bars:
+        """Give the run's `Bars`: which worker was busy when; none where there is no run."""
+        return Bars() if self.run is None else self.run.timeline()
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Give a pandas DataFrame with a row for each item.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Indexed by the item's index, with the columns "value" (None where there is none),
+            "kind" ("done", or that of the `Failure`), "error" (type and message), "worker" and
+            "attempt"; the last three are empty or 0 where the item has a value.
+
+        Raises
+        ------
+        ImportError
+            pandas is not installed.
+
+        Examples
+        --------
+        >>> import nbexec
+        >>> results = nbexec.map(len, ["a", None], on_error="collect", progress="off")
+        >>> frame = results.to_frame()
+        >>> list(frame["kind"])
+        ['done', 'error']
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise ImportError(
+                "to_frame() makes a pandas DataFrame, and pandas is not installed: "
+                "pip install pandas"
+            ) from error
+        rows = [
+            (None, value.kind, _words(value.exception), value.worker, value.attempt)
+            if isinstance(value, Failure)
+            else (value, "done", "", "", 0)
+            for value in self
+        ]
+        values, *others = zip(*rows, strict=True) if rows else ((),) * 5
+        index = pandas.RangeIndex(len(rows), name="index")
+        # value by value: pandas would make a table of a list of arrays
+        column = pandas.Series(list(values), index=index, dtype=object).infer_objects()
+        names = ("kind", "error", "worker", "attempt")
+        return pandas.DataFrame(
+            {"value": column, **dict(zip(names, map(list, others), strict=True))}, index=index
+        )
+
+
+def _words(error: BaseException) -> str:
+    said = wording.message(error)
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def attach_results(error: BaseException, results: Results) -> None:
+    """Put what was finished on the exception that ends the run."""
+    try:
+        error.partial_results = results  # type: ignore[attr-defined]
+    except AttributeError:  # an exception with __slots__
+        if isinstance(error, NbexecError):
+            raise

@@ -1,0 +1,146 @@
+"""Outcomes as bytes: packed in a worker, and read in the kernel."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import struct
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from ..errors import PickleError
+from ..items.outcomes import not_begun
+from ..model import Error, Outcome
+from ..serialize import pickling, tracebacks
+from ..system import subinterpreter
+from .envelope import Envelope, values_file
+from .execute import failed
+
+_LENGTH = struct.Struct("<Q")
+
+
+def pack(
+    outcome: Outcome,
+    envelope: Envelope,
+    said: Sequence[tuple[int, str, Any]] = (),
+    spent: float = 0.0,
+) -> bytes:
+    """Pack an outcome: its length, all but the values, and the values, which may not unpickle.
+
+    `spent` are the seconds of unpickling that it took before; to them packing is added.
+    """
+    begun = time.thread_time()
+    errors = {at: _pack_error(error) for at, error in outcome.errors.items()}
+    file = values_file(envelope) if envelope.here else None
+    try:
+        data, beside = pickling.dumps_beside(outcome.values, file)
+    except BaseException:
+        values = [_sendable(at, it, errors) for at, it in enumerate(outcome.values)]
+        data, beside = pickling.dumps_beside(values, file)
+    worker = subinterpreter.name() or f"process {os.getpid()}"
+    facts = (
+        outcome.started,
+        outcome.ends,
+        outcome.cpu,
+        worker,
+        outcome.peak_rss,
+        outcome.starved,
+        said,
+    )
+    sort = _sort(outcome.values[0]) if len(outcome.values) == 1 else ""
+    spent += time.thread_time() - begun
+    rest = pickle.dumps((errors, facts, sort, spent, beside), protocol=5)
+    return b"".join((_LENGTH.pack(len(rest)), rest, data))
+
+
+def _sendable(at: int, value: Any, errors: dict[int, Any]) -> Any:
+    """Give the value, or None with an error in its place if it can't be pickled."""
+    try:
+        pickling.dumps(value)
+    except BaseException as error:
+        why = PickleError(
+            f"the result, a {_sort(value)}, can't be sent back: {error}. "
+            "Give something that can be pickled, or use backend='threads'."
+        )
+        errors[at] = _pack_error(failed(why, unsent="result"))
+        return None
+    return value
+
+
+def _pack_error(error: Error) -> tuple[str, bytes | None, str, str, str, Any]:
+    """Pack an exception so that its text arrives even where it doesn't pickle itself."""
+    exception = error.exception
+    text = f"{type(exception).__name__}: {exception}"
+    places = tracebacks.dump(exception.__traceback__)
+    data = None
+    for alone in (False, True):  # what it came from may not pickle
+        try:
+            data = pickling.dumps(tracebacks.pack(exception, alone))
+            pickling.loads(data)
+            break
+        except BaseException:
+            data = None
+    return error.kind, data, text, error.traceback, error.unsent, places
+
+
+def receive(
+    data: bytes, envelope: Envelope, heard: int = 0, sent: int = 0, spent: float = 0.0
+) -> Outcome:
+    """Undo the packing of a chunk's outcome, in the kernel.
+
+    Of what was said, the first `heard` pieces were told already.  Its items were `sent`
+    bytes, which took `spent` seconds to pickle.
+    """
+    begun = time.thread_time()
+    view = memoryview(data)
+    (size,) = _LENGTH.unpack_from(view)
+    start = _LENGTH.size + size
+    packed, facts, sort, there, beside = pickle.loads(view[_LENGTH.size : start])
+    errors = {at: _unpack_error(*error) for at, error in packed.items()}
+    try:
+        values = _read_values(envelope) if beside else pickling.loads(view[start:])
+    except BaseException as error:
+        if not sort:  # of several nobody knows which: they come again one by one
+            return not_begun()
+        why = unreadable(f"the result, a {sort},", "in the kernel", error)
+        values, errors = [None], {0: failed(why, unsent="result")}
+    spent += there + time.thread_time() - begun
+    sums = {"sent": sent, "received": len(data) - start + beside, "sending": spent}
+    outcome = Outcome(values, errors, *facts, **sums)
+    return replace(outcome, said=outcome.said[heard:]) if heard else outcome
+
+
+def _read_values(envelope: Envelope) -> Any:
+    file = values_file(envelope)
+    try:
+        return pickling.read_file(file)
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def unreadable(what: str, where: str, error: BaseException) -> PickleError:
+    """Give the error for what could not be unpickled, and where."""
+    reason = subinterpreter.refused(error) or f"{type(error).__name__}: {error}"
+    why = PickleError(f"{what} can't be unpickled {where}: {reason}")
+    why.__cause__ = error
+    return why
+
+
+def _sort(value: Any) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}"
+
+
+def _unpack_error(
+    kind: Any, data: bytes | None, text: str, trace: str, unsent: Any, places: Any
+) -> Error:
+    exception: BaseException
+    try:
+        if data is None:
+            raise ValueError("not sent")
+        exception = tracebacks.unpack(pickling.loads(data))
+    except BaseException:
+        exception = PickleError(f"the task raised {text} (the exception itself can't be sent)")
+        exception.__traceback__ = tracebacks.load(places)
+    return Error(kind, exception, trace, unsent)
