@@ -18,6 +18,7 @@ from .options import resolve
 from .options.record import Options
 from .run.handle import Run
 from .run.results import Results
+from .run.streaming import iterate
 from .worker.execute import depth
 
 
@@ -67,12 +68,7 @@ def map(
     [0, 1, 4, 9]
     """
     run = prepare(fn, iterables, setup, resolve(options), Gather)
-    try:
-        run.start().serve()
-    except KeyboardInterrupt:
-        run.cancel()  # it may have come before the run was served
-        raise
-    return run.result()
+    return run.complete()
 
 
 def start(
@@ -200,10 +196,9 @@ def imap(
     resolved = resolve(options)
     stream = Stream(ordered, resolved.window, stops=resolved.on_error == "raise")
     run = prepare(fn, iterables, setup, resolved, lambda total: stream)
-    stream.run = run
     run.caller_thread.serve_in_thread(contextvars.copy_context())
     run.start()
-    return iter(stream)
+    return iterate(run, stream)
 
 
 def invoke(*functions: Callable[[], Any], **options: Any) -> Results:

@@ -6,6 +6,7 @@ import concurrent.futures
 import contextvars
 import functools
 import itertools
+import math
 import threading
 import weakref
 from collections import deque
@@ -88,7 +89,7 @@ class Executor(concurrent.futures.Executor):
             self.options.updated({"on_error": "collect"}),  # a failed call is its future's alone
             caller_thread,
             watchers=functools.partial(observers.watchers, self.options, task),
-            sizer=ChunkSizer(fixed=1, ahead=False),  # calls may wait for each other
+            sizer=ChunkSizer(fixed=1, prefetch=False),  # calls may wait for each other
             kernel_backend="threads",
         )
         self._run.start()
@@ -305,7 +306,7 @@ class Calls(Feed):
     def taken(self) -> int:
         return self._taken
 
-    def take(self, size: int) -> Chunk:
+    def take(self, size: int, budget: float = math.inf) -> Chunk:
         items: list[Call] = []
         start = self._taken
         while len(items) < size:
@@ -317,4 +318,4 @@ class Calls(Feed):
                 self.futures.waiting[self._taken] = future
                 self._taken += 1
                 items.append(call)
-        return Chunk(range(start, self._taken), items)
+        return Chunk(range(start, self._taken), items, budget=budget)

@@ -297,43 +297,43 @@ class Left:
 
 
 def test_what_runs_in_the_kernel_has_a_core_too():
-    crew, first, rest = SlotTable(), Left("a", []), Left("b", [])
-    crew.engage(first, 1, later=1)
+    slots, first, rest = SlotTable(), Left("a", []), Left("b", [])
+    slots.switch_to(first, 1, later=1)
     slow = Chunk(range(1), [0])
-    assert crew.assign(slow, 0.0).slot.session is first  # nothing ran that it could wait for
-    crew.engage(rest, 2, later=1)
+    assert slots.assign(slow, 0.0).slot.session is first  # nothing ran that it could wait for
+    slots.switch_to(rest, 2, later=1)
     chunks = [Chunk(range(at, at + 1), [0]) for at in (1, 2)]
-    assert crew.assign(chunks[0], 0.0).slot.session is rest
-    assert not crew.free(1)
-    crew.release(slow)
-    assert crew.free(1)
-    assert crew.assign(chunks[1], 0.0).slot.number == 1
-    assert not crew.free(1)
+    assert slots.assign(chunks[0], 0.0).slot.session is rest
+    assert not slots.has_room(1)
+    slots.release(slow)
+    assert slots.has_room(1)
+    assert slots.assign(chunks[1], 0.0).slot.number == 1
+    assert not slots.has_room(1)
 
 
 def test_workers_that_were_left_are_given_back_once_they_have_finished():
     closed = []
-    crew, chunk = SlotTable(), Chunk(range(1), [0])
-    crew.engage(Left("a", closed), 1)
-    crew.assign(chunk, 0.0)
-    crew.engage(Left("b", closed), 1)
-    crew.let_go()
+    slots, chunk = SlotTable(), Chunk(range(1), [0])
+    slots.switch_to(Left("a", closed), 1)
+    slots.assign(chunk, 0.0)
+    slots.switch_to(Left("b", closed), 1)
+    slots.close_drained()
     assert closed == []
-    crew.release(chunk)
-    crew.let_go()
-    crew.let_go()
+    slots.release(chunk)
+    slots.close_drained()
+    slots.close_drained()
     assert closed == ["a"]
-    crew.close()
+    slots.close()
     assert closed == ["a", "b"]
 
 
 def test_threads_that_end_items_all_the_time_are_asked_too(monkeypatch):
     """The loop waits for a short while only: something would come in during a longer one."""
     monkeypatch.setattr(Knock, "answer", lambda knock: 1.0)
-    crew, now = SimpleNamespace(in_flight=True, engage=lambda *_: None), [0.0]
+    slots, now = SimpleNamespace(in_flight=True, switch_to=lambda *_: None), [0.0]
     task = Task(abs, "abs")
     setting = SessionSpec(task, None, None, None, None, 1)
-    chooser = BackendChooser(Options(), crew, setting, "serial", lambda: now[0])
+    chooser = BackendChooser(Options(), slots, setting, "serial", lambda: now[0])
     chooser._move(Choice("threads", 4, ""))
     for _ in range(FEW):
         assert chooser.patience() == KNOCK

@@ -184,7 +184,7 @@ def test_a_retry_runs_serially_without_anybody_serving():
 
 
 def test_failures_of_a_stream_are_bounded(monkeypatch):
-    monkeypatch.setattr("nbexec.run.loop.FAILURES", 5)
+    monkeypatch.setattr("nbexec.run.context.FAILURES", 5)
     stream = nbexec.imap(lambda x: 1 / 0, range(50), on_error="collect", backend="serial")
     assert len(list(stream)) == 50
     run = nbexec.last_run()
@@ -194,8 +194,8 @@ def test_failures_of_a_stream_are_bounded(monkeypatch):
 
 @pytest.mark.parametrize("items", [range(30), iter(range(30))])
 def test_all_failures_are_retried_however_many_are_kept(monkeypatch, items):
-    monkeypatch.setattr("nbexec.run.loop.FAILURES", 2)
-    monkeypatch.setattr("nbexec.run.handle.FAILURES", 2)
+    monkeypatch.setattr("nbexec.run.context.FAILURES", 2)
+    monkeypatch.setattr("nbexec.run.rerun.FAILURES", 2)
     work = Broken()
     results = nbexec.map(work, items, backend="threads", on_error="collect")
     assert len(results.failures) == 10
@@ -207,7 +207,7 @@ def test_all_failures_are_retried_however_many_are_kept(monkeypatch, items):
 
 
 def test_the_failure_that_ends_a_run_is_always_kept(monkeypatch):
-    monkeypatch.setattr("nbexec.run.loop.FAILURES", 0)
+    monkeypatch.setattr("nbexec.run.context.FAILURES", 0)
     with pytest.raises(ValueError, match="3") as caught:
         nbexec.map(Broken(), [1, 3, 5], backend="serial")
     assert "item 1 of 3" in caught.value.__notes__[0]

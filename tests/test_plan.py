@@ -16,50 +16,50 @@ from nbexec.items.feed import Source
 def test_the_first_items_travel_alone():
     sizer = ChunkSizer()
     assert sizer.size(left=10_000, workers=4) == 1
-    assert not sizer.ahead(10_000, 4)
+    assert not sizer.prefetch(10_000, 4)
 
 
 def test_long_items_travel_alone():
     sizer = ChunkSizer()
     sizer.measure(1, 0.5)
     assert sizer.size(left=10_000, workers=4) == 1
-    assert not sizer.ahead(10_000, 4)
+    assert not sizer.prefetch(10_000, 4)
 
 
 def test_one_waits_at_a_worker_where_others_find_enough_too():
     sizer = ChunkSizer()
     sizer.measure(1, 0.02)
-    assert sizer.ahead(100, 4)
-    assert sizer.ahead(None, 4)
-    assert not sizer.ahead(12, 4)  # it could be the last to begin, behind one that takes long
-    assert not ChunkSizer(1, ahead=False).ahead(100, 4)
+    assert sizer.prefetch(100, 4)
+    assert sizer.prefetch(None, 4)
+    assert not sizer.prefetch(12, 4)  # it could be the last to begin, behind one that takes long
+    assert not ChunkSizer(1, prefetch=False).prefetch(100, 4)
     for _ in range(5):
         sizer.measure(100, 0.001)
-    assert sizer.ahead(12, 4)
+    assert sizer.prefetch(12, 4)
 
 
 def test_where_they_can_be_had_back_long_items_travel_together():
     sizer = ChunkSizer()
-    assert sizer.near(10_000, 50) == chunk_size.BLIND
-    assert sizer.near(100, 50) == 2
-    assert sizer.budget(chunk_size.BLIND, near=True) == chunk_size.SPELL
-    assert sizer.budget(1) == chunk_size.FLOOR
+    assert sizer.stealable_size(10_000, 50) == chunk_size.STEALABLE_FIRST
+    assert sizer.stealable_size(100, 50) == 2
+    assert sizer.budget(chunk_size.STEALABLE_FIRST, stealable=True) == chunk_size.STEALABLE_TARGET
+    assert sizer.budget(1) == chunk_size.BUDGET_FLOOR
     sizer.measure(1, 0.01)
-    assert sizer.near(None, 50) == chunk_size.SPELL / 0.01
+    assert sizer.stealable_size(None, 50) == chunk_size.STEALABLE_TARGET / 0.01
     # all of them fairly: what was given away is no longer among what has not begun
     left, sizes = 575, []
     for _ in range(50):
-        sizes.append(sizer.near(left - len(sizes), 50))
+        sizes.append(sizer.stealable_size(left - len(sizes), 50))
     assert sizes == [12] * 25 + [11] * 25
-    assert sizer.near(3, 50) == 1
-    assert sizer.ahead(0, 50, near=True)
+    assert sizer.stealable_size(3, 50) == 1
+    assert sizer.prefetch(0, 50, stealable=True)
     for _ in range(9):
         sizer.measure(1, 0.9)
-    assert sizer.near(None, 50) == 1
-    assert not sizer.ahead(None, 50, near=True)
+    assert sizer.stealable_size(None, 50) == 1
+    assert not sizer.prefetch(None, 50, stealable=True)
     fixed = ChunkSizer(fixed=3)
     fixed.measure(3, 0.03)
-    assert fixed.near(100, 2) == 3
+    assert fixed.stealable_size(100, 2) == 3
 
 
 def test_chunks_grow_to_the_target():
@@ -68,7 +68,7 @@ def test_chunks_grow_to_the_target():
         items = sizer.size(left=None, workers=2)
         sizer.measure(items, items * 1e-4)
     assert sizer.size(left=None, workers=2) == math.ceil(chunk_size.TARGET / 1e-4)
-    assert sizer.ahead(0, 2)
+    assert sizer.prefetch(0, 2)
 
 
 def test_chunks_are_short_while_nothing_is_chosen():
@@ -116,9 +116,9 @@ def test_a_fixed_chunk_stays():
 
 def test_a_budget_is_a_few_times_what_is_expected():
     sizer = ChunkSizer()
-    assert sizer.budget(1) == chunk_size.FLOOR
+    assert sizer.budget(1) == chunk_size.BUDGET_FLOOR
     sizer.measure(10, 0.1)
-    assert sizer.budget(10) == pytest.approx(chunk_size.HURRY * 0.1)
+    assert sizer.budget(10) == pytest.approx(chunk_size.BUDGET_FACTOR * 0.1)
 
 
 @given(
@@ -133,24 +133,20 @@ def test_a_chunk_has_always_some_items_and_never_too_many(measured, left, worker
     size = sizer.size(left, workers)
     assert size >= 1
     assert size <= max(
-        chunk_size.LARGEST, chunk_size.LEAST / sizer.item_seconds + 1 if measured else 1
+        chunk_size.LARGEST, chunk_size.SHORTEST / sizer.item_seconds + 1 if measured else 1
     )
-    assert sizer.budget(size) >= chunk_size.FLOOR
-
-
-class Brought:
-    """Stands in for the run: supplies at once what was wanted."""
-
-    def __init__(self, source):
-        self.source = source
-        self.errors = []
-
-    def __call__(self, items, error, ended):
-        self.source.supply(items, error, ended)
+    assert sizer.budget(size) >= chunk_size.BUDGET_FLOOR
 
 
 def now(job):
     job()
+
+
+def pulled(items):
+    """A feed that takes what it pulls in at once, as a run does a little later."""
+    source = Source([items], now)
+    source.deliver = source.supply
+    return source
 
 
 @pytest.mark.parametrize("items", [[1, 2, 3], (1, 2, 3), range(1, 4)])
@@ -171,13 +167,13 @@ def test_a_list_may_be_changed_by_its_owner_meanwhile():
 
 
 def test_an_iterator_is_pulled_only_as_far_as_was_wanted():
-    pulled = []
-    source = Source([(pulled.append(x) or x for x in range(10))], now)
+    seen = []
+    source = pulled(seen.append(x) or x for x in range(10))
     assert (source.total, source.at_hand) == (None, 0)
-    source.want(4, Brought(source))
-    assert pulled == [0, 1, 2, 3]
+    source.want(4)
+    assert seen == [0, 1, 2, 3]
     assert list(source.take(3).items) == [0, 1, 2]
-    source.want(100, Brought(source))
+    source.want(100)
     assert (source.total, source.left, source.at_hand) == (10, 7, 7)
     assert list(source.take(9).items) == list(range(3, 10))
 
@@ -188,8 +184,8 @@ def test_an_iterator_that_raises_gives_what_came_before():
         yield 2
         raise OSError("gone")
 
-    source = Source([items()], now)
-    source.want(10, Brought(source))
+    source = pulled(items())
+    source.want(10)
     assert isinstance(source.error, OSError)
     assert list(source.take(9).items) == [1, 2]
     assert source.left == 0
@@ -200,15 +196,15 @@ def test_an_interrupt_in_an_iterator_reaches_its_thread():
         raise KeyboardInterrupt
         yield
 
-    source = Source([items()], now)
+    source = pulled(items())
     with pytest.raises(KeyboardInterrupt):
-        source.want(10, Brought(source))
+        source.want(10)
     assert isinstance(source.error, KeyboardInterrupt)
 
 
 def test_a_slow_iterator_gives_handfuls(monkeypatch):
     monkeypatch.setattr(feed, "PATIENCE", -1.0)  # as if each item took too long
-    source = Source([iter(range(10))], now)
-    source.want(10, Brought(source))
+    source = pulled(iter(range(10)))
+    source.want(10)
     assert source.at_hand == 1
     assert source.total is None

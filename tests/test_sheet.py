@@ -137,7 +137,7 @@ def test_nothing_waits_for_one_that_takes_long(near, log):
 
 
 def test_who_has_nothing_to_do_gets_what_waits_elsewhere(near, log, monkeypatch):
-    monkeypatch.setattr("nbexec.run.loop.LATE", 60.0)
+    monkeypatch.setattr("nbexec.run.reclaim.LATE", 60.0)
     backend, made = near
     begun = set()
 

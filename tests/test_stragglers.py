@@ -43,9 +43,9 @@ ABLE = ["threads", "processes", "asyncio", "dask"]
 
 @pytest.mark.parametrize("able", ABLE)
 def test_an_item_may_wait_for_all_others(able, tmp_path, log, monkeypatch):
-    for given in "size", "near":
-        monkeypatch.setattr(f"nbexec.items.feed.Pace.{given}", lambda *_: 10)
-    monkeypatch.setattr("nbexec.items.chunk_size.ChunkSizer.ahead", lambda *_: True)
+    for given in "size", "stealable_size":
+        monkeypatch.setattr(f"nbexec.items.chunk_size.ChunkSizer.{given}", lambda *_: 10)
+    monkeypatch.setattr("nbexec.items.chunk_size.ChunkSizer.prefetch", lambda *_: True)
     items = range(QUICK + 40)
     gather = Gathering(tmp_path, QUICK, len(items) - 1)
     assert nbexec.map(gather, items, backend=able) == list(items)
@@ -120,51 +120,51 @@ class Still(Session):
         pass
 
 
-class TestCrew:
+class TestSlotTable:
     @pytest.fixture
-    def crew(self):
-        crew = SlotTable()
-        crew.engage(Still(), 2)
-        return crew
+    def slots(self):
+        slots = SlotTable()
+        slots.switch_to(Still(), 2)
+        return slots
 
     @staticmethod
-    def sent(crew, chunk, now=10.0):
-        flight = crew.assign(chunk, now)
-        crew.send(flight)
+    def sent(slots, chunk, now=10.0):
+        flight = slots.assign(chunk, now)
+        slots.sent(flight, None)
         return flight
 
-    def test_a_late_slot_is_found_once_while_another_is_idle(self, crew):
-        slot = self.sent(crew, Chunk(range(3), "abc", budget=2.0)).slot
-        assert crew.due() == 10.0 + 2.0 * OVERDUE
-        assert crew.overdue(10.5) == []
-        assert crew.overdue(11.0) == [slot]
-        assert crew.overdue(12.0) == []
-        assert crew.due() is None
-        crew.not_yet(slot, 12.0)
-        assert crew.due() == 12.0 + 2.0 * OVERDUE
+    def test_a_late_slot_is_found_once_while_another_is_idle(self, slots):
+        slot = self.sent(slots, Chunk(range(3), "abc", budget=2.0)).slot
+        assert slots.due() == 10.0 + 2.0 * OVERDUE
+        assert slots.overdue(10.5) == []
+        assert slots.overdue(11.0) == [slot]
+        assert slots.overdue(12.0) == []
+        assert slots.due() is None
+        slots.postpone(slot, 12.0)
+        assert slots.due() == 12.0 + 2.0 * OVERDUE
 
-    def test_nothing_is_asked_for_where_nobody_is_idle(self, crew):
+    def test_nothing_is_asked_for_where_nobody_is_idle(self, slots):
         for start in (0, 10):
-            self.sent(crew, Chunk(range(start, start + 3), "abc", budget=0.0))
-        assert crew.due() is None
-        assert crew.overdue(1e9) == []
+            self.sent(slots, Chunk(range(start, start + 3), "abc", budget=0.0))
+        assert slots.due() is None
+        assert slots.overdue(1e9) == []
 
-    def test_one_item_alone_stays(self, crew):
-        self.sent(crew, Chunk(range(1), "a", budget=0.0))
-        assert crew.overdue(1e9) == []
+    def test_one_item_alone_stays(self, slots):
+        self.sent(slots, Chunk(range(1), "a", budget=0.0))
+        assert slots.overdue(1e9) == []
 
-    def test_what_went_back_is_not_the_chunks_any_more(self, crew):
+    def test_what_went_back_is_not_the_chunks_any_more(self, slots):
         chunk = Chunk(range(3), "abc")
-        flight = self.sent(crew, chunk)
-        rest = crew.given_back(chunk, 1)
+        flight = self.sent(slots, chunk)
+        rest = slots.returned(chunk, 1)
         assert (rest.indices, rest.items) == (range(1, 3), "bc")
-        assert crew.given_back(chunk, 1) is None
-        assert crew.awaits(chunk)
+        assert slots.returned(chunk, 1) is None
+        assert slots.awaits(chunk)
         assert flight.awaited.items == "a"
 
-    def test_a_chunk_that_went_back_whole_is_not_awaited(self, crew):
+    def test_a_chunk_that_went_back_whole_is_not_awaited(self, slots):
         chunk = Chunk(range(3), "abc")
-        self.sent(crew, chunk)
-        assert crew.given_back(chunk, 0).items == "abc"
-        assert not crew.awaits(chunk)
-        assert crew.given_back(chunk, 0) is None
+        self.sent(slots, chunk)
+        assert slots.returned(chunk, 0).items == "abc"
+        assert not slots.awaits(chunk)
+        assert slots.returned(chunk, 0) is None

@@ -67,7 +67,7 @@ def test_the_time_of_an_item_begins_when_it_does(limited):
 
 
 def test_a_setup_that_hangs_ends_too(limited, monkeypatch):
-    monkeypatch.setattr("nbexec.run.loop.LOADING", 0.5)
+    monkeypatch.setattr("nbexec.run.stopping.LOADING", 0.5)
 
     def setup():
         time.sleep(4)

@@ -1,7 +1,8 @@
-"""From items to chunks: where items come from, and how many travel together."""
+"""Feeds: where the items of a run come from."""
 
 from __future__ import annotations
 
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,6 +21,7 @@ class Feed(ABC):
 
     error: BaseException | None = None  # what the input raised
     pulling = False  # whether more is on its way
+    deliver: Deliver | None = None  # takes pulled items, from some thread; the loop sets it
 
     @property
     @abstractmethod
@@ -47,11 +49,11 @@ class Feed(ABC):
         return self.taken + self.at_hand
 
     @abstractmethod
-    def take(self, size: int) -> Chunk:
-        """Give up to `size` items that are at hand, in order."""
+    def take(self, size: int, budget: float = math.inf) -> Chunk:
+        """Give a chunk of up to `size` items that are at hand, in order, with its `budget`."""
 
-    def want(self, size: int, deliver: Deliver) -> None:  # noqa: B027  (most have all at hand)
-        """Have up to `size` more items pulled; they come to `deliver`, from some thread."""
+    def want(self, size: int) -> None:  # noqa: B027  (most have all at hand)
+        """Have up to `size` more items pulled; they go to `deliver`, and from there to `supply`."""
 
     def held(self, index: int) -> Any:
         """Give an item that may have been taken; a LookupError where it is no longer there."""
@@ -86,10 +88,10 @@ class Chosen(Feed):
     def taken(self) -> int:
         return self._next
 
-    def take(self, size: int) -> Chunk:
+    def take(self, size: int, budget: float = math.inf) -> Chunk:
         taken = self._chosen[self._next : self._next + size]
         self._next += len(taken)
-        return Chunk([index for index, _ in taken], [item for _, item in taken])
+        return Chunk([index for index, _ in taken], [item for _, item in taken], budget=budget)
 
     def held(self, index: int) -> Any:
         """Give an item by its index; a LookupError where it is not among them."""
@@ -146,18 +148,19 @@ class Source(Feed):
     def taken(self) -> int:
         return self._next
 
-    def take(self, size: int) -> Chunk:
+    def take(self, size: int, budget: float = math.inf) -> Chunk:
         items = self._ready[self._at : self._at + size]
         start = self._next
         self._at += len(items)
         self._next += len(items)
-        return Chunk(range(start, self._next), items)
+        return Chunk(range(start, self._next), items, budget=budget)
 
-    def want(self, size: int, deliver: Deliver) -> None:
+    def want(self, size: int) -> None:
         if self._iterator is None or self.pulling:
             return
+        assert self.deliver is not None, "a feed that pulls items must know where they go"
         self.pulling = True
-        iterator = self._iterator
+        iterator, deliver = self._iterator, self.deliver
 
         def pull() -> None:
             items: list[Any] = []

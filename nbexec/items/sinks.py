@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from ..errors import DeadlineExceeded, RunCancelled
 from ..model import Chunk, Failure, Outcome
-
-if TYPE_CHECKING:
-    from ..run.handle import Run
-
 
 EVERY = 0.05  # seconds after which who waits for a result looks for clicks
 
@@ -21,8 +17,11 @@ EVERY = 0.05  # seconds after which who waits for a result looks for clicks
 class Sink(Protocol):
     """What a run does with outcomes; called from the run's loop alone."""
 
-    def room(self) -> int | None:
-        """How many more items may be pulled from the input; None: any number."""
+    def room(self, pulled: int, window: int) -> int | None:
+        """Give how many more items may be pulled from the input; None: any number.
+
+        `pulled` were so far, and a `window` of them keeps the workers busy.
+        """
 
     def put(self, chunk: Chunk, outcome: Outcome, failures: dict[int, Failure]) -> None:
         """Take in the end of a chunk's items; `failures` are by offset in the chunk."""
@@ -50,7 +49,7 @@ class Merge:
     def __init__(self, before: list[Any]) -> None:
         self.values = before
 
-    def room(self) -> int | None:
+    def room(self, pulled: int, window: int) -> int | None:
         return None
 
     def put(self, chunk: Chunk, outcome: Outcome, failures: dict[int, Failure]) -> None:
@@ -75,7 +74,7 @@ class Gather:
         self.values: list[Any] = [NOT_RUN] * (total or 0)
         self._placed = 0
 
-    def room(self) -> int | None:
+    def room(self, pulled: int, window: int) -> int | None:
         return None
 
     def put(self, chunk: Chunk, outcome: Outcome, failures: dict[int, Failure]) -> None:
@@ -105,7 +104,6 @@ class Stream:
     """Results handed over one by one, with at most `window` items on their way."""
 
     def __init__(self, ordered: bool, window: int | None, stops: bool) -> None:
-        self.run: Run | None = None
         self._ordered = ordered
         self._window = window
         self._stops = stops  # at a failure, which the run raises after what came before it
@@ -117,10 +115,8 @@ class Stream:
         self._error: BaseException | None = None
         self._changed = threading.Condition()
 
-    def room(self) -> int | None:
-        assert self.run is not None
-        window = self._window or self.run.suggested_window()
-        return max(0, window - (self.run.pulled - self._consumed))
+    def room(self, pulled: int, window: int) -> int | None:
+        return max(0, (self._window or window) - (pulled - self._consumed))
 
     def put(self, chunk: Chunk, outcome: Outcome, failures: dict[int, Failure]) -> None:
         values = _merge(outcome, failures)
@@ -143,31 +139,23 @@ class Stream:
             self._ended, self._error = True, error
             self._changed.notify()
 
-    def __iter__(self) -> Iterator[Any]:
-        """Give results as they come; closing the iterator cancels the run."""
-        assert self.run is not None
-        try:
-            while True:
-                with self._changed:
-                    while not self._ready and not self._ended:
-                        self._changed.wait(EVERY)
-                        self.run.idle()
-                    batch, self._ready = self._ready, deque()
-                if not batch:
-                    break
-                quarter = max(1, len(batch) // 4)
-                while batch:  # what was given is not held here
-                    self._consumed += 1
-                    if self._consumed % quarter == 0:
-                        self.run.wake()
-                    yield batch.popleft()
-                    self.run.idle()
-                self.run.wake()
-        finally:
-            self.run.cancel()
-            self.run.wait()
-        if self._error is not None:
-            raise self._error
+    def batch(self, idle: Callable[[], None]) -> deque[Any]:
+        """Wait for results, calling `idle` meanwhile, and give them; none: it has ended."""
+        with self._changed:
+            while not self._ready and not self._ended:
+                self._changed.wait(EVERY)
+                idle()
+            batch, self._ready = self._ready, deque()
+        return batch
+
+    def consume(self) -> None:
+        """Note that a result was given away: another item may be pulled."""
+        self._consumed += 1
+
+    @property
+    def error(self) -> BaseException | None:
+        """What ended it; None where every result was given, or before that."""
+        return self._error
 
 
 class Futures:
@@ -176,7 +164,7 @@ class Futures:
     def __init__(self) -> None:
         self.waiting: dict[int, Future[Any]] = {}
 
-    def room(self) -> int | None:
+    def room(self, pulled: int, window: int) -> int | None:
         return None
 
     def put(self, chunk: Chunk, outcome: Outcome, failures: dict[int, Failure]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import time
 from collections import deque
@@ -35,7 +36,7 @@ class Recall(Feed):
         self._journal = journal
         self._missing: deque[tuple[int, Any]] = deque()
 
-    def recall(self, room: int | None, enough: int, deliver: Deliver) -> Recalled | None:
+    def recall(self, room: int | None, enough: int) -> Recalled | None:
         """Look up the next items; None where there is nothing to look up now.
 
         Parameters
@@ -44,8 +45,6 @@ class Recall(Feed):
             How many more items may be taken.
         enough : int
             Items that have to run and are known, above which nothing more is looked up.
-        deliver : callable
-            Where items come that the feed must be asked for.
         """
         if len(self._missing) >= enough:
             return None
@@ -56,7 +55,7 @@ class Recall(Feed):
             return None
         if not feed.at_hand:
             if feed.left != 0:
-                feed.want(size, deliver)
+                feed.want(size)
             return None
         chunk = feed.take(size)
         found = self._journal.find(chunk)
@@ -70,6 +69,14 @@ class Recall(Feed):
         values = list(found.values())
         outcome = Outcome(values, {}, time.time(), [0.0] * len(values), 0.0, WORKER)
         return Recalled(chunk, outcome)
+
+    @property
+    def deliver(self) -> Deliver | None:
+        return self._feed.deliver
+
+    @deliver.setter
+    def deliver(self, deliver: Deliver | None) -> None:
+        self._feed.deliver = deliver
 
     @property
     def error(self) -> BaseException | None:  # type: ignore[override]
@@ -103,17 +110,18 @@ class Recall(Feed):
     def held(self, index: int) -> Any:
         return self._feed.held(index)
 
-    def take(self, size: int) -> Chunk:
+    def take(self, size: int, budget: float = math.inf) -> Chunk:
         taken = [self._missing.popleft() for _ in range(min(size, len(self._missing)))]
         indices = [index for index, _ in taken]
         first = indices[0]
         adjacent = indices[-1] - first == len(indices) - 1
         items = [item for _, item in taken]
-        return Chunk(range(first, first + len(items)) if adjacent else indices, items)
+        where = range(first, first + len(items)) if adjacent else indices
+        return Chunk(where, items, budget=budget)
 
-    def want(self, size: int, deliver: Deliver) -> None:
+    def want(self, size: int) -> None:
         if not self._feed.at_hand:
-            self._feed.want(size, deliver)
+            self._feed.want(size)
 
     def supply(self, items: list[Any], error: BaseException | None, ended: bool) -> None:
         self._feed.supply(items, error, ended)

@@ -37,7 +37,7 @@ class BackendChooser:
         clock: Callable[[], float],
     ) -> None:
         self._options = options
-        self._crew = slots
+        self._slots = slots
         self._setting = setting
         self._clock = clock
         self._kernel = kernel  # the backend for items that aren't worth sending
@@ -95,13 +95,13 @@ class BackendChooser:
 
     def patience(self) -> float | None:
         """Give the seconds till the next look is due; None where none is."""
-        if not self._crew.in_flight:
+        if not self._slots.in_flight:
             return None
         if self._probe is not None:
             if not self._probe.judged:
                 return KNOCK
             if self._probe.seen.knocks < auto.FEW:
-                now = self._crew.running()
+                now = self._slots.running()
                 if now is not None and now[0].wall > LOOK / 2:
                     return KNOCK
             return LOOK
@@ -220,7 +220,7 @@ class BackendChooser:
 
     def look(self, left: int | None) -> Choice | None:
         """See whether enough is known to choose; if so go there, and give the choice."""
-        self._crew.let_go()
+        self._slots.close_drained()
         self._take_turns()
         return self._choose(left) if self._probe is not None else self._reconsider(left)
 
@@ -228,7 +228,7 @@ class BackendChooser:
         """Have short turns with what computes here while it matters how soon the loop gets on."""
         watch = self._watch
         in_turn = watch is not None and watch.held and not watch.looked
-        if self._timing or self._crew.leaving or in_turn:
+        if self._timing or self._slots.draining or in_turn:
             gil.shorten(self)
         else:
             gil.leave(self)
@@ -236,7 +236,7 @@ class BackendChooser:
     def _choose(self, left: int | None) -> Choice | None:
         probe = self._probe
         assert probe is not None
-        now, warm = self._crew.running(), is_warm("processes")
+        now, warm = self._slots.running(), is_warm("processes")
         seen = probe.look(now, left, warm, self._scale)
         if left == 0 or seen.wall + seen.running_wall < auto.ENOUGH:
             return None
@@ -322,7 +322,7 @@ class BackendChooser:
             return None
         self._wanted = count
         count = min(count, get_backend(self._backend_of(now)).most_workers)
-        self._crew.resize(count)
+        self._slots.resize(count)
         self._now = Choice(now.backend, count, now.reason)
         return self._now
 
@@ -341,7 +341,7 @@ class BackendChooser:
         )
         session = backend.open(setting)
         self.cost = SENDING if backend.remote else HANDING
-        self._crew.engage(session, choice.workers, self._later(choice))
+        self._slots.switch_to(session, choice.workers, self._later(choice))
 
     def _later(self, choice: Choice) -> int:
         """Give how many worker processes begin only when what runs in the kernel has ended.
@@ -356,7 +356,7 @@ class BackendChooser:
     def _move(self, choice: Choice) -> Choice:
         """Go where the choice says; stay on threads with what can't leave the kernel."""
         movable = self._moves < auto.MOVES
-        if self._crew.in_flight:
+        if self._slots.in_flight:
             gil.shorten(self)
         try:
             if choice.backend == "processes" and self._scale.unsendable is not None:

@@ -1,4 +1,4 @@
-"""Crew: which slot has what.  Pure bookkeeping for the run's loop."""
+"""SlotTable: which slot has which chunks.  Bookkeeping for the run's loop, which sends them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..model import Chunk
 from ..telemetry.events import Part
 from ..worker.chunk_state import SharedChunkState
 
-OVERDUE = 0.5  # of a chunk's budget, after which others may have what is not begun of it
+OVERDUE = 0.5  # of a chunk's budget, after which its unstarted items may go to other slots
 
 
 @dataclass(eq=False, slots=True)
@@ -22,8 +22,8 @@ class Slot:
     flights: list[InFlight] = field(default_factory=list)
     retired: bool = False  # takes nothing more
     since: float = 0.0  # when its first chunk began, on the run's clock
-    begun: bool = False  # whether its worker said that it did
-    worker: str = ""  # who did what came back last
+    begun: bool = False  # whether its worker acknowledged that
+    worker: str = ""  # that ran the chunk which came back last
 
     @property
     def due(self) -> float:
@@ -37,9 +37,9 @@ class InFlight:
 
     slot: Slot
     chunk: Chunk
-    stop: int  # what comes from there on was taken back
-    start: int = 0  # what comes before that is finished, and told
-    chunk_state: SharedChunkState | None = None  # what the worker notes, where that is near
+    stop: int  # items from this offset on were taken back
+    start: int = 0  # items before this offset are finished, and taken in
+    chunk_state: SharedChunkState | None = None  # where the loop shares it with the worker
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -57,35 +57,35 @@ class SlotTable:
 
     def __init__(self) -> None:
         self.in_flight: dict[int, InFlight] = {}  # by first index
-        self.near = False  # whether items can be had back from where they go
+        self.stealable = False  # whether the loop can take items back without asking a worker
         self._items = 0  # that are awaited
         self._busy = 0  # slots that have some
-        self._open: dict[int, InFlight] = {}  # where some can be had back, the oldest first
-        self._far: dict[Slot, None] = {}  # where some may be asked for, and were not yet
+        self._stealable: dict[int, InFlight] = {}  # with items to take back, the oldest first
+        self._askable: dict[Slot, None] = {}  # whose worker may be asked, and was not yet
         self._sessions: list[Session] = []
         self._slots: list[Slot] = []
         self._idle: dict[Slot, None] = {}  # ordered sets: the longest idle goes first
         self._half: dict[Slot, None] = {}  # have one chunk
         self._later = 0  # slots, once the old ones have finished
 
-    def engage(self, session: Session, count: int, later: int = 0) -> None:
-        """Have `count` slots of `session` take what comes; the old ones finish what they have.
+    def switch_to(self, session: Session, count: int, later: int = 0) -> None:
+        """Have `count` slots of `session` take new chunks; the old ones finish theirs.
 
-        Of these slots `later` are there only when all the old ones have finished.
+        `later` of them open once the old slots are empty.
         """
-        self._lay_out(0)
+        self._set_count(0)
         self._sessions.append(session)
-        self.near = session.near
+        self.stealable = session.near
         self._later = later if self.in_flight else 0
-        self._lay_out(count - self._later)
+        self._set_count(count - self._later)
 
     @property
-    def leaving(self) -> bool:
-        """Whether there are sessions that were left and have something to finish."""
+    def draining(self) -> bool:
+        """Whether there are old sessions, with chunks to finish."""
         return len(self._sessions) > 1
 
-    def let_go(self) -> None:
-        """Close sessions that were left and have nothing more to do, for their workers' sake."""
+    def close_drained(self) -> None:
+        """Close old sessions that have finished, so that their workers are free."""
         busy = {one.slot.session for one in self.in_flight.values()} if self._sessions[1:] else ()
         for session in self._sessions[:-1]:
             if session not in busy:
@@ -95,10 +95,10 @@ class SlotTable:
     def resize(self, count: int) -> None:
         """Have `count` slots from now on."""
         self._later = 0
-        self._lay_out(count)
+        self._set_count(count)
         self._sessions[-1].resize(count)
 
-    def _lay_out(self, count: int) -> None:
+    def _set_count(self, count: int) -> None:
         for slot in self._slots[count:]:
             self.retire(slot)
         del self._slots[count:]
@@ -107,7 +107,7 @@ class SlotTable:
             self._slots.append(slot)
             self._sort(slot)
 
-    def free(self, depth: int) -> bool:
+    def has_room(self, depth: int) -> bool:
         """Whether a slot can take a chunk, with at most `depth` (1 or 2) at each."""
         return bool(self._idle or (depth > 1 and self._half))
 
@@ -130,18 +130,18 @@ class SlotTable:
         self._sort(slot)
         return flight
 
-    def send(self, flight: InFlight) -> None:
-        """Have the slot's worker begin, as soon as it can."""
+    def sent(self, flight: InFlight, chunk_state: SharedChunkState | None) -> None:
+        """Note that the chunk was sent, and the state that its worker shares, if it does."""
         slot, chunk = flight.slot, flight.chunk
-        flight.chunk_state = slot.session.submit(slot.number, chunk)
+        flight.chunk_state = chunk_state
         if len(chunk) > 1 or len(slot.flights) > 1:
-            if flight.chunk_state is not None:
-                self._open[chunk.indices[0]] = flight
+            if chunk_state is not None:
+                self._stealable[chunk.indices[0]] = flight
             else:
-                self._far[slot] = None
+                self._askable[slot] = None
 
     def _sort(self, slot: Slot) -> None:
-        """Put the slot where its chunks say."""
+        """Sort the slot in among the idle ones and those with one chunk."""
         self._idle.pop(slot, None)
         self._half.pop(slot, None)
         if not slot.retired and len(slot.flights) < 2:
@@ -153,7 +153,7 @@ class SlotTable:
         return flight is not None and flight.chunk is chunk
 
     def begun(self, chunk: Chunk, now: float) -> None:
-        """Note that a worker begins the item of a chunk now."""
+        """Note that a worker starts the item of a chunk now."""
         if self.awaits(chunk):
             slot = self.in_flight[chunk.indices[0]].slot
             slot.since, slot.begun = now, True
@@ -163,17 +163,17 @@ class SlotTable:
         if not self.awaits(chunk):
             return None
         flight = self.in_flight.pop(chunk.indices[0])
-        self._open.pop(chunk.indices[0], None)
+        self._stealable.pop(chunk.indices[0], None)
         self._items -= len(flight)
         slot = flight.slot
         slot.flights.remove(flight)
         if not slot.flights or (len(slot.flights) == 1 and len(slot.flights[0]) == 1):
-            self._far.pop(slot, None)
+            self._askable.pop(slot, None)
         self._busy -= not slot.flights
         self._sort(slot)
         if self._later and not any(one.slot.retired for one in self.in_flight.values()):
             later, self._later = self._later, 0
-            self._lay_out(len(self._slots) + later)
+            self._set_count(len(self._slots) + later)
         return flight
 
     def retire(self, slot: Slot) -> None:
@@ -185,42 +185,42 @@ class SlotTable:
         """Give the slots that have something."""
         return list({id(flight.slot): flight.slot for flight in self.in_flight.values()}.values())
 
-    def spare(self) -> Chunk | None:
-        """Take back some of what has not begun, for an idle slot; None where there is nothing.
+    def steal(self) -> Chunk | None:
+        """Take unstarted items back for an idle slot; None where there are none.
 
-        It is from who has had it longest: that may be in an item that takes long.
+        They come from the chunk that was sent first: its worker may be in a slow item.
         """
-        while self._idle and self._open:
-            flight = next(iter(self._open.values()))
+        while self._idle and self._stealable:
+            flight = next(iter(self._stealable.values()))
             assert flight.chunk_state is not None
             chunk = self.take_back(flight, (flight.chunk_state.unbegun + 1) // 2)
             if chunk is not None:
                 return chunk
-            self._open.pop(flight.chunk.indices[0], None)
+            self._stealable.pop(flight.chunk.indices[0], None)
         return None
 
     def due(self) -> float | None:
-        """When a slot is overdue whose items others could have, if any is; some are idle."""
-        if not self._idle or not self._far:
+        """When a slot is overdue whose worker may be asked; None where no other slot is idle."""
+        if not self._idle or not self._askable:
             return None
-        return min(slot.due for slot in self._far)
+        return min(slot.due for slot in self._askable)
 
     def overdue(self, now: float) -> list[Slot]:
-        """Give those that are; each is given once, for what it has now."""
-        if not self._idle or not self._far:
+        """Give the overdue slots; each is given once for the chunks that it has now."""
+        if not self._idle or not self._askable:
             return []
-        late = [slot for slot in self._far if slot.due <= now]
+        late = [slot for slot in self._askable if slot.due <= now]
         for slot in late:
-            del self._far[slot]
+            del self._askable[slot]
         return late
 
-    def not_yet(self, slot: Slot, now: float) -> None:
-        """Let a slot begin only now what it has: its worker is not there yet."""
+    def postpone(self, slot: Slot, now: float) -> None:
+        """Have the time of a slot begin only now: its worker is not ready yet."""
         slot.since = now
-        self._far[slot] = None
+        self._askable[slot] = None
 
-    def given_back(self, chunk: Chunk, kept: int) -> Chunk | None:
-        """Note that a worker keeps only so many items; give the others, where that is news."""
+    def returned(self, chunk: Chunk, kept: int) -> Chunk | None:
+        """Note that a worker keeps only `kept` items; give the others, if there are any."""
         flight = self.in_flight[chunk.indices[0]] if self.awaits(chunk) else None
         if flight is None or kept >= flight.stop:
             return None
@@ -235,7 +235,7 @@ class SlotTable:
             self.release(flight.chunk)
 
     def take_back(self, flight: InFlight, most: int) -> Chunk | None:
-        """Take up to `most` items back that have not begun; None where there are none."""
+        """Take up to `most` unstarted items back; None where there are none."""
         count = 0 if flight.chunk_state is None else flight.chunk_state.take_back(most)
         if not count:
             return None
@@ -243,8 +243,8 @@ class SlotTable:
         self._shorten(flight, flight.stop - count)
         return chunk
 
-    def gathered(self, flight: InFlight, count: int) -> None:
-        """Note that the first `count` items that are awaited have come to their end."""
+    def collected(self, flight: InFlight, count: int) -> None:
+        """Note that the first `count` awaited items have ended."""
         flight.start += count
         self._items -= count
 

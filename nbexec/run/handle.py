@@ -11,7 +11,6 @@ What happens is in `loop`; what is here may be called from any thread.
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
 import threading
 import time
@@ -37,10 +36,9 @@ from ..telemetry.observer import Observer
 from ..telemetry.output import Outputs
 from ..telemetry.state import Stats
 from ..worker.execute import replay
-from . import registry
-from .loop import FAILURES, Loop
+from . import registry, rerun
+from .loop import Loop, RunSpec
 from .results import Results, attach_results
-from .stopping import conclude
 
 if TYPE_CHECKING:
     from ..journal.journal import Journal
@@ -93,7 +91,7 @@ class Run:
         self.options = options
         self.caller_thread = caller_thread or CallerThread()
         sizer = sizer or (
-            ChunkSizer(1, ahead=False) if options.alone else ChunkSizer(options.chunk)
+            ChunkSizer(1, prefetch=False) if options.alone else ChunkSizer(options.chunk)
         )
         observers = list(watchers())
         self._journal: Journal | None = None
@@ -103,20 +101,12 @@ class Run:
             self._journal = Journal(options.checkpoint, task, options.name or task.name, self.id)
             feed = self._journal.feed(feed, before._journal if before is not None else None)
             observers = [self._journal, *observers]  # before anybody has a value in hand
-        self._loop = Loop(
-            *(
-                task,
-                feed,
-                sink,
-                options,
-                observers,
-                self.caller_thread,
-                sizer,
-                kernel_backend,
-                clock,
-            ),
-            self._journal,
+        caller_thread = self.caller_thread
+        spec = RunSpec(
+            *(task, feed, sink, options, observers, caller_thread, sizer, kernel_backend, clock),
+            journal=self._journal,
         )
+        self._loop = Loop(spec)
         self._sink = sink
         self._watchers = watchers
         self._error: BaseException | None = None
@@ -158,12 +148,12 @@ class Run:
 
         The first 10,000 are kept; ``stats.failed`` counts all, and a list of results has all.
         """
-        return list(self._loop.failures)
+        return list(self._loop.context.failures)
 
     @property
     def output(self) -> Outputs:
         """What the items wrote so far: a mapping from an item's index to its text."""
-        return self._loop.output
+        return self._loop.context.output
 
     def timeline(self) -> Bars:
         """Give who was busy when, so far: a sequence of `Bar`, at most 2,000 of them."""
@@ -203,7 +193,7 @@ class Run:
 
     def given_and_made(self) -> tuple[object, ...]:
         """Give what holds the caller's objects: function, items, results and failures."""
-        return self.task, self._loop.feed, self._sink, self._loop.failures
+        return self.task, self._loop.feed, self._sink, self._loop.context.failures
 
     def __repr__(self) -> str:
         return f"<Run {wording.summary(self.stats)}>"
@@ -272,7 +262,7 @@ class Run:
 
     def cancel(self) -> None:
         """Begin no further item, stop those that run, and end the run; does not wait."""
-        self._loop.post(self._loop.cancel)
+        self._loop.post(self._loop.stopping.cancel)
 
     def pause(self) -> None:
         """Begin no further item until `resume`; those that run go on to their end."""
@@ -324,13 +314,7 @@ class Run:
         >>> results.run.retry_failed()
         [10, 20]
         """
-        again = self.again()
-        try:
-            again.start().serve()
-        except KeyboardInterrupt:
-            again.cancel()
-            raise
-        return again.result()
+        return self.again().complete()
 
     def again(self, watchers: Callable[[], Sequence[Observer]] | None = None) -> Run:
         """Make the run that `retry_failed` waits for; it is not started.
@@ -365,8 +349,8 @@ class Run:
             raise RuntimeError(f"{self.name} is still running: wait() until it has ended")
         if not isinstance(self._sink, Gather | Merge):
             raise LookupError("only a run that gives a list can put results into it")
-        feed, sink = Chosen(self._failed()), Merge(list(self._sink.values))
-        watchers = watchers or self._watchers
+        feed = Chosen(rerun.without_value(self._results(), self.failures, self._loop.feed))
+        sink, watchers = Merge(list(self._sink.values)), watchers or self._watchers
         return Run(self.task, feed, sink, self.options, watchers=watchers, before=self)
 
     def debug(self, index: int) -> Any:
@@ -397,37 +381,13 @@ class Run:
         3.0
         """
         __tracebackhide__ = True
-        return replay(self.task, self._item(index))
-
-    def _failed(self) -> list[tuple[int, Any]]:
-        """Give the items without a value, as far as they are there."""
-        found = self._failed_items()
-        for index, value in enumerate(self._results()):
-            if index not in found and isinstance(value, Failure) and value.kind == "cancelled":
-                with contextlib.suppress(LookupError):
-                    found[index] = self._loop.feed.held(index)
-        return list(found.items())
-
-    def _failed_items(self) -> dict[int, Any]:
-        """Give the items that failed, by index."""
-        found = {one.index: one.item for one in self._loop.failures}
-        if len(found) >= FAILURES:  # the others are among the results alone
-            for index, value in enumerate(self._results()):
-                if isinstance(value, Failure) and value.traceback and value.index == index:
-                    found.setdefault(index, value.item)
-        return found
-
-    def _item(self, index: int) -> Any:
-        failed = self._failed_items()
-        if index in failed:
-            return failed[index]
-        try:
-            return self._loop.feed.held(index)
-        except LookupError:
+        item = rerun.item(index, self._results(), self.failures, self._loop.feed)
+        if item is rerun.GONE:
             raise LookupError(
                 f"item {index} of {self.name} is not there: of an input that is no list, only "
                 "items that failed are kept"
-            ) from None
+            )
+        return replay(self.task, item)
 
     # ------------------------------------------------------------ for the layers around it
 
@@ -466,6 +426,15 @@ class Run:
             attach_results(interrupt, self._results())
             raise interrupt
 
+    def complete(self) -> Results:
+        """Start, lend this thread to the run until it is over, and give the results."""
+        try:
+            self.start().serve()
+        except KeyboardInterrupt:
+            self.cancel()  # it may have come before the run was served
+            raise
+        return self.result()
+
     def idle(self) -> None:
         """Have observers do what the thread that uses the run must do, if it is time again."""
         now = time.monotonic()
@@ -475,7 +444,7 @@ class Run:
 
     def enough(self, index: int) -> None:
         """Let nothing after `index` begin: what comes there is not wanted."""
-        self._loop.post(self._loop.halt, index)
+        self._loop.post(self._loop.stopping.halt, index)
 
     def watch(self, observer: Observer) -> None:
         """Have one more observer told what happens from now on."""
@@ -493,22 +462,13 @@ class Run:
         """Give what the workers use, where they are not the kernel's own processes."""
         return self._loop.elsewhere()
 
-    @property
-    def pulled(self) -> int:
-        """How many items were taken from the input."""
-        return self._loop.pulled
-
-    def suggested_window(self) -> int:
-        """How many items keep the workers busy while results are being consumed."""
-        return self._loop.suggested_window()
-
     # ------------------------------------------------------------ its thread
 
     def _go(self, choice: Choice) -> None:
         reason: EndReason = "crashed"
         try:
             self._loop.run(self.name, choice)
-            reason, self._error = conclude(self._loop, self.name)
+            reason, self._error = self._loop.stopping.conclude(self.name)
         except BaseException as error:  # ours to mend; the caller must never hang
             self._error = error
         try:

@@ -145,8 +145,12 @@ def obey(plan: Plan, run: nbexec.Run, log: Log) -> None:
         assert set(finished) == set(range(count))
         assert len(results) == count
         assert plan.options["on_error"] == "collect" or not bad
-    elif run.stats.phase == "failed" and plan.options["on_error"] == "raise" and not run._loop.late:
-        first = run._loop.stop_after
+    elif (
+        run.stats.phase == "failed"
+        and plan.options["on_error"] == "raise"
+        and not run._loop.stopping.late
+    ):
+        first = run._loop.context.stop_after
         assert first == min(bad), "not the first that a plain loop would have failed at"
         assert set(range(first + 1)) <= set(finished)
     for index, result in enumerate(results):

@@ -1,0 +1,56 @@
+"""Rerun: the items of a run that has ended which are run once more."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any
+
+from ..items.feed import Feed
+from ..model import Failure
+from .context import FAILURES
+
+GONE = object()  # in the place of an item that is not there any more
+
+
+def without_value(
+    results: Sequence[Any], failures: Sequence[Failure], feed: Feed
+) -> list[tuple[int, Any]]:
+    """Give the items without a value, with their indices, as far as they are there.
+
+    Parameters
+    ----------
+    results : sequence
+        All results of the run, with a `Failure` in the place of an item without a value.
+    failures : sequence of Failure
+        Those of them that were kept apart, `FAILURES` at most.
+    feed : Feed
+        What the run took its items from.
+    """
+    found = _failed(results, failures)
+    for index, value in enumerate(results):
+        if index not in found and isinstance(value, Failure) and value.kind == "cancelled":
+            with contextlib.suppress(LookupError):
+                found[index] = feed.held(index)
+    return list(found.items())
+
+
+def item(index: int, results: Sequence[Any], failures: Sequence[Failure], feed: Feed) -> Any:
+    """Give one item of a run; `GONE` where it isn't there any more."""
+    failed = _failed(results, failures)
+    if index in failed:
+        return failed[index]
+    try:
+        return feed.held(index)
+    except LookupError:
+        return GONE
+
+
+def _failed(results: Sequence[Any], failures: Sequence[Failure]) -> dict[int, Any]:
+    """Give the items that failed, by index."""
+    found = {one.index: one.item for one in failures}
+    if len(found) >= FAILURES:  # the others are among the results alone
+        for index, value in enumerate(results):
+            if isinstance(value, Failure) and value.traceback and value.index == index:
+                found.setdefault(index, value.item)
+    return found
