@@ -20,9 +20,9 @@ from nbexec.backends.serial import Stopwatch
 from nbexec.model import Choice, Chunk, Outcome, Task
 from nbexec.options.record import Options
 from nbexec.placement import probe
-from nbexec.placement.auto import FEW, SEND, Evidence, Lately, choose, fit, reconsider
-from nbexec.placement.chooser import KNOCK, OFTEN, SELDOM, BackendChooser
-from nbexec.placement.probe import Knock, Scale
+from nbexec.placement.auto import FEW, SEND, Evidence, Recent, choose, fit_memory, reconsider
+from nbexec.placement.chooser import PROBE_HELD, PROBE_OFTEN, PROBE_THREADS, BackendChooser
+from nbexec.placement.probe import GilProbe, SendingCost
 from nbexec.placement.slots import SlotTable
 from nbexec.system import machine
 
@@ -99,8 +99,8 @@ def test_nested_runs_do_not_multiply():
     assert choose(seen(3, 0.05), None, 2).backend == "serial"
 
 
-FREE = {"knocks": 10, "held": 0.3, "warm": True}  # another thread had the GIL at once
-HOLDS = {"knocks": 10, "held": 9.9, "warm": True}
+FREE = {"gil_probes": 10, "held": 0.3, "warm": True}  # another thread had the GIL at once
+HOLDS = {"gil_probes": 10, "held": 9.9, "warm": True}
 CHOICES = [
     # what was seen of 1,000 items, where that goes with 4 cores, and what it says
     ("computes, holds the GIL", seen(5, 0.01, **HOLDS), "processes", 4, "10 ms of CPU"),
@@ -108,8 +108,8 @@ CHOICES = [
     ("the same, a little slower", seen(50, 1e-3, **FREE), "threads", 4, "and free the GIL"),
     ("there is no GIL", seen(5, 0.01, gil=False, warm=True), "threads", 4, "has no GIL"),
     ("waits", seen(5, 0.01, 0.01, **FREE), "threads", 8, "wait 99% of it"),
-    ("computes 20%", seen(5, 0.01, 0.2, knocks=10, held=2.0, warm=True), "threads", 8, "80%"),
-    ("computes 40%", seen(5, 0.01, 0.4, knocks=10, held=4.0, warm=True), "processes", 4, "60%"),
+    ("computes 20%", seen(5, 0.01, 0.2, gil_probes=10, held=2.0, warm=True), "threads", 8, "80%"),
+    ("computes 40%", seen(5, 0.01, 0.4, gil_probes=10, held=4.0, warm=True), "processes", 4, "60%"),
     ("computes 40%, no GIL", seen(5, 0.01, 0.4, **FREE), "threads", 8, "wait 60% of it"),
     (
         "sending takes as long",
@@ -134,14 +134,14 @@ CHOICES = [
     ),
     (
         "processes are cold",
-        seen(5, 0.01, left=40, knocks=9, held=9),
+        seen(5, 0.01, left=40, gil_probes=9, held=9),
         "serial",
         1,
         "workers would not pay",
     ),
     (
         "threads are not",
-        seen(5, 0.01, left=40, knocks=10, held=0.2),
+        seen(5, 0.01, left=40, gil_probes=10, held=0.2),
         "threads",
         4,
         "free the GIL",
@@ -163,17 +163,19 @@ def test_where_items_go(evidence, backend, count, words):
 
 
 def test_whether_the_gil_is_held_is_waited_for_but_not_for_long():
-    assert choose(seen(3, 0.01, knocks=2, held=0.1, warm=True), None, 0) is None
-    assert choose(seen(30, 0.01, knocks=2, held=0.1, warm=True), None, 0).backend == "processes"
+    assert choose(seen(3, 0.01, gil_probes=2, held=0.1, warm=True), None, 0) is None
+    assert choose(seen(30, 0.01, gil_probes=2, held=0.1, warm=True), None, 0).backend == "processes"
     assert choose(seen(3, 0.01, 0.01, warm=True), None, 0).backend == "threads"  # no matter
 
 
 def test_a_slow_first_item_does_not_hold_up_the_others():
-    waits = Evidence(running_wall=0.04, running_busy=0.001, left=9, knocks=9)
+    waits = Evidence(running_wall=0.04, running_busy=0.001, left=9, gil_probes=9)
     assert choose(waits, None, 0).backend == "threads"
-    frees = Evidence(running_wall=0.04, running_busy=0.04, left=9, knocks=9)
+    frees = Evidence(running_wall=0.04, running_busy=0.04, left=9, gil_probes=9)
     assert choose(frees, None, 0).backend == "threads"
-    holds = Evidence(running_wall=0.04, running_busy=0.04, left=9, knocks=5, held=5.0, warm=True)
+    holds = Evidence(
+        running_wall=0.04, running_busy=0.04, left=9, gil_probes=5, held=5.0, warm=True
+    )
     assert choose(holds, None, 0) is None  # its value, if there were one, may be no good
     valued = Evidence(**{**asdict(holds), "valued": True})
     assert choose(valued, None, 0).backend == "processes"
@@ -185,32 +187,38 @@ def test_many_items_that_run_are_not_taken_for_a_slow_one():
     assert choose(Evidence(expected=0.005, valued=True, **chunk), None, 0).backend == "processes"
 
 
-def lately(items, each, cpu_share, elapsed, **more):
+def recent(items, each, cpu_share, elapsed, **more):
     busy = items * each * cpu_share
-    return Lately(items, items * each, busy, **{"elapsed": elapsed, "kernel": busy} | more)
+    return Recent(items, items * each, busy, **{"elapsed": elapsed, "kernel": busy} | more)
 
 
 CHANGES = [
     # where they go now, what several workers did lately, and where they go then
-    ("threads", 8, lately(50, 0.08, 1 / 8, 0.5, knocks=10, held=9.5), "processes", "hold the GIL"),
-    ("threads", 8, lately(50, 0.08, 1 / 8, 0.5, knocks=10, held=1.0), None, ""),
-    ("threads", 8, lately(50, 0.08, 0.01, 0.5, knocks=10, held=0.1), None, ""),
-    ("threads", 8, lately(50, 0.04, 1.0, 0.5, knocks=10, held=4.0), None, ""),  # four cores
-    ("threads", 8, lately(50, 0.08, 1 / 8, 0.5, knocks=10, held=9.5, kernel=1.0), None, ""),
-    (  # they had begun long before
+    (
         "threads",
         8,
-        lately(50, 0.08, 1 / 4, 0.5, knocks=10, held=9.5, kernel=0.5),
+        recent(50, 0.08, 1 / 8, 0.5, gil_probes=10, held=9.5),
         "processes",
         "hold the GIL",
     ),
-    ("threads", 1, lately(50, 0.01, 1.0, 0.5, knocks=10, held=9.5), None, ""),
-    ("threads", 8, lately(5, 0.08, 1 / 8, 0.05, knocks=10, held=9.5), None, ""),  # not yet
-    ("processes", 4, lately(50, 0.04, 1.0, 0.5), None, ""),
-    ("processes", 4, lately(50, 0.04, 0.02, 0.5), "threads", "by now items take 40 ms and wait"),
-    ("processes", 4, lately(50, 0.001, 1.0, 0.5, sending=0.45), "serial", "sending one takes"),
-    ("processes", 4, lately(50, 0.02, 1.0, 0.5, sending=0.45), None, ""),
-    ("serial", 1, lately(50, 0.01, 1.0, 0.5), None, ""),
+    ("threads", 8, recent(50, 0.08, 1 / 8, 0.5, gil_probes=10, held=1.0), None, ""),
+    ("threads", 8, recent(50, 0.08, 0.01, 0.5, gil_probes=10, held=0.1), None, ""),
+    ("threads", 8, recent(50, 0.04, 1.0, 0.5, gil_probes=10, held=4.0), None, ""),  # four cores
+    ("threads", 8, recent(50, 0.08, 1 / 8, 0.5, gil_probes=10, held=9.5, kernel=1.0), None, ""),
+    (  # they had begun long before
+        "threads",
+        8,
+        recent(50, 0.08, 1 / 4, 0.5, gil_probes=10, held=9.5, kernel=0.5),
+        "processes",
+        "hold the GIL",
+    ),
+    ("threads", 1, recent(50, 0.01, 1.0, 0.5, gil_probes=10, held=9.5), None, ""),
+    ("threads", 8, recent(5, 0.08, 1 / 8, 0.05, gil_probes=10, held=9.5), None, ""),  # not yet
+    ("processes", 4, recent(50, 0.04, 1.0, 0.5), None, ""),
+    ("processes", 4, recent(50, 0.04, 0.02, 0.5), "threads", "by now items take 40 ms and wait"),
+    ("processes", 4, recent(50, 0.001, 1.0, 0.5, sending=0.45), "serial", "sending one takes"),
+    ("processes", 4, recent(50, 0.02, 1.0, 0.5, sending=0.45), None, ""),
+    ("serial", 1, recent(50, 0.01, 1.0, 0.5), None, ""),
 ]
 
 
@@ -226,13 +234,13 @@ def test_threads_that_are_in_one_another_s_way_are_left(monkeypatch):
     """As where each allocates: they share an address space, and 16 of them get 6 cores to work."""
     monkeypatch.setattr(machine, "cores", lambda: 16)
     alone = Evidence(1, 0.0002, 0.0002, left=18_000, warm=True)
-    slow = lately(1_600, 0.0009, 0.4, 0.1, knocks=4, held=1.0)
+    slow = recent(1_600, 0.0009, 0.4, 0.1, gil_probes=4, held=1.0)
     choice = reconsider(Choice("threads", 16, ""), slow, alone, None, 0)
     assert choice.backend == "processes"
     assert choice.reason.endswith("360 µs of CPU, and threads get only 5.8 cores to work")
-    well = lately(1_600, 0.0009, 0.9, 0.1, knocks=4, held=1.0)
+    well = recent(1_600, 0.0009, 0.9, 0.1, gil_probes=4, held=1.0)
     assert reconsider(Choice("threads", 16, ""), well, alone, None, 0) is None
-    waiting = lately(1_600, 0.0009, 0.05, 0.1, knocks=4, held=0.0)
+    waiting = recent(1_600, 0.0009, 0.05, 0.1, gil_probes=4, held=0.0)
     assert reconsider(Choice("threads", 16, ""), waiting, alone, None, 0) is None
     other = replace(alone, busy=0.0001)  # they waited from the first
     assert reconsider(Choice("threads", 16, ""), slow, other, None, 0) is None
@@ -241,7 +249,7 @@ def test_threads_that_are_in_one_another_s_way_are_left(monkeypatch):
 
 
 def test_the_end_is_not_worth_a_move():
-    did = lately(50, 0.08, 1 / 8, 0.5, knocks=10, held=9.5)
+    did = recent(50, 0.08, 1 / 8, 0.5, gil_probes=10, held=9.5)
     cold = Evidence(left=20, warm=False)
     assert reconsider(Choice("threads", 8, ""), did, cold, None, 0) is None
 
@@ -251,9 +259,9 @@ def test_being_late_for_want_of_a_core_is_not_the_gil(monkeypatch):
     monkeypatch.setattr(machine, "starved", lambda thread: next(hungry))
     now = iter([10.0, 10.022, 11.0, 11.022, 12.0, 12.0023])
     monkeypatch.setattr(probe, "time", SimpleNamespace(perf_counter=lambda: next(now)))
-    assert Knock(0.002).answer() == 0.0
-    assert Knock(0.002).answer() == 1.0
-    assert Knock(0.002).answer() == 0.0  # nothing to speak of
+    assert GilProbe(0.002).answer() == 0.0
+    assert GilProbe(0.002).answer() == 1.0
+    assert GilProbe(0.002).answer() == 0.0  # nothing to speak of
 
 
 def test_what_computes_is_not_asked_what_it_lacked(monkeypatch):
@@ -277,7 +285,7 @@ def test_the_loop_s_own_work_is_not_taken_for_an_item_that_waits():
     """It holds the GIL, as while it weighs a large value."""
     now = [1.0]
     watched = probe.Probe(clock=lambda: now[0])
-    watched.look(None, 9, True, Scale())
+    watched.look(None, 9, True, SendingCost())
     now[0] += 0.02
     watched.learn(Outcome([1], {}, 0.0, [0.03], 0.01, ""))
     assert (watched.seen.wall, watched.seen.busy) == pytest.approx((0.01, 0.01))
@@ -285,7 +293,7 @@ def test_the_loop_s_own_work_is_not_taken_for_an_item_that_waits():
     assert watched.seen.wall == pytest.approx(0.04)  # that one did wait
     now[0] += 0.02
     running = Running(0.05, 0.01, 0.0), Chunk(range(1), [0])
-    assert watched.look(running, 9, True, Scale()).running_wall == pytest.approx(0.03)
+    assert watched.look(running, 9, True, SendingCost()).running_wall == pytest.approx(0.03)
 
 
 class Left:
@@ -329,26 +337,26 @@ def test_workers_that_were_left_are_given_back_once_they_have_finished():
 
 def test_threads_that_end_items_all_the_time_are_asked_too(monkeypatch):
     """The loop waits for a short while only: something would come in during a longer one."""
-    monkeypatch.setattr(Knock, "answer", lambda knock: 1.0)
+    monkeypatch.setattr(GilProbe, "answer", lambda gil_probe: 1.0)
     slots, now = SimpleNamespace(in_flight=True, switch_to=lambda *_: None), [0.0]
     task = Task(abs, "abs")
     setting = SessionSpec(task, None, None, None, None, 1)
     chooser = BackendChooser(Options(), slots, setting, "serial", lambda: now[0])
     chooser._move(Choice("threads", 4, ""))
     for _ in range(FEW):
-        assert chooser.patience() == KNOCK
-        chooser.answered(chooser.knock(KNOCK))
-    assert chooser.patience() == pytest.approx(OFTEN)
-    monkeypatch.setattr(Knock, "answer", lambda knock: 0.0)
-    chooser.answered(chooser.knock(KNOCK))
-    assert chooser.patience() == SELDOM
-    assert chooser.knock(SELDOM) is None
-    now[0] += SELDOM
-    assert chooser.patience() == KNOCK
+        assert chooser.timeout() == PROBE_OFTEN
+        chooser.gil_answered(chooser.gil_probe(PROBE_OFTEN))
+    assert chooser.timeout() == pytest.approx(PROBE_HELD)
+    monkeypatch.setattr(GilProbe, "answer", lambda gil_probe: 0.0)
+    chooser.gil_answered(chooser.gil_probe(PROBE_OFTEN))
+    assert chooser.timeout() == PROBE_THREADS
+    assert chooser.gil_probe(PROBE_THREADS) is None
+    now[0] += PROBE_THREADS
+    assert chooser.timeout() == PROBE_OFTEN
 
 
 def test_what_sending_takes_is_measured_of_an_item_and_its_value():
-    heavy, light = Scale(), Scale()
+    heavy, light = SendingCost(), SendingCost()
     outcome = Outcome([list(range(50_000))], {}, 0.0, [0.01], 0.01, "")
     heavy.offer(Chunk(range(1), [0]), outcome, at_once=True)
     assert heavy.here > 100 * SEND  # unpickling a list
@@ -356,20 +364,20 @@ def test_what_sending_takes_is_measured_of_an_item_and_its_value():
     light.offer(Chunk(range(1), [0]), Outcome([1], {}, 0.0, [0.01], 0.01, ""), at_once=True)
     assert light.here < 100 * SEND
     assert light.unsendable is heavy.unsendable is None
-    stuck = Scale()
-    stuck.weigh(Chunk(range(1), [threading.Lock()]))
+    stuck = SendingCost()
+    stuck.measure(Chunk(range(1), [threading.Lock()]))
     assert "lock" in str(stuck.unsendable)
 
 
 def test_no_more_workers_than_there_is_memory_for():
     processes, threads = Choice("processes", 8, "why"), Choice("threads", 8, "why")
-    assert fit(processes, 0, 100 << 30) is processes
-    assert fit(threads, 0, 0) is threads
-    assert fit(processes, 1 << 30, 4 << 30) == Choice(
+    assert fit_memory(processes, 0, 100 << 30) is processes
+    assert fit_memory(threads, 0, 0) is threads
+    assert fit_memory(processes, 1 << 30, 4 << 30) == Choice(
         "processes", 3, "why, and there is memory for 3"
     )
-    assert fit(threads, 1 << 30, 5 << 30).workers == 4
-    assert fit(processes, 1 << 30, 1 << 30).backend == "serial"
+    assert fit_memory(threads, 1 << 30, 5 << 30).workers == 4
+    assert fit_memory(processes, 1 << 30, 1 << 30).backend == "serial"
 
 
 LARGE = """
@@ -424,7 +432,7 @@ def burn(seconds):
 @pytest.fixture
 def gil(monkeypatch):
     """Tell truly whether the GIL is held: how late a thread gets it tells on a quiet machine."""
-    monkeypatch.setattr(Knock, "answer", lambda knock: float(bool(burning)))
+    monkeypatch.setattr(GilProbe, "answer", lambda gil_probe: float(bool(burning)))
 
 
 def test_waiting_items_end_up_on_threads():

@@ -193,4 +193,4 @@ def test_items_that_cannot_be_sent_this_time_are_not_lost():
 def test_an_executor_remembers_nothing_of_its_calls():
     with nbexec.Executor() as executor:
         assert list(executor.map(nap, range(10))) == list(range(10))
-    assert profiles._facts == {}
+    assert profiles._profiles == {}

@@ -306,7 +306,9 @@ def test_progress_takes_a_fraction():
 
 def told_of_a_cancel(backend, tmp_path, monkeypatch):
     """Cancel a run in the middle of its items, which must hear of it."""
-    monkeypatch.setattr("nbexec.run.stopping.GRACE", 20.0)  # a busy machine needs longer to say "early"
+    monkeypatch.setattr(
+        "nbexec.run.stopping.GRACE", 20.0
+    )  # a busy machine needs longer to say "early"
 
     def work(x):
         (tmp_path / f"begun {x}").touch()

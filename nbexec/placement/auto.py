@@ -1,4 +1,4 @@
-"""backend="auto": from measurements of the items to a choice, and the reason in words.
+"""The choice of backend="auto": from measurements of items to a backend, and the reason.
 
 The first items run in the kernel, each once, and are timed as they run; so is whether
 another thread gets the GIL meanwhile.  `choose` is a pure function of what was seen of
@@ -8,6 +8,7 @@ items one after the other, `reconsider` of what several workers did with them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..model import Choice
 from ..system import machine
@@ -21,7 +22,7 @@ FEW = 3  # items, or knocks
 SLOW = 0.03  # seconds after which an item that still runs is judged by what it did so far
 UNSEEN = 0.1  # seconds of the first item, before others go where its value can perhaps not
 LATE = 3  # times the expected seconds, after which a chunk of several is
-UNHEARD = 0.08  # seconds after which a GIL that could not be knocked at is taken to be held
+UNPROBED = 0.08  # seconds after which a GIL that could not be knocked at is taken to be held
 WAITS = 0.5  # an item that used less CPU time than this share of its time waits
 COMPUTES = 0.9  # one that used at least this share computes
 START = 0.4  # seconds until cold worker processes are of use: loky, 2 cores
@@ -54,7 +55,7 @@ class Evidence:
     left: int | None = None  # items not yet begun; None where that isn't known
     valued: bool = False  # whether a value was seen before those items
     warm: bool = False  # whether worker processes are there already
-    knocks: int = 0  # times that another thread asked for the GIL
+    gil_probes: int = 0  # times that another thread asked for the GIL
     held: float = 0.0  # times, of those, that it had to wait until it was given it
     here: float = SEND / 2  # seconds an item that sending takes in the kernel, both ways
     there: float = SEND / 2  # and in a worker
@@ -63,7 +64,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Lately:
+class Recent:
     """What several workers did for a while."""
 
     items: int = 0
@@ -72,60 +73,90 @@ class Lately:
     sending: float = 0.0  # seconds of pickling, here and there
     elapsed: float = 0.0  # seconds that went by
     kernel: float = 0.0  # CPU seconds that the kernel used meanwhile, all its threads
-    knocks: int = 0
+    gil_probes: int = 0
     held: float = 0.0
 
     @property
     def in_turn(self) -> bool:
         """Whether the GIL is what they seem to wait for."""
-        return self.knocks >= FEW and self.held >= HOLDING * self.knocks
+        return self.gil_probes >= FEW and self.held >= HOLDING * self.gil_probes
 
 
 FIRST = Choice("serial", 1, "timing the first items")  # where a run begins
 
 
+class _Sample(NamedTuple):
+    """The items that a choice is made by."""
+
+    items: int
+    wall: float
+    busy: float
+    slow: bool  # whether one of them still runs
+
+    @property
+    def each(self) -> float:
+        return self.wall / self.items
+
+    @property
+    def used(self) -> float:
+        """The share of the time that they were on a core."""
+        return min(self.busy / self.wall, 1.0)
+
+
 def choose(seen: Evidence, workers: int | None, depth: int) -> Choice | None:
     """Give where the rest should run, or None to see more first."""
-    items, wall, busy = seen.items, seen.wall, seen.busy
-    slow = seen.running_wall > max(SLOW, LATE * seen.expected)
-    if slow:  # it is judged before it ends
-        items, wall, busy = items + 1, wall + seen.running_wall, busy + seen.running_busy
-    elif not items or wall < ENOUGH or (items < FEW and wall < SLOW):
+    sample = _sample(seen)
+    if sample is None:
         return None
-    each = wall / items
-    used = min(busy / wall, 1.0)
-    what = _words(each, used, slow)
-    if GAIN * each < SEND:
+    what, used = _words(sample.each, sample.used, sample.slow), sample.used
+    if GAIN * sample.each < SEND:
         return Choice("serial", 1, f"{what}: sending one would take as long")
     held = _held(seen, used)
-    if held is None and used >= WAITS and wall < UNHEARD:
+    if held is None and used >= WAITS and sample.wall < UNPROBED:
         return None  # whether it frees the GIL decides
-    left = ENDLESS if seen.left is None else seen.left
     few = workers or machine.default_workers(machine.cores(), depth)
     many = workers or machine.default_workers(min(32, machine.cores() + 4), depth)
     if used >= WAITS and few == 1:
         return Choice("serial", 1, f"{what} and there is one core to use")
-    if used >= COMPUTES:
-        many = few
-    few, many = max(1, min(few, left)), max(1, min(many, left))
-    rest = each * left
-    on_threads = rest * max(used if held is None else held, used / machine.cores(), 1 / many)
-    on_processes = WARM if seen.warm else START
-    on_processes += max(seen.here * left, (rest + (seen.here + seen.there) * left) / few)
-    if used >= WAITS and held is not None and held > WAITS:  # they also take turns
-        on_threads *= GAIN / TURNS
-    if min(on_threads, on_processes) > GAIN * rest:
-        return Choice("serial", 1, _stays(seen, what, each, rest, used < WAITS))
-    if on_threads > NEAR * on_processes:
-        if not seen.items and not seen.valued and seen.running_wall < UNSEEN:
-            return None
-        return Choice("processes", few, what)
-    if used >= COMPUTES:
-        what = f"{what} and free the GIL" if seen.gil else f"{what}, and this Python has no GIL"
-    return Choice("threads", many, what)
+    left = ENDLESS if seen.left is None else seen.left
+    many = max(1, min(few if used >= COMPUTES else many, left))
+    few = max(1, min(few, left))
+    on_threads = _on_threads(sample, held, left, many)
+    on_processes = _on_processes(seen, sample, left, few)
+    if min(on_threads, on_processes) > GAIN * sample.each * left:
+        return Choice("serial", 1, _stays(seen, what, sample.each, left, used < WAITS))
+    if on_threads <= NEAR * on_processes:
+        return Choice("threads", many, _frees(seen, what) if used >= COMPUTES else what)
+    if not seen.items and not seen.valued and seen.running_wall < UNSEEN:
+        return None
+    return Choice("processes", few, what)
 
 
-def fit(choice: Choice, grown: int, free: int) -> Choice:
+def _sample(seen: Evidence) -> _Sample | None:
+    """Give what was seen of items, where that tells enough; one that is slow before it ends."""
+    if seen.running_wall > max(SLOW, LATE * seen.expected):
+        wall, busy = seen.wall + seen.running_wall, seen.busy + seen.running_busy
+        return _Sample(seen.items + 1, wall, busy, True)
+    if not seen.items or seen.wall < ENOUGH or (seen.items < FEW and seen.wall < SLOW):
+        return None
+    return _Sample(seen.items, seen.wall, seen.busy, False)
+
+
+def _on_threads(sample: _Sample, held: float | None, left: int, count: int) -> float:
+    """Estimate the seconds that `left` items take on `count` threads."""
+    used = sample.used
+    share = max(used if held is None else held, used / machine.cores(), 1 / count)
+    in_turn = used >= WAITS and held is not None and held > WAITS
+    return sample.each * left * share * (GAIN / TURNS if in_turn else 1.0)
+
+
+def _on_processes(seen: Evidence, sample: _Sample, left: int, count: int) -> float:
+    """Estimate the seconds that `left` items take on `count` processes."""
+    computing = (sample.each + seen.here + seen.there) * left / count
+    return (WARM if seen.warm else START) + max(seen.here * left, computing)
+
+
+def fit_memory(choice: Choice, grown: int, free: int) -> Choice:
     """Give the same with no more workers than there is memory for, each as large as an item."""
     each = grown + (WORKER if choice.backend == "processes" else 0)
     count = int(ROOM * free / each) if each else choice.workers
@@ -136,7 +167,7 @@ def fit(choice: Choice, grown: int, free: int) -> Choice:
     return Choice(choice.backend, count, f"{choice.reason}, and there is memory for {count}")
 
 
-def fact(seen: Evidence) -> Profile:
+def profile_of(seen: Evidence) -> Profile:
     """Give what was seen of items, as it is kept for the next run of their function."""
     items, wall, busy = seen.items, seen.wall, seen.busy
     if seen.running_wall > SLOW and not items:
@@ -147,21 +178,21 @@ def fact(seen: Evidence) -> Profile:
     return Profile(wall / items, used, held, seen.here, seen.there, memory=seen.grown / 1e9)
 
 
-def fact_lately(lately: Lately, seen: Evidence, threads: bool) -> Profile:
+def profile_recent(recent: Recent, seen: Evidence, threads: bool) -> Profile:
     """Give the same of what several workers did, as it would be without the others.
 
     Where `threads` were left that computed in turn, that is what is to be known of the items.
     """
     if threads:
-        each, used = lately.kernel / lately.items, 1.0
+        each, used = recent.kernel / recent.items, 1.0
     else:
-        each, used = lately.wall / lately.items, min(1.0, lately.busy / lately.wall)
+        each, used = recent.wall / recent.items, min(1.0, recent.busy / recent.wall)
     return Profile(each, used, used, seen.here, seen.there, memory=seen.grown / 1e9)
 
 
-def recalled(known: Profile, left: int | None, warm: bool) -> Evidence:
+def evidence_of(known: Profile, left: int | None, warm: bool) -> Evidence:
     """Give the evidence that a fact of earlier runs stands for."""
-    items = max(FEW, int(UNHEARD / max(known.each, 1e-9)) + 1)
+    items = max(FEW, int(UNPROBED / max(known.each, 1e-9)) + 1)
     wall = items * known.each
     return Evidence(
         items,
@@ -169,7 +200,7 @@ def recalled(known: Profile, left: int | None, warm: bool) -> Evidence:
         wall * known.used,
         left=left,
         warm=warm,
-        knocks=100,
+        gil_probes=100,
         held=100 * known.held,
         here=known.here,
         there=known.there,
@@ -178,7 +209,7 @@ def recalled(known: Profile, left: int | None, warm: bool) -> Evidence:
     )
 
 
-def worth_weighing(seen: Evidence) -> bool:
+def worth_measuring(seen: Evidence) -> bool:
     """Whether what sending takes may decide: there is enough left to be worth a sample's."""
     each = seen.wall / seen.items if seen.items else seen.running_wall
     return GAIN * each > SEND and each * (ENDLESS if seen.left is None else seen.left) > ENOUGH
@@ -191,26 +222,30 @@ def _words(each: float, used: float, slow: bool = False) -> str:
     return f"{what} of CPU" if used >= COMPUTES else f"{what} and compute {used:.0%} of it"
 
 
-def _held(seen: Evidence | Lately, used: float) -> float | None:
+def _held(seen: Evidence | Recent, used: float) -> float | None:
     """Give the share of the time in which the GIL is held; None where that isn't known."""
     if isinstance(seen, Evidence) and not seen.gil:
         return 0.0
-    if seen.knocks < FEW:
+    if seen.gil_probes < FEW:
         return None
-    return min(used, seen.held / seen.knocks)
+    return min(used, seen.held / seen.gil_probes)
 
 
-def _stays(seen: Evidence, what: str, each: float, rest: float, waits: bool) -> str:
+def _stays(seen: Evidence, what: str, each: float, left: int, waits: bool) -> str:
     """Say why the kernel is as good as any place."""
     sending = seen.here + seen.there
     if not waits and sending > each / 2 and sending > 10 * SEND:
         return f"{what}, and sending one would take {seconds(sending)}"
-    return f"{what}, {seconds(rest)} in all: workers would not pay"
+    return f"{what}, {seconds(each * left)} in all: workers would not pay"
+
+
+def _frees(seen: Evidence, what: str) -> str:
+    return f"{what} and free the GIL" if seen.gil else f"{what}, and this Python has no GIL"
 
 
 def reconsider(
     now: Choice,
-    lately: Lately,
+    recent: Recent,
     seen: Evidence,
     workers: int | None,
     depth: int,
@@ -220,52 +255,52 @@ def reconsider(
     `seen` says what is left, whether there are worker processes, what sending takes, and
     what an item took alone, where that is known.
     """
-    if lately.elapsed < AGAIN or lately.items < FEW or now.workers < 1:
+    if recent.elapsed < AGAIN or recent.items < FEW or now.workers < 1:
         return None
     if now.backend == "threads":
-        return _from_threads(now, lately, seen, workers, depth)
+        return _from_threads(now, recent, seen, workers, depth)
     if now.backend == "processes":
-        return _from_processes(lately, seen, workers, depth)
+        return _from_processes(recent, seen, workers, depth)
     return None
 
 
 def _from_threads(
-    now: Choice, lately: Lately, seen: Evidence, workers: int | None, depth: int
+    now: Choice, recent: Recent, seen: Evidence, workers: int | None, depth: int
 ) -> Choice | None:
     """Leave threads that wait for the GIL in turn, or are in one another's way otherwise."""
     count = workers or machine.default_workers(machine.cores(), depth)
     if count == 1 or now.workers == 1:
         return None
-    cores = lately.kernel / lately.elapsed  # items that ended may have begun before that
-    each = lately.kernel / lately.items  # theirs is told when their chunks end
+    cores = recent.kernel / recent.elapsed  # items that ended may have begun before that
+    each = recent.kernel / recent.items  # theirs is told when their chunks end
     left = ENDLESS if seen.left is None else seen.left
     there = WARM if seen.warm else START
     there += max(seen.here * left, (each + seen.here + seen.there) * left / count)
-    if seen.gil and lately.in_turn and 0.6 < cores < 1.3:
+    if seen.gil and recent.in_turn and 0.6 < cores < 1.3:
         if there <= CHANGED * left * each:
             return Choice("processes", count, f"by now {_words(each, 1.0)} and hold the GIL")
         return None
     computed = seen.items and seen.busy >= COMPUTES * seen.wall  # when they were alone
-    if not computed or each < seen.busy / seen.items / 2 or lately.busy >= WAITS * lately.wall:
+    if not computed or each < seen.busy / seen.items / 2 or recent.busy >= WAITS * recent.wall:
         return None  # they wait, or run
-    if there <= CHANGED * left * lately.elapsed / lately.items:
+    if there <= CHANGED * left * recent.elapsed / recent.items:
         what = f"by now {_words(each, 1.0)}"
         return Choice("processes", count, f"{what}, and threads get only {cores:.1f} cores to work")
     return None
 
 
 def _from_processes(
-    lately: Lately, seen: Evidence, workers: int | None, depth: int
+    recent: Recent, seen: Evidence, workers: int | None, depth: int
 ) -> Choice | None:
     """Leave processes for threads where items wait, and for the kernel where sending is all."""
-    each = lately.wall / lately.items
-    used = min(1.0, lately.busy / lately.wall) if lately.wall else 1.0
+    each = recent.wall / recent.items
+    used = min(1.0, recent.busy / recent.wall) if recent.wall else 1.0
     left = ENDLESS if seen.left is None else seen.left
-    rest = left * lately.elapsed / lately.items
+    rest = left * recent.elapsed / recent.items
     many = workers or machine.default_workers(min(32, machine.cores() + 4), depth)
     if used < WAITS and each * left * max(used, 1 / many) < CHANGED * rest:
         return Choice("threads", many, f"by now {_words(each, used)}")
-    sending = lately.sending / lately.items
+    sending = recent.sending / recent.items
     if seen.left is not None and sending > each / 2 and each * left < CHANGED * rest:
         what = f"by now {_words(each, 1.0)}, and sending one takes {seconds(sending)}"
         return Choice("serial", 1, what)

@@ -1,4 +1,4 @@
-"""Probe: what is measured of items while they run, for `auto` to choose by."""
+"""Measurements of items while they run, for `auto` to choose by."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..serialize import pickling
 from ..system import machine
 from ..system.gil import has_gil
 from ..telemetry.wording import seconds
-from .auto import COPIES, FIRST, SEND, Evidence, Lately
+from .auto import COPIES, FIRST, SEND, Evidence, Recent
 
 NOISE = 5e-6  # seconds that to pickle takes however little there is
 LIGHT = 2e-5  # seconds; up to here several are weighed together, as in a chunk
@@ -24,39 +24,39 @@ SEVERAL = 100  # that is how many
 LATE = 0.0005  # seconds; where the GIL is free a thread that waited comes to itself in 0.1 ms
 
 
-class Scale:
-    """Weighs an item and its value as they are sent, once it is asked for."""
+class SendingCost:
+    """Measures what it costs to send an item and its value, once that is asked for."""
 
     def __init__(self) -> None:
         self.here = self.there = SEND / 2  # seconds an item, in the kernel and in a worker
-        self.weighed = False
+        self.measured = False
         self.wanted = True  # whether a sample is of use
         self.unsendable: BaseException | None = None  # why the sample can't be sent
         self._sample: tuple[Sequence[Any], Sequence[Any]] | None = None
 
     def offer(self, chunk: Chunk, outcome: Outcome, at_once: bool) -> None:
         """Take a sample where one is wanted."""
-        if self.wanted and not self.weighed and not outcome.errors:
+        if self.wanted and not self.measured and not outcome.errors:
             self._sample = chunk.items[:SEVERAL], outcome.values[:SEVERAL]
             self.wanted = len(chunk) < SEVERAL and not at_once  # of the first there is but one
             if at_once:
-                self.weigh(None)
+                self.measure(None)
 
     def drop(self, wanted: bool) -> None:
         """Keep no sample; say whether another is of use."""
         self._sample = None
         self.wanted = wanted
 
-    def weigh(self, running: Chunk | None) -> None:
+    def measure(self, running: Chunk | None) -> None:
         """Measure what it takes to send the sample, or an item that runs."""
-        if self.weighed or (self._sample is None and running is None):
+        if self.measured or (self._sample is None and running is None):
             return
         items, values = self._sample or (running.items[:1] if running else (), ())
-        self.weighed = self._sample is not None
+        self.measured = self._sample is not None
         self._sample = None
         try:
-            out, read_there, sent = _weigh(items)
-            back, read_here, received = _weigh(values)
+            out, read_there, sent = _cost_of(items)
+            back, read_here, received = _cost_of(values)
         except Exception as error:
             self.unsendable = error
             return
@@ -65,7 +65,7 @@ class Scale:
 
 
 class Probe:
-    """Gathers evidence from items one after the other.
+    """Measures items that run one after the other in the kernel.
 
     While an item runs in the kernel the run's loop has the GIL now and then, for as long as
     it weighs a large value: to the item that is not waiting.
@@ -99,12 +99,18 @@ class Probe:
             self._loop = self._clock()
         return self._clock() - self._loop if self.seen.gil else 0.0
 
-    def knock(self, share: float) -> None:
+    def gil_probe(self, share: float) -> None:
         """Take in whether the GIL was held when another thread asked for it."""
-        self.seen = replace(self.seen, knocks=self.seen.knocks + 1, held=self.seen.held + share)
+        self.seen = replace(
+            self.seen, gil_probes=self.seen.gil_probes + 1, held=self.seen.held + share
+        )
 
     def look(
-        self, now: tuple[Running, Chunk] | None, left: int | None, warm: bool, scale: Scale
+        self,
+        now: tuple[Running, Chunk] | None,
+        left: int | None,
+        warm: bool,
+        sending_cost: SendingCost,
     ) -> Evidence:
         """Give the evidence, with the chunk that runs now, and other facts."""
         running, items = Running(0.0, 0.0, 0.0), 1
@@ -117,8 +123,8 @@ class Probe:
             expected=items * self._each if items > 1 else 0.0,
             left=left,
             warm=warm,
-            here=scale.here,
-            there=scale.there,
+            here=sending_cost.here,
+            there=sending_cost.there,
         )
 
     def grown(self) -> int:
@@ -138,52 +144,52 @@ class Probe:
         return Choice(FIRST.backend, 1, f"all of it took {seconds(self._whole)}")
 
 
-def _weigh(values: Sequence[Any]) -> tuple[float, float, float]:
+def _cost_of(values: Sequence[Any]) -> tuple[float, float, float]:
     """Give the CPU seconds of pickling and unpickling one of them, and its bytes.
 
     By the clock it would take longer: the items that run meanwhile want the GIL, too.
     """
     if not len(values):
         return 0.0, 0.0, 0.0
-    one = _pickled(values[:1])
-    if LIGHT < _seconds(one) < HEAVY:
-        one = min(one, _pickled(values[:1]), key=_seconds)  # the first time takes longer
-    if _seconds(one) > LIGHT:
+    one = _pickle_times(values[:1])
+    if LIGHT < _total(one) < HEAVY:
+        one = min(one, _pickle_times(values[:1]), key=_total)  # the first time takes longer
+    if _total(one) > LIGHT:
         return one.pickling, one.reading, one.size
-    several, count = min(_pickled(values), _pickled(values), key=_seconds), len(values)
-    much = 1 - min(1.0, NOISE / _seconds(several))
+    several, count = min(_pickle_times(values), _pickle_times(values), key=_total), len(values)
+    much = 1 - min(1.0, NOISE / _total(several))
     return much * several.pickling / count, much * several.reading / count, several.size / count
 
 
-class _Took(NamedTuple):
+class _PickleTimes(NamedTuple):
     pickling: float  # seconds of CPU
     reading: float  # likewise
     size: int  # bytes
 
 
-def _seconds(took: _Took) -> float:
+def _total(took: _PickleTimes) -> float:
     return took.pickling + took.reading
 
 
-def _pickled(values: Sequence[Any]) -> _Took:
+def _pickle_times(values: Sequence[Any]) -> _PickleTimes:
     begun = time.thread_time()
     data, buffers = pickling.dumps_apart(list(values))
     pickled = time.thread_time()
     pickle.loads(data, buffers=buffers)
     read = time.thread_time()
     size = len(data) + sum(one.raw().nbytes for one in buffers)
-    return _Took(pickled - begun, read - pickled, size)
+    return _PickleTimes(pickled - begun, read - pickled, size)
 
 
 class Watch:
-    """Gathers what several workers do, for a while at a time."""
+    """Measures what several workers do, for a while at a time."""
 
     def __init__(
         self, now: float, clock: Callable[[], float] = time.process_time, begun: bool = False
     ) -> None:
-        self.lately = Lately()
+        self.recent = Recent()
         self.looked = False  # whether what was seen was once enough to tell
-        self.told = now  # when a chunk was last taken in
+        self.last_reply = now  # when a chunk was last taken in
         self.held = False  # whether the GIL was, when it was last asked for
         self._since = now
         self._begun = begun  # whether workers were there at once
@@ -192,39 +198,39 @@ class Watch:
 
     def learn(self, outcome: Outcome, now: float) -> None:
         """Take in a chunk; the first says from when on, as it may have waited for a worker."""
-        self.told = now
+        self.last_reply = now
         if not self._begun:
             self._begun, self._since, self._kernel = True, now, self._clock()
             return
-        lately = self.lately
-        self.lately = replace(
-            lately,
-            items=lately.items + len(outcome.values),
-            wall=lately.wall + outcome.ends[-1],
-            busy=lately.busy + outcome.cpu + outcome.starved,
-            sending=lately.sending + outcome.sending,
+        recent = self.recent
+        self.recent = replace(
+            recent,
+            items=recent.items + len(outcome.values),
+            wall=recent.wall + outcome.ends[-1],
+            busy=recent.busy + outcome.cpu + outcome.starved,
+            sending=recent.sending + outcome.sending,
             elapsed=now - self._since,
             kernel=self._clock() - self._kernel,
         )
 
-    def knock(self, share: float) -> None:
+    def gil_probe(self, share: float) -> None:
         """Take in whether the GIL was held when another thread asked for it."""
-        lately = self.lately
+        recent = self.recent
         self.held = share > 0.5
-        self.lately = replace(lately, knocks=lately.knocks + 1, held=lately.held + share)
+        self.recent = replace(recent, gil_probes=recent.gil_probes + 1, held=recent.held + share)
 
     def begin_again(self, now: float) -> None:
         """Let only what comes from now on count."""
-        self.lately, self._since, self._kernel = Lately(), now, self._clock()
+        self.recent, self._since, self._kernel = Recent(), now, self._clock()
 
 
-class Knock:
-    """Asks for the GIL: the thread that makes it waits for a while, and then has to have it."""
+class GilProbe:
+    """Whether the GIL is held: the loop waits for a while, and needs it when it wakes."""
 
-    def __init__(self, patience: float) -> None:
+    def __init__(self, timeout: float) -> None:
         self._thread = threading.get_native_id()
         self._hungry = machine.starved(self._thread)
-        self._due = time.perf_counter() + patience
+        self._due = time.perf_counter() + timeout
 
     def answer(self) -> float:
         """Give 1.0 where the GIL was held, 0.0 where it was free: from how late it is now.

@@ -1,8 +1,8 @@
-"""What earlier runs showed of a function's items: in memory, and in the user's cache folder.
+"""Profiles of functions from earlier runs: in memory, and in the user's cache folder.
 
-A function is told by its name and its code: the same cell run again, or the same notebook
-opened tomorrow, need not be measured anew.  What is remembered is only where a run begins:
-it goes elsewhere when its items turn out to be different.
+A function is identified by its name and its code: the same cell run again, or the same notebook
+opened tomorrow, need not be measured anew.  A profile only says where a run begins: it goes
+elsewhere when its items turn out to be different.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Profile(NamedTuple):
         return int(self.memory * 1e9)
 
 
-_facts: dict[str, tuple[float, Profile]] = {}  # with when it was learned, as Unix time
+_profiles: dict[str, tuple[float, Profile]] = {}  # with when it was learned, as Unix time
 _read = False
 
 
@@ -79,26 +79,26 @@ def recall(fn: Any) -> Profile | None:
         return None
     if not _read:
         _load()
-    return _facts[key][1] if key in _facts else None
+    return _profiles[key][1] if key in _profiles else None
 
 
-def learn(fn: Any, fact: Profile) -> None:
+def learn(fn: Any, profile: Profile) -> None:
     """Remember a function's items; the file is only written where there is news in it."""
     key = key_of(fn)
-    if key is None or not all(map(math.isfinite, fact)):
+    if key is None or not all(map(math.isfinite, profile)):
         return
     before = recall(fn)
-    _facts[key] = time.time(), fact
-    while len(_facts) > MOST:
-        del _facts[min(_facts, key=lambda key: _facts[key][0])]
-    if before is None or _differs(before, fact):
+    _profiles[key] = time.time(), profile
+    while len(_profiles) > MOST:
+        del _profiles[min(_profiles, key=lambda key: _profiles[key][0])]
+    if before is None or _differs(before, profile):
         _save()
 
 
 def forget() -> None:
-    """Have nothing remembered here; what is in the file is not touched, nor read again."""
+    """Forget the profiles in memory; the file is neither changed nor read again."""
     global _read
-    _facts.clear()
+    _profiles.clear()
     _read = True
 
 
@@ -127,8 +127,8 @@ def file() -> Path | None:
 def _load() -> None:
     global _read
     _read = True
-    for key, fact in _on_disk().items():
-        _facts.setdefault(key, fact)
+    for key, profile in _on_disk().items():
+        _profiles.setdefault(key, profile)
 
 
 def _on_disk() -> dict[str, tuple[float, Profile]]:
@@ -139,9 +139,9 @@ def _on_disk() -> dict[str, tuple[float, Profile]]:
         data = json.loads(path.read_bytes()) if path is not None else {}
         kept = data["facts"] if data.get("version") == VERSION else {}
         for key, numbers in kept.items():
-            when, *fact = map(float, numbers)
-            if len(fact) == len(Profile._fields) and all(0 <= one < 1e9 for one in fact):
-                found[key] = when, Profile(*fact)
+            when, *profile = map(float, numbers)
+            if len(profile) == len(Profile._fields) and all(0 <= one < 1e9 for one in profile):
+                found[key] = when, Profile(*profile)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError):
         pass  # no file, a broken one, no home: it is measured again
     return found
@@ -154,9 +154,9 @@ def _save() -> None:
         if path is None:
             return
         merged = _on_disk()
-        for key, (when, fact) in _facts.items():
+        for key, (when, profile) in _profiles.items():
             if key not in merged or merged[key][0] < when:
-                merged[key] = when, fact
+                merged[key] = when, profile
         latest = sorted(merged, key=lambda key: merged[key][0])[-MOST:]
         facts = {
             key: [round(one, 9) for one in (merged[key][0], *merged[key][1])] for key in latest

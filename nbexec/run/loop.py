@@ -165,7 +165,7 @@ class Loop:
         """Handle the inbox, after waiting for it if it is empty; then see to what is due."""
         self._handle_inbox(self._timeout())
         if self._chooser.looking and self.context.stop_after is None:
-            if self._chooser.curious:
+            if self._chooser.wants_progress:
                 self._reclaim.collect_all()
             left, waiting = self._backlog.left, self._slots.waiting if self._slots.stealable else 0
             self._steered(self._chooser.look(left if left is None else left + waiting))
@@ -173,12 +173,12 @@ class Loop:
         self._reclaim.check()
 
     def _handle_inbox(self, timeout: float | None) -> None:
-        knock = self._chooser.knock(timeout)
+        gil_probe = self._chooser.gil_probe(timeout)
         try:
             handle, args = self._inbox.get(timeout=timeout)
         except queue.Empty:
-            if knock is not None:
-                self._chooser.answered(knock)
+            if gil_probe is not None:
+                self._chooser.gil_answered(gil_probe)
             return
         with contextlib.suppress(queue.Empty):
             while True:
@@ -189,7 +189,7 @@ class Loop:
         """Give the seconds until something is due, should nothing come in; None: forever."""
         if self._recalling:
             return 0.0
-        polls = self._chooser.patience(), self.stopping.poll, self._reclaim.poll
+        polls = self._chooser.timeout(), self.stopping.poll, self._reclaim.poll
         due = self.stopping.deadline, self._backlog.due(), self._overdue()
         soonest = min(at for at in due if at is not None)
         waits = [poll for poll in polls if poll is not None]
