@@ -14,7 +14,7 @@ import pytest
 from nbexec.system.machine import cores
 from tests.benchmarks import __main__ as command
 from tests.benchmarks import one, page, peers, record, runner
-from tests.benchmarks.catalog import Benchmark, SessionSpec, benchmarks
+from tests.benchmarks.catalog import Benchmark, Setting, benchmarks
 from tests.benchmarks.chart import draw
 from tests.benchmarks.goals import Result, Verdict, at_least, at_most, value
 from tests.benchmarks.measure import Sides, in_turn, timed
@@ -347,5 +347,5 @@ def test_pairs_of_one_more_process_are_added(tmp_path, monkeypatch, capsys):
 
 
 def test_tiny_sizes_are_a_setting():
-    assert SessionSpec("ideal").size(100, 1) == 100
-    assert SessionSpec("ideal", quick=True).size(100, 1) == 1
+    assert Setting("ideal").size(100, 1) == 100
+    assert Setting("ideal", quick=True).size(100, 1) == 1

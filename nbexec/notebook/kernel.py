@@ -1,6 +1,6 @@
 """What ipykernel must be talked into: to hear a click while a cell blocks, and where to display.
 
-How a click comes to be heard, by version (tests/test_kernel_versions.py tries each):
+How a click comes to be heard, by version (tests/notebook/test_kernel_versions.py tries each):
 
 =============== ============================== ====================================
 ipykernel       while a cell blocks            while a cell awaits

@@ -25,7 +25,7 @@ import nbexec
 from nbexec.model import Failure
 
 from ..conftest import REMOTE, Log
-from ..test_events import check, refold
+from ..telemetry.test_events import check, refold
 
 PATIENCE = 60.0  # seconds until a run that hasn't ended never will
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from jupyter_client import KernelManager
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 VERSIONS = ["6.29.5", "6.31.0", "7.0.1", "7.1.0", "7.2.0", "7.3.0", "7.4.0"]
 # Seconds without a word, after which the kernel is asked for some. ipykernel 7.2 and 7.3 now and
 # then leave a request unread until the next one comes: seen before nbexec was imported.

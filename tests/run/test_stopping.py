@@ -12,7 +12,7 @@ import pytest
 import nbexec
 from nbexec import Failure
 
-from .waiting import until
+from ..waiting import until
 
 LIMITED = ["threads", "processes", "asyncio", "dask", "auto"]
 

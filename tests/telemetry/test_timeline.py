@@ -19,7 +19,7 @@ from nbexec.telemetry import timeline as module
 from nbexec.telemetry.events import Finished, Restored, Retried, RunEnded, RunStarted, Submitted
 from nbexec.telemetry.timeline import LANES, OVERLAP, Timeline
 
-from .waiting import until
+from ..waiting import until
 
 BEGAN = 1000.0  # on the run's clock
 UNIX = 1.7e9  # then

@@ -14,7 +14,7 @@ from nbexec.observers.text_progress import TextProgress
 from nbexec.telemetry.events import Finished, RunStarted
 from nbexec.telemetry.state import RunState
 
-from .terminal import play
+from ..terminal import play
 
 
 class Terminal(io.StringIO):

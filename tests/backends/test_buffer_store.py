@@ -18,7 +18,7 @@ from nbexec.backends.buffer_store import LARGE, Shelf, store
 from nbexec.backends.scratch import spool
 from nbexec.serialize import pickling, task_file
 
-from .waiting import until
+from ..waiting import until
 
 SIZE = 2 * LARGE
 

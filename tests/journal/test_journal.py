@@ -26,11 +26,11 @@ from nbexec.journal.recall import Occurrences
 from nbexec.run.registry import RunRegistry
 from nbexec.telemetry.events import Restored, Steered
 
-from .chaos import kill
-from .test_events import check
-from .waiting import until
+from ..chaos import kill
+from ..telemetry.test_events import check
+from ..waiting import until
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import nbexec
 from nbexec.backends import get_backend
 from nbexec.system import subinterpreter
 
-from .waiting import until
+from ..waiting import until
 
 HERE = sys.version_info >= (3, 14)
 there = pytest.mark.skipif(not HERE, reason="needs Python 3.14")

@@ -14,8 +14,8 @@ from nbexec.telemetry.events import Finished, Returned
 from nbexec.worker.chunk_state import SharedChunkState
 from nbexec.worker.execute import StopFlag, prepare, run_chunk
 
-from .test_events import check
-from .waiting import until
+from ..telemetry.test_events import check
+from ..waiting import until
 
 NAP = 0.01
 

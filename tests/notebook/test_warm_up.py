@@ -20,7 +20,7 @@ from nbexec.backends.pool import Pool
 from nbexec.notebook import warm_up
 from nbexec.system import machine
 
-from .waiting import until
+from ..waiting import until
 
 
 class FakeSlot:

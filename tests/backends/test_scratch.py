@@ -23,7 +23,7 @@ from nbexec.model import Chunk, Task
 from nbexec.serialize import pickling
 from nbexec.worker.entry import run_packed
 
-from .waiting import until
+from ..waiting import until
 
 SIZE = 4 * pickling.LARGE
 

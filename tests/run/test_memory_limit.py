@@ -13,7 +13,7 @@ from nbexec.options.record import bytes_of
 from nbexec.run.memory_limit import PATIENCE, MemoryGate
 from nbexec.telemetry.events import Sampled
 
-from .waiting import until
+from ..waiting import until
 
 
 def sample(memory, at=None):

@@ -22,10 +22,10 @@ from nbexec.telemetry.events import Output
 from nbexec.worker.capture import HEAD, TAIL, Capture
 from nbexec.worker.streams import Router
 
-from .conftest import BACKENDS
-from .waiting import until
+from ..conftest import BACKENDS
+from ..waiting import until
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 SPAWN = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
 NOT_SERIAL = [name for name in BACKENDS if name != "serial"]

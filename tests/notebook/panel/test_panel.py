@@ -39,7 +39,7 @@ from nbexec.telemetry.events import (
 )
 from nbexec.telemetry.state import RunState
 
-from .waiting import until
+from ...waiting import until
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 

@@ -14,8 +14,8 @@ from tqdm import tqdm
 import nbexec
 from nbexec.telemetry.events import Finished, RunEnded, Steered
 
+from .telemetry.test_events import check, refold
 from .terminal import play
-from .test_events import check, refold
 from .waiting import until
 
 

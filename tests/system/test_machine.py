@@ -12,7 +12,7 @@ import pytest
 
 from nbexec.system import machine
 
-from .waiting import until
+from ..waiting import until
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells it")
 
