@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from .test_cell import both
+from ..test_run import both
 
 PRELUDE = """\
 import enum

@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from .test_cell import both
+from ..test_run import both
 
 PRELUDE = """\
 import functools, itertools, operator, collections, copy, types, weakref

@@ -10,7 +10,7 @@ import pytest
 
 import nbexec
 
-from .test_cell import both
+from ..test_run import both
 
 PRELUDE = """
 import asyncio

@@ -1,7 +1,7 @@
 """The analyser looks at loops that others wrote: it may refuse any, but never breaks.
 
 All of the standard library and of what is installed: ``NBEXEC_SWEEP=all pytest
-tests/test_cell_sweep.py``.
+tests/cell/analysis/test_analysis.py``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Cells as people write them, each both ways: `tests/cells`, and how many run in parallel."""
+"""Cells as people write them, each both ways: `tests/cell/cells`, and how many run in parallel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from .test_cell import both
+from .test_run import both
 
 HERE = Path(__file__).parent / "cells"
 

@@ -14,8 +14,8 @@ import nbexec
 from nbexec.cell.plan import plan
 from nbexec.notebook.cell_report import plan_bundle, report_bundle
 
-from . import lab
-from .waiting import until
+from .. import lab
+from ..waiting import until
 
 CELL = """\
 rows, last = [], 0

@@ -15,7 +15,7 @@ from nbexec.cell.detached import detach, still_early, too_early
 from nbexec.cell.loops.dataflow import ties
 from nbexec.errors import NotReady, OptionError
 
-from .test_cell import _shape
+from .test_run import _shape
 
 
 # Items wait for a file, so that a cell lasts as long as a test wants.

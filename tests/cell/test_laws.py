@@ -3,7 +3,7 @@
 The programs have accumulators, carried values, aliases, functions with and without hidden
 state, classes with operators of their own, awaits, exceptions and prints.  With
 ``on_error="collect"`` a cell leaves what it leaves over the other items.
-A night's run: ``NBEXEC_LAWS=20000 pytest -s tests/test_cell_laws.py``.
+A night's run: ``NBEXEC_LAWS=20000 pytest -s tests/cell/test_laws.py``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import nbexec
 
-from .test_cell import both, plainly, run
+from .test_run import both, plainly, run
 
 EXAMPLES = int(os.environ.get("NBEXEC_LAWS", "1000"))
 
