@@ -1,8 +1,35 @@
-"""Nothing that a test or an example does is left in the user's own folders."""
+"""Nothing that a test or an example does is left in the user's own folders.
+
+And the examples of public names are found in the modules that define them, though these names
+say `nbexec` as their module.
+"""
 
 from __future__ import annotations
 
+import doctest
+import inspect
 import os
 import tempfile
+from types import ModuleType
+from typing import Any
+
+import nbexec
 
 os.environ["NBEXEC_STATE_DIR"] = tempfile.mkdtemp(prefix="nbexec-state-")
+
+_HOMES = {**nbexec._WHERE, **dict.fromkeys(("backends", "register_backend"), "backends")}
+_HOMES |= dict.fromkeys(("configure", "options"), "options")
+_from_module = doctest.DocTestFinder._from_module  # type: ignore[attr-defined]
+
+
+def _defined_in(finder: Any, module: ModuleType, thing: Any) -> bool:
+    """Whether a module defines a thing, so that its examples are run from there, and once."""
+    public = inspect.isclass(thing) or inspect.isfunction(thing)
+    if public and thing.__module__ == "nbexec":
+        home = f"nbexec.{_HOMES[thing.__name__]}" if thing.__name__ in _HOMES else "nbexec"
+        return module.__name__ == home
+    found: bool = _from_module(finder, module, thing)
+    return found
+
+
+doctest.DocTestFinder._from_module = _defined_in  # type: ignore[attr-defined]

@@ -15,6 +15,8 @@ myst_enable_extensions = ["colon_fence"]
 nb_execution_mode = "off"  # the tests execute the notebooks; the pages show what was saved
 
 autodoc_member_order = "bysource"
+for _name, _module in nbexec._WHERE.items():  # autodoc looks for the source there
+    getattr(nbexec, _name).__module__ = f"nbexec.{_module}"
 autodoc_typehints = "none"  # the docstrings say it, in words
 napoleon_google_docstring = False
 napoleon_use_ivar = True

@@ -113,6 +113,11 @@ _NAMES = {
 }
 _WHERE = {name: module for module, names in _NAMES.items() for name in names.split()}
 
+# What is public says `nbexec` as its module: a pickle of it survives a move, and help shows the
+# name that people use.
+for _function in (backends, configure, register_backend):
+    _function.__module__ = __name__
+
 __all__ = ["backends", "configure", "options", "register_backend", *_WHERE]
 
 
@@ -123,6 +128,7 @@ def __getattr__(name: str) -> Any:
     import importlib  # 1 ms, and a kernel has it
 
     value = getattr(importlib.import_module(f".{_WHERE[name]}", __name__), name)
+    value.__module__ = __name__  # of a function; a class says so itself, pickled or not yet named
     globals()[name] = value
     return value
 

@@ -16,35 +16,51 @@ class NbexecError(Exception):
         What had been finished when a run stopped early; None where there was no run.
     """
 
+    __module__ = "nbexec"
+
     partial_results: Any = None
 
 
 class OptionError(NbexecError, ValueError):
     """An option or an argument that can't be used; the message says what to write instead."""
 
+    __module__ = "nbexec"
+
 
 class BackendError(NbexecError, RuntimeError):
     """A backend is not there (the message says what to install) or could not be started."""
+
+    __module__ = "nbexec"
 
 
 class PickleError(NbexecError, TypeError):
     """A function, an item or a result can't cross to another process."""
 
+    __module__ = "nbexec"
+
 
 class ItemsError(NbexecError, RuntimeError):
     """The iterable of items raised; its own exception is the ``__cause__``."""
+
+    __module__ = "nbexec"
 
 
 class SerialError(NbexecError, RuntimeError):
     """With ``strict=True``, a loop of a cell can't be shown safe; the message says why."""
 
+    __module__ = "nbexec"
+
 
 class NotReady(NbexecError, NameError):
     """A name is read that a detached cell is still computing; the message says which."""
 
+    __module__ = "nbexec"
+
 
 class RunCancelled(NbexecError):
     """The run was cancelled before its end; `partial_results` has what was finished."""
+
+    __module__ = "nbexec"
 
 
 class ItemTimeout(NbexecError, TimeoutError):
@@ -56,20 +72,30 @@ class ItemTimeout(NbexecError, TimeoutError):
         Whether it may still be running, where it could not be stopped.
     """
 
+    __module__ = "nbexec"
+
     abandoned = False
 
 
 class DeadlineExceeded(NbexecError, TimeoutError):
     """The run took longer than ``deadline=``; `partial_results` has what was finished."""
 
+    __module__ = "nbexec"
+
 
 class JournalError(NbexecError):
     """A journal can't be used: what its path leads to, the function, or who is using it."""
+
+    __module__ = "nbexec"
 
 
 class WorkerDied(NbexecError):
     """A worker process ended in the middle of an item."""
 
+    __module__ = "nbexec"
+
 
 class MemoryLimitExceeded(NbexecError, MemoryError):
     """The kernel and its workers use more than `memory_limit`, though nothing runs any more."""
+
+    __module__ = "nbexec"

@@ -62,6 +62,8 @@ class Executor(concurrent.futures.Executor):
     (1024, [1, 2])
     """
 
+    __module__ = "nbexec"
+
     def __init__(
         self,
         backend: Any = "auto",

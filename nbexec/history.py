@@ -55,6 +55,8 @@ class RunRecord:
         Whether it was started in this kernel without anybody waiting for it.
     """
 
+    __module__ = "nbexec"
+
     id: str
     name: str
     began: float
@@ -270,6 +272,8 @@ class PastRun:
     record : RunRecord
         What `runs` says of it.
     """
+
+    __module__ = "nbexec"
 
     def __init__(self, record: RunRecord) -> None:
         assert record.path is not None, "only a journal brings a run back"

@@ -109,6 +109,8 @@ class Failure:
         What the function handed over when it failed; None for an ordinary function.
     """
 
+    __module__ = "nbexec"
+
     index: int
     item: Any
     exception: BaseException

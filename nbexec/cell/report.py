@@ -34,6 +34,8 @@ class CellReport:
     'line 3: serial: reads `n`'
     """
 
+    __module__ = "nbexec"
+
     steps: tuple[Step, ...] = ()
     value: Any = None
     has_value: bool = False

@@ -79,6 +79,8 @@ class options:
     ([1, 2], 'threads')
     """
 
+    __module__ = "nbexec"
+
     def __init__(self, **changes: Any) -> None:
         self._options = resolve(changes)
         self._tokens: list[Token[Options | None]] = []

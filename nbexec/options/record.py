@@ -152,6 +152,8 @@ def _knob(default: Any, help: str, check: Callable[[str, Any], None] | None, kin
 
 @dataclass(frozen=True, kw_only=True)
 class Options:  # its docstring is made from the knobs, below
+    __module__ = "nbexec"
+
     backend: Any = _knob(
         "auto",
         "Where items run: 'auto' (measure the first ones and choose), 'serial', 'threads', "

@@ -70,6 +70,8 @@ class Run:
     2
     """
 
+    __module__ = "nbexec"
+
     def __init__(
         self,
         task: Task,

@@ -35,6 +35,8 @@ class Results(list[Any]):
     1
     """
 
+    __module__ = "nbexec"
+
     def __init__(self, values: Iterable[Any] = (), run: WatchedRun | None = None) -> None:
         super().__init__(values)
         self.run = run

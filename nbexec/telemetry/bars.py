@@ -41,6 +41,9 @@ class Bar(NamedTuple):
     cancelled: int = 0
 
 
+Bar.__module__ = "nbexec"  # not in its body: a NamedTuple's has fields alone
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Bars(Sequence[Bar]):
     """When which worker was busy: a sequence of `Bar`, by lane and then by time.
@@ -68,6 +71,8 @@ class Bars(Sequence[Bar]):
     >>> bars.lanes[bars[0].lane].startswith("nbexec-thread")
     True
     """
+
+    __module__ = "nbexec"
 
     bars: tuple[Bar, ...] = ()
     lanes: tuple[str, ...] = ()

@@ -36,6 +36,8 @@ class Outputs(Mapping[int, str]):
     got 8
     """
 
+    __module__ = "nbexec"
+
     def __init__(self) -> None:
         self.left_out = 0
         self._texts: dict[int, list[str]] = {}

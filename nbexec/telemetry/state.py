@@ -95,6 +95,8 @@ class Stats:
         What else there is to know: that the journal had to stop, why everything runs again.
     """
 
+    __module__ = "nbexec"
+
     name: str
     phase: Phase
     total: int | None

@@ -34,7 +34,7 @@ def referents(thing: Any) -> Iterable[Any]:
     if isinstance(thing, types.FunctionType):
         cells = thing.__closure__ or ()
         return (*cells, *(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values())
-    if dotted(type(thing)) == "nbexec.run.handle.Run":
+    if dotted(type(thing)) == "nbexec.Run":
         # not its panel: that leads to the kernel, and from there to every name
         return cast(Iterable[Any], thing.given_and_made())
     if dotted(type(thing)) == "numpy.ndarray" and thing.dtype != object:
