@@ -23,7 +23,6 @@ from nbexec.placement import probe
 from nbexec.placement.auto import FEW, SEND, Evidence, Recent, choose, fit_memory, reconsider
 from nbexec.placement.chooser import PROBE_HELD, PROBE_OFTEN, PROBE_THREADS, BackendChooser
 from nbexec.placement.probe import GilProbe, SendingCost
-from nbexec.placement.slots import SlotTable
 from nbexec.system import machine
 
 
@@ -294,45 +293,6 @@ def test_the_loop_s_own_work_is_not_taken_for_an_item_that_waits():
     now[0] += 0.02
     running = Running(0.05, 0.01, 0.0), Chunk(range(1), [0])
     assert watched.look(running, 9, True, SendingCost()).running_wall == pytest.approx(0.03)
-
-
-class Left:
-    """A session that says when it is closed."""
-
-    def __init__(self, name, closed):
-        self.near = False
-        self.close = lambda: closed.append(name)
-
-
-def test_what_runs_in_the_kernel_has_a_core_too():
-    slots, first, rest = SlotTable(), Left("a", []), Left("b", [])
-    slots.switch_to(first, 1, later=1)
-    slow = Chunk(range(1), [0])
-    assert slots.assign(slow, 0.0).slot.session is first  # nothing ran that it could wait for
-    slots.switch_to(rest, 2, later=1)
-    chunks = [Chunk(range(at, at + 1), [0]) for at in (1, 2)]
-    assert slots.assign(chunks[0], 0.0).slot.session is rest
-    assert not slots.has_room(1)
-    slots.release(slow)
-    assert slots.has_room(1)
-    assert slots.assign(chunks[1], 0.0).slot.number == 1
-    assert not slots.has_room(1)
-
-
-def test_workers_that_were_left_are_given_back_once_they_have_finished():
-    closed = []
-    slots, chunk = SlotTable(), Chunk(range(1), [0])
-    slots.switch_to(Left("a", closed), 1)
-    slots.assign(chunk, 0.0)
-    slots.switch_to(Left("b", closed), 1)
-    slots.close_drained()
-    assert closed == []
-    slots.release(chunk)
-    slots.close_drained()
-    slots.close_drained()
-    assert closed == ["a"]
-    slots.close()
-    assert closed == ["a", "b"]
 
 
 def test_threads_that_end_items_all_the_time_are_asked_too(monkeypatch):

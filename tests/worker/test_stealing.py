@@ -10,9 +10,6 @@ from pathlib import Path
 import pytest
 
 import nbexec
-from nbexec.backends.base import Session
-from nbexec.model import Chunk
-from nbexec.placement.slots import OVERDUE, SlotTable
 from nbexec.telemetry.events import Returned
 from nbexec.worker.chunk_state import SharedChunkState
 from nbexec.worker.stealing import StealListener, ask
@@ -68,7 +65,7 @@ def test_what_has_ended_of_a_chunk_is_kept_when_the_run_is_cancelled_in_its_midd
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes have no names here")
-class TestEar:
+class TestStealListener:
     @pytest.fixture
     def told(self):
         return []
@@ -105,66 +102,3 @@ class TestEar:
 
     def test_a_worker_that_is_gone_may_be_asked(self, tmp_path):
         ask(str(tmp_path), os.getpid() + 1, 7)
-
-
-class Still(Session):
-    """Does nothing."""
-
-    def submit(self, slot, chunk):
-        pass
-
-    def abort(self, slot):
-        return True
-
-    def close(self):
-        pass
-
-
-class TestSlotTable:
-    @pytest.fixture
-    def slots(self):
-        slots = SlotTable()
-        slots.switch_to(Still(), 2)
-        return slots
-
-    @staticmethod
-    def sent(slots, chunk, now=10.0):
-        flight = slots.assign(chunk, now)
-        slots.sent(flight, None)
-        return flight
-
-    def test_a_late_slot_is_found_once_while_another_is_idle(self, slots):
-        slot = self.sent(slots, Chunk(range(3), "abc", budget=2.0)).slot
-        assert slots.due() == 10.0 + 2.0 * OVERDUE
-        assert slots.overdue(10.5) == []
-        assert slots.overdue(11.0) == [slot]
-        assert slots.overdue(12.0) == []
-        assert slots.due() is None
-        slots.postpone(slot, 12.0)
-        assert slots.due() == 12.0 + 2.0 * OVERDUE
-
-    def test_nothing_is_asked_for_where_nobody_is_idle(self, slots):
-        for start in (0, 10):
-            self.sent(slots, Chunk(range(start, start + 3), "abc", budget=0.0))
-        assert slots.due() is None
-        assert slots.overdue(1e9) == []
-
-    def test_one_item_alone_stays(self, slots):
-        self.sent(slots, Chunk(range(1), "a", budget=0.0))
-        assert slots.overdue(1e9) == []
-
-    def test_what_went_back_is_not_the_chunks_any_more(self, slots):
-        chunk = Chunk(range(3), "abc")
-        flight = self.sent(slots, chunk)
-        rest = slots.returned(chunk, 1)
-        assert (rest.indices, rest.items) == (range(1, 3), "bc")
-        assert slots.returned(chunk, 1) is None
-        assert slots.awaits(chunk)
-        assert flight.awaited.items == "a"
-
-    def test_a_chunk_that_went_back_whole_is_not_awaited(self, slots):
-        chunk = Chunk(range(3), "abc")
-        self.sent(slots, chunk)
-        assert slots.returned(chunk, 0).items == "abc"
-        assert not slots.awaits(chunk)
-        assert slots.returned(chunk, 0) is None
