@@ -86,3 +86,9 @@ def test_no_more_is_pulled_than_there_is_room_for():
     assert seen == list(chunk.items) == [0, 1, 2, 3]
     assert backlog.next(1, 0) is None
     assert len(seen) == 4
+
+
+def test_no_more_of_a_list_is_taken_than_there_is_room_for():
+    backlog = backlog_of(list(range(100)), chunk=10)
+    assert list(backlog.next(1, 4).items) == [0, 1, 2, 3]
+    assert backlog.next(1, 0) is None
