@@ -10,7 +10,7 @@ from ..model import Chunk, Error, ErrorKind, Failure, Outcome
 
 
 def failure(chunk: Chunk, outcome: Outcome, at: int) -> Failure:
-    """Give what stands for the item at offset `at`, which failed."""
+    """Give the `Failure` that stands for the item at offset `at`."""
     error = outcome.errors[at]
     return Failure(
         chunk.indices[at],
@@ -25,13 +25,13 @@ def failure(chunk: Chunk, outcome: Outcome, at: int) -> Failure:
 
 
 def stopped(chunk: Chunk) -> Outcome:
-    """What a chunk becomes that was stopped in the middle."""
+    """Give the outcome of a chunk that was stopped in the middle."""
     why = RunCancelled("the run was stopped while this item ran")
     return without_values(_described("cancelled", why), len(chunk))
 
 
 def timed_out(chunk: Chunk, timeout: float, ended: bool) -> Outcome:
-    """What an item becomes that took too long."""
+    """Give the outcome of an item that took too long; `ended` says whether it was stopped."""
     left = "was stopped" if ended else "can't be stopped, and may still be running"
     why = ItemTimeout(f"the item took longer than timeout={timeout} s; it {left}")
     why.abandoned = not ended
@@ -51,19 +51,19 @@ def lost(how: str, chunk: Chunk) -> Outcome:
 
 
 def died(outcome: Outcome) -> bool:
-    """Whether a worker died of this, so that nobody tells when it began, and where."""
+    """Whether the worker died, so that the outcome has neither its name nor a time."""
     return not outcome.worker and any(one.kind == "lost" for one in outcome.errors.values())
 
 
 def placed(outcome: Outcome, worker: str, seconds: float) -> Outcome:
-    """Give what ended just now with the worker that had it, and for how long."""
+    """Give an outcome of just now with the worker that had it, and the seconds that it took."""
     count = len(outcome.ends)
     began = time.time() - seconds
     return replace(outcome, started=began, ends=[seconds] * count, worker=worker)
 
 
 def cut(outcome: Outcome, start: int, stop: int) -> Outcome:
-    """Give what became of the items from offset `start` up to `stop`."""
+    """Give the outcome of the items from offset `start` up to `stop`."""
     if not start and stop >= len(outcome.values):
         return outcome
     before = outcome.ends[start - 1] if start else 0.0

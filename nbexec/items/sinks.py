@@ -1,4 +1,4 @@
-"""Where a run's outcomes end up: a list of results, a stream of them, or futures."""
+"""Sinks: where the outcomes of a run go: a list of results, a stream of them, or futures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from ..errors import DeadlineExceeded, RunCancelled
 from ..model import Chunk, Failure, Outcome
 
-EVERY = 0.05  # seconds after which who waits for a result looks for clicks
+EVERY = 0.05  # seconds after which a waiting consumer looks for clicks
 
 
 class Sink(Protocol):
@@ -27,7 +27,7 @@ class Sink(Protocol):
         """Take in the end of a chunk's items; `failures` are by offset in the chunk."""
 
     def end(self, error: BaseException | None) -> None:
-        """Take in that nothing more comes, and why, if it was before the end."""
+        """Take in that nothing more comes, and the error, if it ended early."""
 
 
 def _merge(outcome: Outcome, failures: dict[int, Failure]) -> list[Any]:
@@ -38,7 +38,7 @@ def _merge(outcome: Outcome, failures: dict[int, Failure]) -> list[Any]:
 
 
 class Merge:
-    """Results of items that run once more, put among those that were there.
+    """Merges results of items that run once more into those of the run before.
 
     Parameters
     ----------
@@ -57,11 +57,11 @@ class Merge:
             self.values[index] = value
 
     def end(self, error: BaseException | None) -> None:
-        """Leave the failures of before where nothing ended."""
+        """Leave the earlier failures where nothing ended now."""
 
 
 class _NotRun:
-    """Marks the place of an item that has not come to its end."""
+    """Marks the place of an item that has not ended."""
 
 
 NOT_RUN = _NotRun()
@@ -101,14 +101,14 @@ class Gather:
 
 
 class Stream:
-    """Results handed over one by one, with at most `window` items on their way."""
+    """Results one by one, with at most `window` items pulled and not yet consumed."""
 
     def __init__(self, ordered: bool, window: int | None, stops: bool) -> None:
         self._ordered = ordered
         self._window = window
-        self._stops = stops  # at a failure, which the run raises after what came before it
+        self._stops = stops  # at a failure, which the run raises after the results before it
         self._ready: deque[Any] = deque()
-        self._held: dict[int, Any] = {}  # ended before an earlier one did
+        self._held: dict[int, Any] = {}  # results that wait for an earlier one
         self._next = 0  # the index that is due
         self._consumed = 0
         self._ended = False
@@ -168,8 +168,8 @@ class Futures:
         return None
 
     def put(self, chunk: Chunk, outcome: Outcome, failures: dict[int, Failure]) -> None:
-        # First: whoever gets a result may let go of what the call was given, and expect it to
-        # end at once, while threads on the result's way here still hold the chunk.
+        # First: whoever gets a result may drop the call's arguments and expect them to be freed
+        # at once, while threads that brought the result still hold the chunk.
         if isinstance(chunk.items, list):
             chunk.items.clear()
         for offset, index in enumerate(chunk.indices):

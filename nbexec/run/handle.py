@@ -1,4 +1,4 @@
-"""Run: a call of `map`, `start` and so on, to be watched, steered and waited for.
+"""Run: the handle of a call of `map`, `start` and so on: watch it, steer it, wait for it.
 
 ::
 
@@ -6,7 +6,7 @@
                       ^                   |
                       +---- outcomes <----+
 
-What happens is in `loop`; what is here may be called from any thread.
+The work is done by `loop`, in a thread of its own; the methods here may be called from any.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ class Run:
         return self._loop.context.output
 
     def timeline(self) -> Bars:
-        """Give who was busy when, so far: a sequence of `Bar`, at most 2,000 of them."""
+        """Give which worker was busy when, so far: a sequence of `Bar`, at most 2,000 of them."""
         return self._loop.publisher.timeline()
 
     @property
@@ -179,7 +179,7 @@ class Run:
         return self._results()
 
     def _take(self) -> None:
-        """Note that somebody has the results: they need not be kept for that any more."""
+        """Note that somebody has the results: the registry need not keep the run for them."""
         if self.done and not self._taken:
             self._taken = True
             registry.run_registry.taken(self)
@@ -263,11 +263,11 @@ class Run:
     # ------------------------------------------------------------ to be steered
 
     def cancel(self) -> None:
-        """Begin no further item, stop those that run, and end the run; does not wait."""
+        """Start no further item, stop those that run, and end the run; does not wait."""
         self._loop.post(self._loop.stopping.cancel)
 
     def pause(self) -> None:
-        """Begin no further item until `resume`; those that run go on to their end."""
+        """Start no further item until `resume`; those that run go on to their end."""
         self._loop.post(self._loop.pause, True)
 
     def resume(self) -> None:
@@ -438,26 +438,26 @@ class Run:
         return self.result()
 
     def idle(self) -> None:
-        """Have observers do what the thread that uses the run must do, if it is time again."""
+        """Have observers do their work in the thread that uses the run, if it is due again."""
         now = time.monotonic()
         if now >= self._idle_due:
             self._idle_due = now + IDLE_EVERY
             self._loop.publisher.each("idle")
 
     def enough(self, index: int) -> None:
-        """Let nothing after `index` begin: what comes there is not wanted."""
+        """Let no item after `index` start: those are not wanted."""
         self._loop.post(self._loop.stopping.halt, index)
 
     def watch(self, observer: Observer) -> None:
-        """Have one more observer told what happens from now on."""
+        """Add an observer: it gets the events from now on."""
         self._loop.publisher.observers.append(observer)
 
     def wake(self) -> None:
-        """Have the loop look again for something to do."""
+        """Have the loop look again for chunks to submit."""
         self._loop.post(_nothing)
 
     def post(self, event: Event) -> None:
-        """Take in an event that something outside the loop observed."""
+        """Take in an event that was observed outside the loop."""
         self._loop.post(self._loop.take_in, event)
 
     def elsewhere(self) -> Sequence[Part] | None:
@@ -471,7 +471,7 @@ class Run:
         try:
             self._loop.run(self.name, choice)
             reason, self._error = self._loop.stopping.conclude(self.name)
-        except BaseException as error:  # ours to mend; the caller must never hang
+        except BaseException as error:  # a bug of ours; the caller must never hang
             self._error = error
         try:
             self._sink.end(self._error)
@@ -489,4 +489,4 @@ class Run:
 
 
 def _nothing() -> None:
-    """What `wake` has the loop do."""
+    """Do nothing: the message of `wake` alone has the loop go round."""

@@ -1,4 +1,4 @@
-"""MemoryGate: whether a run may begin more items, from how much memory is used."""
+"""MemoryGate: whether a run may start more items, by how much memory is used."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class MemoryGate:
         self._trimmed = False
 
     def judge(self, sample: Sampled, idle: bool) -> Verdict:
-        """Say what to do, where `idle` says that nothing of the run is running."""
+        """Give a verdict on a sample; `idle`: nothing of the run is running."""
         self.used = sample.memory if sample.local is None else sample.local
         self.held = self.used > self.limit
         if not self.held:

@@ -1,7 +1,7 @@
-"""Roster: the runs of this kernel, those that go on and those that somebody still holds.
+"""RunRegistry: the runs of this kernel, those that go on and those that somebody still holds.
 
-A run that has ended is kept by whoever has it, or its results; so nothing stays in memory
-that was let go.  But what ran in the background, and nobody has asked for yet, is kept.
+A run that has ended is kept alive by whoever holds it, or its results, and not by the
+registry.  Background runs whose results nobody has taken yet are the exception.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections import deque
 
 from ..telemetry.observer import WatchedRun
 
-ENDED = 100  # runs that have ended and are told of
-UNREAD = 10  # background runs that are kept till somebody takes their results
+ENDED = 100  # ended runs that are listed
+UNREAD = 10  # background runs that are kept until somebody takes their results
 
 
 class RunRegistry:
@@ -37,13 +37,13 @@ class RunRegistry:
             self._unread.append(run)
 
     def taken(self, run: WatchedRun) -> None:
-        """Hold it no longer."""
+        """Hold a run no longer: its results were taken."""
         with self._lock:
             if run in self._unread:
                 self._unread.remove(run)
 
     def find(self, run_id: str) -> WatchedRun | None:
-        """Give the run of this id, where it is still there."""
+        """Give the run of this id; None where it is gone."""
         with self._lock:
             return self._runs.get(run_id)
 
@@ -61,7 +61,7 @@ class RunRegistry:
 
 
 def new_id() -> str:
-    """Give an id: when the run was made, and a number drawn by lot."""
+    """Give an id: the time at which the run was made, and a random number."""
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(3).hex()}"
 
 
