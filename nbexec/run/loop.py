@@ -12,27 +12,23 @@ import contextvars
 import queue
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..backends.base import Reply, SessionSpec
+from ..backends.base import SessionSpec
 from ..backends.caller_thread import CallerThread
 from ..items.chunk_size import ChunkSizer
 from ..items.feed import Feed
-from ..items.outcomes import cut, died, placed
 from ..items.sinks import Sink
-from ..model import Choice, Chunk, EndReason, Outcome, Task
+from ..model import Choice, Chunk, EndReason, Task
 from ..options.record import Options, bytes_of
 from ..placement.chooser import BackendChooser
-from ..placement.slots import Slot, SlotTable
+from ..placement.slots import SlotTable
 from ..system import machine
 from ..telemetry.events import (
     Event,
-    Output,
     Part,
-    Progressed,
     Restored,
-    Retried,
     RunEnded,
     RunStarted,
     Sampled,
@@ -42,12 +38,10 @@ from ..telemetry.events import (
 from ..telemetry.observer import Observer
 from ..telemetry.publisher import Publisher
 from ..telemetry.state import Stats
-from . import failure_policy
 from .backlog import Backlog
 from .context import RunContext
+from .intake import Intake
 from .memory_limit import MemoryGate
-from .reclaim import Reclaim
-from .stopping import Stopping
 
 if TYPE_CHECKING:
     from ..journal.journal import Journal
@@ -76,7 +70,6 @@ class Loop:
         self._inbox: queue.SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]]]
         self._inbox = queue.SimpleQueue()
         self._clock = spec.clock
-        self._task = spec.task
         self.publisher = Publisher(spec.observers, spec.clock() - time.time())
         self._backlog = Backlog(spec.feed, spec.sizer)
         spec.feed.deliver = lambda *pulled: self.post(self._on_pulled, *pulled)
@@ -85,10 +78,9 @@ class Loop:
             spec.options, spec.sink, self._backlog, self._slots, self.publisher, spec.clock
         )
         self._emit = self.publisher.emit
-        self._policy = failure_policy.Policy.of(spec.options)
-        self._reclaim = Reclaim(context, self._learn)
-        self.stopping = Stopping(context, self._reclaim, self._judge)
-        self._chooser = self._choose_with(spec)
+        self._intake = Intake(context, self.post)
+        self._reclaim, self.stopping = self._intake.reclaim, self._intake.stopping
+        self._chooser = self._intake.chooser = self._choose_with(spec)
         self._gate = _memory_gate(spec.options)
         self._journal = spec.journal
         self._recalling = False  # whether there may be more in the journal
@@ -97,9 +89,9 @@ class Loop:
     def _choose_with(self, spec: RunSpec) -> BackendChooser:
         session = SessionSpec(
             spec.task,
-            self._deliver,
+            self._intake.deliver,
             spec.caller_thread,
-            self._hear,
+            self._intake.hear,
             contextvars.copy_context(),
             1,
         )
@@ -267,89 +259,13 @@ class Loop:
         if ended:
             self._emit(Steered(self._clock(), total=self.feed.total))
 
-    # ------------------------------------------------------------ taking in
-
-    def _deliver(self, chunk: Chunk, reply: Reply) -> None:
-        """Take a chunk's reply from any thread: nothing but a message to the loop."""
-        self._inbox.put((self._on_reply, (chunk, reply)))
-
-    def _hear(
-        self, chunk: Chunk, offset: int | None, stream: str, said: Any, shown: bool = False
-    ) -> None:
-        """Take what an item reports while it runs, from any thread."""
-        self._inbox.put((self._on_report, (chunk, offset, stream, said, shown)))
-
-    def _on_report(
-        self, chunk: Chunk, offset: int | None, stream: str, said: Any, shown: bool
-    ) -> None:
-        if stream == "begun":
-            self._slots.begun(chunk, self._clock())
-            return
-        if stream == "returned":
-            self._reclaim.returned(chunk, offset or 0)
-            return
-        at = slice(None) if offset is None else slice(offset, offset + 1)
-        indices = chunk.indices[at]
-        if stream == "progress":
-            if self._slots.awaits(chunk):  # else the item has ended meanwhile
-                self._emit(Progressed(self._clock(), indices[0], *said))
-        else:
-            output = Output(self._clock(), indices[0], indices[-1], stream, said, shown)
-            self.context.output.add(output)
-            self._emit(output)
-
     def _drain_output(self) -> None:
         """Take in the output that came until the workers were given back, and nothing else."""
         with contextlib.suppress(queue.Empty):
             while True:
                 handle, args = self._inbox.get_nowait()
-                if handle == self._on_report:
+                if handle == self._intake.on_report:
                     handle(*args)
-
-    def _on_reply(self, chunk: Chunk, reply: Reply) -> None:
-        flight = self._slots.release(chunk)
-        if flight is None:  # it was aborted meanwhile, or taken back
-            return
-        outcome, slot = reply(), flight.slot
-        if died(outcome):
-            outcome = placed(outcome, *self.context.worker_of(slot, chunk))
-        elif self._chooser.unsent(outcome):  # its items start where nothing is sent
-            outcome = replace(outcome, values=[], errors={}, ends=[])
-        else:
-            slot.worker = outcome.worker or slot.worker
-        slot.since = self._clock()  # the chunk that waited behind it begins
-        for offset, stream, said in outcome.said:
-            self._on_report(chunk, offset, stream, said, False)
-        chunk, outcome = flight.awaited, cut(outcome, flight.start, flight.stop)
-        started = len(outcome.values)
-        if started < len(chunk):
-            self.context.requeue(chunk.part(started), suspect=not started)
-            chunk = chunk.part(0, started)
-        if started:
-            self._learn(slot, chunk, outcome)
-
-    def _learn(self, slot: Slot, chunk: Chunk, outcome: Outcome) -> None:
-        """Take in the outcome of some items, and what it says of those to come."""
-        size = outcome.sent + outcome.received
-        self._backlog.sizer.measure(len(chunk), outcome.ends[-1], size)
-        self._chooser.learn(slot, chunk, outcome)
-        self._judge(chunk, outcome)
-
-    def _judge(self, chunk: Chunk, outcome: Outcome) -> None:
-        """Finish items, or have failed ones tried again, or halt the run."""
-        now = self._clock()
-        if not outcome.errors:
-            self.context.finish(now, chunk, outcome)
-            return
-        sorted_out = failure_policy.sort_out(chunk, outcome, self._policy)
-        for one, error, wait, started, took in sorted_out.retries:
-            facts = started, took, outcome.worker
-            self._emit(Retried(now, one.indices[0], one.attempt, error, wait, *facts))
-            self._backlog.delay(one, now + wait)
-        if sorted_out.stop is not None:
-            self.stopping.halt(sorted_out.stop)
-        if sorted_out.chunk.indices:
-            self.context.finish(now, sorted_out.chunk, sorted_out.outcome)
 
     # ------------------------------------------------------------ steering
 

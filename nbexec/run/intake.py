@@ -1,0 +1,128 @@
+"""Intake: what comes back from workers: reports of running items, replies, outcomes.
+
+`deliver` and `hear` may be called from any thread: they put a message into the loop's inbox.
+All else runs in the loop's thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from ..backends.base import Reply
+from ..items.outcomes import cut, died, placed
+from ..model import Chunk, Outcome
+from ..placement.chooser import BackendChooser
+from ..placement.slots import Slot
+from ..telemetry.events import Output, Progressed, Retried
+from . import failure_policy
+from .context import RunContext
+from .reclaim import Reclaim
+from .stopping import Stopping
+
+
+class Intake:
+    """Takes in outcomes: items are finished, tried again, or halt the run.
+
+    Parameters
+    ----------
+    run : RunContext
+        The run.
+    post : callable
+        Has the loop call a function with arguments.
+
+    Attributes
+    ----------
+    reclaim : Reclaim
+        Brings in outcomes before their chunk is finished.
+    stopping : Stopping
+        Brings in those of items that timed out or were aborted.
+    chooser : BackendChooser
+        Learns from every outcome; set by the loop, since it opens sessions that deliver here.
+    """
+
+    chooser: BackendChooser
+
+    def __init__(self, run: RunContext, post: Callable[..., None]) -> None:
+        self._run = run
+        self._post = post
+        self._emit = run.emit
+        self._policy = failure_policy.Policy.of(run.options)
+        self.reclaim = Reclaim(run, self.learn)
+        self.stopping = Stopping(run, self.reclaim, self.judge)
+
+    def deliver(self, chunk: Chunk, reply: Reply) -> None:
+        """Take a chunk's reply from any thread: nothing but a message to the loop."""
+        self._post(self._on_reply, chunk, reply)
+
+    def hear(
+        self, chunk: Chunk, offset: int | None, stream: str, said: Any, shown: bool = False
+    ) -> None:
+        """Take what an item reports while it runs, from any thread."""
+        self._post(self.on_report, chunk, offset, stream, said, shown)
+
+    def on_report(
+        self, chunk: Chunk, offset: int | None, stream: str, said: Any, shown: bool
+    ) -> None:
+        """Take in what an item, or the worker of its chunk, reports."""
+        if stream == "begun":
+            self._run.slots.begun(chunk, self._run.clock())
+            return
+        if stream == "returned":
+            self.reclaim.returned(chunk, offset or 0)
+            return
+        at = slice(None) if offset is None else slice(offset, offset + 1)
+        indices = chunk.indices[at]
+        if stream == "progress":
+            if self._run.slots.awaits(chunk):  # else the item has ended meanwhile
+                self._emit(Progressed(self._run.clock(), indices[0], *said))
+        else:
+            output = Output(self._run.clock(), indices[0], indices[-1], stream, said, shown)
+            self._run.output.add(output)
+            self._emit(output)
+
+    def _on_reply(self, chunk: Chunk, reply: Reply) -> None:
+        flight = self._run.slots.release(chunk)
+        if flight is None:  # it was aborted meanwhile, or taken back
+            return
+        outcome, slot = reply(), flight.slot
+        if died(outcome):
+            outcome = placed(outcome, *self._run.worker_of(slot, chunk))
+        elif self.chooser.unsent(outcome):  # its items start where nothing is sent
+            outcome = replace(outcome, values=[], errors={}, ends=[])
+        else:
+            slot.worker = outcome.worker or slot.worker
+        slot.since = self._run.clock()  # the chunk that waited behind it begins
+        for offset, stream, said in outcome.said:
+            self.on_report(chunk, offset, stream, said, False)
+        chunk, outcome = flight.awaited, cut(outcome, flight.start, flight.stop)
+        started = len(outcome.values)
+        if started < len(chunk):
+            self._run.requeue(chunk.part(started), suspect=not started)
+            chunk = chunk.part(0, started)
+        if started:
+            self.learn(slot, chunk, outcome)
+
+    def learn(self, slot: Slot, chunk: Chunk, outcome: Outcome) -> None:
+        """Take in the outcome of some items, and what it says of those to come."""
+        size = outcome.sent + outcome.received
+        self._run.backlog.sizer.measure(len(chunk), outcome.ends[-1], size)
+        self.chooser.learn(slot, chunk, outcome)
+        self.judge(chunk, outcome)
+
+    def judge(self, chunk: Chunk, outcome: Outcome) -> None:
+        """Finish items, or have failed ones tried again, or halt the run."""
+        now = self._run.clock()
+        if not outcome.errors:
+            self._run.finish(now, chunk, outcome)
+            return
+        sorted_out = failure_policy.sort_out(chunk, outcome, self._policy)
+        for one, error, wait, started, took in sorted_out.retries:
+            facts = started, took, outcome.worker
+            self._emit(Retried(now, one.indices[0], one.attempt, error, wait, *facts))
+            self._run.backlog.delay(one, now + wait)
+        if sorted_out.stop is not None:
+            self.stopping.halt(sorted_out.stop)
+        if sorted_out.chunk.indices:
+            self._run.finish(now, sorted_out.chunk, sorted_out.outcome)
