@@ -1,4 +1,7 @@
-"""The panel in a real JupyterLab, in headless Chromium."""
+"""The panel in a real JupyterLab, in headless Chromium.
+
+Covers `nbexec.notebook.panel.plots`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`Executor.compute`: one array, slices of it at the same time, on every backend."""
+"""`Executor.compute`: one array, slices of it at the same time, on every backend.
+
+Covers `nbexec.worker.reductions`.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 `FAULTS` says what is done and what it must come to; `ELSEWHERE` and `LOCAL` say by name
 where a fault comes to something else, and why.  No pair of fault and backend is left out.
+
+Covers `nbexec.backends.dask_cluster`, `nbexec.errors` and `nbexec.items.outcomes`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The runs of a kernel: each has an id, is listed, and is there as long as somebody has it."""
+"""The runs of a kernel: each has an id, is listed, and is there as long as somebody has it.
+
+Covers `nbexec.run.registry`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`imap`: results one by one, bounded memory, infinite inputs."""
+"""`imap`: results one by one, bounded memory, infinite inputs.
+
+Covers `nbexec.items.sinks`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The package as a whole: what importing it loads, its layers, and what it leaves behind."""
+"""The package as a whole: what importing it loads, its layers, and what it leaves behind.
+
+Covers `nbexec`, `nbexec.backends`, `nbexec.options` and `nbexec.worker.process`.
+"""
 
 from __future__ import annotations
 
@@ -78,9 +81,10 @@ def test_a_worker_process_loads_nothing_of_the_kernels_side():
         def loaded(x):
             return [name for name in sys.modules if name.startswith("nbexec")]
         (names,) = nbexec.map(loaded, [0], backend="processes", progress="off")
-        unwanted = ["api", "run", "loop", "events", "backends.base", "backends.processes"]
+        unwanted = ["api", "run", "placement", "telemetry", "backends", "journal", "observers"]
         assert "nbexec.worker.entry" in names
-        assert not {f"nbexec.{name}" for name in unwanted} & {*names}, names
+        names.remove("nbexec.backends")  # the registry, which `nbexec` itself binds
+        assert not {*unwanted} & {name.split(".")[1] for name in names if "." in name}, names
     """)
     assert done.returncode == 0, done.stderr
 
@@ -98,7 +102,7 @@ def test_imports_go_one_way():
     command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as m; m()"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=100)
     assert done.returncode == 0, done.stdout
-    assert "1 kept, 0 broken" in done.stdout
+    assert "2 kept, 0 broken" in done.stdout
 
 
 ENDINGS = {

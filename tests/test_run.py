@@ -1,4 +1,8 @@
-"""`start` and `Run`: what goes on in the background, and how it is steered."""
+"""`start` and `Run`: what goes on in the background, and how it is steered.
+
+Covers `nbexec.backends.caller_thread`, `nbexec.backends.executor_adapter`,
+`nbexec.run.handle`, `nbexec.run.loop` and `nbexec.run.results`.
+"""
 
 from __future__ import annotations
 

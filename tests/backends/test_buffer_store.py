@@ -1,4 +1,7 @@
-"""What functions captured that is large: written once for all runs, and never mistaken."""
+"""What functions captured that is large: written once for all runs, and never mistaken.
+
+Covers `nbexec.serialize.task_file`.
+"""
 
 from __future__ import annotations
 

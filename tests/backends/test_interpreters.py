@@ -1,4 +1,7 @@
-"""backend="interpreters": where it is there, and what a sub-interpreter can't do."""
+"""backend="interpreters": where it is there, and what a sub-interpreter can't do.
+
+Covers `nbexec.worker.interpreter` and `nbexec.system.subinterpreter`.
+"""
 
 from __future__ import annotations
 

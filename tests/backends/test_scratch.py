@@ -1,4 +1,7 @@
-"""Large items and values: beside the pickle, in files that are gone at the end."""
+"""Large items and values: beside the pickle, in files that are gone at the end.
+
+Covers `nbexec.backends.remote`.
+"""
 
 from __future__ import annotations
 

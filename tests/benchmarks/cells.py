@@ -14,7 +14,7 @@ from .catalog import Setting, benchmark
 from .goals import value
 from .measure import Sides, timed
 
-CELLS = Path(__file__).parents[1] / "cells"
+CELLS = Path(__file__).parents[1] / "cell" / "cells"
 
 
 @benchmark("plan", "the plan of a cell, median of the corpus", {"": value(5, "ms")})

@@ -1,4 +1,8 @@
-"""The magics in an IPython shell, without a kernel."""
+"""The magics in an IPython shell, without a kernel.
+
+Covers `nbexec.notebook.cell_source`, `nbexec.notebook.detached_cells`,
+`nbexec.notebook.flags` and `nbexec.options.record`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Workers that are started between two cells, before the first run asks for them."""
+"""Workers that are started between two cells, before the first run asks for them.
+
+Covers `nbexec.backends.pool` and `nbexec.system.at_exit`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""backend="auto": the choice from the evidence, and the choice in real runs."""
+"""backend="auto": the choice from the evidence, and the choice in real runs.
+
+Covers `nbexec.placement.chooser`, `nbexec.placement.probe` and `nbexec.system.gil`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The event grammar: RunStarted (...)* RunEnded, and every submitted index ends once."""
+"""The event grammar: RunStarted (...)* RunEnded, and every submitted index ends once.
+
+Covers `nbexec.telemetry.observer` and `nbexec.telemetry.publisher`.
+"""
 
 from __future__ import annotations
 

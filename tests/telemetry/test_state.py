@@ -1,4 +1,7 @@
-"""RunState: counts, rate, ETA, effective cores, by events and a fake clock alone."""
+"""RunState: counts, rate, ETA, effective cores, by events and a fake clock alone.
+
+Covers `nbexec.telemetry.wording`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The timeline: its laws, by events alone, and what runs on every backend leave in it."""
+"""The timeline: its laws, by events alone, and what runs on every backend leave in it.
+
+Covers `nbexec.telemetry.bars`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""What tasks write, how far they tell to be, and whether they are still wanted."""
+"""What tasks write, how far they tell to be, and whether they are still wanted.
+
+Covers `nbexec.backends.listener`, `nbexec.telemetry.output`, `nbexec.worker.channel` and
+`nbexec.worker.streams`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Inside a worker, and the wire to it."""
+"""Inside a worker, and the wire to it.
+
+Covers `nbexec.serialize.pickling`, `nbexec.serialize.tracebacks`, `nbexec.worker.entry`,
+`nbexec.worker.envelope`, `nbexec.worker.reply` and `nbexec.worker.task_cache`.
+"""
 
 from __future__ import annotations
 
