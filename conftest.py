@@ -17,6 +17,8 @@ import nbexec
 
 os.environ["NBEXEC_STATE_DIR"] = tempfile.mkdtemp(prefix="nbexec-state-")
 
+pytest_plugins = ["tests.side_by_side"]
+
 _HOMES = {**nbexec._WHERE, **dict.fromkeys(("backends", "register_backend"), "backends")}
 _HOMES |= dict.fromkeys(("configure", "options"), "options")
 _from_module = doctest.DocTestFinder._from_module  # type: ignore[attr-defined]
