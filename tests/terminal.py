@@ -6,9 +6,11 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import sys
 import termios
+from collections.abc import Callable
 from pathlib import Path
 
 import pyte
@@ -23,11 +25,16 @@ importlib.util.find_spec = lambda name, *more: None if name == "rich" else real(
 
 
 def play(
-    script: str, rich: bool, columns: int = 100, rows: int = 50
+    script: str,
+    rich: bool,
+    columns: int = 100,
+    rows: int = 50,
+    tell_of: Callable[[list[str]], object] | None = None,
 ) -> tuple[list[list[str]], bool]:
     """Run a script; give each state of the screen in which it was seen, and the cursor's.
 
-    The last state is that at the end.
+    The last state is that at the end.  When the screen is first as `tell_of` says, the script
+    is told so by SIGUSR1.
     """
     code = script if rich else WITHOUT_RICH + script
     child, master = pty.fork()
@@ -50,6 +57,9 @@ def play(
             break
         stream.feed(data)
         seen.append([line.rstrip() for line in screen.display if line.strip()])
+        if tell_of is not None and tell_of(seen[-1]):
+            os.kill(child, signal.SIGUSR1)
+            tell_of = None
     os.close(master)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, seen[-1:]
     return seen, not screen.cursor.hidden

@@ -18,6 +18,7 @@ from . import lab
 from .waiting import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+second_half = pytest.mark.xdist_group("browser 2")  # with a server of its own, at the same time
 
 QUICKSTART = Path(__file__).parents[1] / "notebooks" / "01-quickstart.ipynb"
 PANEL = ".nbexec-panel"
@@ -284,6 +285,7 @@ def train(number):
 """
 
 
+@second_half
 def test_what_tasks_write_and_how_far_they_are_is_seen_while_they_run(server, page):
     run = 'trained = nbexec.map(train, range(2), backend="processes", workers=2)'
     server.write("saying.ipynb", SAYING, run)
@@ -327,6 +329,7 @@ def plotted(page):
     )
 
 
+@second_half
 def test_each_tab_shows_its_content_while_the_run_goes_on(server, page):
     server.write("tabs.ipynb", MIXED, BEGIN)
     page.open("tabs.ipynb")
@@ -369,6 +372,7 @@ def test_each_tab_shows_its_content_while_the_run_goes_on(server, page):
     until(lambda: image.bounding_box()["height"] > 20)
 
 
+@second_half
 def test_the_panel_suits_a_dark_page(server, page):
     server.write("dark.ipynb", MIXED, BEGIN)
     page.open("dark.ipynb")
@@ -398,6 +402,7 @@ def until_value(get):
     return get()
 
 
+@second_half
 def test_two_views_of_a_panel_and_a_reloaded_page_go_on(server, page):
     server.write("views.ipynb", MIXED, BEGIN)
     page.open("views.ipynb")
@@ -423,6 +428,7 @@ def test_two_views_of_a_panel_and_a_reloaded_page_go_on(server, page):
     assert "cancelled after" in page.outputs()  # its last picture stays
 
 
+@second_half
 def test_a_panel_is_opened_again_in_another_cell_and_after_the_end(server, page):
     begin = BEGIN.replace("600", "60")
     again = "nbexec.attach(run.id)"
@@ -446,6 +452,7 @@ def test_a_panel_is_opened_again_in_another_cell_and_after_the_end(server, page)
     cells.nth(4).locator(SUMMARY).wait_for()
 
 
+@second_half
 def test_a_kernel_restart_leaves_a_page_that_works(server, page):
     server.write("restart.ipynb", MIXED, BEGIN)
     page.open("restart.ipynb")

@@ -13,11 +13,11 @@ MORE = int(os.environ.get("NBEXEC_CHAOS", "1"))  # times as many, for a night
 RUNS = {"serial": 800, "threads": 800, "asyncio": 600, "auto": 600, "processes": 60, "dask": 15}
 
 
-def chaos(backend):
+def chaos(backend, runs):
     """Give the test for a backend."""
 
     @settings(
-        max_examples=RUNS[backend] * MORE,
+        max_examples=runs,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow],
     )
@@ -28,8 +28,14 @@ def chaos(backend):
     return obeys
 
 
+@pytest.mark.parametrize("name", RUNS)
+def test_some_random_runs_obey_the_laws(name):
+    chaos(name, max(5, RUNS[name] // 10))()
+
+
+@pytest.mark.extended
 @pytest.mark.slow
 @pytest.mark.timeout(600 * MORE)
 @pytest.mark.parametrize("name", RUNS)
 def test_random_runs_obey_the_laws(name):
-    chaos(name)()
+    chaos(name, RUNS[name] * MORE)()

@@ -157,7 +157,8 @@ def cases_on(mixin: type, *cases: type) -> dict[str, type]:
         )
         left_out = dict.fromkeys(name for name in NOT_OURS if hasattr(case, name))
         name = f"Test{mixin.__name__}{case.__name__}"
-        classes[name] = type(name, bases, {**left_out, "__module__": __name__})
+        marks = {"pytestmark": pytest.mark.xdist_group(f"cpython {mixin.__name__}")}
+        classes[name] = type(name, bases, {**left_out, **marks, "__module__": __name__})
     return classes
 
 

@@ -10,7 +10,7 @@ from . import lab
 from .test_browser import PANEL, SLOW, SUMMARY, button, page_of, percent, server_of
 from .waiting import until
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.extended, pytest.mark.browser, pytest.mark.timeout(240)]
 
 # Notebook 7.6.5 says so by itself, on a blank notebook too.
 KNOWN = "page: Cannot read properties of undefined (reading 'schema')"

@@ -24,6 +24,7 @@ def test_binder_takes_a_python_that_the_package_supports():
     assert os.access(BINDER / "postBuild", os.X_OK)
 
 
+@pytest.mark.extended
 @pytest.mark.install
 @pytest.mark.timeout(900)
 def test_the_quickstart_runs_where_binder_installed_it(tmp_path):

@@ -139,7 +139,10 @@ def install(tmp_path_factory):
 
 @pytest.fixture(
     scope="module",
-    params=[None, *(pytest.param(one, marks=pytest.mark.install) for one in VERSIONS)],
+    params=[
+        None,
+        *(pytest.param(one, marks=[pytest.mark.extended, pytest.mark.install]) for one in VERSIONS),
+    ],
     ids=lambda version: version or "installed",
 )
 def kernel(request, install):

@@ -151,18 +151,27 @@ def test_a_line_that_is_not_ended_is_not_written_over(rich):
 
 
 def test_two_runs_at_once_share_the_terminal(rich):
+    # the display of either may begin first, as each begins in a thread of its own
+    if rich:
+        both = r"A .*/ 35.* B .*/ 25|B .*/ 25.* A .*/ 35"
+    else:
+        both = r"(B: .*/ 25|A: .*/ 35).* \(\+1 more\)"
+    # items of both wait until both were seen, however long a busy machine needs to show them
     seen, _ = play(
-        "import time, nbexec\n"
-        "a = nbexec.start(time.sleep, [0.1] * 35, backend='threads', workers=1, name='A')\n"
-        "b = nbexec.start(time.sleep, [0.1] * 25, backend='threads', workers=1, name='B')\n"
+        "import signal, threading, time, nbexec\n"
+        "seen = threading.Event()\n"
+        "signal.signal(signal.SIGUSR1, lambda *_: seen.set())\n"
+        "def step(n):\n"
+        "    seen.wait(30) if n == 9 else time.sleep(0.1)\n"
+        "a = nbexec.start(step, range(35), backend='threads', workers=1, name='A')\n"
+        "b = nbexec.start(step, range(25), backend='threads', workers=1, name='B')\n"
         "a.result(), b.result()\n",
         rich,
+        tell_of=lambda state: re.search(both, " ".join(state)),
     )
     first, second = seen[-1]
     assert first.startswith("nbexec B: 25 / 25")
     assert second.startswith("nbexec A: 35 / 35")
-    # the line is that of the run whose display began last, which need not be B's
-    both = "A .*/ 35.* B .*/ 25" if rich else r"(B: .*/ 25|A: .*/ 35).* \(\+1 more\)"
     assert any(re.search(both, " ".join(state)) for state in seen)
 
 

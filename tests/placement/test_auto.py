@@ -396,6 +396,8 @@ def burn(seconds):
 def gil(monkeypatch):
     """Tell truly whether the GIL is held: how late a thread gets it tells on a quiet machine."""
     monkeypatch.setattr(GilProbe, "answer", lambda gil_probe: float(bool(burning)))
+    # and don't decide before it was asked for: that takes longer on a busy machine
+    monkeypatch.setattr("nbexec.placement.auto.UNPROBED", 10.0)
 
 
 def test_waiting_items_end_up_on_threads():

@@ -150,9 +150,10 @@ def test_a_task_that_prints_very_much_harms_nobody(backend):
         assert len(text) < HEAD + 2 * TAIL
 
 
-def test_c_code_that_prints_very_much_harms_nobody(remote):
+@pytest.mark.parametrize("megabytes", [20, pytest.param(200, marks=pytest.mark.extended)])
+def test_c_code_that_prints_very_much_harms_nobody(remote, megabytes):
     def shout(x):
-        for _ in range(200):  # 200 MB
+        for _ in range(megabytes):
             os.write(1, b"y" * 1_000_000)
         print("last")
         return x
