@@ -1,6 +1,6 @@
 """`imap`: results one by one, bounded memory, infinite inputs.
 
-Covers `nbexec.items.sinks`.
+Covers `nbexec.items.sinks` and `nbexec.run.streaming`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """`start` and `Run`: what goes on in the background, and how it is steered.
 
 Covers `nbexec.backends.caller_thread`, `nbexec.backends.executor_adapter`,
-`nbexec.run.handle`, `nbexec.run.loop` and `nbexec.run.results`.
+`nbexec.run.context`, `nbexec.run.handle`, `nbexec.run.loop`, `nbexec.run.rerun` and
+`nbexec.run.results`.
 """
 
 from __future__ import annotations
