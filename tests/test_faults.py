@@ -258,7 +258,13 @@ def check(fault: Fault, results: nbexec.Results, attempts: int = 1) -> None:
     assert results.stats.done == COUNT - 1
 
 
-APPLY = [(f, b) for f in FAULTS for b in BACKENDS if (f, b) not in ELSEWHERE]
+APPLY = [
+    # the other items must not come too late as well
+    pytest.param(f, b, marks=pytest.mark.alone if FAULTS[f].timeout is not None else ())
+    for f in FAULTS
+    for b in BACKENDS
+    if (f, b) not in ELSEWHERE
+]
 
 
 @pytest.mark.parametrize(("name", "backend"), APPLY)

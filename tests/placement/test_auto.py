@@ -28,6 +28,8 @@ from nbexec.placement.chooser import PROBE_HELD, PROBE_OFTEN, PROBE_THREADS, Bac
 from nbexec.placement.probe import GilProbe, SendingCost
 from nbexec.system import machine
 
+alone = pytest.mark.alone  # a choice is made of what is measured
+
 
 @pytest.fixture(autouse=True)
 def four_cores(monkeypatch):
@@ -318,6 +320,7 @@ def test_threads_that_end_items_all_the_time_are_asked_too(monkeypatch):
     assert chooser.timeout() == PROBE_OFTEN
 
 
+@alone
 def test_what_sending_takes_is_measured_of_an_item_and_its_value():
     heavy, light = SendingCost(), SendingCost()
     outcome = Outcome([list(range(50_000))], {}, 0.0, [0.01], 0.01, "")
@@ -364,6 +367,7 @@ with nbexec.options(progress="off"):
 """
 
 
+@alone
 def test_what_the_first_items_take_of_memory_is_what_workers_will():
     """In the next run, too; and how many there are is decided by who says it."""
     made = subprocess.run(
@@ -400,12 +404,14 @@ def gil(monkeypatch):
     monkeypatch.setattr("nbexec.placement.auto.UNPROBED", 10.0)
 
 
+@alone
 def test_waiting_items_end_up_on_threads():
     run = nbexec.map(time.sleep, [0.1] * 40).run
     assert run.choice.backend == "threads"
     assert run.stats.elapsed < 3  # of 4
 
 
+@alone
 def test_computing_items_end_up_on_processes_each_run_once(tmp_path, gil):
     def once(x):
         (tmp_path / str(x)).open("x").close()  # raises if it is run twice
@@ -416,12 +422,14 @@ def test_computing_items_end_up_on_processes_each_run_once(tmp_path, gil):
     assert results.run.choice.backend == "processes"
 
 
+@alone
 def test_small_work_stays_and_says_how_long_it_took():
     run = nbexec.map(abs, range(10)).run
     assert run.choice.backend == "serial"
     assert run.choice.reason.startswith("all of it took")
 
 
+@alone
 def test_a_core_that_is_not_free_is_not_taken_for_waiting(gil):
     crowd = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(8)]
     try:
@@ -436,11 +444,13 @@ def test_a_core_that_is_not_free_is_not_taken_for_waiting(gil):
             one.wait()
 
 
+@alone
 def test_coroutine_functions_go_to_asyncio():
     run = nbexec.map(asyncio.sleep, [0.001] * 10).run
     assert run.choice.backend == "asyncio"
 
 
+@alone
 def test_what_cannot_be_sent_stays_on_threads_and_says_why(monkeypatch):
     def to_processes(seen, workers, depth):
         return Choice("processes", 2, "they compute") if seen.items else None
@@ -466,6 +476,7 @@ def lock_now_and_then(x):
     return threading.Lock() if x == 40 and burn(0.01) else burn(0.01)
 
 
+@alone
 def test_a_result_that_cannot_be_sent_costs_itself_alone(gil):
     """It was none of the first: the items after it go where nothing is sent, also next time."""
     results = nbexec.map(lock_now_and_then, range(80), on_error="collect")
@@ -480,6 +491,7 @@ def test_a_result_that_cannot_be_sent_costs_itself_alone(gil):
         assert "in an earlier run" in again.run.choice.reason
 
 
+@alone
 def test_an_item_that_cannot_be_sent_runs_where_nothing_is(tmp_path, gil):
     def once(x):
         number = x if isinstance(x, int) else 50
@@ -493,6 +505,7 @@ def test_an_item_that_cannot_be_sent_runs_where_nothing_is(tmp_path, gil):
     assert "on threads since the item, a lock, can't be sent" in results.run.choice.reason
 
 
+@alone
 def test_what_an_item_s_own_run_could_not_send_is_not_that_item_s_fault(gil):
     """It has begun, and runs no second time."""
 
@@ -507,6 +520,7 @@ def test_what_an_item_s_own_run_could_not_send_is_not_that_item_s_fault(gil):
     assert results.run.choice.backend == "processes"
 
 
+@alone
 def test_an_executor_chooses_too(gil):
     with nbexec.Executor() as executor:
         futures = [executor.submit(burn, 0.02) for _ in range(60)]
@@ -518,12 +532,14 @@ def free_the_gil(size):
     return hashlib.sha256(bytes(size)).hexdigest()
 
 
+@alone
 def test_items_that_free_the_gil_go_to_threads(gil):
     run = nbexec.map(free_the_gil, [20_000_000] * 40, workers=4).run
     assert run.choice.backend == "threads"
     assert "wait" not in run.choice.reason
 
 
+@alone
 def test_without_a_gil_what_computes_goes_to_as_many_threads_as_there_are_cores(monkeypatch, gil):
     """And stays there, and begins there the next time."""
     monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
@@ -539,6 +555,7 @@ def test_without_a_gil_what_computes_goes_to_as_many_threads_as_there_are_cores(
         assert run.choice.reason.endswith("of CPU, and this Python has no GIL")
 
 
+@alone
 def test_first_items_that_lie_are_found_out(gil):
     """Each is run once, wherever it goes."""
     ran = []
@@ -552,12 +569,14 @@ def wait_then_burn(x):
     return time.sleep(0.02) if x < 20 else burn(0.02)
 
 
+@alone
 def test_items_that_change_their_kind_change_their_place(gil):
     run = nbexec.map(wait_then_burn, range(200), workers=4).run
     assert run.choice.backend == "processes"
     assert "by now" in run.choice.reason
 
 
+@alone
 def test_threads_that_have_it_all_are_seen_to_compute_in_turn(gil):
     """Their chunks end late, and all at once: what they do is seen while they do it."""
     nbexec.map(burn, [0.01] * 40, backend="processes", workers=4)  # cold ones would not pay
@@ -573,12 +592,14 @@ def burn_then_wait(x):
     return burn(0.02) if x < 20 else time.sleep(0.02)
 
 
+@alone
 def test_and_back_again(gil):
     run = nbexec.map(burn_then_wait, range(300), workers=None).run
     assert run.choice.backend == "threads"
     assert "by now" in run.choice.reason
 
 
+@alone
 def test_what_waits_first_does_not_hold_up_the_others():
     begun = []
     run = nbexec.map(lambda x: begun.append(time.monotonic()) or time.sleep(2), range(6)).run

@@ -140,6 +140,7 @@ def nap(x):
     return x
 
 
+@pytest.mark.alone
 def test_what_was_never_weighed_is_before_it_is_sent():
     """It did not matter while the items ran in the kernel."""
 
@@ -152,6 +153,7 @@ def test_what_was_never_weighed_is_before_it_is_sent():
     assert not run.choice.reason.startswith("as in an earlier run")
 
 
+@pytest.mark.alone
 def test_the_second_run_begins_where_the_first_one_went():
     def where(x):
         return nap(threading.current_thread().name)
@@ -171,6 +173,7 @@ def chew(x):
     return x
 
 
+@pytest.mark.alone
 def test_what_is_remembered_may_be_wrong():
     profiles.learn(nap, Profile(0.02, 1.0, 1.0, 1e-6, 1e-6))  # it is said to compute
     run = nbexec.map(nap, range(300), workers=None).run
@@ -179,6 +182,7 @@ def test_what_is_remembered_may_be_wrong():
     assert profiles.recall(nap).used < 0.5
 
 
+@pytest.mark.alone
 def test_items_that_cannot_be_sent_this_time_are_not_lost():
     profiles.learn(chew, Profile(0.02, 1.0, 1.0, 1e-6, 1e-6))
     locks = [threading.Lock() for _ in range(60)]
@@ -190,6 +194,7 @@ def test_items_that_cannot_be_sent_this_time_are_not_lost():
     assert results[0] is locks[0]
 
 
+@pytest.mark.alone
 def test_an_executor_remembers_nothing_of_its_calls():
     with nbexec.Executor() as executor:
         assert list(executor.map(nap, range(10))) == list(range(10))

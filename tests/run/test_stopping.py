@@ -28,6 +28,7 @@ def hang_at_5(x):
     return x
 
 
+@pytest.mark.alone
 def test_an_item_that_hangs_costs_itself_alone(limited):
     begun = time.monotonic()
     results = nbexec.map(hang_at_5, range(30), backend=limited, timeout=1.0, on_error="collect")
@@ -53,6 +54,7 @@ def _load(seconds):
     return SlowToLoad()
 
 
+@pytest.mark.alone
 def test_the_time_of_an_item_begins_when_it_does(limited):
     slow = SlowToLoad()
 
@@ -217,6 +219,7 @@ def nap(x):
     return x
 
 
+@pytest.mark.alone
 def test_a_deadline_stops_the_run_and_keeps_what_is_finished(backend):
     nbexec.map(abs, [1], backend=backend)  # warm
     begun = time.monotonic()
@@ -230,6 +233,7 @@ def test_a_deadline_stops_the_run_and_keeps_what_is_finished(backend):
     assert kept == [i for i, x in enumerate(results) if not isinstance(x, Failure)]
 
 
+@pytest.mark.alone
 def test_with_collect_a_deadline_leaves_failures(backend):
     nbexec.map(abs, [1], backend=backend)
     results = nbexec.map(nap, range(5000), backend=backend, deadline=0.3, on_error="collect")
