@@ -81,10 +81,16 @@ def test_map_gives_results_in_order(executor):
     assert list(executor.map(abs, [])) == []
 
 
-def test_map_can_time_out(executor):
-    results = executor.map(time.sleep, [0, 5], timeout=0.3)
+def test_map_can_time_out(executor, tmp_path):
+    def wait_for(path):
+        until(path.exists)
+
+    now, later = tmp_path / "now", tmp_path / "later"
+    now.touch()
+    results = executor.map(wait_for, [now, later], timeout=0.3)
     with pytest.raises(TimeoutError):
         list(results)
+    later.touch()  # or the executor's end would wait for it
 
 
 def test_a_waiting_call_can_be_cancelled(executor):

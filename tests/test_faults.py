@@ -258,16 +258,12 @@ def check(fault: Fault, results: nbexec.Results, attempts: int = 1) -> None:
     assert results.stats.done == COUNT - 1
 
 
-APPLY = [
-    # the other items must not come too late as well
-    pytest.param(f, b, marks=pytest.mark.alone if FAULTS[f].timeout is not None else ())
-    for f in FAULTS
-    for b in BACKENDS
-    if (f, b) not in ELSEWHERE
-]
+APPLY = [(f, b) for f in FAULTS for b in BACKENDS if (f, b) not in ELSEWHERE]
+IN_TIME = pytest.mark.alone  # or the other items may come too late as well
+MARKED = [pytest.param(*one, marks=IN_TIME if one[0] in ENDLESS else ()) for one in APPLY]
 
 
-@pytest.mark.parametrize(("name", "backend"), APPLY)
+@pytest.mark.parametrize(("name", "backend"), MARKED)
 def test_exactly_the_guilty_item_fails(name, backend):
     fault = FAULTS[name]
     # A fatal one in a chunk of its own: looking for it in a chunk is told below.
