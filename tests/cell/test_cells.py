@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from .test_run import both
+from .both_ways import both
 
 HERE = Path(__file__).parent / "cells"
 

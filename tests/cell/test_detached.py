@@ -12,10 +12,9 @@ import pytest
 
 import nbexec
 from nbexec.cell.detached import detach, still_early, too_early
-from nbexec.cell.loops.dataflow import ties
 from nbexec.errors import NotReady, OptionError
 
-from .test_run import _shape
+from .both_ways import shape_of
 
 
 # Items wait for a file, so that a cell lasts as long as a test wants.
@@ -74,7 +73,7 @@ def test_a_cell_returns_at_once_and_leaves_what_it_leaves(closed):
     exec(CELL, serial)
     serial.pop("__builtins__")
     names.pop("__builtins__")
-    assert _shape(dict(sorted(names.items())), {}) == _shape(dict(sorted(serial.items())), {})
+    assert shape_of(dict(sorted(names.items())), {}) == shape_of(dict(sorted(serial.items())), {})
     assert nbexec.detached() == []
 
 
@@ -103,7 +102,6 @@ def test_what_was_bound_meanwhile_stays(closed):
 
 
 def test_reading_a_name_too_early_is_told(closed):
-    import ast
 
     names = {"xs": [1, 2]}
     begin("out = [through(x, gate) for x in xs]", names, closed)
@@ -178,27 +176,3 @@ def test_a_detached_cell_collects_failures():
     assert cell.wait(30)
     assert names["rows"] == [1.0, 0.5]
     assert [one.index for one in cell.report.failures] == [1]
-
-
-class Sees(nbexec.observers.Observer):
-    """Refers to every name, as a panel does by way of the kernel."""
-
-    def __init__(self, names):
-        self.names = names
-
-
-def test_a_run_among_the_names_does_not_tie_them_all_together():
-    mine, its = [1], [[2]]
-    names = {"mine": mine, "its": its, "run": nbexec.start(len, its, progress="off")}
-    names["run"].watch(Sees(names))
-    names["run"].result()
-    tied = ties(ast.parse("mine; its; run").body, names)
-    assert tied["mine"] == {"mine"}
-    assert tied["its"] == {"its", "run"}
-
-
-def test_an_exception_among_the_names_does_not_tie_them_all_together():
-    names: dict[str, Any] = {"mine": [1]}
-    raising = "def fail():\n    raise ValueError\ntry:\n    fail()\n"
-    exec(raising + "except ValueError as caught:\n    error = caught", names)
-    assert ties(ast.parse("mine; error").body, names)["mine"] == {"mine"}

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import nbexec
 
-from .test_run import both, plainly, run
+from .both_ways import both, plainly, run
 
 EXAMPLES = int(os.environ.get("NBEXEC_LAWS", "1000"))
 

@@ -10,7 +10,7 @@ import textwrap
 
 import pytest
 
-from ..test_run import both
+from ..both_ways import both
 
 PRELUDE = """\
 import functools, itertools, operator, contextvars, os, types, collections, weakref

@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from ..test_run import both
+from ..both_ways import both, runs_serially
 
 PRELUDE = """\
 import functools, itertools, operator, collections, copy, types, weakref
@@ -347,3 +347,30 @@ def test_what_is_read_is_what_was_there(way, name):
     if left.report is not None:
         (step,) = [step for step in left.report.steps if step.first == loop]
         assert step.kind == "serial"
+
+
+REFUSED = {
+    "an iterator inside something": (
+        "d = {'it': iter([1, 2, 3])}\nout = []\nfor x in [1, 2]:\n    out.append(sum(d['it']))",
+        "line 4: serial: uses something that holds a list_iterator, which reading changes",
+    ),
+    "an iterator inside an item": (
+        "row = {'it': iter([1, 2])}\nrows = [row, row]\nout = [sum(r['it']) for r in rows]",
+        "line 3: serial: uses something that holds a list_iterator, which reading changes",
+    ),
+    "an entry that is made by looking it up": (
+        "from collections import defaultdict\ndd = defaultdict(list)\n"
+        "out = [len(dd[x]) for x in [2, 1]]",
+        "line 3: serial: looks up an entry of a `defaultdict`, which may make one",
+    ),
+    "an entry inside something": (
+        "from collections import defaultdict\nd = {'a': defaultdict(int)}\n"
+        "def f(x):\n    return d['a'][x]\nout = [f(x) for x in [2, 1]]",
+        "line 5: serial: calls `f`, which looks up an entry of a `defaultdict`",
+    ),
+}
+
+
+@pytest.mark.parametrize(("source", "said"), REFUSED.values(), ids=REFUSED)
+def test_refused(source, said):
+    runs_serially(source, said)

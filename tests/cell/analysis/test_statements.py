@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ..test_run import both
+from ..both_ways import both
 
 PRELUDE = """
 import numpy as np

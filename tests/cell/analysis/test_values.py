@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ..test_run import both
+from ..both_ways import both, runs_in_parallel, runs_serially
 
 PRELUDE = """\
 import enum
@@ -193,3 +193,59 @@ def test_what_is_reached_from_outside_is_not_changed_beside_others(way):
         left = both(name + PRELUDE + LOOP.format(way))
         assert left.error is None
         assert left.report.steps[-1].kind == "serial"
+
+
+ACCEPTED = {
+    "a copy may be changed": """
+rows = [{"a": 1}, {"a": 2}]
+out = []
+for row in rows:
+    row = dict(row)
+    row["b"] = row["a"] + 1
+    out.append(row)
+""",
+}
+
+
+@pytest.mark.parametrize("source", ACCEPTED.values(), ids=ACCEPTED)
+@pytest.mark.parametrize("where", ["threads", "processes"])
+def test_accepted(source, where):
+    runs_in_parallel(source, where)
+
+
+REFUSED = {
+    "a store in an outer attribute": (
+        "import types\na = types.SimpleNamespace()\nfor i in range(2):\n    a.b = i",
+        "line 4: serial: changes `a` in place",
+    ),
+    "an item that is changed": (
+        "rows = [{}, {}]\nfor row in rows:\n    row['a'] = 1",
+        "line 3: serial: changes `row` in place",
+    ),
+    "part of an item that is changed": (
+        "rows = [{'a': []}]\nfor row in rows:\n    part = row['a']\n    part.append(1)",
+        "line 4: serial: calls `part.append()`, which may change it",
+    ),
+    "an item that is changed through a copy of the list": (
+        "rows = [[1], [2]]\nfor i in range(2):\n    mine = list(rows)\n    mine[i].append(1)",
+        "line 4: serial: calls `mine[i].append()`, which may change it",
+    ),
+    "an item that is changed through a fresh list": (
+        "rows = [[1], [2]]\nfor r in rows:\n    a = []\n    b = a\n    b.append(r)\n"
+        "    a[0].append(1)",
+        "line 6: serial: calls `a[0].append()`, which may change it",
+    ),
+    "something that may be changed in place": (
+        "rows = [[[1]], [[2]]]\nfor r in rows:\n    x = r[0]\n    x += [1]",
+        "line 4: serial: does `x += [1]`, which may change something from outside in place",
+    ),
+    "a method of an outer object": (
+        "import array\na = array.array('i')\nfor x in [1, 2]:\n    a.append(x)",
+        "line 4: serial: calls `a.append()`, which may change it",
+    ),
+}
+
+
+@pytest.mark.parametrize(("source", "said"), REFUSED.values(), ids=REFUSED)
+def test_refused(source, said):
+    runs_serially(source, said)

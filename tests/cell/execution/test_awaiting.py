@@ -10,7 +10,7 @@ import pytest
 
 import nbexec
 
-from ..test_run import both
+from ..both_ways import both
 
 PRELUDE = """
 import asyncio

@@ -1,0 +1,45 @@
+"""How a loop's items become a run: its journal, its backend, and workers that can't load it."""
+
+from __future__ import annotations
+
+import pytest
+
+from ..both_ways import both, kind, reason
+
+
+def test_a_checkpoint(tmp_path):
+    source = "xs, out = [[1], [2]], []\nfor x in xs:\n    y = len(x)\n    out.append((y, sum(x)))"
+    for _ in range(2):
+        left = both(source, "processes", checkpoint=str(tmp_path / "kept"))
+        assert kind(left) == "parallel"
+    assert left.report.stats.restored == 2
+
+
+@pytest.mark.parametrize("where", ["serial", "threads"])
+def test_a_checkpoint_keeps_nothing_that_is_of_the_kernel(where, tmp_path):
+    source = "xs, out = [[1], [2]], []\nfor x in xs:\n    out.append(sum(x))"
+    left = both(source, where, checkpoint=str(tmp_path / "kept"))
+    assert kind(left) == "serial"
+
+
+def test_what_needs_a_process_for_itself_gets_one():
+    source = """
+import warnings
+out = []
+for x in range(4):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        out.append(x)
+"""
+    assert "backend='processes' can run it" in reason(both(source, "threads"))
+    left = both(source, "auto")
+    assert left.report.stats.backend == "processes"
+
+
+def test_a_worker_that_cant_load_what_it_needs():
+    left = both(
+        "class Odd:\n    x = 2\n    def __reduce__(self):\n        return int, ('x',)\n"
+        "odd = Odd()\nout = [odd.x * x for x in [1, 2]]",
+        "processes",
+    )
+    assert "from item 0 on in the kernel: the function can't be unpickled" in reason(left)

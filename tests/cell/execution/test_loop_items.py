@@ -1,0 +1,88 @@
+"""Where items come from: lists, lazy iterables, iterators, and iterables that raise."""
+
+from __future__ import annotations
+
+import pytest
+
+from ..both_ways import both, runs_in_parallel, runs_serially
+
+ACCEPTED = {
+    "a lazy iterable": """
+def numbers(n):
+    for i in range(n):
+        yield i
+
+out = []
+for x in numbers(6):
+    out.append(x)
+""",
+}
+
+
+@pytest.mark.parametrize("source", ACCEPTED.values(), ids=ACCEPTED)
+@pytest.mark.parametrize("where", ["threads", "processes"])
+def test_accepted(source, where):
+    runs_in_parallel(source, where)
+
+
+REFUSED = {
+    "a generator with a name": (
+        "it = (x for x in [1, 2, 3])\nout = []\nfor x in it:\n    out.append(x)",
+        "line 3: serial: takes its items from `it`, an iterator: it would be read too far",
+    ),
+    "a generator in an object": (
+        "d = {'it': (x for x in [1, 2, 3])}\nout = []\nfor x in d['it']:\n    out.append(x)",
+        "line 3: serial: takes its items from `d['it']`, an iterator",
+    ),
+    "a generator that an object gives": (
+        "d = {'it': (x for x in [1, 2, 3])}\nout = []\nfor x in d.get('it'):\n    out.append(x)",
+        "line 3: serial: takes its items from `d.get('it')`, an iterator",
+    ),
+    "an iterator with a name": (
+        "it, out = iter([1, 2, 3]), []\nfor x, y in zip(it, 'abc'):\n    out.append((x, y))",
+        "line 2: serial: takes its items from `it`, an iterator: it would be read too far",
+    ),
+    "an iterator that an object gives": (
+        "d, out = {'it': iter('abc')}, []\nfor x, y in zip([1, 2], d['it']):\n    out.append(x)",
+        "line 2: serial: takes its items from `zip([1, 2], d['it'])`, an iterator",
+    ),
+    "items that are iterators": (
+        "its = [iter([1]), iter([2])]\nout = []\nfor it in its:\n    out.append(list(it))",
+        "line 3: serial: its items are iterators",
+    ),
+}
+
+
+@pytest.mark.parametrize(("source", "said"), REFUSED.values(), ids=REFUSED)
+def test_refused(source, said):
+    runs_serially(source, said)
+
+
+RAISING = {
+    "an iterator over a list is used up to the item that raised": """
+it, out = iter([1, 2, 0, 4, 5]), []
+for i, x in enumerate(it):
+    out.append(1 / x)
+""",
+    "a comprehension over an iterator that raises": "it = iter([2, 0, 3])\nout = [1 / x for x in it]",
+    "any over an iterator stops in the middle": "it = iter([0, 2, 3])\nout = any(x for x in it)",
+    "the iterable": """
+def items():
+    yield 1
+    yield 2
+    raise KeyError("no more")
+
+out = []
+for x in items():
+    out.append(x)
+""",
+    "zip with strict": "out = []\nfor a, b in zip([1, 2], [3], strict=True):\n    out.append(a)",
+    "no iterable at all": "out = []\nfor x in 3:\n    out.append(x)",
+    "an iterable with no name": "for x in missing:\n    pass",
+}
+
+
+@pytest.mark.parametrize("source", RAISING.values(), ids=RAISING)
+@pytest.mark.parametrize("where", ["threads", "processes"])
+def test_exceptions_leave_what_they_leave_serially(source, where):
+    both(source, where)

@@ -1,0 +1,99 @@
+"""Exceptions of the user's: without frames of ours, with their causes, also from processes."""
+
+from __future__ import annotations
+
+import pytest
+
+import nbexec
+
+from ..both_ways import both, frames
+
+RAISING = {
+    "SystemExit": "import sys\nout = []\nfor x in [1, 2, 3]:\n    out.append(x)\n"
+    "    if x == 2:\n        sys.exit(5)",
+    "StopIteration": "out = []\nfor x in [1, 2]:\n    out.append(x)\n    raise StopIteration(x)",
+    "a class of the notebook": """
+class Odd(Exception):
+    def __init__(self, number):
+        super().__init__(f"{number} is odd")
+        self.number = number
+
+out = []
+for x in [2, 4, 5, 6]:
+    if x % 2:
+        raise Odd(x)
+    out.append(x)
+""",
+    "a cause": """
+out = []
+for x in [1, 0]:
+    try:
+        out.append(1 / x)
+    except ZeroDivisionError as error:
+        raise ValueError(x) from error
+""",
+}
+
+
+@pytest.mark.parametrize("source", RAISING.values(), ids=RAISING)
+@pytest.mark.parametrize("where", ["threads", "processes"])
+def test_exceptions_leave_what_they_leave_serially(source, where):
+    both(source, where)
+
+
+@pytest.mark.parametrize("where", ["threads", "processes"])
+def test_a_cause_comes_along(where):
+    left = both(RAISING["a cause"], where)
+    cause = left.error.__cause__
+    assert isinstance(cause, ZeroDivisionError)
+    assert frames(cause) == [("<cell>", 5, "<module>")]
+
+
+@pytest.mark.parametrize("backend", ["threads", "processes"])
+def test_debug_raises_what_the_body_raised(backend):
+    cell = "out = []\nfor x in [1, 0]:\n    out.append(1 / x)\n"
+    with pytest.raises(ZeroDivisionError) as raised:
+        nbexec.parallel(cell, {}, backend=backend, progress="off")
+    assert not hasattr(raised.value, "partial_results")
+    assert not hasattr(raised.value, "__notes__")
+    run = nbexec.last_run()
+    (failure,) = run.failures
+    assert failure.exception is raised.value
+    with pytest.raises(ZeroDivisionError) as again:
+        run.debug(1)
+    assert again.value.__context__ is None
+
+
+CHAINED = """
+class Odd(Exception):
+    pass
+def broken(x):
+    try:
+        return 1 / x
+    except ZeroDivisionError as error:
+        raise Odd("no") from error
+out = [broken(x) for x in [1, 0]]
+"""
+
+
+@pytest.mark.parametrize("backend", ["threads", "processes"])
+def test_what_an_exception_came_from_comes_along(backend):
+    names = {}
+    with pytest.raises(Exception, match="no") as raised:
+        nbexec.parallel(CHAINED, names, backend=backend, progress="off")
+    assert isinstance(raised.value.__cause__, ZeroDivisionError)
+    assert raised.value.__cause__.__traceback__.tb_lineno == 6
+    with pytest.raises(Exception, match="no") as raised:
+        nbexec.map(names["broken"], [1, 0], backend=backend, progress="off")
+    assert isinstance(raised.value.__cause__, ZeroDivisionError)
+    assert raised.value.__cause__.__traceback__.tb_lineno == 6
+
+
+@pytest.mark.parametrize("backend", ["threads", "processes"])
+def test_a_cause_that_cannot_be_sent_is_not_lost(backend):
+    cell = "import threading\nclass Odd(Exception):\n    pass\ndef broken(x):\n    try:\n"
+    cell += "        raise Odd(threading.Lock())\n    except Odd as error:\n"
+    cell += "        raise ValueError('no') from error\nout = [broken(x) for x in [1, 0]]"
+    with pytest.raises(ValueError, match="no") as raised:
+        nbexec.parallel(cell, {}, backend=backend, progress="off")
+    assert type(raised.value.__cause__).__name__ == "Odd"

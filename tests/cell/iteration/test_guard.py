@@ -1,0 +1,71 @@
+"""The guard sees changes that the analysis didn't: in library code that changes its arguments."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from nbexec.cell.iteration.guard import Guard
+
+from ..both_ways import both, kind
+
+SNEAKY = {
+    "a captured list": "xs, out = [1], []\nfor x in range(6):\n    out.append(sneaky.total(xs))",
+    "the item": "rows, out = [[1], [2], [3]], []\nfor row in rows:\n    out.append(sneaky.total(row))",
+    "an item among captured things": "rows = [[1], [2]]\nout = [sneaky.total(r) for r in [*rows, rows[0]]]",
+    "a list in a closure": "def make(xs):\n    return lambda: sneaky.total(xs)\nf = make([1])\n"
+    "out = [f() for x in range(4)]",
+    "a statement": "import time\nxs = [1]\ndef f(xs):\n    return sneaky.total(xs)\na = f(xs)\nb = f(xs)",
+}
+
+
+@pytest.fixture
+def library(tmp_path, monkeypatch):
+    """Give an installed module with code that changes what it is given."""
+    home = tmp_path / "site-packages"
+    home.mkdir()
+    (home / "sneaky.py").write_text(
+        "def total(xs):\n    xs.append(len(xs))\n    return sum(xs)\n"
+        "def kind(xs):\n    return sum(xs)\n"
+    )
+    monkeypatch.syspath_prepend(str(home))
+    import cloudpickle
+    import sneaky
+
+    cloudpickle.register_pickle_by_value(sneaky)  # workers that run already have another path
+    yield
+    cloudpickle.unregister_pickle_by_value(sneaky)
+    sys.modules.pop("sneaky", None)
+
+
+@pytest.mark.parametrize("source", SNEAKY.values(), ids=SNEAKY)
+def test_the_guard_sees_what_nothing_had_shown(library, source):
+    left = both(f"import sneaky\n{source}", "processes")
+    assert "in the kernel" in str(left.report)
+    assert "changed" in str(left.report)
+
+
+def test_what_changes_nothing_passes_the_guard(library):
+    source = "import sneaky\nrows = [[1], [2], [3]]\nout = [sneaky.kind(row) for row in rows]"
+    left = both(source, "processes")
+    assert kind(left) == "parallel"
+    assert left.report.steps[-1].reason == ""
+    assert "assumed: `sneaky.kind` changed nothing" in str(both(source, "threads").report)
+
+
+def test_the_guard_looks_no_more_than_it_may_cost():
+    now = [0.0]
+
+    def clock() -> float:
+        now[0] += 0.001  # each look at the clock, so that looking costs a millisecond
+        return now[0]
+
+    guard = Guard({"xs": [1]}, clock)
+    seen = []
+    for _ in range(60):
+        guard.begin(1)
+        now[0] += 0.002
+        assert guard.changed() == ""
+        seen.append(guard.looked)
+    assert 1 < sum(seen) < 12
