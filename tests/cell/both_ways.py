@@ -1,4 +1,4 @@
-"""Runs a cell both ways, with `exec` and with `parallel`, and compares what they leave.
+"""Runs a cell with `exec` and with `parallel`, and compares the results.
 
 Compared are the names, their values, which of them are the same object, the printed text and
 the exception.
@@ -19,15 +19,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import nbexec
+from nbexec.cell.analysis.source import remember
 from nbexec.cell.analysis.values import immutable
 from nbexec.cell.report import CellReport
 
+EARLIER = "<earlier cell>"  # the file name of a cell that ran before
+# A function for statements that may run at the same time.
 WORK = "\nimport time\ndef work(x):\n    return sum(i * x for i in range(50))\n"
 
 
 @dataclass
 class Left:
-    """What a run of a cell leaves."""
+    """The state after a cell: its names, the printed text, the exception and the report."""
 
     names: dict[str, Any] = field(default_factory=dict)
     printed: str = ""
@@ -35,7 +38,7 @@ class Left:
     report: CellReport | None = None
 
     def shape(self) -> Any:
-        """Give all of it as plain data; objects are numbered, so that aliases show."""
+        """Give the state as plain data; objects are numbered, so that aliases show."""
         seen: dict[int, int] = {}
         names = {name: shape_of(value, seen) for name, value in sorted(self.names.items())}
         chain, error = [], self.error
@@ -47,11 +50,12 @@ class Left:
 
 
 def shape_of(value: Any, seen: dict[int, int]) -> Any:
+    """Give a value as plain data; `seen` has the numbers of objects by their ids."""
     if isinstance(value, (types.FunctionType, type, types.ModuleType)):
         return getattr(value, "__qualname__", getattr(value, "__name__", ""))
     if isinstance(value, (int, float, str, bytes, type(None), complex)):
         return repr(value)
-    if immutable(type(value)):  # a date is as good as another of the same day
+    if immutable(type(value)):  # which of two equal dates it is makes no difference
         return type(value).__name__, repr(value)
     if id(value) in seen:
         return f"#{seen[id(value)]}"
@@ -64,15 +68,19 @@ def shape_of(value: Any, seen: dict[int, int]) -> Any:
         return kind, sorted(map(repr, value))
     if isinstance(value, (list, tuple)):
         return kind, [shape_of(item, seen) for item in value]
-    if hasattr(value, "__next__"):  # what is left in it
+    if hasattr(value, "__next__"):  # its remaining items
         return kind, [shape_of(item, seen) for item in itertools.islice(value, 50)]
     if hasattr(value, "__dict__"):
         return kind, shape_of(vars(value), seen)
     return kind, repr(value).partition(" at 0x")[0]
 
 
-def run(how: Any, source: str) -> Left:
+def run(how: Any, source: str, earlier: str = "") -> Left:
+    """Run a cell by `how`, after an `earlier` cell that `exec` runs."""
     left = Left()
+    if earlier:
+        remember(earlier, EARLIER)
+        exec(compile(earlier, EARLIER, "exec", dont_inherit=True), left.names)
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         try:
@@ -85,6 +93,7 @@ def run(how: Any, source: str) -> Left:
 
 
 def plainly(source: str, names: dict[str, Any]) -> None:
+    """Run a cell as IPython does, with an event loop if it awaits."""
     code = compile(source, "<cell>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     value = eval(code, names)
     if code.co_flags & inspect.CO_COROUTINE:
@@ -95,31 +104,47 @@ def both(
     source: str,
     backend: str = "threads",
     before: Callable[[], None] = lambda: None,
+    earlier: str = "",
     **options: Any,
 ) -> Left:
-    """Run a cell both ways, `before` each, compare, and give what `parallel` left."""
+    """Run a cell both ways, compare, and give the state that `parallel` left.
+
+    Parameters
+    ----------
+    source : str
+        The cell.
+    backend : str
+        Where `parallel` runs it.
+    before : callable
+        Called before each of the two runs.
+    earlier : str
+        The source of a cell that has run before this one, with `exec` in both ways.
+    **options
+        Further options of `parallel`.
+    """
     before()
-    serial = run(plainly, source)
+    serial = run(plainly, source, earlier)
     before()
     options = {"backend": backend, "progress": "off", **options}
-    ours = run(lambda text, names: nbexec.parallel(text, names, **options), source)
+    ours = run(lambda text, names: nbexec.parallel(text, names, **options), source, earlier)
     assert ours.shape() == serial.shape()
     return ours
 
 
 def kind(left: Left) -> str:
+    """Give how the last statement ran: `parallel`, `together` or `serial`."""
     assert left.report is not None
     return left.report.steps[-1].kind
 
 
 def reason(left: Left) -> str:
-    """Give the reason why the last statement was not run in parallel, with its line."""
+    """Give the first line of the report, which has the last loop and why it ran serially."""
     assert left.report is not None
     return str(left.report).splitlines()[0]
 
 
 def runs_in_parallel(source: str, where: str) -> None:
-    """Assert that all of a cell's last statement runs in parallel, and leaves what `exec` leaves."""
+    """Assert that a cell's last statement runs in parallel, all of it, and leaves the same."""
     left = both(source, where)
     assert kind(left) == "parallel", reason(left)
     assert left.report is not None
@@ -127,13 +152,13 @@ def runs_in_parallel(source: str, where: str) -> None:
 
 
 def runs_serially(source: str, said: str) -> None:
-    """Assert that a cell's last statement runs serially, and that the report says why."""
+    """Assert that a cell's last statement runs serially, for the reason `said`."""
     left = both(source)
     assert kind(left) == "serial"
     assert said in reason(left)
 
 
 def frames(error: BaseException) -> list[tuple[str, int, str]]:
-    """Give file, line and name of each frame of an exception that is of a cell's code."""
+    """Give the file, line and function of each frame of an exception that is in a cell."""
     found = traceback.extract_tb(error.__traceback__)
     return [(one.filename, one.lineno, one.name) for one in found if "<" in one.filename]

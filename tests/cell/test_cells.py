@@ -1,4 +1,7 @@
-"""Cells as people write them, each both ways: `tests/cell/cells`, and how many run in parallel."""
+"""Cells as people write them, from `tests/cell/cells`: each leaves the same with `parallel`.
+
+Most of them must have something that runs in parallel.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):
-    """Give a folder with texts and pictures, and the address that it is served at."""
+    """Give a folder with texts and pictures, and the URL that it is served at."""
     folder = tmp_path_factory.mktemp("cells")
     (folder / "inputs").mkdir()
     for name, text in {
@@ -64,7 +67,7 @@ found: Counter[str] = Counter()
 
 @pytest.mark.parametrize("where", ["threads", "processes"])
 @pytest.mark.parametrize("name", CELLS)
-# people leave the socket of a download that failed to the garbage collector: see the end
+# A cell leaves the socket of a failed download to the garbage collector: see the end.
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 def test_a_cell_that_people_write(name, where, inputs, monkeypatch):
     folder, base = inputs
@@ -72,7 +75,7 @@ def test_a_cell_that_people_write(name, where, inputs, monkeypatch):
     left: list[dict[str, bytes]] = []
 
     def clear() -> None:
-        """Keep what was written, and begin with an empty folder."""
+        """Keep the files that were written, and start with an empty folder."""
         if (folder / "outputs").exists():
             written = sorted((folder / "outputs").iterdir())
             left.append({path.name: path.read_bytes() for path in written})

@@ -1,4 +1,7 @@
-"""`on_error="collect"` in cells: an iteration that raises costs that iteration alone."""
+"""`on_error="collect"` in cells: an iteration that raises costs that iteration alone.
+
+Of `nbexec.cell.execution`: `loop_run`, `commit` and `dispatch`, with the report.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,7 @@ def test_the_names_are_those_of_the_last_iteration_that_did_not_fail():
     names, _ = collected("y = 0\nout = []\nfor x in [2, 0]:\n    y = 4 / x\n    out.append(y)\n")
     assert (names["x"], names["y"]) == (2, 2.0)
     names, _ = collected("out = []\nfor x in [0]:\n    out.append(1 / x)\n")
-    assert "x" not in names  # as over no items
+    assert "x" not in names  # as after a loop over no items
 
 
 @pytest.mark.parametrize("backend", WHERE)

@@ -1,4 +1,4 @@
-"""Detached cells: what they leave, and what may be done meanwhile."""
+"""Detached cells: what they leave, and what the notebook may do while they run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nbexec.errors import NotReady, OptionError
 from .both_ways import shape_of
 
 
-# Items wait for a file, so that a cell lasts as long as a test wants.
+# Items wait for a file, so that the test says when a cell ends.
 def through(x: Any, gate: str) -> Any:
     while not os.path.exists(gate):
         time.sleep(0.01)

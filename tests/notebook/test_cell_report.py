@@ -1,4 +1,4 @@
-"""The report below a cell: folded, escaped, and there for whoever opens the notebook later."""
+"""The report below a cell: folded, escaped, and also there when the notebook is opened later."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ for x in [1, 2]:
 
 
 def picture(html):
-    """Give the SVG of the image in a piece of HTML."""
+    """Give the SVG of the image in HTML."""
     (data,) = re.findall(r'src="data:image/svg\+xml;base64,([^"]*)"', html)
     return base64.b64decode(data).decode()
 
@@ -105,7 +105,7 @@ def test_in_jupyterlab_also_in_a_notebook_that_is_not_trusted(tmp_path):
 
 
 def look(page):
-    """Open the report, and see its words and its picture."""
+    """Open the report, and check its text and its picture."""
     page.page.wait_for_selector("details.nbexec-report")
     report = page.page.locator("details.nbexec-report")
     assert not report.locator("pre").is_visible()

@@ -1,7 +1,9 @@
-"""The analyser looks at loops that others wrote: it may refuse any, but never breaks.
+"""The analysis of loops in other people's code: it may refuse any of them, but never fails.
 
-All of the standard library and of what is installed: ``NBEXEC_SWEEP=all pytest
-tests/cell/analysis/test_analysis.py``.
+By default 400 loops, drawn from the standard library and the installed packages. All of them:
+``NBEXEC_SWEEP=all pytest tests/cell/analysis/test_analysis.py``.
+
+Of `nbexec.cell.analysis.analysis`, through a plan.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ def files() -> list[Path]:
 
 
 def loops(path: Path) -> Iterator[str]:
-    """Give each statement of a file that is, or has, a loop, as a cell."""
+    """Give each statement of a file that is a loop, or has a comprehension, as a cell."""
     try:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError, RecursionError):
@@ -44,7 +46,7 @@ def loops(path: Path) -> Iterator[str]:
 
 
 def names_of(path: Path) -> dict[str, object]:
-    """Give the names of a file's module, where it is imported already."""
+    """Give the names of a file's module if it is imported already."""
     for module in list(sys.modules.values()):
         if getattr(module, "__file__", None) == str(path):
             return dict(vars(module))

@@ -1,4 +1,7 @@
-"""Ways to read an accumulator unseen: a body that does so runs serially, or is right."""
+"""Reads of an accumulator by another way than its name: such a body runs serially.
+
+It is reached through a view, a closure, a class, a default argument, or an object that holds it.
+"""
 
 from __future__ import annotations
 
@@ -342,8 +345,11 @@ del it, gen, cyc, mv, wr, dv, dvals, mp, ch, ud, ul, nested, other, b, dq, ns
 @pytest.mark.parametrize("way", WAYS.split("\n---\n"))
 @pytest.mark.parametrize("name", ["", "__name__ = '__main__'\n"], ids=["script", "notebook"])
 def test_what_is_read_is_what_was_there(way, name):
-    left = both(name + PRELUDE + LOOP.format(textwrap.indent(way.strip(), "    ")))
-    loop = PRELUDE.count("\n") + bool(name) + 3
+    cell = LOOP.format(textwrap.indent(way.strip(), "    "))
+    if name:  # the notebook's functions and classes are of an earlier cell
+        left, loop = both(cell, earlier=name + PRELUDE), 3
+    else:
+        left, loop = both(PRELUDE + cell), PRELUDE.count("\n") + 3
     if left.report is not None:
         (step,) = [step for step in left.report.steps if step.first == loop]
         assert step.kind == "serial"

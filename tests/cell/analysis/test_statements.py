@@ -1,4 +1,4 @@
-"""Names that a loop binds and unbinds: `:=`, `del`, functions of the body; totals of arrays."""
+"""Statements that bind and unbind names: `:=`, `del`, functions of the body, sums of arrays."""
 
 from __future__ import annotations
 

@@ -1,6 +1,9 @@
-"""Ways to get hold of an object from outside: a body that changes it so runs serially.
+"""How far a value reaches: a body that changes an object from outside runs serially.
 
-Each changes `rows` by another way.  What isn't seen through would be a wrong answer.
+Each way reaches `rows` by another expression. One that the analysis missed would give a wrong
+answer.
+
+Of `nbexec.cell.analysis.values` and `nbexec.cell.analysis.heap`.
 """
 
 from __future__ import annotations
@@ -189,8 +192,9 @@ super(K, K()).__init__(); rows[0]['n'] += 1
 
 @pytest.mark.parametrize("way", WAYS.splitlines())
 def test_what_is_reached_from_outside_is_not_changed_beside_others(way):
-    for name in ("", "__name__ = '__main__'\n"):  # in a notebook classes are of __main__
-        left = both(name + PRELUDE + LOOP.format(way))
+    cell = LOOP.format(way)
+    notebook = "__name__ = '__main__'\n" + PRELUDE  # its classes are of an earlier cell
+    for left in (both(PRELUDE + cell), both(cell, earlier=notebook)):
         assert left.error is None
         assert left.report.steps[-1].kind == "serial"
 

@@ -1,4 +1,4 @@
-"""`await` at the top level of a cell: the same answer as one after the other, at once."""
+"""`await` at the top level of a cell: items are awaited at the same time, with the same answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..both_ways import both
 PRELUDE = """
 import asyncio
 async def fetch(x):
-    await asyncio.sleep(0.002 * (9 - x if x < 9 else 0))
+    await asyncio.sleep(0.0005 * (9 - x if x < 9 else 0))
     if x == 7:
         raise ValueError("seven")
     return [x * 2]
@@ -123,7 +123,7 @@ def test_on_other_backends_it_is_awaited_in_order(backend):
 
 
 def test_the_items_wait_at_the_same_time():
-    """Each waits for all the others: one after the other they would never end."""
+    """Each waits for all the others: in order they would never end."""
     there: list[int] = []
 
     async def meet(x):
@@ -132,7 +132,7 @@ def test_the_items_wait_at_the_same_time():
             await asyncio.sleep(0.001)
         return x
 
-    # It passes for a library's, which isn't looked into.
+    # Passes for library code, which the analysis doesn't look into.
     meet.__code__ = meet.__code__.replace(co_filename=asyncio.__file__)
     names = {"meet": meet}
     cell = "out = [await meet(x) for x in range(5)]"
