@@ -102,7 +102,6 @@ def test_what_was_bound_meanwhile_stays(closed):
 
 
 def test_reading_a_name_too_early_is_told(closed):
-
     names = {"xs": [1, 2]}
     begin("out = [through(x, gate) for x in xs]", names, closed)
     for source, at, said in [

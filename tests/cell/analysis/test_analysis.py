@@ -22,7 +22,6 @@ import pytest
 from nbexec.cell.plan import plan
 
 SWEEP = os.environ.get("NBEXEC_SWEEP", "400")
-LOOPS = (ast.For, ast.Assign, ast.Expr)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
