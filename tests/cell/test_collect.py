@@ -1,6 +1,6 @@
 """`on_error="collect"` in cells: an iteration that raises costs that iteration alone.
 
-Of `nbexec.cell.execution`: `loop_run`, `commit` and `dispatch`, with the report.
+Of the package `nbexec.cell.execution`, and of the report's list of failures.
 """
 
 from __future__ import annotations

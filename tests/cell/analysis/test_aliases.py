@@ -1,4 +1,4 @@
-"""An accumulator that can be reached by another way: the loop runs serially."""
+"""Accumulators that another name or object also refers to: the loop runs serially."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Branches, inner loops, handlers and `break`: what is bound on every way to a statement."""
+"""Branches, inner loops, handlers and `break`: which names are bound along every path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The user's functions and classes are looked into: what they change makes a loop serial."""
+"""Calls of the user's own functions and classes: those with side effects make a loop serial."""
 
 from __future__ import annotations
 

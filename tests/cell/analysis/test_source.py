@@ -1,4 +1,4 @@
-"""The source of a function: found for the code that it really has, or not at all."""
+"""The source of a function: it must compile to the very code that the function has."""
 
 from __future__ import annotations
 

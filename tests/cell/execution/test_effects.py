@@ -1,7 +1,7 @@
-"""Effects that fail halfway: an iteration's are applied all, or not at all.
+"""Effects that fail halfway: all effects of an iteration are applied, or none.
 
-Of `nbexec.cell.execution.effects` and `nbexec.cell.iteration.effect_log`, which tries them
-where the iteration runs.
+Of `nbexec.cell.execution.effects`, and of `nbexec.cell.iteration.effect_log`, which tries them
+in the worker.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What crosses to a worker process and back is the same object afterwards, or stays in the kernel."""
+"""Objects that cross to a worker process and back: they are the very objects afterwards.
+
+Where that can't be, the items run in the kernel.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Exceptions of the user's: without frames of ours, with their causes, also from processes."""
+"""Exceptions that a body raises: without nbexec's frames, with their causes, from any worker.
+
+Of `nbexec.cell.iteration.exceptions`, and of `nbexec.cell.iteration.iteration`, which runs one
+iteration there.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The guard sees changes that the analysis didn't: in library code that changes its arguments."""
+"""The guard: changes that library code makes to its arguments, seen in the worker."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SNEAKY = {
 
 @pytest.fixture
 def library(tmp_path, monkeypatch):
-    """Give an installed module with code that changes what it is given."""
+    """Install a module whose functions change their arguments."""
     home = tmp_path / "site-packages"
     home.mkdir()
     (home / "sneaky.py").write_text(
@@ -33,7 +33,7 @@ def library(tmp_path, monkeypatch):
     import cloudpickle
     import sneaky
 
-    cloudpickle.register_pickle_by_value(sneaky)  # workers that run already have another path
+    cloudpickle.register_pickle_by_value(sneaky)  # workers that run already have an older sys.path
     yield
     cloudpickle.unregister_pickle_by_value(sneaky)
     sys.modules.pop("sneaky", None)

@@ -1,4 +1,7 @@
-"""Bodies that carry a value from one iteration to the next, or define what would."""
+"""Bodies that can't run item by item.
+
+They carry a value from one iteration to the next, or define a class or function that keeps one.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A loop inside an expression runs first where nothing before it could be lost."""
+"""Loops inside an expression: they run first, as nothing before them has an effect."""
 
 from __future__ import annotations
 
