@@ -10,9 +10,10 @@ from typing import Any
 
 import nbexec
 from nbexec.cell.loops.dataflow import ties
+from nbexec.telemetry.observer import Observer
 
 
-class Sees(nbexec.observers.Observer):
+class Sees(Observer):
     """Refers to every name, as a panel does by way of the kernel."""
 
     def __init__(self, names):
