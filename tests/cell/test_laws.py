@@ -34,7 +34,7 @@ LAWS = settings(
 
 def long_run(test):
     """Mark a test that tries hundreds of programs, or as many as a night has time for."""
-    for mark in (pytest.mark.slow, pytest.mark.timeout(36000)):
+    for mark in (pytest.mark.extended, pytest.mark.slow, pytest.mark.timeout(36000)):
         test = mark(test)
     return test
 

@@ -75,6 +75,7 @@ for x in [1, 2]:
 """
 
 
+@pytest.mark.extended  # a JupyterLab and a browser for one test: 15 s
 @pytest.mark.browser
 @pytest.mark.timeout(240)
 def test_in_jupyterlab_also_in_a_notebook_that_is_not_trusted(tmp_path):
