@@ -1,6 +1,7 @@
 """`on_error="collect"` in cells: an iteration that raises costs that iteration alone.
 
-Of the package `nbexec.cell.execution`, and of the report's list of failures.
+Covers `nbexec.cell.execution.commit`, `nbexec.cell.execution.dispatch`,
+`nbexec.cell.execution.loop_run` and `nbexec.cell.report`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The plan of a cell, made without running it.
 
-Of `nbexec.cell.plan`, `nbexec.cell.steps` and `nbexec.cell.plan_drawing`.
+Covers `nbexec.cell.plan_drawing` and `nbexec.cell.steps`.
 """
 
 from __future__ import annotations

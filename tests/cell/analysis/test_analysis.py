@@ -2,8 +2,6 @@
 
 By default 400 loops, drawn from the standard library and the installed packages. All of them:
 ``NBEXEC_SWEEP=all pytest tests/cell/analysis/test_analysis.py``.
-
-Of `nbexec.cell.analysis.analysis`, through a plan.
 """
 
 from __future__ import annotations

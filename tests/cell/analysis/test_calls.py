@@ -3,7 +3,8 @@
 The counter is behind an operator, a property, a descriptor, a closure, or a callback of library
 code, where the body alone doesn't show it.
 
-Of `nbexec.cell.analysis.calls`, and of `expressions`, `library_calls` and `functions` beside it.
+Covers `nbexec.cell.analysis.expressions`, `nbexec.cell.analysis.functions` and
+`nbexec.cell.analysis.library_calls`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Calls of library code that has hidden state, changes what it is given, or depends on order.
 
-Of `nbexec.cell.analysis.library_facts` and `nbexec.cell.analysis.method_facts`.
+Covers `nbexec.cell.analysis.method_facts`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Each way reaches `rows` by another expression. One that the analysis missed would give a wrong
 answer.
 
-Of `nbexec.cell.analysis.values` and `nbexec.cell.analysis.heap`.
+Covers `nbexec.cell.analysis.heap`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a loop leaves when it ends: its effects in order, its names, and what it raised.
 
-Of `nbexec.cell.execution.commit` and `nbexec.cell.execution.loop_run`.
+Covers `nbexec.cell.execution.loop_run`.
 """
 
 from __future__ import annotations

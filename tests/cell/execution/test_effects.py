@@ -1,7 +1,8 @@
 """Effects that fail halfway: all effects of an iteration are applied, or none.
 
-Of `nbexec.cell.execution.effects`, and of `nbexec.cell.iteration.effect_log`, which tries them
-in the worker.
+The log of an iteration tries them in the worker, where they raise what the statement raises.
+
+Covers `nbexec.cell.iteration.effect_log`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Statements that run at the same time, and those that wait for one another.
 
-Of `nbexec.cell.execution.group_run` and `nbexec.cell.loops.standalone`.
+Covers `nbexec.cell.loops.standalone`.
 """
 
 from __future__ import annotations

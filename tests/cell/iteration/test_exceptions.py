@@ -1,7 +1,6 @@
 """Exceptions that a body raises: without nbexec's frames, with their causes, from any worker.
 
-Of `nbexec.cell.iteration.exceptions`, and of `nbexec.cell.iteration.iteration`, which runs one
-iteration there.
+Covers `nbexec.cell.iteration.iteration`.
 """
 
 from __future__ import annotations

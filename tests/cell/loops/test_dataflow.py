@@ -1,7 +1,4 @@
-"""What each statement reads and writes by name, and which names share an object.
-
-`nbexec.cell.loops.dataflow` is also seen through detached cells and plans.
-"""
+"""Which names of a cell are tied, since they may share an object."""
 
 from __future__ import annotations
 
