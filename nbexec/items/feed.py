@@ -21,7 +21,6 @@ class Feed(ABC):
 
     error: BaseException | None = None  # what the input raised
     pulling = False  # whether more is on its way
-    deliver: Deliver | None = None  # takes pulled items, from some thread; the loop sets it
 
     @property
     @abstractmethod
@@ -52,8 +51,11 @@ class Feed(ABC):
     def take(self, size: int, budget: float = math.inf) -> Chunk:
         """Give a chunk of up to `size` items that are at hand, in order, with its `budget`."""
 
-    def want(self, size: int) -> None:  # noqa: B027  (most have all at hand)
-        """Have up to `size` more items pulled; they go to `deliver`, and from there to `supply`."""
+    def want(self, size: int, deliver: Deliver) -> None:  # noqa: B027  (most have all at hand)
+        """Have up to `size` more items pulled; they go to `deliver`, in some thread.
+
+        It is not kept: whoever looks at the items through their feed should not find the run.
+        """
 
     def held(self, index: int) -> Any:
         """Give an item that may have been taken; a LookupError where it is no longer there."""
@@ -155,12 +157,11 @@ class Source(Feed):
         self._next += len(items)
         return Chunk(range(start, self._next), items, budget=budget)
 
-    def want(self, size: int) -> None:
+    def want(self, size: int, deliver: Deliver) -> None:
         if self._iterator is None or self.pulling:
             return
-        assert self.deliver is not None, "a feed that pulls items must know where they go"
         self.pulling = True
-        iterator, deliver = self._iterator, self.deliver
+        iterator = self._iterator
 
         def pull() -> None:
             items: list[Any] = []

@@ -36,7 +36,7 @@ class Recall(Feed):
         self._journal = journal
         self._missing: deque[tuple[int, Any]] = deque()
 
-    def recall(self, room: int | None, enough: int) -> Recalled | None:
+    def recall(self, room: int | None, enough: int, deliver: Deliver) -> Recalled | None:
         """Look up the next items; None where there is nothing to look up now.
 
         Parameters
@@ -55,7 +55,7 @@ class Recall(Feed):
             return None
         if not feed.at_hand:
             if feed.left != 0:
-                feed.want(size)
+                feed.want(size, deliver)
             return None
         chunk = feed.take(size)
         found = self._journal.find(chunk)
@@ -69,14 +69,6 @@ class Recall(Feed):
         values = list(found.values())
         outcome = Outcome(values, {}, time.time(), [0.0] * len(values), 0.0, WORKER)
         return Recalled(chunk, outcome)
-
-    @property
-    def deliver(self) -> Deliver | None:
-        return self._feed.deliver
-
-    @deliver.setter
-    def deliver(self, deliver: Deliver | None) -> None:
-        self._feed.deliver = deliver
 
     @property
     def error(self) -> BaseException | None:  # type: ignore[override]
@@ -119,9 +111,9 @@ class Recall(Feed):
         where = range(first, first + len(items)) if adjacent else indices
         return Chunk(where, items, budget=budget)
 
-    def want(self, size: int) -> None:
+    def want(self, size: int, deliver: Deliver) -> None:
         if not self._feed.at_hand:
-            self._feed.want(size)
+            self._feed.want(size, deliver)
 
     def supply(self, items: list[Any], error: BaseException | None, ended: bool) -> None:
         self._feed.supply(items, error, ended)

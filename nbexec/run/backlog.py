@@ -19,6 +19,7 @@ class Backlog:
         self.limit: int | None = None  # no item with a larger index matters any more
         self._requeued: list[tuple[int, int, Chunk]] = []  # by first index: before new items
         self._queued = 0  # items in those
+        self.wanted = 0  # items that the feed should pull, for chunks to come
         self._delayed: list[tuple[float, int, Chunk]] = []  # by time
         self._order = itertools.count()
 
@@ -67,6 +68,7 @@ class Backlog:
             How many items wait at workers from where they can be taken back; None where that
             can't be done.
         """
+        self.wanted = 0
         size = self._size(workers, room, stealable)
         chunk = self._queued_chunk(size)
         if chunk is not None:
@@ -74,7 +76,7 @@ class Backlog:
             return Chunk(chunk.indices, chunk.items, chunk.attempt, budget)
         if self.limit is not None:
             return None
-        self._pull(size, workers, room)
+        self.wanted = self._wanted(size, workers, room)
         if room is not None:  # of a list nothing is pulled before it is taken
             size = min(size, room + self.feed.pulled - self.feed.taken)
         size = min(size, self.feed.at_hand)
@@ -103,13 +105,12 @@ class Backlog:
             return chunk
         return None
 
-    def _pull(self, size: int, workers: int, room: int | None) -> None:
-        """Have the feed pull more items, where it has too few for a chunk."""
+    def _wanted(self, size: int, workers: int, room: int | None) -> int:
+        """Give how many items the feed should pull, where it has too few for a chunk."""
+        if self.feed.at_hand >= size:
+            return 0
         more = 2 * size * workers
-        if room is not None:
-            more = min(more, room)
-        if more > 0 and self.feed.at_hand < size:
-            self.feed.want(more)
+        return more if room is None else min(more, room)
 
     def over(self) -> bool:
         """Whether nothing is left to be submitted that matters."""

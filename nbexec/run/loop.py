@@ -72,7 +72,6 @@ class Loop:
         self._clock = spec.clock
         self.publisher = Publisher(spec.observers, spec.clock() - time.time())
         self._backlog = Backlog(spec.feed, spec.sizer)
-        spec.feed.deliver = lambda *pulled: self.post(self._on_pulled, *pulled)
         self._slots = SlotTable()
         self.context = context = RunContext(
             spec.options, spec.sink, self._backlog, self._slots, self.publisher, spec.clock
@@ -202,6 +201,8 @@ class Loop:
         while self._slots.has_room(self._depth()):
             stealable = self._slots.waiting if self._slots.stealable else None
             chunk = self._backlog.next(self.choice.workers, self._room(), stealable)
+            if self._backlog.wanted > 0:
+                self.feed.want(self._backlog.wanted, self._pulled)
             if chunk is not None:
                 self._send(chunk)
             elif not self._reclaim.steal():
@@ -243,7 +244,7 @@ class Loop:
         if journal is None:
             return
         if journal.recall is not None and self.context.stop_after is None and not self._paused:
-            found = journal.recall.recall(self._room(), 2 * self._window())
+            found = journal.recall.recall(self._room(), 2 * self._window(), self._pulled)
             self._recalling = found is not None
             if found is not None and found[0].indices:
                 self._emit(Restored(self._clock(), *found))
@@ -253,6 +254,10 @@ class Loop:
     def _note(self, journal: Journal) -> None:
         for note in journal.take_notes():
             self._emit(Steered(self._clock(), note=note))
+
+    def _pulled(self, *pulled: Any) -> None:
+        """Take what the feed has pulled, from any thread."""
+        self.post(self._on_pulled, *pulled)
 
     def _on_pulled(self, items: list[Any], error: BaseException | None, ended: bool) -> None:
         self.feed.supply(items, error, ended)

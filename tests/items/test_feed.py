@@ -12,13 +12,6 @@ def now(job):
     job()
 
 
-def pulled(items):
-    """A feed that takes what it pulls in at once, as a run does a little later."""
-    source = Source([items], now)
-    source.deliver = source.supply
-    return source
-
-
 @pytest.mark.parametrize("items", [[1, 2, 3], (1, 2, 3), range(1, 4)])
 def test_a_list_is_all_at_hand(items):
     source = Source([items], now)
@@ -38,12 +31,12 @@ def test_a_list_may_be_changed_by_its_owner_meanwhile():
 
 def test_an_iterator_is_pulled_only_as_far_as_was_wanted():
     seen = []
-    source = pulled(seen.append(x) or x for x in range(10))
+    source = Source([(seen.append(x) or x for x in range(10))], now)
     assert (source.total, source.at_hand) == (None, 0)
-    source.want(4)
+    source.want(4, source.supply)
     assert seen == [0, 1, 2, 3]
     assert list(source.take(3).items) == [0, 1, 2]
-    source.want(100)
+    source.want(100, source.supply)
     assert (source.total, source.left, source.at_hand) == (10, 7, 7)
     assert list(source.take(9).items) == list(range(3, 10))
 
@@ -54,8 +47,8 @@ def test_an_iterator_that_raises_gives_what_came_before():
         yield 2
         raise OSError("gone")
 
-    source = pulled(items())
-    source.want(10)
+    source = Source([items()], now)
+    source.want(10, source.supply)
     assert isinstance(source.error, OSError)
     assert list(source.take(9).items) == [1, 2]
     assert source.left == 0
@@ -66,15 +59,15 @@ def test_an_interrupt_in_an_iterator_reaches_its_thread():
         raise KeyboardInterrupt
         yield
 
-    source = pulled(items())
+    source = Source([items()], now)
     with pytest.raises(KeyboardInterrupt):
-        source.want(10)
+        source.want(10, source.supply)
     assert isinstance(source.error, KeyboardInterrupt)
 
 
 def test_a_slow_iterator_gives_handfuls(monkeypatch):
     monkeypatch.setattr(feed, "PATIENCE", -1.0)  # as if each item took too long
-    source = pulled(iter(range(10)))
-    source.want(10)
+    source = Source([iter(range(10))], now)
+    source.want(10, source.supply)
     assert source.at_hand == 1
     assert source.total is None

@@ -11,13 +11,11 @@ from nbexec.run.backlog import Backlog
 
 
 def backlog_of(items, chunk=None):
-    feed = Source([items], lambda job: job())
-    feed.deliver = feed.supply
-    return Backlog(feed, ChunkSizer(chunk))
+    return Backlog(Source([items], lambda job: job()), ChunkSizer(chunk))
 
 
-def taken(backlog, **more):
-    chunk = backlog.next(1, None, **more)
+def taken(backlog):
+    chunk = backlog.next(1, None)
     return None if chunk is None else list(chunk.items)
 
 
@@ -82,10 +80,13 @@ def test_behind_the_limit_nothing_comes_any_more():
 def test_no_more_is_pulled_than_there_is_room_for():
     seen = []
     backlog = backlog_of((seen.append(x) or x for x in range(100)), chunk=10)
+    assert backlog.next(1, 4) is None
+    assert (backlog.wanted, seen) == (4, [])
+    backlog.feed.want(backlog.wanted, backlog.feed.supply)
     chunk = backlog.next(1, 4)
     assert seen == list(chunk.items) == [0, 1, 2, 3]
     assert backlog.next(1, 0) is None
-    assert len(seen) == 4
+    assert backlog.wanted == 0
 
 
 def test_no_more_of_a_list_is_taken_than_there_is_room_for():
