@@ -19,8 +19,6 @@ os.environ["NBEXEC_STATE_DIR"] = tempfile.mkdtemp(prefix="nbexec-state-")
 
 pytest_plugins = ["tests.side_by_side"]
 
-_HOMES = {**nbexec._WHERE, **dict.fromkeys(("backends", "register_backend"), "backends")}
-_HOMES |= dict.fromkeys(("configure", "options"), "options")
 _from_module = doctest.DocTestFinder._from_module  # type: ignore[attr-defined]
 
 
@@ -28,8 +26,8 @@ def _defined_in(finder: Any, module: ModuleType, thing: Any) -> bool:
     """Whether a module defines a thing, so that its examples are run from there, and once."""
     public = inspect.isclass(thing) or inspect.isfunction(thing)
     if public and thing.__module__ == "nbexec":
-        home = f"nbexec.{_HOMES[thing.__name__]}" if thing.__name__ in _HOMES else "nbexec"
-        return module.__name__ == home
+        home = nbexec._WHERE.get(thing.__name__)
+        return module.__name__ == (f"nbexec.{home}" if home else "nbexec")
     found: bool = _from_module(finder, module, thing)
     return found
 

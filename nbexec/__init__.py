@@ -91,6 +91,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _NAMES = {
+    "backends": "backends register_backend",
+    "options": "configure options",
     "api": "amap imap invoke map start",
     "worker.capture": "cancelled progress",
     "cell.report": "CellReport",
@@ -113,12 +115,12 @@ _NAMES = {
 }
 _WHERE = {name: module for module, names in _NAMES.items() for name in names.split()}
 
+__all__ = list(_WHERE)
+
 # What is public says `nbexec` as its module: a pickle of it survives a move, and help shows the
 # name that people use.
 for _function in (backends, configure, register_backend):
     _function.__module__ = __name__
-
-__all__ = ["backends", "configure", "options", "register_backend", *_WHERE]
 
 
 def __getattr__(name: str) -> Any:

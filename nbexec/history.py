@@ -18,7 +18,7 @@ from .journal import known_files
 from .journal.code_fingerprint import Codes
 from .journal.database import connect, full_path, select, sort
 from .journal.locks import clock, is_going
-from .journal.values import Values, read
+from .journal.values import Values, loads, read
 from .model import Failure
 from .observers import from_above
 from .run import registry
@@ -298,8 +298,6 @@ class PastRun:
     @property
     def failures(self) -> list[Failure]:
         """Items that failed for good; of each item there is its text."""
-        from .serialize import pickling
-
         with _opened(self._path) as do:
             rows = do.execute(
                 "SELECT place, item, exception, message, traceback, worker, attempt, kind "
@@ -310,7 +308,7 @@ class PastRun:
         for place, item, data, message, trace, worker, attempt, kind in rows:
             error: BaseException = JournalError(message)
             with contextlib.suppress(Exception):
-                error = pickling.loads(data)
+                error = loads(data)
             failures.append(Failure(place, Shown(item), error, trace, worker, attempt, kind))
         return failures
 

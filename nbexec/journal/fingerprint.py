@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..system.user_code import is_library_module
+from .moved import before
 
 SIZE = 16  # bytes of a digest
 MOST = 2_000_000  # pieces of one value: more would take longer than most items do
@@ -107,7 +108,7 @@ def by_name(thing: Any) -> tuple[str, str] | None:
     found: Any = sys.modules.get(module)
     for part in name.split("."):
         found = getattr(found, part, None)
-    return (module, name) if found is thing else None
+    return (before(module, name), name) if found is thing else None
 
 
 class _Walk:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from ..serialize import pickling
+from . import moved
 from .code_fingerprint import Codes
 from .fingerprint import ATOMS, NoFingerprint
 
@@ -79,9 +80,9 @@ class Values:
     def unpack(self, form: int, data: bytes | bytearray) -> Any:
         """Undo `pack`, of a value that is in one piece again."""
         if form == PLAIN:
-            return _Unpickler(io.BytesIO(data), self, None).load()
+            return _ValueUnpickler(io.BytesIO(data), self, None).load()
         pickled, buffers = pickling.parts(data if isinstance(data, bytearray) else bytearray(data))
-        return _Unpickler(io.BytesIO(pickled), self, buffers).load()
+        return _ValueUnpickler(io.BytesIO(pickled), self, buffers).load()
 
     def reduce_class(self, kind: type) -> Any:
         """Give how a class of the notebook is pickled, or None if cloudpickle knows better."""
@@ -113,7 +114,7 @@ class Values:
             data = self._load_class(digest)
             if data is None:
                 raise pickle.UnpicklingError(f"the journal has no class {name}")
-            self._kept[digest] = pickling.loads(data)
+            self._kept[digest] = loads(data)
         return self._kept[digest]
 
 
@@ -136,6 +137,11 @@ class _Pickler(pickling.pickler()):  # type: ignore[misc]
 
 
 class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        return super().find_class(moved.today(module, name), name)
+
+
+class _ValueUnpickler(_Unpickler):
     def __init__(self, file: io.BytesIO, values: Values, buffers: Any) -> None:
         super().__init__(file, buffers=buffers)
         self._values = values
@@ -144,6 +150,11 @@ class _Unpickler(pickle.Unpickler):
         if module == __name__ and name == "find_class":
             return self._values.find_class
         return super().find_class(module, name)
+
+
+def loads(data: bytes) -> Any:
+    """Undo `pickling.dumps`, of today or of a version before."""
+    return _Unpickler(io.BytesIO(data)).load()
 
 
 def pieces(block: Block) -> Iterator[bytes]:

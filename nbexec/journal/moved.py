@@ -1,0 +1,54 @@
+"""Modules by the names that they had in 0.1.0, whose journals hold pickles and fingerprints.
+
+What can be in a journal: the public names, what an iteration of a cell leaves behind, and what
+unpickles a class.  A module of these that moves once more gets its new name here.
+"""
+
+from __future__ import annotations
+
+import sys
+
+_BEFORE = {  # today: in 0.1.0
+    "nbexec.cell.iteration.boundary": "nbexec.cell.crossing",
+    "nbexec.cell.iteration.effect_log": "nbexec.cell.log",
+    "nbexec.cell.iteration.iteration": "nbexec.cell.iteration",
+    "nbexec.options.record": "nbexec.knobs",
+    "nbexec.run.handle": "nbexec.run",
+    "nbexec.run.registry": "nbexec.run",
+    "nbexec.run.results": "nbexec.results",
+    "nbexec.serialize.pickling": "nbexec.wire",
+    "nbexec.telemetry.bars": "nbexec.bars",
+    "nbexec.telemetry.output": "nbexec.output",
+    "nbexec.telemetry.state": "nbexec.state",
+    "nbexec.worker.capture": "nbexec.capture",
+    "nbexec.worker.execute": "nbexec.worker",
+}
+_TODAY = {before: today for today, before in _BEFORE.items()}
+PACKAGE = __name__.partition(".")[0]
+
+
+def today(module: str, name: str) -> str:
+    """Give the module to import a name from that a pickle has.
+
+    Examples
+    --------
+    >>> today("nbexec.cell.log", "Taken"), today("nbexec.run", "last_run")
+    ('nbexec.cell.iteration.effect_log', 'nbexec')
+    """
+    if module not in _TODAY:
+        return module
+    return PACKAGE if name in sys.modules[PACKAGE]._WHERE else _TODAY[module]
+
+
+def before(module: str, name: str) -> str:
+    """Give the module by which fingerprints know a name of nbexec.
+
+    Examples
+    --------
+    >>> before("nbexec", "progress"), before("nbexec", "Failure")
+    ('nbexec.capture', 'nbexec.model')
+    """
+    if module == PACKAGE:
+        home = sys.modules[PACKAGE]._WHERE.get(name)
+        module = f"{PACKAGE}.{home}" if home else module
+    return _BEFORE.get(module, module)
