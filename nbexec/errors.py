@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # typing takes 10 ms to import, and this comes with the package
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Self
 
 
 class NbexecError(Exception):
@@ -99,3 +99,6 @@ class MemoryLimitExceeded(NbexecError, MemoryError):
     """The kernel and its workers use more than `memory_limit`, though nothing runs any more."""
 
     __module__ = "nbexec"
+    def __new__(cls, *args: Any) -> Self:
+        """Make one; tblib, which comes with Dask, asks here, and MemoryError's own refuses."""
+        return Exception.__new__(cls, *args)
