@@ -16,7 +16,7 @@ from typing import Any, cast
 from .errors import JournalError
 from .journal import known_files
 from .journal.code_fingerprint import Codes
-from .journal.database import connect, full_path, select, sort
+from .journal.database import connect, full_path, load_class, select, sort
 from .journal.locks import clock, is_going
 from .journal.values import Values, loads, read
 from .model import Failure
@@ -347,10 +347,7 @@ class PastRun:
             do.execute("BEGIN IMMEDIATE")
             sort(do)
             do.execute("COMMIT")
-            load = "SELECT data FROM classes WHERE digest = ?"
-            values = Values(
-                Codes(), lambda digest: (do.execute(load, (digest,)).fetchone() or (None,))[0]
-            )
+            values = Values(Codes(), load_class(do))
             places = do.execute(
                 "SELECT first, count, indices, keys FROM places WHERE run = ?", (self.id,)
             )

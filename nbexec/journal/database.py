@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,17 @@ def select(connection: sqlite3.Connection, keys: list[bytes]) -> sqlite3.Cursor:
         f"WHERE found.key IN ({', '.join('?' * len(keys))})",
         keys,
     )
+
+
+def load_class(connection: sqlite3.Connection) -> Callable[[bytes], bytes | None]:
+    """Give a function that gives the pickle of a class by its digest, or None."""
+
+    def load(digest: bytes) -> bytes | None:
+        query = "SELECT data FROM classes WHERE digest = ?"
+        row = connection.execute(query, (digest,)).fetchone()
+        return None if row is None else row[0]
+
+    return load
 
 
 def _one(connection: sqlite3.Connection, query: str) -> Any:

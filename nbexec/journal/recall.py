@@ -1,21 +1,20 @@
-"""Recall: a feed that sets the items apart that the journal has."""
+"""Recall: a feed that gives out the items that have no value yet, and the values of the others."""
 
 from __future__ import annotations
 
 import math
-import sqlite3
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from ..items.feed import Deliver, Feed
 from ..model import Chunk, Outcome
 
-if TYPE_CHECKING:
-    from .journal import Journal
-
 BATCH = 500  # items that are looked up at once
-WORKER = "journal"  # who gave the values
+WORKER = "journal"  # the worker that these outcomes name
+
+Lookup = Callable[[Chunk], dict[int, Any]]  # gives the values that are known, by offset
 
 
 class Recalled(NamedTuple):
@@ -26,14 +25,21 @@ class Recalled(NamedTuple):
 
 
 class Recall(Feed):
-    """Items of another feed, of which `recall` gives those that the journal has.
+    """Items of another feed: `recall` gives those with a known value, `take` the others.
 
-    `take` gives only the others, and only those that were looked up.
+    Only items that were looked up can be taken.
+
+    Parameters
+    ----------
+    feed : Feed
+        Where the items come from.
+    lookup : callable
+        Gives the known values of a chunk's items, by offset in the chunk.
     """
 
-    def __init__(self, feed: Feed, journal: Journal) -> None:
+    def __init__(self, feed: Feed, lookup: Lookup) -> None:
         self._feed = feed
-        self._journal = journal
+        self._lookup = lookup
         self._missing: deque[tuple[int, Any]] = deque()
 
     def recall(self, room: int | None, enough: int, deliver: Deliver) -> Recalled | None:
@@ -44,7 +50,7 @@ class Recall(Feed):
         room : int or None
             How many more items may be taken.
         enough : int
-            Items that have to run and are known, above which nothing more is looked up.
+            Pending items above which nothing more is looked up.
         """
         if len(self._missing) >= enough:
             return None
@@ -58,7 +64,7 @@ class Recall(Feed):
                 feed.want(size, deliver)
             return None
         chunk = feed.take(size)
-        found = self._journal.find(chunk)
+        found = self._lookup(chunk)
         self._missing.extend(
             (index, item)
             for offset, (index, item) in enumerate(zip(chunk.indices, chunk.items, strict=True))
@@ -117,52 +123,3 @@ class Recall(Feed):
 
     def supply(self, items: list[Any], error: BaseException | None, ended: bool) -> None:
         self._feed.supply(items, error, ended)
-
-
-class Occurrences:
-    """How often a digest came before; beyond `held` of them, in a temporary file."""
-
-    def __init__(self, held: int = 100_000) -> None:
-        self._held = held
-        self._counts: dict[int, int] = {}
-        self._file: sqlite3.Connection | None = None
-
-    def count(self, digests: list[bytes]) -> list[int]:
-        """Give how often each of the digests came before, and take them in.
-
-        Half a digest is enough: were two alike, one would only have another number.
-        """
-        known, short = (
-            self._counts,
-            [int.from_bytes(one[:8], "little", signed=True) for one in digests],
-        )
-        if self._file is not None:
-            known = self._look_up(short)
-        counts = []
-        for one in short:
-            counts.append(count := known.get(one, 0))
-            known[one] = count + 1
-        if self._file is not None:
-            self._file.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?)", known.items())
-        elif len(known) > self._held:
-            self._spill()
-        return counts
-
-    def _spill(self) -> None:
-        self._file = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self._file.execute("PRAGMA journal_mode = OFF")
-        self._file.execute("PRAGMA cache_size = -16000")  # KiB
-        self._file.execute("BEGIN")
-        self._file.execute("CREATE TABLE seen (digest INTEGER PRIMARY KEY, count INTEGER)")
-        self._file.executemany("INSERT INTO seen VALUES (?, ?)", sorted(self._counts.items()))
-        self._counts.clear()
-
-    def _look_up(self, short: list[int]) -> dict[int, int]:
-        assert self._file is not None
-        query = f"SELECT digest, count FROM seen WHERE digest IN ({', '.join('?' * len(short))})"
-        return dict(self._file.execute(query, short))
-
-    def close(self) -> None:
-        """Give the file back."""
-        if self._file is not None:
-            self._file.close()

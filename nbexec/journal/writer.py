@@ -16,7 +16,7 @@ EVERY = 0.5  # seconds until what is finished is committed: with the commit itse
 HEARTBEAT = 15.0  # seconds between two signs of life while nothing ends
 PENDING = 1 << 26  # bytes that wait to be written; then whoever brings more waits
 
-Rows = list[tuple[Any, ...]]
+_Rows = list[tuple[Any, ...]]
 
 
 @dataclass(slots=True)
@@ -24,9 +24,9 @@ class Batch:
     """What became of a chunk."""
 
     items: list[tuple[bytes, Packed]] = field(default_factory=list)
-    places: Rows = field(default_factory=list)
-    failures: Rows = field(default_factory=list)
-    classes: Rows = field(default_factory=list)
+    places: _Rows = field(default_factory=list)
+    failures: _Rows = field(default_factory=list)
+    classes: _Rows = field(default_factory=list)
     count: int = 0
 
     @property

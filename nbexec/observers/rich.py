@@ -12,7 +12,7 @@ from rich.text import Text
 
 from ..telemetry import wording
 from ..telemetry.state import Stats
-from .terminal import clean
+from .painter import clean
 
 STYLES = {"failed": "red", "state": "yellow", "note": "yellow", "left": "bold"}
 BAR = 30  # columns

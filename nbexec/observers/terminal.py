@@ -8,28 +8,15 @@ import os
 import sys
 import threading
 import time
-import unicodedata
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
 
-from ..telemetry import wording
 from ..telemetry.state import Stats
 from ..worker import streams
+from .painter import LinePainter, Painter
 
-BAR = 20  # characters
 PATIENCE = 0.3  # seconds that a line which others have begun may take to its end: `print`
 #                  writes what it was given piece by piece
 LONGEST = 2.0  # seconds that a run waits for that in all: the line may be without an end
-CLEAR = "\r\x1b[K"  # empties the terminal's line
-
-
-class Painter(Protocol):
-    """Draws runs at the end of what is on a terminal."""
-
-    def paint(self, runs: list[Stats]) -> None:
-        """Draw them, in the place of what was drawn before."""
-
-    def erase(self) -> None:
-        """Take away what was drawn; the cursor is then where it was before."""
 
 
 class Screen:
@@ -147,70 +134,3 @@ def _painter(stream: TextIO, rich: bool | None) -> Painter:
 
         return RichPainter(stream)
     return LinePainter(stream)
-
-
-class LinePainter:
-    """One line that is written over: the run that was begun last, and how many more there are."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._drawn = False
-
-    def paint(self, runs: list[Stats]) -> None:
-        if not runs:
-            return
-        others = f" (+{len(runs) - 1} more)" if len(runs) > 1 else ""
-        line = f"{bar(runs[-1])} {clean(wording.summary(runs[-1]))}"
-        room = width(self._stream) - 1 - len(others)
-        self._stream.write(CLEAR + cut(line, room) + others)
-        self._stream.flush()
-        self._drawn = True
-
-    def erase(self) -> None:
-        if self._drawn:
-            self._stream.write(CLEAR)
-            self._stream.flush()
-            self._drawn = False
-
-
-def width(stream: TextIO) -> int:
-    """Give how many characters fit in a line of the terminal."""
-    try:
-        return os.get_terminal_size(stream.fileno()).columns or 80
-    except (OSError, ValueError, AttributeError):
-        return 80
-
-
-def clean(words: str) -> str:
-    """Give words without what would move the cursor.
-
-    Examples
-    --------
-    >>> clean("one\\n\\x1b[2Jtwo")
-    'one  [2Jtwo'
-    """
-    return "".join(one if one.isprintable() else " " for one in words)
-
-
-def cut(line: str, room: int) -> str:
-    """Give as much of a line as fits in `room` columns: wide characters take two.
-
-    Examples
-    --------
-    >>> cut("measure", 4), cut("測定する", 5)
-    ('meas', '測定')
-    """
-    for at, one in enumerate(line):
-        wide = 2 if unicodedata.east_asian_width(one) in "WF" else 1
-        room -= 0 if unicodedata.combining(one) else wide
-        if room < 0:
-            return line[:at]
-    return line
-
-
-def bar(stats: Stats) -> str:
-    """Draw how much is done, in characters."""
-    if not stats.total:
-        return "[" + "·" * BAR + "]"
-    full = min(BAR, BAR * stats.finished // stats.total)
-    return "[" + "█" * full + "·" * (BAR - full) + "]"

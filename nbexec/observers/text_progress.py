@@ -13,6 +13,7 @@ from ..worker import streams
 from . import terminal
 from .display import Display
 from .echo import Echo
+from .painter import clean
 
 LOG_EVERY = 5.0  # seconds between two lines of a log
 QUIET = 0.5  # seconds; shorter runs say nothing unless text was asked for by name
@@ -51,13 +52,13 @@ class TextProgress(Display):
         if self._screen is not None:
             self._screen.draw(self, stats)
         else:
-            self._write(f"nbexec {terminal.clean(wording.summary(stats))}\n")
+            self._write(f"nbexec {clean(wording.summary(stats))}\n")
 
     def finish(self, stats: Stats) -> None:
         told = self.explicit or self._drawn or stats.failed or stats.elapsed >= QUIET
         if terminal.prompting() and not self.explicit:
             told = False  # somebody is typing there
-        line = f"nbexec {terminal.clean(wording.summary(stats))}\n" if told else ""
+        line = f"nbexec {clean(wording.summary(stats))}\n" if told else ""
         if self._screen is not None:
             self._screen.leave(self, line)
             self._screen = None

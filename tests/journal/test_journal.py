@@ -28,7 +28,7 @@ import pytest
 import nbexec
 from nbexec.journal import known_files
 from nbexec.journal.database import VERSION, connect
-from nbexec.journal.recall import Occurrences
+from nbexec.journal.occurrences import Occurrences
 from nbexec.run.registry import RunRegistry
 from nbexec.telemetry.events import Restored, Steered
 

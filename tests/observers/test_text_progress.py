@@ -13,7 +13,8 @@ import pytest
 
 import nbexec
 from nbexec.model import Choice, Chunk, Outcome
-from nbexec.observers.terminal import CLEAR, Screen
+from nbexec.observers.painter import CLEAR
+from nbexec.observers.terminal import Screen
 from nbexec.observers.text_progress import TextProgress
 from nbexec.telemetry.events import Finished, RunStarted
 from nbexec.telemetry.state import RunState
