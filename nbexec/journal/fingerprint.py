@@ -25,13 +25,6 @@ SIZE = 16  # bytes of a digest
 MOST = 2_000_000  # pieces of one value: more would take longer than most items do
 
 ATOMS = frozenset({int, float, complex, str, bytes, bool, type(None), type(...)})
-_NAMED = (  # of C, each told by its owner and its name
-    types.MemberDescriptorType,
-    types.GetSetDescriptorType,
-    types.WrapperDescriptorType,
-    types.MethodDescriptorType,
-    types.ClassMethodDescriptorType,
-)
 # What marshal writes begins with a byte below 0xff: nothing else can be taken for a mark.
 _MARK = b"\xff"
 
@@ -181,25 +174,15 @@ class _Walk:
             self._set(kind, value)
         elif kind in (bytearray, memoryview, pickle.PickleBuffer):
             self._buffer(value)
+        elif kind in _PARTS:
+            mark, parts = _PARTS[kind]
+            self._parts(mark, *parts(value))
         elif kind is types.CodeType:
             self._mark(b"c", self._refer(value))
         elif kind is types.ModuleType:
             self._named(value.__name__, "")
-        elif kind is types.MethodType:
-            self._parts(b"m", value.__func__, value.__self__)
-        elif kind is types.BuiltinFunctionType and type(value.__self__) in (
-            types.ModuleType,
-            type(None),
-        ):
+        elif kind is types.BuiltinFunctionType and _of_module(value):
             self._named(value.__module__ or "", value.__qualname__)
-        elif kind is types.CellType:
-            self._parts(b"k", *_contents(value))
-        elif kind in (staticmethod, classmethod):
-            self._parts(b"s", kind.__name__, value.__func__)
-        elif kind is property:
-            self._parts(b"p", value.fget, value.fset, value.fdel)
-        elif kind in _NAMED:
-            self._parts(b"d", value.__objclass__.__qualname__, value.__name__)
         elif isinstance(value, functools._lru_cache_wrapper):
             self._parts(b"w", value.__wrapped__)
         else:
@@ -268,3 +251,26 @@ def _contents(cell: types.CellType) -> tuple[Any, ...]:
 def _sort(value: Any) -> str:
     kind = type(value)
     return f"a {kind.__module__}.{kind.__qualname__}".replace("a builtins.", "a ")
+
+
+def _of_module(function: Any) -> bool:
+    """Whether a function of C is a module's, and no method of an object."""
+    return type(function.__self__) in (types.ModuleType, type(None))
+
+
+def _owner_and_name(descriptor: Any) -> tuple[str, str]:
+    return descriptor.__objclass__.__qualname__, descriptor.__name__
+
+
+_PARTS: dict[type, tuple[bytes, Callable[[Any], tuple[Any, ...]]]] = {
+    types.MethodType: (b"m", lambda method: (method.__func__, method.__self__)),
+    types.CellType: (b"k", _contents),
+    staticmethod: (b"s", lambda method: ("staticmethod", method.__func__)),
+    classmethod: (b"s", lambda method: ("classmethod", method.__func__)),
+    property: (b"p", lambda one: (one.fget, one.fset, one.fdel)),
+    types.MemberDescriptorType: (b"d", _owner_and_name),
+    types.GetSetDescriptorType: (b"d", _owner_and_name),
+    types.WrapperDescriptorType: (b"d", _owner_and_name),
+    types.MethodDescriptorType: (b"d", _owner_and_name),
+    types.ClassMethodDescriptorType: (b"d", _owner_and_name),
+}
