@@ -99,6 +99,7 @@ class MemoryLimitExceeded(NbexecError, MemoryError):
     """The kernel and its workers use more than `memory_limit`, though nothing runs any more."""
 
     __module__ = "nbexec"
+
     def __new__(cls, *args: Any) -> Self:
         """Make one; tblib, which comes with Dask, asks here, and MemoryError's own refuses."""
         return Exception.__new__(cls, *args)

@@ -82,7 +82,7 @@ class Executor(concurrent.futures.Executor):
         if initializer is not None:
             setup = functools.partial(_initialize, initializer, initargs)
             task = replace(task, fn=_call, setup=setup)
-        self._calls = Calls()
+        self._calls = CallQueue()
         caller_thread = CallerThread()
         self._run = Run(
             task,
@@ -245,12 +245,12 @@ def _each(parts: Iterator[list[T]]) -> Iterator[T]:
             yield part.pop()
 
 
-def _close(calls: Calls, run: Run) -> None:
+def _close(calls: CallQueue, run: Run) -> None:
     calls.close()
     run.wake()
 
 
-_open: dict[Run, Calls] = {}  # runs of executors, till they are over
+_open: dict[Run, CallQueue] = {}  # runs of executors, till they are over
 
 
 def _over(run: Run) -> None:
@@ -266,7 +266,7 @@ def _finish() -> None:
         run.wait()
 
 
-class Calls(Feed):
+class CallQueue(Feed):
     """The calls that were submitted and not yet taken: a source without an end of its own."""
 
     def __init__(self) -> None:

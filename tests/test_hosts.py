@@ -19,7 +19,7 @@ CAUGHT = f"try:\n    {SLOW}\nexcept nbexec.RunCancelled as e:\n    kept = e.part
 DEAF = (
     "from nbexec.notebook import kernel\n"
     "kernel.pump_comms = lambda: None\n"
-    "kernel.hear = lambda widget: None"
+    "kernel.listen = lambda widget: None"
 )
 
 

@@ -66,7 +66,7 @@ class Values:
             return Packed(PLAIN, len(data), zlib.crc32(data), data)
         buffers: list[pickle.PickleBuffer] = []
         file = io.BytesIO()
-        _Pickler(file, buffers.append, self).dump(value)
+        _ValuePickler(file, buffers.append, self).dump(value)
         if not buffers and file.tell() <= PIECE:
             data = file.getvalue()
             return Packed(PLAIN, len(data), zlib.crc32(data), data)
@@ -123,7 +123,7 @@ def find_class(module: str, name: str, digest: bytes) -> Any:
     raise pickle.UnpicklingError(f"{module}.{name} can only be loaded by a journal")
 
 
-class _Pickler(pickling.pickler()):  # type: ignore[misc]
+class _ValuePickler(pickling.pickler()):  # type: ignore[misc]
     def __init__(self, file: io.BytesIO, out: Callable[[Any], Any], values: Values) -> None:
         super().__init__(file, protocol=5, buffer_callback=out)
         self._values = values

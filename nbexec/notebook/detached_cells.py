@@ -47,7 +47,7 @@ def look(shell: Any, source: str) -> None:
     still_early(tree, shell.user_ns)
 
 
-class Watch(ast.NodeTransformer):
+class EarlyReadCheck(ast.NodeTransformer):
     """Has a cell stop before the statement that reads a name too early."""
 
     def __init__(self, namespace: dict[str, Any]) -> None:
@@ -69,5 +69,5 @@ class Watch(ast.NodeTransformer):
 
 
 def _watch(shell: Any) -> None:
-    if not any(isinstance(one, Watch) for one in shell.ast_transformers):
-        shell.ast_transformers.append(Watch(shell.user_ns))
+    if not any(isinstance(one, EarlyReadCheck) for one in shell.ast_transformers):
+        shell.ast_transformers.append(EarlyReadCheck(shell.user_ns))

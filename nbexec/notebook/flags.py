@@ -57,7 +57,7 @@ def parse(line: str) -> tuple[dict[str, Any], str]:
     >>> parse("--workers 8 --on-error=collect [f(x) for x in xs]")
     ({'workers': 8, 'on_error': 'collect'}, '[f(x) for x in xs]')
     """
-    knobs = {flag(knob.name): knob for knob in fields(Options)}
+    options = {flag(option.name): option for option in fields(Options)}
     given: dict[str, Any] = {}
     switches: dict[str, Any] = {}
     at = 0
@@ -69,19 +69,19 @@ def parse(line: str) -> tuple[dict[str, Any], str]:
             switches[name.removeprefix("--")] = True
             at = found.end()
             continue
-        if name not in knobs:
-            known = [*knobs, *map(flag, SWITCHES), "--help"]
+        if name not in options:
+            known = [*options, *map(flag, SWITCHES), "--help"]
             raise OptionError(
                 f"there is no flag {name}{suggest(name, known)} (flags: {', '.join(known)})"
             )
-        knob, at = knobs[name], found.end()
-        if knob.metadata["kind"] is bool:
-            given[knob.name] = True
+        option, at = options[name], found.end()
+        if option.metadata["kind"] is bool:
+            given[option.name] = True
             continue
         value = VALUE.match(line, at)
         if value is None:
-            raise OptionError(f"{name} needs a value: {knob.metadata['help']}")
-        given[knob.name], at = _convert(knob, value[1].strip("'\"")), value.end()
+            raise OptionError(f"{name} needs a value: {option.metadata['help']}")
+        given[option.name], at = _convert(option, value[1].strip("'\"")), value.end()
     Options(**given)  # checks the values
     if isinstance(given.get("backend"), str) and given["backend"] != "auto":
         from ..backends import get_backend
@@ -90,12 +90,12 @@ def parse(line: str) -> tuple[dict[str, Any], str]:
     return given | switches, line[at:].strip()
 
 
-def _convert(knob: Field[Any], value: str) -> Any:
-    kind = knob.metadata["kind"]
+def _convert(option: Field[Any], value: str) -> Any:
+    kind = option.metadata["kind"]
     try:
         return kind(value)
     except ValueError:
-        raise OptionError(f"{flag(knob.name)} must be {KINDS[kind]}, not {value!r}") from None
+        raise OptionError(f"{flag(option.name)} must be {KINDS[kind]}, not {value!r}") from None
 
 
 def usage(title: str) -> str:
@@ -105,11 +105,11 @@ def usage(title: str) -> str:
     lines = [title, "", "Flags:"]
     for name, said in SWITCHES.items():
         lines += [f"  {flag(name)}", f"      {said}"]
-    for knob in fields(Options):
-        kind = knob.metadata["kind"]
-        lines.append(f"  {flag(knob.name)}{'' if kind is bool else ' ' + kind.__name__.upper()}")
-        said = f"{knob.metadata['help']} Default: {knob.default!r}."
-        said = " ".join([said, *([IN_CELLS[knob.name]] if knob.name in IN_CELLS else [])])
+    for option in fields(Options):
+        kind = option.metadata["kind"]
+        lines.append(f"  {flag(option.name)}{'' if kind is bool else ' ' + kind.__name__.upper()}")
+        said = f"{option.metadata['help']} Default: {option.default!r}."
+        said = " ".join([said, *([IN_CELLS[option.name]] if option.name in IN_CELLS else [])])
         lines += textwrap.wrap(said, 84, initial_indent=" " * 6, subsequent_indent=" " * 6)
     return "\n".join([*lines, "  --help", "      Show this.", ""])
 
@@ -132,11 +132,11 @@ def completions(line: str) -> list[str]:
     words = line.split()
     begun = words[-1] if not line.endswith((" ", "\t")) else ""
     before = words[:-1] if begun else words
-    knobs = {flag(knob.name): knob for knob in fields(Options)}
+    options = {flag(option.name): option for option in fields(Options)}
     last = before[-1] if before else ""
-    if last in knobs and knobs[last].metadata["kind"] is not bool:
+    if last in options and options[last].metadata["kind"] is not bool:
         return [value for value in _values(last) if value.startswith(begun)]
-    every = [*map(flag, SWITCHES), *knobs, "--help"]
+    every = [*map(flag, SWITCHES), *options, "--help"]
     return [name for name in every if name.startswith(begun) and name not in before]
 
 

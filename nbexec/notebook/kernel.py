@@ -1,18 +1,18 @@
-"""What ipykernel must be talked into: to hear a click while a cell blocks, and where to display.
+"""Workarounds for ipykernel: handle a click while a cell blocks, and display in a given cell.
 
-How a click comes to be heard, by version (tests/notebook/test_kernel_versions.py tries each):
+How a click arrives, by version (tests/notebook/test_kernel_versions.py tries each):
 
-=============== ============================== ====================================
-ipykernel       while a cell blocks            while a cell awaits
-=============== ============================== ====================================
-6               the main thread reads its own  the callback of the shell's stream
-                shell socket: `pump_comms`     lets ours pass: `hear`
-7, the page     on a subshell's thread; in 7.4 on a subshell's thread; in 7.4 once
-using subshells once it was told to, by `hear` it was told to, by `hear`
-7, without      `pump_comms`                   `hear`; 7.4 does so by itself
-=============== ============================== ====================================
+=============== ================================= =======================================
+ipykernel       while a cell blocks               while a cell awaits
+=============== ================================= =======================================
+6               the main thread reads its own     the callback of the shell's stream
+                shell socket: `pump_comms`        lets ours pass: `listen`
+7, the page     on a subshell's thread; in 7.4    on a subshell's thread; in 7.4
+using subshells after `listen` has told it to     after `listen` has told it to
+7, without      `pump_comms`                      `listen`; 7.4 does so by itself
+=============== ================================= =======================================
 
-Everything here leans on private names, and does nothing where they are not there.
+Everything here uses private names of ipykernel, and does nothing where they are missing.
 """
 
 from __future__ import annotations
@@ -85,10 +85,10 @@ def replaces_displays() -> bool:
     return not any(isinstance(one, outputs.Output) and one.msg_id == here for one in open_ones)
 
 
-_ears: set[str] = set()  # comms whose messages don't wait for the cell to end
+_listening: set[str] = set()  # comms whose messages don't wait for the cell to end
 
 
-def hear(widget: Any) -> None:
+def listen(widget: Any) -> None:
     """Have a widget's messages handled when they come, not after the cell that runs.
 
     Once it is closed, it is forgotten.
@@ -98,7 +98,7 @@ def hear(widget: Any) -> None:
     stream = _main_shell_stream(_kernel())
     if stream is None or not hasattr(comm, "comm_id"):
         return
-    _ears.add(comm.comm_id)
+    _listening.add(comm.comm_id)
     if not isinstance(stream._recv_callback, Filter):
         stream._recv_callback = Filter(_kernel(), stream)
 
@@ -128,19 +128,19 @@ class Filter:
 
     def __call__(self, frames: Any) -> Any:
         """Take in a message, in the main thread."""
-        if _ears and _handle(self.kernel, self.stream, frames):
+        if _listening and _handle(self.kernel, self.stream, frames):
             return None
         return self.receive(frames)  # a coroutine in ipykernel 7: the stream runs it
 
 
 def pump_comms() -> None:
-    """Handle what has come for the widgets of `hear`, in the main thread, amid a cell.
+    """Handle what has come for the widgets of `listen`, in the main thread, amid a cell.
 
     Other messages, and other widgets', stay queued behind the cell in their order.  Can go
     when ipykernel 6 is no longer supported and front-ends can't switch subshells off
     (jupyterlab#19719 may switch them off by default).
     """
-    if not _ears or threading.current_thread() is not threading.main_thread():
+    if not _listening or threading.current_thread() is not threading.main_thread():
         return
     kernel = _kernel()
     stream = _main_shell_stream(kernel)
@@ -179,7 +179,7 @@ def _main_shell_stream(kernel: Any) -> Any:
 
 
 def _handle(kernel: Any, stream: Any, frames: Any) -> bool:
-    """Handle a message if it is for a widget of `hear`; give whether it was."""
+    """Handle a message if it is for a widget of `listen`; give whether it was."""
     session = kernel.session
     try:
         idents, rest = session.feed_identities(frames, copy=False)
@@ -189,7 +189,7 @@ def _handle(kernel: Any, stream: Any, frames: Any) -> bool:
             _forget()
         if (
             header["msg_type"] != "comm_msg"
-            or session.unpack(rest[4].bytes)["comm_id"] not in _ears
+            or session.unpack(rest[4].bytes)["comm_id"] not in _listening
         ):
             return False
         message = session.deserialize(rest, content=True, copy=False)
@@ -203,7 +203,7 @@ def _forget() -> None:
     """Listen no more to what was closed."""
     import comm
 
-    _ears.intersection_update(comm.get_comm_manager().comms)
+    _listening.intersection_update(comm.get_comm_manager().comms)
 
 
 def _queue(kernel: Any, stream: Any, frames: Any) -> None:

@@ -35,9 +35,9 @@ def in_kernel() -> bool:
 def displays(progress: Any, depth: int) -> list[Observer]:
     """Give the observers that show a run, as the option `progress` says."""
     if not isinstance(progress, str):
-        from .tqdm_bar import Bar
+        from .tqdm_bar import BarDisplay
 
-        return [Bar(progress)]
+        return [BarDisplay(progress)]
     if progress == "off" or (progress == "auto" and depth > 0):
         return []
     explicit = progress != "auto"

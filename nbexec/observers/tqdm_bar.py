@@ -12,7 +12,7 @@ from ..telemetry.state import RunState, Stats
 from .display import Display
 
 
-class Bar(Display):
+class BarDisplay(Display):
     """Updates a bar at most 10 times a second, from one thread.
 
     Parameters

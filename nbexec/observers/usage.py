@@ -59,7 +59,7 @@ class Usage(Observer):
             run.post(sampled(time.monotonic(), reading, limit, elsewhere))
 
 
-class Reading(NamedTuple):
+class TreeUsage(NamedTuple):
     """What a process tree uses."""
 
     cores: float  # CPU seconds a second
@@ -80,7 +80,7 @@ class Meter:
         self._at = time.perf_counter()
         self.read()
 
-    def read(self, look: bool = True) -> Reading:
+    def read(self, look: bool = True) -> TreeUsage:
         """Read each process; `look` for new ones first, as is done where one has ended."""
         import psutil
 
@@ -109,23 +109,23 @@ class Meter:
             Part(self._name(process), max(0.0, used / took), memory)
             for process, used, memory in found
         )
-        return Reading(*_sums(parts), parts)
+        return TreeUsage(*_sums(parts), parts)
 
     def _name(self, process: psutil.Process) -> str:
         return "kernel" if process is self._root else f"worker {process.pid}"
 
 
 def sampled(
-    time: float, reading: Reading, limit: int, elsewhere: Sequence[Part] | None = None
+    time: float, reading: TreeUsage, limit: int, elsewhere: Sequence[Part] | None = None
 ) -> Sampled:
     """Make the event of a reading, and of workers that are `elsewhere` in place of the tree's.
 
     Examples
     --------
     >>> parts = (Part("kernel", 0.5, 200), Part("worker 7", 0.5, 100))
-    >>> sampled(1.0, Reading(1.0, 300, parts), 1000).memory
+    >>> sampled(1.0, TreeUsage(1.0, 300, parts), 1000).memory
     300
-    >>> cluster = sampled(1.0, Reading(1.0, 300, parts), 1000, [Part("worker a", 2.0, 50, 80)])
+    >>> cluster = sampled(1.0, TreeUsage(1.0, 300, parts), 1000, [Part("worker a", 2.0, 50, 80)])
     >>> cluster.cores, cluster.memory, cluster.memory_limit, cluster.local
     (2.5, 250, 80, 300)
     """

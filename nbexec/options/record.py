@@ -145,7 +145,7 @@ def suggest(word: str, known: tuple[str, ...] | list[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
-def _knob(default: Any, help: str, check: Callable[[str, Any], None] | None, kind: type) -> Any:
+def _option(default: Any, help: str, check: Callable[[str, Any], None] | None, kind: type) -> Any:
     """Declare one option: `kind` is what a magic's flag is converted to."""
     return field(default=default, metadata={"help": help, "check": check, "kind": kind})
 
@@ -154,7 +154,7 @@ def _knob(default: Any, help: str, check: Callable[[str, Any], None] | None, kin
 class Options:  # its docstring is made from the knobs, below
     __module__ = "nbexec"
 
-    backend: Any = _knob(
+    backend: Any = _option(
         "auto",
         "Where items run: 'auto' (measure the first ones and choose), 'serial', 'threads', "
         "'processes', 'asyncio', 'dask' (a local cluster), the address of a Dask scheduler "
@@ -163,29 +163,29 @@ class Options:  # its docstring is made from the knobs, below
         None,  # checked by the registry, which knows the names
         str,
     )
-    workers: int | None = _knob(
+    workers: int | None = _option(
         None,
         "How many items run at once; None suits the backend and this machine's cores.",
         _int_at_least(1),
         int,
     )
-    chunk: int | None = _knob(
+    chunk: int | None = _option(
         None,
         "Items sent to a worker at a time; None adapts it to how long they take.",
         _int_at_least(1),
         int,
     )
-    on_error: str = _knob(
+    on_error: str = _option(
         "raise",
         "'raise' stops at the first item that fails and raises its exception; 'collect' leaves "
         "a `Failure` in the item's place and goes on.",
         _one_of(ON_ERROR),
         str,
     )
-    retries: int = _knob(
+    retries: int = _option(
         0, "How many more times an item that raised is tried.", _int_at_least(0), int
     )
-    retry_wait: Any = _knob(
+    retry_wait: Any = _option(
         None,
         "Seconds before an item is tried again; or a function that gives them for the number of "
         "the attempt that failed, from 1; or a wait strategy of tenacity. None is a random time "
@@ -193,21 +193,21 @@ class Options:  # its docstring is made from the knobs, below
         _wait,
         float,
     )
-    retry_on: Any = _knob(
+    retry_on: Any = _option(
         None,
         "What is tried again, with `retries`: an exception type, several in a tuple, their names "
         "in a string, or a function of the exception; None is every exception.",
         _errors,
         str,
     )
-    crash_retries: int = _knob(
+    crash_retries: int = _option(
         1,
         "How many more times an item is tried whose worker died while it ran; with 0 no item "
         "is ever begun twice.",
         _int_at_least(0),
         int,
     )
-    timeout: float | None = _knob(
+    timeout: float | None = _option(
         None,
         "Seconds that one item may take: then its worker is stopped (a thread can't be, and is "
         "left behind) and the item fails with `ItemTimeout`. To start a worker, to load the "
@@ -216,13 +216,13 @@ class Options:  # its docstring is made from the knobs, below
         _seconds,
         float,
     )
-    deadline: float | None = _knob(
+    deadline: float | None = _option(
         None,
         "Seconds that the run may take: then it stops, and what is finished is kept.",
         _seconds,
         float,
     )
-    memory_limit: Any = _knob(
+    memory_limit: Any = _option(
         None,
         "Bytes that the kernel and its workers may use together: a number, '4 GB', or '80%' of "
         "what this machine or container allows. While they use more, no further item begins; if "
@@ -230,14 +230,14 @@ class Options:  # its docstring is made from the knobs, below
         _memory,
         str,
     )
-    window: int | None = _knob(
+    window: int | None = _option(
         None,
         "Most items that `imap` holds at once, on their way in and out; None is a few chunks "
         "a worker.",
         _int_at_least(1),
         int,
     )
-    checkpoint: str | os.PathLike[str] | None = _knob(
+    checkpoint: str | os.PathLike[str] | None = _option(
         None,
         "The path of a journal, a file that each finished item is written to: the same call runs "
         "only what is not in it. It is made where there is none. Loading it unpickles it: use "
@@ -245,7 +245,7 @@ class Options:  # its docstring is made from the knobs, below
         _path,
         str,
     )
-    progress: Any = _knob(
+    progress: Any = _option(
         "auto",
         "'panel' (a widget), 'text' (a line), 'off', or 'auto': a panel in a notebook, text "
         "elsewhere. Or a progress bar of your own, as tqdm's: the class (`progress=tqdm`), which "
@@ -253,7 +253,7 @@ class Options:  # its docstring is made from the knobs, below
         _progress,
         str,
     )
-    name: str | None = _knob(
+    name: str | None = _option(
         None, "What the run is called in its panel; None is the function's name.", _text, str
     )
 

@@ -53,10 +53,10 @@ def busy(monkeypatch):
     """A busy kernel; the comm "mine" is a panel's."""
     busy = FakeKernel(*MESSAGES)
     monkeypatch.setattr(kernel, "_kernel", lambda: busy)
-    monkeypatch.setattr(kernel, "_ears", set())
+    monkeypatch.setattr(kernel, "_listening", set())
     comms = {"mine": None, "other": None}
     monkeypatch.setattr(comm, "get_comm_manager", lambda: SimpleNamespace(comms=comms))
-    kernel.hear(SimpleNamespace(comm=SimpleNamespace(comm_id="mine")))
+    kernel.listen(SimpleNamespace(comm=SimpleNamespace(comm_id="mine")))
     return busy
 
 
@@ -86,7 +86,7 @@ def test_a_click_passes_first_where_the_event_loop_reads_the_socket(busy):
 
 
 def test_the_streams_callback_is_wrapped_once(busy):
-    kernel.hear(SimpleNamespace(comm=SimpleNamespace(comm_id="another")))
+    kernel.listen(SimpleNamespace(comm=SimpleNamespace(comm_id="another")))
     assert not isinstance(busy.shell_stream._recv_callback.receive, kernel.Filter)
 
 
@@ -94,7 +94,7 @@ def test_a_panel_that_was_closed_is_forgotten_with_the_next_cell(busy, monkeypat
     comms = {"other": None}
     monkeypatch.setattr(comm, "get_comm_manager", lambda: SimpleNamespace(comms=comms))
     kernel.pump_comms()
-    assert kernel._ears == set()
+    assert kernel._listening == set()
     assert len(busy.put_back) == len(MESSAGES)
 
 
@@ -117,7 +117,7 @@ def test_an_ipykernel_that_is_not_known_is_left_alone(busy, monkeypatch):
     widget = SimpleNamespace(comm=SimpleNamespace(comm_id="one more"))
     for strange in (SimpleNamespace(), SimpleNamespace(shell_channel_thread=object()), None):
         monkeypatch.setattr(kernel, "_kernel", lambda it=strange: it)
-        kernel.hear(widget)
+        kernel.listen(widget)
         kernel.pump_comms()
     assert len(busy.queue) == len(MESSAGES)
 
@@ -128,9 +128,9 @@ def test_messages_go_where_the_page_sends_them(busy):
             return "main"
 
     widget = SimpleNamespace(comm=Comm())
-    kernel.hear(widget)
+    kernel.listen(widget)
     assert widget.comm._reply_subshell_for({}, "subshell") == "subshell"
-    kernel.hear(SimpleNamespace(comm=object()))  # others have no such thing
+    kernel.listen(SimpleNamespace(comm=object()))  # others have no such thing
 
 
 def test_the_names_that_are_leant_on_are_still_there():

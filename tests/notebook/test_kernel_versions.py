@@ -280,7 +280,7 @@ def test_after_200_runs_no_more_is_left_than_after_one():
         assert len([m for m in kernel.seen if m["msg_type"] == "display_data"]) - displays == 201
         opened = [m for m in kernel.seen if m["msg_type"] == "comm_open"]
         assert len(opened) > 200  # most of them did have a widget
-        assert int(kernel.ask("print(len(kernel._ears))")) <= 201
-        assert kernel.ask("1\nprint(len(kernel._ears))") == "0"  # forgotten with the next cell
+        assert int(kernel.ask("print(len(kernel._listening))")) <= 201
+        assert kernel.ask("1\nprint(len(kernel._listening))") == "0"  # forgotten with the next cell
     finally:
         kernel.stop()

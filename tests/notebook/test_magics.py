@@ -47,10 +47,10 @@ def run(shell, cell):
 
 def test_every_option_is_a_flag_and_is_explained():
     said = usage("%%parallel")
-    for knob in fields(Options):
-        assert f"\n  {flag(knob.name)} {knob.metadata['kind'].__name__.upper()}\n" in said
-        assert knob.metadata["help"].split()[0] in said
-        assert f"Default: {knob.default!r}." in " ".join(said.split())
+    for option in fields(Options):
+        assert f"\n  {flag(option.name)} {option.metadata['kind'].__name__.upper()}\n" in said
+        assert option.metadata["help"].split()[0] in said
+        assert f"Default: {option.default!r}." in " ".join(said.split())
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from tqdm.auto import tqdm as auto_tqdm
 
 import nbexec
 from nbexec.model import Choice, Chunk, Outcome
-from nbexec.observers.tqdm_bar import Bar
+from nbexec.observers.tqdm_bar import BarDisplay
 from nbexec.telemetry.events import Finished, RunEnded, RunStarted, Steered
 
 
@@ -116,7 +116,7 @@ def test_a_run_that_is_cancelled_leaves_the_bar_where_it_was(made):
 def test_a_total_that_is_learnt_on_the_way_is_told_to_the_bar(made):
     from nbexec.telemetry.publisher import Publisher
 
-    observer = Bar(Counts)
+    observer = BarDisplay(Counts)
     publisher = Publisher([observer])
     observer.run = type("Run", (), {"stats": property(lambda self: publisher.stats(9.0))})()
     publisher.emit(RunStarted(0.0, "measure", None, Choice("threads", 1)))

@@ -23,7 +23,7 @@ _ROW = dict[str, Any]
 
 
 @dataclass
-class Group:
+class FailureGroup:
     """Failures of one type and one place."""
 
     type: str
@@ -49,11 +49,11 @@ class Group:
         }
 
 
-class Groups:
+class FailureGroups:
     """Takes in a run's failures bit by bit."""
 
     def __init__(self) -> None:
-        self._groups: dict[tuple[str, str], Group] = {}
+        self._groups: dict[tuple[str, str], FailureGroup] = {}
         self._seen = 0
 
     def add(self, failures: Sequence[Failure]) -> bool:
@@ -72,7 +72,7 @@ class Groups:
         if group is None:
             if len(self._groups) >= GROUPS:
                 return
-            group = Group(kind, where, wording.message(error), _cut(failure.traceback))
+            group = FailureGroup(kind, where, wording.message(error), _cut(failure.traceback))
             self._groups[kind, where] = group
         group.count += 1
         if len(group.items) < ITEMS:
@@ -88,7 +88,7 @@ class Groups:
         left = failed - sum(group.count for group in self._largest(shown))
         return f"and {left:,} more, in .failures" if left > 0 else ""
 
-    def _largest(self, most: int) -> list[Group]:
+    def _largest(self, most: int) -> list[FailureGroup]:
         return sorted(self._groups.values(), key=lambda group: -group.count)[:most]
 
 

@@ -12,7 +12,7 @@ KEPT = 200  # lines, for the panel
 WIDTH = 300  # characters of a line
 
 
-class Lines:
+class OutputTail:
     """Takes in output as it comes, and gives its last lines."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ from ...telemetry.observer import WatchedRun
 from ...telemetry.state import Stats
 from .. import kernel
 from . import saved_html, tabs
-from .record import Record, record_of
+from .panel_record import PanelRecord, record_of
 from .snapshot import Snapshot, snapshot
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Panel(Display):
 
     patience = 0.15  # seconds: below that nobody reads, and a widget costs some milliseconds
 
-    record: Record
+    record: PanelRecord
 
     def __init__(self, explicit: bool = True) -> None:
         super().__init__(explicit)
@@ -121,7 +121,7 @@ class Panel(Display):
         from .widget import PanelWidget
 
         widget = PanelWidget(shown, self.command)
-        kernel.hear(widget)
+        kernel.listen(widget)
         bundle = saved_html.placeholder(shown)
         view, metadata = widget.view()
         self._handle = kernel.display_in(self._cell, {**bundle, **view}, metadata)

@@ -12,7 +12,7 @@ from ...telemetry.observer import Observer, WatchedRun
 from ...telemetry.state import RunState, Stats
 from .. import kernel
 from .panel import Panel
-from .record import record_of
+from .panel_record import record_of
 from .snapshot import Snapshot
 
 if TYPE_CHECKING:

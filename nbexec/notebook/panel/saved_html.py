@@ -17,7 +17,7 @@ from ...telemetry import wording
 from ...telemetry.bars import Bars
 from ...telemetry.observer import WatchedRun
 from ...telemetry.state import Stats
-from .record import Record
+from .panel_record import PanelRecord
 from .snapshot import Snapshot, snapshot
 from .svg import ACCENT, BAD, DONE, MEMORY, spark, timeline
 
@@ -40,7 +40,7 @@ DIM = "opacity:.65"
 CODE = "font-family:ui-monospace,'DejaVu Sans Mono',monospace;font-size:12px;background:none"
 
 
-class Kept(NamedTuple):
+class SummaryContent(NamedTuple):
     """What a summary is made of."""
 
     shown: Snapshot
@@ -51,10 +51,10 @@ class Kept(NamedTuple):
     bars: Bars
 
 
-def keep(stats: Stats, record: Record, run: WatchedRun | PastRun) -> Kept:
+def keep(stats: Stats, record: PanelRecord, run: WatchedRun | PastRun) -> SummaryContent:
     """Give what a summary of a run is made of."""
     lines = record.lines.last(LINES)
-    return Kept(
+    return SummaryContent(
         snapshot(stats, record, advice=run.advice),
         record.groups.rows(run.id, GROUPS),
         record.groups.more(stats.failed, GROUPS),
@@ -66,7 +66,7 @@ def keep(stats: Stats, record: Record, run: WatchedRun | PastRun) -> Kept:
 
 def past_run(run: PastRun) -> dict[str, Any]:
     """Give the summary of a run that a journal has."""
-    record, failures = Record(), run.failures
+    record, failures = PanelRecord(), run.failures
     while not record.groups.add(failures):
         pass
     assert run.stats is not None
@@ -86,12 +86,12 @@ def placeholder(shown: Snapshot) -> dict[str, Any]:
     }
 
 
-def bundle(stats: Stats, kept: Kept) -> dict[str, Any]:
+def bundle(stats: Stats, kept: SummaryContent) -> dict[str, Any]:
     """Give what stays of a run that has ended: text/plain and text/html."""
     return {"text/plain": plain(stats, kept), "text/html": html(stats, kept)}
 
 
-def plain(stats: Stats, kept: Kept) -> str:
+def plain(stats: Stats, kept: SummaryContent) -> str:
     """Give the summary as text, with a line for each kind of failure."""
     lines = [f"nbexec {wording.summary(stats)}"]
     if kept.shown["advice"]:
@@ -105,7 +105,7 @@ def plain(stats: Stats, kept: Kept) -> str:
     return "\n".join(lines)
 
 
-def html(stats: Stats, kept: Kept) -> str:
+def html(stats: Stats, kept: SummaryContent) -> str:
     """Give the summary as one HTML block; without what is least missed where it gets too large."""
     page = _html(stats, kept)
     if len(page) > ROOM:
@@ -116,7 +116,7 @@ def html(stats: Stats, kept: Kept) -> str:
     return page
 
 
-def _html(stats: Stats, kept: Kept) -> str:
+def _html(stats: Stats, kept: SummaryContent) -> str:
     shown = kept.shown
     sign, colour = LOOKS.get(shown["phase"], ("●", ACCENT))
     head = [
@@ -179,7 +179,7 @@ def advice(words: str) -> str:
     return f'<div style="{look}">{escape(words)}</div>' if words else ""
 
 
-def failures(kept: Kept) -> str:
+def failures(kept: SummaryContent) -> str:
     """Give the kinds of failures, a row each, with the traceback of the first item folded."""
     if not kept.groups:
         return ""
@@ -214,7 +214,7 @@ def traceback(row: dict[str, Any]) -> str:
     return f"<details><summary>{where}</summary>{code}</details>"
 
 
-def output(kept: Kept) -> str:
+def output(kept: SummaryContent) -> str:
     """Give the last lines that the items wrote."""
     if not kept.lines:
         return ""

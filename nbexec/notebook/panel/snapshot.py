@@ -7,17 +7,17 @@ from typing import Any
 from ...system import machine
 from ...telemetry import wording
 from ...telemetry.state import Stats
-from .record import Record
-from .usage_history import Trail, heights
+from .panel_record import PanelRecord
+from .usage_history import UsageCurve, heights
 
 Snapshot = dict[str, Any]
 
 
-def meters(trail: Trail, peak: bool = False) -> list[Snapshot]:
+def meters(curve: UsageCurve, peak: bool = False) -> list[Snapshot]:
     """Give CPU and memory: the number of now (or the `peak`) and the sparkline of each."""
-    if not trail.points:
+    if not curve.points:
         return []
-    cores, memory = zip(*trail.points, strict=True)
+    cores, memory = zip(*curve.points, strict=True)
     read = max if peak else (lambda values: values[-1])
     number, _, unit = wording.size(read(memory)).partition(" ")
     of = "peak " if peak else ""
@@ -51,7 +51,7 @@ def shares(stats: Stats) -> tuple[float, float] | None:
     return round(100 * stats.done / total, 2), round(100 * stats.failed / total, 2)
 
 
-def tabs(stats: Stats, record: Record) -> list[Snapshot]:
+def tabs(stats: Stats, record: PanelRecord) -> list[Snapshot]:
     """Give what can be opened, each with how much there is in it."""
     counts = {"failures": stats.failed, "output": record.lines.count + len(stats.items)}
     names = ["resources", "timeline", "failures", "output"]
@@ -73,7 +73,7 @@ def most_workers(stats: Stats) -> int:
 
 def snapshot(
     stats: Stats,
-    record: Record,
+    record: PanelRecord,
     heard: int = 0,
     tab: str = "",
     folded: bool = False,
@@ -113,7 +113,7 @@ def snapshot(
         "of": f"/ {of}" if of else "done",
         "facts": [fact for fact in said if fact[0] != "state"],
         "shares": shares(stats),
-        "meters": meters(record.trail, peak=stats.ended),
+        "meters": meters(record.curve, peak=stats.ended),
         "advice": advice,
         "tabs": tabs(stats, record),
         "tab": tab,

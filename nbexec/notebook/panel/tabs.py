@@ -8,7 +8,7 @@ from ...telemetry.observer import WatchedRun
 from ...telemetry.state import Stats
 from . import plots
 from .output_tail import progress_rows
-from .record import Record
+from .panel_record import PanelRecord
 
 Detail = dict[str, Any]
 
@@ -16,12 +16,12 @@ EVERY = {"failures": 0.2, "output": 0.2, "resources": 0.5, "timeline": 0.5, "pla
 PLOTS = ("resources", "timeline")
 
 
-def detail(tab: str, run: WatchedRun, record: Record, stats: Stats) -> Detail:
+def detail(tab: str, run: WatchedRun, record: PanelRecord, stats: Stats) -> Detail:
     """Give what there is to show in a tab, ready for JSON."""
     return {"tab": tab, **_OF[tab](run, record, stats)}
 
 
-def _failures(run: WatchedRun, record: Record, stats: Stats) -> Detail:
+def _failures(run: WatchedRun, record: PanelRecord, stats: Stats) -> Detail:
     record.groups.add(run.failures)
     return {
         "groups": record.groups.rows(run.id),
@@ -29,7 +29,7 @@ def _failures(run: WatchedRun, record: Record, stats: Stats) -> Detail:
     }
 
 
-def _output(run: WatchedRun, record: Record, stats: Stats) -> Detail:
+def _output(run: WatchedRun, record: PanelRecord, stats: Stats) -> Detail:
     rows = record.lines.last()
     return {
         "rows": rows,
@@ -38,7 +38,7 @@ def _output(run: WatchedRun, record: Record, stats: Stats) -> Detail:
     }
 
 
-def _resources(run: WatchedRun, record: Record, stats: Stats) -> Detail:
+def _resources(run: WatchedRun, record: PanelRecord, stats: Stats) -> Detail:
     samples = record.samples
     return {
         "columns": samples.columns(record.began or 0.0),
@@ -50,11 +50,11 @@ def _resources(run: WatchedRun, record: Record, stats: Stats) -> Detail:
     }
 
 
-def _timeline(run: WatchedRun, record: Record, stats: Stats) -> Detail:
+def _timeline(run: WatchedRun, record: PanelRecord, stats: Stats) -> Detail:
     return {"columns": plots.bars(run.timeline()), "names": {}}
 
 
-def _plan(run: WatchedRun, record: Record, stats: Stats) -> Detail:
+def _plan(run: WatchedRun, record: PanelRecord, stats: Stats) -> Detail:
     steps = record.steps() if record.steps is not None else []
     return {"steps": [{"lines": at, "how": how, "took": took} for at, how, took in steps]}
 

@@ -12,7 +12,7 @@ WINDOW = 240  # samples of the plots: two minutes
 SLOTS = 16  # processes that have a line of their own
 
 
-class Trail:
+class UsageCurve:
     """CPU and memory over the whole run, thinned out so that it stays short."""
 
     def __init__(self) -> None:

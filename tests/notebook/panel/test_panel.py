@@ -26,12 +26,12 @@ import nbexec
 from nbexec.model import Choice, Chunk, Error, Failure, Outcome
 from nbexec.notebook import kernel
 from nbexec.notebook.panel import reopen, saved_html, tabs
-from nbexec.notebook.panel.failure_groups import GROUPS, LOOKED_AT, TRACEBACK, Groups, place
+from nbexec.notebook.panel.failure_groups import GROUPS, LOOKED_AT, TRACEBACK, FailureGroups, place
 from nbexec.notebook.panel.panel import Panel, Pulse
-from nbexec.notebook.panel.record import Record
+from nbexec.notebook.panel.panel_record import PanelRecord
 from nbexec.notebook.panel.snapshot import snapshot
 from nbexec.notebook.panel.svg import timeline as timeline_image
-from nbexec.notebook.panel.usage_history import POINTS, SLOTS, WINDOW, Samples, Trail
+from nbexec.notebook.panel.usage_history import POINTS, SLOTS, WINDOW, Samples, UsageCurve
 from nbexec.telemetry.bars import Bar, Bars
 from nbexec.telemetry.events import (
     Finished,
@@ -83,7 +83,7 @@ def shown(stats, *events):
 
 
 def recorded(*events, failures=()):
-    record = Record()
+    record = PanelRecord()
     for event in events:
         record.observe(event, None)
     record.groups.add(failures)
@@ -211,10 +211,10 @@ def test_cpu_and_memory_are_numbers_and_lines():
 
 
 def test_a_long_trail_is_thinned_out_and_still_spans_the_run():
-    trail = Trail()
+    curve = UsageCurve()
     for at in range(10_000):
-        trail.add(Sampled(at, float(at), 1, 1))
-    cores = [cores for cores, _ in trail.points]
+        curve.add(Sampled(at, float(at), 1, 1))
+    cores = [cores for cores, _ in curve.points]
     assert POINTS <= len(cores) < 2 * POINTS
     assert cores[0] < 300
     assert cores[-1] > 9_700
@@ -230,7 +230,7 @@ def failing(*indices, error=None, where="tidy.py", line=4, kind="error"):
 
 
 def test_failures_are_grouped_by_type_and_place_the_largest_first():
-    groups = Groups()
+    groups = FailureGroups()
     some = failing(3, 5) + failing(7, line=9) + failing(8, error=KeyError("x"))
     assert groups.add(some)
     more = some + failing(9, 11, line=9) + failing(1, kind="cancelled")
@@ -249,7 +249,7 @@ def test_failures_are_grouped_by_type_and_place_the_largest_first():
 
 
 def test_very_many_failures_are_looked_at_bit_by_bit_and_not_all():
-    groups = Groups()
+    groups = FailureGroups()
     many = failing(*range(LOOKED_AT + 5))
     calls = 1
     while not groups.add(many):
@@ -257,7 +257,7 @@ def test_very_many_failures_are_looked_at_bit_by_bit_and_not_all():
     assert calls > 10
     assert groups.rows("r")[0]["count"] == f"{LOOKED_AT:,} items"
     assert groups.more(len(many)) == "and 5 more, in .failures"
-    different = Groups()
+    different = FailureGroups()
     different.add([one for line in range(GROUPS + 9) for one in failing(line, line=line)])
     assert len(different.rows("r")) == GROUPS
     assert different.more(GROUPS + 9) == "and 9 more, in .failures"
@@ -265,7 +265,7 @@ def test_very_many_failures_are_looked_at_bit_by_bit_and_not_all():
 
 def test_a_traceback_without_frames_has_no_place_and_a_huge_one_is_cut():
     assert place("ValueError: bad\n") == ""
-    groups = Groups()
+    groups = FailureGroups()
     groups.add([Failure(0, 0, RecursionError(), traceback="x" * 100_000)])
     assert len(groups.rows("r")[0]["traceback"]) < TRACEBACK + 10
 
@@ -303,7 +303,7 @@ def test_the_last_lines_that_items_wrote_are_shown_with_their_items():
 
 def test_progress_of_items_is_shown():
     stats = fold(Progressed(1.0, 7, 0.25, "epoch 3"), Progressed(1.0, 8, None, "loading"))
-    assert content("output", Record(), stats)["progress"] == [
+    assert content("output", PanelRecord(), stats)["progress"] == [
         {"item": "item 7", "text": "epoch 3", "share": 25.0},
         {"item": "item 8", "text": "loading", "share": None},
     ]
@@ -319,7 +319,7 @@ def test_the_timeline_has_a_rectangle_for_each_bar():
         ("a", "b"),
     )
     run = SimpleNamespace(timeline=lambda: bars)
-    columns = content("timeline", Record(), fold(finished(1)), run)["columns"]
+    columns = content("timeline", PanelRecord(), fold(finished(1)), run)["columns"]
     assert columns["left"] == [0.0, 0.5, 2.0]
     assert columns["right"] == [1.5, 2.0, 2.25]
     assert (columns["top"][0], columns["bottom"][0]) == (-0.4, 0.4)
@@ -357,7 +357,7 @@ last = 1
     assert lines == ("line 2", "line 3", "line 4", "lines 5-6", "line 7", "line 8")
     assert how[:3] + how[4:] == ("in order", "in order", "in order", "running", "")
     assert how[3].startswith("serial: line 6 reads `prev` before")
-    assert [tab["id"] for tab in snapshot(fold(finished(1)), Record())["tabs"]][-1] == "output"
+    assert [tab["id"] for tab in snapshot(fold(finished(1)), PanelRecord())["tabs"]][-1] == "output"
 
 
 def sample(time, *names, memory=1_000_000_000):

@@ -13,22 +13,22 @@ from ...observers import cell_steps
 from ...telemetry.events import Event, Output, Sampled
 from ...telemetry.observer import Observer, WatchedRun
 from ...telemetry.state import RunState
-from .failure_groups import Groups
-from .output_tail import Lines
-from .usage_history import Samples, Trail
+from .failure_groups import FailureGroups
+from .output_tail import OutputTail
+from .usage_history import Samples, UsageCurve
 
-_records: weakref.WeakKeyDictionary[WatchedRun, Record] = weakref.WeakKeyDictionary()
+_records: weakref.WeakKeyDictionary[WatchedRun, PanelRecord] = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
 
 
-class Record(Observer):
+class PanelRecord(Observer):
     """The run's CPU and memory, what its items wrote, and its failures in groups."""
 
     def __init__(self) -> None:
-        self.trail = Trail()
+        self.curve = UsageCurve()
         self.samples = Samples()
-        self.lines = Lines()
-        self.groups = Groups()
+        self.lines = OutputTail()
+        self.groups = FailureGroups()
         self.steps = cell_steps.get()  # where a cell under the magic has the run
         self.shown: set[int] = set()  # the executions whose cell has a panel of it
         self.began: float | None = None  # on the clock of the events
@@ -38,7 +38,7 @@ class Record(Observer):
         if self.began is None:
             self.began = event.time
         if isinstance(event, Sampled):
-            self.trail.add(event)
+            self.curve.add(event)
             self.samples.add(event)
         elif isinstance(event, Output) and not event.shown:
             self.lines.add(event)
@@ -52,11 +52,11 @@ class Record(Observer):
                 self.lines.add(Output(0.0, index, index, "stdout", said))
 
 
-def record_of(run: WatchedRun) -> Record:
+def record_of(run: WatchedRun) -> PanelRecord:
     """Give the record of a run, from its beginning where that was asked for in time."""
     with _lock:
         found = _records.get(run)
         if found is None:
-            found = _records[run] = Record()
+            found = _records[run] = PanelRecord()
             run.watch(found)
         return found
