@@ -84,7 +84,7 @@ if TYPE_CHECKING:
     from .run.results import Results
     from .telemetry.bars import Bar, Bars
     from .telemetry.output import Outputs
-    from .telemetry.state import Stats
+    from .telemetry.stats import Stats
     from .tracking import track
     from .worker.capture import cancelled, progress
 
@@ -109,7 +109,7 @@ _NAMES = {
     "run.results": "Results",
     "run.handle": "Run",
     "run.registry": "last_run",
-    "telemetry.state": "Stats",
+    "telemetry.stats": "Stats",
     "telemetry.bars": "Bar Bars",
     "tracking": "track",
 }

@@ -24,7 +24,7 @@ from .model import Chunk, Task
 from .options import resolve
 from .run.handle import Run
 from .system import at_exit
-from .telemetry.state import Stats
+from .telemetry.stats import Stats
 from .worker import execute, reductions
 from .worker.execute import Call
 

@@ -27,7 +27,7 @@ from .run.results import Results
 from .telemetry import wording
 from .telemetry.bars import Bars
 from .telemetry.observer import WatchedRun
-from .telemetry.state import Stats
+from .telemetry.stats import Stats
 
 AT_ONCE = 500  # values that are looked up together
 

@@ -26,7 +26,7 @@ from .run.registry import remember
 from .run.results import attach_results
 from .telemetry import wording
 from .telemetry.events import Event, Finished, Progressed, RunEnded, RunStarted, Steered, Submitted
-from .telemetry.state import Stats
+from .telemetry.stats import Stats
 from .worker.execute import depth
 
 EVERY = 0.05  # seconds between two looks at the clock's news: what a loop of tiny items costs

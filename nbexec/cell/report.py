@@ -7,7 +7,7 @@ from typing import Any
 
 from ..model import Failure
 from ..telemetry import wording
-from ..telemetry.state import Stats
+from ..telemetry.stats import Stats
 from .steps import CellPlan, Step, span
 
 SHOWN = 5  # failures that are listed

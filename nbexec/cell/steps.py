@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..model import Failure
-from ..telemetry.state import Stats
+from ..telemetry.stats import Stats
 
 Kind = Literal["serial", "parallel", "together", "open"]
 

@@ -19,7 +19,7 @@ _BEFORE = {  # today: in 0.1.0
     "nbexec.serialize.pickling": "nbexec.wire",
     "nbexec.telemetry.bars": "nbexec.bars",
     "nbexec.telemetry.output": "nbexec.output",
-    "nbexec.telemetry.state": "nbexec.state",
+    "nbexec.telemetry.stats": "nbexec.state",
     "nbexec.worker.capture": "nbexec.capture",
     "nbexec.worker.execute": "nbexec.worker",
 }

@@ -8,7 +8,8 @@ import threading
 
 from ..telemetry.events import Event, RunEnded
 from ..telemetry.observer import Observer, WatchedRun
-from ..telemetry.state import RunState, Stats
+from ..telemetry.state import RunState
+from ..telemetry.stats import Stats
 
 EVERY = 0.1  # seconds: faster than this nobody sees, and each update costs a message
 

@@ -7,7 +7,7 @@ import unicodedata
 from typing import Protocol, TextIO
 
 from ..telemetry import wording
-from ..telemetry.state import Stats
+from ..telemetry.stats import Stats
 
 BAR = 20  # characters
 CLEAR = "\r\x1b[K"  # empties the terminal's line

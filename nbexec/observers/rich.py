@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..telemetry import wording
-from ..telemetry.state import Stats
+from ..telemetry.stats import Stats
 from .painter import clean
 
 STYLES = {"failed": "red", "state": "yellow", "note": "yellow", "left": "bold"}

@@ -10,7 +10,7 @@ import threading
 import time
 from typing import Any, TextIO
 
-from ..telemetry.state import Stats
+from ..telemetry.stats import Stats
 from ..worker import streams
 from .painter import LinePainter, Painter
 

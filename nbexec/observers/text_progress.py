@@ -8,7 +8,8 @@ from typing import TextIO
 from ..telemetry import wording
 from ..telemetry.events import Event, Output
 from ..telemetry.observer import WatchedRun
-from ..telemetry.state import RunState, Stats
+from ..telemetry.state import RunState
+from ..telemetry.stats import Stats
 from ..worker import streams
 from . import terminal
 from .display import Display

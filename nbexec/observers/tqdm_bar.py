@@ -8,7 +8,8 @@ from typing import Any
 
 from ..telemetry import wording
 from ..telemetry.events import Event, Output, RunStarted
-from ..telemetry.state import RunState, Stats
+from ..telemetry.state import RunState
+from ..telemetry.stats import Stats
 from .display import Display
 
 

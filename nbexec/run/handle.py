@@ -34,7 +34,7 @@ from ..telemetry.bars import Bars
 from ..telemetry.events import Event, Part
 from ..telemetry.observer import Observer
 from ..telemetry.output import Outputs
-from ..telemetry.state import Stats
+from ..telemetry.stats import Stats
 from ..worker.execute import replay
 from . import registry, rerun
 from .loop import Loop, RunSpec

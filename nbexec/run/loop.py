@@ -37,7 +37,7 @@ from ..telemetry.events import (
 )
 from ..telemetry.observer import Observer
 from ..telemetry.publisher import Publisher
-from ..telemetry.state import Stats
+from ..telemetry.stats import Stats
 from .backlog import Backlog
 from .context import RunContext
 from .intake import Intake

@@ -14,7 +14,7 @@ from ..telemetry.observer import WatchedRun
 if TYPE_CHECKING:
     import pandas
 
-    from ..telemetry.state import Stats
+    from ..telemetry.stats import Stats
 
 
 class Results(list[Any]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import wording
 from .bars import Bar
-from .state import Stats
+from .stats import Stats
 
 ENOUGH = 0.5  # seconds; before that there is nothing to be gained, and little is known
 FULL = 0.9  # of the memory that there is

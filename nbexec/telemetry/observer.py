@@ -11,7 +11,8 @@ from ..options.record import Options
 from .bars import Bars
 from .events import Event, Part
 from .output import Outputs
-from .state import RunState, Stats
+from .state import RunState
+from .stats import Stats
 
 
 class WatchedRun(Hashable, Protocol):

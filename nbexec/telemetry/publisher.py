@@ -10,7 +10,8 @@ from typing import Any
 from .bars import Bar, Bars
 from .events import Event
 from .observer import Observer
-from .state import RunState, Stats
+from .state import RunState
+from .stats import Stats
 from .timeline import Timeline
 
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
-
 from ..errors import ItemTimeout
 from ..model import Choice, Error
 from .events import (
@@ -21,122 +17,10 @@ from .events import (
     Steered,
     Submitted,
 )
+from .rate import RecentRate
+from .stats import ItemProgress, Phase, Stats
 
-Phase = Literal["waiting", "running", "paused", "cancelling", "done", "failed", "cancelled"]
-
-RATE_WINDOW = 10.0  # seconds of recent work that the rate and the ETA are made of, at least
-TURNS = 3  # and so many turns of a worker, since they all may end at about the same time
-SENSE = 1.0  # seconds of work before which a time that is left means nothing
 SHOWN = 8  # items whose progress is told
-MARK_EVERY = 0.1  # seconds between two remembered counts; keeps the window at 100 of them
-
-
-class ItemProgress(NamedTuple):
-    """What an item, by its index, told with `nbexec.progress`."""
-
-    item: int
-    fraction: float | None
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """A run at one moment, in numbers.
-
-    Attributes
-    ----------
-    name : str
-        What the run is called.
-    phase : str
-        "waiting", "running", "paused", "cancelling", then "done", "failed" or "cancelled".
-    total : int or None
-        Items in all; None while the input has not been seen to its end.
-    done, failed, cancelled, retried : int
-        Items that have a value, that failed for good, that were stopped on their way, and
-        attempts that were made again.
-    restored : int
-        Items among those done whose value was in the journal: they did not run.
-    abandoned : int
-        Items that took longer than their timeout and could not be stopped: they may still
-        be running, each in a thread that is lost to them.
-    running : int
-        Items at a worker, at most `workers`: an estimate, since a worker tells when it
-        ends, not when it begins.
-    elapsed : float
-        Seconds since the run began, or that it took.
-    rate : float
-        Items a second, lately.
-    eta : float or None
-        Seconds that are left, from recent work; None where it can't be told, and before it
-        means something: a second of work, and as many items as there are workers.
-    backend, workers, reason : str, int, str
-        Where it runs, on how many workers, and why.
-    cpu_seconds, busy_seconds : float
-        CPU time that the tasks used, and time that workers spent in them.
-    effective_cores : float
-        ``cpu_seconds / elapsed``: how many cores the tasks kept busy.
-    utilisation : float
-        ``busy_seconds / (workers * elapsed)``, from 0 to 1: how busy the workers were.
-    cores_now, memory, memory_limit : float, int, int
-        CPU seconds a second and bytes of the process tree when last sampled, and the bytes
-        that the machine or container allows; 0 where they were not sampled.
-    sent_bytes, received_bytes : int
-        Items that were pickled for another process, and values that came back from there.
-    sending_seconds : float
-        CPU time that it took to pickle and to unpickle them, in the kernel and in the workers.
-    paused_seconds : float
-        Time in which the run was paused.
-    items : tuple of ItemProgress
-        What items that run now told with `nbexec.progress`: index of the item,
-        fraction and text.
-    waiting : str
-        What the run waits for before it begins more items, in words; "" for nothing.
-    notes : tuple of str
-        What else there is to know: that the journal had to stop, why everything runs again.
-    """
-
-    __module__ = "nbexec"
-
-    name: str
-    phase: Phase
-    total: int | None
-    done: int
-    failed: int
-    cancelled: int
-    retried: int
-    running: int
-    elapsed: float
-    rate: float
-    eta: float | None
-    backend: str
-    workers: int
-    reason: str
-    cpu_seconds: float
-    busy_seconds: float
-    effective_cores: float
-    utilisation: float
-    cores_now: float = 0.0
-    memory: int = 0
-    memory_limit: int = 0
-    abandoned: int = 0
-    items: tuple[ItemProgress, ...] = ()
-    waiting: str = ""
-    restored: int = 0
-    notes: tuple[str, ...] = ()
-    sent_bytes: int = 0
-    received_bytes: int = 0
-    sending_seconds: float = 0.0
-    paused_seconds: float = 0.0
-
-    @property
-    def ended(self) -> bool:
-        """Whether the run is over."""
-        return self.phase in ("done", "failed", "cancelled")
-
-    @property
-    def finished(self) -> int:
-        """Items that came to their end, one way or another."""
-        return self.done + self.failed + self.cancelled
 
 
 class RunState:
@@ -161,8 +45,7 @@ class RunState:
         self._waiting = ""
         self._slot_seconds = 0.0  # workers x wall, summed over the times between changes
         self._slots_since = 0.0
-        self._marks: deque[tuple[float, int]] = deque()
-        self._turn = 0.0  # seconds that a worker has taken for a chunk, lately
+        self._recent = RecentRate()
 
     def apply(self, event: Event) -> None:
         """Take in one event; they come in the order of the grammar in `events`."""
@@ -194,7 +77,7 @@ class RunState:
                 self.name, self.total, self.choice = event.name, event.total, event.choice
                 self._began = self._slots_since = event.time
                 self.phase = "running"
-                self._marks.append((event.time, 0))
+                self._recent.restart(event.time, 0)
             case RunEnded():
                 self._count_slots(event.time)
                 self._ended = event.time
@@ -218,19 +101,7 @@ class RunState:
         self.sending_seconds += outcome.sending
         if outcome.ends:
             self.busy_seconds += outcome.ends[-1]
-            turn = outcome.ends[-1]
-            self._turn += (turn - self._turn) * (0.2 if self._turn else 1.0)
-        marks = self._marks
-        finished = self._ran
-        if len(marks) == 1 and not marks[0][1] and outcome.ends:  # workers took a while to start
-            marks[0] = (max(marks[0][0], event.time - self._turn), 0)
-        if len(marks) > 1 and event.time - marks[-2][0] < MARK_EVERY:
-            marks[-1] = (event.time, finished)
-        else:
-            marks.append((event.time, finished))
-        window = max(RATE_WINDOW, TURNS * self._turn)
-        while len(marks) > 2 and event.time - marks[1][0] > window:
-            marks.popleft()
+        self._recent.finished(event.time, self._ran, outcome.ends[-1] if outcome.ends else None)
 
     def _steered(self, event: Steered) -> None:
         if event.choice is not None:
@@ -241,9 +112,7 @@ class RunState:
         if event.paused is not None:
             self._paused_seconds = self._paused_till(event.time)
             self._paused, self._paused_since = event.paused, event.time
-            # what was finished before a pause says nothing about the rate after it
-            self._marks.clear()
-            self._marks.append((event.time, self._ran))
+            self._recent.restart(event.time, self._ran)
         if event.waiting is not None:
             self._waiting = event.waiting
         if event.note is not None:
@@ -317,24 +186,15 @@ class RunState:
         return self.done + self.failed - self.restored
 
     def _eta(self, now: float) -> float | None:
-        if self.total is None or self.phase != "running" or not self._marks:
-            return None
-        since, count = self._marks[0]
-        ran = self._ran - count
-        # What runs now is not late before it takes longer than what ran lately.
-        known = max(self._marks[-1][0], now - self._turn)
-        if known - since < SENSE or ran < self.choice.workers:
+        if self.total is None or self.phase != "running":
             return None
         left = self.total - self.done - self.failed
-        return max(0.0, left * (known - since) / ran - (now - known))
+        return self._recent.eta(now, self._ran, left, self.choice.workers)
 
     def _rate(self, now: float, elapsed: float) -> float:
         if self._ended:
             return self._ran / elapsed if elapsed else 0.0
-        if not self._marks:
-            return 0.0
-        since, count = self._marks[0]
-        return (self._ran - count) / (now - since) if now > since else 0.0
+        return self._recent.rate(now, self._ran)
 
 
 def _abandoned(error: Error) -> bool:

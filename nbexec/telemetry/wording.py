@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .state import Stats
+from .stats import Stats
 
 REPR_LIMIT = 200  # characters
 NAME_LIMIT = 80  # characters, of a run's name

@@ -15,7 +15,7 @@ import nbexec
 from nbexec.cell.iteration.effect_log import Copied, Taken
 from nbexec.cell.iteration.iteration import Record
 from nbexec.journal.moved import before, today
-from nbexec.telemetry.state import Stats
+from nbexec.telemetry.stats import Stats
 
 DATA = Path(__file__).parent / "data"
 ROOT = Path(__file__).parents[2]

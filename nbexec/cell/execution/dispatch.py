@@ -17,7 +17,8 @@ from ...options.record import error_types
 from ...run.handle import Run
 from ...telemetry.events import Event, RunEnded
 from ...telemetry.observer import Observer
-from ...telemetry.state import RunState, Stats
+from ...telemetry.state import RunState
+from ...telemetry.stats import Stats
 from ..iteration.iteration import Changed, InKernel
 
 PATIENCE = 0.3  # seconds: of a step that is over before that, the report says enough

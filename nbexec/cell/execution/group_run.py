@@ -14,7 +14,7 @@ from typing import Any
 from ...errors import PickleError
 from ...model import Failure
 from ...options.record import Options
-from ...telemetry.state import Stats
+from ...telemetry.stats import Stats
 from ..analysis.aliases import TooLarge, reachable
 from ..analysis.analysis import Refusal
 from ..iteration.boundary import arrived

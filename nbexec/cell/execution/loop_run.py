@@ -10,7 +10,7 @@ from typing import Any
 from ...errors import PickleError
 from ...model import Failure
 from ...options.record import Options
-from ...telemetry.state import Stats
+from ...telemetry.stats import Stats
 from ...worker.execute import Partial
 from ..analysis.aliases import TooLarge, held
 from ..analysis.analysis import Analysis, Refusal

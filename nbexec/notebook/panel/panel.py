@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...observers.display import EVERY, Display
 from ...telemetry.observer import WatchedRun
-from ...telemetry.state import Stats
+from ...telemetry.stats import Stats
 from .. import kernel
 from . import saved_html, tabs
 from .panel_record import PanelRecord, record_of

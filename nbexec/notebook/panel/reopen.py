@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from ...observers.display import Display
 from ...telemetry.events import Event
 from ...telemetry.observer import Observer, WatchedRun
-from ...telemetry.state import RunState, Stats
+from ...telemetry.state import RunState
+from ...telemetry.stats import Stats
 from .. import kernel
 from .panel import Panel
 from .panel_record import record_of

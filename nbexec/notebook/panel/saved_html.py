@@ -16,7 +16,7 @@ from ...history import PastRun
 from ...telemetry import wording
 from ...telemetry.bars import Bars
 from ...telemetry.observer import WatchedRun
-from ...telemetry.state import Stats
+from ...telemetry.stats import Stats
 from .panel_record import PanelRecord
 from .snapshot import Snapshot, snapshot
 from .svg import ACCENT, BAD, DONE, MEMORY, spark, timeline

@@ -6,7 +6,7 @@ from typing import Any
 
 from ...system import machine
 from ...telemetry import wording
-from ...telemetry.state import Stats
+from ...telemetry.stats import Stats
 from .panel_record import PanelRecord
 from .usage_history import UsageCurve, heights
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...telemetry.observer import WatchedRun
-from ...telemetry.state import Stats
+from ...telemetry.stats import Stats
 from . import plots
 from .output_tail import progress_rows
 from .panel_record import PanelRecord

@@ -1,0 +1,116 @@
+"""Stats: a run at one moment, in numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+Phase = Literal["waiting", "running", "paused", "cancelling", "done", "failed", "cancelled"]
+
+
+class ItemProgress(NamedTuple):
+    """What an item, by its index, told with `nbexec.progress`."""
+
+    item: int
+    fraction: float | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """A run at one moment, in numbers.
+
+    Attributes
+    ----------
+    name : str
+        What the run is called.
+    phase : str
+        "waiting", "running", "paused", "cancelling", then "done", "failed" or "cancelled".
+    total : int or None
+        Items in all; None while the input has not been seen to its end.
+    done, failed, cancelled, retried : int
+        Items that have a value, that failed for good, that were stopped on their way, and
+        attempts that were made again.
+    restored : int
+        Items among those done whose value was in the journal: they did not run.
+    abandoned : int
+        Items that took longer than their timeout and could not be stopped: they may still
+        be running, each in a thread that is lost to them.
+    running : int
+        Items at a worker, at most `workers`: an estimate, since a worker tells when it
+        ends, not when it begins.
+    elapsed : float
+        Seconds since the run began, or that it took.
+    rate : float
+        Items a second, lately.
+    eta : float or None
+        Seconds that are left, from recent work; None where it can't be told, and before it
+        means something: a second of work, and as many items as there are workers.
+    backend, workers, reason : str, int, str
+        Where it runs, on how many workers, and why.
+    cpu_seconds, busy_seconds : float
+        CPU time that the tasks used, and time that workers spent in them.
+    effective_cores : float
+        ``cpu_seconds / elapsed``: how many cores the tasks kept busy.
+    utilisation : float
+        ``busy_seconds / (workers * elapsed)``, from 0 to 1: how busy the workers were.
+    cores_now, memory, memory_limit : float, int, int
+        CPU seconds a second and bytes of the process tree when last sampled, and the bytes
+        that the machine or container allows; 0 where they were not sampled.
+    sent_bytes, received_bytes : int
+        Items that were pickled for another process, and values that came back from there.
+    sending_seconds : float
+        CPU time that it took to pickle and to unpickle them, in the kernel and in the workers.
+    paused_seconds : float
+        Time in which the run was paused.
+    items : tuple of ItemProgress
+        What items that run now told with `nbexec.progress`: index of the item,
+        fraction and text.
+    waiting : str
+        What the run waits for before it begins more items, in words; "" for nothing.
+    notes : tuple of str
+        What else there is to know: that the journal had to stop, why everything runs again.
+    """
+
+    __module__ = "nbexec"
+
+    name: str
+    phase: Phase
+    total: int | None
+    done: int
+    failed: int
+    cancelled: int
+    retried: int
+    running: int
+    elapsed: float
+    rate: float
+    eta: float | None
+    backend: str
+    workers: int
+    reason: str
+    cpu_seconds: float
+    busy_seconds: float
+    effective_cores: float
+    utilisation: float
+    cores_now: float = 0.0
+    memory: int = 0
+    memory_limit: int = 0
+    abandoned: int = 0
+    items: tuple[ItemProgress, ...] = ()
+    waiting: str = ""
+    restored: int = 0
+    notes: tuple[str, ...] = ()
+    sent_bytes: int = 0
+    received_bytes: int = 0
+    sending_seconds: float = 0.0
+    paused_seconds: float = 0.0
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run is over."""
+        return self.phase in ("done", "failed", "cancelled")
+
+    @property
+    def finished(self) -> int:
+        """Items that came to their end, one way or another."""
+        return self.done + self.failed + self.cancelled
