@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sqlite3
-from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from html import escape
@@ -14,11 +12,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from .errors import JournalError
-from .journal import known_files
-from .journal.code_fingerprint import Codes
-from .journal.database import connect, full_path, load_class, select, sort
-from .journal.locks import clock, is_going
-from .journal.values import Values, loads, read
+from .journal import known_files, past
+from .journal.database import full_path
+from .journal.locks import clock
 from .model import Failure
 from .observers import from_above
 from .run import registry
@@ -28,8 +24,6 @@ from .telemetry import wording
 from .telemetry.bars import Bars
 from .telemetry.observer import WatchedRun
 from .telemetry.stats import Stats
-
-AT_ONCE = 500  # values that are looked up together
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +143,12 @@ def runs(path: str | os.PathLike[str] | None = None) -> RunRecords:
         return RunRecords(sorted(_of(full_path(path)), key=_latest_first))
     here = [_record(run) for run in registry.run_registry.runs()]
     known = {record.id for record in here}
-    past = [record for record in here if record.ended != "running"]
+    over = [record for record in here if record.ended != "running"]
     for one in known_files.paths():
         with contextlib.suppress(JournalError):
-            past += [record for record in _of(one) if record.id not in known]
+            over += [record for record in _of(one) if record.id not in known]
     going = [record for record in here if record.ended == "running"]
-    return RunRecords([*going, *sorted(past, key=_latest_first)])
+    return RunRecords([*going, *sorted(over, key=_latest_first)])
 
 
 def _latest_first(record: RunRecord) -> float:
@@ -170,13 +164,8 @@ def _record(run: WatchedRun) -> RunRecord:
 
 
 def _of(path: Path) -> list[RunRecord]:
-    with _opened(path) as do:
-        rows = do.execute(
-            "SELECT id, name, began, reason, seen, host, pid, born, stats FROM runs"
-        ).fetchall()
     records = []
-    for id, name, began, reason, seen, host, pid, born, stats in rows:
-        ended = reason or ("running" if is_going(id, seen, host, pid, born) else "died")
+    for id, name, began, ended, stats in past.runs(path):
         records.append(RunRecord(id, name, began, ended, _stats(stats, ended), path))
     return records
 
@@ -191,17 +180,6 @@ def _stats(written: str | None, ended: str) -> Stats | None:
         note = "its kernel died; the same call runs what is missing"
         stats = replace(stats, phase="failed", running=0, eta=None, notes=(*stats.notes, note))
     return stats
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    connection = connect(path, create=False)
-    try:
-        yield connection
-    except sqlite3.Error as error:
-        raise JournalError(f"the journal {path} can't be read: {error}") from error
-    finally:
-        connection.close()
 
 
 def attach(run_id: str, path: str | os.PathLike[str] | None = None) -> Run | PastRun:
@@ -252,16 +230,6 @@ def attach(run_id: str, path: str | os.PathLike[str] | None = None) -> Run | Pas
     return PastRun(found[0])
 
 
-class Shown:
-    """Stands for an item of which only its text was kept."""
-
-    def __init__(self, shown: str) -> None:
-        self._shown = shown
-
-    def __repr__(self) -> str:
-        return self._shown
-
-
 class PastRun:
     """A run that a journal has: what is left of it, for reading.
 
@@ -298,19 +266,7 @@ class PastRun:
     @property
     def failures(self) -> list[Failure]:
         """Items that failed for good; of each item there is its text."""
-        with _opened(self._path) as do:
-            rows = do.execute(
-                "SELECT place, item, exception, message, traceback, worker, attempt, kind "
-                "FROM failures WHERE run = ? ORDER BY place",
-                (self.id,),
-            ).fetchall()
-        failures = []
-        for place, item, data, message, trace, worker, attempt, kind in rows:
-            error: BaseException = JournalError(message)
-            with contextlib.suppress(Exception):
-                error = loads(data)
-            failures.append(Failure(place, Shown(item), error, trace, worker, attempt, kind))
-        return failures
+        return past.failures(self._path, self.id)
 
     @property
     def results(self) -> Results:
@@ -343,19 +299,7 @@ class PastRun:
 
     def values(self) -> Iterator[tuple[int, Any]]:
         """Give index and value of each finished item, as they ended, without holding them all."""
-        with _opened(self._path) as do:
-            do.execute("BEGIN IMMEDIATE")
-            sort(do)
-            do.execute("COMMIT")
-            values = Values(Codes(), load_class(do))
-            places = do.execute(
-                "SELECT first, count, indices, keys FROM places WHERE run = ?", (self.id,)
-            )
-            for first, count, indices, keys in places:
-                where = range(first, first + count) if indices is None else array("q", indices)
-                for start in range(0, count, AT_ONCE):
-                    part = where[start : start + AT_ONCE]
-                    yield from _read(do, values, part, keys[16 * start : 16 * (start + len(part))])
+        return past.values(self._path, self.id)
 
     def __repr__(self) -> str:
         return f"<PastRun {self.record}>"
@@ -366,14 +310,3 @@ class PastRun:
             return {"text/plain": repr(self)}
         bundle: dict[str, str] = from_above("past run")(self)
         return bundle
-
-
-def _read(
-    do: sqlite3.Connection, values: Values, indices: Any, keys: bytes
-) -> Iterator[tuple[int, Any]]:
-    """Give the values of some items whose keys stand in a row."""
-    split = [keys[at : at + 16] for at in range(0, len(keys), 16)]
-    rows = {row[0]: row for row in select(do, split)}
-    for index, key in zip(indices, split, strict=True):
-        if key in rows:
-            yield index, read(do, values, rows[key])
