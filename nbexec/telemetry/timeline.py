@@ -11,55 +11,15 @@ and the resolution doubles whenever there would be more than `LIMIT` bars.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from operator import sub
 
-from ..model import Outcome
 from .bars import FINEST, Bar, Bars
 from .events import Event, Finished, Retried, RunStarted
+from .spans import ErrorOffsets, Span, cuts
 
 LIMIT = 2_000  # bars in all: what a plot draws at once, and about 100 kB
 LANES = 64
 OVERLAP = 1e-4  # seconds; two clocks of one worker differ by less
 SKEW = 1e-3  # seconds; a worker's clock that is further off is set right
-
-
-@dataclass(slots=True)
-class _Span:
-    """A bar that may still grow."""
-
-    start: float
-    end: float
-    items: int
-    failed: int
-    cancelled: int
-    retried: int
-    first: int
-    last: int
-    short: bool = False  # all that it stands for is shorter than the resolution
-
-    def told(self, lane: int) -> Bar:
-        """Give it as it is now."""
-        counts = self.items, self.failed, self.retried, self.first, self.last, self.cancelled
-        return Bar(lane, self.start, self.end, *counts)
-
-    def takes(self, other: _Span, resolution: float) -> bool:
-        """Take in the next bar, if they are to be drawn together; give whether they are."""
-        if other.start - self.end >= resolution:
-            return False
-        if other.start == other.end:  # stopped with, or right after, what it follows
-            pass
-        elif not (self.short and other.short):
-            return False
-        self.end = other.end
-        self.items += other.items
-        self.failed += other.failed
-        self.cancelled += other.cancelled
-        self.retried += other.retried
-        self.first = min(self.first, other.first)
-        self.last = max(self.last, other.last)
-        return True
 
 
 class Timeline:
@@ -77,7 +37,7 @@ class Timeline:
         self._offset = offset
         self._began = 0.0
         self._names: list[str] = []  # of the lanes
-        self._rows: list[list[_Span]] = []
+        self._rows: list[list[Span]] = []
         self._free: dict[str, list[tuple[float, int]]] = {}  # end and lane, ascending
         self._ahead: dict[str, float] = {}  # seconds, of a worker's clock
         self._longest: tuple[float, Bar] | None = None
@@ -96,7 +56,7 @@ class Timeline:
 
     def bars(self) -> tuple[Bar, ...]:
         """Give every bar, by lane and then by time."""
-        return tuple(one.told(lane) for lane, row in enumerate(self._rows) for one in row)
+        return tuple(one.bar(lane) for lane, row in enumerate(self._rows) for one in row)
 
     def read(self) -> Bars:
         """Give the timeline as it stands."""
@@ -149,7 +109,7 @@ class Timeline:
         if block is None:
             return
         lane, shift = block
-        marks = _Marks(outcome) if outcome.errors else None
+        marks = ErrorOffsets(outcome) if outcome.errors else None
         at, before = 0, 0.0
         for one in retried:  # they stood between the others
             stop = bisect_left(indices, one.index)
@@ -211,18 +171,18 @@ class Timeline:
         at: int,
         stop: int,
         event: Finished,
-        marks: _Marks | None,
+        marks: ErrorOffsets | None,
     ) -> None:
         """Draw the items from offset `at` to `stop`, which began `before` after `base`."""
         if at >= stop:
             return
         ends, indices = event.outcome.ends, event.chunk.indices
-        for cut, short in _cuts(ends, before, at, stop, self.resolution):
+        for cut, short in cuts(ends, before, at, stop, self.resolution):
             end = ends[cut - 1]
             failed, cancelled = marks.within(at, cut) if marks is not None else (0, 0)
             self._draw(
                 lane,
-                _Span(
+                Span(
                     base + before,
                     base + end,
                     cut - at,
@@ -240,16 +200,16 @@ class Timeline:
         start = one.started + shift
         counts = 0, 0, 0, 1, one.index, one.index
         short = one.seconds < self.resolution
-        self._draw(lane, _Span(start, start + one.seconds, *counts, short))
+        self._draw(lane, Span(start, start + one.seconds, *counts, short))
 
-    def _draw(self, lane: int, bar: _Span) -> None:
+    def _draw(self, lane: int, bar: Span) -> None:
         row = self._rows[lane]
         bar.start = max(bar.start, row[-1].end if row else 0.0)
         bar.end = max(bar.end, bar.start)
         if not bar.short and bar.items:
             took = bar.end - bar.start
             if self._longest is None or took > self._longest[0]:
-                self._longest = took, bar.told(lane)
+                self._longest = took, bar.bar(lane)
         if row and row[-1].takes(bar, self.resolution):
             return
         row.append(bar)
@@ -262,7 +222,7 @@ class Timeline:
         self.resolution *= 2
         self._count = 0
         for lane, row in enumerate(self._rows):
-            kept: list[_Span] = []
+            kept: list[Span] = []
             for one in row:
                 one.short = one.short or one.end - one.start < self.resolution
                 if not (kept and kept[-1].takes(one, self.resolution)):
@@ -271,57 +231,6 @@ class Timeline:
             self._count += len(kept)
 
 
-class _Marks:
-    """Where in a chunk items have no value."""
-
-    def __init__(self, outcome: Outcome) -> None:
-        self._all = sorted(outcome.errors)
-        self._cancelled = [at for at in self._all if outcome.errors[at].kind == "cancelled"]
-
-    def within(self, start: int, stop: int) -> tuple[int, int]:
-        """Give how many failed, and how many were stopped, from offset `start` to `stop`."""
-        every, cancelled = (
-            bisect_left(some, stop) - bisect_left(some, start)
-            for some in (self._all, self._cancelled)
-        )
-        return every - cancelled, cancelled
-
-
 def _together(one: Retried, time: float, worker: str) -> bool:
     """Whether a failed attempt was in a chunk that came back at `time`."""
     return one.time == time and one.worker == worker
-
-
-def _cuts(
-    ends: Sequence[float], before: float, at: int, stop: int, resolution: float
-) -> list[tuple[int, bool]]:
-    """Give after which items a bar ends, and whether it is of short ones."""
-    cuts = []
-    for one in _long(ends, before, at, stop, resolution):
-        if one > at:
-            cuts.append((one, True))
-        at = one + 1
-        cuts.append((at, False))
-    if at < stop:
-        cuts.append((stop, True))
-    return cuts
-
-
-def _long(
-    ends: Sequence[float], before: float, at: int, stop: int, resolution: float
-) -> Iterator[int]:
-    """Give the offsets of items that take `resolution` at least, without a look at every item."""
-    span = ends[stop - 1] - before
-    if span < resolution:
-        return
-    stride = int((stop - at) * resolution / span / 2)
-    if stride > 1:  # many short items: as a rule there is nothing to be found
-        marks = ends[at + stride - 1 : stop : stride]
-        steps = map(sub, marks[1:], marks)
-        most = max(steps, default=0.0)
-        if max(most, marks[0] - before, ends[stop - 1] - marks[-1]) < resolution:
-            return
-    while (one := bisect_left(ends, before + resolution, at, stop)) < stop:
-        if ends[one] - (before if one == at else ends[one - 1]) >= resolution:
-            yield one
-        at, before = one + 1, ends[one]
