@@ -1,4 +1,4 @@
-"""The functions that people call: each makes a task, a source and a sink, and starts a Run."""
+"""map, imap, amap, start, invoke: each makes a task, a source and a sink, and starts a Run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def map(
     *iterables : iterable
         The items; with several, the shortest ends it, as with the built-in `map`.
     setup : callable or None
-        Called once in each worker; what it gives is passed to `fn` as its last argument.
+        Called once in each worker; its value is passed to `fn` as the last argument.
     **options
         Any of `Options`.
 
@@ -54,12 +54,12 @@ def map(
     PickleError
         `fn` can't be sent to another process; the message names what it captured.
     ItemsError
-        An iterable raised; what was finished is in ``partial_results``.
+        An iterable raised; finished results are in ``partial_results``.
     RunCancelled
-        The run was cancelled; what was finished is in ``partial_results``.
+        The run was cancelled; finished results are in ``partial_results``.
     Exception
-        With ``on_error="raise"`` (the default), what the first item in order that failed
-        raised, with a note that names the item, and ``partial_results``.
+        With ``on_error="raise"`` (the default), the exception of the first item in order that
+        failed, with a note that names the item, and ``partial_results``.
 
     Examples
     --------
@@ -77,7 +77,7 @@ def start(
     setup: Callable[[], Any] | None = None,
     **options: Any,
 ) -> Run:
-    """Begin what `map` does and return at once; the panel goes on by itself.
+    """Start what `map` does in the background and return at once; the panel stays live.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def start(
     Raises
     ------
     OptionError, PickleError
-        As for `map`; what comes later is raised by ``run.result()``.
+        As for `map`; later errors are raised by ``run.result()``.
 
     Examples
     --------
@@ -233,7 +233,7 @@ def _call(function: Callable[[], Any]) -> Any:
 
 
 def is_coroutine(fn: Callable[..., Any]) -> bool:
-    """Whether calling `fn` gives an awaitable, as far as can be seen without calling it."""
+    """Whether calling `fn` gives an awaitable, as far as that is known without a call."""
     while isinstance(fn, functools.partial):
         fn = fn.func
     return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(
@@ -248,7 +248,7 @@ def prepare(
     options: Options,
     sink: Callable[[int | None], Sink],
 ) -> Run:
-    """Check the arguments and put a run together; nothing has started yet."""
+    """Check the arguments and make a run, which is not started."""
     if not callable(fn):
         raise OptionError(f"the first argument must be a function of one item, not {fn!r}")
     if setup is not None and not callable(setup):
@@ -278,7 +278,7 @@ def prepare(
 
 
 def function_name(fn: Callable[..., Any]) -> str:
-    """Give what to call a function: its name, or its type's."""
+    """Give the name of a function, or of its type."""
     while isinstance(fn, functools.partial):
         fn = fn.func
     name: str = getattr(fn, "__name__", type(fn).__name__)

@@ -1,4 +1,4 @@
-"""What nbexec raises.  Few types; each message names the item, the line or the option."""
+"""Exceptions of nbexec.  Few types; each message names the item, the line or the option."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ if TYPE_CHECKING:
 
 
 class NbexecError(Exception):
-    """Base of everything that nbexec itself raises.
+    """Base of all exceptions of nbexec.
 
     Attributes
     ----------
     partial_results : Results or None
-        What had been finished when a run stopped early; None where there was no run.
+        Results that were finished when a run stopped early; None where there was no run.
     """
 
     __module__ = "nbexec"
@@ -28,7 +28,7 @@ class OptionError(NbexecError, ValueError):
 
 
 class BackendError(NbexecError, RuntimeError):
-    """A backend is not there (the message says what to install) or could not be started."""
+    """A backend is missing (the message says what to install) or could not be started."""
 
     __module__ = "nbexec"
 
@@ -58,7 +58,7 @@ class NotReady(NbexecError, NameError):
 
 
 class RunCancelled(NbexecError):
-    """The run was cancelled before its end; `partial_results` has what was finished."""
+    """The run was cancelled before its end; finished results are in `partial_results`."""
 
     __module__ = "nbexec"
 
@@ -78,13 +78,13 @@ class ItemTimeout(NbexecError, TimeoutError):
 
 
 class DeadlineExceeded(NbexecError, TimeoutError):
-    """The run took longer than ``deadline=``; `partial_results` has what was finished."""
+    """The run took longer than ``deadline=``; finished results are in `partial_results`."""
 
     __module__ = "nbexec"
 
 
 class JournalError(NbexecError):
-    """A journal can't be used: what its path leads to, the function, or who is using it."""
+    """A journal can't be used; the message names its file, the function, or the run using it."""
 
     __module__ = "nbexec"
 

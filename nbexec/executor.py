@@ -6,10 +6,7 @@ import concurrent.futures
 import contextvars
 import functools
 import itertools
-import math
-import threading
 import weakref
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
@@ -17,10 +14,9 @@ from typing import Any, TypeVar
 
 from . import observers
 from .backends.caller_thread import CallerThread
+from .items.call_queue import CallQueue
 from .items.chunk_size import ChunkSizer
-from .items.feed import Feed
-from .items.sinks import Futures
-from .model import Chunk, Task
+from .model import Task
 from .options import resolve
 from .run.handle import Run
 from .system import at_exit
@@ -41,8 +37,8 @@ class Executor(concurrent.futures.Executor):
     workers : int or None
         How many calls run at once; None suits the backend and this machine.
     initializer : callable or None
-        Called in each worker, once, before its first call.  Where it raises, what that
-        worker is given fails with `concurrent.futures.BrokenExecutor`.
+        Called in each worker, once, before its first call.  If it raises, the calls of that
+        worker fail with `concurrent.futures.BrokenExecutor`.
     initargs : tuple
         Its arguments.
     **options
@@ -102,7 +98,7 @@ class Executor(concurrent.futures.Executor):
         self._finalizer = weakref.finalize(self, _close, self._calls, self._run)
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """Have ``fn(*args, **kwargs)`` called, and give its future.
+        """Submit ``fn(*args, **kwargs)``, and give its future.
 
         Raises
         ------
@@ -153,18 +149,18 @@ class Executor(concurrent.futures.Executor):
         *,
         combine: Callable[[list[Any]], Any] | None = None,
     ) -> Any:
-        """Reduce one array of numbers: its slices at the same time, joined in their order.
+        """Reduce an array of numbers: slices in parallel, joined in their order.
 
         Parameters
         ----------
         kernel : {"sum", "product", "square_sum", "min", "max"} or callable
-            What is computed; or a function of a slice, a NumPy array (one that numba has
-            compiled with ``nogil=True`` runs at once on threads).
+            The reduction, or a function of a slice, a NumPy array (one that numba has
+            compiled with ``nogil=True`` runs in parallel on threads).
         array : array_like
             Numbers.  On threads slices are views; to processes they go through shared memory.
         combine : callable or None
-            Makes the result of the list of what a function gave, in order; None gives the list.
-            A kernel that has a name has its own.
+            Makes the result from the list of a function's values, in order; None gives the list.
+            A named kernel has its own.
 
         Returns
         -------
@@ -175,8 +171,8 @@ class Executor(concurrent.futures.Executor):
         Raises
         ------
         TypeError, ValueError
-            `array` holds no numbers; there is no such kernel, or nothing to take the smallest
-            or largest of.
+            `array` holds no numbers; there is no such kernel; or an empty array has no smallest
+            or largest number.
 
         Examples
         --------
@@ -191,14 +187,14 @@ class Executor(concurrent.futures.Executor):
         return join(list(self.map(part, reductions.slices(reductions.numbers(array)))))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no further calls; with `wait`, return when those before are done.
+        """Accept no further calls; with `wait`, return when the accepted ones are done.
 
         Parameters
         ----------
         wait : bool
-            Whether to wait for what was submitted.
+            Whether to wait for submitted calls.
         cancel_futures : bool
-            Whether to cancel what is not running, nor about to since a worker is free.
+            Whether to cancel pending calls, except those that a free worker is about to take.
         """
         self._calls.close(self._run.workers if cancel_futures else None)
         self._run.wake()
@@ -250,7 +246,7 @@ def _close(calls: CallQueue, run: Run) -> None:
     run.wake()
 
 
-_open: dict[Run, CallQueue] = {}  # runs of executors, till they are over
+_open: dict[Run, CallQueue] = {}  # runs of executors that have not ended
 
 
 def _over(run: Run) -> None:
@@ -258,66 +254,9 @@ def _over(run: Run) -> None:
 
 
 def _finish() -> None:
-    """Take no further calls, and wait for those before: Python is at its end."""
+    """Accept no further calls, and wait for the accepted ones: Python is exiting."""
     runs = list(_open.items())
     for run, calls in runs:
         _close(calls, run)
     for run, _ in runs:
         run.wait()
-
-
-class CallQueue(Feed):
-    """The calls that were submitted and not yet taken: a source without an end of its own."""
-
-    def __init__(self) -> None:
-        self.futures = Futures()
-        self.closed = False
-        self._taken = 0
-        self._waiting: deque[tuple[Call, Future[Any]]] = deque()
-        self._lock = threading.Lock()
-
-    def add(self, call: Call, future: Future[Any]) -> None:
-        with self._lock:
-            if self.closed:
-                raise RuntimeError("cannot schedule new futures after shutdown")
-            self._waiting.append((call, future))
-
-    def close(self, workers: int | None = None) -> None:
-        """Take no more; where `workers` is given, cancel what none of them is free for."""
-        with self._lock:
-            self.closed = True
-            if workers is None:
-                return
-            free = max(0, workers - len(self.futures.waiting))
-            for _, future in list(self._waiting)[free:]:
-                future.cancel()
-
-    @property
-    def total(self) -> int | None:
-        return self._taken + len(self._waiting) if self.closed else None
-
-    @property
-    def left(self) -> int | None:
-        return len(self._waiting) if self.closed else None
-
-    @property
-    def at_hand(self) -> int:
-        return len(self._waiting)
-
-    @property
-    def taken(self) -> int:
-        return self._taken
-
-    def take(self, size: int, budget: float = math.inf) -> Chunk:
-        items: list[Call] = []
-        start = self._taken
-        while len(items) < size:
-            with self._lock:
-                if not self._waiting:
-                    break
-                call, future = self._waiting.popleft()
-            if future.set_running_or_notify_cancel():
-                self.futures.waiting[self._taken] = future
-                self._taken += 1
-                items.append(call)
-        return Chunk(range(start, self._taken), items, budget=budget)

@@ -1,4 +1,4 @@
-"""The runs of this kernel and those that journals have: `runs` lists, `attach` gives one."""
+"""History: the runs of this kernel and those in journals; `runs` lists them, `attach` gives one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .telemetry.stats import Stats
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """A run, as a journal has it or as it stands in this kernel.
+    """An entry of `runs`: a run of this kernel, or of a journal.
 
     Attributes
     ----------
@@ -39,10 +39,10 @@ class RunRecord:
     began : float
         When, as Unix time.
     ended : str
-        How: "done", "failed", "cancelled" or "crashed"; "died" where its kernel did not live to
-        see the end; "running" where it goes on.
+        How: "done", "failed", "cancelled" or "crashed"; "died" where its kernel ended before it
+        did; "running" where it goes on.
     stats : Stats or None
-        Its numbers when they were last written; None where nothing had ended.
+        Its numbers when they were last written; None where no item had ended.
     path : Path or None
         The journal; None where it has none.
     background : bool
@@ -71,7 +71,7 @@ class RunRecord:
 
     @property
     def cells(self) -> tuple[str, str, str, str, str]:
-        """Id, time, name, items and state, in words."""
+        """Id, time, name, items and state, as text."""
         counts = wording.counts(self.stats) if self.stats is not None else "0"
         failed = f", {self.failed:,} failed" if self.failed else ""
         state = self.ended
@@ -156,7 +156,7 @@ def _latest_first(record: RunRecord) -> float:
 
 
 def _record(run: WatchedRun) -> RunRecord:
-    """Say how a run of this kernel stands."""
+    """Make the entry of a run of this kernel."""
     stats = run.stats
     ended = stats.phase if run.done and stats.ended else "running"
     journal = run.journal
@@ -183,7 +183,7 @@ def _stats(written: str | None, ended: str) -> Stats | None:
 
 
 def attach(run_id: str, path: str | os.PathLike[str] | None = None) -> Run | PastRun:
-    """Give a run of this kernel, or bring one back from its journal, its kernel being gone.
+    """Give a run of this kernel, or what its journal kept of one whose kernel is gone.
 
     Loading the values unpickles them: the journal must be one that you trust.
 
@@ -192,12 +192,12 @@ def attach(run_id: str, path: str | os.PathLike[str] | None = None) -> Run | Pas
     run_id : str
         From `runs`, or `Run.id`.
     path : str, path or None
-        The journal to bring it back from; None looks among all that `runs` lists.
+        The journal to read it from; None looks among all that `runs` lists.
 
     Returns
     -------
     Run or PastRun
-        The run itself where it is of this kernel and still there. Else what its journal has:
+        The run itself, if it is of this kernel and still held. Else the record in its journal:
         `results`, `failures` and `stats`; shown as the panel's summary.
 
     Raises
@@ -231,14 +231,14 @@ def attach(run_id: str, path: str | os.PathLike[str] | None = None) -> Run | Pas
 
 
 class PastRun:
-    """A run that a journal has: what is left of it, for reading.
+    """A run as its journal kept it, for reading.
 
     Made by `nbexec.attach`.
 
     Attributes
     ----------
     record : RunRecord
-        What `runs` says of it.
+        Its entry in `runs`.
     """
 
     __module__ = "nbexec"
@@ -260,19 +260,19 @@ class PastRun:
 
     @property
     def stats(self) -> Stats | None:
-        """Its numbers when they were last written; None where nothing had ended."""
+        """Its numbers when they were last written; None where no item had ended."""
         return self.record.stats
 
     @property
     def failures(self) -> list[Failure]:
-        """Items that failed for good; of each item there is its text."""
+        """Items that failed for good; of each item its repr was kept."""
         return past.failures(self._path, self.id)
 
     @property
     def results(self) -> Results:
-        """What was finished, in the order of the items, with a `Failure` where there is no value.
+        """Results in the order of the items, with a `Failure` where there is no value.
 
-        They are read anew each time, all of them; `values` gives one after the other.
+        All are read each time; `values` gives them one by one.
         """
         total = self.stats.total if self.stats is not None else None
         why = JournalError("the journal has no value of this item")
@@ -286,11 +286,11 @@ class PastRun:
 
     @property
     def advice(self) -> str:
-        """None is left of a run that is past."""
+        """Empty: a journal keeps no measurements for advice."""
         return ""
 
     def timeline(self) -> Bars:
-        """No bars: when an item ran is not in a journal."""
+        """Give no bars: a journal does not keep the times of items."""
         return Bars()
 
     def result(self) -> Results:
@@ -298,14 +298,14 @@ class PastRun:
         return self.results
 
     def values(self) -> Iterator[tuple[int, Any]]:
-        """Give index and value of each finished item, as they ended, without holding them all."""
+        """Give index and value of each finished item, in the order of their ends, one by one."""
         return past.values(self._path, self.id)
 
     def __repr__(self) -> str:
         return f"<PastRun {self.record}>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        """Give the summary that a panel leaves."""
+        """Give the summary that replaces a panel at the end."""
         if self.stats is None:
             return {"text/plain": repr(self)}
         bundle: dict[str, str] = from_above("past run")(self)

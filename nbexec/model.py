@@ -69,9 +69,9 @@ class Error:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of the first ``len(values)`` items of a chunk; the rest was not begun."""
+    """Ends of the first ``len(values)`` items of a chunk; the rest has not started."""
 
-    values: list[Any]  # where `errors` has the offset: what the item left, or None
+    values: list[Any]  # where `errors` has the offset: the failed item's `left`, or None
     errors: Mapping[int, Error]  # by offset in the chunk
     started: float  # unix time, by the worker's clock
     ends: Sequence[float]  # seconds after `started`, one an item
@@ -79,7 +79,7 @@ class Outcome:
     worker: str
     peak_rss: int = 0  # bytes; the worker process's, 0 where it isn't known
     starved: float = 0.0  # seconds without a core, though ready to run; 0 where not known
-    said: Sequence[tuple[int, str, Any]] = ()  # offset, stream, text: where it came only now
+    said: Sequence[tuple[int, str, Any]] = ()  # late output: offset, stream, text
     sent: int = 0  # bytes of the items, pickled, to another process
     received: int = 0  # bytes of their values, on the way back
     sending: float = 0.0  # CPU seconds of pickling and unpickling, here and there
@@ -96,7 +96,7 @@ class Failure:
     item : object
         The item itself (a tuple of arguments where several iterables were mapped).
     exception : BaseException
-        What the item raised, with its traceback.
+        The item's exception, with its traceback.
     traceback : str
         The traceback as Python prints it, from the worker.
     worker : str
@@ -106,7 +106,7 @@ class Failure:
     kind : {"error", "cancelled", "lost"}
         "error": it raised; "cancelled": it never ran to its end; "lost": its worker died.
     left : object
-        What the function handed over when it failed; None for an ordinary function.
+        Value that the function handed over when it failed; None for an ordinary function.
     """
 
     __module__ = "nbexec"
@@ -127,7 +127,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Where a run's items go, and why, in words."""
+    """Backend and number of workers of a run, and the reason in words."""
 
     backend: str
     workers: int

@@ -1,8 +1,8 @@
-"""track: a plain loop, shown and steered as a run is.
+"""track: a plain loop, shown and steered as a run.
 
-The loop stays the caller's: its body runs between two items, in the caller's thread, and
-nothing is taken from the iterable before it is due.  What happens is told as events, the
-same that any run has, at most 20 times a second.
+The loop stays the caller's: its body runs between two items, in the caller's thread, and no
+item is taken from the iterable early.  The loop emits the events of a run, at most 20 times a
+second.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .telemetry.events import Event, Finished, Progressed, RunEnded, RunStarted,
 from .telemetry.stats import Stats
 from .worker.execute import depth
 
-EVERY = 0.05  # seconds between two looks at the clock's news: what a loop of tiny items costs
+EVERY = 0.05  # seconds between two events: a loop of tiny items pays for each
 REASON = "a plain loop"
 Item = TypeVar("Item")
 
@@ -42,16 +42,16 @@ def track(
     name: str | None = None,
     progress: Any = None,
 ) -> Iterator[Item]:
-    """Show how far a plain loop is: ``for x in nbexec.track(xs)``.
+    """Show the progress of a plain loop: ``for x in nbexec.track(xs)``.
 
-    The loop's body runs as it would without, and so does the iterable: one item at a time.
+    The body runs as it would without `track`, and so does the iterable: one item at a time.
 
     Parameters
     ----------
     iterable : iterable
         The items.
     total : int or None
-        How many there are; None asks the iterable, and shows no end where it can't tell.
+        Number of items; None asks the iterable, and shows no end if it has no length.
     name : str or None
         What the loop is called in its panel; None is "loop".
     progress : str or object or None
@@ -67,9 +67,8 @@ def track(
     OptionError
         `iterable` isn't one, or an argument can't be used.
     RunCancelled
-        From the loop's next step, once Cancel was clicked: the item that is being worked on
-        comes to its end first.  (The kernel's stop button stops in the middle of it.)  Pause
-        holds the loop at the same place.
+        From the loop's next step, once Cancel was clicked: the current item ends first.  (The
+        kernel's stop button stops in the middle of it.)  Pause holds the loop at the same place.
 
     Examples
     --------
@@ -92,13 +91,13 @@ def track(
     if total is None:
         try:
             total = len(iterable)  # type: ignore[arg-type]
-        except TypeError:  # a generator can't tell
+        except TypeError:  # a generator has no length
             pass
     return _follow(iterator, total, options)
 
 
 def _follow(iterator: Iterator[Item], total: int | None, options: Options) -> Iterator[Item]:
-    """Give the items, and have a `Tracked` told about them."""
+    """Give the items, and report them to a `Tracked`."""
     loop = Tracked(options)
     loop.begin(total)
     clock, due, taken = time.monotonic, 0.0, 0
@@ -127,7 +126,7 @@ def _follow(iterator: Iterator[Item], total: int | None, options: Options) -> It
 
 
 class Tracked(Run):
-    """A run whose items are worked on by the caller, between two of its steps."""
+    """A run whose items the caller works on, between two steps of an iterator."""
 
     def __init__(self, options: Options) -> None:
         self._place = (threading.get_ident(), _cell())
@@ -138,59 +137,59 @@ class Tracked(Run):
         task = Task(_by_the_caller, options.name or "", depth=depth.get())
         watch = functools.partial(observers.watchers, options, task)
         super().__init__(task, Chosen(()), Gather(0), options, watchers=watch)
-        self._bulletin = self._loop.publisher
-        self._telling = threading.RLock()  # observers are told one thing at a time
-        self._steer = threading.Condition(self._telling)
+        self._publisher = self._loop.publisher
+        self._emitting = threading.RLock()  # observers receive one event at a time
+        self._steer = threading.Condition(self._emitting)
         self.stopped = self._held = False
         self._begun = False  # whether an item is being worked on
-        self._told = 0  # items whose end was told
+        self._ended_count = 0  # items whose end was emitted
         self._since = self._cpu = 0.0
 
     @property
     def total(self) -> int | None:
         """How many items there are in all; None while that isn't known."""
-        return self._bulletin.state.total
+        return self._publisher.state.total
 
     # ------------------------------------------------------------ from the caller's thread
 
     def begin(self, total: int | None) -> None:
-        """Tell that the loop begins."""
-        self._bulletin.each("attach", self)
-        self._say(RunStarted, self.name, total, Choice("serial", 1, REASON))
+        """Emit the beginning of the loop."""
+        self._publisher.each("attach", self)
+        self._emit(RunStarted, self.name, total, Choice("serial", 1, REASON))
         self._since, self._cpu = time.time(), time.thread_time()
         _live.append((*self._place, self))
         if self.task.depth == 0 and self._outer is None:
             remember(self)
 
     def begun(self, index: int) -> None:
-        """Tell that an item is being worked on."""
+        """Emit that an item began."""
         self._begun = True
-        self._say(Submitted, Chunk((index,), (None,)))
+        self._emit(Submitted, Chunk((index,), (None,)))
 
     def ended(self, taken: int, error: Error | None = None) -> None:
-        """Tell that all items before `taken` are done, or that one has an error."""
-        count = taken - self._told
+        """Emit that all items before `taken` are done, or that one has an error."""
+        count = taken - self._ended_count
         now, cpu = time.time(), time.thread_time()
-        began, since, used = self._told, self._since, cpu - self._cpu
-        self._told, self._since, self._cpu = taken, now, cpu
+        began, since, used = self._ended_count, self._since, cpu - self._cpu
+        self._ended_count, self._since, self._cpu = taken, now, cpu
         indices = range(began, taken)
-        unsaid = indices[1:] if self._begun else indices
-        if unsaid:
-            self._say(Submitted, Chunk(unsaid, NoItems(len(unsaid))))
+        new = indices[1:] if self._begun else indices
+        if new:
+            self._emit(Submitted, Chunk(new, NoItems(len(new))))
         worker = threading.current_thread().name
         ends = Even(count, max(now - since, 0.0))
         errors = {0: error} if error is not None else {}
         outcome = Outcome([None] * count, errors, since, ends, used, worker)
         self._begun = False
-        self._say(Finished, Chunk(indices, NoItems(count)), outcome)
+        self._emit(Finished, Chunk(indices, NoItems(count)), outcome)
         if self._outer is not None:
             self._outer.inside(self.stats)
 
     def inside(self, stats: Stats) -> None:
-        """Tell how far a loop in the body of this one is."""
+        """Emit the progress of a loop in the body of this one."""
         share = stats.finished / stats.total if stats.total else None
         said = f"{wording.one_line(stats.name)}: {wording.counts(stats)}"
-        self._say(Progressed, self._told, share, said)
+        self._emit(Progressed, self._ended_count, share, said)
 
     def hold(self) -> None:
         """Wait while the loop, or one around it, is paused; raise where one was cancelled."""
@@ -205,26 +204,26 @@ class Tracked(Run):
             raise self.cancelled()
 
     def cancelled(self) -> RunCancelled:
-        """Give what a loop raises that was cancelled."""
-        error = RunCancelled(f"{self.name} was cancelled; {self._told:,} items are done")
+        """Make the exception of a cancelled loop."""
+        error = RunCancelled(f"{self.name} was cancelled; {self._ended_count:,} items are done")
         attach_results(error, self.results)  # none: they are the caller's
         return error
 
     def end(self, taken: int, reason: EndReason, inside: bool) -> None:
-        """Tell how the loop ended, and whether its body was left in the middle."""
+        """Emit the end of the loop; `inside`: its body was left in the middle."""
         _live[:] = [one for one in _live if one[-1] is not self]
-        if taken > self._told:
+        if taken > self._ended_count:
             self.ended(taken)
         if inside:
             why = RunCancelled("the loop was left while this item was worked on")
             self.ended(taken + 1, Error("cancelled", why, f"RunCancelled: {why}\n"))
         if inside and reason == "done":
-            self._say(Steered, note="left early")
-        elif reason == "done" and taken != self._bulletin.state.total:
-            self._say(Steered, total=taken)
+            self._emit(Steered, note="left early")
+        elif reason == "done" and taken != self._publisher.state.total:
+            self._emit(Steered, total=taken)
         if reason == "cancelled":
             self._error = self.cancelled()
-        self._say(RunEnded, reason)
+        self._emit(RunEnded, reason)
         with self._ending:
             self._done.set()
         for callback in self._callbacks:
@@ -232,49 +231,49 @@ class Tracked(Run):
 
     # ------------------------------------------------------------ from any thread
 
-    def _say(self, kind: Callable[..., Event], *about: Any, **more: Any) -> None:
-        with self._telling:
+    def _emit(self, kind: Callable[..., Event], *about: Any, **more: Any) -> None:
+        with self._emitting:
             self.post(kind(time.monotonic(), *about, **more))
 
     def post(self, event: Event) -> None:
-        """Tell what happens; it may be told from any thread."""
-        with self._telling:
-            if not self._bulletin.state.ended:
-                self._bulletin.emit(event)
+        """Emit an event, from any thread."""
+        with self._emitting:
+            if not self._publisher.state.ended:
+                self._publisher.emit(event)
 
     def cancel(self) -> None:
         """Have the loop raise `RunCancelled` at its next step."""
         with self._steer:
             if not self.stopped:
                 self.stopped = True
-                self._say(Steered, cancelling=True)
+                self._emit(Steered, cancelling=True)
             self._steer.notify_all()
 
     def pause(self) -> None:
         """Hold the loop at its next step, until `resume`."""
-        self._hold_on(True)
+        self._set_held(True)
 
     def resume(self) -> None:
         """Go on after `pause`."""
-        self._hold_on(False)
+        self._set_held(False)
 
-    def _hold_on(self, held: bool) -> None:
+    def _set_held(self, held: bool) -> None:
         with self._steer:
             if held != self._held:
                 self._held = held
-                self._say(Steered, paused=held)
+                self._emit(Steered, paused=held)
             self._steer.notify_all()
 
 
 def _cell() -> object:
-    """Give what is another in another cell of a notebook."""
+    """Identify the cell of the notebook that runs now."""
     ipython = sys.modules.get("IPython")
     shell: Any = ipython.get_ipython() if ipython is not None else None
     return getattr(shell, "execution_count", None)
 
 
 def _by_the_caller(item: object) -> None:
-    """What stands for the body of the loop."""
+    """Placeholder for the body of the loop."""
 
 
 # Constant-size stand-ins for per-item columns, so that a million of them take no memory.
@@ -302,7 +301,7 @@ class Even(Sequence[float]):
 
 
 class NoItems(Sequence[None]):
-    """In the place of items, which are the caller's and are not kept."""
+    """Stands in for items, which are the caller's and are not kept."""
 
     def __init__(self, count: int) -> None:
         self._count = count

@@ -1,6 +1,6 @@
-"""The journal: an SQLite file that each finished item is written to, for a later run.
+"""Checkpoints: an SQLite file with each finished item, and the fingerprints that find it again.
 
-`observer` is a run's use of it, `recall` the feed that skips what it has, `writer` the
-thread that writes, `values` what a value is as bytes, `claims` who writes now, `file` the file
-itself, `registry` the list of files that there are.
+What runs, and where, is decided in `nbexec.run`: this package looks values up before items run,
+and writes them when they have.  `journal` is one run's use of a file; `nbexec.history` lists past
+runs.
 """

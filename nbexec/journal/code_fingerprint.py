@@ -1,8 +1,8 @@
-"""What a function of the user's does, as named digests: so that what changed can be told.
+"""Fingerprints of functions: named digests of the parts, so that a change can be named.
 
-Its code counts, without line numbers and file names; its defaults; what it captured; and the
-globals that it uses, the user's own functions and classes among them in the same way, and so
-on.  What a library defines counts by its name and version.
+The parts are the code, without line numbers and file names; the defaults; the captured values;
+and the globals that the code uses.  The user's own functions and classes among them count in
+the same way, and so on.  Those of a library count by name and version.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from ..system.user_code import is_library_module, is_own_code
 from .fingerprint import ATOMS, SIZE, NoFingerprint, digest, fingerprint, flat
 
-# Of a class: where it stands, and what Python adds.
+# Attributes of a class that don't count: its place in the source, and additions of Python's.
 _PASSING = frozenset(
     (
         *("__module__", "__qualname__", "__doc__", "__dict__", "__weakref__", "__slotnames__"),
@@ -31,14 +31,14 @@ _PASSING = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class CodePrint:
-    """What a function does.
+    """The fingerprint of a function.
 
     Attributes
     ----------
     digest : bytes
-        All of it.
+        Of the whole.
     parts : dict of str to str
-        Digests of its parts, by what they are in words.
+        Digests of the parts, by a description in words.
     """
 
     digest: bytes
@@ -46,7 +46,7 @@ class CodePrint:
 
 
 def differences(old: dict[str, str], new: dict[str, str]) -> list[str]:
-    """Say which parts differ; those that only one has follow from a change of the others.
+    """List the parts that differ; parts that only one has follow from a change of another.
 
     Examples
     --------
@@ -58,9 +58,9 @@ def differences(old: dict[str, str], new: dict[str, str]) -> list[str]:
 
 
 class Codes:
-    """Fingerprints of functions, classes and items, in which code is looked at once.
+    """Fingerprints of functions, classes and items; each piece of code is visited once.
 
-    For one run: what it has seen is taken to stay as it is.
+    For one run: code that was visited is assumed to stay unchanged.
     """
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class Codes:
         return fingerprint(value, self._refer)
 
     def function(self, fn: Any) -> CodePrint:
-        """Give what a function (or anything that can be called) does.
+        """Give the fingerprint of a function, or of any callable.
 
         Raises
         ------
@@ -83,7 +83,7 @@ class Codes:
         return _Graph(self._refer).print(fn)
 
     def _refer(self, thing: Any) -> bytes:
-        """Give what stands for a function, a class or code of the user's within an item."""
+        """Give the digest of a function, a class or code of the user's within an item."""
         if type(thing) is types.CodeType:
             return code_digest(thing, self._refer)
         return self.thing(thing)
@@ -192,7 +192,7 @@ def _name(thing: Any) -> str:
 
 
 def used_globals(fn: types.FunctionType) -> Iterator[tuple[str, Any]]:
-    """Give the globals that a function's code names, and what it takes from the user's modules."""
+    """Give the globals that a function's code names; of the user's modules, their attributes."""
     seen: set[str] = set()
     for code in codes(fn.__code__):
         for instruction in dis.get_instructions(code):
@@ -210,7 +210,7 @@ def used_globals(fn: types.FunctionType) -> Iterator[tuple[str, Any]]:
 
 
 def _of_module(name: str, module: types.ModuleType, code: types.CodeType) -> Iterator[Any]:
-    """Give what code may take from a module of the user's: all of its names that it has."""
+    """Give the attributes of a user's module that code may use: those whose names it has."""
     taken = {attribute for one in codes(code) for attribute in one.co_names}
     for attribute, value in vars(module).items():
         if attribute in taken and not attribute.startswith("__"):
@@ -221,7 +221,7 @@ def _of_module(name: str, module: types.ModuleType, code: types.CodeType) -> Ite
 
 
 def codes(code: types.CodeType) -> Iterator[types.CodeType]:
-    """Give a code object and all that it makes functions and classes of."""
+    """Give a code object, and those of the functions and classes that it makes."""
     yield code
     for constant in code.co_consts:
         if type(constant) is types.CodeType:
@@ -229,7 +229,7 @@ def codes(code: types.CodeType) -> Iterator[types.CodeType]:
 
 
 def code_digest(code: types.CodeType, refer: Callable[[Any], bytes]) -> bytes:
-    """Give the digest of what code does, wherever it stands."""
+    """Give the digest of code, whatever its place in the source."""
     made = hashlib.blake2b(digest_size=SIZE)
     shape = (
         *(code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags),
@@ -246,7 +246,7 @@ def code_digest(code: types.CodeType, refer: Callable[[Any], bytes]) -> bytes:
 
 
 def _without_place(code: types.CodeType) -> Iterator[tuple[str, Any]]:
-    """Give the instructions of a class's body but for those that say where it stands."""
+    """Give the instructions of a class's body but for those about its place in the source."""
     instructions = list(dis.get_instructions(code))
     for this, following in zip(instructions, [*instructions[1:], None], strict=True):
         stored = following.argval if following and following.opname == "STORE_NAME" else None

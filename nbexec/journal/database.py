@@ -1,4 +1,4 @@
-"""The file of a journal: made with mode 0600, checked when it is opened, never overwritten."""
+"""The database file of a journal: made with mode 0600, checked when opened, never overwritten."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from typing import Any
 
 from ..errors import JournalError
 
-APPLICATION = 0x6E626578  # "nbex": what says that an SQLite file is ours
+APPLICATION = 0x6E626578  # "nbex": marks an SQLite file as ours
 VERSION = 1  # of the tables below
 CHECKED = 1 << 26  # bytes; a file up to this is checked whole: about 0.1 s
 PATIENCE = 30.0  # seconds that a write waits for another process's
 
-# A value is in `data`, or in `pieces` where it is large.  Items are only ever added at the end:
-# `found`, where keys are looked up, is brought up to date when a run begins, sorted, since
-# random keys one by one cost 40 µs each once there are a million.  A run's `places` say which
-# indices have which keys, many in a row.
+# A value is in `data`, or in `pieces` where it is large.  Items are only ever appended: `found`,
+# the index of keys, is updated when a run begins, sorted, since random keys one by one cost
+# 40 µs each once there are a million.  A run's `places` map indices to keys, many in a row.
 SCHEMA = """
 CREATE TABLE functions (
     digest BLOB PRIMARY KEY, name TEXT, parts TEXT, begun REAL);
@@ -119,7 +118,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _set_up(connection: sqlite3.Connection) -> None:
-    """Set how it is written; make the tables if there are none."""
+    """Set the write mode; make the tables if there are none."""
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")  # a lost commit costs a rerun
     connection.execute(f"PRAGMA mmap_size = {CHECKED}")
@@ -136,7 +135,7 @@ def _set_up(connection: sqlite3.Connection) -> None:
 
 
 def sort(connection: sqlite3.Connection) -> None:
-    """Have every item found that is there; within a transaction.  Of a key the last one counts."""
+    """Update the index of keys, within a transaction.  Of equal keys the last item counts."""
     connection.execute(
         "INSERT OR REPLACE INTO found SELECT key, id FROM items "
         "WHERE id > (SELECT up_to FROM sorted) ORDER BY key, id"
@@ -145,7 +144,7 @@ def sort(connection: sqlite3.Connection) -> None:
 
 
 def select(connection: sqlite3.Connection, keys: list[bytes]) -> sqlite3.Cursor:
-    """Give the rows of the items that there are: key, form, size, crc and data."""
+    """Give a row for each key that has an item: key, form, size, crc and data."""
     return connection.execute(
         "SELECT items.key, form, size, crc, data FROM found JOIN items ON items.id = found.item "
         f"WHERE found.key IN ({', '.join('?' * len(keys))})",

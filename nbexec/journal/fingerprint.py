@@ -1,9 +1,9 @@
-"""What a value is, as a digest that another process computes too.
+"""Fingerprints of values: digests that are equal in every process.
 
 A pickle won't do: it depends on the order of a set, which differs between processes, and on
-which equal strings happen to be the same object.  So a value is walked as pickle would, and
-each piece goes into a hash: sets sorted, dicts in their order, functions and classes of the
-user's by their code (`codeprint`), those of libraries by their name and version.
+which equal strings happen to be the same object.  So a value is walked as pickle would walk it,
+and each piece goes into a hash: sets sorted, dicts in their order, functions and classes of the
+user's by their code (`code_fingerprint`), those of libraries by their name and version.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ ATOMS = frozenset({int, float, complex, str, bytes, bool, type(None), type(...)}
 # What marshal writes begins with a byte below 0xff: nothing else can be taken for a mark.
 _MARK = b"\xff"
 
-Refer = Callable[[Any], bytes]  # what stands for a function or class of the user's
+Refer = Callable[[Any], bytes]  # gives the digest of a function or class of the user's
 
 
 class NoFingerprint(Exception):
-    """A value has no fingerprint; the message says what in it has none."""
+    """A value has no fingerprint; the message names the part that has none."""
 
 
 def digest(pieces: Iterable[bytes]) -> bytes:
@@ -60,7 +60,7 @@ def fingerprint(value: Any, refer: Refer) -> bytes:
     value : object
         Anything that pickle, or cloudpickle, could send.
     refer : callable
-        Gives what stands for a function or a class of the user's.
+        Gives the digest of a function or a class of the user's.
 
     Raises
     ------
@@ -110,7 +110,7 @@ class _Walk:
     def __init__(self, refer: Refer) -> None:
         self._refer = refer
         self._hash = hashlib.blake2b(digest_size=SIZE)
-        self._seen: dict[int, int] = {}  # what can be changed: shared or not is part of it
+        self._seen: dict[int, int] = {}  # mutable objects: sharing counts
         self._alive: list[Any] = []  # so that no id is used twice
         self._pieces = 0
 
@@ -194,7 +194,7 @@ class _Walk:
             self.feed(part)
 
     def _mapping(self, value: Any) -> None:
-        """A dict in its order, which whoever reads it can see."""
+        """Feed a dict in its order, which a reader can see."""
         self._mark(b"D", b"%d" % len(value))
         for key, held in value.items():
             self.feed(key)
@@ -203,7 +203,7 @@ class _Walk:
     def _set(self, kind: type, value: Any) -> None:
         if set(map(type, value)) <= ATOMS:
             pieces = sorted(map(flat, value))
-        else:  # each on its own: what comes first differs between processes
+        else:  # each on its own: their order differs between processes
             pieces = sorted(fingerprint(one, self._refer) for one in value)
         self._mark(b"S", kind.__name__.encode(), *pieces)
 
@@ -217,7 +217,7 @@ class _Walk:
         self._hash.update(data)
 
     def _reduced(self, kind: type, value: Any) -> None:
-        """An object as pickle takes it apart."""
+        """Feed an object in the parts that pickle would reduce it to."""
         try:
             reduce = copyreg.dispatch_table.get(kind)
             reduced: Any = reduce(value) if reduce is not None else value.__reduce_ex__(5)

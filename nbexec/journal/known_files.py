@@ -1,4 +1,4 @@
-"""Where the journals are that were written: a list of paths in the user's state folder."""
+"""Known journals: a list of paths in the user's state folder."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def folder() -> Path:
 
 
 def paths() -> list[Path]:
-    """Give the journals that still are where they were, the latest first."""
+    """Give the journals that still exist, the latest first."""
     try:
         lines = (folder() / NAME).read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):
@@ -34,7 +34,7 @@ def paths() -> list[Path]:
 
 
 def add(path: Path) -> None:
-    """Note a journal; where that can't be, only `runs()` without a path will not know it."""
+    """Add a journal to the list; if that fails, only `runs()` without a path misses it."""
     if "\n" in str(path):
         return
     try:

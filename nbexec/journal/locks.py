@@ -1,4 +1,4 @@
-"""Who is writing to a journal, and since when: two runs of one function never do at once."""
+"""Locks: two runs of one function never write to a journal at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from ..errors import JournalError
 from .code_fingerprint import differences
 
-FAR = 60.0  # seconds after which a run on another machine that gave no sign is taken for dead
+FAR = 60.0  # seconds without a heartbeat, after which a run on another machine counts as dead
 
 going: set[str] = set()  # runs of this process that write a journal now
 starting = threading.Lock()
@@ -36,7 +36,7 @@ def refuse_second(do: sqlite3.Connection, path: Path, function: bytes) -> None:
 
 
 def what_changed(do: sqlite3.Connection, name: str, parts: dict[str, str]) -> str:
-    """Say what of a function is different from when it last ran; nothing if it never did."""
+    """Say which parts of a function changed since it last ran; "" if it never did."""
     last = do.execute(
         "SELECT functions.parts, runs.began FROM runs JOIN functions "
         "ON runs.function = functions.digest WHERE runs.name = ? "
@@ -54,7 +54,7 @@ def what_changed(do: sqlite3.Connection, name: str, parts: dict[str, str]) -> st
 
 
 def is_going(id: str, seen: float, host: str, pid: int, born: float) -> bool:
-    """Whether a run that has not ended goes on, rather than that its process died."""
+    """Whether the process of a run without an end is alive."""
     if host != socket.gethostname():
         return time.time() - seen < FAR
     if pid == os.getpid():
@@ -68,14 +68,14 @@ def is_going(id: str, seen: float, host: str, pid: int, born: float) -> bool:
 
 
 def here() -> tuple[str, int, float]:
-    """Give what tells this process from every other: host, pid, and when it began."""
+    """Identify this process: host, pid, and the time it began."""
     import psutil
 
     return socket.gethostname(), os.getpid(), psutil.Process().create_time()
 
 
 def clock(moment: float) -> str:
-    """Say when something was: the time, and the day if it was not today."""
+    """Format a moment: the time, and the day if it was not today."""
     then = time.localtime(moment)
     today = time.localtime()[:3] == then[:3]
     return time.strftime("%H:%M" if today else "%d %b %Y %H:%M", then)

@@ -6,7 +6,7 @@ import sqlite3
 
 
 class Occurrences:
-    """How often a digest came before; beyond `held` of them, in a temporary file."""
+    """Counts digests; beyond `held` of them, in a temporary file."""
 
     def __init__(self, held: int = 100_000) -> None:
         self._held = held
@@ -14,7 +14,7 @@ class Occurrences:
         self._file: sqlite3.Connection | None = None
 
     def count(self, digests: list[bytes]) -> list[int]:
-        """Give how often each of the digests came before, and take them in.
+        """Give for each digest how many equal ones came before, and count them.
 
         Half a digest is enough: were two alike, one would only have another number.
         """
@@ -49,6 +49,6 @@ class Occurrences:
         return dict(self._file.execute(query, short))
 
     def close(self) -> None:
-        """Give the file back."""
+        """Delete the file."""
         if self._file is not None:
             self._file.close()

@@ -1,4 +1,4 @@
-"""Recall: a feed that gives out the items that have no value yet, and the values of the others."""
+"""Recall: a feed that looks items up in a journal, and gives out those without a value."""
 
 from __future__ import annotations
 

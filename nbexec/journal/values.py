@@ -1,8 +1,8 @@
-"""A value as bytes, and back: pickle 5, large ones in pieces.
+"""Values as bytes, and back: pickle 5, large ones in pieces.
 
-An object of a class that the notebook defines must come back, in another kernel, as one of
-that notebook's class, not of a twin of it.  So such a class is written as its name and its
-fingerprint, and kept beside the values for a kernel that has no such class.
+An object of a class that the notebook defines must come back, in another kernel, as an object
+of that notebook's class, not of a copy of it.  So such a class is pickled as its name and its
+fingerprint, and stored beside the values for a kernel that has no such class.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .code_fingerprint import Codes
 from .fingerprint import ATOMS, NoFingerprint
 
 PIECE = 1 << 20  # bytes; a larger value is written in pieces of this size
-PLAIN, BLOCK, PIECES = range(3)  # forms: a pickle; a block of `wire`; a block in pieces
+PLAIN, BLOCK, PIECES = range(3)  # forms: a pickle; a block of `pickling`; a block in pieces
 
 Block = list[pickling.Piece]
 
@@ -31,7 +31,7 @@ class Packed(NamedTuple):
 
     form: int
     size: int
-    crc: int  # of what stands in the row
+    crc: int  # of the row's data
     data: bytes | Block  # a list for PIECES: views of the value itself, to be written at once
 
 
@@ -43,11 +43,11 @@ class Values:
     codes : Codes
         Fingerprints of classes.
     load_class : callable
-        Gives the pickle of a class that was kept, by its digest, or None.
+        Gives the pickle of a stored class, by its digest, or None.
     """
 
     def __init__(self, codes: Codes, load_class: Callable[[bytes], bytes | None]) -> None:
-        self.new_classes: dict[bytes, bytes] = {}  # to be kept
+        self.new_classes: dict[bytes, bytes] = {}  # to be stored
         self._codes = codes
         self._load_class = load_class
         self._digests: dict[type, bytes | None] = {}
@@ -78,14 +78,14 @@ class Values:
         return Packed(BLOCK, size, zlib.crc32(data), data)
 
     def unpack(self, form: int, data: bytes | bytearray) -> Any:
-        """Undo `pack`, of a value that is in one piece again."""
+        """Undo `pack`; pieces are joined before."""
         if form == PLAIN:
             return _ValueUnpickler(io.BytesIO(data), self, None).load()
         pickled, buffers = pickling.parts(data if isinstance(data, bytearray) else bytearray(data))
         return _ValueUnpickler(io.BytesIO(pickled), self, buffers).load()
 
     def reduce_class(self, kind: type) -> Any:
-        """Give how a class of the notebook is pickled, or None if cloudpickle knows better."""
+        """Give the reduction of a class of the notebook; None leaves it to cloudpickle."""
         if kind not in self._digests:
             self._digests[kind] = self._keep(kind)
         found = self._digests[kind]
@@ -102,7 +102,7 @@ class Values:
         return found
 
     def find_class(self, module: str, name: str, digest: bytes) -> Any:
-        """Give the class that the notebook has now, if it is the same one, or the kept one."""
+        """Give the notebook's class if its fingerprint is the same, else the stored one."""
         live = _live(module, name)
         if isinstance(live, type):
             try:
@@ -119,7 +119,7 @@ class Values:
 
 
 def find_class(module: str, name: str, digest: bytes) -> Any:
-    """Stands in pickles for `Values.find_class`."""
+    """Placeholder in pickles for `Values.find_class`."""
     raise pickle.UnpicklingError(f"{module}.{name} can only be loaded by a journal")
 
 
@@ -174,7 +174,7 @@ def pieces(block: Block) -> Iterator[bytes]:
 
 
 def _simple(value: Any) -> bool:
-    """Whether plain pickle does all that cloudpickle would do, in a tenth of the time."""
+    """Whether plain pickle gives the same as cloudpickle, in a tenth of the time."""
     kind = type(value)
     if kind in ATOMS:
         return kind not in (str, bytes) or len(value) <= PIECE // 4

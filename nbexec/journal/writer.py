@@ -1,4 +1,4 @@
-"""Writer: the one thread that writes a run's journal, many items in a transaction."""
+"""Writer: the thread that writes a run's journal, many items in a transaction."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any
 
 from .values import PIECES, Packed, pieces
 
-MOST = 1_000  # items that are finished and not yet committed, at most, but for a single chunk
-EVERY = 0.5  # seconds until what is finished is committed: with the commit itself, under 1 s
-HEARTBEAT = 15.0  # seconds between two signs of life while nothing ends
-PENDING = 1 << 26  # bytes that wait to be written; then whoever brings more waits
+MOST = 1_000  # finished items that are not committed yet, at most, but for a single chunk
+EVERY = 0.5  # seconds until finished items are committed: with the commit itself, under 1 s
+HEARTBEAT = 15.0  # seconds between two heartbeats while nothing ends
+PENDING = 1 << 26  # bytes that wait to be written; beyond that `put` blocks
 
 _Rows = list[tuple[Any, ...]]
 
 
 @dataclass(slots=True)
 class Batch:
-    """What became of a chunk."""
+    """The rows of a chunk that ended."""
 
     items: list[tuple[bytes, Packed]] = field(default_factory=list)
     places: _Rows = field(default_factory=list)
@@ -31,12 +31,12 @@ class Batch:
 
     @property
     def size(self) -> int:
-        """Its bytes."""
+        """Bytes of its values."""
         return sum(packed.size for _, packed in self.items)
 
     @property
     def urgent(self) -> bool:
-        """Whether it has views of values, which may change once others have them."""
+        """Whether it holds views of values, which may change once the caller has them."""
         return any(packed.form == PIECES for _, packed in self.items)
 
 
@@ -48,9 +48,9 @@ class Writer:
     connection : sqlite3.Connection
         Used by the writer's thread alone, until it is closed.
     alive : callable
-        Called within each transaction, to write that the run goes on.
+        Called within each transaction, to write a heartbeat.
     stopped : callable
-        Told why nothing more can be written.
+        Called with the error after which nothing more can be written.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Writer:
     ) -> None:
         self.connection = connection
         self._alive = alive
-        self._told = stopped
+        self._stopped = stopped
         self.error: Exception | None = None
         self._batches: list[Batch] = []
         self._count = self._bytes = 0
@@ -72,7 +72,7 @@ class Writer:
         self._thread.start()
 
     def put(self, batch: Batch) -> None:
-        """Have a batch written; where it is `urgent`, wait until it is."""
+        """Queue a batch; wait until it is written if it is `urgent`."""
         size, urgent = batch.size, batch.urgent
         with self._changed:
             while self._bytes > PENDING and self.error is None:
@@ -90,7 +90,7 @@ class Writer:
             self.flush()
 
     def flush(self) -> None:
-        """Wait until all is committed."""
+        """Wait until every batch is committed."""
         with self._changed:
             self._urgent = True
             self._changed.notify_all()
@@ -98,7 +98,7 @@ class Writer:
                 self._changed.wait()
 
     def close(self) -> None:
-        """Commit what is there, and end the thread."""
+        """Commit the rest, and end the thread."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -125,7 +125,7 @@ class Writer:
                     return
 
     def _await(self) -> None:
-        """Wait until there is something to write, and it is time."""
+        """Wait until a commit or a heartbeat is due."""
         heartbeat = time.monotonic() + HEARTBEAT
         while not (self._closing or self._urgent or self._count >= MOST):
             due = self._oldest + EVERY if self._batches else heartbeat
@@ -142,7 +142,7 @@ class Writer:
                 self.connection.execute("ROLLBACK")
             except sqlite3.Error:  # it was rolled back by the error
                 pass
-            self._told(error)  # before whoever waits goes on
+            self._stopped(error)  # before a waiting thread goes on
             with self._changed:
                 self.error = error
                 self._batches.clear()

@@ -1,4 +1,8 @@
-"""What watches a run.  Observers are told each event by the run's one thread, in order."""
+"""Observers: they show a run outside a notebook, and sample what it uses.
+
+Each gets every event from the run's thread, in order.  The panel is in `nbexec.notebook`, which
+is named here as a string; the events are in `nbexec.telemetry`.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +16,15 @@ from ..model import Task
 from ..options.record import Options
 from ..telemetry.observer import Observer, WatchedRun
 
-# What the layers above draw, by name: nothing below the notebook's edge imports it.
+# Views of the notebook layer, by name: nothing below it imports it.
 FROM_ABOVE = {
     "panel": "nbexec.notebook.panel.panel:Panel",
     "once more": "nbexec.notebook.panel.reopen:show",
     "past run": "nbexec.notebook.panel.saved_html:past_run",
 }
 
-# Gives what a cell's steps are, while one of them runs: lines, what becomes of it, and how
-# long it took.  For a run of that cell's to show.
+# Gives the steps of a cell while one of them runs: lines, how it runs, and how long it took.
+# The panel of that step's run shows them.
 cell_steps: ContextVar[Callable[[], list[tuple[str, str, str]]] | None]
 cell_steps = ContextVar("cell_steps", default=None)
 
@@ -49,13 +53,13 @@ def displays(progress: Any, depth: int) -> list[Observer]:
 
 
 def from_above(what: str) -> Any:
-    """Give what `FROM_ABOVE` names."""
+    """Import a view by its key in `FROM_ABOVE`."""
     module, _, name = FROM_ABOVE[what].partition(":")
     return getattr(importlib.import_module(module), name)
 
 
 def show(run: WatchedRun) -> bool:
-    """Show the panel of a run here, where there can be one that isn't there yet."""
+    """Show the panel of a run in this cell; give whether that can be, and was not done before."""
     if not in_kernel():
         return False
     shown: bool = from_above("once more")(run)

@@ -1,4 +1,4 @@
-"""Display: the one thread that shows a run, at most 10 times a second."""
+"""Display: base of observers that draw from a thread, at most 10 times a second."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ..telemetry.observer import Observer, WatchedRun
 from ..telemetry.state import RunState
 from ..telemetry.stats import Stats
 
-EVERY = 0.1  # seconds: faster than this nobody sees, and each update costs a message
+EVERY = 0.1  # seconds: nobody sees faster updates, and each costs a message
 
 
 class Display(Observer):
-    """Base of what shows a run: `draw` from one thread while it runs, `finish` once, last."""
+    """Calls `draw` from one thread while the run goes on, and `finish` once, last."""
 
     every = EVERY
-    patience = 0.0  # seconds before the first `draw`: a run shorter than that has only `finish`
+    patience = 0.0  # seconds before the first `draw`: a shorter run has only `finish`
 
     run: WatchedRun
 
@@ -55,4 +55,4 @@ class Display(Observer):
         """Show the run as it stands."""
 
     def finish(self, stats: Stats) -> None:
-        """Show how it ended."""
+        """Show the run as it ended."""

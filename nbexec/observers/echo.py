@@ -1,4 +1,4 @@
-"""Echo: passes on what items write, as if they ran here."""
+"""Echo: writes the output of items here, as if they ran here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Echo(Observer):
     """Writes the items' output to standard output and error, as it comes."""
 
     def observe(self, event: Event, state: RunState) -> None:
-        """Take in an event; whole lines, so that items don't write into each other's."""
+        """Write an item's output: whole lines, so that items don't write into each other's."""
         if isinstance(event, Output) and not event.shown:
             stream = getattr(sys, event.stream)
             if stream is not None:

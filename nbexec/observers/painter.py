@@ -1,4 +1,4 @@
-"""Painter: draws runs at the end of a terminal; LinePainter, where rich is not installed."""
+"""Painter: draws runs on the last lines of a terminal; LinePainter does so without rich."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ CLEAR = "\r\x1b[K"  # empties the terminal's line
 
 
 class Painter(Protocol):
-    """Draws runs at the end of what is on a terminal."""
+    """Draws runs on the last lines of a terminal."""
 
     def paint(self, runs: list[Stats]) -> None:
-        """Draw them, in the place of what was drawn before."""
+        """Draw them, over the last drawing."""
 
     def erase(self) -> None:
-        """Take away what was drawn; the cursor is then where it was before."""
+        """Erase the drawing, and move the cursor back to where it was."""
 
 
 class LinePainter:
-    """One line that is written over: the run that was begun last, and how many more there are."""
+    """Overwrites one line: the run that began last, and the number of others."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -56,7 +56,7 @@ def width(stream: TextIO) -> int:
 
 
 def clean(words: str) -> str:
-    """Give words without what would move the cursor.
+    """Replace characters that would move the cursor.
 
     Examples
     --------

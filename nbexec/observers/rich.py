@@ -20,7 +20,7 @@ SMALL = 12  # columns of an item's own bar
 
 
 class RichPainter:
-    """Some lines for each run, with colours; each colour goes with words."""
+    """Draws some lines for each run, with colours that words repeat."""
 
     def __init__(self, stream: TextIO) -> None:
         self._console = Console(file=stream)
@@ -30,7 +30,7 @@ class RichPainter:
         width = self._console.width
         shown = Group(*[block(run, width) for run in runs])
         if self._live is None:
-            # What others write is led past it by the screen, as it is.
+            # The screen passes other output by, as it is.
             self._live = Live(
                 shown,
                 console=self._console,
@@ -49,7 +49,7 @@ class RichPainter:
 
 
 def block(stats: Stats, width: int = 80) -> Any:
-    """Draw a run: its bar and numbers, where it runs and why, and what its items tell."""
+    """Draw a run: its bar and numbers, where it runs and why, and the progress of items."""
     lines = Table.grid()
     name = Text(clean(stats.name), "bold", no_wrap=True, overflow="ellipsis")
     name.truncate(max(8, width // 4), overflow="ellipsis")
@@ -75,13 +75,13 @@ def block(stats: Stats, width: int = 80) -> Any:
 
 
 def facts(stats: Stats) -> Text:
-    """Give what there is to say besides the counts."""
+    """Give the facts besides the counts."""
     said = [Text(clean(words), STYLES.get(label, "")) for label, words in wording.labelled(stats)]
     return Text(" · ", "dim").join(said)
 
 
 def items(stats: Stats) -> Table:
-    """Draw how far the items are that tell so with `nbexec.progress`."""
+    """Draw the progress of items that report it with `nbexec.progress`."""
     rows = Table.grid(padding=(0, 1))
     for _ in range(3):
         rows.add_column(no_wrap=True, overflow="ellipsis")

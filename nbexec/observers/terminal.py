@@ -1,4 +1,4 @@
-"""Screen: the last lines of a terminal, where runs are shown; what others write goes above."""
+"""Screen: the last lines of a terminal, where runs are drawn; other output goes above them."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from ..telemetry.stats import Stats
 from ..worker import streams
 from .painter import LinePainter, Painter
 
-PATIENCE = 0.3  # seconds that a line which others have begun may take to its end: `print`
-#                  writes what it was given piece by piece
-LONGEST = 2.0  # seconds that a run waits for that in all: the line may be without an end
+PATIENCE = 0.3  # seconds without output, after which an unfinished line counts as ended: `print`
+#                  writes its arguments piece by piece
+LONGEST = 2.0  # seconds that a run waits for that at most: the line may never end
 
 
 class Screen:
-    """What is live in one terminal: any number of runs, drawn together by one painter.
+    """One terminal with any number of live runs, drawn together by one painter.
 
     Parameters
     ----------
     stream : file
         The terminal.
     rich : bool or None
-        Whether rich draws; None: if it is installed.
+        Whether rich draws; None uses it where it is installed.
     """
 
     def __init__(self, stream: TextIO, rich: bool | None = None) -> None:
@@ -36,8 +36,8 @@ class Screen:
         self._painter: Painter | None = None
         self._runs: dict[object, Stats] = {}
         self._lock = threading.RLock()
-        self._open_line = False  # whether others left the cursor in the middle of a line
-        self._written = 0.0  # when somebody wrote last: a slow terminal takes its time
+        self._open_line = False  # whether other output left the cursor in the middle of a line
+        self._written = 0.0  # when the last output came: a slow terminal takes its time
 
     def draw(self, owner: object, stats: Stats) -> None:
         """Show a run as it stands."""
@@ -49,7 +49,7 @@ class Screen:
                 self._painter.paint(list(self._runs.values()))
 
     def leave(self, owner: object, said: str = "") -> None:
-        """Show a run no longer; leave some lines about it instead."""
+        """Remove a run; write some lines about it instead."""
         late = time.monotonic() + LONGEST
         while True:
             with self._lock:
@@ -64,7 +64,7 @@ class Screen:
             time.sleep(PATIENCE / 10)
 
     def write(self, stream: Any, said: str) -> None:
-        """Write to a stream what somebody says: above what is drawn, if it is this terminal."""
+        """Write to a stream; if it is this terminal, above the drawing."""
         with self._lock:
             here = stream is self.stream or is_terminal(stream)
             if here:
@@ -76,7 +76,7 @@ class Screen:
                 self._written = time.monotonic()
 
     def erase(self) -> None:
-        """Take away what is drawn, until it is drawn again."""
+        """Erase the drawing until the next one."""
         with self._lock:
             if self._painter is not None:
                 self._painter.erase()
@@ -88,7 +88,7 @@ _lock = threading.Lock()
 
 
 def enter(stream: TextIO) -> Screen:
-    """Give the screen of this process's terminal, to be shown in until `leave`."""
+    """Give the screen of this process's terminal, in use until `leave`."""
     global _screen, _users
     with _lock:
         if _screen is None:
@@ -121,7 +121,7 @@ def is_terminal(stream: Any) -> bool:
 
 
 def prompting() -> bool:
-    """Whether IPython waits for somebody to type: the cursor is theirs."""
+    """Whether IPython's prompt has the cursor."""
     ipython = sys.modules.get("IPython")
     shell: Any = ipython.get_ipython() if ipython is not None else None
     prompt = getattr(getattr(shell, "pt_app", None), "app", None)

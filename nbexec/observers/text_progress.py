@@ -1,4 +1,4 @@
-"""TextProgress: lines that are drawn over in a terminal, plain lines in a log."""
+"""TextProgress: progress on standard error, redrawn in a terminal, line by line in a log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .echo import Echo
 from .painter import clean
 
 LOG_EVERY = 5.0  # seconds between two lines of a log
-QUIET = 0.5  # seconds; shorter runs say nothing unless text was asked for by name
+QUIET = 0.5  # seconds; shorter runs print nothing unless text was asked for by name
 
 
 class TextProgress(Display):
@@ -56,10 +56,10 @@ class TextProgress(Display):
             self._write(f"nbexec {clean(wording.summary(stats))}\n")
 
     def finish(self, stats: Stats) -> None:
-        told = self.explicit or self._drawn or stats.failed or stats.elapsed >= QUIET
+        shown = self.explicit or self._drawn or stats.failed or stats.elapsed >= QUIET
         if terminal.prompting() and not self.explicit:
-            told = False  # somebody is typing there
-        line = f"nbexec {clean(wording.summary(stats))}\n" if told else ""
+            shown = False  # somebody is typing there
+        line = f"nbexec {clean(wording.summary(stats))}\n" if shown else ""
         if self._screen is not None:
             self._screen.leave(self, line)
             self._screen = None

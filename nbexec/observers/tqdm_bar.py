@@ -1,4 +1,4 @@
-"""Bar: keeps a progress bar of the caller's up to date, such as tqdm's."""
+"""BarDisplay: updates a progress bar of the caller's, such as tqdm's."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class BarDisplay(Display):
     ----------
     bar : class or object
         With `update(count)` and `close()`.  A class (or a `functools.partial` of one) is
-        called with `total` and `desc` when the run begins, and what it gives is closed at
-        the end.  An object is somebody else's: it is closed only once it is full.
+        called with `total` and `desc` when the run begins, and the bar that it makes is closed
+        at the end.  An object belongs to the caller: it is closed only once it is full.
     """
 
     def __init__(self, bar: Any) -> None:
@@ -48,7 +48,7 @@ class BarDisplay(Display):
         self._shown = stats.finished
         if stats.failed and hasattr(self._bar, "set_postfix_str"):
             self._bar.set_postfix_str(f"{stats.failed:,} failed", refresh=False)
-        # tqdm counts what comes soon after the last time, and doesn't draw it.
+        # tqdm counts an update that comes soon after the last, but doesn't draw it.
         if not self._bar.update(news) and hasattr(self._bar, "refresh"):
             self._bar.refresh()
 
@@ -61,7 +61,7 @@ class BarDisplay(Display):
             self._bar.close()
 
     def _write(self, output: Output) -> None:
-        """Pass on what an item wrote, above the bar where it knows how to."""
+        """Write an item's output, above the bar where the bar supports that."""
         stream = getattr(sys, output.stream)
         if hasattr(type(self._bar), "external_write_mode"):
             with type(self._bar).external_write_mode(file=stream):

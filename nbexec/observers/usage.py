@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 EVERY = 0.5  # seconds
-PATIENCE = 0.2  # seconds; a run shorter than that is not worth importing psutil for
-PARTS = 64  # processes that are told apart
+PATIENCE = 0.2  # seconds; a shorter run is not worth importing psutil for
+PARTS = 64  # processes that are shown apart
 
-# To find what was started takes a look at every process of the machine: 2 ms where there
-# are 100 of them, against 0.1 ms for each that is read.
-LOOK_EVERY = 4  # readings between two such looks, where nothing is expected to have changed
+# Finding new processes means listing every process of the machine: 2 ms where there are 100
+# of them, against 0.1 ms for each that is read.
+LOOK_EVERY = 4  # readings between two such listings, where no change is expected
 
 
 class Usage(Observer):
@@ -60,7 +60,7 @@ class Usage(Observer):
 
 
 class TreeUsage(NamedTuple):
-    """What a process tree uses."""
+    """CPU and memory of a process tree."""
 
     cores: float  # CPU seconds a second
     memory: int  # bytes that are resident
@@ -68,7 +68,7 @@ class TreeUsage(NamedTuple):
 
 
 class Meter:
-    """Reads what the process tree used since the last reading."""
+    """Reads CPU and memory that the process tree used since the last reading."""
 
     def __init__(self) -> None:
         import psutil
@@ -81,7 +81,7 @@ class Meter:
         self.read()
 
     def read(self, look: bool = True) -> TreeUsage:
-        """Read each process; `look` for new ones first, as is done where one has ended."""
+        """Read each process; `look` for new ones first, as after one has ended."""
         import psutil
 
         look = look or self._gone
@@ -97,7 +97,7 @@ class Meter:
             except psutil.Error:  # it ended meanwhile
                 continue
             cpu = seen[process] = times.user + times.system
-            # All that a new one used was since the last reading, if that would have found it.
+            # A new one started after the last reading, if that would have found it.
             before = self._seen.get(process, 0.0 if self._looked else cpu)
             found.append((process, cpu - before, memory))
         now = time.perf_counter()
@@ -118,7 +118,7 @@ class Meter:
 def sampled(
     time: float, reading: TreeUsage, limit: int, elsewhere: Sequence[Part] | None = None
 ) -> Sampled:
-    """Make the event of a reading, and of workers that are `elsewhere` in place of the tree's.
+    """Make the event of a reading; workers that are `elsewhere` replace those of the tree.
 
     Examples
     --------
@@ -138,7 +138,7 @@ def sampled(
 
 
 def few(parts: Sequence[Part], most: int = PARTS) -> tuple[Part, ...]:
-    """Give the parts with the most memory, and what the rest uses as one.
+    """Give the parts with the most memory, and the rest as one.
 
     Examples
     --------

@@ -1,6 +1,7 @@
-"""Session defaults and scoped defaults of every option.
+"""Options: session defaults and scoped defaults; the record of them is in `record`.
 
-Imported with the package, so it is light: the record itself is in `knobs`.
+This module is imported with the package, so it imports nothing but `contextvars`.  Flags of the
+magics, which are made from the record, are in `nbexec.notebook`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _scoped: ContextVar[Options | None] = ContextVar("nbexec_options", default=None)
 
 
 def resolve(changes: dict[str, Any]) -> Options:
-    """Give the options in force here (session, then ``with`` blocks), changed by `changes`."""
+    """Give the options in force here (session, then ``with`` blocks), updated by `changes`."""
     from .record import Options
 
     return (_scoped.get() or _session or Options()).updated(changes)

@@ -1,4 +1,4 @@
-"""Every knob of nbexec, in one frozen record, checked in one place."""
+"""Options: every option in one frozen record, checked in one place."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
 def bytes_of(name: str, value: Any, whole: int) -> int:
-    """Give the bytes that an option says: a number, "4 GB", "4 GiB" or "80%" of `whole`.
+    """Give the bytes of an option: a number, "4 GB", "4 GiB" or "80%" of `whole`.
 
     Examples
     --------
@@ -122,7 +122,7 @@ def _one_of(allowed: tuple[str, ...]) -> Callable[[str, Any], None]:
 
 
 def is_bar(value: Any) -> bool:
-    """Whether it is a progress bar as tqdm's, or what makes one: with `update` and `close`."""
+    """Whether it is a progress bar as tqdm's, or makes one: with `update` and `close`."""
     made = value.func if isinstance(value, functools.partial) else value
     return all(callable(getattr(made, name, None)) for name in ("update", "close"))
 
@@ -138,7 +138,7 @@ def _progress(name: str, value: Any) -> None:
 
 
 def suggest(word: str, known: tuple[str, ...] | list[str]) -> str:
-    """Give ``"; did you mean 'threads'?"``, or an empty string where nothing is near."""
+    """Give ``"; did you mean 'threads'?"``, or an empty string where no word is similar."""
     import difflib
 
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
@@ -146,12 +146,12 @@ def suggest(word: str, known: tuple[str, ...] | list[str]) -> str:
 
 
 def _option(default: Any, help: str, check: Callable[[str, Any], None] | None, kind: type) -> Any:
-    """Declare one option: `kind` is what a magic's flag is converted to."""
+    """Declare one option; `kind` is the type that a magic's flag is converted to."""
     return field(default=default, metadata={"help": help, "check": check, "kind": kind})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:  # its docstring is made from the knobs, below
+class Options:  # its docstring is made from the fields, below
     __module__ = "nbexec"
 
     backend: Any = _option(

@@ -1,4 +1,5 @@
-"""What happens in a run, as events; what they are folded into; how that is put into words.
+"""Events of a run, the state that they are folded into, and its wording.
 
-It draws nothing and decides nothing: observers draw, and `nbexec.run.handle` decides.
+Nothing here draws or decides: observers draw (`nbexec.observers`, `nbexec.notebook`), and
+`nbexec.run` decides.
 """

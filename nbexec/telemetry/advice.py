@@ -1,4 +1,4 @@
-"""Advice: at most one line on what would make a run better, from what was measured of it."""
+"""Advice: at most one line on how to make a run better, from its measurements."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from . import wording
 from .bars import Bar
 from .stats import Stats
 
-ENOUGH = 0.5  # seconds; before that there is nothing to be gained, and little is known
-FULL = 0.9  # of the memory that there is
+ENOUGH = 0.5  # seconds; a shorter run has little to gain, and little is known of it
+FULL = 0.9  # of the memory limit
 TINY = 1e-3  # seconds an item; a longer one is worth sending wherever it is sent to
 MANY = 100  # items, of tiny ones
 LARGE = 100_000  # bytes an item
 SENDING = 0.3  # of the time
-ONE_CORE = (0.9, 1.1)  # what threads use that wait for the GIL in turn
-BUSY = 0.7  # utilisation, of threads that do
-IDLE = 0.75  # utilisation, of workers that wait for one of them
+ONE_CORE = (0.9, 1.1)  # cores used by threads that wait for the GIL in turn
+BUSY = 0.7  # utilisation of such threads
+IDLE = 0.75  # utilisation of workers that wait for a straggler
 STRAGGLES = 0.5  # of the run's time
 
 
 def advise(stats: Stats, longest: Bar | None = None, *, auto: bool = False, cores: int = 2) -> str:
-    """Give one line of advice, where there is something worth acting on; "" where not.
+    """Give one line of advice; "" where nothing is worth acting on.
 
     Parameters
     ----------
@@ -28,9 +28,9 @@ def advise(stats: Stats, longest: Bar | None = None, *, auto: bool = False, core
     longest : Bar or None
         The item that took longest, where it has a bar of its own.
     auto : bool
-        Whether the backend was left to nbexec: then nothing is said about that.
+        Whether nbexec chose the backend: then there is no advice about that.
     cores : int
-        How many there are to be used.
+        Cores of this machine.
 
     Examples
     --------
@@ -51,7 +51,7 @@ def advise(stats: Stats, longest: Bar | None = None, *, auto: bool = False, core
 
 
 def _memory(stats: Stats) -> str:
-    """Say that memory is about to run out."""
+    """Warn that memory is about to run out."""
     if stats.ended or stats.waiting or not stats.memory_limit:
         return ""
     if stats.memory < FULL * stats.memory_limit:

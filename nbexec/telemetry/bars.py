@@ -1,4 +1,4 @@
-"""Bars: which worker was busy when, as a run tells it."""
+"""Bars: the timeline of a run, as a sequence of the times in which workers were busy."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ Bar.__module__ = "nbexec"  # not in its body: a NamedTuple's has fields alone
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Bars(Sequence[Bar]):
-    """When which worker was busy: a sequence of `Bar`, by lane and then by time.
+    """A timeline: a sequence of `Bar`, by lane and then by time.
 
     Items that take less than `resolution` are drawn together with their neighbours; a time
     without work that is at least as long is never drawn over.  Items whose value was in the

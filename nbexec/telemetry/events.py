@@ -1,4 +1,4 @@
-"""What happens in a run, as records, in the order in which it may happen.
+"""Events: what happens in a run, as records, and the order in which they may come.
 
 ::
 
@@ -6,7 +6,7 @@
                | Steered | Sampled)* RunEnded
 
 and for each index ``Restored | (Submitted (Returned | Retried))* Submitted Finished``.
-Of a chunk that came back, items that are tried again come first, and all have one time.
+When a chunk comes back, its retried items come first, and all its events have one time.
 `time` is in seconds on the run's own clock.
 """
 
@@ -56,7 +56,7 @@ class Restored:
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """A worker handed back items that it had not begun; they will be submitted again."""
+    """A worker returned unstarted items; they will be submitted again."""
 
     time: float
     chunk: Chunk
@@ -78,19 +78,19 @@ class Retried:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What an item wrote: some lines, or the start of one."""
+    """Output of an item: some lines, or the start of one."""
 
     time: float
     first: int  # the item's index
     last: int  # the same; more where only the chunk is known, as with output from C
     stream: str  # "stdout" or "stderr"
     text: str
-    shown: bool = False  # whether it went where it would have gone without us, too
+    shown: bool = False  # whether it also reached the stream that the item wrote to
 
 
 @dataclass(frozen=True, slots=True)
 class Progressed:
-    """An item told how far it is."""
+    """An item reported its progress."""
 
     time: float
     index: int
@@ -100,29 +100,29 @@ class Progressed:
 
 @dataclass(frozen=True, slots=True)
 class Steered:
-    """The run goes on differently; None leaves a thing as it was."""
+    """The run changed course; None leaves a field as it was."""
 
     time: float
     choice: Choice | None = None
     total: int | None = None
     paused: bool | None = None
     cancelling: bool | None = None
-    waiting: str | None = None  # what the run waits for before it begins more; "": nothing
-    note: str | None = None  # something to be told to whoever watches
+    waiting: str | None = None  # the reason why no further item begins; "": there is none
+    note: str | None = None  # a message for the user
 
 
 class Part(NamedTuple):
-    """What one process used just now."""
+    """CPU and memory of one process, now."""
 
     name: str  # "kernel", "worker 1234" by its process id, or as a cluster calls it
     cores: float  # CPU seconds a second
     memory: int  # bytes
-    limit: int = 0  # bytes that it may use; 0: not known, or those that all may use
+    limit: int = 0  # bytes that it may use; 0: not known, or shared with all
 
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """What the process tree used just now; with a cluster that was given, what its workers did."""
+    """CPU and memory of the process tree, now; with a cluster that was given, of its workers."""
 
     time: float
     cores: float  # CPU seconds a second

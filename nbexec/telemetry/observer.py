@@ -1,4 +1,4 @@
-"""Observer: what is told of a run while it goes on; WatchedRun: what it may ask of the run."""
+"""Observer: base of classes that receive events; WatchedRun: the part of a run that they use."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from .stats import Stats
 
 
 class WatchedRun(Hashable, Protocol):
-    """A run, as those see it who show it, keep it or list it: a `Run` is one.
+    """The part of a `Run` that observers, the journal and the registry use.
 
-    They are below the run in the layers, so they name this and not the class; what its
-    methods mean is said there.
+    They are below the run in the layers, so they name this and not the class.  Its methods are
+    documented there.
     """
 
     id: str
@@ -72,10 +72,10 @@ class Observer:
     """Base of observers: override what is wanted.  One that raises is logged and dropped."""
 
     def attach(self, run: WatchedRun) -> None:
-        """Take note of the run, in the thread that starts it, before its first event."""
+        """Receive the run, in the thread that starts it, before its first event."""
 
     def observe(self, event: Event, state: RunState) -> None:
-        """Take in an event, in the run's thread, after it was folded into `state`."""
+        """Receive an event, in the run's thread, after it was folded into `state`."""
 
     def idle(self) -> None:
-        """Do what must be done by the thread that uses the run; every 50 ms or so."""
+        """Do work that belongs to the thread that waits for the run; every 50 ms or so."""

@@ -1,4 +1,4 @@
-"""What the items of a run wrote, kept by item."""
+"""Outputs: the output of a run's items, by item."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ from collections.abc import Iterator, Mapping
 
 from .events import Output
 
-KEPT = 20_000_000  # characters a run; what comes after is counted only
+KEPT = 20_000_000  # characters a run; the rest is only counted
 
 
 class Outputs(Mapping[int, str]):
-    """What each item wrote: text by the item's index, in the order of the items.
+    """Output of each item: text by the item's index, in the order of the items.
 
-    A task's prints, logging and warnings are here, and what C code and child processes
-    wrote where it runs in a process of its own.  Of an item that wrote very much the start
-    and the end are kept.  Where several items travelled together, output from C is under
-    the first of them.
+    It has a task's prints, logging and warnings, and the output of C code and child processes
+    if the task runs in a process of its own.  Of very long output the start and the end are
+    kept.  Where several items travelled together, output from C is under the first of them.
 
     Attributes
     ----------
     left_out : int
-        Characters that were not kept, since the run wrote too much.
+        Characters that were dropped, since the run wrote too much.
 
     Examples
     --------
@@ -45,7 +44,7 @@ class Outputs(Mapping[int, str]):
         self._lock = threading.Lock()
 
     def add(self, output: Output) -> None:
-        """Take in what was written."""
+        """Add an item's output."""
         text = output.text[: self._room]
         with self._lock:
             self._room -= len(text)

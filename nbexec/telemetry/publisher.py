@@ -1,4 +1,4 @@
-"""Bulletin: what a run tells. Events are folded into the state, and told to the observers."""
+"""Publisher: folds each event into the state of a run, and passes it to the observers."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from .timeline import Timeline
 
 
 class Publisher:
-    """Written by the run's loop alone, read by anybody.
+    """Written by the run's loop alone, read from any thread.
 
     Parameters
     ----------
     observers : iterable of Observer
-        Who is told.
+        They receive each event, in this order.
     offset : float
         The run's clock less the Unix time.
     """
@@ -38,7 +38,7 @@ class Publisher:
             return self.state.stats(now)
 
     def timeline(self) -> Bars:
-        """Give who was busy when, as it stands."""
+        """Give the timeline, as it stands."""
         with self._lock:
             return self._timeline.read()
 
@@ -48,7 +48,7 @@ class Publisher:
         return self._timeline.longest
 
     def emit(self, event: Event) -> None:
-        """Fold an event, and tell the observers; in the loop's thread alone."""
+        """Fold an event, and pass it to the observers; in the loop's thread alone."""
         with self._lock:
             self.state.apply(event)
             self._timeline.apply(event)

@@ -1,4 +1,4 @@
-"""Spans: bars that may still grow, and where a chunk's items are cut into them."""
+"""Spans: bars that may still grow, and the cuts of a chunk's items into bars."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Span:
     short: bool = False  # all that it stands for is shorter than the resolution
 
     def bar(self, lane: int) -> Bar:
-        """Give it as it is now."""
+        """Give a frozen copy."""
         counts = self.items, self.failed, self.retried, self.first, self.last, self.cancelled
         return Bar(lane, self.start, self.end, *counts)
 
     def takes(self, other: Span, resolution: float) -> bool:
-        """Take in the next bar, if they are to be drawn together; give whether they are."""
+        """Absorb the next bar, if they are to be drawn together; give whether they are."""
         if other.start - self.end >= resolution:
             return False
         if other.start == other.end:  # stopped with, or right after, what it follows
@@ -49,7 +49,7 @@ class Span:
 
 
 class ErrorOffsets:
-    """Where in a chunk items have no value."""
+    """Offsets in a chunk of the items without a value."""
 
     def __init__(self, outcome: Outcome) -> None:
         self._all = sorted(outcome.errors)
@@ -67,9 +67,9 @@ class ErrorOffsets:
 def cuts(
     ends: Sequence[float], before: float, at: int, stop: int, resolution: float
 ) -> list[tuple[int, bool]]:
-    """Give after which items a bar ends, and whether it is of short ones."""
+    """Give the offsets at which bars end, and whether each is of short items."""
     found = []
-    for one in _long(ends, before, at, stop, resolution):
+    for one in long_items(ends, before, at, stop, resolution):
         if one > at:
             found.append((one, True))
         at = one + 1
@@ -79,10 +79,10 @@ def cuts(
     return found
 
 
-def _long(
+def long_items(
     ends: Sequence[float], before: float, at: int, stop: int, resolution: float
 ) -> Iterator[int]:
-    """Give the offsets of items that take `resolution` at least, without a look at every item."""
+    """Give the offsets of items that take at least `resolution`, without visiting every item."""
     span = ends[stop - 1] - before
     if span < resolution:
         return

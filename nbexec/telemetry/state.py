@@ -1,4 +1,4 @@
-"""RunState: what is known of a run, folded from its events.  No I/O, no clock, no threads."""
+"""RunState: the state of a run, folded from its events.  No I/O, no clock, no threads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .events import (
 from .rate import RecentRate
 from .stats import ItemProgress, Phase, Stats
 
-SHOWN = 8  # items whose progress is told
+SHOWN = 8  # items whose progress is in `Stats`
 
 
 class RunState:
@@ -48,7 +48,7 @@ class RunState:
         self._recent = RecentRate()
 
     def apply(self, event: Event) -> None:
-        """Take in one event; they come in the order of the grammar in `events`."""
+        """Fold one event; they come in the order of the grammar in `events`."""
         match event:
             case Submitted(chunk=chunk):
                 self.submitted += len(chunk)
@@ -176,13 +176,13 @@ class RunState:
             paused_seconds=self._paused_till(now),
             waiting="" if over else self._waiting,
             items=tuple(
-                ItemProgress(at, *told) for at, told in sorted(self._progress.items())[:SHOWN]
+                ItemProgress(at, *latest) for at, latest in sorted(self._progress.items())[:SHOWN]
             ),
         )
 
     @property
     def _ran(self) -> int:
-        """Items that came to their end by running: what the rate is made of."""
+        """Items that ended by running; the rate is computed from these."""
         return self.done + self.failed - self.restored
 
     def _eta(self, now: float) -> float | None:

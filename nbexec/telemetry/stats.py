@@ -9,7 +9,7 @@ Phase = Literal["waiting", "running", "paused", "cancelling", "done", "failed", 
 
 
 class ItemProgress(NamedTuple):
-    """What an item, by its index, told with `nbexec.progress`."""
+    """Progress that an item reported with `nbexec.progress`, by the item's index."""
 
     item: int
     fraction: float | None
@@ -37,14 +37,14 @@ class Stats:
         Items that took longer than their timeout and could not be stopped: they may still
         be running, each in a thread that is lost to them.
     running : int
-        Items at a worker, at most `workers`: an estimate, since a worker tells when it
-        ends, not when it begins.
+        Items at a worker, at most `workers`: an estimate, since a worker reports the end of
+        an item, not its beginning.
     elapsed : float
         Seconds since the run began, or that it took.
     rate : float
         Items a second, lately.
     eta : float or None
-        Seconds that are left, from recent work; None where it can't be told, and before it
+        Seconds that are left, from recent work; None where it is not known, and before it
         means something: a second of work, and as many items as there are workers.
     backend, workers, reason : str, int, str
         Where it runs, on how many workers, and why.
@@ -64,12 +64,12 @@ class Stats:
     paused_seconds : float
         Time in which the run was paused.
     items : tuple of ItemProgress
-        What items that run now told with `nbexec.progress`: index of the item,
+        Progress that running items reported with `nbexec.progress`: index of the item,
         fraction and text.
     waiting : str
-        What the run waits for before it begins more items, in words; "" for nothing.
+        The reason why no further item begins, in words; "" where there is none.
     notes : tuple of str
-        What else there is to know: that the journal had to stop, why everything runs again.
+        Messages for the user: that the journal had to stop, why everything runs again.
     """
 
     __module__ = "nbexec"
@@ -112,5 +112,5 @@ class Stats:
 
     @property
     def finished(self) -> int:
-        """Items that came to their end, one way or another."""
+        """Items that ended: done, failed or cancelled."""
         return self.done + self.failed + self.cancelled

@@ -1,10 +1,10 @@
-"""Timeline: which worker was busy when, folded from a run's events into a bounded number of bars.
+"""Timeline: a bounded number of bars, folded from a run's events.
 
 ::
 
     Finished, Retried -> lanes of bars -> Bars
 
-A million items are not a million bars: what is shorter than `resolution` is drawn together,
+A million items are not a million bars: items shorter than `resolution` are drawn together,
 and the resolution doubles whenever there would be more than `LIMIT` bars.
 """
 
@@ -16,7 +16,7 @@ from .bars import FINEST, Bar, Bars
 from .events import Event, Finished, Retried, RunStarted
 from .spans import ErrorOffsets, Span, cuts
 
-LIMIT = 2_000  # bars in all: what a plot draws at once, and about 100 kB
+LIMIT = 2_000  # bars in all: a plot draws them at once, and they take about 100 kB
 LANES = 64
 OVERLAP = 1e-4  # seconds; two clocks of one worker differ by less
 SKEW = 1e-3  # seconds; a worker's clock that is further off is set right
@@ -75,7 +75,7 @@ class Timeline:
             self._began = event.time
 
     def _retry(self, event: Retried) -> None:
-        """Keep an attempt till it is known what else was in its chunk."""
+        """Keep an attempt until the rest of its chunk is known."""
         if self._retried and not _together(self._retried[0], event.time, event.worker):
             self._flush()
         self._retried.append(event)
@@ -90,7 +90,7 @@ class Timeline:
                 self._attempt(*block, one)
 
     def _finished(self, event: Finished) -> None:
-        """Draw a chunk: a worker had its items one after the other."""
+        """Draw a chunk, whose items ran one after the other."""
         outcome, indices = event.outcome, event.chunk.indices
         ends, worker, begun = outcome.ends, outcome.worker, outcome.started
         count = len(ends)
@@ -121,7 +121,7 @@ class Timeline:
     def _block(
         self, worker: str, begun: float, end: float, time: float, count: int
     ) -> tuple[int, float] | None:
-        """Give a lane for what a worker did, and what to add to its times; None: there is none."""
+        """Give a lane for a worker's chunk, and the shift of its clock; None: no lane is free."""
         if not worker:
             self.unplaced += count
             return None
@@ -130,7 +130,7 @@ class Timeline:
         start, end = begun + shift, end + shift
         ahead = end - now
         if ahead > SKEW or start < -SKEW:
-            # Its clock is ahead: this was heard of before it ended.  Or it is behind.
+            # Its clock is ahead: the event came before the end that it reports.  Or behind.
             ahead = ahead if ahead > SKEW else max(start, ahead)
             if abs(ahead) > SKEW:
                 self._set_clock(worker, ahead)
@@ -152,7 +152,7 @@ class Timeline:
         return lane, shift
 
     def _set_clock(self, worker: str, ahead: float) -> None:
-        """Note how far a worker's clock is off, and draw earlier bars of it anew."""
+        """Store the offset of a worker's clock, and redraw its earlier bars."""
         self._ahead[worker] = self._ahead.get(worker, 0.0) + ahead
         free = self._free.get(worker, [])
         rows = [self._rows[lane] for _, lane in free]
@@ -218,7 +218,7 @@ class Timeline:
             self._coarsen()
 
     def _coarsen(self) -> None:
-        """Double the resolution and draw all bars anew."""
+        """Double the resolution and redraw all bars."""
         self.resolution *= 2
         self._count = 0
         for lane, row in enumerate(self._rows):

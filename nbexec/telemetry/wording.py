@@ -1,4 +1,4 @@
-"""How nbexec says things: one wording for the panel, the text line and the summaries."""
+"""Wording: numbers and states as text, the same in the panel, the text line and summaries."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def one_line(value: str, limit: int = REPR_LIMIT) -> str:
 
 
 def message(error: BaseException) -> str:
-    """Give the first line of what an exception says; one whose text raises is survived."""
+    """Give the first line of an exception's message; a `__str__` that raises is survived."""
     try:
         return one_line(str(error))
     except BaseException as raised:  # its __str__ is the user's code
@@ -57,7 +57,7 @@ def seconds(value: float) -> str:
 
 
 def about(value: float) -> str:
-    """Give a time that is left, as coarsely as it is known: "about 3 min".
+    """Give an estimate of a duration, as coarsely as it is known: "about 3 min".
 
     Examples
     --------
@@ -107,7 +107,7 @@ def rate(value: float) -> str:
 
 
 def where(stats: Stats) -> str:
-    """Say where a run's items go and why: "processes x 8: items take 41 ms of CPU"."""
+    """Give where a run's items go and why: "processes x 8: items take 41 ms of CPU"."""
     place = f"{stats.backend} × {stats.workers}" if stats.workers > 1 else stats.backend
     return f"{place}: {stats.reason}" if stats.reason else place
 
@@ -118,7 +118,7 @@ def counts(stats: Stats) -> str:
 
 
 def state(stats: Stats) -> str:
-    """Say how a run stands: "running", "paused, 8 finishing", "cancelled after 3.2 s, ..."."""
+    """Give a run's state: "running", "paused, 8 finishing", "cancelled after 3.2 s, ..."."""
     if stats.phase in ("paused", "cancelling"):
         return f"{stats.phase}, {stats.running:,} finishing" if stats.running else stats.phase
     if stats.phase == "cancelled":
@@ -136,7 +136,7 @@ def left_early(stats: Stats) -> bool:
 
 
 def labelled(stats: Stats) -> list[tuple[str, str]]:
-    """Give what there is to say besides the counts, each with what it is about.
+    """Give the facts besides the counts, each with a label.
 
     The labels are "state", "rate", "left", "time", "cores", "restored", "failed", "retried",
     "abandoned" and "note".
@@ -168,7 +168,7 @@ def labelled(stats: Stats) -> list[tuple[str, str]]:
 
 
 def facts(stats: Stats) -> list[str]:
-    """Give what there is to say besides the counts, most important first."""
+    """Give the facts besides the counts, most important first."""
     return [words for _, words in labelled(stats)]
 
 

@@ -20,6 +20,7 @@ from nbexec.model import Choice, Chunk, Error, Outcome
 from nbexec.run.failure_policy import Policy, sort_out
 from nbexec.telemetry import timeline as module
 from nbexec.telemetry.events import Finished, Restored, Retried, RunEnded, RunStarted, Submitted
+from nbexec.telemetry.spans import long_items
 from nbexec.telemetry.timeline import LANES, OVERLAP, Timeline
 
 from ..waiting import until
@@ -163,7 +164,7 @@ def test_laws(chunks, limit, overlap):
 @given(lengths=st.lists(LENGTHS, min_size=1, max_size=40), before=st.sampled_from([0.0, 0.5]))
 def test_long_items_are_found(lengths, before):
     ends = [before + sum(lengths[: k + 1]) for k in range(len(lengths))]
-    found = list(module._long(ends, before, 0, len(ends), 1e-3))
+    found = list(long_items(ends, before, 0, len(ends), 1e-3))
     assert found == [at for at, length in enumerate(lengths) if length >= 1e-3]
 
 

@@ -1,0 +1,85 @@
+"""CallQueue: the feed of an executor, whose items are submitted one by one."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import deque
+from concurrent.futures import Future
+from typing import Any
+
+from ..model import Chunk
+from .feed import Feed
+from .sinks import Futures
+
+
+class CallQueue(Feed):
+    """Submitted calls that are pending: a feed that ends when the executor is shut down.
+
+    Attributes
+    ----------
+    futures : Futures
+        The sink: futures of the calls that were taken.
+    closed : bool
+        Whether no further call is accepted.
+    """
+
+    def __init__(self) -> None:
+        self.futures = Futures()
+        self.closed = False
+        self._taken = 0
+        self._pending: deque[tuple[Any, Future[Any]]] = deque()
+        self._lock = threading.Lock()
+
+    def add(self, call: Any, future: Future[Any]) -> None:
+        """Accept a call.
+
+        Raises
+        ------
+        RuntimeError
+            The executor was shut down.
+        """
+        with self._lock:
+            if self.closed:
+                raise RuntimeError("cannot schedule new futures after shutdown")
+            self._pending.append((call, future))
+
+    def close(self, workers: int | None = None) -> None:
+        """Accept no more; with `workers`, cancel the calls that no worker is free for."""
+        with self._lock:
+            self.closed = True
+            if workers is None:
+                return
+            free = max(0, workers - len(self.futures.waiting))
+            for _, future in list(self._pending)[free:]:
+                future.cancel()
+
+    @property
+    def total(self) -> int | None:
+        return self._taken + len(self._pending) if self.closed else None
+
+    @property
+    def left(self) -> int | None:
+        return len(self._pending) if self.closed else None
+
+    @property
+    def at_hand(self) -> int:
+        return len(self._pending)
+
+    @property
+    def taken(self) -> int:
+        return self._taken
+
+    def take(self, size: int, budget: float = math.inf) -> Chunk:
+        items: list[Any] = []
+        start = self._taken
+        while len(items) < size:
+            with self._lock:
+                if not self._pending:
+                    break
+                call, future = self._pending.popleft()
+            if future.set_running_or_notify_cancel():
+                self.futures.waiting[self._taken] = future
+                self._taken += 1
+                items.append(call)
+        return Chunk(range(start, self._taken), items, budget=budget)
