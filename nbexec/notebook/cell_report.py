@@ -1,7 +1,7 @@
-"""What is shown below a cell under the magic: its report, folded, or its plan.
+"""The display below a cell under the magic: its report, folded, or its plan.
 
 A notebook that comes from someone else is sanitised before it is shown: inline SVG goes,
-images stay.  Everything that comes from the cell is escaped, and the words alone tell all.
+images stay.  Everything that comes from the cell is escaped, and the text alone is complete.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CODE = f"font-size:12px;margin:4px 0 6px 14px;white-space:pre-wrap;background:no
 
 
 def report_bundle(report: CellReport) -> dict[str, str]:
-    """Give what is shown of a cell that ran: text/plain and text/html.
+    """Give the display of a cell that ran: text/plain and text/html.
 
     Examples
     --------
@@ -47,7 +47,7 @@ def report_bundle(report: CellReport) -> dict[str, str]:
 
 
 def headline(report: CellReport) -> str:
-    """Give the line that is seen while a report is folded, as HTML."""
+    """Give the visible line of a folded report, as HTML."""
     steps, left = report.steps, len(report.failures)
     many = sum(step.kind != "serial" for step in steps)
     said = [f"{many} of {len(steps)} steps in parallel"] if len(steps) > 1 else [str(steps[0].what)]
@@ -62,7 +62,7 @@ def headline(report: CellReport) -> str:
 
 
 def plan_bundle(plan: CellPlan) -> dict[str, str]:
-    """Give what is shown of a cell that would run."""
+    """Give the display of a plan: text/plain and text/html."""
     said = str(plan)
     html = f'{image(plan.steps)}<pre style="{CODE}">{escape(said)}</pre>'
     return {"text/plain": f"{said}\n\n{plan.picture()}", "text/html": html}

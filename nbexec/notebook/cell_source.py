@@ -1,7 +1,7 @@
-"""A cell under the magic as source: with the lines that the person sees, and none but Python.
+"""CellSource: the Python source of a cell under the magic, with the cell's own line numbers.
 
-The magic's own line stays, as a comment, and blank lines stay, so that line numbers in
-tracebacks are those of the cell.
+The magic's line stays, as a comment, and blank lines stay, so that line numbers in tracebacks
+are those of the cell.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ MAGIC = "%%parallel"
 
 
 def from_cell(traceback: TracebackType | None, filename: str) -> TracebackType | None:
-    """Give a traceback from the cell's own line on; what led there is ours, not the user's."""
+    """Give a traceback from the cell's own line on; the frames above are nbexec's."""
     while traceback is not None and traceback.tb_frame.f_code.co_filename != filename:
         traceback = traceback.tb_next
     return traceback
 
 
 class CellSource:
-    """Makes Python of a cell, and says where it is none before anything of it runs.
+    """Makes Python of a cell, and raises a syntax error before anything of it runs.
 
     Parameters
     ----------
@@ -39,12 +39,12 @@ class CellSource:
         self._above = ("", 0)  # a cell, and the blank lines above its magic
 
     def __call__(self, lines: list[str]) -> list[str]:
-        """Look at a cell before IPython does; give its lines as they are.
+        """Check a cell before IPython does; give its lines unchanged.
 
         Raises
         ------
         SyntaxError
-            It has the magic, and is no Python: IPython shows that as of any cell.
+            It has the magic, and is not Python: IPython shows that as for any cell.
         """
         blank = _blank(lines)
         if blank < len(lines) and lines[blank].startswith(MAGIC):
@@ -59,7 +59,7 @@ class CellSource:
         try:
             options, rest = parse(line)
         except NbexecError:
-            return  # that is said when the cell runs
+            return  # the run of the cell reports that
         if rest or options.get("help"):
             return
         source = self.python(line, body)

@@ -1,4 +1,4 @@
-"""Detached cells in a notebook: where their end is shown, and reading a name too early."""
+"""Detached cells in a notebook: display of their end, and the check for names read too early."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def detach(
     filename: str,
     options: dict[str, Any],
 ) -> Any:
-    """Begin a cell and give its handle; how it ended is shown in its own output."""
+    """Start a cell and give its handle; its end is shown in its own output."""
     __tracebackhide__ = True
     from ..cell import detached
     from .cell_report import report_bundle
@@ -36,19 +36,19 @@ def detach(
 
 
 def look(shell: Any, source: str) -> None:
-    """Raise where a cell under the magic would use what isn't there yet."""
+    """Raise if a cell under the magic would use a name that is still being computed."""
     __tracebackhide__ = True
     from ..cell.detached import still_early
 
     try:
         tree = ast.parse(source)
     except SyntaxError:
-        return  # it is said when the cell runs
+        return  # the run of the cell reports that
     still_early(tree, shell.user_ns)
 
 
 class EarlyReadCheck(ast.NodeTransformer):
-    """Has a cell stop before the statement that reads a name too early."""
+    """Stops a cell before the statement that reads a name too early."""
 
     def __init__(self, namespace: dict[str, Any]) -> None:
         self._namespace = namespace

@@ -1,4 +1,4 @@
-"""Flags of the magics: made from `Options`, so that no knob is written down twice."""
+"""Flags of the magics, made from `Options`, so that no option is declared twice."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ def parse(line: str) -> tuple[dict[str, Any], str]:
     Parameters
     ----------
     line : str
-        What stands after the magic's name.
+        The line after the magic's name.
 
     Returns
     -------
     options : dict
-        Checked: `Options` takes them, but for `SWITCHES`, which are True where they are
+        Checked: `Options` takes them, except for `SWITCHES`, which are True where they are
         given.  ``{"help": True}`` for ``--help``.
     rest : str
-        What comes after the flags.
+        The line after the flags.
 
     Raises
     ------
     OptionError
-        A flag that there isn't, or a value that can't be used.
+        An unknown flag, or a value that can't be used.
 
     Examples
     --------
@@ -115,12 +115,12 @@ def usage(title: str) -> str:
 
 
 def completions(line: str) -> list[str]:
-    """Give what can stand at the end of a magic's line: flags, or values of the last flag.
+    """Complete the end of a magic's line: flags, or values of the last flag.
 
     Parameters
     ----------
     line : str
-        What is there so far, from the magic's name on.
+        The line so far, from the magic's name on.
 
     Examples
     --------

@@ -38,7 +38,7 @@ def execution() -> int:
 
 
 def current_cell() -> Any:
-    """Give what a later `display_in` needs to find the cell that runs now, or None.
+    """Identify the cell that runs now, for a later `display_in`; or None.
 
     None with ipykernel 7, whose threads display in the cell of their context.  In 6 they
     display in whichever cell runs at that moment; can go when 6 is no longer supported.
@@ -68,7 +68,7 @@ def display_in(cell: Any, bundle: dict[str, Any], metadata: dict[str, Any] | Non
 
 
 def replaces_displays() -> bool:
-    """Whether what is displayed here can be replaced later.
+    """Whether a display can be replaced later.
 
     Voila (tried: 0.5) leaves it as it is, and so does an ipywidgets `Output` (tried: 8.1) that
     is in a ``with`` here.
@@ -159,8 +159,8 @@ def pump_comms() -> None:
         for frames in held:
             _queue(kernel, stream, frames)
         if interrupted:
-            # ZeroMQ says once that there is something to read, and we were told: what is left
-            # in the socket would stay there.
+            # ZeroMQ signals once that there are messages, and that signal is used up: the rest
+            # would stay in the socket.
             kernel.io_loop.add_callback(stream.flush)
 
 

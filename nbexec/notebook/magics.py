@@ -1,4 +1,4 @@
-"""``%%parallel`` and ``%parallel``: what ``%load_ext nbexec`` adds to IPython."""
+"""The magics ``%%parallel`` and ``%parallel``, which ``%load_ext nbexec`` adds to IPython."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 CELL_TITLE = "%%parallel [flags]: run this cell in parallel, with the same result as without."
 LINE_TITLE = "%parallel [flags] EXPRESSION: evaluate an expression in parallel and give its value."
-BEFORE = (OptionError, BackendError, JournalError, SerialError)  # said in one line
+BEFORE = (OptionError, BackendError, JournalError, SerialError)  # shown in one line
 
 
 def register(shell: Any) -> None:
@@ -104,7 +104,7 @@ def run_line(shell: Any, line: str) -> Any:
 
 
 def read_flags(magic: str, line: str) -> tuple[dict[str, Any], str]:
-    """Parse; what is wrong is one line on standard error, and stops the cells after this."""
+    """Parse; an error is one line on standard error, and stops the cells after this."""
     try:
         return parse(line)
     except NbexecError as error:
@@ -142,9 +142,9 @@ def run(shell: Any, source: str, raw: str, options: dict[str, Any]) -> Any:
 
 
 def rendered(shell: Any, error: BaseException, inside: TracebackType | None) -> None:
-    """Have IPython show an exception without what led to the cell's own lines.
+    """Have IPython show an exception without the frames above the cell's own lines.
 
-    Where it has none of these it is shown without a traceback: it says all there is to say.
+    Without such lines it is shown without a traceback: its message is enough.
     """
 
     def render() -> list[str]:

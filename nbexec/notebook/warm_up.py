@@ -1,7 +1,7 @@
-"""Worker processes that are there before the first run asks, where nobody waits for it.
+"""Warm-up: starts worker processes before the first run needs them.
 
-A kernel that has nothing to do for a moment starts them: never while a cell or a run goes
-on, never more than a little of the free memory takes, and without a word.
+An idle kernel starts them: never while a cell or a run goes on, never for more than a small
+share of the free memory, and silently.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ VARIABLE = "NBEXEC_WARM_UP"
 OFF = "off"
 QUIET = 0.3  # seconds after a cell's end; the next one of "run all" begins within 0.02
 WORKER = 24 << 20  # bytes of one that has done nothing: tests.benchmarks.starting, first-warm
-SHARE = 0.05  # of the memory that is free, for all of them
+SHARE = 0.05  # of the free memory, for all of them
 
 _shells: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def warm_up(shell: Any) -> None:
-    """Have workers started once this shell is idle, unless ``$NBEXEC_WARM_UP`` is "off"."""
+    """Start workers once this shell is idle, unless ``$NBEXEC_WARM_UP`` is "off"."""
     if os.environ.get(VARIABLE, "").lower() == OFF or shell in _shells:
         return
     _shells.add(shell)
@@ -44,14 +44,14 @@ class Warmer:
         self._quiet = quiet
         self._halt = threading.Event()
         self._thread: threading.Thread | None = None
-        self._warm_in: Any = None  # what they inherit who are there; None: there are none
+        self._warm_in: Any = None  # the environment of the started workers; None: there are none
 
     def begins(self, *_: Any) -> None:
-        """Stop, since a cell begins."""
+        """Stop: a cell begins."""
         self._halt.set()
 
     def ended(self, *_: Any) -> None:
-        """Go on after a moment, where there is something to do."""
+        """Go on after a moment, if workers are missing."""
         if self._warm_in is not None and self._warm_in == inherited():
             return
         halt = self._halt = threading.Event()
@@ -64,7 +64,7 @@ class Warmer:
             return
         try:
             self._start_workers(halt)
-        except Exception:  # a run that needs them says what is wrong
+        except Exception:  # a run that needs them will raise it
             pass
 
     def _start_workers(self, halt: threading.Event) -> None:
@@ -72,7 +72,7 @@ class Warmer:
         if options.backend not in ("auto", "processes"):
             return
         at_exit.add(self._finish)
-        # Imported before the registry is asked, which is locked meanwhile.
+        # Imported before the call to the registry, which holds its lock meanwhile.
         importlib.import_module("nbexec.backends.processes")
         backend, here = get_backend("processes"), inherited()
         count = min(options.workers or backend.default_workers(), _room())
@@ -82,12 +82,12 @@ class Warmer:
                 return
 
     def _finish(self) -> None:
-        """Leave no worker half started: Python is at its end."""
+        """Leave no worker half started: Python is exiting."""
         self._halt.set()
         if self._thread is not None:
             self._thread.join()
 
 
 def _room() -> int:
-    """Give how many workers are next to nothing, as memory is now."""
+    """Give how many workers fit in the share of the free memory."""
     return int(SHARE * machine.memory_free() / WORKER)

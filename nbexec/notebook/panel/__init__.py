@@ -1,4 +1,4 @@
-"""The live panel, and what stays of it in the saved notebook.
+"""The live panel of a run, and the summary that replaces it in the saved notebook.
 
 ::
 
@@ -6,6 +6,6 @@
     RunState -> Stats ----> snapshot, tabs -> widget -> static/*.js    while a run goes on
                         \\-> saved_html -> HTML and text               once, at its end
 
-`panel` says when.  `snapshot` says what is always in view, and `tabs` what is in the tab that
-is open.  Magics, and what ipykernel needs, are in `nbexec.notebook`.
+`panel` decides when to draw, `snapshot` makes the part that is always in view, and `tabs` the
+content of the open tab.  Magics and workarounds for ipykernel are in `nbexec.notebook`.
 """

@@ -1,4 +1,4 @@
-"""Failures in groups: what was raised, where, how often, and by which items."""
+"""FailureGroups: failures by exception type and place, with counts and items."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 from ...model import Failure
 from ...telemetry import wording
 
-GROUPS = 50  # that are told apart
-ITEMS = 3  # that a group names
-LOOKED_AT = 20_000  # failures; of more than that only the number is told
-AT_ONCE = 1_000  # failures that are looked at in one go: some 10 ms
+GROUPS = 50  # kept apart
+ITEMS = 3  # named by a group
+LOOKED_AT = 20_000  # failures; the others are only counted
+AT_ONCE = 1_000  # failures that are added in one call: some 10 ms
 TRACEBACK = 6_000  # characters
 TYPE_LIMIT = 50  # characters
 ITEM_LIMIT = 80  # characters of an item's repr
@@ -34,7 +34,7 @@ class FailureGroup:
     items: list[tuple[int, str]] = field(default_factory=list)  # index and repr of the first
 
     def row(self, run: str) -> _ROW:
-        """Give what there is to show, as texts."""
+        """Give the row to show, as texts."""
         items = ", ".join(
             str(index) if item == str(index) else f"{index:,}: {item}" for index, item in self.items
         )
@@ -50,14 +50,14 @@ class FailureGroup:
 
 
 class FailureGroups:
-    """Takes in a run's failures bit by bit."""
+    """Groups a run's failures, some at a time."""
 
     def __init__(self) -> None:
         self._groups: dict[tuple[str, str], FailureGroup] = {}
         self._seen = 0
 
     def add(self, failures: Sequence[Failure]) -> bool:
-        """Take in what is new of `failures`, at most `AT_ONCE`; give whether that was all."""
+        """Add new `failures`, at most `AT_ONCE`; give whether that was all."""
         stop = min(len(failures), self._seen + AT_ONCE, LOOKED_AT)
         for failure in failures[self._seen : stop]:
             if failure.kind != "cancelled":
@@ -84,7 +84,7 @@ class FailureGroups:
         return [group.row(run) for group in self._largest(most)]
 
     def more(self, failed: int, shown: int = GROUPS) -> str:
-        """Say how many of `failed` are in none of the groups that are shown."""
+        """Give in words how many of `failed` are in none of the shown groups."""
         left = failed - sum(group.count for group in self._largest(shown))
         return f"and {left:,} more, in .failures" if left > 0 else ""
 
@@ -93,7 +93,7 @@ class FailureGroups:
 
 
 def place(traceback: str) -> str:
-    """Say where a traceback ends: the function and the line.
+    """Give the place where a traceback ends: the function and the line.
 
     Examples
     --------

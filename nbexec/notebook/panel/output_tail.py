@@ -1,4 +1,4 @@
-"""The last lines that a run's items wrote, each with its item."""
+"""OutputTail: the last lines of output of a run's items, each with its item."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WIDTH = 300  # characters of a line
 
 
 class OutputTail:
-    """Takes in output as it comes, and gives its last lines."""
+    """Keeps the last lines of output."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -21,7 +21,7 @@ class OutputTail:
         self._begun: tuple[int, str] | None = None  # whose last line has no end yet
 
     def add(self, output: Output) -> None:
-        """Take in what an item wrote."""
+        """Add output of an item."""
         several = output.last > output.first
         label = f"{output.first:,}–{output.last:,}" if several else f"{output.first:,}"
         source = (output.first, output.stream)
@@ -43,7 +43,7 @@ class OutputTail:
         return list(self._rows)[-count:]
 
     def above(self, shown: int) -> str:
-        """Say how many lines are not among the last `shown`; nothing where all are."""
+        """Give in words how many lines came before the last `shown`; "" for none."""
         left = self.count - shown
         return f"{left:,} lines above these, in .output" if left > 0 else ""
 
@@ -53,7 +53,7 @@ def _cut(line: str) -> str:
 
 
 def progress_rows(stats: Any) -> list[dict[str, Any]]:
-    """Give what items told with `nbexec.progress`: item, text, and per cent or None."""
+    """Give progress reported with `nbexec.progress`: item, text, and per cent or None."""
     return [
         {
             "item": f"item {item:,}",

@@ -1,4 +1,4 @@
-"""Panel: shows a run in the notebook, live, and then what stays in the saved file."""
+"""Panel: shows a run in the notebook, live, and then the summary for the saved file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .snapshot import Snapshot, snapshot
 if TYPE_CHECKING:
     from .widget import Command, PanelWidget
 
-ANSWERED = 10  # snapshots, after which the page is asked to say that it has drawn one
+ANSWERED = 10  # snapshots, after which the page is asked to acknowledge one
 SLOWEST = 2.0  # seconds between two snapshots, for a page that can't keep up
 
 
@@ -101,7 +101,7 @@ class Panel(Display):
         else:
             self._handle.update(bundle, raw=True)
         if self._widget is not None:
-            # A page that was loaded again can't be told to replace it: it keeps this picture.
+            # A page that was reloaded can't replace it: it keeps this picture.
             self._widget.snapshot = self.snapshot(stats)
             if self._replaced:
                 self._widget.close()
@@ -139,7 +139,7 @@ class Panel(Display):
         self._plots.send(widget)
 
     def command(self, name: str, given: Command) -> None:
-        """Do what a click says, in whatever thread it is heard: it only posts messages."""
+        """Handle a click, in the thread that receives it: it only posts messages."""
         if name == "drawn":
             self._pulse.drawn(given["number"])
             return
@@ -189,9 +189,9 @@ class Plots:
 
 
 class Pulse:
-    """How often to draw: less often where the page says late that it has drawn.
+    """The time between snapshots: longer for a page that acknowledges them late.
 
-    A page that never says so can't be heard while the cell blocks: it is drawn as ever.
+    A page that never does can't be received from while the cell blocks: it is drawn as ever.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -1,7 +1,7 @@
-"""Record: what panels show of a run besides its numbers, kept while it runs and after.
+"""PanelRecord: data of a run for its panels, besides its numbers, during the run and after.
 
-There is one for each run, whatever the number of its panels: it sees the run from its
-first event, though a panel may be opened late.
+A run has one, whatever the number of its panels: it receives every event from the first on,
+though a panel may be opened late.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _lock = threading.Lock()
 
 
 class PanelRecord(Observer):
-    """The run's CPU and memory, what its items wrote, and its failures in groups."""
+    """CPU and memory of a run, output of its items, and its failures in groups."""
 
     def __init__(self) -> None:
         self.curve = UsageCurve()
@@ -34,7 +34,7 @@ class PanelRecord(Observer):
         self.began: float | None = None  # on the clock of the events
 
     def observe(self, event: Event, state: RunState) -> None:
-        """Take in an event, in the run's thread."""
+        """Record an event, in the run's thread."""
         if self.began is None:
             self.began = event.time
         if isinstance(event, Sampled):
@@ -44,7 +44,7 @@ class PanelRecord(Observer):
             self.lines.add(event)
 
     def look_back(self, run: WatchedRun) -> None:
-        """Take in what there was before anybody asked for this record."""
+        """Add what the run kept before this record was made."""
         while not self.groups.add(run.failures):
             pass
         if not self.lines.count:

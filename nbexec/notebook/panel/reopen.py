@@ -1,4 +1,4 @@
-"""A panel that is asked for once more: ``nbexec.attach(id)``, or a `Run` as a cell's value."""
+"""Reopened panels: ``nbexec.attach(id)``, or a `Run` as a cell's value."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Reopened(Panel):
             run.add_done_callback(lambda _: self.close())
 
     def observe(self, event: Event, state: RunState) -> None:
-        """Its end comes by the run's callback, which can't be missed."""
+        """Ignore events: the end comes by the run's callback, which can't be missed."""
 
     def close(self) -> None:
         """Leave the summary in its place."""
@@ -80,9 +80,9 @@ class Reopened(Panel):
         return shown
 
     def command(self, name: str, given: Command) -> None:
-        """Do what a click says."""
+        """Handle a click."""
         if name == "close" and self._stays:
-            # not here: it waits for the thread that draws, and this one hears clicks
+            # not here: it waits for the drawing thread, and this one receives clicks
             threading.Thread(target=self.close, name="nbexec-close", daemon=True).start()
         elif name == "retry" and self._stays and self.run.done:
             self._heard += 1
@@ -94,7 +94,7 @@ class Reopened(Panel):
 
 
 def watchers() -> list[Observer]:
-    """Give what watches a run that is begun by a click: it is shown here already."""
+    """Give the observers of a run that a click starts: it is shown here already."""
     from ...observers.usage import Usage
 
     return [Usage()]

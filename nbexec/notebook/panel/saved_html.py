@@ -1,9 +1,9 @@
-"""What stays of a panel in the saved notebook: text, and HTML that needs nothing else.
+"""The summary in the saved notebook: text, and HTML that needs nothing else.
 
 A notebook that comes from someone else is sanitised before it is shown: scripts, inline
 SVG and CSS variables go; tables, plain inline styles and images stay.  So the layout is a
-table, colours are ones that can be read on white and on black, and without any style the
-words still tell the whole story.  Everything that is not ours is escaped.
+table, colours can be read on white and on black, and without any style the text is still
+complete.  Everything from the user is escaped.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ CODE = "font-family:ui-monospace,'DejaVu Sans Mono',monospace;font-size:12px;bac
 
 
 class SummaryContent(NamedTuple):
-    """What a summary is made of."""
+    """The content of a summary."""
 
     shown: Snapshot
     groups: Sequence[dict[str, Any]]  # of failures
@@ -52,7 +52,7 @@ class SummaryContent(NamedTuple):
 
 
 def keep(stats: Stats, record: PanelRecord, run: WatchedRun | PastRun) -> SummaryContent:
-    """Give what a summary of a run is made of."""
+    """Collect the content of a run's summary."""
     lines = record.lines.last(LINES)
     return SummaryContent(
         snapshot(stats, record, advice=run.advice),
@@ -74,7 +74,7 @@ def past_run(run: PastRun) -> dict[str, Any]:
 
 
 def placeholder(shown: Snapshot) -> dict[str, Any]:
-    """Give what stands for a panel where widgets can't be shown, while its run goes on.
+    """Give the placeholder of a panel where widgets can't be shown, while its run goes on.
 
     The text is the same each time, with no times in it: nbval compares what was displayed
     first.
@@ -87,7 +87,7 @@ def placeholder(shown: Snapshot) -> dict[str, Any]:
 
 
 def bundle(stats: Stats, kept: SummaryContent) -> dict[str, Any]:
-    """Give what stays of a run that has ended: text/plain and text/html."""
+    """Give the summary of a run that has ended: text/plain and text/html."""
     return {"text/plain": plain(stats, kept), "text/html": html(stats, kept)}
 
 
@@ -106,7 +106,7 @@ def plain(stats: Stats, kept: SummaryContent) -> str:
 
 
 def html(stats: Stats, kept: SummaryContent) -> str:
-    """Give the summary as one HTML block; without what is least missed where it gets too large."""
+    """Give the summary as one HTML block; if it is too large, without the least important parts."""
     page = _html(stats, kept)
     if len(page) > ROOM:
         kept = kept._replace(groups=[{**row, "traceback": ""} for row in kept.groups])
@@ -153,7 +153,7 @@ def bar(shares: tuple[float, float], colour: str) -> str:
 
 
 def numbers(shown: Snapshot) -> str:
-    """Give the counts and what else there is to say."""
+    """Give the counts and other facts."""
     looks = {"failed": f"color:{BAD}", "time": DIM}
     said = f'<span style="{GAP}"><b>{escape(shown["done"])}</b> {escape(shown["of"])}</span> '
     for label, words in shown["facts"]:
@@ -203,7 +203,7 @@ def failures(kept: SummaryContent) -> str:
 
 
 def traceback(row: dict[str, Any]) -> str:
-    """Give where it was, and the traceback below that."""
+    """Give the place, and the traceback folded below it."""
     said = row["traceback"]
     if not said:
         return f'<div style="{DIM}">{escape(row["place"])}</div>'
@@ -215,7 +215,7 @@ def traceback(row: dict[str, Any]) -> str:
 
 
 def output(kept: SummaryContent) -> str:
-    """Give the last lines that the items wrote."""
+    """Give the last lines of the items' output."""
     if not kept.lines:
         return ""
     looks = {"stderr": f"color:{BAD}"}
@@ -229,7 +229,7 @@ def output(kept: SummaryContent) -> str:
 
 
 def lanes(stats: Stats, bars: Bars) -> str:
-    """Give the timeline, folded, where there is something to be seen in it."""
+    """Give the timeline, folded, if it has more than one bar."""
     count = len(bars.lanes)
     if len(bars) < 2:
         return ""

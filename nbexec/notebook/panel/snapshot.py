@@ -1,4 +1,4 @@
-"""What a panel shows, in words and numbers: made of `Stats`, with no widget in it."""
+"""Snapshot: the part of a panel that is always in view, as text and numbers for the page."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def shares(stats: Stats) -> tuple[float, float] | None:
 
 
 def tabs(stats: Stats, record: PanelRecord) -> list[Snapshot]:
-    """Give what can be opened, each with how much there is in it."""
+    """Give the tabs, each with the number of its entries."""
     counts = {"failures": stats.failed, "output": record.lines.count + len(stats.items)}
     names = ["resources", "timeline", "failures", "output"]
     names += ["plan"] if record.steps is not None else []
@@ -79,16 +79,16 @@ def snapshot(
     folded: bool = False,
     advice: str = "",
 ) -> Snapshot:
-    """Give all that the panel shows of a run at one moment, but for what is in an open tab.
+    """Give the panel's view of a run at one moment, without the content of the open tab.
 
     Parameters
     ----------
     stats : Stats
         The run, in numbers.
     record : Record
-        What else is known of it.
+        The run's other data.
     heard : int
-        How many commands came from the panel so far: it can tell that one was not heard.
+        Number of commands received from the panel, by which it notices that one was lost.
     tab : str
         The tab that is open; "" for none.
     folded : bool
@@ -124,6 +124,6 @@ def snapshot(
         "ended": stats.ended,
         "scalable": live and stats.backend != "serial",
         "heard": heard,
-        "retry": "",  # what a button for that says; none without
+        "retry": "",  # the label of the button; "" for no button
         "closable": False,
     }

@@ -1,4 +1,4 @@
-"""Images for what stays in the saved notebook: SVG in data URIs, since inline SVG is stripped."""
+"""Images for the saved notebook: SVG in data URIs, since inline SVG is stripped."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Stroke(NamedTuple):
 
 
 def _few(bars: Iterable[Bar], scale: float) -> list[Stroke]:
-    """Draw as one what is too close to be told apart, or there would be too many."""
+    """Merge bars that are too close to be seen apart, or too many."""
     strokes = [
         Stroke(
             bar.lane, bar.start, bar.end, BAD if bar.failed else RETRIED if bar.retried else DONE

@@ -1,4 +1,4 @@
-"""What is in a panel's tabs: made only for the one that is open."""
+"""Tabs: the content of a panel's open tab."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PLOTS = ("resources", "timeline")
 
 
 def detail(tab: str, run: WatchedRun, record: PanelRecord, stats: Stats) -> Detail:
-    """Give what there is to show in a tab, ready for JSON."""
+    """Give the content of a tab, ready for JSON."""
     return {"tab": tab, **_OF[tab](run, record, stats)}
 
 

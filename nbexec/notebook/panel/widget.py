@@ -15,7 +15,7 @@ _SCRIPTS = ("parts.js", "plots.js", "tabs.js", "panel.js")  # one after the othe
 
 Command = dict[str, Any]
 
-# What the page may say: the name of each command, with its arguments and their types.
+# Commands that the page may send: the name of each, with its arguments and their types.
 COMMANDS: dict[str, dict[str, type]] = {
     "cancel": {},
     "pause": {},
