@@ -188,8 +188,8 @@ class Tracked(Run):
     def inside(self, stats: Stats) -> None:
         """Emit the progress of a loop in the body of this one."""
         share = stats.finished / stats.total if stats.total else None
-        said = f"{wording.one_line(stats.name)}: {wording.counts(stats)}"
-        self._emit(Progressed, self._ended_count, share, said)
+        text = f"{wording.one_line(stats.name)}: {wording.counts(stats)}"
+        self._emit(Progressed, self._ended_count, share, text)
 
     def hold(self) -> None:
         """Wait while the loop, or one around it, is paused; raise where one was cancelled."""

@@ -33,39 +33,41 @@ def report_bundle(report: CellReport) -> dict[str, str]:
     >>> report_bundle(CellReport())["text/plain"]
     'nothing to run'
     """
-    said = str(report)
-    if "\n" not in said and len(report.steps) < 2:
-        html = f'<div class="nbexec-report" style="{LOOK};{DIM}">{escape(said)}</div>'
-        return {"text/plain": said, "text/html": html}
+    text = str(report)
+    if "\n" not in text and len(report.steps) < 2:
+        html = f'<div class="nbexec-report" style="{LOOK};{DIM}">{escape(text)}</div>'
+        return {"text/plain": text, "text/html": html}
     drawn = image(report.steps) if len(report.steps) > 1 else ""
     html = (
         f'<details class="nbexec-report" style="{LOOK}">'
         f'<summary style="cursor:pointer;{DIM}">{headline(report)}</summary>'
-        f'<pre style="{CODE}">{escape(said)}</pre>{drawn}</details>'
+        f'<pre style="{CODE}">{escape(text)}</pre>{drawn}</details>'
     )
-    return {"text/plain": said, "text/html": html}
+    return {"text/plain": text, "text/html": html}
 
 
 def headline(report: CellReport) -> str:
     """Give the visible line of a folded report, as HTML."""
     steps, left = report.steps, len(report.failures)
     many = sum(step.kind != "serial" for step in steps)
-    said = [f"{many} of {len(steps)} steps in parallel"] if len(steps) > 1 else [str(steps[0].what)]
+    parts = (
+        [f"{many} of {len(steps)} steps in parallel"] if len(steps) > 1 else [str(steps[0].what)]
+    )
     refused = [step for step in steps if step.kind == "serial" and step.reason]
     if len(refused) == 1:
-        said.append(f"line {refused[0].line or refused[0].first} in order")
+        parts.append(f"line {refused[0].line or refused[0].first} in order")
     elif refused:
-        said.append(f"{len(refused)} in order")
-    said.append(wording.seconds(sum(step.seconds for step in steps)))
-    shown = " · ".join(map(escape, said))
+        parts.append(f"{len(refused)} in order")
+    parts.append(wording.seconds(sum(step.seconds for step in steps)))
+    shown = " · ".join(map(escape, parts))
     return shown + (f" · <b>{left:,} left out</b>" if left else "")
 
 
 def plan_bundle(plan: CellPlan) -> dict[str, str]:
     """Give the display of a plan: text/plain and text/html."""
-    said = str(plan)
-    html = f'{image(plan.steps)}<pre style="{CODE}">{escape(said)}</pre>'
-    return {"text/plain": f"{said}\n\n{plan.picture()}", "text/html": html}
+    text = str(plan)
+    html = f'{image(plan.steps)}<pre style="{CODE}">{escape(text)}</pre>'
+    return {"text/plain": f"{text}\n\n{plan.picture()}", "text/html": html}
 
 
 def image(steps: Sequence[Step]) -> str:

@@ -26,8 +26,8 @@ def detach(
     def ended(one: detached.Detached) -> None:
         if one.error is not None:
             error = one.error.with_traceback(from_cell(one.error.__traceback__, filename))
-            said = "".join(traceback.format_exception(error))
-            kernel.display_in(cell, {"text/plain": said})
+            text = "".join(traceback.format_exception(error))
+            kernel.display_in(cell, {"text/plain": text})
         elif one.report is not None:
             kernel.display_in(cell, report_bundle(one.report))
 

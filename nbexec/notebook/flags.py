@@ -103,14 +103,14 @@ def usage(title: str) -> str:
     import textwrap
 
     lines = [title, "", "Flags:"]
-    for name, said in SWITCHES.items():
-        lines += [f"  {flag(name)}", f"      {said}"]
+    for name, text in SWITCHES.items():
+        lines += [f"  {flag(name)}", f"      {text}"]
     for option in fields(Options):
         kind = option.metadata["kind"]
         lines.append(f"  {flag(option.name)}{'' if kind is bool else ' ' + kind.__name__.upper()}")
-        said = f"{option.metadata['help']} Default: {option.default!r}."
-        said = " ".join([said, *([IN_CELLS[option.name]] if option.name in IN_CELLS else [])])
-        lines += textwrap.wrap(said, 84, initial_indent=" " * 6, subsequent_indent=" " * 6)
+        text = f"{option.metadata['help']} Default: {option.default!r}."
+        text = " ".join([text, *([IN_CELLS[option.name]] if option.name in IN_CELLS else [])])
+        lines += textwrap.wrap(text, 84, initial_indent=" " * 6, subsequent_indent=" " * 6)
     return "\n".join([*lines, "  --help", "      Show this.", ""])
 
 

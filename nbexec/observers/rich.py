@@ -76,8 +76,8 @@ def block(stats: Stats, width: int = 80) -> Any:
 
 def facts(stats: Stats) -> Text:
     """Give the facts besides the counts."""
-    said = [Text(clean(words), STYLES.get(label, "")) for label, words in wording.labelled(stats)]
-    return Text(" · ", "dim").join(said)
+    found = [Text(clean(words), STYLES.get(label, "")) for label, words in wording.labelled(stats)]
+    return Text(" · ", "dim").join(found)
 
 
 def items(stats: Stats) -> Table:

@@ -48,31 +48,31 @@ class Screen:
             if not self._open_line and not prompting():
                 self._painter.paint(list(self._runs.values()))
 
-    def leave(self, owner: object, said: str = "") -> None:
+    def leave(self, owner: object, text: str = "") -> None:
         """Remove a run; write some lines about it instead."""
         late = time.monotonic() + LONGEST
         while True:
             with self._lock:
                 now = time.monotonic()
-                ended = not (said and self._open_line)
+                ended = not (text and self._open_line)
                 if ended or now - self._written > PATIENCE or now > late:
                     self._runs.pop(owner, None)
-                    if said and self._open_line:
-                        said = "\n" + said
-                    self.write(self.stream, said)
+                    if text and self._open_line:
+                        text = "\n" + text
+                    self.write(self.stream, text)
                     return
             time.sleep(PATIENCE / 10)
 
-    def write(self, stream: Any, said: str) -> None:
+    def write(self, stream: Any, text: str) -> None:
         """Write to a stream; if it is this terminal, above the drawing."""
         with self._lock:
             here = stream is self.stream or is_terminal(stream)
             if here:
                 self.erase()
-            stream.write(said)
+            stream.write(text)
             if here:
                 stream.flush()
-                self._open_line = not said.endswith(("\n", "\r")) if said else self._open_line
+                self._open_line = not text.endswith(("\n", "\r")) if text else self._open_line
                 self._written = time.monotonic()
 
     def erase(self) -> None:

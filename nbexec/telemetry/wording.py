@@ -141,30 +141,30 @@ def labelled(stats: Stats) -> list[tuple[str, str]]:
     The labels are "state", "rate", "left", "time", "cores", "restored", "failed", "retried",
     "abandoned" and "note".
     """
-    said = []
+    found = []
     if stats.phase in ("paused", "cancelling", "cancelled"):
-        said.append(("state", state(stats)))
+        found.append(("state", state(stats)))
     elif stats.waiting:
-        said.append(("state", stats.waiting))
+        found.append(("state", stats.waiting))
     elif stats.rate and not stats.ended:
-        said.append(("rate", rate(stats.rate)))
+        found.append(("rate", rate(stats.rate)))
     if stats.eta is not None and not stats.ended:
-        said.append(("left", f"{about(stats.eta)} left"))
+        found.append(("left", f"{about(stats.eta)} left"))
     if stats.phase != "cancelled":
-        said.append(("time", seconds(stats.elapsed)))
+        found.append(("time", seconds(stats.elapsed)))
     if stats.ended and stats.cpu_seconds:
         busy = f"{stats.effective_cores:.1f} cores used, {stats.utilisation:.0%} busy"
-        said.append(("cores", busy))
+        found.append(("cores", busy))
     if stats.restored:
-        said.append(("restored", f"{stats.restored:,} from the journal"))
+        found.append(("restored", f"{stats.restored:,} from the journal"))
     if stats.failed:
-        said.append(("failed", f"{stats.failed:,} failed"))
+        found.append(("failed", f"{stats.failed:,} failed"))
     if stats.retried:
-        said.append(("retried", f"{stats.retried:,} retried"))
+        found.append(("retried", f"{stats.retried:,} retried"))
     if stats.abandoned:
-        said.append(("abandoned", f"{stats.abandoned:,} left running"))
-    said += [("note", note) for note in stats.notes]
-    return said
+        found.append(("abandoned", f"{stats.abandoned:,} left running"))
+    found += [("note", note) for note in stats.notes]
+    return found
 
 
 def facts(stats: Stats) -> list[str]:

@@ -48,8 +48,8 @@ class PanelRecord(Observer):
         while not self.groups.add(run.failures):
             pass
         if not self.lines.count:
-            for index, said in run.output.items():
-                self.lines.add(Output(0.0, index, index, "stdout", said))
+            for index, text in run.output.items():
+                self.lines.add(Output(0.0, index, index, "stdout", text))
 
 
 def record_of(run: WatchedRun) -> PanelRecord:

@@ -60,14 +60,14 @@ def bars(timeline: Iterable[Bar]) -> dict[str, list[Any]]:
 
 def items(bar: Bar) -> str:
     """Say what a bar is: "item 7", "items 8 to 90, 3 failed"."""
-    said = f"item {bar.first:,}"
+    text = f"item {bar.first:,}"
     if bar.items > 1:
-        said = f"{bar.items:,} items, {bar.first:,} to {bar.last:,}"
+        text = f"{bar.items:,} items, {bar.first:,} to {bar.last:,}"
     if bar.failed:
-        said += ", failed" if bar.items == 1 else f", {bar.failed:,} failed"
+        text += ", failed" if bar.items == 1 else f", {bar.failed:,} failed"
     if bar.retried:
-        said += ", tried again" if bar.retried == 1 else f", {bar.retried:,} tried again"
-    return said
+        text += ", tried again" if bar.retried == 1 else f", {bar.retried:,} tried again"
+    return text
 
 
 def _timeline(workers: int) -> Any:

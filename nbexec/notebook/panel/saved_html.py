@@ -155,10 +155,10 @@ def bar(shares: tuple[float, float], colour: str) -> str:
 def numbers(shown: Snapshot) -> str:
     """Give the counts and other facts."""
     looks = {"failed": f"color:{BAD}", "time": DIM}
-    said = f'<span style="{GAP}"><b>{escape(shown["done"])}</b> {escape(shown["of"])}</span> '
+    text = f'<span style="{GAP}"><b>{escape(shown["done"])}</b> {escape(shown["of"])}</span> '
     for label, words in shown["facts"]:
-        said += f'<span style="{GAP};{looks.get(label, "")}">{escape(words)}</span> '
-    return f"<div>{said}</div>"
+        text += f'<span style="{GAP};{looks.get(label, "")}">{escape(words)}</span> '
+    return f"<div>{text}</div>"
 
 
 def meters(shown: Snapshot) -> str:
@@ -204,13 +204,13 @@ def failures(kept: SummaryContent) -> str:
 
 def traceback(row: dict[str, Any]) -> str:
     """Give the place, and the traceback folded below it."""
-    said = row["traceback"]
-    if not said:
+    text = row["traceback"]
+    if not text:
         return f'<div style="{DIM}">{escape(row["place"])}</div>'
-    if len(said) > TRACEBACK:
-        said = "…" + said[-TRACEBACK:]
+    if len(text) > TRACEBACK:
+        text = "…" + text[-TRACEBACK:]
     where = f'<span style="{DIM}">{escape(row["place"] or "traceback")}</span>'
-    code = f'<pre style="{CODE};margin:2px 0;white-space:pre-wrap">{escape(said)}</pre>'
+    code = f'<pre style="{CODE};margin:2px 0;white-space:pre-wrap">{escape(text)}</pre>'
     return f"<details><summary>{where}</summary>{code}</details>"
 
 

@@ -103,7 +103,7 @@ def snapshot(
     """
     live = stats.phase in ("running", "paused")
     done, _, of = wording.counts(stats).partition(" / ")
-    said = wording.labelled(stats)
+    facts = wording.labelled(stats)
     return {
         "name": wording.one_line(stats.name, wording.NAME_LIMIT),
         "phase": "cancelled" if wording.left_early(stats) else stats.phase,
@@ -111,7 +111,7 @@ def snapshot(
         "where": wording.one_line(wording.where(stats)),
         "done": done,
         "of": f"/ {of}" if of else "done",
-        "facts": [fact for fact in said if fact[0] != "state"],
+        "facts": [fact for fact in facts if fact[0] != "state"],
         "shares": shares(stats),
         "meters": meters(record.curve, peak=stats.ended),
         "advice": advice,
