@@ -264,7 +264,7 @@ class Options:  # its docstring is made from the fields, below
             if check is not None and not (value is None and option.default is None):
                 check(option.name, value)
         if self.timeout is not None and self.chunk not in (None, 1):
-            raise OptionError(f"timeout= needs chunk=1, not {self.chunk}: it is measured for each item")
+            raise OptionError(f"timeout= needs chunk=1, not {self.chunk}: it is for one item")
         if self.crash_retries == 0 and self.chunk not in (None, 1):
             raise OptionError(
                 f"crash_retries=0 needs chunk=1, not {self.chunk}: when a worker dies, the items "
