@@ -130,7 +130,9 @@ def __getattr__(name: str) -> Any:
     import importlib  # 1 ms, and a kernel has it
 
     value = getattr(importlib.import_module(f".{_WHERE[name]}", __name__), name)
-    value.__module__ = __name__  # of a function; a class says so itself, pickled or not yet named
+    # A class has said so before, but Python 3.13 also drops its `__firstlineno__` here: that
+    # counts lines of another file.
+    value.__module__ = __name__
     globals()[name] = value
     return value
 

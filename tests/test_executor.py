@@ -1,4 +1,4 @@
-"""`nbexec.Executor` is a `concurrent.futures.Executor`, on every backend."""
+"""`nbexec.Executor`, over `items/call_queue`: `concurrent.futures.Executor` on every backend."""
 
 from __future__ import annotations
 

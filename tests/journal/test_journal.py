@@ -1,9 +1,10 @@
-"""The journal: the same call runs only what is missing, in this kernel and in others.
+"""The journal: the same call runs only the missing items, in this kernel and in others.
 
 Covers `nbexec.journal.code_fingerprint`, `nbexec.journal.database`,
-`nbexec.journal.fingerprint`, `nbexec.journal.known_files`, `nbexec.journal.locks`,
-`nbexec.journal.recall`, `nbexec.journal.values`, `nbexec.journal.writer` and
-`nbexec.system.user_code`.
+`nbexec.journal.fingerprint`, `nbexec.journal.keys`, `nbexec.journal.known_files`,
+`nbexec.journal.locks`, `nbexec.journal.lookup`, `nbexec.journal.notes`,
+`nbexec.journal.past`, `nbexec.journal.recall`, `nbexec.journal.rows`,
+`nbexec.journal.values`, `nbexec.journal.writer` and `nbexec.system.user_code`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Text progress: a line that is written over in a terminal, plain lines in a log.
+"""Text progress: redrawn in a terminal, lines in a log.
 
 Covers `nbexec.observers`, `nbexec.observers.display`, `nbexec.observers.echo`,
-`nbexec.observers.rich` and `nbexec.observers.terminal`.
+`nbexec.observers.painter`, `nbexec.observers.rich` and `nbexec.observers.terminal`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The timeline: its laws, by events alone, and what runs on every backend leave in it.
 
-Covers `nbexec.telemetry.bars`.
+Covers `nbexec.telemetry.bars` and `nbexec.telemetry.spans`.
 """
 
 from __future__ import annotations
