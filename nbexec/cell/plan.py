@@ -22,7 +22,8 @@ from .loops.eligibility import Body, examine
 from .loops.evaluated_first import resolve
 from .loops.find import Loop, find_loop
 from .loops.standalone import alone, worth
-from .steps import CellPlan, Step
+from .report import CellPlan
+from .steps import Step
 
 
 def plan(source: str, namespace: dict[str, Any], filename: str = "<cell>") -> CellPlan:

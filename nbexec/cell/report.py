@@ -8,9 +8,46 @@ from typing import Any
 from ..model import Failure
 from ..telemetry import wording
 from ..telemetry.stats import Stats
-from .steps import CellPlan, Step, span
+from . import plan_drawing
+from .steps import Step, span
 
 SHOWN = 5  # failures that are listed
+
+
+@dataclass(frozen=True, slots=True)
+class CellPlan:
+    """How a cell would run, as things are now.
+
+    Attributes
+    ----------
+    steps : tuple of Step
+        One for each top-level statement.
+
+    Examples
+    --------
+    >>> from nbexec.cell.plan import plan
+    >>> print(plan("squares = [x * x for x in xs]", {"xs": [1, 2]}))
+    line 1: list comprehension, item by item
+    """
+
+    steps: tuple[Step, ...]
+
+    def __str__(self) -> str:
+        said = [
+            plan_drawing.told(step) for step in self.steps if step.kind != "serial" or step.reason
+        ]
+        return "\n".join(said) or "nothing that could run in parallel"
+
+    def picture(self) -> str:
+        """Draw the steps and what waits for what, in characters."""
+        return plan_drawing.drawn(self.steps)
+
+    def svg(self) -> str:
+        """Draw the steps and what waits for what, as SVG."""
+        return plan_drawing.svg(self.steps)
+
+    def _repr_html_(self) -> str:
+        return self.svg()
 
 
 @dataclass(frozen=True, slots=True)

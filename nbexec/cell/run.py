@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import SerialError
-from ..observers import cell_steps
 from ..options import resolve
 from ..options.record import Options
 from ..run import registry as runs
@@ -25,7 +24,7 @@ from .loops.evaluated_first import awaits
 from .plan import lines, ready, step_of
 from .plan_drawing import fate
 from .report import CellReport
-from .steps import Step, span
+from .steps import Step, cell_steps, span
 
 
 def parallel(

@@ -1,7 +1,9 @@
-"""The statements of a cell as steps, and the plan that they make."""
+"""Step: one top-level statement of a cell, and how it ran or would run."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,6 +11,11 @@ from ..model import Failure
 from ..telemetry.stats import Stats
 
 Kind = Literal["serial", "parallel", "together", "open"]
+
+# While a statement of a cell runs, a function that lists the cell's steps: lines, state and
+# duration of each.  A run that the statement starts shows them.
+cell_steps: ContextVar[Callable[[], list[tuple[str, str, str]]] | None]
+cell_steps = ContextVar("cell_steps", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,46 +70,6 @@ class Step:
     def lines(self) -> str:
         """Its lines: "line 3", "lines 3-5"."""
         return span(self.first, self.last)
-
-
-@dataclass(frozen=True, slots=True)
-class CellPlan:
-    """How a cell would run, as things are now.
-
-    Attributes
-    ----------
-    steps : tuple of Step
-        One for each top-level statement.
-
-    Examples
-    --------
-    >>> from nbexec.cell.plan import plan
-    >>> print(plan("squares = [x * x for x in xs]", {"xs": [1, 2]}))
-    line 1: list comprehension, item by item
-    """
-
-    steps: tuple[Step, ...]
-
-    def __str__(self) -> str:
-        from .plan_drawing import told
-
-        said = [told(step) for step in self.steps if step.kind != "serial" or step.reason]
-        return "\n".join(said) or "nothing that could run in parallel"
-
-    def picture(self) -> str:
-        """Draw the steps and what waits for what, in characters."""
-        from .plan_drawing import drawn
-
-        return drawn(self.steps)
-
-    def svg(self) -> str:
-        """Draw the steps and what waits for what, as SVG."""
-        from .plan_drawing import svg
-
-        return svg(self.steps)
-
-    def _repr_html_(self) -> str:
-        return self.svg()
 
 
 def span(first: int, last: int) -> str:

@@ -15,8 +15,8 @@ from ..cell import plan_drawing
 from ..telemetry import wording
 
 if TYPE_CHECKING:
-    from ..cell.report import CellReport
-    from ..cell.steps import CellPlan, Step
+    from ..cell.report import CellPlan, CellReport
+    from ..cell.steps import Step
 
 INK = "#7d8793"  # to be read on white and on black: an image knows nothing of the theme
 LOOK = "font-size:12px;margin:0 0 0 2px"

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable
-from contextvars import ContextVar
 from typing import Any
 
 from ..model import Task
@@ -22,11 +20,6 @@ FROM_ABOVE = {
     "once more": "nbexec.notebook.panel.reopen:show",
     "past run": "nbexec.notebook.panel.saved_html:past_run",
 }
-
-# Gives the steps of a cell while one of them runs: lines, how it runs, and how long it took.
-# The panel of that step's run shows them.
-cell_steps: ContextVar[Callable[[], list[tuple[str, str, str]]] | None]
-cell_steps = ContextVar("cell_steps", default=None)
 
 
 def in_kernel() -> bool:

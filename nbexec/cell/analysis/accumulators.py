@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from . import arrays
+from .values import is_array
 
 DICTS: tuple[type, ...] = (dict, OrderedDict, defaultdict)
 _NUMBERS = (int, float, complex, bool)
@@ -265,7 +265,7 @@ _NEW |= {"ior": "or_", "iand": "and_", "ixor": "xor"}
 def _allowed(thing: Any, what: str, operator: str, names: set[str]) -> str:
     """Give what the effect is called on an accumulator; "" for none."""
     kind = type(thing)
-    if kind not in _KNOWN and arrays.is_array(thing):
+    if kind not in _KNOWN and is_array(thing):
         if what in ("[]=", "[]+=", "+="):
             return (
                 {"[]=": "store", "[]+=": "store_into", "+=": "array"}[what]

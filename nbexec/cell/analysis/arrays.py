@@ -4,26 +4,12 @@ from __future__ import annotations
 
 import operator
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .values import dotted
-
-if TYPE_CHECKING:
-    from .accumulators import Site
-
+from .accumulators import Site
+from .values import dotted, is_array, is_plain
 
 KINDS = ("store", "store_into", "array")  # effects on arrays
-
-
-def is_array(thing: Any) -> bool:
-    """Whether a thing is an array that can be stored in, whose items are no objects."""
-    plain = dotted(type(thing)) == "numpy.ndarray" and not thing.dtype.hasobject
-    return plain and bool(thing.flags.writeable)
-
-
-def is_plain(thing: Any) -> bool:
-    """Whether a thing is an array whose items are no objects."""
-    return dotted(type(thing)) == "numpy.ndarray" and not thing.dtype.hasobject
 
 
 def added(before: Any, operation: str, value: Any) -> Any:

@@ -252,3 +252,17 @@ def loose(value: Value) -> Value:
     if value.parts is not None:
         return replace(value, parts=tuple(map(loose, value.parts)))
     return FROZEN if value.frozen else value
+
+
+# ---------------------------------------------------------------- arrays
+
+
+def is_array(thing: Any) -> bool:
+    """Whether a thing is an array that can be stored in, whose items are no objects."""
+    plain = dotted(type(thing)) == "numpy.ndarray" and not thing.dtype.hasobject
+    return plain and bool(thing.flags.writeable)
+
+
+def is_plain(thing: Any) -> bool:
+    """Whether a thing is an array whose items are no objects."""
+    return dotted(type(thing)) == "numpy.ndarray" and not thing.dtype.hasobject

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..analysis import arrays
 from ..analysis.accumulators import Site
-from ..analysis.values import immutable
+from ..analysis.values import immutable, is_plain
 from ..iteration.effect_log import Copied, Entry, Touch, Unsafe
 
 _MISSING: Any = object()
@@ -160,7 +160,7 @@ class Effects:
 
 def _added(before: Any, operation: str, payload: Any) -> Any:
     """Give what adding to a number or a text, or to an array that the loop made of one, gives."""
-    if type(payload) is not Copied and not arrays.is_plain(before):
+    if type(payload) is not Copied and not is_plain(before):
         return getattr(operator, operation)(before, payload)
     value = payload[0] if type(payload) is Copied else payload
     if isinstance(before, str | tuple) or isinstance(value, str | tuple):

@@ -11,8 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from ..analysis import arrays
-from ..analysis.values import dotted, immutable
+from ..analysis.values import dotted, immutable, is_plain
 
 Entry = tuple[int, Any]  # which statement, and what it does it with
 
@@ -164,7 +163,7 @@ class Log:
         self.entries.append((site, value))
 
     def augment(self, site: int, value: Any) -> None:
-        if arrays.is_plain(value):
+        if is_plain(value):
             self.entries.append((site, Copied((value.copy(),))))
             return
         if not (immutable(type(value)) or type(value) is tuple):

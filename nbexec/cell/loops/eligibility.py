@@ -10,7 +10,7 @@ from typing import Any
 from ..analysis import accumulators, aliases, arrays
 from ..analysis.analysis import Analysis, Refusal, makes_entries
 from ..analysis.statements import Scope
-from ..analysis.values import SHARED, Value, immutable
+from ..analysis.values import SHARED, Value, immutable, is_array
 from .find import Comprehension, Loop, named_handlers
 from .own_entries import in_step, keys_of, own_places
 
@@ -289,7 +289,7 @@ def aliased(
 
 def _apart(things: list[Any], name: str, text: str, root: list[Any], line: int) -> None:
     changed = {id(thing) for thing in things}
-    array = things[0] if arrays.is_array(things[0]) else None
+    array = things[0] if is_array(things[0]) else None
     try:
         for one in aliases.reachable(root):
             if id(one) in changed or (array is not None and arrays.hides(array, one)):

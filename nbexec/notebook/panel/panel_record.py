@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import weakref
 
-from ...observers import cell_steps
+from ...cell.steps import cell_steps
 from ...telemetry.events import Event, Output, Sampled
 from ...telemetry.observer import Observer, WatchedRun
 from ...telemetry.state import RunState
