@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from .analysis.analysis import Analysis, Refusal
+from .analysis.analysis import Refusal
+from .analysis.functions import new_analysis
 from .analysis.source import remember
 from .analysis.values import FROZEN, Value, read_once
 from .execution.group_run import FAR, is_loop
@@ -206,7 +207,7 @@ def _guess(loop: Loop, namespace: dict[str, Any]) -> tuple[Value, list[Any], boo
         source = namespace[loop.iter.id]
         if type(source) in (list, tuple, range, dict, set, str):
             return Items(source).expected, [source], False
-    analysis = Analysis(namespace, (), {})
+    analysis = new_analysis(namespace, (), {})
     analysis.run(lambda: Body(analysis, namespace, set(), {}).iterate(loop.iter))
     return FROZEN, [], False
 

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from . import source
 from .accumulators import Site
 from .aliases import TooLarge, reachable
+from .arguments import Args
 from .heap import Heap
 from .values import FROZEN, SHARED, UNKNOWN, Value, join, read_once, shallow, value_of
 
@@ -48,6 +49,8 @@ class Analysis:
 
     Parameters
     ----------
+    enter : callable
+        Looks into a function of the user's, called with these arguments; gives what it returns.
     namespace : dict
         The notebook's names, as they are when the loop begins.
     changed : collection of str
@@ -62,12 +65,14 @@ class Analysis:
 
     def __init__(
         self,
+        enter: Callable[[Analysis, types.FunctionType, Args], Value],
         namespace: dict[str, Any],
         changed: Iterable[str],
         sites: dict[ast.stmt, Site],
         unknown: Iterable[str] = (),
         ahead: bool = False,
     ) -> None:
+        self.enter = enter
         self.namespace = namespace
         self.changed = frozenset(changed)
         self.sites = sites
@@ -242,8 +247,6 @@ class Analysis:
 
     def _check_operators(self) -> None:
         """Look into what operators, `len`, `str` and so on call on the user's own objects."""
-        from .functions import look_into
-
         looked: set[tuple[type, bool]] = set()
         while todo := {(k, shared) for k, (_, shared) in self.involved.items()} - looked:
             for kind, shared in todo:
@@ -253,7 +256,17 @@ class Analysis:
                 for base in filter(_own_class, kind.__mro__):
                     for name, method in list(vars(base).items()):
                         if _implicit(name) and isinstance(method, types.FunctionType):
-                            self._give(look_into(self, method, owner, line))
+                            self._give(self._look_into(method, owner, line))
+
+    def _look_into(self, method: types.FunctionType, owner: Value, line: int) -> Value:
+        """Give what a method returns that is called without its name being written."""
+        if source.generated(method, owner.type) or not source.is_own_code(method.__code__):
+            return FROZEN
+        try:
+            return self.enter(self, method, Args([owner], {}, starred=True))
+        except Refusal as refusal:
+            name = method.__qualname__.rpartition("<locals>.")[2]
+            raise Refusal(line, f"uses `{name}`, which {refusal.reason}") from None
 
     def _give(self, value: Value) -> None:
         """Take in what a method may give that is called without its name being written."""

@@ -14,21 +14,14 @@ from typing import Any
 from . import library_facts
 from .aliases import TooLarge, reachable
 from .analysis import Refusal
+from .arguments import ANYTHING, Args
 from .heap import ANY, ITEMS, KEYS
-from .library_calls import ANYTHING, CONTAINERS, Args, Library, site_inside
-from .source import is_own_class, is_own_code
+from .library_calls import CONTAINERS, Library, site_inside
+from .source import generated, is_own_class, is_own_code
 from .values import FROZEN, SHARED, UNKNOWN, Value, dotted, fields_of, immutable, joined, value_of
 
 _CONTAINERS = (*CONTAINERS, tuple, frozenset, bytearray)
 _ITERATORS = (enumerate, zip, reversed, map, filter)
-
-
-def generated(function: types.FunctionType, owner: type | None = None) -> bool:
-    """Whether a method was written by `dataclasses` or `namedtuple` rather than by hand."""
-    if function.__code__.co_filename != "<string>":
-        return False
-    name = str(function.__globals__.get("__name__", ""))
-    return name.startswith("namedtuple_") or hasattr(owner, "__dataclass_fields__")
 
 
 class Calls(Library):
@@ -137,11 +130,9 @@ class Calls(Library):
         self, node: ast.AST, function: types.FunctionType, args: Args, path: str = ""
     ) -> Value:
         """Look at the call of a Python function."""
-        from .functions import enter
-
         if is_own_code(function.__code__) and not generated(function):
             try:
-                return enter(self.analysis, function, args)
+                return self.analysis.enter(self.analysis, function, args)
             except Refusal as refusal:
                 reason = f"calls `{function.__name__}`, which {refusal.reason}"
                 raise Refusal(getattr(node, "lineno", 0), reason) from None

@@ -9,10 +9,10 @@ from typing import Any
 
 from . import library_facts, source
 from .accumulators import stored
+from .arguments import Args
 from .expressions import Expressions, merge
-from .library_calls import Args, names_of
-from .reads import Env
-from .values import SHARED, UNKNOWN, Value, dotted, join, joined
+from .library_calls import names_of
+from .values import SHARED, UNKNOWN, Env, Value, dotted, join, joined
 
 _ENTERING = ("__enter__", "__exit__", "__aenter__", "__aexit__")
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from .analysis import Refusal
 from .heap import ITEMS, KEYS
-from .reads import Env, Reading
-from .values import FROZEN, SHARED, Value, join, value_of
+from .reads import Reading
+from .values import FROZEN, SHARED, Env, Value, join, value_of
 
 _KINDS: dict[type, type] = {ast.ListComp: list, ast.SetComp: set}
 

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import ast
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from . import source
-from .accumulators import inside, stored
+from .accumulators import Site, inside, stored
 from .analysis import Analysis, Refusal
-from .calls import generated
+from .arguments import Args
 from .heap import ITEMS
-from .library_calls import Args
-from .reads import Env
 from .statements import Scope, declared, parameters
-from .values import FROZEN, SHARED, UNKNOWN, Value, joined, shallow, value_of
+from .values import FROZEN, SHARED, UNKNOWN, Env, Value, joined, shallow, value_of
 
 
-def look_into(analysis: Analysis, method: types.FunctionType, owner: Value, line: int) -> Value:
-    """Look into a method that is called without its name being written; give what it gives."""
-    if generated(method, owner.type) or not source.is_own_code(method.__code__):
-        return FROZEN
-    try:
-        return enter(analysis, method, Args([owner], {}, starred=True))
-    except Refusal as refusal:
-        name = method.__qualname__.rpartition("<locals>.")[2]
-        raise Refusal(line, f"uses `{name}`, which {refusal.reason}") from None
+def new_analysis(
+    namespace: dict[str, Any],
+    changed: Iterable[str],
+    sites: dict[ast.stmt, Site],
+    unknown: Iterable[str] = (),
+    ahead: bool = False,
+) -> Analysis:
+    """Make an `Analysis` that can look into functions; see there for the parameters."""
+    return Analysis(enter, namespace, changed, sites, unknown, ahead)
 
 
 def enter(analysis: Analysis, function: types.FunctionType, args: Args) -> Value:

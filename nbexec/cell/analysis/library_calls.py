@@ -6,11 +6,12 @@ import ast
 import types
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from . import library_facts, method_facts
 from .analysis import Analysis, Refusal
+from .arguments import Args
 from .heap import ANY, ITEMS, KEYS
 from .source import is_own_class, is_own_code
 from .values import FROZEN, SHARED, UNKNOWN, Value, dotted, join, joined, value_of
@@ -23,30 +24,7 @@ _WELL_KNOWN = ("builtins", "collections", "os", "types")
 _MAKERS = {"__new__", "__init__", "__post_init__", "__init_subclass__", "__class_getitem__"}
 
 
-@dataclass(slots=True)
-class Args:
-    """The arguments of a call."""
-
-    positional: list[Value]
-    keywords: dict[str, Value]
-    starred: bool = False  # there may be more, unknown ones
-
-    def all(self) -> list[Value]:
-        return [*self.positional, *self.keywords.values(), *([SHARED] if self.starred else [])]
-
-    def at(self, position: int, name: str = "") -> Value | None:
-        if position < len(self.positional):
-            return self.positional[position]
-        return SHARED if self.starred else self.keywords.get(name)
-
-    def constant(self, position: int, name: str = "") -> Any:
-        """Give an argument itself; None where there is none, `UNKNOWN` where it isn't known."""
-        value = self.at(position, name)
-        return None if value is None else value.known
-
-
 CONTAINERS = (list, dict, set, deque, Counter, OrderedDict, defaultdict)
-ANYTHING = Args([], {}, starred=True)
 
 
 def names_of(thing: Any, path: str = "") -> list[str]:

@@ -13,13 +13,14 @@ from typing import Any
 
 from . import library_facts, method_facts, source
 from .analysis import makes_entries
+from .arguments import ANYTHING, Args
 from .calls import Calls
 from .heap import ITEMS
-from .library_calls import ANYTHING, Args
 from .values import (
     FROZEN,
     SHARED,
     UNKNOWN,
+    Env,
     Value,
     defines,
     dotted,
@@ -30,7 +31,6 @@ from .values import (
     value_of,
 )
 
-Env = dict[str, Value]
 _PLAIN = (
     *(types.FunctionType, types.BuiltinFunctionType, staticmethod, classmethod, type),
     *(types.MemberDescriptorType, types.GetSetDescriptorType),

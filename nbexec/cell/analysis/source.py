@@ -42,6 +42,14 @@ def is_own_class(kind: type) -> bool:
     return made and not {"__dict__", "__slots__"}.isdisjoint(vars(kind))
 
 
+def generated(function: types.FunctionType, owner: type | None = None) -> bool:
+    """Whether a method was written by `dataclasses` or `namedtuple` rather than by hand."""
+    if function.__code__.co_filename != "<string>":
+        return False
+    name = str(function.__globals__.get("__name__", ""))
+    return name.startswith("namedtuple_") or hasattr(owner, "__dataclass_fields__")
+
+
 def remember(source: str, filename: str) -> None:
     """Have tracebacks and the analysis find a cell's lines under its name."""
     if not filename.startswith("<"):

@@ -16,12 +16,11 @@ from typing import Any
 from . import source
 from .accumulators import stored
 from .analysis import Analysis
+from .arguments import Args
 from .control_flow import Flow, Round
 from .expressions import loosened
 from .heap import ITEMS, KEYS
-from .library_calls import Args
-from .reads import Env
-from .values import FROZEN, SHARED, Value, defines, join, value_of
+from .values import FROZEN, SHARED, Env, Value, defines, join, value_of
 
 
 @dataclass(slots=True)

@@ -70,6 +70,9 @@ FROZEN = Value()
 SHARED = Value(shared=True)
 
 
+Env = dict[str, Value]  # names that are bound, and what to
+
+
 def join(one: Value, other: Value) -> Value:
     """Give what is known of a value that is either of two."""
     if one == other:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..analysis import accumulators, aliases, arrays
 from ..analysis.analysis import Analysis, Refusal, makes_entries
+from ..analysis.functions import new_analysis
 from ..analysis.statements import Scope
 from ..analysis.values import SHARED, Value, immutable, is_array
 from .find import Comprehension, Loop, named_handlers
@@ -168,7 +169,7 @@ def examine(
     changed = loop.accumulators | loop.bound
     if isinstance(loop.node, ast.For):
         changed |= loop.targets
-    analysis = Analysis(namespace, changed, loop.sites)
+    analysis = new_analysis(namespace, changed, loop.sites)
     if isinstance(loop.node, ast.For):
         handlers(loop, namespace)
         analysis.places = own_places(loop, namespace, known)

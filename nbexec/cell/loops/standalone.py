@@ -14,6 +14,7 @@ from typing import Any
 
 from ..analysis import accumulators
 from ..analysis.analysis import Analysis, Refusal
+from ..analysis.functions import new_analysis
 from ..analysis.source import is_own_class, is_own_code
 from ..analysis.values import FROZEN, read_once
 from .eligibility import Body, aliased, handlers
@@ -89,7 +90,7 @@ def alone(
     plain = isinstance(stmt, ast.Assign) and len(loop.sites) == 0
     changed = loop.accumulators | (frozenset() if plain else loop.bound)
     inputs = tuple(sorted(loop.bound & known.keys() & _loaded(stmt)))
-    analysis = Analysis(namespace, changed, loop.sites, unknown, ahead=True)
+    analysis = new_analysis(namespace, changed, loop.sites, unknown, ahead=True)
     for name in inputs:
         analysis.reads[name] = stmt.lineno
         if read_once(type(namespace[name])):
