@@ -14,7 +14,7 @@ import types
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from . import source
 from .accumulators import Site
@@ -37,6 +37,11 @@ class Refusal(Exception):
         super().__init__(f"line {line}: {reason}")
         self.line = line
         self.reason = reason
+
+
+def refuse(node: ast.AST, reason: str) -> NoReturn:
+    """Raise a `Refusal` about a part of the source."""
+    raise Refusal(getattr(node, "lineno", 0), reason)
 
 
 def makes_entries(thing: Any) -> bool:

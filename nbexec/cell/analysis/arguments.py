@@ -1,9 +1,11 @@
-"""Args: the arguments of a call, as far as they are known."""
+"""Args: the arguments of a call.  Calling: the way into what is called, for parts below it."""
 
 from __future__ import annotations
 
+import ast
+import types
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from .values import SHARED, Value
 
@@ -31,3 +33,24 @@ class Args:
 
 
 ANYTHING = Args([], {}, starred=True)  # of a call that isn't there to be read
+
+
+class Calling(Protocol):
+    """Looks at calls: `calls.Calls`, as the parts see it that it owns."""
+
+    def apply(self, node: ast.AST, callee: Value, args: Args) -> Value:
+        """Look at the call of a value."""
+
+    def callback(self, node: ast.AST, value: Value) -> Value | None:
+        """Look into a function that library code is given to call; None for anything else."""
+
+    def function(
+        self, node: ast.AST, function: types.FunctionType, args: Args, path: str = ""
+    ) -> Value:
+        """Look at the call of a Python function."""
+
+    def method(self, node: ast.AST, base: Value, name: str, args: Args) -> Value:
+        """Look at a call of an attribute."""
+
+    def own_method(self, node: ast.AST, base: Value, found: Any, name: str, args: Args) -> Value:
+        """Look at a method that a class of the user's has."""

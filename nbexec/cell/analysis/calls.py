@@ -13,10 +13,12 @@ from typing import Any
 
 from . import library_facts
 from .aliases import TooLarge, reachable
-from .analysis import Refusal
+from .analysis import Analysis, Refusal, refuse
 from .arguments import ANYTHING, Args
 from .heap import ANY, ITEMS, KEYS
-from .library_calls import CONTAINERS, Library, site_inside
+from .library_calls import CONTAINERS, LibraryCalls
+from .new_values import NewValues, site_inside
+from .reads import Reads
 from .source import generated, is_own_class, is_own_code
 from .values import FROZEN, SHARED, UNKNOWN, Value, dotted, fields_of, immutable, joined, value_of
 
@@ -24,52 +26,27 @@ _CONTAINERS = (*CONTAINERS, tuple, frozenset, bytearray)
 _ITERATORS = (enumerate, zip, reversed, map, filter)
 
 
-class Calls(Library):
-    """The part of a scope that looks at calls."""
+class Calls:
+    """Looks at calls, whatever is called: it owns the parts for library code and attributes.
 
-    def expr(self, node: ast.AST) -> Value:
-        raise NotImplementedError
+    Parameters
+    ----------
+    analysis : Analysis
+        What is common to the whole look.
+    new : NewValues
+        Describes what a call makes.
+    first : Value
+        The first argument of the function that the calls are in, for ``super()``.
+    """
 
-    def name(self, node: ast.Name) -> Value:
-        raise NotImplementedError
-
-    def comprehension(self, node: Any) -> Value:
-        raise NotImplementedError
-
-    def first(self) -> Value:
-        """Describe the first argument of the function that this is in."""
-        return SHARED
+    def __init__(self, analysis: Analysis, new: NewValues, first: Value) -> None:
+        self.analysis = analysis
+        self.new = new
+        self.first = first
+        self.library = LibraryCalls(analysis, new, self)
+        self.reads = Reads(analysis, new, self)
 
     # ------------------------------------------------------------ what is called
-
-    def call(self, node: ast.Call) -> Value:
-        """Look at a call."""
-        func = node.func
-        if isinstance(func, ast.Attribute) and _is_super(func.value):
-            return self.super_method(node, func.attr, self.arguments(node))
-        if isinstance(func, ast.Attribute):
-            base = self.expr(func.value)
-            return self.method(node, base, func.attr, self.arguments(node))
-        callee = self.name(func) if isinstance(func, ast.Name) else self.expr(func)
-        return self.apply(node, callee, self.arguments(node))
-
-    def arguments(self, node: ast.Call) -> Args:
-        args = Args([], {})
-        for one in node.args:
-            if isinstance(one, ast.Starred):
-                self.expr(one.value)
-                args.starred = True
-            elif isinstance(one, ast.GeneratorExp):
-                args.positional.append(self.comprehension(one))  # consumed at once
-            else:
-                args.positional.append(self.expr(one))
-        for keyword in node.keywords:
-            value = self.expr(keyword.value)
-            if keyword.arg is None:
-                args.starred = True
-            else:
-                args.keywords[keyword.arg] = value
-        return args
 
     def apply(self, node: ast.AST, callee: Value, args: Args) -> Value:
         """Look at the call of a value that is no attribute."""
@@ -78,9 +55,9 @@ class Calls(Library):
             return callee.gives or SHARED
         if known is UNKNOWN:
             text = ast.unparse(node.func) if isinstance(node, ast.Call) else "something"
-            self.refuse(node, f"calls `{text}`, which can't be looked into")
+            refuse(node, f"calls `{text}`, which can't be looked into")
         if callee.path:
-            self.hidden_state(node, [callee.path])
+            self.library.hidden_state(node, [callee.path])
         match known:
             case functools.partial():
                 bound = [value_of(one) for one in known.args]
@@ -114,15 +91,31 @@ class Calls(Library):
             return self.method(node, callee, "__call__", args)
         wrapped = inspect.getattr_static(callee.known, "__wrapped__", None)
         if isinstance(wrapped, types.FunctionType) and is_own_code(wrapped.__code__):
-            self.refuse(node, f"calls `{wrapped.__name__}`, which keeps what it has computed")
+            refuse(node, f"calls `{wrapped.__name__}`, which keeps what it has computed")
         outputs = args.positional[callee.known.nin :] if dotted(kind) == "numpy.ufunc" else []
         if any(one.shared for one in outputs):
-            self.refuse(node, "gives a function an array to write to, from outside")
+            refuse(node, "gives a function an array to write to, from outside")
         if dotted(kind) in library_facts.PURE_CALLABLES or wrapped is not None:
-            return self.library(node, callee.known, args, callee.path)
+            return self.library.library(node, callee.known, args, callee.path)
         if not callable(callee.known):
             return SHARED  # a TypeError, when it comes to that
-        return self.refuse(node, f"calls an object, a {dotted(kind)}, which may change it")
+        return refuse(node, f"calls an object, a {dotted(kind)}, which may change it")
+
+    def builtin(self, node: ast.AST, known: Any, args: Args, path: str) -> Value:
+        """Look at the call of a built-in function."""
+        if known is getattr:
+            return self.getattr(node, args)
+        return self.library.builtin(node, known, args, path)
+
+    def getattr(self, node: ast.AST, args: Args) -> Value:
+        name, base = args.constant(1), args.at(0) or SHARED
+        if isinstance(name, str):
+            found = self.reads.read(node, base, name)
+        else:
+            for attribute in {n for kind in self.analysis.involved for n in dir(kind)}:
+                self.reads.properties(node, base, attribute)
+            found = self.analysis.heap.everything(base)
+        return joined([found, *args.positional[2:]])
 
     # ------------------------------------------------------------ functions
 
@@ -138,8 +131,8 @@ class Calls(Library):
                 raise Refusal(getattr(node, "lineno", 0), reason) from None
         for inner in (getattr(function, "__wrapped__", None), *_cells(function)):
             if inner is not None:
-                self.given(node, Args([value_of(inner)], {}))
-        return self.library(node, function, args, path)
+                self.library.given(node, Args([value_of(inner)], {}))
+        return self.library.library(node, function, args, path)
 
     def callback(self, node: ast.AST, value: Value) -> Value | None:
         """Look into a function that library code is given to call; None for anything else."""
@@ -169,7 +162,7 @@ class Calls(Library):
             return Value(type=kind if kind.__module__ == "builtins" else None)
         if kind is type:
             if len(args.positional) != 1:
-                self.refuse(node, "makes a class")
+                refuse(node, "makes a class")
             return SHARED
         if kind in _CONTAINERS:
             return self.container(node, kind, args)
@@ -179,21 +172,21 @@ class Calls(Library):
         if kind in _ITERATORS:
             return self.iterator(node, kind, args)
         if not is_own_class(kind):
-            return self.library(node, kind, args, path)
+            return self.library.library(node, kind, args, path)
         return self.own_class(node, kind, args)
 
     def container(self, node: ast.AST, kind: type, args: Args) -> Value:
         """Describe a built-in container made of other ones."""
         heap, values = self.analysis.heap, args.all()
         if not issubclass(kind, dict):
-            held = [self.contents(one) for one in values]
+            held = [self.new.contents(one) for one in values]
             frozen = kind in (tuple, frozenset) and all(one.frozen for one in held)
-            return Value(type=kind) if frozen else self.made(node, held, kind)
-        made = self.made(node, [heap.get(one, ITEMS) for one in values], kind)
+            return Value(type=kind) if frozen else self.new.made(node, held, kind)
+        made = self.new.made(node, [heap.get(one, ITEMS) for one in values], kind)
         for one in values:
             heap.put(made, KEYS, heap.get(one, KEYS))
             for part in (ITEMS, KEYS):  # pairs
-                heap.put(made, part, self.contents(heap.get(one, ITEMS)))
+                heap.put(made, part, self.new.contents(heap.get(one, ITEMS)))
         if kind is defaultdict and args.positional:
             factory = args.positional[0]
             if factory.known is not None:
@@ -204,25 +197,25 @@ class Calls(Library):
     def iterator(self, node: ast.AST, kind: type, args: Args) -> Value:
         """Describe ``enumerate(...)``, ``zip(...)`` and the like."""
         given = [self.callback(node, one) for one in args.all()]
-        held = [self.contents(one) for one in args.all()]
+        held = [self.new.contents(one) for one in args.all()]
         if kind is map:
-            return self.made(node, held[1:] if given[:1] == [None] else [given[0] or SHARED])
+            return self.new.made(node, held[1:] if given[:1] == [None] else [given[0] or SHARED])
         if kind is filter:
-            return self.made(node, held[1:])
+            return self.new.made(node, held[1:])
         if kind is enumerate and held:
             held = [FROZEN, held[0]]
         if kind in (enumerate, zip) and not args.starred:
-            return self.made(node, [self.tuple_of(node, tuple(held))])
-        return self.made(node, held)
+            return self.new.made(node, [self.new.tuple_of(node, tuple(held))])
+        return self.new.made(node, held)
 
     def own_class(self, node: ast.AST, kind: type, args: Args) -> Value:
         """Look at the making of an instance of a class of the user's."""
         self.analysis.involve(kind, getattr(node, "lineno", 0), shared=False)
         if is_own_class(type(kind)):
-            self.refuse(node, f"makes a `{kind.__name__}`, which has a metaclass")
+            refuse(node, f"makes a `{kind.__name__}`, which has a metaclass")
         if isinstance(vars(kind).get("_member_map_"), dict):  # an enumeration
             return replace(SHARED, type=kind)
-        made = self.made(node, [], kind)
+        made = self.new.made(node, [], kind)
         makers = {"__new__", "__init__", "__post_init__"}
         for name in sorted(makers):
             method = inspect.getattr_static(kind, name, None)
@@ -242,7 +235,7 @@ class Calls(Library):
             if name == "__new__":
                 made = SHARED
         if "__init__" in makers:  # not of the user's: it may keep what it is given
-            self.analysis.heap.mix([made, *self.given(node, args)])
+            self.analysis.heap.mix([made, *self.library.given(node, args)])
         return made
 
     # ------------------------------------------------------------ methods
@@ -252,19 +245,19 @@ class Calls(Library):
         known = base.known
         direct = isinstance(known, types.ModuleType | type)
         if direct or (known is not UNKNOWN and name in fields_of(known)):
-            return self.apply(node, self.attribute(node, base, name), args)
+            return self.apply(node, self.reads.attribute(node, base, name), args)
         if base.type is not None and is_own_class(base.type):
             found = inspect.getattr_static(base.type, name, None)
             if found is None:
-                return self.apply(node, self.attribute(node, base, name), args)
+                return self.apply(node, self.reads.attribute(node, base, name), args)
             return self.own_method(node, base, found, name, args)
         if base.type is not None:
-            return self.library_method(node, base, name, args)
+            return self.library.library_method(node, base, name, args)
         own = [
             self.own_method(node, base, found, name, args)
             for _, found in self.analysis.methods_named(name)
         ]
-        return joined([*own, self.library_method(node, base, name, args)])
+        return joined([*own, self.library.library_method(node, base, name, args)])
 
     def own_method(self, node: ast.AST, base: Value, found: Any, name: str, args: Args) -> Value:
         """Look at a method that a class of the user's has, which may be inherited."""
@@ -280,33 +273,35 @@ class Calls(Library):
             more = replace(args, positional=[base, *args.positional])
             return self.function(node, found, more)
         if isinstance(found, types.FunctionType | types.MethodDescriptorType):
-            self.handed_over(node, base)
-            return self.library_method(node, base, name, args)
+            self.library.handed_over(node, base)
+            return self.library.library_method(node, base, name, args)
         if isinstance(found, types.WrapperDescriptorType) and not base.shared:
             self.analysis.heap.mix([base, *args.all()])
             return SHARED
-        return self.refuse(node, f"calls `.{name}`, which can't be looked into")
+        return refuse(node, f"calls `.{name}`, which can't be looked into")
 
     def super_method(self, node: ast.AST, name: str, args: Args) -> Value:
         """Look at ``super().name(...)``: what any of the classes above may have."""
-        base = self.first()
+        base = self.first
         above = base.type.__mro__[1:] if base.type else ()
         found = [vars(kind)[name] for kind in above if name in vars(kind) and is_own_class(kind)]
         if base.type is None:
             found = [one for _, one in self.analysis.methods_named(name)]
         own = [self.own_method(node, base, one, name, args) for one in found]
         if name.startswith("__") and not base.shared:
-            self.analysis.heap.mix([base, *self.given(node, args)])
+            self.analysis.heap.mix([base, *self.library.given(node, args)])
             return SHARED
-        return joined([*own, self.library_method(node, replace(base, type=None), name, args)])
+        return joined(
+            [*own, self.library.library_method(node, replace(base, type=None), name, args)]
+        )
 
-
-def _is_super(node: ast.AST) -> bool:
-    """Whether this is ``super()``; if that is shadowed, nothing is lost."""
-    match node:
-        case ast.Call(ast.Name("super")):
-            return True
-    return False
+    def special(self, node: ast.AST, base: Value, names: tuple[str, ...], args: Args) -> Value:
+        """Look into methods of the user's that a statement may call; give what they may give."""
+        return joined(
+            self.own_method(node, base, method, name, args)
+            for name in names
+            for _, method in self.analysis.methods_named(name)
+        )
 
 
 def _inside(known: Any) -> list[types.FunctionType]:

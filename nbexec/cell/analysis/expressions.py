@@ -3,19 +3,156 @@
 from __future__ import annotations
 
 import ast
+import weakref
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
-from .analysis import Refusal
+from .analysis import refuse
+from .arguments import Args
+from .calls import Calls
 from .heap import ITEMS, KEYS
-from .reads import Reading
-from .values import FROZEN, SHARED, Env, Value, join, value_of
+from .names import Names, merge
+from .source import is_own_class
+from .values import FROZEN, SHARED, UNKNOWN, Value, join, value_of
 
 _KINDS: dict[type, type] = {ast.ListComp: list, ast.SetComp: set}
 
 
-class Expressions(Reading):
-    """The part of a scope that looks at expressions."""
+class Enclosing(Protocol):
+    """What a scope does for the expressions and compound statements in it."""
+
+    def block(self, body: list[ast.stmt]) -> None:
+        """Look at statements one after the other."""
+
+    def bind(self, target: ast.AST, value: Value) -> None:
+        """Take in that something is assigned."""
+
+    def bind_name(self, node: ast.AST, name: str, value: Value) -> None:
+        """Take in that a name is bound."""
+
+    def nested(self, node: Any, body: list[ast.stmt]) -> Value:
+        """Look into a function that is made here; give what it returns."""
+
+    def unbound(self, node: ast.Name) -> Value:
+        """Describe a local name that is not bound here."""
+
+    def own_entry(self, node: ast.Subscript) -> Value | None:
+        """Describe an entry that only this iteration uses; None for any other."""
+
+    def makes_entry(self, node: ast.Subscript, base: Value) -> bool:
+        """Whether looking up an entry of something from outside may make one."""
+
+    def awaiting(self, node: ast.AST) -> None:
+        """Take in that something is awaited here."""
+
+    def yielded(self, value: Value) -> None:
+        """Take in that the function yields a value."""
+
+
+class Expressions:
+    """Looks at expressions, node by node.
+
+    Parameters
+    ----------
+    names : Names
+        The names of the scope, which an expression reads and may bind.
+    calls : Calls
+        Looks at what is called, and at what is read from objects.
+    around : Enclosing
+        The scope that the expressions are in.
+    """
+
+    def __init__(self, names: Names, calls: Calls, around: Enclosing) -> None:
+        self.names = names
+        self.calls = calls
+        self.reads = calls.reads
+        self.new = calls.new
+        self.analysis = calls.analysis
+        self.around: Enclosing = weakref.proxy(around)  # it owns this
+
+    def expr(self, node: ast.AST) -> Value:
+        """Look at an expression; describe what it gives."""
+        look = getattr(self, f"e_{type(node).__name__}", None)
+        if look is None:
+            refuse(node, f"has a {type(node).__name__}, which isn't understood")
+        return look(node)  # type: ignore[no-any-return]
+
+    # ------------------------------------------------------------ names, attributes and items
+
+    def e_Name(self, node: ast.Name) -> Value:
+        return self.reads.escaping(node, self.name(node))
+
+    def name(self, node: ast.Name) -> Value:
+        """Look up a name, wherever it is used."""
+        name = node.id
+        if self.names.env is not None and name in self.names.env:
+            return self.names.env[name]
+        if name in self.names.local:
+            return self.around.unbound(node)
+        found = self.names.captured(name)
+        if found is None:
+            found = self.analysis.lookup(name, self.names.globals, node.lineno)
+        return self.reads.usable(node, found, name)
+
+    def e_Attribute(self, node: ast.Attribute) -> Value:
+        return self.reads.read(node, self.expr(node.value), node.attr)
+
+    def e_Subscript(self, node: ast.Subscript) -> Value:
+        own = self.around.own_entry(node)
+        if own is not None:
+            return own
+        base = self.expr(node.value)
+        key = self.expr(node.slice)
+        if isinstance(base.known, type):  # list[int], or a member of an enumeration
+            return SHARED if is_own_class(base.known) else FROZEN
+        if base.shared and self.around.makes_entry(node, base):
+            refuse(node, "looks up an entry of a `defaultdict`, which may make one")
+        found = self.reads.known_entry(base, key)
+        if found is not None:
+            return found
+        found = self.reads.entry(base)
+        if not isinstance(node.slice, ast.Slice) or base.frozen:
+            return found
+        if base.type in (list, tuple):
+            return self.new.made(node, [found], base.type)
+        return join(replace(base, type=None, known=UNKNOWN), found)  # an array's is a view
+
+    def e_Slice(self, node: ast.Slice) -> Value:
+        for part in (node.lower, node.upper, node.step):
+            if part is not None:
+                self.expr(part)
+        return FROZEN
+
+    # ------------------------------------------------------------ calls
+
+    def e_Call(self, node: ast.Call) -> Value:
+        """Look at a call."""
+        func = node.func
+        if isinstance(func, ast.Attribute) and _is_super(func.value):
+            return self.calls.super_method(node, func.attr, self.arguments(node))
+        if isinstance(func, ast.Attribute):
+            base = self.expr(func.value)
+            return self.calls.method(node, base, func.attr, self.arguments(node))
+        callee = self.name(func) if isinstance(func, ast.Name) else self.expr(func)
+        return self.calls.apply(node, callee, self.arguments(node))
+
+    def arguments(self, node: ast.Call) -> Args:
+        args = Args([], {})
+        for one in node.args:
+            if isinstance(one, ast.Starred):
+                self.expr(one.value)
+                args.starred = True
+            elif isinstance(one, ast.GeneratorExp):
+                args.positional.append(self.comprehension(one))  # consumed at once
+            else:
+                args.positional.append(self.expr(one))
+        for keyword in node.keywords:
+            value = self.expr(keyword.value)
+            if keyword.arg is None:
+                args.starred = True
+            else:
+                args.keywords[keyword.arg] = value
+        return args
 
     # ------------------------------------------------------------ new values
 
@@ -34,22 +171,22 @@ class Expressions(Reading):
         return FROZEN
 
     def e_List(self, node: ast.List) -> Value:
-        return self.made(node, [self.expr(one) for one in node.elts], list)
+        return self.new.made(node, [self.expr(one) for one in node.elts], list)
 
     def e_Set(self, node: ast.Set) -> Value:
-        return self.made(node, [self.expr(one) for one in node.elts], set)
+        return self.new.made(node, [self.expr(one) for one in node.elts], set)
 
     def e_Tuple(self, node: ast.Tuple) -> Value:
         parts = tuple(self.expr(one) for one in node.elts)
         if any(isinstance(one, ast.Starred) for one in node.elts):
-            return self.made(node, list(parts), tuple)
+            return self.new.made(node, list(parts), tuple)
         if all(part.frozen for part in parts):
             return Value(type=tuple, parts=parts)
-        return replace(self.made(node, list(parts), tuple), parts=parts)
+        return replace(self.new.made(node, list(parts), tuple), parts=parts)
 
     def e_Dict(self, node: ast.Dict) -> Value:
         heap = self.analysis.heap
-        made = self.made(node, [], dict)
+        made = self.new.made(node, [], dict)
         for key, one in zip(node.keys, node.values, strict=True):
             given = self.expr(key) if key is not None else None
             value = self.expr(one)
@@ -62,14 +199,14 @@ class Expressions(Reading):
         return made
 
     def e_Starred(self, node: ast.Starred) -> Value:
-        return self.contents(self.expr(node.value))
+        return self.new.contents(self.expr(node.value))
 
     def e_BinOp(self, node: ast.BinOp) -> Value:
-        return self.computed(node, [self.expr(node.left), self.expr(node.right)])
+        return self.new.computed(node, [self.expr(node.left), self.expr(node.right)])
 
     def e_UnaryOp(self, node: ast.UnaryOp) -> Value:
         value = self.expr(node.operand)
-        return FROZEN if isinstance(node.op, ast.Not) else self.computed(node, [value])
+        return FROZEN if isinstance(node.op, ast.Not) else self.new.computed(node, [value])
 
     def e_Compare(self, node: ast.Compare) -> Value:
         values = [self.expr(one) for one in (node.left, *node.comparators)]
@@ -77,7 +214,7 @@ class Expressions(Reading):
             return FROZEN
         if all(one.frozen for one in values):
             return FROZEN
-        return self.perhaps(self.made(node, []), values)
+        return self.new.perhaps(self.new.made(node, []), values)
 
     def e_BoolOp(self, node: ast.BoolOp) -> Value:
         first, *rest = node.values
@@ -92,107 +229,93 @@ class Expressions(Reading):
 
     def maybe(self, node: ast.expr) -> Value:
         """Look at what may or may not be evaluated: what it binds is not surely bound."""
-        before = dict(self.env or {})
+        before = dict(self.names.env or {})
         value = self.expr(node)
-        self.env = merge(self.env, before)
+        self.names.env = merge(self.names.env, before)
         return value
 
     def e_NamedExpr(self, node: ast.NamedExpr) -> Value:
         value = self.expr(node.value)
-        self.bind(node.target, value)
+        self.around.bind(node.target, value)
         return value
-
-    def bind(self, target: ast.AST, value: Value) -> None:
-        raise NotImplementedError
-
-    def e_Call(self, node: ast.Call) -> Value:
-        return self.call(node)
 
     # ------------------------------------------------------------ scopes inside
 
     def comprehension(self, node: Any) -> Value:
         """Look at a comprehension, or at a generator expression that is consumed at once."""
         if any(generator.is_async for generator in node.generators):
-            self.awaiting(node)
-        outer = dict(self.env or {})
+            self.around.awaiting(node)
+        outer = dict(self.names.env or {})
         targets = {
             part.id
             for generator in node.generators
             for part in ast.walk(generator.target)
             if isinstance(part, ast.Name)
         }
-        hidden_local = targets - self.local
-        self.local |= hidden_local
+        hidden_local = targets - self.names.local
+        self.names.local |= hidden_local
         for generator in node.generators:
             item = self.iterate(generator.iter)
-            self.bind(generator.target, item)
+            self.around.bind(generator.target, item)
             for condition in generator.ifs:
                 self.expr(condition)
         if isinstance(node, ast.DictComp):
             key, value = self.expr(node.key), self.expr(node.value)
-            made = self.made(node, [value], dict)
+            made = self.new.made(node, [value], dict)
             self.analysis.heap.put(made, KEYS, key)
         else:
-            made = self.made(node, [self.expr(node.elt)], _KINDS.get(type(node)))
-        self.local -= hidden_local
-        inner = self.env or {}
+            made = self.new.made(node, [self.expr(node.elt)], _KINDS.get(type(node)))
+        self.names.local -= hidden_local
+        inner = self.names.env or {}
         after = {name: value for name, value in inner.items() if name not in targets}
         after |= {name: outer[name] for name in targets if name in outer}
-        self.env = merge(after, outer)  # it may have had no item
+        self.names.env = merge(after, outer)  # it may have had no item
         return made
 
     e_ListComp = e_SetComp = e_DictComp = comprehension
 
     def e_GeneratorExp(self, node: ast.GeneratorExp) -> Value:
         """Look at a generator expression that may be consumed later, when names have changed."""
-        before = self.env
-        self.env = {name: loosened(value) for name, value in (before or {}).items()}
+        before = self.names.env
+        self.names.env = {name: loosened(value) for name, value in (before or {}).items()}
         self.comprehension(node)
-        self.env = before
+        self.names.env = before
         return SHARED
 
     def e_Lambda(self, node: ast.Lambda) -> Value:
         for default in (*node.args.defaults, *node.args.kw_defaults):
             if default is not None:
                 self.expr(default)
-        gives = self.nested(node, [ast.Return(node.body, lineno=node.lineno)])
+        gives = self.around.nested(node, [ast.Return(node.body, lineno=node.lineno)])
         return Value(checked=True, gives=gives)
-
-    def nested(self, node: Any, body: list[ast.stmt]) -> Value:
-        raise NotImplementedError
 
     def iterate(self, node: ast.expr) -> Value:
         """Look at what an iteration takes its items from, and describe an item."""
         if isinstance(node, ast.GeneratorExp):
-            return self.contents(self.comprehension(node))
-        return self.contents(self.expr(node))
+            return self.new.contents(self.comprehension(node))
+        return self.new.contents(self.expr(node))
 
     def e_Await(self, node: ast.Await) -> Value:
-        self.awaiting(node)
-        return self.contents(self.expr(node.value))
-
-    def awaiting(self, node: ast.AST) -> None:
-        """Take in that something is awaited here."""
+        self.around.awaiting(node)
+        return self.new.contents(self.expr(node.value))
 
     def e_Yield(self, node: ast.Yield) -> Value:
-        self.yielded(self.expr(node.value) if node.value else FROZEN)
+        self.around.yielded(self.expr(node.value) if node.value else FROZEN)
         return SHARED
 
     def e_YieldFrom(self, node: ast.YieldFrom) -> Value:
-        self.yielded(self.iterate(node.value))
+        self.around.yielded(self.iterate(node.value))
         return SHARED
-
-    def yielded(self, value: Value) -> None:
-        raise Refusal(0, "yields")
-
-
-def merge(one: Env | None, other: Env | None) -> Env | None:
-    """Give what is bound after either of two ways; None is a way that doesn't come here."""
-    if one is None or other is None:
-        return other if one is None else one
-    return {name: join(one[name], other[name]) for name in one if name in other}
 
 
 def loosened(value: Value) -> Value:
     """Describe a variable that a nested function sees, which may be bound anew before it runs."""
     return SHARED
+
+
+def _is_super(node: ast.AST) -> bool:
+    """Whether this is ``super()``; if that is shadowed, nothing is lost."""
+    match node:
+        case ast.Call(ast.Name("super")):
+            return True
+    return False

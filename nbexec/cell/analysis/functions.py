@@ -69,8 +69,8 @@ def _run(
     scope.block(body)
     returned = scope.returned()
     if scope.result.yields is not None:
-        return scope.made(node, [scope.result.yields, returned], types.GeneratorType)
-    return scope.made(node, [returned]) if isinstance(node, ast.AsyncFunctionDef) else returned
+        return scope.new.made(node, [scope.result.yields, returned], types.GeneratorType)
+    return scope.new.made(node, [returned]) if isinstance(node, ast.AsyncFunctionDef) else returned
 
 
 def _nonlocal(body: list[ast.stmt]) -> Iterator[str]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import ast
 import types
+import weakref
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
-from typing import Any, NoReturn
+from collections.abc import Iterator
+from typing import Any
 
 from . import library_facts, method_facts
-from .analysis import Analysis, Refusal
-from .arguments import Args
-from .heap import ANY, ITEMS, KEYS
+from .analysis import Analysis, refuse
+from .arguments import Args, Calling
+from .heap import ITEMS, KEYS
+from .new_values import NewValues, inert
 from .source import is_own_class, is_own_code
 from .values import FROZEN, SHARED, UNKNOWN, Value, dotted, join, joined, value_of
 
@@ -63,76 +64,24 @@ def listed(names: list[str], table: Any) -> str | None:
     return None
 
 
-def inert(value: Value) -> bool:
-    """Whether it does no harm to hold this: a function, a class, a module."""
-    return value.checked or isinstance(
-        value.known, types.ModuleType | types.FunctionType | types.BuiltinFunctionType | type
-    )
+class LibraryCalls:
+    """Looks at calls of library code.
 
+    Parameters
+    ----------
+    analysis : Analysis
+        What is common to the whole look.
+    new : NewValues
+        Describes what a call makes.
+    calls : Calling
+        The way back into the user's code, which library code may be given to call.
+    """
 
-class Library:
-    """The part of a scope that looks at calls of library code."""
-
-    analysis: Analysis
-    shielded = 0  # `with warnings.catch_warnings()` blocks around
-
-    def refuse(self, node: ast.AST, reason: str) -> NoReturn:
-        raise Refusal(getattr(node, "lineno", 0), reason)
-
-    # What the rest of a scope has.
-
-    def attribute(self, node: ast.AST, base: Value, name: str) -> Value:
-        raise NotImplementedError
-
-    def read(self, node: ast.AST, base: Value, name: str) -> Value:
-        raise NotImplementedError
-
-    def properties(self, node: ast.AST, base: Value, name: str) -> Value | None:
-        raise NotImplementedError
-
-    def callback(self, node: ast.AST, value: Value) -> Value | None:
-        raise NotImplementedError
-
-    def function(
-        self, node: ast.AST, function: types.FunctionType, args: Args, path: str = ""
-    ) -> Value:
-        raise NotImplementedError
-
-    # ------------------------------------------------------------ what is made and held
-
-    def made(
-        self, node: ast.AST, held: list[Value], kind: type | None = None, field: str = ITEMS
-    ) -> Value:
-        """Describe a new object that holds `held`."""
-        value = Value(sites=frozenset([node]), type=kind)
-        self.analysis.heap.put(value, field, joined(held))
-        return value
-
-    def unknown(self, node: ast.AST, values: list[Value], result: bool = True) -> Value:
-        """Describe what unknown code makes of `values`: something new, or part of them."""
-        reached = self.analysis.heap.reach(one for one in values if not inert(one))
-        value = Value(sites=frozenset([node]))
-        self.analysis.heap.put(value, ANY, join(reached, value))
-        return join(value, reached) if result else value
-
-    def contents(self, value: Value) -> Value:
-        """Describe what an iteration over something gives, or what is read from it."""
-        return self.perhaps(self.analysis.heap.items(value), [value])
-
-    def perhaps(self, found: Value, values: Iterable[Value]) -> Value:
-        """Describe what is `found`, or what a method of the user's makes of `values` instead."""
-        analysis = self.analysis
-        own = [
-            one
-            for one in values
-            if not one.frozen
-            and (is_own_class(one.type) if one.type is not None else bool(analysis.involved))
-        ]
-        if not own:
-            return found
-        reached = analysis.heap.reach(own)
-        analysis.heap.mix([analysis.gives, reached])
-        return joined([found, analysis.gives, reached, analysis.heap.reach([analysis.gives])])
+    def __init__(self, analysis: Analysis, new: NewValues, calls: Calling) -> None:
+        self.analysis = analysis
+        self.new = new
+        self.calls: Calling = weakref.proxy(calls)  # it owns this
+        self.shielded = 0  # `with warnings.catch_warnings()` blocks around
 
     # ------------------------------------------------------------ functions
 
@@ -140,54 +89,30 @@ class Library:
         """Look at the call of a built-in function."""
         values = args.all()
         first = args.at(0) or SHARED
-        if known is getattr:
-            return self.getattr(node, args)
         if known is vars and not values:
-            self.refuse(node, "reads every name")
+            refuse(node, "reads every name")
         if known in (min, max, sorted, iter):
             return self.picking(node, known, args, first)
         if known in _TELLS:
             return FROZEN
         if known in _COMPUTES:
             frozen = all(value.frozen for value in values)
-            return FROZEN if frozen else self.computed(node, values)
+            return FROZEN if frozen else self.new.computed(node, values)
         return self.library(node, known, args, path)
-
-    def computed(self, node: ast.AST, values: list[Value]) -> Value:
-        """Describe what an operator gives: something new, which may hold its operands."""
-        if all(value.frozen for value in values):
-            return FROZEN
-        heap = self.analysis.heap
-        kinds = {value.type for value in values}
-        if kinds in ({list}, {dict}, {set}):
-            made = self.made(node, [heap.get(one, ITEMS) for one in values], kinds.pop())
-            heap.put(made, KEYS, joined(heap.get(one, KEYS) for one in values))
-            return made
-        return self.perhaps(self.made(node, [heap.reach(values)], field=ANY), values)
-
-    def getattr(self, node: ast.AST, args: Args) -> Value:
-        name, base = args.constant(1), args.at(0) or SHARED
-        if isinstance(name, str):
-            found = self.read(node, base, name)
-        else:
-            for attribute in {n for kind in self.analysis.involved for n in dir(kind)}:
-                self.properties(node, base, attribute)
-            found = self.analysis.heap.everything(base)
-        return joined([found, *args.positional[2:]])
 
     def picking(self, node: ast.AST, known: Any, args: Args, first: Value) -> Value:
         """Look at what gives its arguments' items, or its arguments."""
         for one in args.all():
-            self.callback(node, one)
+            self.calls.callback(node, one)
         if known is iter:
             plain = not first.shared or first.type in (list, tuple, set, dict, frozenset)
             alone = plain and len(args.all()) == 1
-            return self.made(node, [self.contents(first)]) if alone else SHARED
+            return self.new.made(node, [self.new.contents(first)]) if alone else SHARED
         if known is sorted:
-            return self.made(node, [self.contents(first)], list)
+            return self.new.made(node, [self.new.contents(first)], list)
         if len(args.positional) > 1 and not args.starred:
             return joined(args.positional)
-        return join(self.contents(first), args.keywords.get("default", FROZEN))
+        return join(self.new.contents(first), args.keywords.get("default", FROZEN))
 
     def library(self, node: ast.AST, known: Any, args: Args, path: str = "") -> Value:
         """Look at a call of library code."""
@@ -202,16 +127,16 @@ class Library:
             changed.append(args.keywords["out"])
         if any(value is None or value.shared for value in changed):
             name = names[-1].removeprefix("builtins.")
-            self.refuse(node, f"calls `{name}`, which changes what it is given")
+            refuse(node, f"calls `{name}`, which changes what it is given")
         found = self.given(node, args)
         if any(one.shared for one in found) and names[-1] not in self.analysis.libraries:
             self.analysis.libraries.append(names[-1])
         if changes == "builtins.next":
-            return joined([self.contents(args.positional[0]), *args.positional[1:]])
+            return joined([self.new.contents(args.positional[0]), *args.positional[1:]])
         if opens or listed(names, library_facts.DETACHED):
-            return self.unknown(node, [])
+            return self.new.unknown(node, [])
         self.analysis.heap.mix(found)
-        return self.perhaps(self.unknown(node, found), found)
+        return self.new.perhaps(self.new.unknown(node, found), found)
 
     def given(self, node: ast.AST, args: Args) -> list[Value]:
         """Look into functions and objects that library code is given; give what it may hold."""
@@ -219,8 +144,8 @@ class Library:
         for one in args.all():
             self.handed_over(node, one)
             for part in _functions_in(one.known):
-                self.callback(node, part)
-            gives = self.callback(node, one)
+                self.calls.callback(node, part)
+            gives = self.calls.callback(node, one)
             found += [gives] if gives is not None else [one] if not inert(one) else []
         return [one for one in found if not one.frozen]
 
@@ -231,10 +156,10 @@ class Library:
             if self.shielded and entry.startswith("warnings."):
                 return
             name = names[0].removeprefix("builtins.")
-            self.refuse(node, f"calls `{name}`, which {library_facts.STATEFUL[entry]}")
+            refuse(node, f"calls `{name}`, which {library_facts.STATEFUL[entry]}")
         entry = listed(names, library_facts.CLOCKS) if self.analysis.ahead else None
         if entry:
-            self.refuse(node, f"calls `{names[0]}`, which {library_facts.CLOCKS[entry]}")
+            refuse(node, f"calls `{names[0]}`, which {library_facts.CLOCKS[entry]}")
         entry = listed(names, library_facts.ONE_THREAD)
         if entry and self.analysis.one_thread is None:
             reason = f"`{entry}` {library_facts.ONE_THREAD[entry]}"
@@ -244,7 +169,7 @@ class Library:
         """Refuse to open something for writing."""
         mode = args.constant(position, "mode")
         if mode is not None and not (isinstance(mode, str) and not set(mode) & set("wax+")):
-            self.refuse(node, "opens a file for writing")
+            refuse(node, "opens a file for writing")
 
     def handed_over(self, node: ast.AST, value: Value) -> None:
         """Look at every method of the user's object that library code is given."""
@@ -256,20 +181,20 @@ class Library:
                 for name, method in list(vars(base).items()):
                     own = isinstance(method, types.FunctionType) and is_own_code(method.__code__)
                     if own and name not in _MAKERS:
-                        self.function(node, method, Args([value], {}, starred=True))
+                        self.calls.function(node, method, Args([value], {}, starred=True))
 
     # ------------------------------------------------------------ methods
 
     def library_method(self, node: ast.AST, base: Value, name: str, args: Args) -> Value:
         """Look at a method that is not of the user's."""
         if name in method_facts.CHANGES_FILES and not is_table(base):
-            self.refuse(node, f"calls `.{name}()`, which {library_facts.FILES}")
+            refuse(node, f"calls `.{name}()`, which {library_facts.FILES}")
         if name == "open":
             self.mode(node, args, 0)
         if name == "replace" and len(args.all()) == 1 and base.type is None:
-            self.refuse(node, "calls `.replace()` with one argument, which moves a file")
+            refuse(node, "calls `.replace()` with one argument, which moves a file")
         if name in method_facts.CHANGING_ARGUMENTS and any(one.shared for one in args.all()):
-            self.refuse(node, f"calls `.{name}()`, which changes what it is given")
+            refuse(node, f"calls `.{name}()`, which changes what it is given")
         known = None if base.shared else self.container_method(node, base, name, args)
         if known is not None:
             return known
@@ -277,16 +202,16 @@ class Library:
         if base.shared:
             return self.shared_method(node, base, name, args)
         if base.frozen and name in method_facts.DETACHED_METHODS:
-            return self.unknown(node, [])
+            return self.new.unknown(node, [])
         self.analysis.heap.mix([base, *found])
-        return self.unknown(node, [base, *found])
+        return self.new.unknown(node, [base, *found])
 
     def container_method(self, node: ast.AST, base: Value, name: str, args: Args) -> Value | None:
         """Look at a method of a list, dict or set that this iteration made."""
         heap, values, kind = self.analysis.heap, args.all(), base.type
         if kind is list and name == "sort":
             for one in values:
-                self.callback(node, one)
+                self.calls.callback(node, one)
             return FROZEN
         if kind not in CONTAINERS or args.starred or args.keywords:
             return None
@@ -296,7 +221,7 @@ class Library:
                 heap.put(base, ITEMS, value)
                 return FROZEN
             case ("extend" | "update", [value]) if not mapping:
-                heap.put(base, ITEMS, self.contents(value))
+                heap.put(base, ITEMS, self.new.contents(value))
                 return FROZEN
             case ("get" | "pop" | "setdefault", [key, *default]) if mapping:
                 if name == "setdefault":
@@ -306,24 +231,18 @@ class Library:
             case ("pop" | "popleft", _):
                 return held
             case ("keys", []):
-                return self.made(node, [heap.get(base, KEYS)])
+                return self.new.made(node, [heap.get(base, KEYS)])
             case ("values", []):
-                return self.made(node, [held])
+                return self.new.made(node, [held])
             case ("items", []):
-                return self.made(node, [self.tuple_of(node, (heap.get(base, KEYS), held))])
+                return self.new.made(node, [self.new.tuple_of(node, (heap.get(base, KEYS), held))])
             case ("remove" | "discard", [_]) | ("reverse" | "clear", []):
                 return FROZEN
             case ("copy", []):
-                made = self.made(node, [held], kind)
+                made = self.new.made(node, [held], kind)
                 heap.put(made, KEYS, heap.get(base, KEYS))
                 return made
         return None
-
-    def tuple_of(self, node: ast.AST, parts: tuple[Value, ...]) -> Value:
-        """Describe a tuple."""
-        if all(part.frozen for part in parts):
-            return Value(type=tuple, parts=parts)
-        return replace(self.made(site_inside(node), list(parts), tuple), parts=parts)
 
     def shared_method(self, node: ast.AST, base: Value, name: str, args: Args) -> Value:
         """Look at a method of something that was there before: fine only if it is known."""
@@ -333,18 +252,18 @@ class Library:
         kind = base.type
         for owner in kind.__mro__ if kind else ():
             if dotted(owner) in library_facts.STATEFUL_TYPES:
-                self.refuse(node, f"uses `{text}`: {library_facts.STATEFUL_TYPES[dotted(owner)]}")
+                refuse(node, f"uses `{text}`: {library_facts.STATEFUL_TYPES[dotted(owner)]}")
         if is_table(base) and not in_place and name in method_facts.TABLE_METHODS | {"copy"}:
-            return self.unknown(node, [], result=False) if name == "copy" else SHARED
+            return self.new.unknown(node, [], result=False) if name == "copy" else SHARED
         if kind is None or kind.__module__ in _WELL_KNOWN:
             moves = name in method_facts.MAY_CHANGE and (kind is None or issubclass(kind, deque))
             if name in method_facts.DETACHED_METHODS and not moves:
-                return self.unknown(node, [])
+                return self.new.unknown(node, [])
             if name in ("copy", "union", "difference"):
-                return self.made(node, [SHARED])
+                return self.new.made(node, [SHARED])
             if name in method_facts.SHARING_METHODS:
                 return SHARED
-        return self.refuse(node, f"calls `{text}.{name}()`, which may change it")
+        return refuse(node, f"calls `{text}.{name}()`, which may change it")
 
 
 def _functions_in(known: Any) -> Iterator[Value]:
@@ -358,12 +277,3 @@ def _functions_in(known: Any) -> Iterator[Value]:
 def is_table(base: Value) -> bool:
     """Whether a value is an array, a data frame or a series."""
     return base.type is not None and dotted(base.type) in method_facts.TABLE_TYPES
-
-
-def site_inside(node: ast.AST) -> ast.AST:
-    """Give a site of its own for what is made inside what `node` makes."""
-    site: ast.AST | None = getattr(node, "_nbexec_inside", None)
-    if site is None:
-        site = ast.copy_location(ast.Pass(), node)
-        node._nbexec_inside = site  # type: ignore[attr-defined]
-    return site

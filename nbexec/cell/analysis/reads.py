@@ -6,21 +6,19 @@ import ast
 import functools
 import inspect
 import types
+import weakref
 from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from . import library_facts, method_facts, source
-from .analysis import makes_entries
-from .arguments import ANYTHING, Args
-from .calls import Calls
+from .analysis import Analysis, makes_entries, refuse
+from .arguments import ANYTHING, Args, Calling
 from .heap import ITEMS
+from .new_values import NewValues
 from .values import (
     FROZEN,
     SHARED,
     UNKNOWN,
-    Env,
     Value,
     defines,
     dotted,
@@ -50,39 +48,23 @@ _PLAIN_NAMES |= {"__file__", "__version__", "__path__", "__package__", "__spec__
 _PLAIN_NAMES |= {"__context__", "__notes__", "__traceback__"}
 
 
-class Reading(Calls):
-    """The part of a scope that looks at what is read."""
+class Reads:
+    """Looks at what is read from an object.
 
-    scope: dict[str, Any]  # the globals
-    local: set[str]  # names that are bound in this scope, sooner or later
-    env: Env | None  # what is bound now; None where execution doesn't come
-    captured: Callable[[str], Value | None]  # names of the functions around
+    Parameters
+    ----------
+    analysis : Analysis
+        What is common to the whole look.
+    new : NewValues
+        Describes what reading makes.
+    calls : Calling
+        The way into properties, and into functions that are used as values.
+    """
 
-    def expr(self, node: ast.AST) -> Value:
-        look = getattr(self, f"e_{type(node).__name__}", None)
-        if look is None:
-            self.refuse(node, f"has a {type(node).__name__}, which isn't understood")
-        return look(node)  # type: ignore[no-any-return]
-
-    # ------------------------------------------------------------ names
-
-    def e_Name(self, node: ast.Name) -> Value:
-        return self.escaping(node, self.name(node))
-
-    def name(self, node: ast.Name) -> Value:
-        """Look up a name."""
-        name = node.id
-        if self.env is not None and name in self.env:
-            return self.env[name]
-        if name in self.local:
-            return self.unbound(node)
-        found = self.captured(name)
-        if found is None:
-            found = self.analysis.lookup(name, self.scope, node.lineno)
-        return self.usable(node, found, name)
-
-    def unbound(self, node: ast.Name) -> Value:
-        return SHARED
+    def __init__(self, analysis: Analysis, new: NewValues, calls: Calling) -> None:
+        self.analysis = analysis
+        self.new = new
+        self.calls: Calling = weakref.proxy(calls)  # it owns this
 
     def usable(self, node: ast.AST, value: Value, name: str) -> Value:
         """Refuse objects that any use changes."""
@@ -91,15 +73,10 @@ class Reading(Calls):
             return value
         for base in type(known).__mro__:
             if dotted(base) in library_facts.STATEFUL_TYPES:
-                self.refuse(node, f"uses `{name}`: {library_facts.STATEFUL_TYPES[dotted(base)]}")
+                refuse(node, f"uses `{name}`: {library_facts.STATEFUL_TYPES[dotted(base)]}")
         if read_once(type(known)):
-            self.refuse(node, f"uses `{name}`, an iterator, which reading changes")
+            refuse(node, f"uses `{name}`, an iterator, which reading changes")
         return value
-
-    # ------------------------------------------------------------ attributes and items
-
-    def e_Attribute(self, node: ast.Attribute) -> Value:
-        return self.read(node, self.expr(node.value), node.attr)
 
     def read(self, node: ast.AST, base: Value, name: str) -> Value:
         """Look at an attribute that is not called at once."""
@@ -109,7 +86,7 @@ class Reading(Calls):
     def escaping(self, node: ast.AST, value: Value) -> Value:
         """Look into a function that is used as a value: whoever gets it may call it."""
         if isinstance(value.known, _FUNCTIONS):
-            self.apply(node, value, ANYTHING)
+            self.calls.apply(node, value, ANYTHING)
         return value
 
     def method_value(self, node: ast.AST, base: Value, name: str) -> Value | None:
@@ -121,13 +98,13 @@ class Reading(Calls):
         if base.type is not None:
             raw = inspect.getattr_static(base.type, name, None)
             if isinstance(raw, (*_FUNCTIONS, staticmethod, classmethod)):
-                return Value(checked=True, gives=self.method(node, base, name, ANYTHING))
+                return Value(checked=True, gives=self.calls.method(node, base, name, ANYTHING))
             return None
         if base.shared and name in method_facts.CHANGING:
-            self.refuse(node, f"uses `.{name}`, which may change what it is called on")
+            refuse(node, f"uses `.{name}`, which may change what it is called on")
         for _, raw in self.analysis.methods_named(name):
             if isinstance(raw, types.FunctionType):
-                self.own_method(node, base, raw, name, ANYTHING)
+                self.calls.own_method(node, base, raw, name, ANYTHING)
         return None
 
     def attribute(self, node: ast.AST, base: Value, name: str) -> Value:
@@ -142,10 +119,10 @@ class Reading(Calls):
         if known is not UNKNOWN and name in fields_of(known):
             return self.usable(node, value_of(fields_of(known)[name]), name)
         if name == "__dict__" and not base.frozen:
-            return self.unknown(node, [base])
+            return self.new.unknown(node, [base])
         if name.startswith("__") and name not in ("__name__", "__doc__", "__dict__"):
             if name not in _PLAIN_NAMES:
-                self.refuse(node, f"reads `.{name}`, which may lead anywhere")
+                refuse(node, f"reads `.{name}`, which may lead anywhere")
             return SHARED
         return self.of_class(node, base, name)
 
@@ -155,7 +132,7 @@ class Reading(Calls):
         if base.frozen:
             found = FROZEN
         elif any(map(self.analysis.methods_named, ("__getattr__", "__getattribute__"))):
-            found = self.perhaps(heap.everything(base), [base])
+            found = self.new.perhaps(heap.everything(base), [base])
         elif base.type is None:
             found = heap.everything(base)
         else:
@@ -178,7 +155,7 @@ class Reading(Calls):
             return self.analysis.lookup(name, vars(module), getattr(node, "lineno", 0))
         path = f"{module.__name__}.{name}"
         if name not in vars(module) and not source.is_library_module(module.__name__):
-            self.refuse(node, f"reads `{path}`, which isn't there")  # or is made when it is read
+            refuse(node, f"reads `{path}`, which isn't there")  # or is made when it is read
         try:
             thing = getattr(module, name)
         except Exception:  # raised again, where it belongs, when the cell runs
@@ -190,7 +167,7 @@ class Reading(Calls):
 
     def class_attribute(self, node: ast.AST, kind: type, name: str, path: str) -> Value:
         if source.is_own_class(type(kind)):
-            self.refuse(node, f"uses `{kind.__name__}`, which has a metaclass")
+            refuse(node, f"uses `{kind.__name__}`, which has a metaclass")
         raw = inspect.getattr_static(kind, name, UNKNOWN)
         path = f"{path or dotted(kind)}.{name}"
         if isinstance(raw, staticmethod):
@@ -200,7 +177,7 @@ class Reading(Calls):
         if isinstance(raw, types.ClassMethodDescriptorType):
             return value_of(getattr(kind, name), path)
         if source.is_own_class(type(raw)) and defines(type(raw), "__get__"):
-            self.refuse(node, f"reads `{kind.__name__}.{name}`, which can't be looked into")
+            refuse(node, f"reads `{kind.__name__}.{name}`, which can't be looked into")
         if raw is UNKNOWN:
             return SHARED
         self.analysis.capture(raw, getattr(node, "lineno", 0))
@@ -219,50 +196,38 @@ class Reading(Calls):
             if isinstance(raw, functools.cached_property):
                 getter = raw.func
                 if base.shared:
-                    self.refuse(node, f"reads `.{name}`, which is kept once it is computed")
+                    refuse(node, f"reads `.{name}`, which is kept once it is computed")
             elif raw is not None and not isinstance(raw, property) and _descriptor(raw):
-                self.refuse(node, f"reads `.{name}`, which can't be looked into")
+                refuse(node, f"reads `.{name}`, which can't be looked into")
             if isinstance(getter, types.FunctionType):
-                value = self.function(node, getter, Args([base], {}))
+                value = self.calls.function(node, getter, Args([base], {}))
                 result = value if result is None else join(result, value)
         if result is not None and base.type is None:
             result = join(result, self.analysis.heap.everything(base))
         return result
 
-    def e_Subscript(self, node: ast.Subscript) -> Value:
-        base = self.expr(node.value)
-        key = self.expr(node.slice)
-        if isinstance(base.known, type):  # list[int], or a member of an enumeration
-            return SHARED if source.is_own_class(base.known) else FROZEN
-        if base.shared and self.makes_entry(node, base):
-            self.refuse(node, "looks up an entry of a `defaultdict`, which may make one")
+    def known_entry(self, base: Value, key: Value) -> Value | None:
+        """Describe an entry of a dict or a tuple, where both it and the key are known."""
         if type(base.known) is dict and key.known is not UNKNOWN and frozen(key.known):
             return value_of(base.known[key.known]) if key.known in base.known else SHARED
         if base.parts is not None and type(key.known) is int and -len(base.parts) <= key.known:
             return base.parts[key.known] if key.known < len(base.parts) else FROZEN
+        return None
+
+    def entry(self, base: Value) -> Value:
+        """Describe what any entry may be."""
         heap = self.analysis.heap
         if base.type is None or base.shared or base.frozen:
             found = heap.items(base)
         else:
             found = heap.get(base, ITEMS)
-        found = self.perhaps(found, [base])
-        if not isinstance(node.slice, ast.Slice) or base.frozen:
-            return found
-        if base.type in (list, tuple):
-            return self.made(node, [found], base.type)
-        return join(replace(base, type=None, known=UNKNOWN), found)  # an array's is a view
+        return self.new.perhaps(found, [base])
 
-    def makes_entry(self, node: ast.Subscript, base: Value) -> bool:
+    def makes_entry(self, base: Value) -> bool:
         """Whether looking up an entry of something from outside may make one."""
         if base.known is not UNKNOWN:
             return makes_entries(base.known)
         return self.analysis.entries and (base.type is None or issubclass(base.type, defaultdict))
-
-    def e_Slice(self, node: ast.Slice) -> Value:
-        for part in (node.lower, node.upper, node.step):
-            if part is not None:
-                self.expr(part)
-        return FROZEN
 
 
 def _descriptor(raw: Any) -> bool:

@@ -10,16 +10,19 @@ import ast
 import sys
 import types
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from . import source
 from .accumulators import stored
-from .analysis import Analysis
+from .analysis import Analysis, refuse
 from .arguments import Args
-from .control_flow import Flow, Round
-from .expressions import loosened
+from .calls import Calls
+from .control_flow import Flow
+from .expressions import Expressions, loosened
 from .heap import ITEMS, KEYS
+from .names import Names
+from .new_values import NewValues
 from .values import FROZEN, SHARED, Env, Value, defines, join, value_of
 
 
@@ -42,41 +45,68 @@ def _nothing(name: str) -> Value | None:
     return None
 
 
-@dataclass(eq=False)
-class Scope(Flow):
-    """One function, or the body of the loop itself."""
+class Scope:
+    """One function, or the body of the loop itself.
 
-    analysis: Analysis
-    scope: dict[str, Any]
-    local: set[str]
-    env: Env | None
-    captured: Callable[[str], Value | None] = _nothing
-    self_value: Value = SHARED
-    result: _Result = field(default_factory=_Result)
-    loops: list[Round] = field(default_factory=list)
-    bound: list[tuple[str, Value]] = field(default_factory=list)  # every binding so far
-    volatile: set[str] = field(default_factory=set)  # a function inside may bind them
+    Parameters
+    ----------
+    analysis : Analysis
+        What is common to the whole look.
+    scope : dict
+        The globals.
+    local : set of str
+        Names that are bound in it, sooner or later.
+    env : dict
+        Those that are bound at its beginning.
+    captured : callable
+        Describes a name of the functions around; gives None for any other.
+    first : Value
+        The first argument, for ``super()``.
+    """
 
-    def first(self) -> Value:
-        return self.self_value
+    def __init__(
+        self,
+        analysis: Analysis,
+        scope: dict[str, Any],
+        local: set[str],
+        env: Env,
+        captured: Callable[[str], Value | None] = _nothing,
+        first: Value = SHARED,
+    ) -> None:
+        self.analysis = analysis
+        self.names = Names(scope, local, env, captured)
+        self.new = NewValues(analysis)
+        self.calls = Calls(analysis, self.new, first)
+        self.expressions = Expressions(self.names, self.calls, self)
+        self.flow = Flow(self.names, self.expressions, self)
+        self.result = _Result()
+
+    def expr(self, node: ast.AST) -> Value:
+        """Look at an expression; describe what it gives."""
+        return self.expressions.expr(node)
+
+    def iterate(self, node: ast.expr) -> Value:
+        """Look at what an iteration takes its items from, and describe an item."""
+        return self.expressions.iterate(node)
 
     def returned(self) -> Value:
         """Describe what the function returns."""
         found = self.result.returned
-        if self.env is not None or found is None:
+        if self.names.env is not None or found is None:
             return FROZEN if found is None else join(found, FROZEN)
         return found
 
     def block(self, body: list[ast.stmt]) -> None:
         for stmt in body:
-            if self.env is None:
+            if self.names.env is None:
                 return
             self.statement(stmt)
 
     def statement(self, stmt: ast.stmt) -> None:
-        look = getattr(self, f"s_{type(stmt).__name__}", None)
+        name = f"s_{type(stmt).__name__}"
+        look = getattr(self, name, None) or getattr(self.flow, name, None)
         if look is None:
-            self.refuse(stmt, f"has `{type(stmt).__name__.lower()}`, which isn't understood")
+            refuse(stmt, f"has `{type(stmt).__name__.lower()}`, which isn't understood")
         look(stmt)
 
     # ------------------------------------------------------------ binding
@@ -87,12 +117,12 @@ class Scope(Flow):
             case ast.Name(name):
                 self.bind_name(target, name, value)
             case ast.Starred(inner):
-                self.bind(inner, self.made(target, [value], list))
+                self.bind(inner, self.new.made(target, [value], list))
             case ast.Tuple(parts) | ast.List(parts):
                 starred = any(isinstance(part, ast.Starred) for part in parts)
                 known = value.parts if value.parts and not starred else None
                 if known is None or len(known) != len(parts):
-                    known = (self.contents(value),) * len(parts)
+                    known = (self.new.contents(value),) * len(parts)
                 for part, one in zip(parts, known, strict=True):
                     self.bind(part, one)
             case ast.Subscript(base, key):
@@ -103,20 +133,20 @@ class Scope(Flow):
                 self.store(target, self.expr(base), value)
 
     def bind_name(self, node: ast.AST, name: str, value: Value) -> None:
-        if name not in self.local:
-            self.refuse(node, f"changes the global `{name}`")
-        if name in self.volatile:
+        if name not in self.names.local:
+            refuse(node, f"changes the global `{name}`")
+        if name in self.names.volatile:
             value = SHARED
-        if self.env is not None:
-            self.env[name] = value
-        self.bound.append((name, value))
+        if self.names.env is not None:
+            self.names.env[name] = value
+        self.names.bound.append((name, value))
 
     def store(self, target: Any, into: Value, value: Value) -> None:
         """Take in that something is put into an object."""
         if into.shared or isinstance(into.known, type | types.ModuleType):
-            self.refuse(target, f"changes `{ast.unparse(target.value)}` in place")
+            refuse(target, f"changes `{ast.unparse(target.value)}` in place")
         if into.type is None or source.is_own_class(into.type):
-            self.special(target, into, _STORING[type(target)], Args([SHARED, value], {}))
+            self.calls.special(target, into, _STORING[type(target)], Args([SHARED, value], {}))
             if isinstance(target, ast.Attribute):
                 self.setter(target, into, value)
         field = ITEMS if isinstance(target, ast.Subscript) else f".{target.attr}"
@@ -125,9 +155,9 @@ class Scope(Flow):
     def setter(self, node: ast.Attribute, base: Value, value: Value) -> None:
         for _, raw in self.analysis.methods_named(node.attr):
             if isinstance(getattr(raw, "fset", None), types.FunctionType):
-                self.function(node, raw.fset, Args([base, value], {}))
+                self.calls.function(node, raw.fset, Args([base, value], {}))
             elif defines(type(raw), "__set__") and not isinstance(raw, types.MemberDescriptorType):
-                self.refuse(node, f"stores `.{node.attr}`, which can't be looked into")
+                refuse(node, f"stores `.{node.attr}`, which can't be looked into")
 
     def s_Assign(self, stmt: ast.Assign) -> None:
         value = self.expr(stmt.value)
@@ -146,8 +176,8 @@ class Scope(Flow):
             self.store(target, self.expr(target.value), FROZEN)
         if before.shared:
             text = ast.unparse(stmt)
-            self.refuse(stmt, f"does `{text}`, which may change something from outside in place")
-        result = self.computed(stmt, [before, value])
+            refuse(stmt, f"does `{text}`, which may change something from outside in place")
+        result = self.new.computed(stmt, [before, value])
         if not before.frozen:
             result = join(result, self.in_place(stmt, before, value))
         if isinstance(target, ast.Name):
@@ -158,18 +188,18 @@ class Scope(Flow):
     def in_place(self, stmt: ast.AugAssign, before: Value, value: Value) -> Value:
         heap = self.analysis.heap
         if before.type in (list, set):
-            heap.put(before, ITEMS, self.contents(value))
+            heap.put(before, ITEMS, self.new.contents(value))
         elif not value.frozen:
             heap.mix([before, value])
-        return join(before, self.special(stmt, before, _IN_PLACE, Args([value], {})))
+        return join(before, self.calls.special(stmt, before, _IN_PLACE, Args([value], {})))
 
     def s_Delete(self, stmt: ast.Delete) -> None:
         for target in stmt.targets:
             if isinstance(target, ast.Name):
-                if target.id not in self.local:
-                    self.refuse(stmt, f"deletes the global `{target.id}`")
-                if self.env is not None:
-                    self.env.pop(target.id, None)
+                if target.id not in self.names.local:
+                    refuse(stmt, f"deletes the global `{target.id}`")
+                if self.names.env is not None:
+                    self.names.env.pop(target.id, None)
             elif isinstance(target, ast.Subscript | ast.Attribute):
                 self.store(target, self.expr(target.value), FROZEN)
 
@@ -183,13 +213,13 @@ class Scope(Flow):
         for alias in stmt.names:
             found = SHARED
             if isinstance(module.known, types.ModuleType):
-                found = self.module_attribute(stmt, module.known, alias.name)
+                found = self.calls.reads.module_attribute(stmt, module.known, alias.name)
             self.bind_name(stmt, alias.asname or alias.name, found)
 
     def module(self, stmt: ast.AST, name: str) -> Value:
         found = sys.modules.get(name)
         if found is None:
-            self.refuse(stmt, f"imports `{name}`, which isn't imported yet")
+            refuse(stmt, f"imports `{name}`, which isn't imported yet")
         return value_of(found)
 
     # ------------------------------------------------------------ one after the other
@@ -203,25 +233,40 @@ class Scope(Flow):
     def s_Assert(self, stmt: ast.Assert) -> None:
         self.expr(stmt.test)
         if stmt.msg is not None:
-            self.maybe(stmt.msg)
+            self.expressions.maybe(stmt.msg)
 
     def s_Raise(self, stmt: ast.Raise) -> None:
         for part in (stmt.exc, stmt.cause):
             if part is not None:
                 value = self.expr(part)
                 if isinstance(value.known, type):
-                    self.class_call(stmt, value.known, Args([], {}))
-        self.env = None
+                    self.calls.class_call(stmt, value.known, Args([], {}))
+        self.names.env = None
 
     def s_Return(self, stmt: ast.Return) -> None:
         value = self.expr(stmt.value) if stmt.value is not None else FROZEN
         before = self.result.returned
         self.result.returned = value if before is None else join(before, value)
-        self.env = None
+        self.names.env = None
 
     def yielded(self, value: Value) -> None:
         before = self.result.yields
         self.result.yields = value if before is None else join(before, value)
+
+    def unbound(self, node: ast.Name) -> Value:
+        """Describe a local name that is not bound here."""
+        return SHARED
+
+    def own_entry(self, node: ast.Subscript) -> Value | None:
+        """Describe an entry that only this iteration uses; None for any other."""
+        return None
+
+    def makes_entry(self, node: ast.Subscript, base: Value) -> bool:
+        """Whether looking up an entry of something from outside may make one."""
+        return self.calls.reads.makes_entry(base)
+
+    def awaiting(self, node: ast.AST) -> None:
+        """Take in that something is awaited here."""
 
     # ------------------------------------------------------------ functions inside
 
@@ -243,22 +288,22 @@ class Scope(Flow):
         names = parameters(node.args)
         outer = [name for part in body for name in declared(part, ast.Nonlocal)]
         for name in outer:
-            if name in self.local:
-                self.volatile.add(name)
+            if name in self.names.local:
+                self.names.volatile.add(name)
                 self.bind_name(node, name, SHARED)
         others = {name for part in body for name in declared(part, ast.Global)}
         inner = (set(names) | set(stored(body))) - others
 
         def captured(name: str) -> Value | None:
-            if self.env is not None and name in self.env:
-                value = self.env[name]
+            if self.names.env is not None and name in self.names.env:
+                value = self.names.env[name]
                 return value if value.checked else loosened(value)
-            if name in self.local:
+            if name in self.names.local:
                 return self.unbound(ast.Name(name, lineno=node.lineno))
-            return self.captured(name)
+            return self.names.captured(name)
 
         env = dict.fromkeys(names, SHARED)
-        scope = Scope(self.analysis, self.scope, inner | set(outer), env, captured)
+        scope = Scope(self.analysis, self.names.globals, inner | set(outer), env, captured)
         scope.block(body)
         return scope.returned()
 

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from typing import Any
 
 from ..analysis import accumulators, aliases, arrays
-from ..analysis.analysis import Analysis, Refusal, makes_entries
+from ..analysis.analysis import Analysis, Refusal, makes_entries, refuse
 from ..analysis.functions import new_analysis
 from ..analysis.statements import Scope
 from ..analysis.values import SHARED, Value, immutable, is_array
@@ -38,7 +38,7 @@ class Body(Scope):
         if stmt in self.analysis.sites:
             self.effect(stmt)
         elif type(stmt) in _REFUSED:
-            self.refuse(stmt, _REFUSED[type(stmt)])
+            refuse(stmt, _REFUSED[type(stmt)])
         else:
             super().statement(stmt)
 
@@ -47,25 +47,25 @@ class Body(Scope):
         args, keywords, _ = accumulators.operands(stmt)
         site = self.analysis.sites[stmt]
         if site.kind in _KEEPING and any(isinstance(one, ast.GeneratorExp) for one in args):
-            self.refuse(stmt, "keeps a generator that was made in the loop")
+            refuse(stmt, "keeps a generator that was made in the loop")
         self.storing = site.name
-        given = self.arguments(ast.Call(stmt, args, keywords))
+        given = self.expressions.arguments(ast.Call(stmt, args, keywords))
         self.storing = ""
         for value in given.all():
             self.keep(stmt, value)
 
-    def e_Subscript(self, node: ast.Subscript) -> Value:
+    def own_entry(self, node: ast.Subscript) -> Value | None:
         match node:
             case ast.Subscript(ast.Name(name), ast.Name(key)) if (
                 name == self.storing and self.analysis.places.get(name) == key
             ):
                 thing = self.analysis.namespace[name]
                 if makes_entries(thing):
-                    self.refuse(node, f"looks up `{name}[{key}]`, which may make an entry")
+                    refuse(node, f"looks up `{name}[{key}]`, which may make an entry")
                 self.analysis.reads.setdefault(name, node.lineno)
                 self.analysis.capture(self.analysis.namespace[name], node.lineno)
                 return SHARED  # what is there; nobody else writes it
-        return super().e_Subscript(node)
+        return None
 
     def makes_entry(self, node: ast.Subscript, base: Value) -> bool:
         match node.slice:
@@ -77,16 +77,16 @@ class Body(Scope):
 
     def keep(self, node: ast.AST, value: Value) -> None:
         if value.checked:
-            self.refuse(node, "keeps a function that was made in the loop")
+            refuse(node, "keeps a function that was made in the loop")
 
     def s_Delete(self, stmt: ast.Delete) -> None:
         for target in stmt.targets:
             if isinstance(target, ast.Name):
-                if target.id not in self.own or target.id not in (self.env or {}):
+                if target.id not in self.own or target.id not in (self.names.env or {}):
                     reason = "which may not be bound in the same iteration"
-                    self.refuse(stmt, f"deletes `{target.id}`, {reason}")
+                    refuse(stmt, f"deletes `{target.id}`, {reason}")
             elif not isinstance(target, ast.Subscript | ast.Attribute):
-                self.refuse(stmt, f"deletes `{ast.unparse(target)}`")
+                refuse(stmt, f"deletes `{ast.unparse(target)}`")
         super().s_Delete(stmt)
 
     def s_FunctionDef(self, stmt: Any) -> None:
@@ -98,7 +98,7 @@ class Body(Scope):
         plain = plain and not stmt.decorator_list and stmt.returns is None
         plain = plain and not any(one.annotation for one in every)
         if not plain or stmt.name not in self.own:
-            self.refuse(stmt, f"defines `{stmt.name}`, and not only by its body")
+            refuse(stmt, f"defines `{stmt.name}`, and not only by its body")
         self.making = stmt.name
         super().s_FunctionDef(stmt)
         self.making = ""
@@ -109,7 +109,7 @@ class Body(Scope):
         super().bind_name(node, name, value)
 
     def unbound(self, node: ast.Name) -> Value:
-        self.refuse(
+        refuse(
             node,
             f"reads `{node.id}` before it is assigned in the same iteration: "
             "it would carry a value from one to the next",
@@ -117,14 +117,14 @@ class Body(Scope):
 
     def awaiting(self, node: ast.AST) -> None:
         if not self.analysis.awaits:
-            self.refuse(node, "awaits")
+            refuse(node, "awaits")
 
     def yielded(self, value: Value) -> None:
         raise Refusal(0, "yields")
 
     def s_ImportFrom(self, stmt: ast.ImportFrom) -> None:
         if any(alias.name == "*" for alias in stmt.names):
-            self.refuse(stmt, "imports every name of a module")
+            refuse(stmt, "imports every name of a module")
         super().s_ImportFrom(stmt)
 
 
@@ -224,7 +224,7 @@ def _look(
         scope.keep(element, scope.expr(element))
     if loop.consumer is not None:
         for one in (*loop.consumer.args[1:], *(k.value for k in loop.consumer.keywords)):
-            scope.callback(one, scope.expr(one))
+            scope.calls.callback(one, scope.expr(one))
 
 
 def _own_names(loop: Loop) -> frozenset[str]:
