@@ -179,6 +179,22 @@ def _names(
     OptionError
         They make functions, which would keep the copy of the names, or use them unseen.
     """
+    _refuse_functions(body)
+    found = [dataflow.uses(stmt) for stmt in body]
+    reads = frozenset().union(*(one.reads for one in found))
+    binds = frozenset().union(*(one.binds for one in found))
+    pending = frozenset((binds | _changed(body, namespace, found)) - _imported(body))
+    inner = frozenset(_inside(reads, namespace))
+    for name in sorted(inner & pending):
+        raise OptionError(
+            f"--detach: a function that the cell calls reads `{name}`, which the cell changes; "
+            "give it as an argument"
+        )
+    return pending, ((reads | inner) & namespace.keys()) - pending
+
+
+def _refuse_functions(body: list[ast.stmt]) -> None:
+    """Raise `OptionError` where statements make functions, or use names unseen."""
     for stmt in body:
         for part in ast.walk(stmt):
             if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -196,26 +212,24 @@ def _names(
                 f"--detach: line {stmt.lineno} keeps a function or a generator, which would not "
                 "see later changes of names; move it above the first loop"
             )
-    found = [dataflow.uses(stmt) for stmt in body]
-    reads = frozenset().union(*(one.reads for one in found))
-    binds = frozenset().union(*(one.binds for one in found))
+
+
+def _changed(
+    body: list[ast.stmt], namespace: dict[str, Any], found: list[dataflow.Uses]
+) -> set[str]:
+    """Give the names that are changed in place, and all that may share objects with them."""
     inert = (types.ModuleType, types.FunctionType, type, types.BuiltinFunctionType)
     changes = {
         name for one in found for name in one.changes if not isinstance(namespace.get(name), inert)
     }
     everywhere = [name for name in namespace if not name.startswith("_") and name not in _HISTORY]
     tied = dataflow.ties(body, namespace, everywhere if changes else ())
-    spread = {other for name in changes for other in tied.get(name, {name})}
-    imported = {n for one in body if isinstance(one, ast.Import | ast.ImportFrom)
-                for n in dataflow.uses(one).binds}  # fmt: skip
-    pending = frozenset((binds | spread) - imported)
-    inner = frozenset(_inside(reads, namespace))
-    for name in sorted(inner & pending):
-        raise OptionError(
-            f"--detach: a function that the cell calls reads `{name}`, which the cell changes; "
-            "give it as an argument"
-        )
-    return pending, ((reads | inner) & namespace.keys()) - pending
+    return {other for name in changes for other in tied.get(name, {name})}
+
+
+def _imported(body: list[ast.stmt]) -> set[str]:
+    imports = [one for one in body if isinstance(one, ast.Import | ast.ImportFrom)]
+    return {name for one in imports for name in dataflow.uses(one).binds}
 
 
 def _keeps_function(value: ast.expr) -> bool:

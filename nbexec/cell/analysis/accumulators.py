@@ -263,41 +263,51 @@ _NEW |= {"ior": "or_", "iand": "and_", "ixor": "xor"}
 
 
 def _allowed(thing: Any, what: str, operator: str, names: set[str]) -> str:
-    """Give what the effect is called on an accumulator; "" for none."""
+    """Give the name of the effect on an accumulator; "" for none."""
     kind = type(thing)
     if kind not in _KNOWN and is_array(thing):
-        if what in ("[]=", "[]+=", "+="):
-            return (
-                {"[]=": "store", "[]+=": "store_into", "+=": "array"}[what]
-                if (what == "[]=" or operator != "i")
-                else ""
-            )
-        return ""
+        return _on_array(what, operator)
     if what == "[]=":
         return "setindex" if kind is list else "setitem" if kind in (*DICTS, Counter) else ""
     if what == "[]+=":
         return "count" if kind in (*DICTS, Counter, list) and operator != "i" else ""
     if what.startswith("[]."):
-        if operator and (kind not in DICTS or names & {"list", "set"}):
-            return ""
-        grows = {"append": "grow", "extend": "grow_many", "add": "grow_add"}
-        return grows.get(what[3:], "") if kind in (*DICTS, list) else ""
+        return _on_entry(kind, what[3:], operator, names)
     if what == "pick":
         return "pick" if kind in _NUMBERS and not names & {"max", "min"} else ""
     if what == "insert":
         return "append" if kind is list and "len" not in names else ""
-    if what not in ("+=", "=+"):
-        return _METHODS.get((kind, what), "")
+    if what in ("+=", "=+"):
+        return _augmented(kind, operator, in_place=what == "+=")
+    return _METHODS.get((kind, what), "")
+
+
+def _on_array(what: str, operator: str) -> str:
+    if what != "[]=" and operator == "i":  # an operator that isn't known
+        return ""
+    return {"[]=": "store", "[]+=": "store_into", "+=": "array"}.get(what, "")
+
+
+def _on_entry(kind: type, method: str, operator: str, names: set[str]) -> str:
+    """Give the name of the effect of ``xs[key].method(value)``."""
+    if operator and (kind not in DICTS or names & {"list", "set"}):
+        return ""
+    grows = {"append": "grow", "extend": "grow_many", "add": "grow_add"}
+    return grows.get(method, "") if kind in (*DICTS, list) else ""
+
+
+def _augmented(kind: type, operator: str, in_place: bool) -> str:
+    """Give the name of the effect of ``x += value`` and the like."""
+    bits = operator in ("ior", "iand", "ixor")
     if kind in _NUMBERS:
-        bits = operator in ("ior", "iand", "ixor")
         fit = kind in (int, bool) if bits else operator in ("iadd", "isub", "imul")
         return "augment" if fit else ""
     if operator == "iadd" and kind in (str, tuple):
         return "augment"
-    if what == "=+":
+    if not in_place:
         return ""
     if operator == "iadd" and kind is list:
         return "extend"
     if kind is set:
-        return "merge_set" if operator in ("ior", "iand", "ixor", "isub") else ""
+        return "merge_set" if bits or operator == "isub" else ""
     return "merge_dict" if kind is dict and operator == "ior" else ""

@@ -70,24 +70,15 @@ class Ending:
     def end_for(self, error: Failure | BaseException | None) -> None:
         """Leave what the loop leaves; `error` is what ended it, or how it was found wanting."""
         __tracebackhide__ = True
-        broke = next((at for at, (_, one) in enumerate(self._records) if one.broke), None)
-        end = 0
-        if broke is not None:
-            self._records, error = self._records[: broke + 1], None
-            end = self._records[broke][0]
-            self.failures = [one for one in self.failures if one.index < end]
+        error, broke = self._until_break(error)
         odd = self._apply([(error.index, error.left)] if isinstance(error, Failure) else [])
         if odd is not None:
             error, broke = odd, None
         elif broke is not None and not (self._records and self._records[-1][1].broke):
-            error, broke = InKernel("the iteration with the `break` failed"), None
-            self._through = end + 1
+            error = InKernel("the iteration with the `break` failed")
+            self._through, broke = broke + 1, None
         if isinstance(error, Failure):
-            last: Record = error.left
-            self._settle({*last.names, *last.gone, *last.defined})
-            with contextlib.suppress(Exception):  # the unpacking may be what raised
-                self._assign_target(error.index)
-            self._bind(last, {*last.names, *last.gone, *last.defined})
+            self._leave_failed(error)
             raise error.exception
         self._settle(set())
         if error is not None and not isinstance(error, InKernel | PickleError):
@@ -100,6 +91,30 @@ class Ending:
             self.serial(self.items.rest(self._through))
         else:
             self.kernel.execute(self.loop.node.orelse)  # type: ignore[union-attr]
+
+    def _until_break(
+        self, error: Failure | BaseException | None
+    ) -> tuple[Failure | BaseException | None, int | None]:
+        """Forget what came after a `break`; give the error that is left, and the item's position.
+
+        The position is None where no iteration came to a `break`.
+        """
+        broke = next((at for at, (_, one) in enumerate(self._records) if one.broke), None)
+        if broke is None:
+            return error, None
+        self._records = self._records[: broke + 1]
+        end = self._records[broke][0]
+        self.failures = [one for one in self.failures if one.index < end]
+        return None, end
+
+    def _leave_failed(self, error: Failure) -> None:
+        """Leave the names as the iteration that failed left them."""
+        last: Record = error.left
+        names = {*last.names, *last.gone, *last.defined}
+        self._settle(names)
+        with contextlib.suppress(Exception):  # the unpacking may be what raised
+            self._assign_target(error.index)
+        self._bind(last, names)
 
     def _apply(self, more: list[tuple[int, Record]]) -> InKernel | None:
         """Do what the iterations did, and `more`; give why it can't be done to the end.

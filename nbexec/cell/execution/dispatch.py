@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ...errors import NbexecError
 from ...items.sinks import NOT_RUN, Gather
 from ...model import Chunk, Failure, Outcome
-from ...options.record import error_types
+from ...options.record import Options, error_types
 from ...run.handle import Run
 from ...telemetry.events import Event, RunEnded
 from ...telemetry.observer import Observer
@@ -128,29 +128,15 @@ def results_of(
     collect : bool
         Whether to go on after an item that failed.
     """
-    from ... import api, observers
-    from ...options import resolve
-
-    options = resolve({**given, "on_error": "collect" if collect else "raise"})
-    if options.retries:
-        options = options.updated({"retry_on": _of_users(options.retry_on)})
-    late = options.progress == "auto"
-    run: Run | None = None
-    ended: BaseException | None = None
+    options = _options(given, collect)
     sink = _Ends(ends)
+    ended: BaseException | None = None
     try:
         with _by_value(modules):
-            quiet = options.updated({"progress": "off"}) if late else options
-            sink.run = run = api.prepare(function, (items,), None, quiet, sink.open)
-            if late:
-                run.watch(Late(observers.watchers(options, run.task)))
-            try:
-                run.start().serve()
-            except KeyboardInterrupt:
-                run.cancel()
-                raise
+            _serve(function, items, options, sink)
     except (Exception, KeyboardInterrupt) as error:
         ended = _ours(error)
+    run = sink.run
     if run is None or not run.done:
         return Ran([], ended, None)
     done: list[Any] = []
@@ -159,6 +145,34 @@ def results_of(
             return Ran(done, ended or _why(sink.error, one), run.stats)
         done.append(one)
     return Ran(done, ended or _why(sink.error, None), run.stats)
+
+
+def _options(given: dict[str, Any], collect: bool) -> Options:
+    """Give the options of the run: of the exceptions, only the body's own are retried."""
+    from ...options import resolve
+
+    options = resolve({**given, "on_error": "collect" if collect else "raise"})
+    if options.retries:
+        options = options.updated({"retry_on": _of_users(options.retry_on)})
+    return options
+
+
+def _serve(
+    function: Callable[[Any], Any], items: Iterable[Any], options: Options, sink: _Ends
+) -> None:
+    """Run it to its end in this thread; the sink has the run from before it starts."""
+    from ... import api, observers
+
+    late = options.progress == "auto"
+    quiet = options.updated({"progress": "off"}) if late else options
+    sink.run = run = api.prepare(function, (items,), None, quiet, sink.open)
+    if late:
+        run.watch(Late(observers.watchers(options, run.task)))
+    try:
+        run.start().serve()
+    except KeyboardInterrupt:
+        run.cancel()
+        raise
 
 
 def _why(error: BaseException | None, failure: Failure | None) -> Failure | BaseException | None:
@@ -203,7 +217,7 @@ def _of_users(wanted: Any) -> Callable[[BaseException], bool]:
 class _Ends(Gather):
     """Gathers results, and ends the run at the first after which nothing is wanted."""
 
-    run: Run
+    run: Run | None = None
     error: BaseException | None = None  # what ended the run
 
     def __init__(self, ends: Callable[[Any], bool] | None) -> None:
@@ -217,6 +231,7 @@ class _Ends(Gather):
         super().put(chunk, outcome, failures)
         for at, index in enumerate(chunk.indices):
             if self._over(outcome.values[at], failures.get(at)):
+                assert self.run is not None
                 self.run.enough(index)
 
     def _over(self, value: Any, failure: Failure | None) -> bool:

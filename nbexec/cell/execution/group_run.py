@@ -134,13 +134,10 @@ def find_group(position: int, kernel: Kernel, last: int, done: Container[int] = 
     bound: set[str] = set()
     things: list[Any] = []  # that statements before change in place
     for at, stmt in enumerate(ahead, position):
-        if isinstance(stmt, ast.Expr) and isinstance(stmt.value, ast.Constant) and at != last:
+        if _is_constant(stmt) and at != last:
             continue
-        if is_loop(stmt, namespace):
-            break
-        try:
-            one = alone(stmt, namespace, bound, at == last)
-        except Refusal:
+        one = _alone(stmt, namespace, bound, at == last)
+        if one is None:
             break
         free = at not in done and not (one.reads & written) and not _touches(one, namespace, things)
         if free and worth(stmt, namespace) and one.analysis.one_thread is None:
@@ -149,6 +146,22 @@ def find_group(position: int, kernel: Kernel, last: int, done: Container[int] = 
         bound |= one.loop.bound
         things += [namespace[name] for name in one.loop.accumulators if name in namespace]
     return Group(members, kernel) if len(members) > 1 and position in members else None
+
+
+def _is_constant(stmt: ast.stmt) -> bool:
+    return isinstance(stmt, ast.Expr) and isinstance(stmt.value, ast.Constant)
+
+
+def _alone(
+    stmt: ast.stmt, namespace: dict[str, Any], unknown: set[str], value: bool
+) -> Alone | None:
+    """Give a statement that may run beside others; None where nothing is looked at beyond it."""
+    if is_loop(stmt, namespace):
+        return None
+    try:
+        return alone(stmt, namespace, unknown, value)
+    except Refusal:
+        return None
 
 
 def is_loop(stmt: ast.stmt, namespace: dict[str, Any]) -> bool:

@@ -64,23 +64,41 @@ class LoopRun(Ending):
         fresh = [self.kernel.evaluate(self.loop.iter)]
         shared = held(fresh)
         self.items = Items(fresh.pop())
-        analysis: Analysis | None = None
         try:
-            if shared:
-                text = ast.unparse(self.loop.iter)
-                raise Refusal(self.loop.line, f"takes its items from `{text}`, an iterator")
-            found = self._examine()
-            given = given | self._backend(found, options)
-            indexed = self._sharing(found, options)
-            analysis = found
+            analysis, indexed, more = self._settled(shared, options)
         except Refusal as refusal:
             if strict:
                 raise
             self.refusal = refusal
-        if analysis is None:  # out here, so that what the user's code raises has no context
+        if self.refusal is not None:  # out here: what the user's code raises gets no context
             source = self.items.rest(0) if self.items.lazy else self.items.source
             self.value = self.serial(source)
             return
+        self._make_iteration(analysis, indexed)
+        given = {**given, **more, "name": options.name or self._name()}
+        error = self._sort(self._map(analysis, indexed, given))
+        self.assumed = self._assumed(analysis)
+        if isinstance(self.loop.node, ast.For):
+            self.end_for(error)
+        else:
+            self.end_comprehension(error)
+
+    def _settled(self, shared: bool, options: Options) -> tuple[Analysis, bool, dict[str, Any]]:
+        """Give what is known of the body, whether items go by position, and options to add.
+
+        Raises
+        ------
+        Refusal
+            It has to run serially.
+        """
+        if shared:
+            text = ast.unparse(self.loop.iter)
+            raise Refusal(self.loop.line, f"takes its items from `{text}`, an iterator")
+        analysis = self._examine()
+        more = self._backend(analysis, options)
+        return analysis, self._sharing(analysis, options), more
+
+    def _make_iteration(self, analysis: Analysis, indexed: bool) -> None:
         cell = self.kernel.cell
         self._body = rewrite.body_function(
             self.loop, self.kernel.namespace, cell.filename, cell.flags
@@ -93,18 +111,13 @@ class LoopRun(Ending):
             keeps=bool(analysis.places) or self.loop.awaits or self._binds,
             guarded=bool(analysis.captured) or not self.items.expected.frozen,
         )
-        given = {**given, "name": options.name or self._name()}
+
+    def _map(self, analysis: Analysis, indexed: bool, given: dict[str, Any]) -> Ran:
         feed = self.items.feed(indexed)
-        ran = results_of(
-            self._iteration, feed, analysis.modules, given, _broke, collect=self.collect
-        )
+        modules = analysis.modules
+        ran = results_of(self._iteration, feed, modules, given, _broke, collect=self.collect)
         self.stats = ran.stats
-        error = self._sort(ran)
-        self.assumed = self._assumed(analysis)
-        if isinstance(self.loop.node, ast.For):
-            self.end_for(error)
-        else:
-            self.end_comprehension(error)
+        return ran
 
     @property
     def _binds(self) -> bool:

@@ -257,35 +257,50 @@ def aliased(
     known: list[Any] | None = None,
 ) -> None:
     """Refuse accumulators that the body can reach by another way."""
-    lines: dict[str, int] = {}
-    deep: set[str] = set()  # whose entries change too
-    for stmt, site in loop.sites.items():
-        if site.kind not in ("print", "augment", "pick"):
-            lines.setdefault(site.name, stmt.lineno)
-            if site.kind in ("count", "grow", "grow_many", "grow_add"):
-                deep.add(site.name)
+    sites = loop.sites.items()
+    changed = [(stmt, one) for stmt, one in sites if one.kind not in ("print", "augment", "pick")]
+    lines: dict[str, int] = {}  # where first
+    for stmt, one in changed:
+        lines.setdefault(one.name, stmt.lineno)
+    deep = {one.name for _, one in changed if one.kind in _ENTRIES}
     for name, line in lines.items():
         thing = namespace[name]
-        things = [thing]
-        if name in deep:
-            held = thing.values() if isinstance(thing, dict) else thing
-            things += [one for one in held if not immutable(type(one))]
+        things = [thing, *(_held(thing) if name in deep else ())]
         if len(things) == 1 and aliases.only_name(namespace, name):
             continue
         for other in lines:
             if other != name and namespace[other] is thing:
                 raise Refusal(line, f"`{name}` and `{other}` are the same object")
-        own = name in analysis.places
-        reads = [
-            read for read in analysis.reads if read in namespace and not (own and read == name)
-        ]
-        roots = {read: [namespace[read]] for read in reads}
-        if not (own and known is not None and items and in_step(thing, items[0], known)):
-            roots.setdefault(ast.unparse(loop.iter), []).extend(items)
-        captured = analysis.captured.values()
-        roots["what it calls"] = [one for one in captured if not (own and one is thing)]
-        for text, root in roots.items():
+        for text, root in _roots(analysis, loop, namespace, name, items, known).items():
             _apart(things, name, text, root, line)
+
+
+_ENTRIES = ("count", "grow", "grow_many", "grow_add")  # effects that change entries too
+
+
+def _held(container: Any) -> list[Any]:
+    """Give the entries of a container that can be changed."""
+    held = container.values() if isinstance(container, dict) else container
+    return [one for one in held if not immutable(type(one))]
+
+
+def _roots(
+    analysis: Analysis,
+    loop: Loop,
+    namespace: dict[str, Any],
+    name: str,
+    items: list[Any],
+    known: list[Any] | None,
+) -> dict[str, list[Any]]:
+    """Give, under what to call it, all from which the body may reach the accumulator `name`."""
+    thing, own = namespace[name], name in analysis.places
+    reads = [read for read in analysis.reads if read in namespace and not (own and read == name)]
+    roots = {read: [namespace[read]] for read in reads}
+    if not (own and known is not None and items and in_step(thing, items[0], known)):
+        roots.setdefault(ast.unparse(loop.iter), []).extend(items)
+    captured = analysis.captured.values()
+    roots["what it calls"] = [one for one in captured if not (own and one is thing)]
+    return roots
 
 
 def _apart(things: list[Any], name: str, text: str, root: list[Any], line: int) -> None:
