@@ -20,11 +20,11 @@ from ..run import registry as runs
 from ..worker.execute import depth
 from .analysis.source import remember
 from .execution.group_run import is_loop
-from .execution.in_kernel import Kernel, parse
+from .execution.in_kernel import StatementRunner, parse
 from .loops import dataflow
 from .loops.standalone import worth
 from .report import CellReport
-from .run import Course, checked
+from .run import CellRun, checked
 
 _running: list[Detached] = []
 _HISTORY = ("In", "Out")  # IPython's own
@@ -136,19 +136,19 @@ def detach(
     """
     __tracebackhide__ = True
     resolved = checked(options)
-    kernel = Kernel(parse(source, filename), namespace)
+    kernel = StatementRunner(parse(source, filename), namespace)
     remember(source, filename)
     if not depth.get():
         runs.forget_last()
     body = kernel.cell.body
-    before, start = Course(kernel, resolved, options, strict), 0
+    before, start = CellRun(kernel, resolved, options, strict), 0
     while start < len(body) and not _may_last(body[start], namespace):
         before.step(start)
         start += 1
     pending, used = _names(body[start:], namespace)
     cell = Detached(namespace, pending, used)
     own = {**namespace, **cell._saved}
-    course = Course(Kernel(kernel.cell, own), resolved, options, strict, before.steps)
+    course = CellRun(StatementRunner(kernel.cell, own), resolved, options, strict, before.steps)
 
     def go() -> None:
         try:

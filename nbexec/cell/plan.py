@@ -11,17 +11,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from .analysis.abstract_values import FROZEN, Value
 from .analysis.analysis import Refusal
 from .analysis.functions import new_analysis
+from .analysis.object_facts import read_once
 from .analysis.source import remember
-from .analysis.values import FROZEN, Value, read_once
 from .execution.group_run import FAR, is_loop
-from .execution.in_kernel import Cell, Kernel, parse
+from .execution.in_kernel import Cell, StatementRunner, parse
 from .execution.loop_items import Items
 from .loops import dataflow
 from .loops.eligibility import Body, examine
 from .loops.evaluated_first import resolve
-from .loops.find import Loop, find_loop
+from .loops.find import ItemLoop, find_loop
 from .loops.standalone import alone, worth
 from .report import CellPlan
 from .steps import Step
@@ -121,7 +122,7 @@ class _Foreseen:
                 stmt.args.defaults or any(stmt.args.kw_defaults)
             ):
                 # This makes the function, and runs nothing of it.
-                Kernel(self._cell, self.names).execute([_unannotated(stmt)])
+                StatementRunner(self._cell, self.names).execute([_unannotated(stmt)])
                 yield name, self.names[name]
 
     def _made(self, value: ast.expr) -> list[Any] | None:
@@ -201,7 +202,7 @@ def lines(stmt: ast.stmt) -> tuple[int, int]:
     return first, stmt.end_lineno or stmt.lineno
 
 
-def _guess(loop: Loop, namespace: dict[str, Any]) -> tuple[Value, list[Any], bool]:
+def _guess(loop: ItemLoop, namespace: dict[str, Any]) -> tuple[Value, list[Any], bool]:
     """Give what can be known of the items before they are there; the best is hoped for."""
     if isinstance(loop.iter, ast.Name) and loop.iter.id in namespace:
         source = namespace[loop.iter.id]
@@ -212,7 +213,7 @@ def _guess(loop: Loop, namespace: dict[str, Any]) -> tuple[Value, list[Any], boo
     return FROZEN, [], False
 
 
-def ready(stmt: ast.stmt, namespace: dict[str, Any]) -> Loop:
+def ready(stmt: ast.stmt, namespace: dict[str, Any]) -> ItemLoop:
     """Give the loop that a statement is, if its items may be asked for.
 
     Raises

@@ -16,8 +16,8 @@ from ..telemetry import wording
 from ..worker.execute import depth
 from .analysis.analysis import Refusal
 from .analysis.source import remember
-from .execution.group_run import Group, NotThere, find_group, is_loop
-from .execution.in_kernel import Kernel, parse
+from .execution.group_run import NotThere, StatementGroup, find_group, is_loop
+from .execution.in_kernel import StatementRunner, parse
 from .execution.loop_run import LoopRun
 from .loops import dataflow
 from .loops.evaluated_first import awaits
@@ -77,11 +77,11 @@ def parallel(
     """
     __tracebackhide__ = True
     resolved = checked(options)
-    kernel = Kernel(parse(source, filename), namespace)
+    kernel = StatementRunner(parse(source, filename), namespace)
     remember(source, filename)
     if not depth.get():
         runs.forget_last()
-    course = Course(kernel, resolved, options, strict)
+    course = CellRun(kernel, resolved, options, strict)
     for position in range(len(kernel.cell.body)):
         course.step(position)
     return course.report()
@@ -106,12 +106,12 @@ def is_text(stmt: ast.stmt) -> bool:
     )
 
 
-class Course:
+class CellRun:
     """A cell on its way: each statement in its turn, with what others did ahead of theirs.
 
     Parameters
     ----------
-    kernel : Kernel
+    kernel : StatementRunner
         The cell and the names.
     options : Options
         Those in force.
@@ -125,7 +125,7 @@ class Course:
 
     def __init__(
         self,
-        kernel: Kernel,
+        kernel: StatementRunner,
         options: Options,
         given: dict[str, Any],
         strict: bool = False,
@@ -139,7 +139,7 @@ class Course:
         self._collect = given.get("on_error") == "collect"
         self.steps = list(steps)
         self._value: Any = None
-        self._ahead: dict[int, Group] = {}  # what has run before its turn
+        self._ahead: dict[int, StatementGroup] = {}  # what has run before its turn
 
     def report(self) -> CellReport:
         """Tell what has run so far."""

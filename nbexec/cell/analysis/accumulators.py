@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .values import is_array
+from .object_facts import is_array
 
 DICTS: tuple[type, ...] = (dict, OrderedDict, defaultdict)
 _NUMBERS = (int, float, complex, bool)

@@ -13,8 +13,8 @@ import types
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
+from .object_facts import defines, dotted, immutable
 from .source import is_own_code
-from .values import defines, dotted, immutable
 
 LIMIT = 300_000  # objects looked at; about 0.2 s
 _NOT_FOLLOWED = (

@@ -1,6 +1,6 @@
 """What a loop's body does to anything outside it, found without running it.
 
-The body, and each function that it calls, is interpreted over `values.Value` instead of
+The body, and each function that it calls, is interpreted over `abstract_values.Value` instead of
 real values: how far each reaches.  Changing what is FRESH or OWN is the iteration's own
 affair; changing what is SHARED, or using what is hidden, is a `Refusal`.
 """
@@ -17,11 +17,12 @@ from dataclasses import replace
 from typing import Any, NoReturn, TypeVar
 
 from . import source
+from .abstract_values import FROZEN, SHARED, UNKNOWN, Value, join, shallow, value_of
 from .accumulators import Site
 from .aliases import TooLarge, reachable
 from .arguments import Args
 from .heap import Heap
-from .values import FROZEN, SHARED, UNKNOWN, Value, join, read_once, shallow, value_of
+from .object_facts import read_once
 
 LARGEST = 2_000  # functions looked into, each for each kind of arguments; about 0.5 s
 MOST_ROUNDS = 50  # looks at the whole body until nothing is added; 2 or 3 are usual

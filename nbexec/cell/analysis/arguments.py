@@ -7,7 +7,7 @@ import types
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from .values import SHARED, Value
+from .abstract_values import SHARED, Value
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ ANYTHING = Args([], {}, starred=True)  # of a call that isn't there to be read
 
 
 class Calling(Protocol):
-    """Looks at calls: `calls.Calls`, as the parts see it that it owns."""
+    """Looks at calls: `calls.CallAnalysis`, as the parts see it that it owns."""
 
     def apply(self, node: ast.AST, callee: Value, args: Args) -> Value:
         """Look at the call of a value."""

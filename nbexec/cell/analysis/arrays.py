@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from .accumulators import Site
-from .values import dotted, is_array, is_plain
+from .object_facts import dotted, is_array, is_plain
 
 KINDS = ("store", "store_into", "array")  # effects on arrays
 

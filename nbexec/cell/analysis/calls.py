@@ -12,21 +12,22 @@ from dataclasses import replace
 from typing import Any
 
 from . import library_facts
+from .abstract_values import FROZEN, SHARED, UNKNOWN, Value, joined, value_of
 from .aliases import TooLarge, reachable
 from .analysis import Analysis, Refusal, refuse
 from .arguments import ANYTHING, Args
 from .heap import ANY, ITEMS, KEYS
 from .library_calls import CONTAINERS, LibraryCalls
 from .new_values import NewValues, site_inside
+from .object_facts import dotted, fields_of, immutable
 from .reads import Reads
 from .source import generated, is_own_class, is_own_code
-from .values import FROZEN, SHARED, UNKNOWN, Value, dotted, fields_of, immutable, joined, value_of
 
 _CONTAINERS = (*CONTAINERS, tuple, frozenset, bytearray)
 _ITERATORS = (enumerate, zip, reversed, map, filter)
 
 
-class Calls:
+class CallAnalysis:
     """Looks at calls, whatever is called: it owns the parts for library code and attributes.
 
     Parameters

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import library_facts, source
+from .abstract_values import SHARED, UNKNOWN, Env, join, joined
 from .accumulators import stored
 from .analysis import refuse
 from .arguments import Args
 from .expressions import Enclosing, Expressions
 from .library_calls import names_of
 from .names import Names, copied, merge
-from .values import SHARED, UNKNOWN, Env, dotted, join, joined
+from .object_facts import dotted
 
 _ENTERING = ("__enter__", "__exit__", "__aenter__", "__aexit__")
 

@@ -7,13 +7,13 @@ import weakref
 from dataclasses import replace
 from typing import Any, Protocol
 
+from .abstract_values import FROZEN, SHARED, UNKNOWN, Value, join, value_of
 from .analysis import refuse
 from .arguments import Args
-from .calls import Calls
+from .calls import CallAnalysis
 from .heap import ITEMS, KEYS
 from .names import Names, merge
 from .source import is_own_class
-from .values import FROZEN, SHARED, UNKNOWN, Value, join, value_of
 
 _KINDS: dict[type, type] = {ast.ListComp: list, ast.SetComp: set}
 
@@ -56,13 +56,13 @@ class Expressions:
     ----------
     names : Names
         The names of the scope, which an expression reads and may bind.
-    calls : Calls
+    calls : CallAnalysis
         Looks at what is called, and at what is read from objects.
     around : Enclosing
         The scope that the expressions are in.
     """
 
-    def __init__(self, names: Names, calls: Calls, around: Enclosing) -> None:
+    def __init__(self, names: Names, calls: CallAnalysis, around: Enclosing) -> None:
         self.names = names
         self.calls = calls
         self.reads = calls.reads

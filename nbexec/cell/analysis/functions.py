@@ -9,12 +9,12 @@ from dataclasses import replace
 from typing import Any
 
 from . import source
+from .abstract_values import FROZEN, SHARED, UNKNOWN, Env, Value, joined, shallow, value_of
 from .accumulators import Site, inside, stored
 from .analysis import Analysis, Refusal
 from .arguments import Args
 from .heap import ITEMS
 from .statements import Scope, declared, parameters
-from .values import FROZEN, SHARED, UNKNOWN, Env, Value, joined, shallow, value_of
 
 
 def new_analysis(

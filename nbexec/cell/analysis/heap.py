@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable
 from dataclasses import replace
 
-from .values import FROZEN, SHARED, UNKNOWN, Value, describe, join, joined, shallow
+from .abstract_values import FROZEN, SHARED, UNKNOWN, Value, describe, join, joined, shallow
 
 ITEMS, KEYS, ANY = "[]", "keys", "*"  # what a container holds; a dict's keys; who knows where
 LARGEST = 100_000  # items of a container that are looked at

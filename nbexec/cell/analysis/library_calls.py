@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from . import library_facts, method_facts
+from .abstract_values import FROZEN, SHARED, UNKNOWN, Value, join, joined, value_of
 from .analysis import Analysis, refuse
 from .arguments import Args, Calling
 from .heap import ITEMS, KEYS
 from .new_values import NewValues, inert
+from .object_facts import dotted
 from .source import is_own_class, is_own_code
-from .values import FROZEN, SHARED, UNKNOWN, Value, dotted, join, joined, value_of
 
 _SAME_MODULE = {"posix": "os", "nt": "os", "posixpath": "os.path", "ntpath": "os.path"}
 _TELLS = {len, ord, chr, repr, ascii, format, hex, oct, bin, isinstance, issubclass}

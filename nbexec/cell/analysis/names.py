@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .values import Env, Value, join
+from .abstract_values import Env, Value, join
 
 
 @dataclass(slots=True, eq=False)

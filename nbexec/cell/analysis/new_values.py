@@ -7,10 +7,10 @@ import types
 from collections.abc import Iterable
 from dataclasses import replace
 
+from .abstract_values import FROZEN, Value, join, joined
 from .analysis import Analysis
 from .heap import ANY, ITEMS, KEYS
 from .source import is_own_class
-from .values import FROZEN, Value, join, joined
 
 
 def inert(value: Value) -> bool:

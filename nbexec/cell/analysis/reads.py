@@ -11,23 +11,12 @@ from collections import defaultdict
 from typing import Any
 
 from . import library_facts, method_facts, source
+from .abstract_values import FROZEN, SHARED, UNKNOWN, Value, join, value_of
 from .analysis import Analysis, makes_entries, refuse
 from .arguments import ANYTHING, Args, Calling
 from .heap import ITEMS
 from .new_values import NewValues
-from .values import (
-    FROZEN,
-    SHARED,
-    UNKNOWN,
-    Value,
-    defines,
-    dotted,
-    fields_of,
-    frozen,
-    join,
-    read_once,
-    value_of,
-)
+from .object_facts import defines, dotted, fields_of, frozen, read_once
 
 _PLAIN = (
     *(types.FunctionType, types.BuiltinFunctionType, staticmethod, classmethod, type),

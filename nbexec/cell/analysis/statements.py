@@ -14,16 +14,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from . import source
+from .abstract_values import FROZEN, SHARED, Env, Value, join, value_of
 from .accumulators import stored
 from .analysis import Analysis, refuse
 from .arguments import Args
-from .calls import Calls
+from .calls import CallAnalysis
 from .control_flow import Flow
 from .expressions import Expressions, loosened
 from .heap import ITEMS, KEYS
 from .names import Names
 from .new_values import NewValues
-from .values import FROZEN, SHARED, Env, Value, defines, join, value_of
+from .object_facts import defines
 
 
 @dataclass(slots=True)
@@ -76,7 +77,7 @@ class Scope:
         self.analysis = analysis
         self.names = Names(scope, local, env, captured)
         self.new = NewValues(analysis)
-        self.calls = Calls(analysis, self.new, first)
+        self.calls = CallAnalysis(analysis, self.new, first)
         self.expressions = Expressions(self.names, self.calls, self)
         self.flow = Flow(self.names, self.expressions, self)
         self.result = _Result()

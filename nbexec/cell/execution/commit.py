@@ -13,11 +13,11 @@ from ...model import Failure
 from ...worker.execute import Partial
 from ..iteration.boundary import arrived
 from ..iteration.effect_log import Unsafe
-from ..iteration.iteration import InKernel, Iteration, Last, Record
+from ..iteration.iteration import InKernel, Iteration, IterationRecord, Last
 from ..loops import rewrite
-from ..loops.find import Loop
+from ..loops.find import ItemLoop
 from .effects import Effects
-from .in_kernel import Kernel
+from .in_kernel import StatementRunner
 from .loop_items import Items
 
 _CATCHING = (ast.Try, ast.TryStar, ast.With, ast.AsyncWith)
@@ -36,8 +36,8 @@ class Ending:
         Of items that were left out, where failures are collected.
     """
 
-    loop: Loop
-    kernel: Kernel
+    loop: ItemLoop
+    kernel: StatementRunner
     items: Items
     reason = ""
     value: Any = None
@@ -45,10 +45,10 @@ class Ending:
     failures: list[Failure]
     _iteration: Iteration
     _body: Any
-    _records: list[tuple[int, Record]]  # with the positions of their items
+    _records: list[tuple[int, IterationRecord]]  # with the positions of their items
     _through: int  # items that are dealt with
 
-    def entries(self, index: int, record: Record) -> list[tuple[int, Any]]:
+    def entries(self, index: int, record: IterationRecord) -> list[tuple[int, Any]]:
         """Give the effects of an iteration, with the objects that they are about."""
         item = self.items.taken[index]
         return [(site, arrived(what, self.kernel.namespace, item)) for site, what in record.entries]
@@ -109,20 +109,20 @@ class Ending:
 
     def _leave_failed(self, error: Failure) -> None:
         """Leave the names as the iteration that failed left them."""
-        last: Record = error.left
+        last: IterationRecord = error.left
         names = {*last.names, *last.gone, *last.defined}
         self._settle(names)
         with contextlib.suppress(Exception):  # the unpacking may be what raised
             self._assign_target(error.index)
         self._bind(last, names)
 
-    def _apply(self, more: list[tuple[int, Record]]) -> InKernel | None:
+    def _apply(self, more: list[tuple[int, IterationRecord]]) -> InKernel | None:
         """Do what the iterations did, and `more`; give why it can't be done to the end.
 
         What could not be done is not among the records any more.
         """
         effects = Effects(self.kernel.namespace, [*self.loop.sites.values()])
-        applied: list[tuple[int, Record]] = []
+        applied: list[tuple[int, IterationRecord]] = []
         for at, record in [*self._records, *more]:
             try:
                 effects.apply(self.entries(at, record))
@@ -165,7 +165,7 @@ class Ending:
             self._bind(record, wanted - set(found))
             wanted -= {*found, *lost, *record.gone, *record.defined}
 
-    def _bind(self, record: Record, names: set[str]) -> None:
+    def _bind(self, record: IterationRecord, names: set[str]) -> None:
         """Bind those of `names` that are in a record, as its iteration left them."""
         namespace = self.kernel.namespace
         namespace.update({name: record.names[name] for name in names & set(record.names)})
@@ -217,7 +217,7 @@ class Ending:
             for _, values in self.entries(index, record):
                 yield from values
 
-    def _raising(self, error: BaseException, left: Record) -> Iterator[Any]:
+    def _raising(self, error: BaseException, left: IterationRecord) -> Iterator[Any]:
         self.kernel.namespace.update(left.names)
         raise error
         yield

@@ -24,7 +24,7 @@ from ..iteration.iteration import Changed, InKernel
 PATIENCE = 0.3  # seconds: of a step that is over before that, the report says enough
 
 
-class Late(Observer):
+class DelayedDisplay(Observer):
     """Shows a run only once it has lasted: a cell may have many short steps.
 
     Parameters
@@ -83,7 +83,7 @@ class Late(Observer):
             display.observe(event, state)
 
 
-class Ran(NamedTuple):
+class MapOutcome(NamedTuple):
     """What came of the items.
 
     Attributes
@@ -110,7 +110,7 @@ def results_of(
     given: dict[str, Any],
     ends: Callable[[Any], bool] | None = None,
     collect: bool = False,
-) -> Ran:
+) -> MapOutcome:
     """Map `function` over `items`.
 
     Parameters
@@ -138,13 +138,13 @@ def results_of(
         ended = _ours(error)
     run = sink.run
     if run is None or not run.done:
-        return Ran([], ended, None)
+        return MapOutcome([], ended, None)
     done: list[Any] = []
     for one in run.results:
         if isinstance(one, Failure) and not (collect and one.kind != "cancelled"):
-            return Ran(done, ended or _why(sink.error, one), run.stats)
+            return MapOutcome(done, ended or _why(sink.error, one), run.stats)
         done.append(one)
-    return Ran(done, ended or _why(sink.error, None), run.stats)
+    return MapOutcome(done, ended or _why(sink.error, None), run.stats)
 
 
 def _options(given: dict[str, Any], collect: bool) -> Options:
@@ -167,7 +167,7 @@ def _serve(
     quiet = options.updated({"progress": "off"}) if late else options
     sink.run = run = api.prepare(function, (items,), None, quiet, sink.open)
     if late:
-        run.watch(Late(observers.watchers(options, run.task)))
+        run.watch(DelayedDisplay(observers.watchers(options, run.task)))
     try:
         run.start().serve()
     except KeyboardInterrupt:

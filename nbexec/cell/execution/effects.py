@@ -13,7 +13,7 @@ from typing import Any
 
 from ..analysis import arrays
 from ..analysis.accumulators import Site
-from ..analysis.values import immutable, is_plain
+from ..analysis.object_facts import immutable, is_plain
 from ..iteration.effect_log import Copied, Entry, Touch, Unsafe
 
 _MISSING: Any = object()
@@ -79,7 +79,7 @@ _APPLY: dict[str, Apply] = {
 }
 
 
-class Odd(TypeError):
+class Unsupported(TypeError):
     """Something that the log doesn't do; the statement itself may do it."""
 
 
@@ -129,7 +129,9 @@ class Effects:
                 elif site.name in self._looked_up:
                     self._look_up(site, payload, held)
             except Exception as error:
-                known = None if isinstance(error, Odd) or site.kind in arrays.KINDS else error
+                known = (
+                    None if isinstance(error, Unsupported) or site.kind in arrays.KINDS else error
+                )
                 raise Unsafe(f"`{site.name}` can't take it: {error}", known) from None
         return values
 
@@ -149,13 +151,13 @@ class Effects:
                 return
             if site.kind in _GROWING:
                 if type(found) is not _GROWING[site.kind][0]:
-                    raise Odd(f"a {type(found).__name__} is there")
+                    raise Unsupported(f"a {type(found).__name__} is there")
             elif immutable(type(found)) or type(found) is tuple:
                 held[name, key] = getattr(operator, site.operator)(found, payload[1])
             elif not (type(found) is list and type(payload[1]) is list):
-                raise Odd(f"a {type(found).__name__} is there")
+                raise Unsupported(f"a {type(found).__name__} is there")
         elif site.kind != "update_counter":
-            raise Odd("it is changed in several ways")
+            raise Unsupported("it is changed in several ways")
 
 
 def _added(before: Any, operation: str, payload: Any) -> Any:
@@ -164,11 +166,11 @@ def _added(before: Any, operation: str, payload: Any) -> Any:
         return getattr(operator, operation)(before, payload)
     value = payload[0] if type(payload) is Copied else payload
     if isinstance(before, str | tuple) or isinstance(value, str | tuple):
-        raise Odd(f"a {type(before).__name__} is there")
+        raise Unsupported(f"a {type(before).__name__} is there")
     try:
         return arrays.added(before, operation, value)
     except Exception as error:
-        raise Odd(str(error)) from None
+        raise Unsupported(str(error)) from None
 
 
 def _entry(container: Any, key: Any, site: Site) -> Any:
@@ -178,7 +180,7 @@ def _entry(container: Any, key: Any, site: Site) -> Any:
         return _GROWING[site.kind][0]() if found is _MISSING else found
     if type(container) is list:
         if type(key) is not int:
-            raise Odd(f"a {type(key).__name__} is the index")
+            raise Unsupported(f"a {type(key).__name__} is the index")
         return container[key]
     if key in container:
         return dict.__getitem__(container, key)
@@ -191,6 +193,6 @@ def _entry(container: Any, key: Any, site: Site) -> Any:
 
 def _picked(site: Site, before: Any, value: Any) -> Any:
     if not immutable(type(before)):
-        raise Odd(f"a {type(before).__name__} is there")
+        raise Unsupported(f"a {type(before).__name__} is there")
     choose = max if site.operator.endswith("max") else min
     return choose(value, before) if site.operator.startswith("r") else choose(before, value)

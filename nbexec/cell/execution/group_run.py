@@ -19,13 +19,13 @@ from ..analysis.aliases import TooLarge, reachable
 from ..analysis.analysis import Refusal
 from ..iteration.boundary import arrived
 from ..iteration.effect_log import Unsafe
-from ..iteration.iteration import InKernel, Iteration, Last, Record
+from ..iteration.iteration import InKernel, Iteration, IterationRecord, Last
 from ..loops import rewrite
 from ..loops.find import find_loop
-from ..loops.standalone import VALUE, Alone, alone, worth
+from ..loops.standalone import VALUE, Standalone, alone, worth
 from .dispatch import results_of
 from .effects import Effects
-from .in_kernel import Kernel
+from .in_kernel import StatementRunner
 
 FAR = 16  # statements that are looked at ahead of the one whose turn it is
 
@@ -34,7 +34,7 @@ class NotThere(Exception):
     """What a statement did elsewhere can't be had; nothing of it was applied."""
 
 
-class Group:
+class StatementGroup:
     """Statements of a cell that run at the same time.
 
     Attributes
@@ -45,11 +45,11 @@ class Group:
         Of their run, once there was one.
     """
 
-    def __init__(self, members: dict[int, Alone], kernel: Kernel) -> None:
+    def __init__(self, members: dict[int, Standalone], kernel: StatementRunner) -> None:
         self.members = members
         self.kernel = kernel
         self.stats: Stats | None = None
-        self._left: dict[int, Record | Failure | BaseException] = {}
+        self._left: dict[int, IterationRecord | Failure | BaseException] = {}
 
     def run(self, options: Options, given: dict[str, Any]) -> None:
         """Run all of them; what they leave is kept until `take`."""
@@ -62,7 +62,7 @@ class Group:
         if error is not None and len(records) < len(made):
             self._left[[*self.members][len(records)]] = error
 
-    def _iteration(self, one: Alone) -> Iteration:
+    def _iteration(self, one: Standalone) -> Iteration:
         cell, (stmt,) = self.kernel.cell, one.loop.node.body  # type: ignore[union-attr]
         function = rewrite.body_function(
             one.loop, self.kernel.namespace, cell.filename, cell.flags, one.inputs
@@ -90,7 +90,7 @@ class Group:
         if isinstance(left, BaseException):
             raise left
         namespace = self.kernel.namespace
-        record: Record = left.left if isinstance(left, Failure) else left
+        record: IterationRecord = left.left if isinstance(left, Failure) else left
         try:
             entries = [(site, arrived(what, namespace, None)) for site, what in record.entries]
             Effects(namespace, [*self.members[position].loop.sites.values()]).apply(entries)
@@ -104,21 +104,23 @@ class Group:
         return value
 
 
-def _once(iteration: Iteration) -> Record:
+def _once(iteration: Iteration) -> IterationRecord:
     record = iteration(Last(None))
     if record.missing:
         raise InKernel(f"the value of `{record.missing[0]}` can't be sent from another process")
     return record
 
 
-def find_group(position: int, kernel: Kernel, last: int, done: Container[int] = ()) -> Group | None:
+def find_group(
+    position: int, kernel: StatementRunner, last: int, done: Container[int] = ()
+) -> StatementGroup | None:
     """Find statements that can run at the same time as the one at `position`; None if none.
 
     Parameters
     ----------
     position : int
         Of the statement whose turn it is.
-    kernel : Kernel
+    kernel : StatementRunner
         The cell, and the notebook's names as they are now.
     last : int
         The position of the statement whose value is wanted.
@@ -129,7 +131,7 @@ def find_group(position: int, kernel: Kernel, last: int, done: Container[int] = 
     ahead = body[position : position + FAR]
     if not worth(body[position], namespace) or sum(worth(one, namespace) for one in ahead) < 2:
         return None
-    members: dict[int, Alone] = {}
+    members: dict[int, Standalone] = {}
     written: set[str] = set()
     bound: set[str] = set()
     things: list[Any] = []  # that statements before change in place
@@ -145,7 +147,7 @@ def find_group(position: int, kernel: Kernel, last: int, done: Container[int] = 
         written |= one.writes
         bound |= one.loop.bound
         things += [namespace[name] for name in one.loop.accumulators if name in namespace]
-    return Group(members, kernel) if len(members) > 1 and position in members else None
+    return StatementGroup(members, kernel) if len(members) > 1 and position in members else None
 
 
 def _is_constant(stmt: ast.stmt) -> bool:
@@ -154,7 +156,7 @@ def _is_constant(stmt: ast.stmt) -> bool:
 
 def _alone(
     stmt: ast.stmt, namespace: dict[str, Any], unknown: set[str], value: bool
-) -> Alone | None:
+) -> Standalone | None:
     """Give a statement that may run beside others; None where nothing is looked at beyond it."""
     if is_loop(stmt, namespace):
         return None
@@ -175,7 +177,7 @@ def is_loop(stmt: ast.stmt, namespace: dict[str, Any]) -> bool:
     return True
 
 
-def _touches(one: Alone, namespace: dict[str, Any], things: Iterable[Any]) -> bool:
+def _touches(one: Standalone, namespace: dict[str, Any], things: Iterable[Any]) -> bool:
     """Whether a statement can reach what others change."""
     changed = {id(thing) for thing in things}
     if not changed:

@@ -41,7 +41,7 @@ def parse(source: str, filename: str) -> Cell:
     return Cell(filename, tree.body, future_flags(tree))
 
 
-class Kernel:
+class StatementRunner:
     """Runs parts of a cell in a namespace, with the cell's own file name and lines."""
 
     def __init__(self, cell: Cell, namespace: dict[str, Any]) -> None:

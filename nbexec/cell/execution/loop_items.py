@@ -7,8 +7,9 @@ from collections import OrderedDict, defaultdict, deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ..analysis.abstract_values import describe, fits, loose
 from ..analysis.aliases import TooLarge, reachable
-from ..analysis.values import describe, dotted, fits, loose, read_once
+from ..analysis.object_facts import dotted, read_once
 from ..iteration.iteration import Last
 
 MANY = 3_000_000  # items of a range that are listed

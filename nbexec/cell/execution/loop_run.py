@@ -14,13 +14,20 @@ from ...telemetry.stats import Stats
 from ...worker.execute import Partial
 from ..analysis.aliases import TooLarge, held
 from ..analysis.analysis import Analysis, Refusal
-from ..iteration.iteration import AwaitingIteration, Changed, InKernel, Iteration, Last, Record
+from ..iteration.iteration import (
+    AwaitingIteration,
+    Changed,
+    InKernel,
+    Iteration,
+    IterationRecord,
+    Last,
+)
 from ..loops import rewrite
 from ..loops.eligibility import examine
-from ..loops.find import Loop
+from ..loops.find import ItemLoop
 from .commit import Ending
-from .dispatch import Ran, failed_as, results_of
-from .in_kernel import Kernel
+from .dispatch import MapOutcome, failed_as, results_of
+from .in_kernel import StatementRunner
 from .loop_items import Items
 
 
@@ -37,7 +44,7 @@ class LoopRun(Ending):
         What was taken to be so without a look at it.
     """
 
-    def __init__(self, loop: Loop, kernel: Kernel, collect: bool = False) -> None:
+    def __init__(self, loop: ItemLoop, kernel: StatementRunner, collect: bool = False) -> None:
         self.loop = loop
         self.kernel = kernel
         self.stats: Stats | None = None
@@ -112,7 +119,7 @@ class LoopRun(Ending):
             guarded=bool(analysis.captured) or not self.items.expected.frozen,
         )
 
-    def _map(self, analysis: Analysis, indexed: bool, given: dict[str, Any]) -> Ran:
+    def _map(self, analysis: Analysis, indexed: bool, given: dict[str, Any]) -> MapOutcome:
         feed = self.items.feed(indexed)
         modules = analysis.modules
         ran = results_of(self._iteration, feed, modules, given, _broke, collect=self.collect)
@@ -124,7 +131,7 @@ class LoopRun(Ending):
         """Whether it is a comprehension that binds names, which whoever consumes it may see."""
         return bool(self.loop.bound) and not isinstance(self.loop.node, ast.For)
 
-    def _sort(self, ran: Ran) -> Failure | BaseException | None:
+    def _sort(self, ran: MapOutcome) -> Failure | BaseException | None:
         """Take what the items left apart from those that failed; give what ended the run."""
         self._records, self.failures, self._through = [], [], len(ran.done)
         found = [failed_as(one) if isinstance(one, Failure) else one for one in ran.done]
@@ -135,7 +142,7 @@ class LoopRun(Ending):
         for at, one in enumerate(found):
             if isinstance(one, InKernel | PickleError):
                 one = self._once_more(at, one)
-            if isinstance(one, Record):
+            if isinstance(one, IterationRecord):
                 self._records.append((at, one))
             elif isinstance(one, InKernel | PickleError):
                 self._through = at
@@ -146,7 +153,7 @@ class LoopRun(Ending):
                 self.failures.append(replace(failure, exception=why))
         return changed or ran.ended
 
-    def _once_more(self, at: int, why: BaseException) -> Record | Failure | BaseException:
+    def _once_more(self, at: int, why: BaseException) -> IterationRecord | Failure | BaseException:
         """Run an item here that could not run, or be sent, from where it was."""
         if self.loop.awaits:  # it was here
             return why
@@ -257,7 +264,7 @@ def _listed(names: list[str]) -> str:
 def _here(one: Any) -> bool:
     """Whether what an item left, or how it failed, comes from the kernel."""
     left = one.left if isinstance(one, Failure) else one
-    return isinstance(left, Record) and not left.away
+    return isinstance(left, IterationRecord) and not left.away
 
 
 def _broke(record: Any) -> bool:

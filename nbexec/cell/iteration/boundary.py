@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..analysis.aliases import TooLarge, reachable
-from ..analysis.values import frozen
+from ..analysis.object_facts import frozen
 from .effect_log import Copied, Entry, Taken, Touch, Unsafe
 
 HERE = uuid.uuid4().hex  # this process

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from ..analysis.values import dotted, immutable, is_plain
+from ..analysis.object_facts import dotted, immutable, is_plain
 
 Entry = tuple[int, Any]  # which statement, and what it does it with
 

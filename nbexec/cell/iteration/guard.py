@@ -14,7 +14,7 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..analysis.values import frozen
+from ..analysis.object_facts import frozen
 
 SHARE = 0.05  # of the time that items take may go into looking
 FLOOR = 0.0005  # seconds that looking may cost in any case
@@ -24,7 +24,7 @@ _SKIPPED = (
 )
 
 
-class _Pickler(pickle.Pickler):
+class _Digester(pickle.Pickler):
     """Writes down what an object holds; functions, classes and modules by name alone."""
 
     def reducer_override(self, thing: Any) -> Any:
@@ -48,7 +48,7 @@ def fingerprint(thing: Any) -> bytes | None:
     buffers: list[pickle.PickleBuffer] = []
     written = io.BytesIO()
     try:
-        _Pickler(written, protocol=5, buffer_callback=buffers.append).dump(thing)
+        _Digester(written, protocol=5, buffer_callback=buffers.append).dump(thing)
         digest.update(written.getbuffer())
         for one in buffers:
             digest.update(one.raw())

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ...worker.execute import Partial, interrupts
-from ..analysis.values import immutable
+from ..analysis.object_facts import immutable
 from . import exceptions
 from .boundary import HERE, Border
 from .effect_log import Entry, Log, Unsafe
@@ -20,7 +20,7 @@ from .guard import Guard, captured
 SHORT = 1_000  # characters or bytes of a value that is sent along in case it is wanted
 
 
-class Record(NamedTuple):
+class IterationRecord(NamedTuple):
     """What an iteration leaves behind.
 
     Attributes
@@ -51,6 +51,9 @@ class Record(NamedTuple):
     unguarded: bool = False
     gone: tuple[str, ...] = ()
     defined: tuple[str, ...] = ()
+
+
+Record = IterationRecord  # its name in journals of 0.1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,7 @@ class Iteration:
         """Whether this runs in another process than the user's namespace is in."""
         return self.home != HERE
 
-    def __call__(self, item: Any) -> Record:
+    def __call__(self, item: Any) -> IterationRecord:
         item, last = self.unwrapped(item)
         log = Log()
         guard = self.guard if self.guarded and self.elsewhere else None
@@ -183,7 +186,7 @@ class Iteration:
             what = name if name.startswith("the item") else f"`{name}`"
             raise Changed(f"something changed {what}, which nothing had shown")
 
-    def finished(self, log: Log, item: Any, bound: dict[str, Any], last: bool) -> Record:
+    def finished(self, log: Log, item: Any, bound: dict[str, Any], last: bool) -> IterationRecord:
         if log.unsafe:  # raised and swallowed
             raise InKernel(log.unsafe)
         entries = self.declared(log, item)
@@ -193,7 +196,7 @@ class Iteration:
         missing = tuple(name for name in wanted if name not in names)
         if missing and (log.broke or self.keeps):
             raise InKernel(f"the value of `{missing[0]}` can't be sent from another process")
-        record = Record(entries, names, missing, log.broke, self.elsewhere)
+        record = IterationRecord(entries, names, missing, log.broke, self.elsewhere)
         return record if not (log.gone or log.defined) else _with_notes(record, log, bound)
 
     def wanted(self, log: Log, bound: dict[str, Any]) -> dict[str, Any]:
@@ -218,7 +221,7 @@ class Iteration:
         if len(names) < len(wanted) or (self.away and not exceptions.faithful(error)):
             return InKernel("it raised, and left what can't be sent from another process")
         exceptions.trim(error)
-        left = _with_notes(Record(entries, names, (), away=self.elsewhere), log, bound)
+        left = _with_notes(IterationRecord(entries, names, (), away=self.elsewhere), log, bound)
         return Partial(left, error)
 
     # ------------------------------------------------------------ what may be sent
@@ -289,7 +292,7 @@ class Iteration:
 class AwaitingIteration(Iteration):
     """An iteration that awaits: on the event loop, in the kernel's process."""
 
-    async def __call__(self, item: Any) -> Record:  # type: ignore[override]
+    async def __call__(self, item: Any) -> IterationRecord:  # type: ignore[override]
         item, last = self.unwrapped(item)
         log = Log()
         try:
@@ -305,7 +308,7 @@ class AwaitingIteration(Iteration):
         raise stopped
 
 
-def _with_notes(record: Record, log: Log, bound: dict[str, Any]) -> Record:
+def _with_notes(record: IterationRecord, log: Log, bound: dict[str, Any]) -> IterationRecord:
     gone = tuple(sorted(name for name in log.gone if name not in bound))
     return record._replace(gone=gone, defined=tuple(sorted(log.defined)))
 

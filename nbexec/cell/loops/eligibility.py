@@ -1,4 +1,4 @@
-"""Whether a loop may run item by item at once: what `Loop` does, seen from outside it."""
+"""Whether a loop may run item by item at once: what `ItemLoop` does, seen from outside it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from collections import Counter, defaultdict
 from typing import Any
 
 from ..analysis import accumulators, aliases, arrays
+from ..analysis.abstract_values import SHARED, Value
 from ..analysis.analysis import Analysis, Refusal, makes_entries, refuse
 from ..analysis.functions import new_analysis
+from ..analysis.object_facts import immutable, is_array
 from ..analysis.statements import Scope
-from ..analysis.values import SHARED, Value, immutable, is_array
-from .find import Comprehension, Loop, named_handlers
+from .find import Comprehension, ItemLoop, named_handlers
 from .own_entries import in_step, keys_of, own_places
 
 _REFUSED: dict[type[ast.AST], str] = {
@@ -129,7 +130,7 @@ class Body(Scope):
 
 
 def examine(
-    loop: Loop,
+    loop: ItemLoop,
     namespace: dict[str, Any],
     item: Value,
     roots: list[Any],
@@ -141,7 +142,7 @@ def examine(
 
     Parameters
     ----------
-    loop : Loop
+    loop : ItemLoop
         What is to be run.
     namespace : dict
         The notebook's names, as they are when it begins.
@@ -205,7 +206,7 @@ def _elements(node: ast.AST) -> list[ast.expr]:
 
 
 def _look(
-    analysis: Analysis, loop: Loop, elements: list[ast.expr], item: Value, lazy: bool
+    analysis: Analysis, loop: ItemLoop, elements: list[ast.expr], item: Value, lazy: bool
 ) -> None:
     node, namespace = loop.node, analysis.namespace
     local = set(loop.bound | loop.targets)
@@ -227,7 +228,7 @@ def _look(
             scope.calls.callback(one, scope.expr(one))
 
 
-def _own_names(loop: Loop) -> frozenset[str]:
+def _own_names(loop: ItemLoop) -> frozenset[str]:
     """Give names of the body that may be deleted, or that one function has."""
     assert isinstance(loop.node, ast.For)
     counts = Counter(accumulators.stored(loop.node.body))
@@ -235,7 +236,7 @@ def _own_names(loop: Loop) -> frozenset[str]:
     return loop.bound - loop.targets - several
 
 
-def handlers(loop: Loop, namespace: dict[str, Any]) -> None:
+def handlers(loop: ItemLoop, namespace: dict[str, Any]) -> None:
     """Refuse names that ``except ... as name`` would delete."""
     assert isinstance(loop.node, ast.For)
     named = list(named_handlers(loop.node.body))
@@ -251,7 +252,7 @@ def handlers(loop: Loop, namespace: dict[str, Any]) -> None:
 
 def aliased(
     analysis: Analysis,
-    loop: Loop,
+    loop: ItemLoop,
     namespace: dict[str, Any],
     items: list[Any],
     known: list[Any] | None = None,
@@ -286,7 +287,7 @@ def _held(container: Any) -> list[Any]:
 
 def _roots(
     analysis: Analysis,
-    loop: Loop,
+    loop: ItemLoop,
     namespace: dict[str, Any],
     name: str,
     items: list[Any],

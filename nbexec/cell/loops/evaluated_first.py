@@ -13,7 +13,7 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..analysis.values import fields_of
+from ..analysis.object_facts import fields_of
 
 _METHODS = (types.FunctionType, types.MethodDescriptorType, types.BuiltinFunctionType)
 

@@ -33,7 +33,7 @@ KINDS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Loop:
+class ItemLoop:
     """A statement that does something for each of some items.
 
     Attributes
@@ -116,7 +116,7 @@ class Loop:
         return frozenset(site.name for site in self.sites.values() if site.name)
 
 
-def find_loop(stmt: ast.stmt, namespace: dict[str, Any]) -> Loop:
+def find_loop(stmt: ast.stmt, namespace: dict[str, Any]) -> ItemLoop:
     """Find the loop that a statement is, or has, as things are in `namespace`.
 
     Raises
@@ -163,7 +163,7 @@ def _mapped(node: ast.expr, namespace: dict[str, Any]) -> bool:
     return False
 
 
-def _for_loop(stmt: ast.For, namespace: dict[str, Any]) -> Loop:
+def _for_loop(stmt: ast.For, namespace: dict[str, Any]) -> ItemLoop:
     for part in ast.walk(stmt.target):
         if isinstance(part, ast.Attribute | ast.Subscript):
             raise Refusal(stmt.lineno, f"each item is stored in `{ast.unparse(part)}`")
@@ -172,10 +172,10 @@ def _for_loop(stmt: ast.For, namespace: dict[str, Any]) -> Loop:
     targets = frozenset(accumulators.stored([stmt.target]))
     added = {site.name for site in found.values()}
     bound = frozenset(names) - added
-    return Loop(stmt, stmt, "for loop", found, bound, targets)
+    return ItemLoop(stmt, stmt, "for loop", found, bound, targets)
 
 
-def _comprehension(stmt: ast.stmt, value: ast.expr, namespace: dict[str, Any]) -> Loop:
+def _comprehension(stmt: ast.stmt, value: ast.expr, namespace: dict[str, Any]) -> ItemLoop:
     if isinstance(value, ast.ListComp | ast.SetComp | ast.DictComp):
         return _of_items(stmt, value, value, KINDS[type(value)])
     assert isinstance(value, ast.Call)
@@ -216,7 +216,7 @@ def _of_items(
     what: str,
     consumer: ast.Call | None = None,
     stops: bool = False,
-) -> Loop:
+) -> ItemLoop:
     bound = _bound_by(stmt, node)
     for part in ast.walk(node.generators[0].target):
         if isinstance(part, ast.Attribute | ast.Subscript):
@@ -226,7 +226,7 @@ def _of_items(
     if isinstance(node, ast.GeneratorExp) and awaits(node):
         raise Refusal(node.lineno, "awaits in a generator, which is consumed elsewhere")
     targets = frozenset(accumulators.stored([node.generators[0].target]))
-    return Loop(
+    return ItemLoop(
         stmt,
         node,
         what,

@@ -7,14 +7,14 @@ import gc
 from typing import Any
 
 from ..analysis import accumulators
-from .find import Loop
+from .find import ItemLoop
 
 _KINDS = {"setitem", "setindex", "store"}
 _VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
 _INNER = (ast.For, ast.AsyncFor, ast.While)
 
 
-def keys_of(loop: Loop, items: list[Any]) -> dict[str, list[Any]]:
+def keys_of(loop: ItemLoop, items: list[Any]) -> dict[str, list[Any]]:
     """Give what the names of a loop's target are bound to, one after the other.
 
     Names that the body binds itself are left out.
@@ -33,12 +33,14 @@ def keys_of(loop: Loop, items: list[Any]) -> dict[str, list[Any]]:
     return {}
 
 
-def own_places(loop: Loop, namespace: dict[str, Any], items: list[Any] | None) -> dict[str, str]:
+def own_places(
+    loop: ItemLoop, namespace: dict[str, Any], items: list[Any] | None
+) -> dict[str, str]:
     """Give the accumulators that are only stored in at the loop's own key, and that key.
 
     Parameters
     ----------
-    loop : Loop
+    loop : ItemLoop
         A for loop.
     namespace : dict
         The notebook's names.

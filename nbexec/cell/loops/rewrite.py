@@ -13,14 +13,14 @@ from typing import Any
 
 from ..analysis.accumulators import Site, operands
 from ..iteration.effect_log import Log
-from .find import EACH, Loop
+from .find import EACH, ItemLoop
 
 ITEM, LOG, LOCALS, HIDDEN = "_nbexec_item", "_nbexec_log", "_nbexec_locals", "_nbexec_items"
 _RETURN = f"return {LOCALS}()"
 
 
 def body_function(
-    loop: Loop,
+    loop: ItemLoop,
     namespace: dict[str, Any],
     filename: str,
     flags: int,
@@ -32,7 +32,7 @@ def body_function(
 
     Parameters
     ----------
-    loop : Loop
+    loop : ItemLoop
         The loop.
     namespace : dict
         What the function has as globals.
@@ -71,7 +71,7 @@ def _unnested(code: types.CodeType) -> types.CodeType:
     return code.replace(co_consts=tuple(inner), co_qualname=name)
 
 
-def _of_for(loop: Loop) -> ast.stmt:
+def _of_for(loop: ItemLoop) -> ast.stmt:
     """One round of the loop, in which ``continue`` means what it did."""
     node = loop.node
     assert isinstance(node, ast.For)
@@ -137,7 +137,7 @@ def _note(
     return call
 
 
-def _of_comprehension(loop: Loop) -> ast.stmt:
+def _of_comprehension(loop: ItemLoop) -> ast.stmt:
     """The comprehension over one item alone; what it gives goes to the log."""
     node: Any = copy.deepcopy(loop.node)
     kinds = {ast.SetComp: "distinct", ast.DictComp: "pairs"}
@@ -185,12 +185,12 @@ def _alone(node: Any) -> ast.expr:
     return ast.copy_location(made, node)
 
 
-def with_hidden(loop: Loop, whole: bool) -> ast.stmt:
+def with_hidden(loop: ItemLoop, whole: bool) -> ast.stmt:
     """Give the statement with what it iterates over replaced by the name `HIDDEN`.
 
     Parameters
     ----------
-    loop : Loop
+    loop : ItemLoop
         The loop.
     whole : bool
         Whether the name stands for all that a comprehension gives, not for its items.
@@ -221,7 +221,7 @@ class _Put(ast.NodeTransformer):
         return self._new if node is self._old else self.generic_visit(node)
 
 
-def rest_of(loop: Loop) -> ast.Expression:
+def rest_of(loop: ItemLoop) -> ast.Expression:
     """Give what evaluates to all that a comprehension gives for the items in `HIDDEN`.
 
     It is a generator expression; or, where it awaits, a list in which each stands alone in a
@@ -237,7 +237,7 @@ def rest_of(loop: Loop) -> ast.Expression:
     return ast.fix_missing_locations(ast.Expression(made))
 
 
-def assignment(loop: Loop) -> ast.stmt:
+def assignment(loop: ItemLoop) -> ast.stmt:
     """Give the statement that binds the loop's target to `HIDDEN`."""
     name = ast.copy_location(ast.Name(HIDDEN, ast.Load()), loop.iter)
     made = ast.Assign([copy.deepcopy(loop.target)], name)

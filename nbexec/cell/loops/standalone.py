@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..analysis import accumulators
+from ..analysis.abstract_values import FROZEN
 from ..analysis.analysis import Analysis, Refusal
 from ..analysis.functions import new_analysis
+from ..analysis.object_facts import read_once
 from ..analysis.source import is_own_class, is_own_code
-from ..analysis.values import FROZEN, read_once
 from .eligibility import Body, aliased, handlers
 from .evaluated_first import resolve
-from .find import Loop
+from .find import ItemLoop
 
 ONCE, VALUE = "_nbexec_once", "_nbexec_value"
 _WAITS: dict[type[ast.AST], str] = {
@@ -35,12 +36,12 @@ _WAITS: dict[type[ast.AST], str] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Alone:
+class Standalone:
     """A statement, shown to be free of effects but those that are written down.
 
     Attributes
     ----------
-    loop : Loop
+    loop : ItemLoop
         The loop of one round that it is the body of.
     reads : frozenset of str
         Names of the notebook that it reads, also in the functions that it calls.
@@ -50,7 +51,7 @@ class Alone:
         What else is known of it.
     """
 
-    loop: Loop
+    loop: ItemLoop
     reads: frozenset[str]
     inputs: tuple[str, ...]
     analysis: Analysis
@@ -63,7 +64,7 @@ class Alone:
 
 def alone(
     stmt: ast.stmt, namespace: dict[str, Any], unknown: Iterable[str] = (), value: bool = False
-) -> Alone:
+) -> Standalone:
     """Look at a statement.
 
     Parameters
@@ -105,10 +106,10 @@ def alone(
 
     analysis.run(look)
     aliased(analysis, loop, namespace, [])
-    return Alone(loop, frozenset(analysis.reads), inputs, analysis)
+    return Standalone(loop, frozenset(analysis.reads), inputs, analysis)
 
 
-def _round(stmt: ast.stmt, namespace: dict[str, Any], value: bool) -> Loop:
+def _round(stmt: ast.stmt, namespace: dict[str, Any], value: bool) -> ItemLoop:
     body = stmt
     if value and isinstance(stmt, ast.Expr):
         body = ast.copy_location(ast.Assign([ast.Name(VALUE, ast.Store())], stmt.value), stmt)
@@ -121,7 +122,7 @@ def _round(stmt: ast.stmt, namespace: dict[str, Any], value: bool) -> Loop:
     if body is stmt and isinstance(stmt, ast.Expr) and stmt not in found:
         raise Refusal(stmt.lineno, "gives nothing: it must be there for what it does")
     bound = frozenset(accumulators.stored([body])) - {site.name for site in found.values()}
-    return Loop(node, node, "statement", found, bound, frozenset([ONCE]))
+    return ItemLoop(node, node, "statement", found, bound, frozenset([ONCE]))
 
 
 def _loaded(stmt: ast.stmt) -> set[str]:

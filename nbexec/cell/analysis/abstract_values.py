@@ -1,15 +1,13 @@
-"""What the analysis knows of a value, instead of the value itself."""
+"""Value: an abstract value, which is all that the analysis knows of a real one."""
 
 from __future__ import annotations
 
 import ast
-import types
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from weakref import WeakKeyDictionary
 
-from .library_facts import IMMUTABLE
+from .object_facts import frozen, immutable
 
 UNKNOWN: Any = object()
 DEEPEST = 3  # tuples inside tuples whose parts are told apart
@@ -112,96 +110,7 @@ def shallow(value: Value, depth: int = DEEPEST) -> Value:
     return replace(value, parts=tuple(shallow(part, depth - 1) for part in value.parts))
 
 
-# ---------------------------------------------------------------- real objects
-
-
-def dotted(type: type) -> str:
-    """Name a type as it is known to its module.
-
-    Examples
-    --------
-    >>> dotted(int)
-    'builtins.int'
-    """
-    return f"{type.__module__}.{type.__qualname__}"
-
-
-def immutable(type: Any) -> bool:
-    """Whether values of exactly this type can't be changed, nor reach what can.
-
-    Examples
-    --------
-    >>> immutable(str), immutable(tuple)  # a tuple may hold a list
-    (True, False)
-    """
-    found = _known.get(type)
-    if found is None:
-        found = _known[type] = _immutable(type)
-    return found
-
-
-_known: WeakKeyDictionary[type, bool] = WeakKeyDictionary()  # a cell that runs again makes anew
-
-
-def _immutable(type: type) -> bool:
-    if dotted(type) in IMMUTABLE:
-        return True
-    names = {dotted(base) for base in type.__mro__}
-    if "numpy.generic" in names:  # scalars
-        return names.isdisjoint({"numpy.void", "numpy.object_"})
-    return "enum.Enum" in names and _installed(type)
-
-
-def _installed(type: type) -> bool:
-    from .source import is_library_module
-
-    return is_library_module(type.__module__)
-
-
-def frozen(value: object) -> bool:
-    """Whether a value can't be changed, nor anything that it holds.
-
-    Examples
-    --------
-    >>> frozen(("a", 1)), frozen(("a", []))
-    (True, False)
-    """
-    kind: Any = type(value)
-    if immutable(kind):
-        return True
-    if kind is tuple or kind is frozenset or _named_tuple(kind):
-        return all(map(immutable, set(map(type, value)))) or all(map(frozen, value))  # type: ignore[call-overload]
-    return False
-
-
-def _named_tuple(kind: type) -> bool:
-    return issubclass(kind, tuple) and hasattr(kind, "_fields") and not kind.__dictoffset__
-
-
-def read_once(kind: type) -> bool:
-    """Whether reading an object of this type changes it: an iterator, a coroutine.
-
-    Examples
-    --------
-    >>> read_once(zip), read_once(list)
-    (True, False)
-    """
-    names = ("__next__", "__anext__")
-    return any(defines(kind, one) for one in names) or issubclass(kind, types.CoroutineType)
-
-
-def defines(kind: type, name: str) -> bool:
-    """Whether a class has an attribute; its metaclass isn't asked, which may be the user's."""
-    return any(name in vars(base) for base in kind.__mro__)
-
-
-def fields_of(thing: object) -> dict[str, Any]:
-    """Give what an object holds by name, without running code of the user's."""
-    try:
-        found: dict[str, Any] = object.__getattribute__(thing, "__dict__")
-    except (AttributeError, TypeError):
-        return {}
-    return found
+# ---------------------------------------------------------------- of real objects
 
 
 def value_of(thing: object, path: str = "") -> Value:
@@ -255,17 +164,3 @@ def loose(value: Value) -> Value:
     if value.parts is not None:
         return replace(value, parts=tuple(map(loose, value.parts)))
     return FROZEN if value.frozen else value
-
-
-# ---------------------------------------------------------------- arrays
-
-
-def is_array(thing: Any) -> bool:
-    """Whether a thing is an array that can be stored in, whose items are no objects."""
-    plain = dotted(type(thing)) == "numpy.ndarray" and not thing.dtype.hasobject
-    return plain and bool(thing.flags.writeable)
-
-
-def is_plain(thing: Any) -> bool:
-    """Whether a thing is an array whose items are no objects."""
-    return dotted(type(thing)) == "numpy.ndarray" and not thing.dtype.hasobject
