@@ -1,23 +1,28 @@
-"""What ``%%parallel`` does, with no IPython in it: the answer of ``exec``, sooner.
+"""``%%parallel``: runs a cell with the answer of ``exec``, sooner.
 
-In the order in which a cell goes through it (each module imports what is below it):
+Here belongs all that a cell needs between its source and its report: analysis, plan, runs of
+its loops, effects in order.  IPython and widgets don't belong here (`nbexec.notebook` has
+them), nor does the loop that runs items (`nbexec.run`); `execution.dispatch` alone calls it.
 
-    run.py          parallel(): each statement in its turn, with what others did ahead of theirs
-    detached.py     the same in a thread, while the notebook goes on
-    plan.py         the plan, a pure function of source and namespace;  report.py: CellReport
-    loop_run.py     one loop, item by item;  ending.py: what it leaves
-    group.py        statements at the same time;  alone.py: which may;  dispatch.py: their run
-    kernel.py       what runs as it stands;  awaiting.py: on an event loop, where it awaits
-    loops.py        which statements are loops over items;  sites.py: what they accumulate
-    analysis.py     what a body does, by abstract interpretation; it looks inside functions:
-    scope.py        statements;  expressions.py: expressions;  calls.py: calls
-    aliases.py      what is reachable from what, as objects are at this moment
-    values.py       how far a value reaches: FROZEN, FRESH, OWN, SHARED
-    hidden.py       what library code is known to keep, change or order: data with reasons
-    source.py       from a function's code to its syntax tree
-    rewrite.py      a loop's body as a function of one item
-    iteration.py    what runs in a worker;  crossing.py: what may leave it
-    items.py        where items come from;  effects.py: the log of an iteration, and its use
+In the order in which imports go (each may import what is below it):
 
-What can't be shown safe runs serially, and the report says which line and why.
+    detached.py     a cell in a thread, while the notebook goes on
+    run.py          parallel(): each statement in its turn
+    plan.py         source and namespace -> CellPlan, without running anything
+    execution/      loop_run.py: one loop, item by item;  commit.py: its effects and its end
+                    group_run.py: statements at the same time;  in_kernel.py: as they stand
+                    dispatch.py: the one caller of nbexec's runs;  effects.py: the log, applied
+    report.py       CellPlan, CellReport;  plan_drawing.py: the plan as a picture
+    loops/          find.py: which statements are loops;  eligibility.py: which may run at once
+                    standalone.py: which statements may run beside others
+                    dataflow.py: what waits for what;  rewrite.py: a body as a function
+    iteration/      in a worker: iteration.py: one iteration;  effect_log.py: its effects
+                    boundary.py: what may leave the process;  guard.py: what must not change
+    analysis/       functions.py: into functions;  statements.py: Scope, and its parts:
+                    control_flow.py, expressions.py, calls.py, library_calls.py, reads.py
+                    analysis.py: what they share;  heap.py, abstract_values.py: their domain
+                    library_facts.py, method_facts.py: data, with reasons
+    steps.py        Step: one statement, and how it ran
+
+A statement that can't be shown to be safe runs serially, and the report says which line and why.
 """

@@ -1,8 +1,8 @@
-"""A cell that returns at once: its names are filled in when it ends.
+"""Detached cells: a cell that returns at once, and binds its names when it ends.
 
-What comes before its first loop runs at once.  The rest runs in a thread, on a copy of the
-names; those that it will bind or change are taken away meanwhile, so that reading one too
-early is an error, never an old value.
+The statements before its first loop run at once.  The rest runs in a thread, on a copy of
+the namespace.  Names that it will bind or change are removed until it ends, so that reading
+one too early is an error, never an old value.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ _HISTORY = ("In", "Out")  # IPython's own
 
 
 class Detached:
-    """A cell that goes on by itself.
+    """A cell that runs in a thread of its own.
 
     Attributes
     ----------
     pending : frozenset of str
-        Names that it will leave.
+        Names that it will bind or change.
     used : frozenset of str
-        Names that it reads, which must stay as they are while it runs.
+        Names that it reads; they must not change while it runs.
     report : CellReport or None
-        What ran how, once it is over.
+        How its statements ran, once it has ended.
     error : BaseException or None
-        What it raised.
+        The exception that it raised.
     """
 
     def __init__(
@@ -59,11 +59,11 @@ class Detached:
 
     @property
     def done(self) -> bool:
-        """Whether it is over."""
+        """Whether it has ended."""
         return self._over.is_set()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it is over, at most `timeout` seconds; give whether it is."""
+        """Wait until it has ended, at most `timeout` seconds; give whether it has."""
         return self._over.wait(timeout)
 
     def result(self, timeout: float | None = None) -> CellReport:
@@ -72,7 +72,7 @@ class Detached:
         Raises
         ------
         TimeoutError
-            It goes on.
+            It is still running.
         """
         if not self.wait(timeout):
             raise TimeoutError(f"the cell is still running after {timeout} s")
@@ -90,7 +90,7 @@ class Detached:
         return self._namespace is namespace
 
     def end(self, left: dict[str, Any]) -> None:
-        """Fill in the names, but for those that were bound anew meanwhile."""
+        """Bind the pending names, except those that have been bound again since."""
         for name in [one for one in left if one in self.pending]:
             self._namespace.setdefault(name, left[name])
         _running.remove(self)
@@ -106,26 +106,26 @@ def detach(
     ended: Callable[[Detached], None] = lambda cell: None,
     **options: Any,
 ) -> Detached:
-    """Begin what `parallel` does, and return at its first loop.
+    """Start a cell as `parallel` does, and return at its first loop.
 
     Parameters
     ----------
     source, namespace, filename, strict, **options
         As for `parallel`.
     ended : callable
-        Told at the end, in the cell's thread.
+        Called with the cell at its end, in the cell's thread.
 
     Returns
     -------
     Detached
-        The rest of the cell, on its way.
+        The rest of the cell, which is running.
 
     Raises
     ------
     OptionError
-        An option can't be used, or the rest can't go on by itself: the line and the reason.
+        An option can't be used, or the rest can't be detached: the line and the reason.
     Exception
-        What the cell raises before its first loop.
+        Whatever the cell raises before its first loop.
 
     Examples
     --------
@@ -160,7 +160,7 @@ def detach(
         cell.end(own)
         ended(cell)
 
-    context = contextvars.copy_context()  # what is shown lands in this cell
+    context = contextvars.copy_context()  # output goes to this cell
     threading.Thread(target=context.run, args=(go,), name="nbexec-cell", daemon=True).start()
     return cell
 
@@ -172,12 +172,12 @@ def _may_last(stmt: ast.stmt, namespace: dict[str, Any]) -> bool:
 def _names(
     body: list[ast.stmt], namespace: dict[str, Any]
 ) -> tuple[frozenset[str], frozenset[str]]:
-    """Give the names that statements leave, and those that they use.
+    """Give the names that statements bind or change, and those that they read.
 
     Raises
     ------
     OptionError
-        They make functions, which would keep the copy of the names, or use them unseen.
+        They make functions, which would keep the copy of the namespace, or use names unseen.
     """
     _refuse_functions(body)
     found = [dataflow.uses(stmt) for stmt in body]
@@ -244,7 +244,7 @@ def _keeps_function(value: ast.expr) -> bool:
 
 
 def _inside(names: frozenset[str], namespace: dict[str, Any]) -> Iterator[str]:
-    """Give global names that functions of the notebook read, and those that these call."""
+    """Give global names that are read by functions of the notebook, and by those that they call."""
     todo, seen = list(names), set(names)
     while todo:
         thing = namespace.get(todo.pop())
@@ -268,14 +268,14 @@ def _globals(code: types.CodeType) -> Iterator[str]:
 
 
 def too_early(tree: ast.Module, namespace: dict[str, Any]) -> tuple[int, str] | None:
-    """Find the first statement that uses what isn't there yet: its position, and why.
+    """Find the first statement that uses a pending name: its position, and the reason.
 
     Parameters
     ----------
     tree : ast.Module
         A cell that is about to run.
     namespace : dict
-        The names that it will see.
+        The namespace that it will run in.
     """
     cells = [cell for cell in _running if cell.belongs_to(namespace)]
     if not cells:
@@ -305,7 +305,7 @@ def too_early(tree: ast.Module, namespace: dict[str, Any]) -> tuple[int, str] | 
 
 
 def still_early(tree: ast.Module, namespace: dict[str, Any]) -> None:
-    """Raise `NotReady` where a statement uses what isn't there yet."""
+    """Raise `NotReady` where a statement uses a pending name."""
     __tracebackhide__ = True
     found = too_early(tree, namespace)
     if found is not None:
@@ -313,7 +313,7 @@ def still_early(tree: ast.Module, namespace: dict[str, Any]) -> None:
 
 
 def detached() -> list[Detached]:
-    """Give the detached cells that still run.
+    """Give the detached cells that are still running.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""From source and namespace to a plan; nothing is run here."""
+"""plan(): from source and namespace to a `CellPlan`, without running anything."""
 
 from __future__ import annotations
 
@@ -29,27 +29,28 @@ from .steps import Step
 
 
 def plan(source: str, namespace: dict[str, Any], filename: str = "<cell>") -> CellPlan:
-    """Say how a cell would run, without running any of it.
+    """Plan how a cell would run, without running any of it.
 
     Parameters
     ----------
     source : str
         The cell.
     namespace : dict
-        The notebook's names, as they are now.  Of what the cell's own statements define,
-        literals and functions are known; what needs anything else is "open".
+        The notebook's names, as they are now.  Of the names that the cell itself binds,
+        literals and functions are known; a statement that needs any other is "open".
     filename : str
-        What tracebacks call the cell.
+        The cell's file name in tracebacks.
 
     Returns
     -------
     CellPlan
-        A step for each statement: what it reads and writes, what it waits for, how it runs.
+        A step for each statement: the names that it reads and writes, the lines that it
+        waits for, and how it runs.
 
     Raises
     ------
     SyntaxError
-        The source is no Python.
+        The source is not valid Python.
 
     Examples
     --------
@@ -74,7 +75,7 @@ def plan(source: str, namespace: dict[str, Any], filename: str = "<cell>") -> Ce
 
 
 class _Foreseen:
-    """The names as they will be, as far as that can be said without running anything."""
+    """The names as they will be, as far as that is known without running anything."""
 
     def __init__(self, cell: Cell, namespace: dict[str, Any]) -> None:
         self.names = dict(namespace)
@@ -82,7 +83,7 @@ class _Foreseen:
         self._cell = cell
 
     def step(self, stmt: ast.stmt, used: dataflow.Uses) -> Step:
-        """Give the step that a statement is."""
+        """Give the step of a statement."""
         missing = sorted(used.reads & self.unknown)
         try:
             if is_loop(stmt, self.names):
@@ -104,7 +105,7 @@ class _Foreseen:
         return Step(*lines(stmt), "open", reason=reason)
 
     def learn(self, stmt: ast.stmt, used: dataflow.Uses) -> None:
-        """Take in what is known of the names that a statement binds."""
+        """Add what is known of the names that a statement binds."""
         known = dict(self._known(stmt))
         self.unknown |= used.binds - known.keys()
         self.unknown -= known.keys()
@@ -126,7 +127,7 @@ class _Foreseen:
                 yield name, self.names[name]
 
     def _made(self, value: ast.expr) -> list[Any] | None:
-        """Give, in a list, what a literal or an empty container is."""
+        """Give, in a list, the value of a literal or of an empty container; None for others."""
         try:
             return [ast.literal_eval(value)]
         except ValueError:
@@ -152,7 +153,7 @@ _EMPTY = (list, dict, set, Counter, OrderedDict, defaultdict, deque, int, float,
 
 
 def _imported(stmt: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, Any]]:
-    """Give the modules and their contents that are there already."""
+    """Give names of modules that are imported already, and of their contents."""
     for alias in stmt.names:
         if isinstance(stmt, ast.Import):
             name = alias.name if alias.asname else alias.name.partition(".")[0]
@@ -164,21 +165,21 @@ def _imported(stmt: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, Any]]:
 
 
 def _at_once(steps: list[Step], body: list[ast.stmt], namespace: dict[str, Any]) -> Iterator[Step]:
-    """Mark which of the statements that could run beside others have any beside them."""
+    """Mark statements that run at the same time as others; the rest becomes serial."""
     beside: dict[int, tuple[int, ...]] = {}
     for at, step in enumerate(steps):
         if step.kind != "together" or step.first in beside:
             continue
-        near = [step.first]
+        beside_it = [step.first]
         lines_ahead = {step.first}
         for other in steps[at + 1 : at + FAR]:
             if other.kind == "together" and not lines_ahead & set(other.waits):
-                near.append(other.first)
+                beside_it.append(other.first)
             elif other.kind != "serial" or other.reason:
                 break
             lines_ahead.add(other.first)
-        if len(near) > 1:
-            beside |= {line: tuple(one for one in near if one != line) for line in near}
+        if len(beside_it) > 1:
+            beside |= {line: tuple(one for one in beside_it if one != line) for line in beside_it}
     for step in steps:
         if step.kind != "together":
             yield step
@@ -203,7 +204,7 @@ def lines(stmt: ast.stmt) -> tuple[int, int]:
 
 
 def _guess(loop: ItemLoop, namespace: dict[str, Any]) -> tuple[Value, list[Any], bool]:
-    """Give what can be known of the items before they are there; the best is hoped for."""
+    """Give what is known of the items before they exist: the best case, where nothing is."""
     if isinstance(loop.iter, ast.Name) and loop.iter.id in namespace:
         source = namespace[loop.iter.id]
         if type(source) in (list, tuple, range, dict, set, str):
@@ -214,12 +215,12 @@ def _guess(loop: ItemLoop, namespace: dict[str, Any]) -> tuple[Value, list[Any],
 
 
 def ready(stmt: ast.stmt, namespace: dict[str, Any]) -> ItemLoop:
-    """Give the loop that a statement is, if its items may be asked for.
+    """Give the loop of a statement, if its items may be asked for.
 
     Raises
     ------
     Refusal
-        It is no loop, or asking for its items changes something.
+        It has no loop, or asking for its items changes something.
     """
     loop = find_loop(stmt, namespace)
     for name in _names(loop.iter):

@@ -1,4 +1,4 @@
-"""A picture of a plan: the steps, side by side where none waits for the other."""
+"""Pictures of a plan: its steps, side by side where neither waits for the other."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _COLOURS = {
 }
 
 
-def told(step: Step) -> str:
-    """Say in a line how a step would run.
+def described(step: Step) -> str:
+    """Describe in a line how a step would run.
 
     Examples
     --------
-    >>> told(Step(3, 4, "parallel", "for loop"))
+    >>> described(Step(3, 4, "parallel", "for loop"))
     'lines 3-4: for loop, item by item'
     """
     if step.kind == "parallel":
@@ -42,22 +42,22 @@ def told(step: Step) -> str:
     return f"line {step.line or step.first}: serial: {step.reason}"
 
 
-def fate(step: Step) -> str:
-    """Say what became of a step, without its lines.
+def outcome(step: Step) -> str:
+    """Describe how a step ran, without its lines.
 
     Examples
     --------
-    >>> fate(Step(3, 4, "serial", reason="reads `n`", line=4)), fate(Step(1, 1))
+    >>> outcome(Step(3, 4, "serial", reason="reads `n`", line=4)), outcome(Step(1, 1))
     ('serial: line 4 reads `n`', 'in order')
     """
     if step.kind == "serial":
         where = f"line {step.line} " if step.line else ""
         return f"serial: {where}{step.reason}" if step.reason else "in order"
-    return told(step).partition(": ")[2]
+    return described(step).partition(": ")[2]
 
 
 def levels(steps: Sequence[Step]) -> list[int]:
-    """Give each step's place in the order: 0 waits for nothing.
+    """Give each step's level in the graph of dependencies: 0 waits for nothing.
 
     Examples
     --------
@@ -71,7 +71,7 @@ def levels(steps: Sequence[Step]) -> list[int]:
 
 
 def drawn(steps: Sequence[Step]) -> str:
-    """Draw steps in characters: one line each, with what it waits for and how it runs.
+    """Draw steps in characters: one line each, with its dependencies and how it runs.
 
     Examples
     --------
@@ -106,7 +106,7 @@ def svg(steps: Sequence[Step], ink: str = "currentColor") -> str:
     steps : sequence of Step
         The steps.
     ink : str
-        The colour of words and lines.
+        The colour of text and lines.
     """
     places: dict[int, tuple[int, int]] = {}
     boxes, links = [], []
@@ -150,7 +150,7 @@ def _grid(level: Sequence[int]) -> list[tuple[int, int]]:
 def _box(step: Step, x: int, y: int) -> str:
     below = f"{_HOW[step.kind]}{': ' + step.what if step.what else ''}"
     makes = f" → {_few(step.writes)}" if step.writes else ""
-    hint = "" if step.kind == "serial" and not step.reason else told(step)
+    hint = "" if step.kind == "serial" and not step.reason else described(step)
     return (
         f"<g><title>{escape(hint)}</title>"
         f'<rect x="{x}" y="{y}" width="{WIDE}" height="{HIGH}" rx="6" '

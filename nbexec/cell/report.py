@@ -1,4 +1,4 @@
-"""What became of a cell: the report that says what ran where, and why."""
+"""CellPlan, CellReport: how a cell would run, and how it ran: what, where and why."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHOWN = 5  # failures that are listed
 
 @dataclass(frozen=True, slots=True)
 class CellPlan:
-    """How a cell would run, as things are now.
+    """How a cell would run, with the namespace as it is now.
 
     Attributes
     ----------
@@ -34,16 +34,18 @@ class CellPlan:
 
     def __str__(self) -> str:
         said = [
-            plan_drawing.told(step) for step in self.steps if step.kind != "serial" or step.reason
+            plan_drawing.described(step)
+            for step in self.steps
+            if step.kind != "serial" or step.reason
         ]
         return "\n".join(said) or "nothing that could run in parallel"
 
     def picture(self) -> str:
-        """Draw the steps and what waits for what, in characters."""
+        """Draw the steps and their dependencies, in characters."""
         return plan_drawing.drawn(self.steps)
 
     def svg(self) -> str:
-        """Draw the steps and what waits for what, as SVG."""
+        """Draw the steps and their dependencies, as SVG."""
         return plan_drawing.svg(self.steps)
 
     def _repr_html_(self) -> str:
@@ -52,14 +54,14 @@ class CellPlan:
 
 @dataclass(frozen=True, slots=True)
 class CellReport:
-    """What ran how, and what came of it.
+    """How each statement of a cell ran, and its value.
 
     Attributes
     ----------
     steps : tuple of Step
         One for each top-level statement that ran.
     value : object
-        What the last statement gave, if it is an expression.
+        The value of the last statement, if it is an expression.
     has_value : bool
         Whether it is one.
 
@@ -79,26 +81,26 @@ class CellReport:
 
     @property
     def plan(self) -> CellPlan:
-        """The steps, with what each reads, writes and waits for."""
+        """The steps, with the names that each reads and writes, and the lines that it waits for."""
         return CellPlan(self.steps)
 
     @property
     def failures(self) -> tuple[Failure, ...]:
-        """Items that were left out, with ``on_error="collect"``: as `Results.failures`."""
+        """Failures of items, with ``on_error="collect"``: as `Results.failures`."""
         return tuple(one for step in self.steps for one in step.failures)
 
     @property
     def stats(self) -> Stats | None:
-        """Of the last run that a step had; None where nothing ran in parallel."""
+        """Statistics of the last run that a step had; None where nothing ran in parallel."""
         return next((step.stats for step in reversed(self.steps) if step.stats is not None), None)
 
     def __str__(self) -> str:
-        told = [step for step in self.steps if step.what or step.reason]
-        alone = [step for step in told if step.kind != "together"]
-        groups = {id(step.stats): step for step in told if step.kind == "together"}
+        shown = [step for step in self.steps if step.what or step.reason]
+        alone = [step for step in shown if step.kind != "together"]
+        groups = {id(step.stats): step for step in shown if step.kind == "together"}
         first = sorted([*groups.values(), *alone], key=_parallel_first)
         said = [part for step in first for part in _ran(step)]
-        quiet = [step for step in self.steps if step not in told]
+        quiet = [step for step in self.steps if step not in shown]
         if quiet:
             where = ", ".join(span(*one) for one in _spans(quiet))
             took = wording.seconds(sum(step.seconds for step in quiet))
@@ -124,7 +126,7 @@ def _ran(step: Step) -> list[str]:
 
 
 def _failed(step: Step) -> list[str]:
-    """Say which items were left out: the first few of them."""
+    """Describe the first few items that failed."""
     if not step.failures:
         return []
     lines = [f"left out: {len(step.failures):,} that failed"]

@@ -22,7 +22,7 @@ from .execution.loop_run import LoopRun
 from .loops import dataflow
 from .loops.evaluated_first import awaits
 from .plan import lines, ready, step_of
-from .plan_drawing import fate
+from .plan_drawing import outcome
 from .report import CellReport
 from .steps import Step, cell_steps, span
 
@@ -42,26 +42,26 @@ def parallel(
     source : str
         The cell.
     namespace : dict
-        The names that it sees and changes, such as ``globals()``.
+        The names that it reads and binds, such as ``globals()``.
     filename : str
-        What tracebacks call the cell.
+        The cell's file name in tracebacks.
     strict : bool
         Whether a loop that can't be shown safe is an error instead of running serially.
     **options
         Any of `Options`.  ``on_error="collect"`` has to be given here: a session's default
-        doesn't change what a cell leaves.
+        doesn't change the effects of a cell.
 
     Returns
     -------
     CellReport
-        What ran how, and the value of a last expression.
+        How each statement ran, and the value of a last expression.
 
     Raises
     ------
     OptionError
         An option can't be used; nothing has run then.
     SyntaxError
-        The source is no Python.
+        The source is not valid Python.
     SerialError
         With `strict`, a loop would run serially; the statements before it have run.
     Exception
@@ -98,7 +98,7 @@ def checked(options: dict[str, Any]) -> Options:
 
 
 def is_text(stmt: ast.stmt) -> bool:
-    """Whether a statement is nothing but a text."""
+    """Whether a statement is a string constant and nothing else."""
     return (
         isinstance(stmt, ast.Expr)
         and isinstance(stmt.value, ast.Constant)
@@ -107,20 +107,20 @@ def is_text(stmt: ast.stmt) -> bool:
 
 
 class CellRun:
-    """A cell on its way: each statement in its turn, with what others did ahead of theirs.
+    """One run of a cell: each statement in its turn; some have run ahead, in a group.
 
     Parameters
     ----------
     kernel : StatementRunner
-        The cell and the names.
+        The cell, and the namespace that it runs in.
     options : Options
-        Those in force.
+        The options in force.
     given : dict
-        Those that were given for this cell.
+        The options that were given for this cell.
     strict : bool
         Whether a loop that would run serially is an error.
     steps : iterable of Step
-        Those that have run already.
+        The steps that have run already.
     """
 
     def __init__(
@@ -139,16 +139,18 @@ class CellRun:
         self._collect = given.get("on_error") == "collect"
         self.steps = list(steps)
         self._value: Any = None
-        self._ahead: dict[int, StatementGroup] = {}  # what has run before its turn
+        self._ahead: dict[
+            int, StatementGroup
+        ] = {}  # groups whose members have run before their turn
 
     def report(self) -> CellReport:
-        """Tell what has run so far."""
+        """Give the report of the statements that have run so far."""
         ended = len(self.steps) == len(self._body)
         value = bool(self._body) and ended and isinstance(self._body[-1], ast.Expr)
         return CellReport(tuple(self._with_names()), self._value, value)
 
     def _with_names(self) -> Iterator[Step]:
-        """Add to each step what it reads and writes, and what it waited for, by name."""
+        """Add to each step the names that it reads and writes, and the lines that it waited for."""
         found = dataflow.through_functions([dataflow.uses(stmt) for stmt in self._body])
         after = dataflow.waits(found, {})
         for step, one, before in zip(self.steps, found, after, strict=False):
@@ -156,17 +158,17 @@ class CellRun:
             waits = tuple(lines(self._body[at])[0] for at in before)
             yield replace(step, reads=reads, writes=writes, waits=waits)
 
-    def told(self) -> list[tuple[str, str, str]]:
-        """Tell of each step, for whoever watches: its lines, what becomes of it, its time."""
-        ran = [(step.lines, fate(step), wording.seconds(step.seconds)) for step in self.steps]
+    def listing(self) -> list[tuple[str, str, str]]:
+        """Give lines, state and duration of each step, for the panel."""
+        ran = [(step.lines, outcome(step), wording.seconds(step.seconds)) for step in self.steps]
         coming = [span(*lines(stmt)) for stmt in self._body[len(ran) :]]
         going = [(where, "" if at else "running", "") for at, where in enumerate(coming)]
         return ran + going
 
     def step(self, position: int) -> None:
-        """Run the statement at `position`; what it raises is what the cell raises."""
+        """Run the statement at `position`, and raise what it raises."""
         __tracebackhide__ = True
-        watched = cell_steps.set(self.told)
+        watched = cell_steps.set(self.listing)
         try:
             self._step(position)
         finally:
@@ -227,14 +229,14 @@ class CellRun:
             self._value = self._kernel.statement(stmt, value=wanted)
             found = any(step.kind != "serial" for step in self.steps)
             asked = is_loop(stmt, self._kernel.namespace) or (wanted and not found) or awaits(stmt)
-            return step_of(stmt, self._told(refused) if asked else None)
+            return step_of(stmt, self._with_consequence(refused) if asked else None)
         try:
             run.run(self._options, self._given, strict)
         except Refusal as refusal:
             raise _serial(refusal) from None
         self._value = run.value if wanted else None
         if run.refusal is not None:
-            return step_of(stmt, self._told(run.refusal))
+            return step_of(stmt, self._with_consequence(run.refusal))
         first, final = lines(stmt)
         return Step(
             first,
@@ -247,8 +249,8 @@ class CellRun:
             failures=tuple(run.failures),
         )
 
-    def _told(self, refusal: Refusal) -> Refusal:
-        """Say with a refusal what else follows from it."""
+    def _with_consequence(self, refusal: Refusal) -> Refusal:
+        """Add the consequence of a refusal to its reason."""
         if not self._collect:
             return refusal
         return Refusal(refusal.line, f"{refusal.reason}; so no failure in it was collected")

@@ -25,30 +25,30 @@ class Step:
     Attributes
     ----------
     first, last : int
-        Its lines.
+        Its first and last line.
     kind : {"serial", "parallel", "together", "open"}
-        How it runs, or ran: "parallel" is item by item, "together" beside other statements,
-        and "open" is seen in its turn, when what it uses is there.
+        How it runs, or ran: "parallel" is item by item, "together" at the same time as other
+        statements, and "open" is decided in its turn, when the names that it uses are bound.
     what : str
-        What a parallel one is: "for loop"; "" for others.
+        The kind of a parallel one: "for loop"; "" for others.
     reason : str
-        Why it is not parallel, or not all of it; "" where nobody would ask.
+        Why it is not parallel, or not all of it; "" where there is nothing to explain.
     line : int
         The line that the reason is about.
     seconds : float
-        How long it took, on the clock.
+        Its duration.
     stats : Stats or None
-        Of its run; None where it had none.
+        Statistics of its run; None where it had none.
     beside : tuple of int
         First lines of the statements that run at the same time.
     assumed : str
-        What was taken to be so, since looking would have cost too much; "" for nothing.
+        What was assumed, since a check would have cost too much; "" for nothing.
     reads, writes : tuple of str
-        Names that it uses, and names that aren't afterwards what they were before.
+        Names that it uses, and names that it binds or changes.
     waits : tuple of int
-        First lines of the statements that it can't run before.
+        First lines of the statements that must run before it.
     failures : tuple of Failure
-        Of its items, where failures are collected.
+        Failures of its items, where they are collected.
     """
 
     first: int

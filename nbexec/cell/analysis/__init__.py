@@ -1,4 +1,6 @@
-"""What the code of a cell does, by abstract interpretation over the objects that are there.
+"""Static analysis of a cell's code, by abstract interpretation over the objects that are there.
 
-It reads source and objects and runs neither; `nbexec.cell.loops` draws the conclusions.
+Here belongs what reads source and objects, and data about library code; it runs neither.
+Which statements are loops, and whether they may run in parallel, is decided in
+`nbexec.cell.loops`.
 """

@@ -15,7 +15,7 @@ DEEPEST = 3  # tuples inside tuples whose parts are told apart
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Value:
-    """What is known of a value.
+    """An abstract value: the facts that are known of a value.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ Env = dict[str, Value]  # names that are bound, and what to
 
 
 def join(one: Value, other: Value) -> Value:
-    """Give what is known of a value that is either of two."""
+    """Give the value that describes either of two."""
     if one == other:
         return one
     parts = gives = None
@@ -92,7 +92,7 @@ def join(one: Value, other: Value) -> Value:
 
 
 def joined(values: Iterable[Value]) -> Value:
-    """Give what is known of a value that is any of `values`."""
+    """Give the value that describes any of `values`."""
     found: Value | None = None
     for value in values:
         found = value if found is None else join(found, value)
@@ -114,12 +114,12 @@ def shallow(value: Value, depth: int = DEEPEST) -> Value:
 
 
 def value_of(thing: object, path: str = "") -> Value:
-    """Describe an object that is there already."""
+    """Describe a real object."""
     return Value(not frozen(thing), known=thing, type=type(thing), path=path)
 
 
 def describe(items: Sequence[Any]) -> Value:
-    """Describe what any of `items` is.
+    """Describe any of `items`.
 
     Examples
     --------
@@ -139,7 +139,7 @@ def describe(items: Sequence[Any]) -> Value:
 
 
 def fits(item: object, expected: Value) -> bool:
-    """Whether an item is what was expected of all of them.
+    """Whether an item is as the description of all items says.
 
     Examples
     --------

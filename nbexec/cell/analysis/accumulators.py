@@ -1,4 +1,4 @@
-"""Which statements of a body accumulate into outer names, and how."""
+"""Site: a statement of a body that accumulates into an outer name, or prints."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DICTS: tuple[type, ...] = (dict, OrderedDict, defaultdict)
 _NUMBERS = (int, float, complex, bool)
 _KNOWN = {*_NUMBERS, str, tuple, list, set, *DICTS, Counter, deque}
 
-# What a method of an accumulator, or an operator on it, is called in the log of effects.
+# The name of a method's effect in the log, by the type of the accumulator.
 _METHODS: dict[tuple[type, str], str] = {
     (list, "append"): "append",
     (list, "extend"): "extend",
@@ -35,9 +35,9 @@ class Site:
     Attributes
     ----------
     index : int
-        What an entry of the log calls it.
+        Its number in entries of the log.
     kind : str
-        The effect: a method of `effects.Log`.
+        The effect: a method of `effect_log.Log`.
     name : str
         The accumulator; "" for a print.
     operator : str
@@ -120,7 +120,7 @@ def stored(nodes: Iterable[ast.AST]) -> list[str]:
 
 
 def find(loop: ast.For, namespace: dict[str, Any]) -> dict[ast.stmt, Site]:
-    """Give the statements of a loop's body that accumulate or print, as things are now."""
+    """Give the statements of a loop's body that accumulate or print, with these values."""
     body = loop.body
     shadowed = {*stored([loop.target, *body]), *namespace} & {"len", "list", "set", "max", "min"}
     augmented = []
@@ -174,7 +174,7 @@ def _print(stmt: ast.stmt, namespace: dict[str, Any], local: set[str]) -> Any:
 
 
 def _accumulation(stmt: ast.stmt) -> tuple[str, str, str] | None:
-    """Give what is done, to which name, with which operator, if it looks like accumulation."""
+    """Give what a statement does, to which name, with which operator, if it accumulates."""
     match stmt:
         case ast.Expr(ast.Call(ast.Attribute(ast.Name(name), method), args, keywords)):
             if method == "insert" and _at_the_end(name, args) and not keywords:
@@ -226,7 +226,7 @@ def _empty(node: ast.expr, method: str) -> bool:
 
 
 def operands(stmt: Any) -> tuple[list[ast.expr], list[ast.keyword], Any]:
-    """Give what a site evaluates, in that order, its keywords, and where it happens."""
+    """Give the expressions that a site evaluates, in order, its keywords, and its position."""
     match stmt:
         case ast.Expr(ast.Call(ast.Attribute(ast.Subscript(_, key), _), [value]) as call):
             return [key, value], [], call

@@ -1,6 +1,6 @@
-"""What is reachable from what, as objects are at this moment.
+"""Aliases: the objects that are reachable from others at this moment.
 
-CPython's collector knows what each object refers to; that is what is followed, through
+References are those that CPython's garbage collector knows.  They are followed through
 containers, instances, closures and default arguments, but not into modules, classes, the
 globals of functions and the frames of an exception.
 """
@@ -28,7 +28,7 @@ class TooLarge(Exception):
 
 
 def referents(thing: Any) -> Iterable[Any]:
-    """Give what an object refers to directly."""
+    """Give the objects that an object refers to directly."""
     if isinstance(thing, _NOT_FOLLOWED):
         return ()
     if isinstance(thing, types.FunctionType):
@@ -48,15 +48,15 @@ def reachable(roots: Iterable[Any], globals_too: bool = False) -> Iterator[Any]:
     Parameters
     ----------
     roots : iterable
-        Where to begin.
+        The objects to start from.
     globals_too : bool
-        Whether to follow what the user's functions have as globals: in a worker process
-        that is what was sent along.
+        Whether to follow the globals of the user's functions: in a worker process those
+        are what was sent along.
 
     Raises
     ------
     TooLarge
-        There is too much to look at.
+        There are more objects than `LIMIT`.
     """
     seen: set[int] = set()
     todo: list[Any] = list(roots)
@@ -72,7 +72,7 @@ def reachable(roots: Iterable[Any], globals_too: bool = False) -> Iterator[Any]:
         if not isinstance(thing, _NOT_FOLLOWED):
             yield thing
         if type(thing) in (list, set, tuple, frozenset):
-            # a million numbers are done with at the speed of C
+            # a million numbers are checked at the speed of C
             if not all(map(immutable, set(map(type, thing)))):
                 todo.extend(thing)
             continue
@@ -88,9 +88,9 @@ def only_name(namespace: dict[str, Any], name: str) -> bool:
 
 
 def held(new: list[Any]) -> bool:
-    """Say whether an iterator is in other hands too, or reads from one that is.
+    """Whether an iterator is referred to elsewhere too, or reads from one that is.
 
-    Reading such an iterator ahead of the loop would take what somebody else is to get.
+    Reading such an iterator ahead of the loop would take items from its other users.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def held(new: list[Any]) -> bool:
     >>> held([zip("ab", mine)]), held([zip("ab", iter([1, 2]))])
     (True, False)
     """
-    refs: dict[int, int] = {}  # those that are found on the way
+    refs: dict[int, int] = {}  # references that are found on the way
     found: dict[int, Any] = {}
     todo: list[Any] = [new]
     while todo:
@@ -116,7 +116,8 @@ def held(new: list[Any]) -> bool:
                 if not isinstance(thing, types.GeneratorType) or thing.__name__ == "<genexpr>":
                     todo.append(thing)
     thing = object()
-    spare = sys.getrefcount(thing)  # what asking costs; in the same words: 3.14 borrows some
+    # References that the call itself adds; written as below, since 3.14 borrows some.
+    spare = sys.getrefcount(thing)
     for key in list(found):
         thing = found.pop(key)
         if defines(type(thing), "__next__") and sys.getrefcount(thing) - spare > refs[key]:

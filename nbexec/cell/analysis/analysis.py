@@ -1,8 +1,8 @@
-"""What a loop's body does to anything outside it, found without running it.
+"""Analysis: the state of one abstract interpretation of a loop's body.
 
-The body, and each function that it calls, is interpreted over `abstract_values.Value` instead of
-real values: how far each reaches.  Changing what is FRESH or OWN is the iteration's own
-affair; changing what is SHARED, or using what is hidden, is a `Refusal`.
+The body, and each function that it calls, is interpreted over `abstract_values.Value`
+instead of real values.  An iteration may change objects that it made itself; changing a
+shared object, or using hidden state, is a `Refusal`.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from .heap import Heap
 from .object_facts import read_once
 
 LARGEST = 2_000  # functions looked into, each for each kind of arguments; about 0.5 s
-MOST_ROUNDS = 50  # looks at the whole body until nothing is added; 2 or 3 are usual
+MOST_ROUNDS = 50  # rounds through the whole body until nothing is added; 2 or 3 are usual
 DEEPEST = 40  # calls inside calls
 
 T = TypeVar("T")
 
 
 class Refusal(Exception):
-    """Something can't be shown to be safe: the line, and the reason in words."""
+    """Something can't be shown to be safe: the line, and the reason."""
 
     def __init__(self, line: int, reason: str) -> None:
         super().__init__(f"line {line}: {reason}")
@@ -46,12 +46,12 @@ def refuse(node: ast.AST, reason: str) -> NoReturn:
 
 
 def makes_entries(thing: Any) -> bool:
-    """Whether looking up what isn't in a container puts it there."""
+    """Whether looking up a missing key in a container adds it."""
     return isinstance(thing, defaultdict) and thing.default_factory is not None
 
 
 class Analysis:
-    """What is common to one look at a body and at all that it calls.
+    """The state of the analysis of one body, and of all that it calls.
 
     Parameters
     ----------
@@ -64,9 +64,9 @@ class Analysis:
     sites : mapping
         The statements whose effects are applied afterwards.
     unknown : collection of str
-        Names whose values are not there yet, whatever the namespace has under them.
+        Names whose values aren't known yet, whatever the namespace has.
     ahead : bool
-        Whether the code may run before what stands before it: then it may read no clock.
+        Whether the code may run ahead of earlier statements: then it must not read a clock.
     """
 
     def __init__(
@@ -105,12 +105,12 @@ class Analysis:
         self._classes = [kind for kind in kinds if _own_class(kind)]
 
     def run(self, look: Callable[[], T]) -> T:
-        """Call `look` until it holds.
+        """Call `look` until nothing is added.
 
         Raises
         ------
         Refusal
-            It isn't safe.
+            The body isn't safe.
         """
         for _ in range(MOST_ROUNDS):
             self.heap.grown = False
@@ -139,10 +139,10 @@ class Analysis:
             return self.capture(scope[name], line)
         if hasattr(builtins, name):
             return value_of(getattr(builtins, name))
-        return SHARED  # a NameError, when it comes to that
+        return SHARED  # a NameError, when the cell runs
 
     def capture(self, thing: Any, line: int) -> Value:
-        """Describe an object from outside, and take in that it is used."""
+        """Describe an outer object, and take in that it is used."""
         found = value_of(thing)
         if isinstance(thing, types.FunctionType):
             self._use_module(thing.__globals__)
@@ -157,7 +157,7 @@ class Analysis:
         return found
 
     def _capture_class(self, kind: type, line: int) -> None:
-        """Take in that what a class of the user's keeps for all its instances may be used."""
+        """Take in that the class attributes of a user's class may be used."""
         if kind in self._seen:
             return
         self._seen.add(kind)
@@ -167,14 +167,14 @@ class Analysis:
                     self.capture(raw, line)
 
     def involve_all(self, things: Sequence[Any], line: int, inside: bool = False) -> None:
-        """Take in that whatever can be reached from `things` may be used.
+        """Take in that any object reachable from `things` may be used.
 
         With `inside`, the things themselves are looked at where they are read.
 
         Raises
         ------
         Refusal
-            There is an iterator among it.
+            One of them is an iterator.
         """
         kinds, own = set(), {id(thing) for thing in things} if inside else set()
         try:
@@ -213,10 +213,10 @@ class Analysis:
     # ------------------------------------------------------------ functions
 
     def function(self, key: Any, look: Callable[[], Value]) -> Value:
-        """Give what a function returns; `look` is called once for each `key`, if it can be.
+        """Give what a function returns; `look` is called once for each `key`, if possible.
 
-        A recursive call is first taken to return something frozen, then what that led to,
-        until it adds nothing.
+        A recursive call is first assumed to return something frozen, then the result of
+        that assumption, until it adds nothing.
         """
         if key in self._memo:
             return self._memo[key]
@@ -252,7 +252,7 @@ class Analysis:
         return list(found.items())
 
     def _check_operators(self) -> None:
-        """Look into what operators, `len`, `str` and so on call on the user's own objects."""
+        """Look into methods of the user's that operators, `len`, `str` and so on call."""
         looked: set[tuple[type, bool]] = set()
         while todo := {(k, shared) for k, (_, shared) in self.involved.items()} - looked:
             for kind, shared in todo:
@@ -275,7 +275,7 @@ class Analysis:
             raise Refusal(line, f"uses `{name}`, which {refusal.reason}") from None
 
     def _give(self, value: Value) -> None:
-        """Take in what a method may give that is called without its name being written."""
+        """Take in the result of a method that is called without its name being written."""
         gives = join(self.gives, replace(shallow(value), known=UNKNOWN, path=""))
         if gives != self.gives:
             self.gives = gives
@@ -283,7 +283,7 @@ class Analysis:
 
 
 _METHODS = (types.FunctionType, staticmethod, classmethod, property, types.MemberDescriptorType)
-_MADE = ast.Pass()  # stands for wherever an instance is made
+_MADE = ast.Pass()  # stands for any place that makes an instance
 
 
 def _implicit(name: str) -> bool:

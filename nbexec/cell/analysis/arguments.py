@@ -1,4 +1,4 @@
-"""Args: the arguments of a call.  Calling: the way into what is called, for parts below it."""
+"""Args: the arguments of a call.  Calling: the interface of `CallAnalysis` to its parts."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Args:
         return None if value is None else value.known
 
 
-ANYTHING = Args([], {}, starred=True)  # of a call that isn't there to be read
+ANYTHING = Args([], {}, starred=True)  # of a call that library code may make
 
 
 class Calling(Protocol):
-    """Looks at calls: `calls.CallAnalysis`, as the parts see it that it owns."""
+    """The interface of `calls.CallAnalysis` to the parts that it owns."""
 
     def apply(self, node: ast.AST, callee: Value, args: Args) -> Value:
         """Look at the call of a value."""

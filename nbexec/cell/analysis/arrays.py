@@ -1,4 +1,4 @@
-"""Arrays as accumulators: NumPy is looked at only where there is an array already."""
+"""NumPy arrays as accumulators: their effects, and rehearsing them; never imports NumPy."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ KINDS = ("store", "store_into", "array")  # effects on arrays
 
 
 def added(before: Any, operation: str, value: Any) -> Any:
-    """Give what ``before += value`` makes of a number, or of a copy of an array.
+    """Give the result of ``before += value`` for a number, or a copy of an array.
 
     Raises
     ------
     FloatingPointError
-        It is infinite, or no number: the statement itself may warn of it.
+        It is infinite or not a number: the statement itself may warn of it.
     """
     numpy = sys.modules["numpy"]
     with numpy.errstate(all="raise"):
@@ -44,7 +44,7 @@ def whole(namespace: dict[str, Any], site: Site, payload: tuple[Any, ...]) -> No
 
 
 def rehearse(array: Any, site: Site, payload: tuple[Any, ...]) -> None:
-    """Raise what applying an effect would raise, and leave the array as it is."""
+    """Raise what applying an effect would raise, without changing the array."""
     numpy = sys.modules["numpy"]
     with numpy.errstate(all="ignore"):
         if site.kind == "array":

@@ -1,4 +1,4 @@
-"""What calls do: which function it is, and into the user's own functions and classes."""
+"""CallAnalysis: what is called, and into the user's own functions and classes."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _ITERATORS = (enumerate, zip, reversed, map, filter)
 
 
 class CallAnalysis:
-    """Looks at calls, whatever is called: it owns the parts for library code and attributes.
+    """Analyses calls of any value; it owns the parts for library code and attributes.
 
     Parameters
     ----------
     analysis : Analysis
-        What is common to the whole look.
+        The state of the whole analysis.
     new : NewValues
         Describes what a call makes.
     first : Value

@@ -1,4 +1,4 @@
-"""Branches, loops, and what may end early: where execution can go."""
+"""Flow: branches, loops, and blocks that may end early: the paths of execution."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class Round:
 
 
 class Flow:
-    """Looks at compound statements: along every branch, and round a loop until nothing is added.
+    """Analyses compound statements: each branch, and loops until nothing is added.
 
     Parameters
     ----------
     names : Names
-        The names of the scope, with what is bound where execution has come to.
+        The names of the scope, and their values at the current statement.
     expressions : Expressions
-        Looks at tests, items and context managers.
+        Analyses tests, items and context managers.
     around : Enclosing
         The scope that the statements are in.
     """
@@ -125,7 +125,7 @@ class Flow:
         self.names.env = None
 
     def interruptible(self) -> Callable[[], Env | None]:
-        """Give a function that gives what is bound if execution ended anywhere since now."""
+        """Give a function that gives the names bound if execution ends anywhere from now on."""
         before, since = copied(self.names.env), len(self.names.bound)
 
         def anywhere() -> Env | None:
@@ -155,7 +155,7 @@ class Flow:
             after = merge(after, self.names.env)
         if stmt.finalbody:
             self.names.env = anywhere()
-            self.around.block(stmt.finalbody)  # on the way of an exception
+            self.around.block(stmt.finalbody)  # as an exception passes
         self.names.env = after
         self.around.block(stmt.finalbody)
 
@@ -187,7 +187,7 @@ class Flow:
             self.names.env = merge(self.names.env, anywhere())
 
     def orders(self, item: ast.withitem) -> bool:
-        """Whether it is a lock or a semaphore, which is afterwards what it was before."""
+        """Whether it is a lock or a semaphore, which is unchanged after the block."""
         node = item.context_expr
         if not isinstance(node, ast.Name) or item.optional_vars is not None:
             return False

@@ -1,4 +1,4 @@
-"""What expressions give, and what evaluating them does."""
+"""Expressions: the values of expressions, and the effects of evaluating them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _KINDS: dict[type, type] = {ast.ListComp: list, ast.SetComp: set}
 
 
 class Enclosing(Protocol):
-    """What a scope does for the expressions and compound statements in it."""
+    """The scope that expressions and compound statements are in, as these see it."""
 
     def block(self, body: list[ast.stmt]) -> None:
         """Look at statements one after the other."""
@@ -50,14 +50,14 @@ class Enclosing(Protocol):
 
 
 class Expressions:
-    """Looks at expressions, node by node.
+    """Analyses expressions, node by node.
 
     Parameters
     ----------
     names : Names
         The names of the scope, which an expression reads and may bind.
     calls : CallAnalysis
-        Looks at what is called, and at what is read from objects.
+        Analyses calls, and reads from objects.
     around : Enclosing
         The scope that the expressions are in.
     """
@@ -71,7 +71,7 @@ class Expressions:
         self.around: Enclosing = weakref.proxy(around)  # it owns this
 
     def expr(self, node: ast.AST) -> Value:
-        """Look at an expression; describe what it gives."""
+        """Look at an expression; describe its value."""
         look = getattr(self, f"e_{type(node).__name__}", None)
         if look is None:
             refuse(node, f"has a {type(node).__name__}, which isn't understood")
@@ -228,7 +228,7 @@ class Expressions:
         return join(self.maybe(node.body), self.maybe(node.orelse))
 
     def maybe(self, node: ast.expr) -> Value:
-        """Look at what may or may not be evaluated: what it binds is not surely bound."""
+        """Look at an expression that may not be evaluated: its bindings are not certain."""
         before = dict(self.names.env or {})
         value = self.expr(node)
         self.names.env = merge(self.names.env, before)
@@ -290,7 +290,7 @@ class Expressions:
         return Value(checked=True, gives=gives)
 
     def iterate(self, node: ast.expr) -> Value:
-        """Look at what an iteration takes its items from, and describe an item."""
+        """Look at an iterable, and describe an item."""
         if isinstance(node, ast.GeneratorExp):
             return self.new.contents(self.comprehension(node))
         return self.new.contents(self.expr(node))
@@ -309,7 +309,7 @@ class Expressions:
 
 
 def loosened(value: Value) -> Value:
-    """Describe a variable that a nested function sees, which may be bound anew before it runs."""
+    """Describe a variable that a nested function reads: it may be bound again before that runs."""
     return SHARED
 
 

@@ -1,4 +1,4 @@
-"""Into a function of the user's: its syntax tree, with what it is called with."""
+"""enter(): analyses a function of the user's, from its syntax tree and its arguments."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _without_source(analysis: Analysis, function: types.FunctionType) -> Value:
 def assigned(
     analysis: Analysis, function: types.FunctionType, params: ast.arguments, args: Args
 ) -> Env:
-    """Give what each parameter is bound to."""
+    """Bind each parameter to its argument."""
     plain = [one.arg for one in (*params.posonlyargs, *params.args)]
     only = [one.arg for one in params.kwonlyargs]
     defaults: dict[str, Any] = dict(
@@ -122,7 +122,7 @@ def assigned(
 
 
 def _lean(value: Value) -> Value:
-    """Forget which number or text it is, so that a function isn't looked into for each."""
+    """Forget the very number or string, so that a function isn't looked into for each."""
     value = shallow(value)
     if value.frozen and value.known is not UNKNOWN:
         return replace(FROZEN, type=value.type)

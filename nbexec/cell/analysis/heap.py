@@ -1,4 +1,4 @@
-"""What objects that an iteration makes may hold: by the place in the source that makes them."""
+"""Heap: what objects that an iteration makes may hold, by the place that makes them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import replace
 
 from .abstract_values import FROZEN, SHARED, UNKNOWN, Value, describe, join, joined, shallow
 
-ITEMS, KEYS, ANY = "[]", "keys", "*"  # what a container holds; a dict's keys; who knows where
-LARGEST = 100_000  # items of a container that are looked at
+ITEMS, KEYS, ANY = "[]", "keys", "*"  # entries of a container; a dict's keys; anywhere
+LARGEST = 100_000  # items of a container that are described one by one
 
 
 class Heap:
-    """Grows only: the analysis is repeated until nothing is added.
+    """The abstract heap.  It only grows: the analysis is repeated until nothing is added.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class Heap:
         self.grown = False
 
     def put(self, into: Value, field: str, value: Value) -> None:
-        """Take in that an object gets to hold a value."""
+        """Take in that an object may hold a value."""
         value = shallow(replace(value, known=UNKNOWN) if value.frozen else value)
         for site in into.sites:
             cell = self._cells.setdefault(site, {})
@@ -37,7 +37,7 @@ class Heap:
                 self.grown = True
 
     def get(self, value: Value, *fields: str) -> Value:
-        """Describe what is read from any of these fields; frozen where there is nothing."""
+        """Describe the contents of any of these fields; frozen where they are empty."""
         if value.shared:
             return SHARED
         held = [
@@ -50,7 +50,7 @@ class Heap:
         return joined(held)
 
     def items(self, value: Value) -> Value:
-        """Describe what is read from a container, or what an iteration over it gives."""
+        """Describe an entry of a container, or an item of an iteration over it."""
         if value.parts is not None:
             return joined(value.parts)
         if type(value.known) in (list, tuple, set, frozenset):
@@ -60,7 +60,7 @@ class Heap:
         return self.get(value, ITEMS, KEYS)
 
     def everything(self, value: Value) -> Value:
-        """Describe whatever is held directly."""
+        """Describe anything that the value holds directly."""
         if value.shared:
             return SHARED
         return joined(one for site in value.sites for one in self._cells.get(site, {}).values())
@@ -81,7 +81,7 @@ class Heap:
         return Value(shared, frozenset(seen))
 
     def mix(self, values: list[Value]) -> None:
-        """Take in that each of these, and what it holds, may now hold any other of them."""
+        """Take in that each of these, and anything in it, may now hold any other of them."""
         if len(values) < 2:
             return
         for one in values:

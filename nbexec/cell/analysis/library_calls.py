@@ -1,4 +1,4 @@
-"""What calls of library code do: harmless, unless `hidden` or `methods` say otherwise."""
+"""LibraryCalls: calls of library code: harmless, unless the tables of facts say otherwise."""
 
 from __future__ import annotations
 
@@ -66,12 +66,12 @@ def listed(names: list[str], table: Any) -> str | None:
 
 
 class LibraryCalls:
-    """Looks at calls of library code.
+    """Analyses calls of library code.
 
     Parameters
     ----------
     analysis : Analysis
-        What is common to the whole look.
+        The state of the whole analysis.
     new : NewValues
         Describes what a call makes.
     calls : Calling
@@ -102,7 +102,7 @@ class LibraryCalls:
         return self.library(node, known, args, path)
 
     def picking(self, node: ast.AST, known: Any, args: Args, first: Value) -> Value:
-        """Look at what gives its arguments' items, or its arguments."""
+        """Look at a call that gives one of its arguments, or of their items."""
         for one in args.all():
             self.calls.callback(node, one)
         if known is iter:
@@ -140,7 +140,7 @@ class LibraryCalls:
         return self.new.perhaps(self.new.unknown(node, found), found)
 
     def given(self, node: ast.AST, args: Args) -> list[Value]:
-        """Look into functions and objects that library code is given; give what it may hold."""
+        """Look into functions and objects that are arguments; give those that may be held on to."""
         found = []
         for one in args.all():
             self.handed_over(node, one)
@@ -151,7 +151,7 @@ class LibraryCalls:
         return [one for one in found if not one.frozen]
 
     def hidden_state(self, node: ast.AST, names: list[str]) -> None:
-        """Refuse what is listed as having state, or needing a thread to itself."""
+        """Refuse functions that are listed as stateful; note those that need their own thread."""
         entry = listed(names, library_facts.STATEFUL)
         if entry and not listed(names, library_facts.HARMLESS):
             if self.shielded and entry.startswith("warnings."):
@@ -173,7 +173,7 @@ class LibraryCalls:
             refuse(node, "opens a file for writing")
 
     def handed_over(self, node: ast.AST, value: Value) -> None:
-        """Look at every method of the user's object that library code is given."""
+        """Look into every method of a user's object that library code is given."""
         kind = value.type
         if kind is None or isinstance(value.known, type) or not is_own_class(kind):
             return
@@ -187,7 +187,7 @@ class LibraryCalls:
     # ------------------------------------------------------------ methods
 
     def library_method(self, node: ast.AST, base: Value, name: str, args: Args) -> Value:
-        """Look at a method that is not of the user's."""
+        """Look at a call of a method that is not the user's."""
         if name in method_facts.CHANGES_FILES and not is_table(base):
             refuse(node, f"calls `.{name}()`, which {library_facts.FILES}")
         if name == "open":
@@ -208,7 +208,7 @@ class LibraryCalls:
         return self.new.unknown(node, [base, *found])
 
     def container_method(self, node: ast.AST, base: Value, name: str, args: Args) -> Value | None:
-        """Look at a method of a list, dict or set that this iteration made."""
+        """Look at a call of a method of a list, dict or set that this iteration made."""
         heap, values, kind = self.analysis.heap, args.all(), base.type
         if kind is list and name == "sort":
             for one in values:
@@ -246,7 +246,7 @@ class LibraryCalls:
         return None
 
     def shared_method(self, node: ast.AST, base: Value, name: str, args: Args) -> Value:
-        """Look at a method of something that was there before: fine only if it is known."""
+        """Look at a call of a method of an outer object: allowed only if it is known."""
         func = getattr(node, "func", node)
         text = ast.unparse(func.value) if isinstance(func, ast.Attribute) else "an object"
         in_place = args.keywords.get("inplace", FROZEN).known not in (UNKNOWN, False)

@@ -1,4 +1,4 @@
-"""What library code is known to keep, change or order: data, with a reason for each.
+"""Facts about library code that has state, changes its arguments, or needs an order: data.
 
 Code of the standard library and of installed packages is taken to have no hidden state
 and to leave its arguments alone, apart from what is listed here.  Names are those of

@@ -1,4 +1,4 @@
-"""What methods of well-known types do, by name: data."""
+"""Facts about methods of well-known types, by name: data."""
 
 from __future__ import annotations
 

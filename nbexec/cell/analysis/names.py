@@ -20,7 +20,7 @@ class Names:
     local : set of str
         Names that are bound in this scope, sooner or later.
     env : dict or None
-        What is bound now; None where execution doesn't come.
+        Values of the names that are bound now; None in code that isn't reached.
     captured : callable
         Describes a name of the functions around; gives None for any other.
     bound : list
@@ -38,7 +38,7 @@ class Names:
 
 
 def merge(one: Env | None, other: Env | None) -> Env | None:
-    """Give what is bound after either of two ways; None is a way that doesn't come here."""
+    """Join the names bound on two branches; None is a branch that doesn't come here."""
     if one is None or other is None:
         return other if one is None else one
     return {name: join(one[name], other[name]) for name in one if name in other}

@@ -1,4 +1,4 @@
-"""NewValues: what operators, displays, iteration and unknown code make."""
+"""NewValues: the values that operators, displays, iteration and unknown code make."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ class NewValues:
         return value
 
     def unknown(self, node: ast.AST, values: list[Value], result: bool = True) -> Value:
-        """Describe what unknown code makes of `values`: something new, or part of them."""
+        """Describe the result of unknown code on `values`: something new, or part of them."""
         reached = self.analysis.heap.reach(one for one in values if not inert(one))
         value = Value(sites=frozenset([node]))
         self.analysis.heap.put(value, ANY, join(reached, value))
         return join(value, reached) if result else value
 
     def contents(self, value: Value) -> Value:
-        """Describe what an iteration over something gives, or what is read from it."""
+        """Describe an item of an iteration over a value, or an entry of it."""
         return self.perhaps(self.analysis.heap.items(value), [value])
 
     def perhaps(self, found: Value, values: Iterable[Value]) -> Value:
-        """Describe what is `found`, or what a method of the user's makes of `values` instead."""
+        """Describe `found`, or the result of a method of the user's on `values` instead."""
         analysis = self.analysis
         own = [
             one
@@ -61,7 +61,7 @@ class NewValues:
         return joined([found, analysis.gives, reached, analysis.heap.reach([analysis.gives])])
 
     def computed(self, node: ast.AST, values: list[Value]) -> Value:
-        """Describe what an operator gives: something new, which may hold its operands."""
+        """Describe the result of an operator: something new, which may hold its operands."""
         if all(value.frozen for value in values):
             return FROZEN
         heap = self.analysis.heap
@@ -80,7 +80,7 @@ class NewValues:
 
 
 def site_inside(node: ast.AST) -> ast.AST:
-    """Give a site of its own for what is made inside what `node` makes."""
+    """Give a site of its own for objects that are made inside the object of `node`."""
     site: ast.AST | None = getattr(node, "_nbexec_inside", None)
     if site is None:
         site = ast.copy_location(ast.Pass(), node)

@@ -11,7 +11,7 @@ from .library_facts import IMMUTABLE
 
 
 def dotted(type: type) -> str:
-    """Name a type as it is known to its module.
+    """Give the full name of a type.
 
     Examples
     --------
@@ -35,7 +35,9 @@ def immutable(type: Any) -> bool:
     return found
 
 
-_known: WeakKeyDictionary[type, bool] = WeakKeyDictionary()  # a cell that runs again makes anew
+_known: WeakKeyDictionary[type, bool] = (
+    WeakKeyDictionary()
+)  # weak: a cell that runs again makes its classes anew
 
 
 def _immutable(type: type) -> bool:
@@ -85,7 +87,7 @@ def defines(kind: type, name: str) -> bool:
 
 
 def fields_of(thing: object) -> dict[str, Any]:
-    """Give what an object holds by name, without running code of the user's."""
+    """Give an object's attributes, without running code of the user's."""
     try:
         found: dict[str, Any] = object.__getattribute__(thing, "__dict__")
     except (AttributeError, TypeError):
@@ -94,11 +96,11 @@ def fields_of(thing: object) -> dict[str, Any]:
 
 
 def is_array(thing: Any) -> bool:
-    """Whether a thing is an array that can be stored in, whose items are no objects."""
+    """Whether a thing is a writable array whose items are not objects."""
     plain = dotted(type(thing)) == "numpy.ndarray" and not thing.dtype.hasobject
     return plain and bool(thing.flags.writeable)
 
 
 def is_plain(thing: Any) -> bool:
-    """Whether a thing is an array whose items are no objects."""
+    """Whether a thing is an array whose items are not objects."""
     return dotted(type(thing)) == "numpy.ndarray" and not thing.dtype.hasobject

@@ -1,4 +1,4 @@
-"""Names, attributes and items: what is read, and what reading it does."""
+"""Reads: attributes and entries of objects, and the code that reading them runs."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ _FUNCTIONS = (
 )
 
 
-# Of objects, and nothing that a body should not reach unseen, such as the globals of a function.
+# Harmless ones: they don't lead to anything unseen, such as the globals of a function.
 _PLAIN_NAMES = {"__class__", "__module__", "__qualname__", "__annotations__", "__slots__"}
 _PLAIN_NAMES |= {"__file__", "__version__", "__path__", "__package__", "__spec__", "__cause__"}
 _PLAIN_NAMES |= {"__context__", "__notes__", "__traceback__"}
 
 
 class Reads:
-    """Looks at what is read from an object.
+    """Analyses what is read from an object.
 
     Parameters
     ----------
     analysis : Analysis
-        What is common to the whole look.
+        The state of the whole analysis.
     new : NewValues
         Describes what reading makes.
     calls : Calling
@@ -56,7 +56,7 @@ class Reads:
         self.calls: Calling = weakref.proxy(calls)  # it owns this
 
     def usable(self, node: ast.AST, value: Value, name: str) -> Value:
-        """Refuse objects that any use changes."""
+        """Refuse objects that any use changes; give all others as they are."""
         known = value.known
         if known is UNKNOWN or isinstance(known, type | types.ModuleType | types.FunctionType):
             return value

@@ -1,7 +1,7 @@
-"""From a function's code to its syntax tree, and whose code it is.
+"""The source of functions: the syntax tree of their code, and whether it is the user's.
 
-A notebook's source may have changed since a function was made of it, so what is found is
-compiled and compared with the code that the function really has.
+A notebook's source may have changed since a function was made of it, so the source found is
+compiled and compared with the code that the function has.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def generated(function: types.FunctionType, owner: type | None = None) -> bool:
 
 
 def remember(source: str, filename: str) -> None:
-    """Have tracebacks and the analysis find a cell's lines under its name."""
+    """Register a cell's source with `linecache`, for tracebacks and the analysis."""
     if not filename.startswith("<"):
         return  # a file, or a cell that IPython has cached
     lines = source.splitlines(keepends=True)
@@ -66,7 +66,7 @@ def _compiled(text: str, filename: str) -> tuple[ast.Module, frozenset[types.Cod
     A notebook's cell is compiled statement by statement, a module as a whole: the code
     differs, since only then does the compiler know which names are imported modules.
     """
-    # Cells may have `await` at the top level, which is none of our business here.
+    # Cells may have `await` at the top level.
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     try:
         tree = ast.parse(text)
@@ -108,7 +108,7 @@ def _first_line(node: Any) -> int:
 
 
 def function_node(code: types.CodeType) -> FunctionNode | None:
-    """Give the syntax tree of a function's code, or None where it can't be had for sure."""
+    """Give the syntax tree of a function's code, or None where it isn't certain."""
     text = "".join(linecache.getlines(code.co_filename))
     found = _compiled(text, code.co_filename) if text else None
     if found is None:

@@ -1,7 +1,7 @@
-"""What statements do: a function, or a loop's body, statement by statement.
+"""Scope: one function, or a loop's body, interpreted statement by statement.
 
-Names are followed in the order of execution, along every branch: that shows both how far
-a value reaches where it is used, and whether a name is bound in this very iteration.
+Names are followed in the order of execution, along every branch.  That shows where each
+value may come from, and whether a name is bound in this very iteration.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .object_facts import defines
 
 @dataclass(slots=True)
 class _Result:
-    """What a function gives: None where it never comes to that."""
+    """What a function returns and yields: None where it never does."""
 
     returned: Value | None = None
     yields: Value | None = None
@@ -47,18 +47,18 @@ def _nothing(name: str) -> Value | None:
 
 
 class Scope:
-    """One function, or the body of the loop itself.
+    """One function, or the body of the loop itself: it owns the parts that look at its code.
 
     Parameters
     ----------
     analysis : Analysis
-        What is common to the whole look.
+        The state of the whole analysis.
     scope : dict
         The globals.
     local : set of str
-        Names that are bound in it, sooner or later.
+        Names that it binds anywhere.
     env : dict
-        Those that are bound at its beginning.
+        Names that are bound at its beginning.
     captured : callable
         Describes a name of the functions around; gives None for any other.
     first : Value
@@ -83,7 +83,7 @@ class Scope:
         self.result = _Result()
 
     def expr(self, node: ast.AST) -> Value:
-        """Look at an expression; describe what it gives."""
+        """Look at an expression; describe its value."""
         return self.expressions.expr(node)
 
     def iterate(self, node: ast.expr) -> Value:
@@ -143,7 +143,7 @@ class Scope:
         self.names.bound.append((name, value))
 
     def store(self, target: Any, into: Value, value: Value) -> None:
-        """Take in that something is put into an object."""
+        """Take in that something is stored in an object."""
         if into.shared or isinstance(into.known, type | types.ModuleType):
             refuse(target, f"changes `{ast.unparse(target.value)}` in place")
         if into.type is None or source.is_own_class(into.type):
@@ -309,10 +309,10 @@ class Scope:
         return scope.returned()
 
     def s_Nonlocal(self, stmt: ast.Nonlocal) -> None:
-        pass  # seen where the function was made
+        pass  # handled where the function was made
 
     def s_Global(self, stmt: ast.Global) -> None:
-        pass  # what isn't local can't be bound
+        pass  # binding a name that isn't local is refused
 
 
 def declared(node: ast.AST, kind: type[ast.Global] | type[ast.Nonlocal]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""`await` at the top level of a cell: on an event loop in a thread of its own.
+"""Top-level `await` of a cell, on an event loop in a thread of its own.
 
 The kernel's own loop waits for the cell to end, so nothing can be awaited there meanwhile.
 All of a cell's statements, and all items of its loops, share one loop: that of the asyncio
@@ -22,7 +22,7 @@ _OTHER_LOOP = ("different loop", "different event loop", "should be used inside 
 
 
 def result_of(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine to its end, and give what it gives or raise what it raises."""
+    """Run a coroutine to its end; give its result, or raise its exception."""
     __tracebackhide__ = True
     from ...backends import get_backend
     from ...backends.aio import Asyncio

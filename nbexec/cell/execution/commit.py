@@ -1,4 +1,4 @@
-"""How a loop ends: effects in order, then its names, then what the loop itself raised."""
+"""Commit of a loop: its effects in order, then its names, then its exception."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _CATCHING = (ast.Try, ast.TryStar, ast.With, ast.AsyncWith)
 
 
 class Ending:
-    """The part of a loop's run that comes when its items are through.
+    """The second half of a loop's run: commits the records of its iterations.
 
     Attributes
     ----------
     reason : str
         Why its later items ran in the kernel; "" where none did.
     value : object
-        What the statement gave, if it is an expression.
+        The value of the statement, if it is an expression.
     failures : list of Failure
-        Of items that were left out, where failures are collected.
+        Failures of items, where they are collected.
     """
 
     loop: ItemLoop
@@ -46,7 +46,7 @@ class Ending:
     _iteration: Iteration
     _body: Any
     _records: list[tuple[int, IterationRecord]]  # with the positions of their items
-    _through: int  # items that are dealt with
+    _through: int  # items that are committed, or whose failure is
 
     def entries(self, index: int, record: IterationRecord) -> list[tuple[int, Any]]:
         """Give the effects of an iteration, with the objects that they are about."""
@@ -60,7 +60,7 @@ class Ending:
             return self.kernel.statement(rewrite.with_hidden(self.loop, whole=False))
 
     def fall_back(self, error: BaseException) -> None:
-        """Note why the items that aren't dealt with run in the kernel."""
+        """Record why the items that aren't committed run in the kernel."""
         why = str(error).partition(". ")[0]
         self.reason = f"from item {self._through:,} on in the kernel: {why}"
         self.failures = [one for one in self.failures if one.index < self._through]
@@ -68,7 +68,7 @@ class Ending:
     # ------------------------------------------------------------ a for loop
 
     def end_for(self, error: Failure | BaseException | None) -> None:
-        """Leave what the loop leaves; `error` is what ended it, or how it was found wanting."""
+        """Commit a for loop; `error` is what ended it, or why the rest must run in the kernel."""
         __tracebackhide__ = True
         error, broke = self._until_break(error)
         odd = self._apply([(error.index, error.left)] if isinstance(error, Failure) else [])
@@ -95,7 +95,7 @@ class Ending:
     def _until_break(
         self, error: Failure | BaseException | None
     ) -> tuple[Failure | BaseException | None, int | None]:
-        """Forget what came after a `break`; give the error that is left, and the item's position.
+        """Drop all records after a `break`; give the error that is left, and the item's position.
 
         The position is None where no iteration came to a `break`.
         """
@@ -117,9 +117,9 @@ class Ending:
         self._bind(last, names)
 
     def _apply(self, more: list[tuple[int, IterationRecord]]) -> InKernel | None:
-        """Do what the iterations did, and `more`; give why it can't be done to the end.
+        """Apply the effects of all records, and of `more`; give the reason where one can't be.
 
-        What could not be done is not among the records any more.
+        Records from that one on are dropped.
         """
         effects = Effects(self.kernel.namespace, [*self.loop.sites.values()])
         applied: list[tuple[int, IterationRecord]] = []
@@ -147,7 +147,7 @@ class Ending:
         return True
 
     def _settle(self, later: set[str]) -> None:
-        """Bind the names as the iterations left them, but for those set `later`."""
+        """Bind the names as the iterations left them, except those set `later`."""
         if self._records:
             self._assign_target(self._records[-1][0])
         wanted = set(self.loop.made) - later
@@ -181,7 +181,7 @@ class Ending:
     # ------------------------------------------------------------ a comprehension
 
     def end_comprehension(self, error: Failure | BaseException | None) -> None:
-        """Put what the items gave where the comprehension stands."""
+        """Commit a comprehension: put its elements in its place in the statement."""
         __tracebackhide__ = True
         elements = self._elements()
         node = self.loop.node

@@ -1,4 +1,4 @@
-"""The one place where a cell gives work to a run: items of a loop, or statements at once."""
+"""The one caller of nbexec's runs in a cell: maps a function over items, or over statements."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ...telemetry.state import RunState
 from ...telemetry.stats import Stats
 from ..iteration.iteration import Changed, InKernel
 
-PATIENCE = 0.3  # seconds: of a step that is over before that, the report says enough
+PATIENCE = 0.3  # seconds: a step that ends before that needs no display, the report is enough
 
 
 class DelayedDisplay(Observer):
@@ -30,7 +30,7 @@ class DelayedDisplay(Observer):
     Parameters
     ----------
     displays : list of Observer
-        What shows it then.
+        The observers that show it then.
     clock : callable
         Gives seconds.
     """
@@ -44,13 +44,13 @@ class DelayedDisplay(Observer):
         self._lock = threading.RLock()
 
     def attach(self, run: Any) -> None:
-        """Take note of the run, and of the cell that it is started in."""
+        """Keep the run, and the context of the cell that it is started in."""
         self._run = run
         self._cell = contextvars.copy_context()
         self._began = self._clock()
 
     def observe(self, event: Event, state: RunState) -> None:
-        """Pass the event on, or keep it until it is time."""
+        """Pass the event on, or buffer it until the run has lasted."""
         with self._lock:
             if self._missed is None:
                 self._tell(event, state)
@@ -60,7 +60,7 @@ class DelayedDisplay(Observer):
                 self._open()
 
     def idle(self) -> None:
-        """See whether it is time, in the thread that the run blocks."""
+        """Open the displays once the run has lasted; called in the thread that the run blocks."""
         with self._lock:
             if self._missed is not None and self._lasted():
                 self._open()
@@ -84,18 +84,18 @@ class DelayedDisplay(Observer):
 
 
 class MapOutcome(NamedTuple):
-    """What came of the items.
+    """The results of a run over items.
 
     Attributes
     ----------
     done : list
-        What the function gave, in order, as far as that is there; where failures are
-        collected, a `Failure` for an item that failed.
+        Results in order, up to the first that is missing; where failures are collected,
+        a `Failure` for an item that failed.
     ended : Failure, BaseException or None
-        Why there is no more of it: the body's failure, which has what was done until then
-        as its `left`, or something else that happened.
+        Why there are no more: the body's failure, whose `left` is the record up to it, or
+        an error that was not the body's.
     stats : Stats or None
-        Of the run; None where there was none.
+        Statistics of the run; None where there was none.
     """
 
     done: list[Any]
@@ -116,17 +116,17 @@ def results_of(
     Parameters
     ----------
     function : callable
-        Of one item.
+        A function of one item.
     items : iterable
         The items.
     modules : iterable of module
-        The user's own: workers get them as they are now.
+        The user's own modules: workers get them as they are now.
     given : dict
         Any of `Options`.
     ends : callable or None
-        Says of a result whether nothing after it is wanted.
+        Whether a result is the last one that is wanted.
     collect : bool
-        Whether to go on after an item that failed.
+        Whether to continue after an item that failed.
     """
     options = _options(given, collect)
     sink = _Ends(ends)
@@ -176,7 +176,7 @@ def _serve(
 
 
 def _why(error: BaseException | None, failure: Failure | None) -> Failure | BaseException | None:
-    """Say why a run that ended in `error` gave no more than what came before `failure`."""
+    """Give the reason why a run that ended in `error` has no results from `failure` on."""
     if failure is not None and failure.left is not None:
         vars(failure.exception).pop("partial_results", None)  # it is the user's own
         return failure
@@ -188,22 +188,23 @@ def _why(error: BaseException | None, failure: Failure | None) -> Failure | Base
 
 
 def _ours(error: BaseException) -> BaseException:
-    """Give what happened that was not the body's doing."""
+    """Give an error that the body didn't raise, as the cell handles it."""
     if getattr(error, "partial_results", None) is not None:
         error.partial_results = None  # type: ignore[attr-defined]
     if isinstance(error, Exception) and not isinstance(error, NbexecError | InKernel):
-        # What the body raises comes with what it did: a worker could not load what it needs.
+        # The body's own exceptions come with a record: this is a worker that could not load
+        # something.
         return InKernel(f"a worker says {type(error).__name__}: {error}")
     return error
 
 
 def failed_as(failure: Failure) -> Failure | BaseException:
-    """Give a collected failure as it is, or what it is where it was not the body's doing."""
+    """Give a collected failure, or its exception where the body didn't raise it."""
     return failure if failure.left is not None else _ours(failure.exception)
 
 
 def _of_users(wanted: Any) -> Callable[[BaseException], bool]:
-    """Give what says which exceptions are worth another attempt: none of ours are."""
+    """Give a predicate of exceptions that are worth another attempt: none of ours are."""
     kinds = (BaseException,) if wanted is None else error_types("retry_on", wanted)
 
     def worth(error: BaseException) -> bool:
@@ -215,10 +216,10 @@ def _of_users(wanted: Any) -> Callable[[BaseException], bool]:
 
 
 class _Ends(Gather):
-    """Gathers results, and ends the run at the first after which nothing is wanted."""
+    """Gathers results, and ends the run at the last one that is wanted."""
 
     run: Run | None = None
-    error: BaseException | None = None  # what ended the run
+    error: BaseException | None = None  # the error that ended the run
 
     def __init__(self, ends: Callable[[Any], bool] | None) -> None:
         self._ends = ends
@@ -240,7 +241,7 @@ class _Ends(Gather):
         return self._ends is not None and self._ends(value)
 
     def end(self, error: BaseException | None) -> None:
-        """Leave out all from the first item that did not run: a million of them take seconds."""
+        """Drop everything from the first item that did not run: a million of them take seconds."""
         self.error = error
         at = next((at for at, one in enumerate(self.values) if one is NOT_RUN), None)
         if at is not None:

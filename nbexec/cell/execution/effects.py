@@ -1,7 +1,6 @@
-"""The effects of iterations, applied in order in the kernel.
+"""Effects: applies the effect logs of iterations in the kernel, in order.
 
-An iteration's effects are tried before any of them is applied: so they are applied all, or
-not at all.
+An iteration's effects are rehearsed before any is applied: so all are applied, or none.
 """
 
 from __future__ import annotations
@@ -80,7 +79,7 @@ _APPLY: dict[str, Apply] = {
 
 
 class Unsupported(TypeError):
-    """Something that the log doesn't do; the statement itself may do it."""
+    """Something that only the statement itself can do, and a log can't."""
 
 
 class Effects:
@@ -98,7 +97,7 @@ class Effects:
         Raises
         ------
         Unsafe
-            Its values don't fit together; nothing of it was applied.
+            An effect would fail; none was applied.
         """
         namespace, sites = self._namespace, self._sites
         namespace.update(self._rehearsed(entries))
@@ -108,7 +107,7 @@ class Effects:
                 _APPLY[site.kind](namespace, site, payload)
 
     def _rehearsed(self, entries: list[Entry]) -> dict[str, Any]:
-        """Give the numbers and texts that come out, once it is sure that all can be applied."""
+        """Give the resulting numbers and strings; raises where any effect can't be applied."""
         namespace, sites = self._namespace, self._sites
         values: dict[str, Any] = {}
         held: dict[tuple[str, Any], Any] = {}  # entries of containers, as they would be
@@ -161,7 +160,7 @@ class Effects:
 
 
 def _added(before: Any, operation: str, payload: Any) -> Any:
-    """Give what adding to a number or a text, or to an array that the loop made of one, gives."""
+    """Give the sum of a number or a string and a value, or of an array that the loop made."""
     if type(payload) is not Copied and not is_plain(before):
         return getattr(operator, operation)(before, payload)
     value = payload[0] if type(payload) is Copied else payload
@@ -174,7 +173,7 @@ def _added(before: Any, operation: str, payload: Any) -> Any:
 
 
 def _entry(container: Any, key: Any, site: Site) -> Any:
-    """Give what looking up an entry gives, without making one."""
+    """Look up an entry without making one."""
     if site.operator == "setdefault":
         found = container.get(key, _MISSING)
         return _GROWING[site.kind][0]() if found is _MISSING else found

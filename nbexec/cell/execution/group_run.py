@@ -1,8 +1,7 @@
-"""Statements that don't depend on one another, run at the same time.
+"""StatementGroup: statements that don't depend on one another, run at the same time.
 
-Each is shown to be free of effects but those that are written down; these are applied, and
-its names bound, when its turn comes.  So whatever one of them raises leaves what the cell
-would have left.
+Each is shown to have no effects except those in its log; these are applied, and its names
+bound, when its turn comes.  So an exception leaves the namespace as the cell would have.
 """
 
 from __future__ import annotations
@@ -27,11 +26,11 @@ from .dispatch import results_of
 from .effects import Effects
 from .in_kernel import StatementRunner
 
-FAR = 16  # statements that are looked at ahead of the one whose turn it is
+FAR = 16  # statements to look ahead
 
 
 class NotThere(Exception):
-    """What a statement did elsewhere can't be had; nothing of it was applied."""
+    """The record of a statement can't be used; nothing of it was applied."""
 
 
 class StatementGroup:
@@ -42,7 +41,7 @@ class StatementGroup:
     members : dict
         The statements, by position in the cell.
     stats : Stats or None
-        Of their run, once there was one.
+        Statistics of their run, once there was one.
     """
 
     def __init__(self, members: dict[int, Standalone], kernel: StatementRunner) -> None:
@@ -52,11 +51,11 @@ class StatementGroup:
         self._left: dict[int, IterationRecord | Failure | BaseException] = {}
 
     def run(self, options: Options, given: dict[str, Any]) -> None:
-        """Run all of them; what they leave is kept until `take`."""
+        """Run all of them; their records are kept until `take`."""
         made = [self._iteration(one) for one in self.members.values()]
         modules = {m for one in self.members.values() for m in one.analysis.modules}
         name = options.name or f"{len(made)} statements at once"
-        given = {**given, "chunk": 1, "name": name, "checkpoint": None}  # that is for items
+        given = {**given, "chunk": 1, "name": name, "checkpoint": None}  # a journal is for items
         records, error, self.stats = results_of(_once, made, modules, given)
         self._left = dict(zip(self.members, records, strict=False))
         if error is not None and len(records) < len(made):
@@ -76,12 +75,12 @@ class StatementGroup:
         )
 
     def take(self, position: int) -> Any:
-        """Do in the notebook what a statement did, or raise what it raised; give its value.
+        """Commit the record of a statement, or raise what it raised; give its value.
 
         Raises
         ------
         NotThere
-            It has to be run in the kernel after all.
+            It has to run in the kernel after all.
         """
         __tracebackhide__ = True
         left = self._left.pop(position, None)
@@ -119,13 +118,13 @@ def find_group(
     Parameters
     ----------
     position : int
-        Of the statement whose turn it is.
+        Position of the statement whose turn it is.
     kernel : StatementRunner
-        The cell, and the notebook's names as they are now.
+        The cell, and the namespace as it is now.
     last : int
         The position of the statement whose value is wanted.
     done : container of int
-        Positions of those that have run ahead of their turn already.
+        Positions of statements that have run ahead of their turn already.
     """
     namespace, body = kernel.namespace, kernel.cell.body
     ahead = body[position : position + FAR]
@@ -134,7 +133,7 @@ def find_group(
     members: dict[int, Standalone] = {}
     written: set[str] = set()
     bound: set[str] = set()
-    things: list[Any] = []  # that statements before change in place
+    things: list[Any] = []  # objects that earlier statements change in place
     for at, stmt in enumerate(ahead, position):
         if _is_constant(stmt) and at != last:
             continue
@@ -178,7 +177,7 @@ def is_loop(stmt: ast.stmt, namespace: dict[str, Any]) -> bool:
 
 
 def _touches(one: Standalone, namespace: dict[str, Any], things: Iterable[Any]) -> bool:
-    """Whether a statement can reach what others change."""
+    """Whether a statement can reach objects that others change."""
     changed = {id(thing) for thing in things}
     if not changed:
         return False

@@ -1,4 +1,4 @@
-"""What runs in the kernel itself: statements as they stand, in the notebook's names."""
+"""StatementRunner: runs statements in the kernel itself, as they stand, in its namespace."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Cell:
     Attributes
     ----------
     filename : str
-        What tracebacks call it.
+        Its file name in tracebacks.
     body : list of ast.stmt
         Its top-level statements.
     flags : int
@@ -80,7 +80,7 @@ class StatementRunner:
 
     @contextlib.contextmanager
     def hidden(self, thing: Any) -> Iterator[None]:
-        """Have `thing` in the namespace, under a name of ours, for a moment."""
+        """Bind `thing` in the namespace to a name of ours, inside a `with` block."""
         self.namespace[HIDDEN] = thing
         try:
             yield
@@ -88,7 +88,7 @@ class StatementRunner:
             self.namespace.pop(HIDDEN, None)
 
     def over(self, source: Iterable[Any]) -> Iterable[Any]:
-        """Give items to be hidden, under a name that is gone as soon as the iteration begins."""
+        """Wrap items so that the name of `hidden` is unbound as soon as the iteration begins."""
         return _Once(self.namespace, source)
 
 

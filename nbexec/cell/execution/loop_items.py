@@ -1,4 +1,4 @@
-"""Where a loop's items come from, and what is known of them before it begins."""
+"""Items: the items of a loop, and what is known of them before it begins."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..analysis.object_facts import dotted, read_once
 from ..iteration.iteration import Last
 
 MANY = 3_000_000  # items of a range that are listed
-# Listing these runs no code of the user's, comes to an end, and leaves them as they are.
+# Listing these runs no code of the user's, ends, and doesn't change them.
 _CONTAINERS: tuple[type, ...] = (
     *(list, tuple, range, str, bytes, dict, set, frozenset, deque, OrderedDict, defaultdict),
     *(type({}.keys()), type({}.values()), type({}.items())),
@@ -28,7 +28,7 @@ _ITERATORS: tuple[type, ...] = (
 
 
 def listed(source: Any) -> list[Any] | None:
-    """Give the items of `source` and leave it as it is; None where that can't be.
+    """Give the items of `source` without changing it; None where that can't be done.
 
     Examples
     --------
@@ -64,20 +64,20 @@ def _twin(source: Any) -> Any:
 
 
 class Items:
-    """The items of a loop: all at hand, or taken one by one as the loop goes on.
+    """The items of a loop: a list, or pulled one by one from an iterator.
 
     Attributes
     ----------
     source : object
-        What the loop iterates over.
+        The object that the loop iterates over.
     known : list or None
-        All items, where they could be had without running any code.
+        All items, where they could be listed without running any code.
     expected : Value
-        What every item is; where one is not, `feed` ends before it.
+        Describes every item; `feed` ends before one that differs.
     taken : list
-        Items that were taken so far.
+        Items that were pulled so far.
     sample : list
-        Those that could be had before it begins.
+        Items that are known before the loop begins.
     changing : bool
         Whether reading an item changes it.
     """
@@ -86,7 +86,7 @@ class Items:
         self.source = source
         self.known = listed(source)
         self.taken: list[Any] = [] if self.known is None else self.known
-        self._error: BaseException | None = None  # what the iterable raised
+        self._error: BaseException | None = None  # the exception of the iterable
         self._ahead: list[Any] = []
         self._outside: set[int] = set()
         self._iterator: Iterator[Any] = iter(())
@@ -112,7 +112,7 @@ class Items:
 
     @property
     def lazy(self) -> bool:
-        """Whether the items are made as the loop goes on."""
+        """Whether the items are pulled as the loop goes on."""
         return self.known is None
 
     @property
@@ -121,7 +121,7 @@ class Items:
         return self.known is not None or not (self._ahead or self._error)
 
     def keep_apart(self, things: Iterable[Any]) -> None:
-        """Have `feed` end before an item that shares something with `things`.
+        """Have `feed` end before an item that shares an object with `things`.
 
         Raises
         ------
@@ -167,14 +167,14 @@ class Items:
                 return
 
     def rest(self, start: int) -> Iterator[Any]:
-        """Give the items from position `start` on, as they are.
+        """Give the items from position `start` on, unwrapped.
 
-        After the last of them it raises what the iterable raised.
+        After the last of them it raises the exception of the iterable, if there was one.
         """
         return _Rest(self, start)
 
     def after(self) -> Any:
-        """Give the next item that `feed` has not taken; raises as an iterator does."""
+        """Give the next item that `feed` has not given; raises as an iterator does."""
         if self._ahead:
             return self._ahead.pop()
         if self._error is not None:

@@ -1,4 +1,4 @@
-"""One loop, run item by item: its items out to the workers, and what they did back."""
+"""LoopRun: one loop, run item by item on workers; its records are committed in order."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class LoopRun(Ending):
     Attributes
     ----------
     stats : Stats or None
-        Of the run, once there was one.
+        Statistics of the run, once there was one.
     refusal : Refusal or None
-        Why it ran serially, all of it.
+        Why all of it ran serially; None where it didn't.
     assumed : str
-        What was taken to be so without a look at it.
+        What was assumed without a check.
     """
 
     def __init__(self, loop: ItemLoop, kernel: StatementRunner, collect: bool = False) -> None:
@@ -56,14 +56,14 @@ class LoopRun(Ending):
         self._through = 0
 
     def run(self, options: Options, given: dict[str, Any], strict: bool = False) -> None:
-        """Run it; what it raises is what the statement would raise.
+        """Run it, and raise what the statement would raise.
 
         Parameters
         ----------
         options : Options
-            Those in force.
+            The options in force.
         given : dict
-            Those that were given for this cell, which the run gets.
+            The options that were given for this cell; the run gets them.
         strict : bool
             Whether to raise the refusal instead of running it serially.
         """
@@ -128,15 +128,15 @@ class LoopRun(Ending):
 
     @property
     def _binds(self) -> bool:
-        """Whether it is a comprehension that binds names, which whoever consumes it may see."""
+        """Whether it is a comprehension that binds names, which its consumer may read."""
         return bool(self.loop.bound) and not isinstance(self.loop.node, ast.For)
 
     def _sort(self, ran: MapOutcome) -> Failure | BaseException | None:
-        """Take what the items left apart from those that failed; give what ended the run."""
+        """Separate records from failures; give what ended the run, if anything did."""
         self._records, self.failures, self._through = [], [], len(ran.done)
         found = [failed_as(one) if isinstance(one, Failure) else one for one in ran.done]
         changed = next((one for one in [*found, ran.ended] if isinstance(one, Changed)), None)
-        if changed is not None:  # what ran in the kernel, in order, is as it should be
+        if changed is not None:  # records made in the kernel, in order, are right
             found = [*itertools.takewhile(_here, found)]
             self._through = len(found)
         for at, one in enumerate(found):
@@ -154,7 +154,7 @@ class LoopRun(Ending):
         return changed or ran.ended
 
     def _once_more(self, at: int, why: BaseException) -> IterationRecord | Failure | BaseException:
-        """Run an item here that could not run, or be sent, from where it was."""
+        """Run an item in the kernel that could not run, or whose record could not be sent."""
         if self.loop.awaits:  # it was here
             return why
         item = self.items.taken[at] if self._iteration.items is None else at
@@ -198,7 +198,7 @@ class LoopRun(Ending):
         raise Refusal(line, f"{reason}; backend='processes' can run it")
 
     def _awaiting(self, analysis: Analysis, options: Options) -> dict[str, Any]:
-        """Have what awaits run on the event loop that the cell's other statements use."""
+        """Choose asyncio for a loop that awaits: other statements use that event loop too."""
         line = self.loop.line
         if options.checkpoint is not None:
             raise Refusal(line, "awaits, and a journal keeps what comes from another process")
@@ -211,7 +211,7 @@ class LoopRun(Ending):
         return {"backend": "asyncio"}
 
     def _for_journal(self, options: Options) -> dict[str, Any]:
-        """Have records made that can do without the objects that are in the kernel now."""
+        """Choose other processes for a journal: their records refer to no object of the kernel."""
         if options.backend == "auto":
             self.reason = "on processes, since a journal keeps what comes back from there"
             return {"backend": "processes"}
@@ -221,7 +221,7 @@ class LoopRun(Ending):
         raise Refusal(line, f"{reason}; backend='processes' can run it")
 
     def _sharing(self, analysis: Analysis, options: Options) -> bool:
-        """Whether items must be sent along with what the body reads, since they are part of it."""
+        """Whether items must travel with the objects that the body reads: they may share parts."""
         captured = analysis.captured.values()
         if self.items.expected.frozen or not captured or not leaves(options):
             return False
@@ -234,7 +234,7 @@ class LoopRun(Ending):
         return not self.items.lazy
 
     def _assumed(self, analysis: Analysis) -> str:
-        """Say what was taken to be so without a look at it."""
+        """Describe what was assumed without a check."""
         if not self._iteration.guarded or not analysis.libraries:
             return ""
         what = _listed(analysis.libraries)
@@ -262,7 +262,7 @@ def _listed(names: list[str]) -> str:
 
 
 def _here(one: Any) -> bool:
-    """Whether what an item left, or how it failed, comes from the kernel."""
+    """Whether an item's record or failure was made in the kernel."""
     left = one.left if isinstance(one, Failure) else one
     return isinstance(left, IterationRecord) and not left.away
 

@@ -1,4 +1,5 @@
-"""One iteration of a cell's loop, in a worker: what it may touch, and the log of its effects.
+"""One iteration of a cell's loop, in a worker: its environment, its limits, its effect log.
 
-The log is applied in the kernel, by `nbexec.cell.execution`.
+Here belongs what is sent to workers, and what they send back.  Applying the log to the
+notebook's names doesn't: `nbexec.cell.execution` does that, in the kernel.
 """

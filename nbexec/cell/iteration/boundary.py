@@ -1,9 +1,9 @@
-"""What may leave a worker process, and come back to the kernel as what it was.
+"""The boundary between a worker process and the kernel: what may cross it, and how.
 
-An object that was there before the loop (the item, or what a captured name holds) comes
-back from another process as a copy.  Where that could be told from the object itself,
-because it can be changed or compared by identity, it travels as a reference instead, or,
-deep inside something else, not at all.
+An object that existed before the loop (the item, or the value of a captured name) would come
+back from another process as a copy.  Where that makes a difference, because it can be changed
+or compared by identity, it travels as a reference instead, or, deep inside something else,
+not at all.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ HERE = uuid.uuid4().hex  # this process
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Stands for an object that the kernel has: a global name, or a place in the item."""
+    """Stands for an object of the kernel: the value of a global name, or a part of the item."""
 
     name: str
     path: tuple[int, ...] = ()
@@ -37,7 +37,7 @@ class Reference:
 
 
 class Border:
-    """What goes from a worker process back to the kernel."""
+    """Checks and prepares what a worker process sends back to the kernel."""
 
     def __init__(self, scope: dict[str, Any]) -> None:
         self._scope = {
@@ -48,12 +48,12 @@ class Border:
         self._captured: set[int] | None = None
 
     def declare(self, entries: list[Entry], item: Any) -> list[Entry]:
-        """Give what can be sent instead of `entries`.
+        """Give `entries` with references in place of objects of the kernel.
 
         Raises
         ------
         Unsafe
-            Something would come back as a copy of what it is.
+            An object of the kernel would come back as a copy.
         """
         if all(frozen(payload) for _, payload in entries):
             return entries
@@ -66,7 +66,7 @@ class Border:
         return declared
 
     def check(self, things: Iterable[Any], item: Any) -> None:
-        """Raise `Unsafe` where one of `things` holds what was there before."""
+        """Raise `Unsafe` where one of `things` holds an object that existed before."""
         inner: set[int] = set()
         try:
             for thing in reachable(things):
@@ -94,7 +94,7 @@ def _places(thing: Any, path: tuple[int, ...]) -> Iterable[tuple[int, Reference]
 
 
 def _replaced(thing: Any, known: dict[int, Reference]) -> Any:
-    """Put references in the place of known objects, also inside tuples and the log's lists."""
+    """Replace known objects by references, also inside tuples and the log's lists."""
     if id(thing) in known:
         return known[id(thing)]
     return _rebuilt(thing, lambda part: _replaced(part, known))
@@ -109,7 +109,7 @@ def _rebuilt(thing: Any, change: Callable[[Any], Any]) -> Any:
 
 
 def arrived(thing: Any, namespace: dict[str, Any], item: Any) -> Any:
-    """Put the objects back in the place of references."""
+    """Replace references by the objects that they stand for."""
     if type(thing) is Reference:
         return thing.resolve(namespace, item)
     return _rebuilt(thing, lambda part: arrived(part, namespace, item))

@@ -1,7 +1,7 @@
-"""The log of an iteration: what it does outside itself, written down where it runs.
+"""Log: the effect log of an iteration, which records its effects on outer objects.
 
-Each method of `Log` does to something of its own what the statement does to the outer
-object, so that it raises what the statement would raise, where it would.
+Each method of `Log` does to an object of its own what the statement does to the outer one,
+so that it raises what the statement would raise, at the same point.
 """
 
 from __future__ import annotations
@@ -13,30 +13,30 @@ from typing import Any
 
 from ..analysis.object_facts import dotted, immutable, is_plain
 
-Entry = tuple[int, Any]  # which statement, and what it does it with
+Entry = tuple[int, Any]  # the number of the statement, and the operands of its effect
 
 
 class Taken(list[Any]):
-    """Items that a log took from an iterable: its own list, which nothing else refers to."""
+    """Items that a log took from an iterable: a list that nothing else refers to."""
 
 
 class Touch(tuple[Any]):
-    """A key that was looked up, and nothing done with it: that may have made an entry."""
+    """A key that was only looked up, which may have made an entry."""
 
 
 class Copied(tuple[Any, ...]):
-    """Arrays that are copied where they are stored: nobody can tell them from other ones."""
+    """Arrays that the effect copies, so that their identity doesn't matter."""
 
 
 class Unsafe(BaseException):
-    """This iteration can only run in the kernel, as it stands there.
+    """This iteration can only run in the kernel.
 
     Attributes
     ----------
     reason : str
-        Why.
+        The reason.
     error : Exception or None
-        What it would raise there, unless it catches that; None where nobody knows.
+        The exception that it would raise there, unless it catches it; None if unknown.
     """
 
     def __init__(self, reason: str, error: Exception | None = None) -> None:
@@ -46,7 +46,7 @@ class Unsafe(BaseException):
 
 
 class Log:
-    """What one iteration does outside itself, in order."""
+    """The effects of one iteration on outer objects, in order."""
 
     __slots__ = ("broke", "defined", "entries", "gone", "unsafe")
 
@@ -62,15 +62,15 @@ class Log:
         raise Unsafe(reason)
 
     def leave(self) -> None:
-        """Take in that the loop's `break` was reached."""
+        """Record that the loop's `break` was reached."""
         self.broke = True
 
     def forget(self, *names: str) -> None:
-        """Take in that names of the body were deleted."""
+        """Record that names of the body were deleted."""
         self.gone.update(names)
 
     def define(self, name: str) -> None:
-        """Take in that a function of the body was made."""
+        """Record that a function of the body was made."""
         self.defined.add(name)
 
     def append(self, site: int, value: Any) -> None:
@@ -78,7 +78,7 @@ class Log:
 
     def extend(self, site: int, values: Iterable[Any]) -> None:
         taken = Taken()
-        self.entries.append((site, taken))  # before: what comes until it raises is kept
+        self.entries.append((site, taken))  # before: items are kept that come before it raises
         taken += values
 
     def add(self, site: int, value: Any) -> None:
@@ -114,7 +114,7 @@ class Log:
         self.entries.append((site, (key, value)))
 
     def at(self, site: int, key: Any) -> Any:
-        """Take in that an entry is looked up, which comes before what is done with it."""
+        """Record that an entry is looked up, before the effect on it."""
         {}.setdefault(key)
         self.entries.append((site, Touch((key,))))
         return key
@@ -185,7 +185,7 @@ class Log:
         print(*args, **named, file=text)
         self.entries.append((site, (text.getvalue(), flush)))
 
-    # What a comprehension gives is put where it belongs by `run`, not by `Effects`.
+    # Elements of a comprehension are put in their place by `commit`, not by `Effects`.
 
     def elements(self, site: int, values: list[Any]) -> None:
         self.entries.append((site, Taken(values)))

@@ -1,4 +1,4 @@
-"""What code sees besides its names: settings of the process, taken along to workers."""
+"""The environment of an iteration: settings of the kernel's process, sent along to workers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _machine() -> str:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Settings of the kernel at one moment, which a worker takes on.
+    """Settings of the kernel's process at one moment, which a worker takes on.
 
     Attributes
     ----------
@@ -53,13 +53,13 @@ class Surroundings:
     environ : dict
         Environment variables.
     path : list of str
-        Where modules are looked for.
+        The import path.
     depth : int
-        How deep calls may be nested.
+        The recursion limit.
     decimal, numpy : object
-        How numbers are computed and printed, where these modules are loaded.
+        Settings for arithmetic and printing, where these modules are loaded.
     machine : str
-        Where this is: on another one, or under another Python, folders mean nothing.
+        The machine and its Python: on any other, folders and paths mean nothing.
     process : str
         The process that it was made in.
     """
@@ -74,7 +74,7 @@ class Surroundings:
     process: str = HERE
 
     def take_on(self) -> None:
-        """Set what belongs to the whole process; for a worker process."""
+        """Apply the settings of the whole process; in a worker process."""
         if self.machine != _machine():
             return
         if self.folder and self.folder != _folder() and os.path.isdir(self.folder):
@@ -94,7 +94,7 @@ class Surroundings:
 
     @contextlib.contextmanager
     def inside(self) -> Iterator[None]:
-        """Compute and print numbers as the kernel does, for a moment, in this thread.
+        """Compute and print numbers as the kernel does, inside a `with` block, in this thread.
 
         Examples
         --------
@@ -119,7 +119,7 @@ class Surroundings:
 
 
 def arrive(surroundings: Surroundings) -> Surroundings:
-    """Take on settings as soon as they are unpickled, before what needs them is."""
+    """Take on settings as soon as they are unpickled, before the function that needs them is."""
     surroundings.take_on()
     return surroundings
 

@@ -1,4 +1,4 @@
-"""Exceptions of the user's: without frames of ours, and whether they can be sent."""
+"""Exceptions of the body: strips our frames, and tells whether they survive pickling."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def trimmed(trace: TracebackType | None) -> TracebackType | None:
 
 
 def trim(error: BaseException) -> None:
-    """Take frames of this package out of an exception, and out of what it came from."""
+    """Strip frames of this package from an exception, its cause and its context."""
     for one in tracebacks.chain(error):
         one.__traceback__ = trimmed(one.__traceback__)
 
 
 def faithful(error: BaseException) -> bool:
-    """Whether an exception, and what it came from, is the same after it was sent."""
+    """Whether an exception, its cause and its context survive pickling unchanged."""
     return all(map(_faithful, tracebacks.chain(error)))
 
 

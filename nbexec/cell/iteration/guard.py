@@ -1,7 +1,7 @@
-"""The guard: whether an iteration changed what it was given, seen where it ran.
+"""Guard: detects in a worker whether an iteration changed its inputs.
 
-Library code is taken to leave its arguments alone.  In another process that can be looked
-at: what came along is compared before and after, as long as comparing costs little.
+The analysis assumes that library code leaves its arguments alone.  In another process that
+can be checked: its inputs are compared before and after, as long as comparing costs little.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 
 from ..analysis.object_facts import frozen
 
-SHARE = 0.05  # of the time that items take may go into looking
-FLOOR = 0.0005  # seconds that looking may cost in any case
+SHARE = 0.05  # of the time of the items may go into comparing
+FLOOR = 0.0005  # seconds that comparing may cost in any case
 _SKIPPED = (
     *(types.FunctionType, types.BuiltinFunctionType, types.ModuleType, types.MethodType, type),
     *(types.GeneratorType, types.CodeType),
@@ -25,7 +25,7 @@ _SKIPPED = (
 
 
 class _Digester(pickle.Pickler):
-    """Writes down what an object holds; functions, classes and modules by name alone."""
+    """Serializes an object's contents; functions, classes and modules by name alone."""
 
     def reducer_override(self, thing: Any) -> Any:
         if isinstance(thing, _SKIPPED):
@@ -34,7 +34,7 @@ class _Digester(pickle.Pickler):
 
 
 def fingerprint(thing: Any) -> bytes | None:
-    """Give bytes that differ once the thing, or what it holds, was changed; None: can't tell.
+    """Give a digest that differs once the thing, or anything in it, was changed; None if unknown.
 
     Examples
     --------
@@ -58,7 +58,7 @@ def fingerprint(thing: Any) -> bytes | None:
 
 
 def captured(function: types.FunctionType) -> dict[str, Any]:
-    """Give what a function has along that can be changed, by name."""
+    """Give the mutable objects that travel with a function, by name."""
     found: dict[str, Any] = {}
     todo: list[types.FunctionType] = [function]
     seen: set[int] = set()
@@ -89,12 +89,12 @@ def _held(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
 
 
 class Guard:
-    """Compares what an iteration was given with what it left.
+    """Compares the inputs of iterations before and after.
 
     Parameters
     ----------
     things : dict
-        What all iterations are given, by name.
+        The inputs that all iterations share, by name.
     clock : callable
         Gives seconds.
 
@@ -128,7 +128,7 @@ class Guard:
         self.looked = True  # whether the last item was compared
 
     def begin(self, item: Any) -> None:
-        """Take in the item that comes next."""
+        """Start an item: compute its digest, if that is affordable."""
         self._item, self._item_before = item, None
         began = self._clock()
         if not frozen(item) and self._item_cost <= max(FLOOR, SHARE * self._item_spent):
@@ -137,7 +137,7 @@ class Guard:
         self._item_cost = max(self._item_cost, self._began - began)
 
     def changed(self) -> str:
-        """Give the name of what was changed, "the item" for the item; "" for nothing."""
+        """Give the name of a changed input, "the item" for the item; "" for none."""
         took = self._clock() - self._began
         self._spent += took
         self._item_spent = took

@@ -1,4 +1,4 @@
-"""What runs in a worker: one iteration, and what it leaves behind."""
+"""Iteration: what runs in a worker for one item.  IterationRecord: what it sends back."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ SHORT = 1_000  # characters or bytes of a value that is sent along in case it is
 
 
 class IterationRecord(NamedTuple):
-    """What an iteration leaves behind.
+    """The record of an iteration: its effects and its names.
 
     Attributes
     ----------
     entries : list
         Its effects, in order.
     names : dict
-        What it bound names to, as far as that is cheap to keep.
+        Values of the names that it bound, as far as they are cheap to send.
     missing : tuple of str
-        Names that it bound, with values that were not kept; running it again gives them.
+        Names that it bound to values that were not kept; running it again gives them.
     broke : bool
-        Whether it came to the loop's ``break``.
+        Whether it reached the loop's ``break``.
     away : bool
         Whether it ran in another process.
     unguarded : bool
-        Whether nobody looked if it changed what it was given.
+        Whether its inputs were not compared with what they were before.
     gone : tuple of str
         Names that it bound and deleted.
     defined : tuple of str
@@ -58,7 +58,7 @@ Record = IterationRecord  # its name in journals of 0.1.0
 
 @dataclass(frozen=True, slots=True)
 class Last:
-    """Wraps the last item: all that its iteration bound will be wanted."""
+    """Marks the last item: all names that its iteration binds are needed."""
 
     item: Any
 
@@ -66,7 +66,7 @@ class Last:
         return repr(self.item)
 
     def __nbexec_key__(self) -> Any:
-        """Give what a journal keeps it by: a record of more is as good."""
+        """Give the key in a journal: that of the item, since a record with more names will do."""
         return self.item
 
 
@@ -75,7 +75,7 @@ class InKernel(Exception):
 
 
 class Changed(InKernel):
-    """The iteration changed what it was given, which nothing had shown."""
+    """The iteration changed one of its inputs, which the analysis had not found."""
 
 
 @dataclass(repr=False)
@@ -89,16 +89,16 @@ class Iteration:
     names : tuple of str
         Names that the body binds.
     items : list or None
-        All items, where what is given is a position: they are sent with the function, so
-        that what they share with captured names is shared in the worker too.
+        All items, where the argument is a position: they are sent with the function, so
+        that objects shared with captured names are shared in the worker too.
     home : str
-        The process with the user's namespace.
+        The process that has the user's namespace.
     label : str
-        What to call it, where it is an item itself.
+        Its repr, where it is an item itself.
     keeps : bool
-        Whether all that it binds must come back, since it can't be run again.
+        Whether all names that it binds must come back, since it can't run again.
     guarded : bool
-        Whether to look, in another process, if it changed what it was given.
+        Whether to check, in another process, that it didn't change its inputs.
     """
 
     func: types.FunctionType
@@ -111,7 +111,7 @@ class Iteration:
     _cache: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __nbexec_key__(self) -> Any:
-        """Give what a journal knows it by: the function first."""
+        """Give the key in a journal: the function first."""
         return self.func, self.names, self.items, self.keeps
 
     def __getstate__(self) -> dict[str, Any]:
@@ -124,7 +124,7 @@ class Iteration:
 
     @property
     def away(self) -> bool:
-        """Whether this runs in another process than the user's namespace is in."""
+        """Whether this process is another than that of the user's namespace."""
         return self.home != HERE
 
     def __call__(self, item: Any) -> IterationRecord:
@@ -157,7 +157,7 @@ class Iteration:
         return (item if self.items is None else self.items[item]), last
 
     def surroundings(self) -> contextlib.AbstractContextManager[None]:
-        """Have the kernel's settings, in another process."""
+        """Take on the kernel's settings in another process, inside a `with` block."""
         if not self.elsewhere:
             return contextlib.nullcontext()
         luggage: Luggage = vars(self)["_luggage"]
@@ -165,7 +165,7 @@ class Iteration:
 
     @property
     def elsewhere(self) -> bool:
-        """Whether this was sent to the process that it is in."""
+        """Whether this was sent here from another process."""
         luggage: Luggage | None = vars(self).get("_luggage")
         return luggage is not None and luggage.content.process != HERE
 
@@ -180,7 +180,7 @@ class Iteration:
         return found
 
     def unchanged(self, guard: Guard | None) -> None:
-        """Raise where the iteration changed what it was given."""
+        """Raise `Changed` where the iteration changed one of its inputs."""
         name = guard.changed() if guard is not None else ""
         if name:
             what = name if name.startswith("the item") else f"`{name}`"
@@ -200,13 +200,13 @@ class Iteration:
         return record if not (log.gone or log.defined) else _with_notes(record, log, bound)
 
     def wanted(self, log: Log, bound: dict[str, Any]) -> dict[str, Any]:
-        """Give what the body bound, but for functions, which are made anew."""
+        """Give the names that the body bound, except functions, which are made again."""
         return {
             name: bound[name] for name in self.names if name in bound and name not in log.defined
         }
 
     def stopped(self, log: Log, item: Any, error: BaseException) -> Exception:
-        """Give what to raise instead of what the body raised."""
+        """Give the exception to raise instead of the body's."""
         if log.unsafe:
             return InKernel(log.unsafe)
         own = error.__traceback__
@@ -224,7 +224,7 @@ class Iteration:
         left = _with_notes(IterationRecord(entries, names, (), away=self.elsewhere), log, bound)
         return Partial(left, error)
 
-    # ------------------------------------------------------------ what may be sent
+    # ------------------------------------------------------------ what can be sent
 
     def declared(self, log: Log, item: Any) -> list[Entry]:
         """Give the entries as they can be sent."""
@@ -272,7 +272,7 @@ class Iteration:
         return frozenset(one for one in _codes(self.func.__code__) if one.co_name not in inline)
 
     def no_functions(self, things: Any) -> None:
-        """Refuse to give out a function of the body: it would have lost the body's names."""
+        """Raise `Unsafe` where a function of the body would leave: it would lose its names."""
         from ..analysis.aliases import TooLarge, reachable
 
         try:
@@ -299,7 +299,7 @@ class AwaitingIteration(Iteration):
             bound = await self.func(item, log, locals)
         except Unsafe as unsafe:
             raise InKernel(unsafe.reason) from None
-        except GeneratorExit:  # nobody waits for it any more
+        except GeneratorExit:  # the task was dropped
             raise
         except BaseException as error:
             stopped = self.stopped(log, item, error)
@@ -321,7 +321,7 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
 
 
 def _cheap(names: dict[str, Any], entries: list[Entry]) -> dict[str, Any]:
-    """Give the names with small values, or with ones that are sent anyway."""
+    """Give the names whose values are small, or sent anyway."""
     sent = {id(payload) for _, payload in entries}
     sent |= {id(part) for _, payload in entries if type(payload) is tuple for part in payload}
     return {

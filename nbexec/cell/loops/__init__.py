@@ -1,4 +1,5 @@
-"""Which statements are loops over independent items, and the functions made of their bodies.
+"""Loops over independent items: finding them, judging them, and making functions of their bodies.
 
-What a body does is found by `nbexec.cell.analysis`; nothing here runs a statement.
+Here belongs each decision about a statement that is made before it runs.  The effects of a
+body are found by `nbexec.cell.analysis`; running it is up to `nbexec.cell.execution`.
 """

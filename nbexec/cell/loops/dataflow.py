@@ -1,4 +1,4 @@
-"""What each statement of a cell reads and writes, by name, and what has to wait for what."""
+"""Dataflow between a cell's statements: the names that each reads and writes, and waits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..analysis.statements import parameters
 
 @dataclass(frozen=True, slots=True)
 class Uses:
-    """What a statement does with names.
+    """The names that a statement reads, binds and changes.
 
     Attributes
     ----------
@@ -24,9 +24,9 @@ class Uses:
     binds : frozenset of str
         Names that it gives values.
     changes : frozenset of str
-        Names whose values it may change in place, with all that is tied to them.
+        Names whose values it may change in place, and so any name that shares objects.
     later : frozenset of str
-        Names that a function which it defines reads when it is called.
+        Names that a function which it defines reads when called.
     """
 
     reads: frozenset[str] = frozenset()
@@ -36,7 +36,7 @@ class Uses:
 
     @property
     def writes(self) -> frozenset[str]:
-        """Names that aren't afterwards what they were before."""
+        """Names that it binds or changes."""
         return self.binds | self.changes
 
 
@@ -114,7 +114,7 @@ def _base(node: ast.AST) -> set[str]:
 
 
 def uses(stmt: ast.stmt) -> Uses:
-    """Give what a statement reads, binds and may change.
+    """Give the names that a statement reads, binds and may change.
 
     Examples
     --------
@@ -147,10 +147,10 @@ def through_functions(found: list[Uses]) -> list[Uses]:
 def ties(
     stmts: list[ast.stmt], namespace: dict[str, Any], others: Iterable[str] = ()
 ) -> dict[str, set[str]]:
-    """Give for each name, of the statements and `others`, those that may share objects with it.
+    """Give, for each name of the statements and `others`, those that may share objects with it.
 
-    What is in the namespace is compared as it is; what the cell itself will bind is tied to
-    every name that its value is made of.
+    Objects in the namespace are compared as they are now; a name that the cell will bind is
+    tied to every name in the expression of its value.
 
     Examples
     --------

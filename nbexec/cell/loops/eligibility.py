@@ -1,4 +1,4 @@
-"""Whether a loop may run item by item at once: what `ItemLoop` does, seen from outside it."""
+"""examine(): whether the items of a loop may run in parallel, or the reason why not."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Body(Scope):
 
     storing = ""  # the accumulator whose statement is looked at
     making = ""  # the function whose definition is looked at
-    own: frozenset[str] = frozenset()  # names that may be deleted, or name a function
+    own: frozenset[str] = frozenset()  # names that may be deleted, or be a function's
 
     def statement(self, stmt: ast.stmt) -> None:
         if stmt in self.analysis.sites:
@@ -44,7 +44,7 @@ class Body(Scope):
             super().statement(stmt)
 
     def effect(self, stmt: Any) -> None:
-        """Look at what is accumulated or printed; doing so is not the iteration's affair."""
+        """Analyse the operands of an accumulation or a print; the effect itself goes to the log."""
         args, keywords, _ = accumulators.operands(stmt)
         site = self.analysis.sites[stmt]
         if site.kind in _KEEPING and any(isinstance(one, ast.GeneratorExp) for one in args):
@@ -65,7 +65,7 @@ class Body(Scope):
                     refuse(node, f"looks up `{name}[{key}]`, which may make an entry")
                 self.analysis.reads.setdefault(name, node.lineno)
                 self.analysis.capture(self.analysis.namespace[name], node.lineno)
-                return SHARED  # what is there; nobody else writes it
+                return SHARED  # its own entry: no other iteration writes it
         return None
 
     def makes_entry(self, node: ast.Subscript, base: Value) -> bool:
@@ -91,7 +91,7 @@ class Body(Scope):
         super().s_Delete(stmt)
 
     def s_FunctionDef(self, stmt: Any) -> None:
-        """Look at a function of the body: it is made once more in the kernel, at the end."""
+        """Analyse a function of the body: it is made again in the kernel, at the end."""
         given = [*stmt.args.defaults, *stmt.args.kw_defaults]
         every = [*stmt.args.posonlyargs, *stmt.args.args, *stmt.args.kwonlyargs]
         every += [one for one in (stmt.args.vararg, stmt.args.kwarg) if one is not None]
@@ -138,34 +138,34 @@ def examine(
     sample: list[Any] | None = None,
     known: list[Any] | None = None,
 ) -> Analysis:
-    """See whether the items can be run at once.
+    """Analyse whether the items can run in parallel.
 
     Parameters
     ----------
     loop : ItemLoop
-        What is to be run.
+        The loop.
     namespace : dict
         The notebook's names, as they are when it begins.
     item : Value
-        What is known of every item.
+        Describes every item.
     roots : list
-        Objects from which the items can be reached, what is iterated over among them.
+        Objects from which the items can be reached, the iterable among them.
     lazy : bool
         Whether the items are made while the loop runs.
     sample : list or None
-        Items that are there already.
+        Items that are known already.
     known : list or None
-        All items, where they are.
+        All items, where they are known.
 
     Returns
     -------
     Analysis
-        What it reads, and what is special about it.
+        The names that it reads, and what else was found.
 
     Raises
     ------
     Refusal
-        They can't, or it can't be shown: the line and the reason.
+        They can't, or it can't be shown that they can: the line and the reason.
     """
     changed = loop.accumulators | loop.bound
     if isinstance(loop.node, ast.For):
@@ -190,7 +190,7 @@ def examine(
 
 
 def _elements(node: ast.AST) -> list[ast.expr]:
-    """Give what a comprehension evaluates for an item, its inner loops included."""
+    """Give the expressions that a comprehension evaluates for an item, inner loops included."""
     if not isinstance(node, Comprehension):
         return []
     elements = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
@@ -229,7 +229,7 @@ def _look(
 
 
 def _own_names(loop: ItemLoop) -> frozenset[str]:
-    """Give names of the body that may be deleted, or that one function has."""
+    """Give names of the body that may be deleted, or be a function's."""
     assert isinstance(loop.node, ast.For)
     counts = Counter(accumulators.stored(loop.node.body))
     several = {name for name in loop.defs if counts[name] > 1}
@@ -257,7 +257,7 @@ def aliased(
     items: list[Any],
     known: list[Any] | None = None,
 ) -> None:
-    """Refuse accumulators that the body can reach by another way."""
+    """Refuse accumulators that the body can also reach under another name."""
     sites = loop.sites.items()
     changed = [(stmt, one) for stmt, one in sites if one.kind not in ("print", "augment", "pick")]
     lines: dict[str, int] = {}  # where first
@@ -293,7 +293,7 @@ def _roots(
     items: list[Any],
     known: list[Any] | None,
 ) -> dict[str, list[Any]]:
-    """Give, under what to call it, all from which the body may reach the accumulator `name`."""
+    """Give the objects, by a text for the reason, through which the body may reach `name`."""
     thing, own = namespace[name], name in analysis.places
     reads = [read for read in analysis.reads if read in namespace and not (own and read == name)]
     roots = {read: [namespace[read]] for read in reads}

@@ -1,7 +1,7 @@
-"""The loop inside an expression that is evaluated before anything else of its statement.
+"""The order of evaluation: the loop that a statement evaluates before anything else.
 
-What comes before it in the order of evaluation may only be there, so that nothing is lost
-if the loop runs first: names, constants, attributes of modules, methods of objects.
+Only expressions without effects may come before it, so that the loop can run first: names,
+constants, attributes of modules, methods of objects.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def resolve(node: ast.expr, namespace: dict[str, Any]) -> Any:
 
 
 def there(node: ast.expr, namespace: dict[str, Any]) -> bool:
-    """Whether evaluating `node` does nothing and can't fail.
+    """Whether evaluating `node` has no effect and can't fail.
 
     Examples
     --------
@@ -48,7 +48,7 @@ def there(node: ast.expr, namespace: dict[str, Any]) -> bool:
         return False
     thing = namespace[node.value.id]
     kind = type(thing)
-    # Not written in Python: it calls nothing of the user's.
+    # Not written in Python, so it calls no code of the user's.
     plain = isinstance(
         inspect.getattr_static(kind, "__getattribute__"), types.WrapperDescriptorType
     )
@@ -115,7 +115,7 @@ _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
 
 def awaits(node: ast.AST) -> bool:
-    """Whether evaluating `node` awaits something, but for what functions in it do.
+    """Whether evaluating `node` awaits something; functions defined in it don't count.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Which statements are loops over items: a ``for``, a comprehension, ``sum(... for ...)``."""
+"""ItemLoop: a loop over items, found in a ``for``, a comprehension, ``sum(... for ...)``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .evaluated_first import awaits, evaluated, first_of, resolve, there
 
 Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
-# What consumes a generator expression to its end, or, as `any`, may stop before.
+# Functions that consume a generator expression to its end; some, as `any`, may stop early.
 CONSUMERS = {
     *("builtins.sum", "builtins.min", "builtins.max", "builtins.any", "builtins.all"),
     *("builtins.sorted", "builtins.list", "builtins.tuple", "builtins.set", "builtins.dict"),
@@ -34,7 +34,7 @@ KINDS = {
 
 @dataclass(frozen=True, eq=False)
 class ItemLoop:
-    """A statement that does something for each of some items.
+    """A statement that contains a loop over items.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class ItemLoop:
     node : ast.For or a comprehension
         The part of it that iterates.
     what : str
-        What to call it: "for loop", "`sum` over a generator".
+        Its kind, for messages: "for loop", "`sum` over a generator".
     sites : dict
         The statements of its body with effects outside it.
     bound : frozenset of str
@@ -80,7 +80,7 @@ class ItemLoop:
 
     @property
     def target(self) -> ast.expr:
-        """What each item is bound to."""
+        """The target that each item is bound to."""
         node = self.node
         return node.target if isinstance(node, ast.For) else node.generators[0].target
 
@@ -102,7 +102,7 @@ class ItemLoop:
 
     @property
     def awaits(self) -> bool:
-        """Whether what is done with an item awaits something."""
+        """Whether the body, or the element, awaits something."""
         node = self.node
         if isinstance(node, ast.For):
             return any(map(awaits, node.body))
@@ -117,12 +117,12 @@ class ItemLoop:
 
 
 def find_loop(stmt: ast.stmt, namespace: dict[str, Any]) -> ItemLoop:
-    """Find the loop that a statement is, or has, as things are in `namespace`.
+    """Find the loop that a statement is, or contains, with `namespace` as it is now.
 
     Raises
     ------
     Refusal
-        It has none; the reason says what it would have to be.
+        It has none that can run item by item: the line and the reason.
     """
     if isinstance(stmt, ast.For):
         return _for_loop(stmt, namespace)
@@ -252,7 +252,7 @@ def _bound_by(stmt: ast.stmt, node: Comprehension) -> frozenset[str]:
     for part in ast.walk(stmt):
         if not isinstance(part, ast.Name) or part.id not in bound or id(part) in inside:
             continue
-        # What is evaluated before the loop would see what the loop binds.
+        # An expression that is evaluated before the loop would read the loop's binding.
         if (part.lineno, part.col_offset) < (node.lineno, node.col_offset):
             raise Refusal(part.lineno, f"`{part.id}` stands before what binds it anew")
     return bound

@@ -1,4 +1,4 @@
-"""``xs[i] = f(xs[i])``: containers of which each iteration reads and writes a place of its own."""
+"""``xs[i] = f(xs[i])``: containers of which each iteration reads and writes its own entry."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _INNER = (ast.For, ast.AsyncFor, ast.While)
 
 
 def keys_of(loop: ItemLoop, items: list[Any]) -> dict[str, list[Any]]:
-    """Give what the names of a loop's target are bound to, one after the other.
+    """Give the values that the names of a loop's target are bound to, in order.
 
     Names that the body binds itself are left out.
     """
@@ -45,7 +45,7 @@ def own_places(
     namespace : dict
         The notebook's names.
     items : list or None
-        All of its items, where they are there.
+        All of its items, where they are known.
 
     Returns
     -------
@@ -86,13 +86,13 @@ def own_places(
 
 
 def _differ(keys: list[Any], first: bool) -> bool:
-    """Whether the items, or their `first` parts, are keys that can't be confused."""
+    """Whether the items, or their `first` parts, are distinct as keys."""
     if first:
         if not all(type(item) is tuple and item for item in keys):
             return False
         keys = [item[0] for item in keys]
     kinds = set(map(type, keys))
-    # An index from the end may be the same place as one from the start.
+    # An index from the end may name the same entry as one from the start.
     plain = kinds == {str} or (kinds == {int} and min(keys) >= 0)
     return plain and len(set(keys)) == len(keys)
 
@@ -103,11 +103,11 @@ def in_step(thing: Any, source: Any, items: list[Any]) -> bool:
     Parameters
     ----------
     thing : object
-        What is stored in.
+        The container that is stored in.
     source : object
-        What is iterated over.
+        The iterable.
     items : list
-        What that gives.
+        The items of the iterable.
 
     Examples
     --------

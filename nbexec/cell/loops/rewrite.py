@@ -1,4 +1,4 @@
-"""A loop's body as a function of one item.
+"""Rewriting of a loop's body into a function of one item.
 
 The function keeps the cell's file name and line numbers, and its frame is called
 ``<module>``, so that a traceback reads as if the cell itself had run.
@@ -35,13 +35,13 @@ def body_function(
     loop : ItemLoop
         The loop.
     namespace : dict
-        What the function has as globals.
+        The function's globals.
     filename : str
-        What tracebacks call the cell.
+        The cell's file name in tracebacks.
     flags : int
         Compiler flags: the cell's ``from __future__`` imports.
     inputs : tuple of str
-        Names that the body reads before it binds them: it gets their values of now.
+        Names that the body reads before it binds them: it gets their current values.
     """
     node = loop.node
     body = _of_for(loop) if isinstance(node, ast.For) else _of_comprehension(loop)
@@ -65,14 +65,14 @@ def body_function(
 
 
 def _unnested(code: types.CodeType) -> types.CodeType:
-    """Have functions inside say their names as if they were not inside ours."""
+    """Give nested functions the qualified names that they would have outside ours."""
     inner = [_unnested(one) if isinstance(one, types.CodeType) else one for one in code.co_consts]
     name = code.co_qualname.removeprefix("body.<locals>.")
     return code.replace(co_consts=tuple(inner), co_qualname=name)
 
 
 def _of_for(loop: ItemLoop) -> ast.stmt:
-    """One round of the loop, in which ``continue`` means what it did."""
+    """Give one round of the loop, in which ``continue`` keeps its meaning."""
     node = loop.node
     assert isinstance(node, ast.For)
     copied, sites = _copy_with(node, loop.sites)
@@ -93,7 +93,7 @@ def _once(node: ast.expr) -> ast.expr:
 
 
 class _Rewriter(ast.NodeTransformer):
-    """Turns what accumulates into notes in the log."""
+    """Replaces accumulations by calls of the effect log."""
 
     def __init__(self, sites: dict[int, Site]) -> None:
         self._sites = sites
@@ -103,10 +103,10 @@ class _Rewriter(ast.NodeTransformer):
         if site is not None:
             return _noted(node, site)
         if isinstance(node, ast.FunctionDef):
-            return [node, _told("define", [node.name], node)]
+            return [node, _reported("define", [node.name], node)]
         if isinstance(node, ast.Delete):
             names = [one.id for one in node.targets if isinstance(one, ast.Name)]
-            return [node, _told("forget", names, node)]
+            return [node, _reported("forget", names, node)]
         return self.generic_visit(node)
 
 
@@ -117,8 +117,8 @@ def _noted(stmt: Any, site: Site) -> ast.stmt:
     return ast.copy_location(ast.Expr(_note(site.kind, site.index, args, keywords, place)), stmt)
 
 
-def _told(method: str, names: list[str], node: ast.AST) -> ast.stmt:
-    """Give the statement that tells the log of names, at the place of another statement."""
+def _reported(method: str, names: list[str], node: ast.AST) -> ast.stmt:
+    """Give a statement that reports names to the log, at the position of another statement."""
     given = ", ".join(map(repr, names))
     made = ast.parse(f"{LOG}.{method}({given})").body[0]
     for part in ast.walk(made):
@@ -138,7 +138,7 @@ def _note(
 
 
 def _of_comprehension(loop: ItemLoop) -> ast.stmt:
-    """The comprehension over one item alone; what it gives goes to the log."""
+    """Give the comprehension over one item alone; its elements go to the log."""
     node: Any = copy.deepcopy(loop.node)
     kinds = {ast.SetComp: "distinct", ast.DictComp: "pairs"}
     kind = kinds.get(type(loop.node), "elements")
@@ -166,7 +166,7 @@ class _Renamed(ast.NodeTransformer):
 
 
 def _element(node: Any) -> ast.expr:
-    """Give what a comprehension computes for an item: a pair, for a dict."""
+    """Give the element expression of a comprehension: a pair, for a dict."""
     if isinstance(node, ast.DictComp):
         return ast.copy_location(ast.Tuple([node.key, node.value], ast.Load()), node.value)
     element: ast.expr = node.elt
@@ -174,7 +174,7 @@ def _element(node: Any) -> ast.expr:
 
 
 def _alone(node: Any) -> ast.expr:
-    """Give a display of the one thing that a comprehension computes for an item."""
+    """Give a display of one element of a comprehension."""
     made: ast.expr
     if isinstance(node, ast.DictComp):
         made = ast.Dict([node.key], [node.value])
@@ -186,14 +186,14 @@ def _alone(node: Any) -> ast.expr:
 
 
 def with_hidden(loop: ItemLoop, whole: bool) -> ast.stmt:
-    """Give the statement with what it iterates over replaced by the name `HIDDEN`.
+    """Give the statement with its iterable replaced by the name `HIDDEN`.
 
     Parameters
     ----------
     loop : ItemLoop
         The loop.
     whole : bool
-        Whether the name stands for all that a comprehension gives, not for its items.
+        Whether the name stands for the whole result of a comprehension, not for its items.
     """
     memo: dict[int, Any] = {}
     stmt: ast.stmt = copy.deepcopy(loop.stmt, memo)
@@ -212,7 +212,7 @@ def with_hidden(loop: ItemLoop, whole: bool) -> ast.stmt:
 
 
 class _Put(ast.NodeTransformer):
-    """Puts an expression in the place of another."""
+    """Replaces an expression by another."""
 
     def __init__(self, old: ast.expr, new: ast.expr) -> None:
         self._old, self._new = old, new
@@ -222,10 +222,10 @@ class _Put(ast.NodeTransformer):
 
 
 def rest_of(loop: ItemLoop) -> ast.Expression:
-    """Give what evaluates to all that a comprehension gives for the items in `HIDDEN`.
+    """Give an expression for the elements of a comprehension over the items in `HIDDEN`.
 
-    It is a generator expression; or, where it awaits, a list in which each stands alone in a
-    container of its kind, so that what can't be in it is told in its turn.
+    It is a generator expression; or, where it awaits, a list in which each element stands
+    alone in a container of its kind, so that one that can't be in it raises in its turn.
     """
     node: Any = copy.deepcopy(loop.node)
     node.generators[0].iter = ast.copy_location(ast.Name(HIDDEN, ast.Load()), loop.iter)

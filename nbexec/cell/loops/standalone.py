@@ -1,7 +1,6 @@
-"""One statement that may run beside others: it only makes values, accumulates, or prints.
+"""Standalone: a statement that may run beside others: it makes values, accumulates, prints.
 
-It is looked at as the body of a loop that has one round, so whatever a loop's body may do
-it may do too.
+It is analysed as the body of a loop of one round, so it may do whatever a loop's body may.
 """
 
 from __future__ import annotations
@@ -37,18 +36,18 @@ _WAITS: dict[type[ast.AST], str] = {
 
 @dataclass(frozen=True, eq=False)
 class Standalone:
-    """A statement, shown to be free of effects but those that are written down.
+    """A statement that was shown to have no effects except those in its log.
 
     Attributes
     ----------
     loop : ItemLoop
         The loop of one round that it is the body of.
     reads : frozenset of str
-        Names of the notebook that it reads, also in the functions that it calls.
+        Names of the notebook that it reads, also in functions that it calls.
     inputs : tuple of str
-        Those among them that it binds itself, later.
+        Those of them that it binds later itself.
     analysis : Analysis
-        What else is known of it.
+        What else was found.
     """
 
     loop: ItemLoop
@@ -65,7 +64,7 @@ class Standalone:
 def alone(
     stmt: ast.stmt, namespace: dict[str, Any], unknown: Iterable[str] = (), value: bool = False
 ) -> Standalone:
-    """Look at a statement.
+    """Analyse whether a statement may run beside others.
 
     Parameters
     ----------
@@ -74,7 +73,7 @@ def alone(
     namespace : dict
         The notebook's names, as they are now.
     unknown : collection of str
-        Names that get their values before it runs.
+        Names that are bound before it runs, to values that aren't known yet.
     value : bool
         Whether the value of an expression is wanted.
 
