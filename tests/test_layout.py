@@ -22,7 +22,6 @@ MOST_LAYERS = 12
 # the package's own name.
 MODULES_OF_ONE_NAME = {
     "run": "`nbexec.run` is one run; `nbexec.cell.run` runs a cell, and is its public entry",
-    "values": "journals name `nbexec.journal.values` in what they pickled",
 }
 CLASSES_OF_ONE_NAME: dict[str, str] = {}
 

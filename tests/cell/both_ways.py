@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import nbexec
-from nbexec.cell.analysis.source import remember
 from nbexec.cell.analysis.object_facts import immutable
+from nbexec.cell.analysis.source import remember
 from nbexec.cell.report import CellReport
 
 EARLIER = "<earlier cell>"  # the file name of a cell that ran before

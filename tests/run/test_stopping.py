@@ -1,4 +1,7 @@
-"""Time limits: `timeout` an item, `deadline` a run, on every backend."""
+"""Time limits: `timeout` an item, `deadline` a run, on every backend.
+
+Covers `nbexec.run.intake`.
+"""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 The counter is behind an operator, a property, a descriptor, a closure, or a callback of library
 code, where the body alone doesn't show it.
 
-Covers `nbexec.cell.analysis.expressions`, `nbexec.cell.analysis.functions` and
+Covers `nbexec.cell.analysis.arguments`, `nbexec.cell.analysis.expressions`, `nbexec.cell.analysis.functions` and
 `nbexec.cell.analysis.library_calls`.
 """
 

@@ -1,6 +1,8 @@
 """Reads of an accumulator by another way than its name: such a body runs serially.
 
 It is reached through a view, a closure, a class, a default argument, or an object that holds it.
+
+Covers `nbexec.cell.analysis.names`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The panel: what it says, that it says it as text, and that nothing of it is left behind.
 
 Covers `nbexec.notebook.panel.failure_groups`, `nbexec.notebook.panel.output_tail`,
-`nbexec.notebook.panel.record`, `nbexec.notebook.panel.reopen`,
+`nbexec.notebook.panel.panel_record`, `nbexec.notebook.panel.reopen`,
 `nbexec.notebook.panel.saved_html`, `nbexec.notebook.panel.snapshot`,
 `nbexec.notebook.panel.svg`, `nbexec.notebook.panel.tabs`,
 `nbexec.notebook.panel.usage_history` and `nbexec.notebook.panel.widget`.

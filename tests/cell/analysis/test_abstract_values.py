@@ -3,7 +3,8 @@
 Each way reaches `rows` by another expression. One that the analysis missed would give a wrong
 answer.
 
-Covers `nbexec.cell.analysis.heap`.
+Covers `nbexec.cell.analysis.heap`, `nbexec.cell.analysis.new_values` and
+`nbexec.cell.analysis.object_facts`.
 """
 
 from __future__ import annotations
