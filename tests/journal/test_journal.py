@@ -2,9 +2,10 @@
 
 Covers `nbexec.journal.code_fingerprint`, `nbexec.journal.database`,
 `nbexec.journal.fingerprint`, `nbexec.journal.keys`, `nbexec.journal.known_files`,
-`nbexec.journal.locks`, `nbexec.journal.lookup`, `nbexec.journal.notes`, `nbexec.journal.occurrences`,
-`nbexec.journal.past`, `nbexec.journal.recall`, `nbexec.journal.rows`,
-`nbexec.journal.values`, `nbexec.journal.writer` and `nbexec.system.user_code`.
+`nbexec.journal.locks`, `nbexec.journal.lookup`, `nbexec.journal.notes`,
+`nbexec.journal.occurrences`, `nbexec.journal.past`, `nbexec.journal.recall`,
+`nbexec.journal.rows`, `nbexec.journal.values`, `nbexec.journal.writer` and
+`nbexec.system.user_code`.
 """
 
 from __future__ import annotations
