@@ -130,8 +130,8 @@ def __getattr__(name: str) -> Any:
     import importlib  # 1 ms, and a kernel has it
 
     value = getattr(importlib.import_module(f".{_WHERE[name]}", __name__), name)
-    # A class has said so before, but Python 3.13 also drops its `__firstlineno__` here: that
-    # counts lines of another file.
+    # For functions.  A class has it already; but Python 3.13 drops `__firstlineno__` when it is
+    # set, which is right: the class is in another file.
     value.__module__ = __name__
     globals()[name] = value
     return value
