@@ -17,7 +17,7 @@ from ..telemetry.observer import Observer, WatchedRun
 # Views of the notebook layer, by name: nothing below it imports it.
 FROM_ABOVE = {
     "panel": "nbexec.notebook.panel.panel:Panel",
-    "once more": "nbexec.notebook.panel.reopen:show",
+    "reopen": "nbexec.notebook.panel.reopen:show",
     "past run": "nbexec.notebook.panel.saved_html:past_run",
 }
 
@@ -55,7 +55,7 @@ def show(run: WatchedRun) -> bool:
     """Show the panel of a run in this cell; give whether that can be, and was not done before."""
     if not in_kernel():
         return False
-    shown: bool = from_above("once more")(run)
+    shown: bool = from_above("reopen")(run)
     return shown
 
 
