@@ -1,7 +1,7 @@
 """Modules by the names that they had in 0.1.0, whose journals hold pickles and fingerprints.
 
 What can be in a journal: the public names, what an iteration of a cell leaves behind, and what
-unpickles a class.  A module of these that moves once more gets its new name here.
+unpickles a class.  A module or a class of these that moves once more gets its new name here.
 """
 
 from __future__ import annotations
@@ -24,20 +24,25 @@ _BEFORE = {  # today: in 0.1.0
     "nbexec.worker.execute": "nbexec.worker",
 }
 _TODAY = {before: today for today, before in _BEFORE.items()}
+_RENAMED = {("nbexec.cell.iteration", "Record"): "IterationRecord"}  # classes that pickles name
 PACKAGE = __name__.partition(".")[0]
 
 
-def today(module: str, name: str) -> str:
-    """Give the module to import a name from that a pickle has.
+def today(module: str, name: str) -> tuple[str, str]:
+    """Give module and name of today for those that a pickle has.
 
     Examples
     --------
-    >>> today("nbexec.cell.log", "Taken"), today("nbexec.run", "last_run")
-    ('nbexec.cell.iteration.effect_log', 'nbexec')
+    >>> today("nbexec.cell.iteration", "Record")
+    ('nbexec.cell.iteration.iteration', 'IterationRecord')
+    >>> today("nbexec.run", "last_run")
+    ('nbexec', 'last_run')
     """
     if module not in _TODAY:
-        return module
-    return PACKAGE if name in sys.modules[PACKAGE]._WHERE else _TODAY[module]
+        return module, name
+    if name in sys.modules[PACKAGE]._WHERE:
+        return PACKAGE, name
+    return _TODAY[module], _RENAMED.get((module, name), name)
 
 
 def before(module: str, name: str) -> str:

@@ -138,7 +138,7 @@ class _ValuePickler(pickling.pickler()):  # type: ignore[misc]
 
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        return super().find_class(moved.today(module, name), name)
+        return super().find_class(*moved.today(module, name))
 
 
 class _ValueUnpickler(_Unpickler):

@@ -13,7 +13,7 @@ import pytest
 
 import nbexec
 from nbexec.cell.iteration.effect_log import Copied, Taken
-from nbexec.cell.iteration.iteration import Record
+from nbexec.cell.iteration.iteration import IterationRecord
 from nbexec.journal.moved import before, today
 from nbexec.telemetry.stats import Stats
 
@@ -62,7 +62,7 @@ def test_objects_of_a_class_that_was_kept(runs):
 def test_what_iterations_left_behind(runs):
     assert len(runs) == 18
     for run in [*runs[9:14], *runs[15:17]]:  # but for objects of a class, and failures
-        assert all(type(one) is Record for one in run.results)
+        assert all(type(one) is IterationRecord for one in run.results)
         assert len(run.results) == run.stats.done == 4
     entries = [payload for _, payload in runs[10].results[1].entries]
     assert entries == [[2, 2]]
@@ -88,6 +88,8 @@ def test_the_same_calls_run_nothing_again(path):
 
 
 def test_names_that_nobody_moved_stay():
-    assert today("nbexec.model", "Failure") == before("nbexec.model", "Failure") == "nbexec.model"
-    assert today("json", "loads") == before("json", "loads") == "json"
+    assert today("nbexec.model", "Failure") == ("nbexec.model", "Failure")
+    assert today("json", "loads") == ("json", "loads")
+    assert before("nbexec.model", "Failure") == "nbexec.model"
+    assert before("json", "loads") == "json"
     assert before("nbexec", "no such name") == "nbexec"

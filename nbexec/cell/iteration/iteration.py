@@ -53,9 +53,6 @@ class IterationRecord(NamedTuple):
     defined: tuple[str, ...] = ()
 
 
-Record = IterationRecord  # its name in journals of 0.1.0
-
-
 @dataclass(frozen=True, slots=True)
 class Last:
     """Marks the last item: all names that its iteration binds are needed."""

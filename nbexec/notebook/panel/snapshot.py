@@ -85,7 +85,7 @@ def snapshot(
     ----------
     stats : Stats
         The run, in numbers.
-    record : Record
+    record : PanelRecord
         The run's other data.
     heard : int
         Number of commands received from the panel, by which it notices that one was lost.
