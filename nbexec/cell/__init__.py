@@ -16,6 +16,7 @@ In the order in which imports go (each may import what is below it):
     loops/          find.py: which statements are loops;  eligibility.py: which may run at once
                     standalone.py: which statements may run beside others
                     dataflow.py: what waits for what;  rewrite.py: a body as a function
+                    detachable.py: which names a detached cell leaves pending
     iteration/      in a worker: iteration.py: one iteration;  effect_log.py: its effects
                     boundary.py: what may leave the process;  guard.py: what must not change
     analysis/       functions.py: into functions;  statements.py: Scope, and its parts:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 import builtins
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from .bindings import inside, stored
 from .object_facts import is_array
 
 DICTS: tuple[type, ...] = (dict, OrderedDict, defaultdict)
@@ -48,75 +48,6 @@ class Site:
     kind: str
     name: str
     operator: str = ""
-
-
-def inside(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
-    """Give every statement of a body, also inside other statements, but not in functions."""
-    for stmt in body:
-        yield stmt
-        if isinstance(stmt, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            continue
-        for field in ("body", "orelse", "finalbody"):
-            yield from inside(getattr(stmt, field, []))
-        for part in (*getattr(stmt, "handlers", []), *getattr(stmt, "cases", [])):
-            yield from inside(part.body)
-
-
-class _Stored(ast.NodeVisitor):
-    """Names that statements bind in the scope that they are in."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-
-    def visit_Name(self, node: ast.Name) -> None:
-        if not isinstance(node.ctx, ast.Load):
-            self.names.append(node.id)
-
-    def visit_comprehension(self, node: ast.comprehension) -> None:
-        for part in (node.iter, *node.ifs):  # its target is its own
-            self.visit(part)
-
-    def visit_FunctionDef(self, node: Any) -> None:
-        self.names.append(node.name)
-
-    visit_AsyncFunctionDef = visit_ClassDef = visit_FunctionDef
-
-    def visit_Lambda(self, node: ast.Lambda) -> None:
-        pass
-
-    def visit_alias(self, node: ast.alias) -> None:
-        self.names.append((node.asname or node.name).partition(".")[0])
-
-    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
-        if node.name:
-            self.names.append(node.name)
-        self.generic_visit(node)
-
-    def visit_MatchAs(self, node: Any) -> None:
-        if node.name:
-            self.names.append(node.name)
-        self.generic_visit(node)
-
-    visit_MatchStar = visit_MatchAs
-
-    def visit_MatchMapping(self, node: ast.MatchMapping) -> None:
-        if node.rest:
-            self.names.append(node.rest)
-        self.generic_visit(node)
-
-
-def stored(nodes: Iterable[ast.AST]) -> list[str]:
-    """Give the names that `nodes` bind, once for each time.
-
-    Examples
-    --------
-    >>> stored(ast.parse("a = [b for b in c]; d += 1").body)
-    ['a', 'd']
-    """
-    visitor = _Stored()
-    for node in nodes:
-        visitor.visit(node)
-    return visitor.names
 
 
 def find(loop: ast.For, namespace: dict[str, Any]) -> dict[ast.stmt, Site]:

@@ -10,9 +10,9 @@ from typing import Any
 
 from . import library_facts, source
 from .abstract_values import SHARED, UNKNOWN, Env, join, joined
-from .accumulators import stored
 from .analysis import refuse
 from .arguments import Args
+from .bindings import stored
 from .expressions import Enclosing, Expressions
 from .library_calls import names_of
 from .names import Names, copied, merge
@@ -48,7 +48,7 @@ class Flow:
         self.calls = expressions.calls
         self.new = expressions.new
         self.analysis = expressions.analysis
-        self.around: Enclosing = weakref.proxy(around)  # it owns this
+        self.around: Enclosing = weakref.proxy(around)  # the owner; see `Scope`
         self.loops: list[Round] = []
 
     def s_If(self, stmt: ast.If) -> None:

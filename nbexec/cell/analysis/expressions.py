@@ -68,7 +68,7 @@ class Expressions:
         self.reads = calls.reads
         self.new = calls.new
         self.analysis = calls.analysis
-        self.around: Enclosing = weakref.proxy(around)  # it owns this
+        self.around: Enclosing = weakref.proxy(around)  # the owner; see `Scope`
 
     def expr(self, node: ast.AST) -> Value:
         """Look at an expression; describe its value."""

@@ -10,11 +10,12 @@ from typing import Any
 
 from . import source
 from .abstract_values import FROZEN, SHARED, UNKNOWN, Env, Value, joined, shallow, value_of
-from .accumulators import Site, inside, stored
+from .accumulators import Site
 from .analysis import Analysis, Refusal
 from .arguments import Args
+from .bindings import declared, inside, parameters, stored
 from .heap import ITEMS
-from .statements import Scope, declared, parameters
+from .statements import Scope
 
 
 def new_analysis(

@@ -81,7 +81,7 @@ class LibraryCalls:
     def __init__(self, analysis: Analysis, new: NewValues, calls: Calling) -> None:
         self.analysis = analysis
         self.new = new
-        self.calls: Calling = weakref.proxy(calls)  # it owns this
+        self.calls: Calling = weakref.proxy(calls)  # the owner; see `Scope`
         self.shielded = 0  # `with warnings.catch_warnings()` blocks around
 
     # ------------------------------------------------------------ functions

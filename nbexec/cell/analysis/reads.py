@@ -53,7 +53,7 @@ class Reads:
     def __init__(self, analysis: Analysis, new: NewValues, calls: Calling) -> None:
         self.analysis = analysis
         self.new = new
-        self.calls: Calling = weakref.proxy(calls)  # it owns this
+        self.calls: Calling = weakref.proxy(calls)  # the owner; see `Scope`
 
     def usable(self, node: ast.AST, value: Value, name: str) -> Value:
         """Refuse objects that any use changes; give all others as they are."""

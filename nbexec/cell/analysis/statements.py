@@ -9,15 +9,15 @@ from __future__ import annotations
 import ast
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from . import source
 from .abstract_values import FROZEN, SHARED, Env, Value, join, value_of
-from .accumulators import stored
 from .analysis import Analysis, refuse
 from .arguments import Args
+from .bindings import declared, parameters, stored
 from .calls import CallAnalysis
 from .control_flow import Flow
 from .expressions import Expressions, loosened
@@ -48,6 +48,9 @@ def _nothing(name: str) -> Value | None:
 
 class Scope:
     """One function, or the body of the loop itself: it owns the parts that look at its code.
+
+    Parts refer to their owner weakly.  A cycle would keep objects of the notebook, which
+    values refer to, until the next garbage collection.
 
     Parameters
     ----------
@@ -315,13 +318,6 @@ class Scope:
         pass  # binding a name that isn't local is refused
 
 
-def declared(node: ast.AST, kind: type[ast.Global] | type[ast.Nonlocal]) -> Iterator[str]:
-    """Give the names in ``global`` or ``nonlocal`` statements."""
-    for part in ast.walk(node):
-        if isinstance(part, kind):
-            yield from part.names
-
-
 def _loaded(target: Any) -> ast.expr:
     """Give the expression that reads a target: the same one each time, as sites must be."""
     if not hasattr(target, "_nbexec_loaded"):
@@ -329,10 +325,3 @@ def _loaded(target: Any) -> ast.expr:
         target._nbexec_loaded = ast.copy_location(type(target)(**fields, ctx=ast.Load()), target)
     loaded: ast.expr = target._nbexec_loaded
     return loaded
-
-
-def parameters(args: ast.arguments) -> list[str]:
-    """Give the names of all parameters."""
-    plain = [*args.posonlyargs, *args.args, *args.kwonlyargs]
-    more = [one for one in (args.vararg, args.kwarg) if one is not None]
-    return [one.arg for one in [*plain, *more]]

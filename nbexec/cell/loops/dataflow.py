@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..analysis import method_facts
-from ..analysis.accumulators import stored
 from ..analysis.aliases import TooLarge, reachable
-from ..analysis.statements import parameters
+from ..analysis.bindings import parameters, stored
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import contextlib
 from collections import Counter, defaultdict
 from typing import Any
 
-from ..analysis import accumulators, aliases, arrays
+from ..analysis import accumulators, aliases, arrays, bindings
 from ..analysis.abstract_values import SHARED, Value
 from ..analysis.analysis import Analysis, Refusal, makes_entries, refuse
 from ..analysis.functions import new_analysis
@@ -231,7 +231,7 @@ def _look(
 def _own_names(loop: ItemLoop) -> frozenset[str]:
     """Give names of the body that may be deleted, or be a function's."""
     assert isinstance(loop.node, ast.For)
-    counts = Counter(accumulators.stored(loop.node.body))
+    counts = Counter(bindings.stored(loop.node.body))
     several = {name for name in loop.defs if counts[name] > 1}
     return loop.bound - loop.targets - several
 
@@ -240,7 +240,7 @@ def handlers(loop: ItemLoop, namespace: dict[str, Any]) -> None:
     """Refuse names that ``except ... as name`` would delete."""
     assert isinstance(loop.node, ast.For)
     named = list(named_handlers(loop.node.body))
-    counts = Counter(accumulators.stored(loop.node.body))
+    counts = Counter(bindings.stored(loop.node.body))
     counts.subtract(str(handler.name) for handler in named)
     used = {name for name, count in counts.items() if count > 0}
     used |= {*namespace, *loop.targets}

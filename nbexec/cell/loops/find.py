@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..analysis import accumulators
+from ..analysis import accumulators, bindings
 from ..analysis.accumulators import Site
 from ..analysis.analysis import Refusal
 from ..analysis.library_calls import names_of
@@ -89,7 +89,7 @@ class ItemLoop:
         """Functions that its body defines, by name."""
         if not isinstance(self.node, ast.For):
             return {}
-        inside = accumulators.inside(self.node.body)
+        inside = bindings.inside(self.node.body)
         return {one.name: one for one in inside if isinstance(one, ast.FunctionDef)}
 
     @property
@@ -98,7 +98,7 @@ class ItemLoop:
         if not isinstance(self.node, ast.For):
             return self.bound
         starred = [one for one in ast.walk(self.target) if isinstance(one, ast.Starred)]
-        return self.bound | frozenset(accumulators.stored(starred))
+        return self.bound | frozenset(bindings.stored(starred))
 
     @property
     def awaits(self) -> bool:
@@ -168,8 +168,8 @@ def _for_loop(stmt: ast.For, namespace: dict[str, Any]) -> ItemLoop:
         if isinstance(part, ast.Attribute | ast.Subscript):
             raise Refusal(stmt.lineno, f"each item is stored in `{ast.unparse(part)}`")
     found = accumulators.find(stmt, namespace)
-    names = accumulators.stored(stmt.body)
-    targets = frozenset(accumulators.stored([stmt.target]))
+    names = bindings.stored(stmt.body)
+    targets = frozenset(bindings.stored([stmt.target]))
     added = {site.name for site in found.values()}
     bound = frozenset(names) - added
     return ItemLoop(stmt, stmt, "for loop", found, bound, targets)
@@ -225,7 +225,7 @@ def _of_items(
         raise Refusal(node.lineno, "takes its items with `async for`, one after the other")
     if isinstance(node, ast.GeneratorExp) and awaits(node):
         raise Refusal(node.lineno, "awaits in a generator, which is consumed elsewhere")
-    targets = frozenset(accumulators.stored([node.generators[0].target]))
+    targets = frozenset(bindings.stored([node.generators[0].target]))
     return ItemLoop(
         stmt,
         node,
@@ -242,7 +242,7 @@ def _bound_by(stmt: ast.stmt, node: Comprehension) -> frozenset[str]:
     """Give the names that a comprehension binds outside it, with ``:=``."""
     elements = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
     first, *others = node.generators
-    bound = frozenset(accumulators.stored([*elements, *first.ifs, *others]))
+    bound = frozenset(bindings.stored([*elements, *first.ifs, *others]))
     if not bound:
         return bound
     name = min(bound)
@@ -269,5 +269,5 @@ def _consumer(node: ast.expr, namespace: dict[str, Any]) -> str | None:
 
 def named_handlers(body: list[ast.stmt]) -> Iterator[ast.ExceptHandler]:
     """Give every ``except ... as name`` of a body."""
-    for stmt in accumulators.inside(body):
+    for stmt in bindings.inside(body):
         yield from (one for one in getattr(stmt, "handlers", []) if one.name)

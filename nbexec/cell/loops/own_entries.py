@@ -6,7 +6,7 @@ import ast
 import gc
 from typing import Any
 
-from ..analysis import accumulators
+from ..analysis import bindings
 from .find import ItemLoop
 
 _KINDS = {"setitem", "setindex", "store"}
@@ -71,8 +71,8 @@ def own_places(
             return {}
     if key in loop.bound:
         return {}
-    inner = {stmt for one in accumulators.inside(loop.node.body) if isinstance(one, _INNER)
-             for stmt in accumulators.inside([*one.body, *one.orelse])}  # fmt: skip
+    inner = {stmt for one in bindings.inside(loop.node.body) if isinstance(one, _INNER)
+             for stmt in bindings.inside([*one.body, *one.orelse])}  # fmt: skip
     found: dict[str, str] = {}
     for name in loop.accumulators:
         mine = [(stmt, site) for stmt, site in loop.sites.items() if site.name == name]

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..analysis import accumulators
+from ..analysis import accumulators, bindings
 from ..analysis.abstract_values import FROZEN
 from ..analysis.analysis import Analysis, Refusal
 from ..analysis.functions import new_analysis
@@ -120,7 +120,7 @@ def _round(stmt: ast.stmt, namespace: dict[str, Any], value: bool) -> ItemLoop:
     found = accumulators.find(node, namespace)
     if body is stmt and isinstance(stmt, ast.Expr) and stmt not in found:
         raise Refusal(stmt.lineno, "gives nothing: it must be there for what it does")
-    bound = frozenset(accumulators.stored([body])) - {site.name for site in found.values()}
+    bound = frozenset(bindings.stored([body])) - {site.name for site in found.values()}
     return ItemLoop(node, node, "statement", found, bound, frozenset([ONCE]))
 
 
