@@ -1,4 +1,7 @@
-"""Detached cells: what they leave, and what the notebook may do while they run."""
+"""Detached cells: what they leave, and what the notebook may do while they run.
+
+Which names they leave pending is decided in `nbexec.cell.loops.detachable`.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Statements that accumulate into an outer name, and reads of one while the loop runs.
 
 An append, an entry of a dict or a sum can be applied later, in order; a body that also reads
-its accumulator depends on the iterations before it, and runs serially.
+its accumulator depends on the iterations before it, and runs serially.  Names that a body binds
+(`nbexec.cell.analysis.bindings`) are no accumulators.
 """
 
 from __future__ import annotations
