@@ -122,20 +122,15 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 @contextmanager
 def _room(item: pytest.Item) -> Iterator[None]:
-    """Wait for a test's turn: one that is alone lets in none after it, and waits for the others."""
+    """Wait for a test's turn: one that is alone waits until no other runs, and they for it."""
     if not hasattr(item.config, "workerinput"):
         yield  # all of them are in this process
         return
     folder = Path(item.config.workerinput["shared"])
     kind = fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH
-    with (folder / "door").open("w") as door, (folder / "room").open("w") as room:
-        fcntl.flock(door, kind)
-        fcntl.flock(room, kind)
-        if kind == fcntl.LOCK_SH:
-            fcntl.flock(door, fcntl.LOCK_UN)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, kind)
         try:
             yield
         finally:
-            # not by closing alone: what the test forked may have it open too
-            fcntl.flock(room, fcntl.LOCK_UN)
-            fcntl.flock(door, fcntl.LOCK_UN)
+            fcntl.flock(lock, fcntl.LOCK_UN)  # what the test forked may have it open, too

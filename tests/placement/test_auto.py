@@ -402,6 +402,8 @@ def gil(monkeypatch):
     monkeypatch.setattr(GilProbe, "answer", lambda gil_probe: float(bool(burning)))
     # and don't decide before it was asked for: that takes longer on a busy machine
     monkeypatch.setattr("nbexec.placement.auto.UNPROBED", 10.0)
+    # values that are collected before the rest of their chunk come without their CPU time
+    monkeypatch.setattr("nbexec.run.reclaim.LATE", 60.0)
 
 
 @alone
