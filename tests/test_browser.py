@@ -263,6 +263,7 @@ def test_a_run_in_the_background_keeps_its_panel_in_its_own_cell(server, page):
 
 
 @pytest.mark.skipif(not QUICKSTART.exists(), reason="the quickstart is not written yet")
+@pytest.mark.extended  # it also runs in a kernel and in a terminal: test_notebooks
 def test_the_quickstart_runs_and_its_panel_moves(server, page):
     (server.root / QUICKSTART.name).write_text(QUICKSTART.read_text())
     page.open(QUICKSTART.name)
