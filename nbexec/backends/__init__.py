@@ -153,9 +153,9 @@ def _adapt(wanted: Any) -> Backend:
     from concurrent.futures import Executor
 
     if isinstance(wanted, Executor):
-        from .executor_adapter import Foreign
+        from .executor_adapter import ExecutorBackend
 
-        return Foreign(wanted)
+        return ExecutorBackend(wanted)
     if type(wanted).__module__.partition(".")[0] == "distributed":
         from .dask import Dask
 

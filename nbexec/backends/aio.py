@@ -17,10 +17,10 @@ from ..model import Chunk, Outcome
 from ..system import blas
 from ..worker import streams
 from ..worker.chunk_state import SharedChunkState
-from ..worker.execute import StopFlag, prepare, run_chunk_async, worker_name
+from ..worker.execute import ExecutionSpec, StopFlag, prepare, run_chunk_async, worker_name
 from .base import Backend, Session, SessionSpec
 from .pool import Pool
-from .threads import WARM, ThreadSlot
+from .threads import WARM, ThreadWorker
 
 AT_ONCE = 100  # coroutines at once by default: what aiohttp's connection pool allows
 
@@ -38,8 +38,8 @@ class Asyncio(Backend):
     def default_workers(self) -> int:
         return AT_ONCE
 
-    def open(self, setting: SessionSpec) -> Session:
-        return AsyncioSession(setting, self.running_loop())
+    def open(self, spec: SessionSpec) -> Session:
+        return AsyncioSession(spec, self.running_loop())
 
     def running_loop(self) -> asyncio.AbstractEventLoop:
         """Give the loop, which runs from now on."""
@@ -60,25 +60,25 @@ class Asyncio(Backend):
 class AsyncioSession(Session):
     """Each slot is a task on the loop while it has chunks."""
 
-    near = True
+    stealable = True
 
-    def __init__(self, setting: SessionSpec, loop: asyncio.AbstractEventLoop) -> None:
-        self._setting = setting
+    def __init__(self, spec: SessionSpec, loop: asyncio.AbstractEventLoop) -> None:
+        self._spec = spec
         self._loop = loop
-        self._threads: dict[asyncio.Task[Any] | None, ThreadSlot] = {}  # for plain functions
-        self._count = setting.workers
+        self._threads: dict[asyncio.Task[Any] | None, ThreadWorker] = {}  # for plain functions
+        self._count = spec.workers
         self._lanes: dict[int, Lane] = {}  # by slot
-        self._coming: deque[Lane] = deque()  # those that were given something
+        self._coming: deque[Lane] = deque()  # those with new chunks
         self._called = False  # whether the loop is about to look at them
-        self._ended: list[tuple[Chunk, Outcome]] = []  # not yet told
+        self._ended: list[tuple[Chunk, Outcome]] = []  # not yet delivered
         self._prepared = functools.cache(self._prepare)
         streams.install()
         self._name = ""  # of the loop's thread, once something has begun there
         self._cpu: float | None = None  # of the loop's thread, when last attributed
 
     def _prepare(self) -> Callable[[Any], Any]:
-        call = prepare(self._setting.task)
-        if self._setting.task.coroutine:
+        call = prepare(self._spec.task)
+        if self._spec.task.coroutine:
             return call
         return functools.partial(self._in_thread, call)
 
@@ -86,7 +86,7 @@ class AsyncioSession(Session):
         """Keep a plain function off the loop, which it would block."""
         task = asyncio.current_task()
         if task not in self._threads:
-            self._threads[task] = _pool.lease()
+            self._threads[task] = _pool.acquire()
             blas.enter(self, self._count)
         future = self._loop.create_future()
         run = functools.partial(contextvars.copy_context().run, _in_share, call, item)
@@ -119,35 +119,36 @@ class AsyncioSession(Session):
             while True:
                 lane = self._coming.popleft()
                 if lane.task is None:
-                    context = self._setting.context.copy()
+                    context = self._spec.context.copy()
                     lane.task = self._loop.create_task(self._serve(lane), context=context)
 
     async def _serve(self, lane: Lane) -> None:
-        """Run what a slot has: a task for each chunk would cost as much as the chunk."""
-        task, prepared = self._setting.task, self._prepared
+        """Run the chunks of a slot: a task for each chunk would cost as much as the chunk."""
+        task, prepared = self._spec.task, self._prepared
         while lane.chunks:
             chunk, chunk_state, stop_flag = lane.chunks.popleft()
-            hear = functools.partial(self._setting.hear, chunk)
-            outcome = await run_chunk_async(
-                prepared, task, chunk, stop_flag, hear, self._share, chunk_state
-            )
+            report = functools.partial(self._spec.report, chunk)
+            spec = ExecutionSpec(task, prepared, stop_flag, report)
+            outcome = await run_chunk_async(spec, chunk_state, chunk.budget, self._share)
             if not task.coroutine:
-                self._give_back_thread(stop_flag)
-            if not self._ended:  # those of a turn of the loop are told at once: it wakes the run
-                self._loop.call_soon(self._tell)
+                self._release_thread(stop_flag)
+            if (
+                not self._ended
+            ):  # those of a turn of the loop are delivered together: that wakes the run
+                self._loop.call_soon(self._deliver)
             self._ended.append((chunk, outcome))
         lane.task = None
 
-    def _give_back_thread(self, stop_flag: StopFlag) -> None:
+    def _release_thread(self, stop_flag: StopFlag) -> None:
         thread = self._threads.pop(asyncio.current_task(), None)
         if thread is not None:
             thread.healthy = not stop_flag.stopped  # else it may be in the middle of an item
-            _pool.give_back(thread)
+            _pool.release(thread)
 
-    def _tell(self) -> None:
+    def _deliver(self) -> None:
         ended, self._ended = self._ended, []
         for chunk, outcome in ended:
-            self._setting.deliver(chunk, functools.partial(_same, outcome))
+            self._spec.deliver(chunk, functools.partial(_same, outcome))
 
     def _share(self) -> float:
         """Give what the thread has used since the last chunk ended: its share, for the sum."""
@@ -169,7 +170,7 @@ class AsyncioSession(Session):
         if lane is not None:
             lane.stop_flag.stop()
             self._loop.call_soon_threadsafe(lane.cancel)
-        return self._setting.task.coroutine  # a plain function is in a thread, and goes on
+        return self._spec.task.coroutine  # a plain function is in a thread, and goes on
 
     def close(self) -> None:
         """Nothing runs any more, and nothing is kept."""
@@ -181,13 +182,13 @@ class AsyncioSession(Session):
 
 
 class Lane:
-    """What a slot has, and its task while it has something."""
+    """The chunks of a slot, and its asyncio task while it has any."""
 
     __slots__ = ("chunks", "stop_flag", "task")
 
     def __init__(self) -> None:
         self.chunks: deque[tuple[Chunk, SharedChunkState, StopFlag]] = deque()
-        self.stop_flag = StopFlag()  # of what it was given since it last was unwanted
+        self.stop_flag = StopFlag()  # of the chunks that came since it last was unwanted
         self.task: asyncio.Task[None] | None = None
 
     def cancel(self) -> None:
@@ -197,11 +198,11 @@ class Lane:
             self.task.cancel()
 
 
-_pool = Pool(ThreadSlot, keep=WARM)
+_pool = Pool(ThreadWorker, keep=WARM)
 
 
 def _same(outcome: Outcome) -> Outcome:
-    """Give what is there already."""
+    """Give an outcome that needs no unpacking."""
     return outcome
 
 

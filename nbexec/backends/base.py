@@ -24,31 +24,31 @@ Reply = Callable[[], Outcome]  # called in the run's loop: unpacking is not a ca
 Deliver = Callable[[Chunk, Reply], None]
 
 
-class Listen(Protocol):
-    """What items say goes here, from any thread."""
+class ReportChunk(Protocol):
+    """Takes output, progress and begun items of a chunk, from any thread."""
 
     def __call__(
-        self, chunk: Chunk, offset: int | None, stream: str, said: Any, shown: bool = False
+        self, chunk: Chunk, offset: int | None, stream: str, content: Any, /, shown: bool = False
     ) -> None:
         """Take in what the item at `offset` (None: one of the chunk) wrote to `stream`.
 
-        Where `stream` is "progress", `said` is a fraction, or None, and a text.  Where it is
-        "returned", the items from `offset` on are not begun, and no longer that worker's.
+        Where `stream` is "progress", `content` is a fraction, or None, and a text.  Where it is
+        "returned", the items from `offset` on are pending, and no longer that worker's.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class SessionSpec:
-    """What a run gives a session: its task, its means to reply, and where it came from."""
+    """What a run gives a session: its task, where replies and reports go, the caller's context."""
 
     task: Task
     deliver: Deliver
     caller_thread: CallerThread
-    hear: Listen
+    report: ReportChunk
     context: contextvars.Context  # of the caller; copied for each thread that enters it
     workers: int
-    direct: bool = False  # whether what items write also goes where it would without us
-    judged: bool = False  # whether somebody asks how long a worker had no core, or what runs now
+    direct: bool = False  # whether output also goes where it would have gone without us
+    judged: bool = False  # whether the seconds without a core, and `running`, are asked for
 
 
 class Running(NamedTuple):
@@ -62,24 +62,24 @@ class Running(NamedTuple):
 class Session(ABC):
     """One run's use of a backend."""
 
-    tells_begun = True  # whether a worker's word that it begins an item is heard at once
-    near = False  # whether items can be had back from a worker that has not begun them
+    reports_begun = True  # whether it is reported at once that a worker begins an item
+    stealable = False  # whether workers share their chunk states, so that pending items can go back
 
     @abstractmethod
     def submit(self, slot: int, chunk: Chunk) -> SharedChunkState | None:
         """Start `chunk` on the worker of `slot` (0, 1, ...) and return at once.
 
-        Where the worker is near, give what it notes; a chunk all of whose items were taken
-        back from there needs no reply.
+        Where the session is stealable, give the state that the worker fills; a chunk all of
+        whose items were taken back from there needs no reply.
         """
 
-    def unwanted(self, slot: int) -> None:  # noqa: B027  (some can't tell them)
-        """Tell what `slot` is doing that it may stop early; its reply is still awaited."""
+    def unwanted(self, slot: int) -> None:  # noqa: B027  (some have no way to)
+        """Let the items of `slot` know that they may stop early; its reply is still awaited."""
 
     def take_back(self, slot: int, chunk: Chunk) -> None:  # noqa: B027  (some can't)
-        """Ask the worker of `slot` to give back what it has not begun of `chunk`.
+        """Ask the worker of `slot` to give back the pending items of `chunk`.
 
-        What comes of it is heard, as "returned": the offset of the first item that was.
+        It acknowledges by a report, "returned", with the offset of the first of them.
         """
 
     @abstractmethod
@@ -136,7 +136,7 @@ class Backend(ABC):
         """How many items at once suit this backend on this machine."""
 
     @abstractmethod
-    def open(self, setting: SessionSpec) -> Session:
+    def open(self, spec: SessionSpec) -> Session:
         """Begin a run; raises a `PickleError` if its function can't be sent."""
 
     def warm(self) -> bool:

@@ -1,8 +1,8 @@
-"""Shelf: what functions captured that is large, each in a file that is told by its contents.
+"""Buffer store: content-addressed files of the large buffers that functions captured.
 
 An array that was sent once is not written again for the next run, by whatever name and in
-whatever function it comes; one that changed is another one.  What no run uses stays for a
-while, the latest first, as far as there is room.
+whatever function it comes; one that has changed gets a file of its own.  Files that no run
+uses stay for a while, the latest first, as far as there is room.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from pathlib import Path
 
 from ..serialize import pickling, task_file
 from ..system import machine
-from .scratch import keep, spool
+from .scratch import keep, scratch_folder
 
-LARGE = 1 << 20  # bytes; to tell a smaller one takes as long as to write it
+LARGE = 1 << 20  # bytes; to hash a smaller one takes as long as to write it
 ROOM = 1 / 16  # share of the memory that may be used, which files that no run uses may take
 PATIENCE = 300.0  # seconds that such a file stays
 
 
 @dataclass(eq=False)
-class Kept:
+class StoredBuffer:
     """A buffer's file."""
 
     path: Path
@@ -33,7 +33,7 @@ class Kept:
     uses: int = 0  # runs
 
 
-class Shelf:
+class BufferStore:
     """The files of one folder.
 
     Parameters
@@ -45,38 +45,38 @@ class Shelf:
     def __init__(self, room: int) -> None:
         self._room = room
         self._made = 0
-        self._kept: OrderedDict[bytes, Kept] = OrderedDict()  # the last used at the end
+        self._stored: OrderedDict[bytes, StoredBuffer] = OrderedDict()  # the last used at the end
         self._timer: threading.Timer | None = None
         self._lock = threading.RLock()
 
-    def take(self, buffer: pickle.PickleBuffer) -> Kept:
-        """Give the file that has what is in `buffer`, written now if there is none."""
+    def acquire(self, buffer: pickle.PickleBuffer) -> StoredBuffer:
+        """Give the file with the contents of `buffer`, written now if there is none."""
         view = buffer.raw()
         digest = _digest(view)
         with self._lock:
-            kept = self._kept.get(digest)
-            if kept is None or not kept.path.exists():  # something may have tidied it away
-                kept = self._write(view)
-            self._kept[kept.digest] = kept
-            self._kept.move_to_end(kept.digest)
-            kept.uses += 1
-            return kept
+            stored = self._stored.get(digest)
+            if stored is None or not stored.path.exists():  # something may have tidied it away
+                stored = self._write(view)
+            self._stored[stored.digest] = stored
+            self._stored.move_to_end(stored.digest)
+            stored.uses += 1
+            return stored
 
-    def _write(self, view: memoryview) -> Kept:
+    def _write(self, view: memoryview) -> StoredBuffer:
         self._made += 1
-        path = keep(f"shelf-{self._made}", lambda: (view,))
-        # Another thread may have changed it since it was looked at: what counts is the file.
+        path = keep(f"buffer-{self._made}", lambda: (view,))
+        # Another thread may have changed it since it was hashed: the file counts.
         digest = _digest(memoryview(pickling.mapped(path)))
-        known = self._kept.get(digest)
+        known = self._stored.get(digest)
         if known is not None and known.path.exists():
             path.unlink()
             return known
-        return Kept(path, len(view), digest)
+        return StoredBuffer(path, len(view), digest)
 
-    def give_back(self, kept: Kept) -> None:
-        """Note that a run has ended."""
+    def release(self, stored: StoredBuffer) -> None:
+        """Note that a run that had acquired `stored` has ended."""
         with self._lock:
-            kept.uses -= 1
+            stored.uses -= 1
             self._tidy(self._room)
             if self._timer is not None:
                 self._timer.cancel()
@@ -85,68 +85,68 @@ class Shelf:
             self._timer.start()
 
     def clear(self) -> None:
-        """Let all go that no run uses."""
+        """Remove all files that no run uses."""
         with self._lock:
             self._tidy(0)
 
     def _tidy(self, room: int) -> None:
-        idle = [one for one in self._kept.values() if not one.uses]
+        idle = [one for one in self._stored.values() if not one.uses]
         size = sum(one.size for one in idle)
         for one in idle:
             if size <= room:
                 break
             size -= one.size
-            del self._kept[one.digest]
+            del self._stored[one.digest]
             one.path.unlink(missing_ok=True)
 
 
 def _digest(view: memoryview) -> bytes:
-    """Give what tells these bytes from any others: 128 bits, at the speed of memory."""
+    """Give a digest of these bytes: 128 bits, at the speed of memory, and their length."""
     import xxhash
 
     return xxhash.xxh3_128_digest(view) + len(view).to_bytes(8, "little")
 
 
 @dataclass
-class Stored:
-    """A task's file, and what it needs of the shelf."""
+class StoredTask:
+    """A task's file, and the stored buffers that it refers to."""
 
     file: Path
-    shelf: Shelf
-    kept: list[Kept] = field(default_factory=list)
+    store: BufferStore
+    buffers: list[StoredBuffer] = field(default_factory=list)
 
     def drop(self) -> None:
-        """Let it go."""
+        """Remove the file, and release the buffers."""
         self.file.unlink(missing_ok=True)
-        for one in self.kept:
-            self.shelf.give_back(one)
-        self.kept.clear()
+        for one in self.buffers:
+            self.store.release(one)
+        self.buffers.clear()
 
 
-_shelves: dict[Path, Shelf] = {}
+_stores: dict[Path, BufferStore] = {}
 _lock = threading.Lock()
 
 
-def shelf() -> Shelf:
-    """Give this kernel's shelf."""
-    folder = spool()
+def shared_buffers() -> BufferStore:
+    """Give this kernel's buffer store."""
+    folder = scratch_folder()
     with _lock:  # two of them would write the same files
-        if folder not in _shelves:
-            _shelves[folder] = Shelf(int(machine.memory_limit() * ROOM))
-        return _shelves[folder]
+        if folder not in _stores:
+            _stores[folder] = BufferStore(int(machine.memory_limit() * ROOM))
+        return _stores[folder]
 
 
-def store(key: str, data: bytes, buffers: Sequence[pickle.PickleBuffer]) -> Stored:
-    """Write a task's file, named `key`, its large buffers on the shelf."""
-    stored = Stored(spool() / key, shelf())
+def store_task(key: str, data: bytes, buffers: Sequence[pickle.PickleBuffer]) -> StoredTask:
+    """Write a task's file, named `key`, its large buffers in the store."""
+    task = StoredTask(scratch_folder() / key, shared_buffers())
     try:
         paths = []
         for one in buffers:
-            kept = stored.shelf.take(one) if one.raw().nbytes >= LARGE else None
-            stored.kept += [kept] if kept is not None else []
-            paths.append(str(kept.path) if kept is not None else "")
-        stored.file = keep(key, lambda: task_file.pieces(data, buffers, paths))
+            stored = task.store.acquire(one) if one.raw().nbytes >= LARGE else None
+            task.buffers += [stored] if stored is not None else []
+            paths.append(str(stored.path) if stored is not None else "")
+        task.file = keep(key, lambda: task_file.pieces(data, buffers, paths))
     except BaseException:
-        stored.drop()
+        task.drop()
         raise
-    return stored
+    return task

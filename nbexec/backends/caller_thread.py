@@ -1,4 +1,4 @@
-"""Hands: the thread that lends itself to user code which must not run in the run's loop.
+"""Caller thread: it runs user code that must not run in the run's loop.
 
 A blocking `map` lends its own thread, so that with backend="serial" the function, and
 with every backend the user's generator, runs exactly where a plain loop would run it,

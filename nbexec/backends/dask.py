@@ -23,9 +23,10 @@ from ..model import Chunk
 from ..system import at_exit, machine
 from ..telemetry.events import Part
 from ..worker.entry import run_packed
+from ..worker.envelope import PackedCall
 from .base import Backend, Session, SessionSpec
-from .dask_cluster import LocalSession, Place, result_of, withdraw
-from .remote import PackedCall, RemoteSession
+from .dask_cluster import ClusterWorker, LocalSession, result_of, withdraw
+from .remote import RemoteSession
 
 # A nanny would set these to 1 in the kernel's own environment, and leave them there, where
 # every library that is loaded later, and every worker process, finds them: see `blas`.
@@ -46,7 +47,7 @@ class Dask(Backend):
         self._timeout = timeout  # seconds to wait for a cluster that was given by address
         self._client: Client | None = None
         self._local: LocalCluster | None = None
-        self._places: list[Place] = []  # the workers of our own cluster
+        self._workers: list[ClusterWorker] = []  # the workers of our own cluster
         self._lock = threading.Lock()
 
     def default_workers(self) -> int:
@@ -84,7 +85,7 @@ class Dask(Backend):
                     processes=True,
                     host="127.0.0.1",
                     dashboard_address="127.0.0.1:0",  # any free port, for its HTTP server
-                    # a death is told at once: the run decides what is tried again
+                    # a death is reported at once: the run decides what is tried again
                     scheduler_kwargs={"dashboard": False, "allowed_failures": 0},
                     preload=[run_packed.__module__],  # so that no item's time is spent on it
                     worker_dashboard_address="127.0.0.1:0",
@@ -97,21 +98,21 @@ class Dask(Backend):
             ) from error
         client = Client(self._local, set_as_default=False)
         nannies = self._local.workers.values()
-        self._places = [Place(client, self._local, nanny) for nanny in nannies]
+        self._workers = [ClusterWorker(client, self._local, nanny) for nanny in nannies]
         at_exit.arm()
         return client
 
-    def open(self, setting: SessionSpec) -> Session:
+    def open(self, spec: SessionSpec) -> Session:
         client = self.client
-        if self._places:
-            return LocalSession(setting, self._places)
-        return GivenSession(setting, client)
+        if self._workers:
+            return LocalSession(spec, self._workers)
+        return GivenSession(spec, client)
 
     def close(self) -> None:
         with self._lock:
             client, cluster = self._client, self._local
             self._client = self._local = None
-            self._places = []
+            self._workers = []
         if client is not None and client is not self._given:
             client.close()
         if cluster is not None:
@@ -130,16 +131,16 @@ class Own(LocalCluster):  # type: ignore[misc]  # distributed has no types
 
 
 @dataclass(eq=False)
-class Sent:
+class SentChunk:
     """A chunk that is a task of a cluster."""
 
     number: int
     chunk: Chunk
-    call: tuple[Any, ...]
+    call: PackedCall
     reply: Future[bytes] = field(default_factory=Future)
     task: Any = None
-    at: str | None = None  # the worker that began it
-    told: int = 0  # pieces of what it said
+    at: str | None = None  # the address of the worker that began it
+    reported: int = 0  # how many of its reports
     over: bool = False  # the rest is in its reply
 
 
@@ -150,11 +151,11 @@ class GivenSession(RemoteSession):
     its worker is given nothing more of this run while there are others.
     """
 
-    def __init__(self, setting: SessionSpec, client: Client) -> None:
-        super().__init__(setting, here=False)
-        self.tells_begun = True
+    def __init__(self, spec: SessionSpec, client: Client) -> None:
+        super().__init__(spec, local=False)
+        self.reports_begun = True
         self._client = client
-        self._sent: dict[int, list[Sent]] = {}  # at each slot, in order
+        self._sent: dict[int, list[SentChunk]] = {}  # at each slot, in order
         self._stuck: Counter[str] = Counter()  # tasks left behind, by worker
         self._numbers = itertools.count()
         self._parts: list[Part] = []  # when the scheduler was last asked
@@ -165,57 +166,59 @@ class GivenSession(RemoteSession):
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"}):
             self.block = client.submit(_itself, self.block, key=key, pure=False)
         self._topic = f"nbexec-{client.id}-{self.key}"
-        client.subscribe_topic(self._topic, self._told)
+        client.subscribe_topic(self._topic, self._take_event)
 
     def send(self, slot: int, chunk: Chunk, call: PackedCall) -> Future[bytes]:
-        sent = Sent(next(self._numbers), chunk, call)
+        sent = SentChunk(next(self._numbers), chunk, call)
         left = [one for one in self._sent.get(slot, ()) if not one.reply.done()]
-        self._sent[slot] = [*left, sent]  # one that is done is there until then: see told()
+        self._sent[slot] = [*left, sent]  # one that is done is there until then: see reported()
         self._submit(sent)
         return sent.reply
 
-    def _submit(self, sent: Sent) -> None:
+    def _submit(self, sent: SentChunk) -> None:
         number = next(self._numbers)
         task = sent.task = self._client.submit(
-            _run_and_tell,
+            _run_and_report,
             self._topic,
             sent.number,
             *sent.call,
-            key=f"nbexec-{self.setting.task.name}-{self.key}-{number}",
-            workers=self._places(),
+            key=f"nbexec-{self.spec.task.name}-{self.key}-{number}",
+            workers=self._usable_workers(),
             pure=False,
         )
         task.add_done_callback(functools.partial(_answer, sent))
 
-    def _places(self) -> list[str] | None:
+    def _usable_workers(self) -> list[str] | None:
         """Give the workers with a thread that nothing of ours is stuck in; None: any."""
         if not self._stuck:
             return None
         threads = self._client.nthreads().items()
         return [at for at, count in threads if self._stuck[at] < count] or None
 
-    def _told(self, event: tuple[float, tuple[int, str, Any]]) -> None:
-        """Take in a worker's word of a chunk; called in Dask's event loop."""
+    def _take_event(self, event: tuple[float, tuple[int, str, Any]]) -> None:
+        """Take in an event of a chunk; called in Dask's event loop."""
         number, what, facts = event[1]
         for sent in itertools.chain.from_iterable([*self._sent.values()]):
             if sent.number == number and what == "begun":
                 sent.at = facts
             elif sent.number == number:
-                self._said(sent, *facts)
+                self._take_reports(sent, *facts)
 
-    def _said(self, sent: Sent, start: int, pieces: list[tuple[int, str, Any]]) -> None:
+    def _take_reports(
+        self, sent: SentChunk, start: int, reports: list[tuple[int, str, Any]]
+    ) -> None:
         with self._lock:
-            for at, piece in enumerate(pieces, start):
-                if at == sent.told and not sent.over:  # not again, after a second attempt
-                    sent.told += 1
-                    self.setting.hear(sent.chunk, *piece)
+            for at, report in enumerate(reports, start):
+                if at == sent.reported and not sent.over:  # not again, after a second attempt
+                    sent.reported += 1
+                    self.spec.report(sent.chunk, *report)
 
-    def told(self, chunk: Chunk) -> int:
+    def reported(self, chunk: Chunk) -> int:
         for sent in itertools.chain.from_iterable([*self._sent.values()]):
             if sent.chunk is chunk:
                 with self._lock:
                     sent.over = True
-                    return sent.told
+                    return sent.reported
         return 0
 
     def elsewhere(self) -> Sequence[Part] | None:
@@ -242,7 +245,7 @@ class GivenSession(RemoteSession):
         return not stuck
 
     def _move_on(self) -> None:
-        """Send again what was not begun: it may wait behind what is stuck."""
+        """Send pending chunks again: they may wait behind one that is stuck."""
         for sent in itertools.chain.from_iterable([*self._sent.values()]):
             if sent.at is None and not sent.reply.done():
                 old, sent.task = sent.task, None
@@ -256,8 +259,8 @@ class GivenSession(RemoteSession):
         self.block = None
 
 
-def _answer(sent: Sent, task: Any) -> None:
-    """Pass on what became of a task, unless another took its place."""
+def _answer(sent: SentChunk, task: Any) -> None:
+    """Pass on the result or error of a task, unless another took its place."""
     try:
         data, error = result_of(task), None
     except BaseException as raised:
@@ -280,12 +283,15 @@ def _itself(packed: bytes) -> bytes:
     return packed
 
 
-def _run_and_tell(topic: str, number: int, *call: Any) -> bytes:
-    """Say that a chunk is begun, and run it; tell what it says."""
+def _run_and_report(topic: str, number: int, *call: Any) -> bytes:
+    """Run a chunk; report that it has begun, and the reports of its items.
+
+    The fields of its call come one by one: Dask puts the task itself in the place of `block`.
+    """
     worker = get_worker()
 
-    def tell(start: int, said: Sequence[tuple[int, str, Any]]) -> None:
-        worker.log_event(topic, (number, "said", (start, said)))
+    def send(start: int, reports: Sequence[tuple[int, str, Any]]) -> None:
+        worker.log_event(topic, (number, "reports", (start, reports)))
 
     worker.log_event(topic, (number, "begun", worker.address))
-    return functools.partial(run_packed, tell=tell)(*call)
+    return run_packed(PackedCall(*call), send)

@@ -1,8 +1,8 @@
-"""places: the workers of our own Dask cluster, each with one task at a time.
+"""The workers of our own Dask cluster, each with one task at a time.
 
 Left to itself the scheduler queues tasks behind one that hangs, blames every task at a
 worker for its death, and computes again what a dead worker had finished.  So each chunk
-is told where to go, and waits here until the result of the one before it has arrived.
+is sent to a given worker, and waits here until the result of the one before it has arrived.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from distributed import Client, LocalCluster, Status
 
 from ..model import Chunk
 from ..worker.entry import run_packed
+from ..worker.envelope import PackedCall
 from .base import SessionSpec
-from .remote import PackedCall, RemoteSession, how_it_ended
+from .remote import RemoteSession, how_it_ended
 
 GATHERING = 1.0  # seconds between two looks whether a result that is awaited was lost
 AGAIN = 0.01  # seconds until a result is asked for again whose request was given up
@@ -35,62 +36,62 @@ _numbers = itertools.count()
 
 
 class Stopped(Exception):
-    """Nobody knows whether this ran to its end, nor does it matter: it is not to blame."""
+    """The chunk was stopped, perhaps after its end: it is not to blame for it."""
 
 
 @dataclass(eq=False)
-class Parcel:
+class QueuedChunk:
     """A chunk on its way to a worker."""
 
     key: str
-    call: tuple[Any, ...]
+    call: PackedCall
     chunk: Chunk
     reply: Future[bytes] = field(default_factory=Future)
     task: Any = None  # Dask's future, once it was sent
     process: Any = None  # that it was sent to
 
 
-class Place:
-    """One worker process, and what waits for it."""
+class ClusterWorker:
+    """One worker process, and the chunks that wait for it."""
 
     def __init__(self, client: Client, cluster: LocalCluster, nanny: Any) -> None:
         self._client = client
         self._scheduler = cluster.scheduler
         self._nanny = nanny
-        self._waiting: deque[Parcel] = deque()
-        self._sent: Parcel | None = None
+        self._waiting: deque[QueuedChunk] = deque()
+        self._sent: QueuedChunk | None = None
         self._killed: Any = None  # the process that was killed last
         self._watching = False
         self._lock = threading.RLock()
 
-    def put(self, parcel: Parcel) -> None:
+    def put(self, queued: QueuedChunk) -> None:
         with self._lock:
-            self._waiting.append(parcel)
+            self._waiting.append(queued)
             self._pump()
 
-    def runs(self, parcel: Parcel) -> bool:
-        """Whether `parcel` is what the worker is busy with."""
+    def runs(self, queued: QueuedChunk) -> bool:
+        """Whether `queued` is what the worker is busy with."""
         with self._lock:
-            return self._sent is parcel and self._up()
+            return self._sent is queued and self._up()
 
-    def stop(self, parcel: Parcel) -> None:
-        """Take `parcel` back, or kill the worker in the middle of it; its nanny starts another."""
+    def stop(self, queued: QueuedChunk) -> None:
+        """Take `queued` back, or kill the worker in the middle of it; its nanny starts another."""
         with self._lock:
-            if parcel in self._waiting:
-                self._waiting.remove(parcel)
-            elif self._sent is parcel:
+            if queued in self._waiting:
+                self._waiting.remove(queued)
+            elif self._sent is queued:
                 self._kill()
-        if parcel.task is None:
-            parcel.reply.cancel()
+        if queued.task is None:
+            queued.reply.cancel()
         else:
-            withdraw(parcel.task)
+            withdraw(queued.task)
 
-    def take_back(self, parcel: Parcel) -> bool:
-        """Take `parcel` back where it waits; give whether that is so."""
+    def take_back(self, queued: QueuedChunk) -> bool:
+        """Take `queued` back where it waits; give whether that is so."""
         with self._lock:
-            if parcel not in self._waiting:
+            if queued not in self._waiting:
                 return False
-            self._waiting.remove(parcel)
+            self._waiting.remove(queued)
             return True
 
     def _kill(self) -> None:
@@ -122,22 +123,22 @@ class Place:
         if not self._up():
             self._watch()
             return
-        parcel = self._sent = self._waiting.popleft()
-        parcel.process = self._process()
+        queued = self._sent = self._waiting.popleft()
+        queued.process = self._process()
         try:
-            parcel.task = self._client.submit(
+            queued.task = self._client.submit(
                 run_packed,
-                *parcel.call,
-                key=f"{parcel.key}-{next(_numbers)}",
+                queued.call,
+                key=f"{queued.key}-{next(_numbers)}",
                 workers=[self._nanny.worker_address],
                 allow_other_workers=True,  # should it be gone at this moment
                 pure=False,
             )
         except Exception as error:  # the client was closed at this moment
             self._sent = None
-            parcel.reply.set_exception(RuntimeError(f"{type(error).__name__}: {error}"))
+            queued.reply.set_exception(RuntimeError(f"{type(error).__name__}: {error}"))
             return
-        parcel.task.add_done_callback(functools.partial(self._done, parcel))
+        queued.task.add_done_callback(functools.partial(self._done, queued))
 
     def _watch(self) -> None:
         """Look again soon whether the worker is there."""
@@ -155,11 +156,11 @@ class Place:
                 self._pump()
                 return
             lost, self._waiting = list(self._waiting), deque()
-        for parcel in lost:
-            parcel.reply.set_exception(RuntimeError("no Dask worker could be started"))
+        for queued in lost:
+            queued.reply.set_exception(RuntimeError("no Dask worker could be started"))
 
-    def _done(self, parcel: Parcel, task: Any) -> None:
-        """Take in what became of a task; called in Dask's thread for callbacks."""
+    def _done(self, queued: QueuedChunk, task: Any) -> None:
+        """Take in the result or error of a task; called in Dask's thread for callbacks."""
         try:
             data, error = _gather(task), None
         except BaseException as raised:
@@ -169,11 +170,11 @@ class Place:
             self._pump()
         # Last: whoever gets the reply may let go of the item, and of what it needs to end.
         if error is None:
-            parcel.reply.set_result(data)
+            queued.reply.set_result(data)
         elif task.cancelled():
-            parcel.reply.set_exception(Stopped())
+            queued.reply.set_exception(Stopped())
         else:
-            parcel.reply.set_exception(RuntimeError(_ending(parcel.process, error)))
+            queued.reply.set_exception(RuntimeError(_ending(queued.process, error)))
 
 
 def _gather(task: Any) -> bytes:
@@ -220,61 +221,61 @@ def _ending(process: Any, error: BaseException) -> str:
         return f"{type(error).__name__}: {error}"
     end = time.monotonic() + MOURNING
     while process.exitcode is None and time.monotonic() < end:
-        time.sleep(0.005)  # Dask hears of a lost connection before it hears how it was lost
+        time.sleep(0.005)  # Dask knows of a lost connection before the exit code is known
     return how_it_ended(process.exitcode)
 
 
 class LocalSession(RemoteSession):
-    """Each slot has its place."""
+    """Each slot has a worker of the cluster; slots share them where there are more."""
 
-    def __init__(self, setting: SessionSpec, places: list[Place]) -> None:
-        self._places = places
-        super().__init__(setting, here=True)
-        self._parcels: dict[int, list[Parcel]] = {}  # at each slot, in order
+    def __init__(self, spec: SessionSpec, workers: list[ClusterWorker]) -> None:
+        self._workers = workers
+        super().__init__(spec, local=True)
+        self._queued: dict[int, list[QueuedChunk]] = {}  # at each slot, in order
 
     def send(self, slot: int, chunk: Chunk, call: PackedCall) -> Future[bytes]:
-        parcel = Parcel(f"nbexec-{self.setting.task.name}-{self.key}", call, chunk)
-        parcels = self._parcels.setdefault(slot, [])
-        parcels.append(parcel)
-        this = weakref.ref(parcel)  # no cycle: its item is let go as soon as it is done
-        parcel.reply.add_done_callback(lambda _: parcels.remove(cast(Parcel, this())))
-        self._place(slot).put(parcel)
-        return parcel.reply
+        queued = QueuedChunk(f"nbexec-{self.spec.task.name}-{self.key}", call, chunk)
+        queued_chunks = self._queued.setdefault(slot, [])
+        queued_chunks.append(queued)
+        this = weakref.ref(queued)  # no cycle: its item is let go as soon as it is done
+        queued.reply.add_done_callback(lambda _: queued_chunks.remove(cast(QueuedChunk, this())))
+        self._worker_of(slot).put(queued)
+        return queued.reply
 
     def resize(self, workers: int) -> None:
-        super().resize(min(workers, len(self._places)))
+        super().resize(min(workers, len(self._workers)))
 
-    def _place(self, slot: int) -> Place:
-        return self._places[slot % len(self._places)]
+    def _worker_of(self, slot: int) -> ClusterWorker:
+        return self._workers[slot % len(self._workers)]
 
     def died(self, slot: int, chunk: Chunk, error: BaseException) -> str | None:
         return None if isinstance(error, Stopped) else str(error)
 
     def ready(self, slot: int) -> bool:
-        parcels = self._parcels[slot][:1]  # none where its end is on its way
-        return all(self._place(slot).runs(parcel) for parcel in parcels)
+        queued_chunks = self._queued[slot][:1]  # none where its end is on its way
+        return all(self._worker_of(slot).runs(queued) for queued in queued_chunks)
 
     def worker(self, slot: int, chunk: Chunk) -> str:
-        running = [one for one in self._parcels.get(slot, ())[:1] if one.process is not None]
+        running = [one for one in self._queued.get(slot, ())[:1] if one.process is not None]
         return f"process {running[0].process.pid}" if running else ""
 
     def process(self, slot: int, chunk: Chunk) -> int | None:
-        sent = [one.process for one in self._parcels.get(slot, ()) if one.chunk is chunk]
+        sent = [one.process for one in self._queued.get(slot, ()) if one.chunk is chunk]
         return sent[0].pid if sent and sent[0] is not None else None
 
     def take_back(self, slot: int, chunk: Chunk) -> None:
-        for parcel in [one for one in self._parcels.get(slot, ()) if one.chunk is chunk]:
-            if self._place(slot).take_back(parcel):
-                self.setting.hear(chunk, 0, "returned", "")
-                parcel.reply.set_exception(Stopped())
+        for queued in [one for one in self._queued.get(slot, ()) if one.chunk is chunk]:
+            if self._worker_of(slot).take_back(queued):
+                self.spec.report(chunk, 0, "returned", "")
+                queued.reply.set_exception(Stopped())
                 return
         super().take_back(slot, chunk)
 
     def abort(self, slot: int) -> bool:
-        for parcel in self._parcels.pop(slot, [])[::-1]:
-            self._place(slot).stop(parcel)
+        for queued in self._queued.pop(slot, [])[::-1]:
+            self._worker_of(slot).stop(queued)
         return True
 
     def close(self) -> None:
         super().close()
-        self._parcels.clear()
+        self._queued.clear()

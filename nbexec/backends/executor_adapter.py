@@ -9,13 +9,15 @@ from ..items.outcomes import lost
 from ..model import Chunk, Outcome
 from ..system import machine
 from ..worker import streams
+from ..worker.chunk_state import ChunkState
 from ..worker.entry import run_packed
-from ..worker.execute import StopFlag, prepare, run_chunk
+from ..worker.envelope import PackedCall
+from ..worker.execute import ExecutionSpec, StopFlag, prepare, run_chunk
 from .base import Backend, Session, SessionSpec
-from .remote import PackedCall, RemoteSession
+from .remote import RemoteSession
 
 
-class Foreign(Backend):
+class ExecutorBackend(Backend):
     """Somebody else's pool."""
 
     def __init__(self, executor: Executor) -> None:
@@ -27,22 +29,22 @@ class Foreign(Backend):
     def default_workers(self) -> int:
         return getattr(self._executor, "_max_workers", None) or machine.cores()
 
-    def open(self, setting: SessionSpec) -> Session:
+    def open(self, spec: SessionSpec) -> Session:
         if self.remote:
-            return ForeignSession(setting, self._executor)
-        return ForeignThreads(setting, self._executor)
+            return ExecutorSession(spec, self._executor)
+        return ExecutorThreadsSession(spec, self._executor)
 
 
-class ForeignSession(RemoteSession):
+class ExecutorSession(RemoteSession):
     """A pool that may be of processes, or of anything: it is sent bytes."""
 
-    def __init__(self, setting: SessionSpec, executor: Executor) -> None:
-        super().__init__(setting, here=False)
+    def __init__(self, spec: SessionSpec, executor: Executor) -> None:
+        super().__init__(spec, local=False)
         self._executor = executor
         self._futures: dict[int, Future[bytes]] = {}
 
     def send(self, slot: int, chunk: Chunk, call: PackedCall) -> Future[bytes]:
-        self._futures[slot] = self._executor.submit(run_packed, *call)
+        self._futures[slot] = self._executor.submit(run_packed, call)
         return self._futures[slot]
 
     def abort(self, slot: int) -> bool:
@@ -53,29 +55,30 @@ class ForeignSession(RemoteSession):
         self._futures.clear()
 
 
-class ForeignThreads(Session):
+class ExecutorThreadsSession(Session):
     """A pool of threads in this process: nothing is pickled."""
 
-    def __init__(self, setting: SessionSpec, executor: Executor) -> None:
-        self._setting = setting
+    def __init__(self, spec: SessionSpec, executor: Executor) -> None:
+        self._spec = spec
         self._executor = executor
         self._stop_flags: dict[int, StopFlag] = {}
         streams.install()
-        self._prepared = functools.cache(lambda: prepare(setting.task))
+        self._prepared = functools.cache(lambda: prepare(spec.task))
 
     def submit(self, slot: int, chunk: Chunk) -> None:
-        context = self._setting.context.copy()
-        task = self._setting.task
+        context = self._spec.context.copy()
+        task = self._spec.task
         stop_flag = self._stop_flags[slot] = StopFlag()
-        hear = functools.partial(self._setting.hear, chunk)
-        run = functools.partial(run_chunk, self._prepared, task, chunk, stop_flag, hear=hear)
-        future = self._executor.submit(context.run, run)
+        report = functools.partial(self._spec.report, chunk)
+        spec = ExecutionSpec(task, self._prepared, stop_flag, report)
+        chunk_state = ChunkState(chunk.items)
+        future = self._executor.submit(context.run, run_chunk, spec, chunk_state, chunk.budget)
         future.add_done_callback(functools.partial(self._done, slot, chunk))
 
     def _done(self, slot: int, chunk: Chunk, future: Future[Outcome]) -> None:
         error = None if future.cancelled() else future.exception()
         outcome = lost(str(error), chunk) if error is not None else future.result()
-        self._setting.deliver(chunk, lambda: outcome)
+        self._spec.deliver(chunk, lambda: outcome)
 
     def unwanted(self, slot: int) -> None:
         self._stop_flags[slot].stop()

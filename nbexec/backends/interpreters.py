@@ -23,24 +23,25 @@ from typing import Any
 from ..model import Chunk
 from ..system import at_exit, machine, subinterpreter
 from ..worker import stealing
+from ..worker.envelope import PackedCall
 from ..worker.interpreter import FORGET, serve
 from .base import Backend, Session, SessionSpec
 from .listener import listener
 from .pool import Pool
-from .remote import PackedCall, RemoteSession
+from .remote import RemoteSession
 
 ENDING = 1.0  # seconds that one which is just being made gets at Python's end; it takes 0.1
 STOPPING = 0.3  # seconds that those which were interrupted get
 
 _numbers = itertools.count(1)
-_living: set[InterpreterSlot] = set()
+_living: set[InterpreterWorker] = set()
 
 
 class NotBegun(Exception):
-    """The worker ended, or was let go, before it came to this."""
+    """The worker ended, or was closed, before it came to this."""
 
 
-class InterpreterSlot:
+class InterpreterWorker:
     """One sub-interpreter in a thread of its own, with a way there and a way back."""
 
     def __init__(self, number: int) -> None:
@@ -60,7 +61,9 @@ class InterpreterSlot:
         self._answers, self._answer = os.pipe()
         self._thread = threading.Thread(target=self._live, name=f"nbexec-{self.name}", daemon=True)
         self._thread.start()
-        threading.Thread(target=self._hear, name=f"nbexec-steal-{self.name}", daemon=True).start()
+        threading.Thread(
+            target=self._receive, name=f"nbexec-steal-{self.name}", daemon=True
+        ).start()
 
     def _live(self) -> None:
         _living.add(self)
@@ -68,8 +71,8 @@ class InterpreterSlot:
             interpreter = self._module.create()
             interpreter.prepare_main(path=tuple(sys.path), argv=tuple(sys.argv))
             interpreter.exec("import sys; sys.path[:], sys.argv[:] = path, argv; del path, argv")
-            heard = listener()
-            folder = heard.folder if heard is not None else None
+            our_listener = listener()
+            folder = our_listener.folder if our_listener is not None else None
             way = self._jobs, self._replies, self._knocks, self._answer
             tidy = interpreter.call(serve, self.number, folder, *way)
             with self._lock:
@@ -84,8 +87,8 @@ class InterpreterSlot:
             for pipe in (self._knocks, self._knock, self._answer):
                 os.close(pipe)
 
-    def _hear(self) -> None:
-        """Take in replies, as long as somebody may send one."""
+    def _receive(self) -> None:
+        """Take in replies, as long as one may come."""
         while os.read(self._answers, 1):
             reply = self._replies.get_nowait()
             if reply is None:
@@ -115,7 +118,7 @@ class InterpreterSlot:
         return future
 
     def forget(self) -> None:
-        """Have it let go of what belongs to runs that have ended."""
+        """Have it drop the tasks of runs that have ended."""
         self._put(FORGET)
 
     def _put(self, job: Any) -> None:
@@ -126,7 +129,7 @@ class InterpreterSlot:
             os.write(self._knock, b"\0")
 
     def drain(self) -> bool:
-        """Take back what it hasn't begun; give whether it is in the middle of nothing then."""
+        """Take back its pending chunks; give whether it is idle then."""
         with self._lock, contextlib.suppress(queue.Empty):
             while self._jobs is not None:
                 job = self._jobs.get_nowait()
@@ -147,10 +150,10 @@ class InterpreterSlot:
             self._thread.join(None if self.ready else ENDING)
 
     def stop(self) -> None:
-        """Interrupt what it is in the middle of: Python code hears of it, a call in C does not."""
-        heard = listener()
-        if heard is not None:
-            stealing.ask(heard.folder, subinterpreter.worker(self.number), stealing.STOP)
+        """Interrupt its current chunk: that stops Python code, but not a call in C."""
+        our_listener = listener()
+        if our_listener is not None:
+            stealing.ask(our_listener.folder, subinterpreter.worker(self.number), stealing.STOP)
 
     def leave(self, till: float) -> None:
         """Leave it to Python's end, if it goes on for so long: it drops it, and would say so."""
@@ -168,7 +171,7 @@ class Interpreters(Backend):
     remote = True
 
     def __init__(self) -> None:
-        self._pool = Pool(InterpreterSlot, keep=2 * machine.cores())
+        self._pool = Pool(InterpreterWorker, keep=2 * machine.cores())
         at_exit.arm()  # now: Python's end may overtake the first item
 
     def default_workers(self) -> int:
@@ -177,8 +180,8 @@ class Interpreters(Backend):
     def warm(self) -> bool:
         return bool(self._pool.idle)
 
-    def open(self, setting: SessionSpec) -> Session:
-        return InterpretersSession(setting, self._pool)
+    def open(self, spec: SessionSpec) -> Session:
+        return InterpretersSession(spec, self._pool)
 
     def close(self) -> None:
         self._pool.close()
@@ -190,12 +193,12 @@ class Interpreters(Backend):
 
 
 class InterpretersSession(RemoteSession):
-    """Each slot is a leased interpreter."""
+    """Each slot has an interpreter of the pool."""
 
-    def __init__(self, setting: SessionSpec, pool: Pool[InterpreterSlot]) -> None:
-        super().__init__(setting, here=True)
+    def __init__(self, spec: SessionSpec, pool: Pool[InterpreterWorker]) -> None:
+        super().__init__(spec, local=True)
         self._pool = pool
-        self._slots: dict[int, InterpreterSlot] = {}
+        self._slots: dict[int, InterpreterWorker] = {}
 
     def resize(self, workers: int) -> None:
         # BLAS is the process's: an interpreter can't load NumPy, nor have a share of its own.
@@ -207,8 +210,8 @@ class InterpretersSession(RemoteSession):
         except RuntimeError:  # it ended since it was last used
             return self._worker(slot).submit(call)
 
-    def _worker(self, slot: int) -> InterpreterSlot:
-        return self._pool.leased(self._slots, slot)
+    def _worker(self, slot: int) -> InterpreterWorker:
+        return self._pool.ensure(self._slots, slot)
 
     def died(self, slot: int, chunk: Chunk, error: BaseException) -> str | None:
         return None if isinstance(error, NotBegun) else str(error)
@@ -230,21 +233,21 @@ class InterpretersSession(RemoteSession):
         if not stopped:
             worker.healthy = False
             worker.stop()
-        self._pool.give_back(worker)
+        self._pool.release(worker)
         return stopped
 
     def trim(self) -> None:
         super().trim()
-        self._let_go()
+        self._release_all()
         self._pool.trim()
 
     def close(self) -> None:
         super().close()
-        self._let_go()
+        self._release_all()
 
-    def _let_go(self) -> None:
+    def _release_all(self) -> None:
         for worker in self._slots.values():
             if worker.healthy:
                 worker.forget()
-            self._pool.give_back(worker)
+            self._pool.release(worker)
         self._slots.clear()

@@ -1,4 +1,4 @@
-"""Listener: hears what the worker processes of this machine say while they run."""
+"""Listener: reads the reports of the worker processes of this machine while they run."""
 
 from __future__ import annotations
 
@@ -14,30 +14,31 @@ from pathlib import Path
 from typing import Any
 
 from ..worker.capture import Clip
-from ..worker.channel import DOOR, HEADER, KINDS, MAGIC
+from ..worker.channel import ANNOUNCE, HEADER, KINDS, MAGIC
 from ..worker.stealing import pipe_of
-from .scratch import spool
+from .scratch import scratch_folder
 
-EVERY = 0.05  # seconds between two looks: what is said is seen at once, and costs little
+EVERY = 0.05  # seconds between two looks: output is seen at once, at little cost
 PIECE = 1 << 16  # bytes: what a pipe holds
 PIECES = 16  # that are read from one pipe at a time
 
-Heard = Callable[[int | None, str, Any], None]  # offset, stream, what
+Report = Callable[[int | None, str, Any], None]  # offset, stream, content
+Dispatch = Callable[[int, int | None, str, Any], None]  # of the chunk with a number, these
 
 
 class Pipe:
-    """One worker's pipe: bytes in, and what they mean out."""
+    """One worker's pipe: bytes in, reports out."""
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         self._data = b""
-        self.serial = 0  # whose bytes come now
-        self._clip = Clip()  # of those that are in no frame
+        self.serial = 0  # of the chunk to which unframed bytes belong
+        self._clip = Clip()  # of unframed ones
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
 
-    def read(self, hear: Callable[[int, int | None, str, Any], None]) -> int | None:
-        """Take in what is there; give how many bytes that was, or None at the end."""
+    def read(self, dispatch: Dispatch) -> int | None:
+        """Read once; give how many bytes there were, or None at the end."""
         try:
             data = os.read(self.file, PIECE)
         except BlockingIOError:
@@ -45,16 +46,16 @@ class Pipe:
         if not data:
             return None
         self._data += data
-        self._parse(hear)
+        self._parse(dispatch)
         return len(data)
 
-    def _parse(self, hear: Callable[[int, int | None, str, Any], None]) -> None:
+    def _parse(self, dispatch: Dispatch) -> None:
         data, at = self._data, 0
         while True:
             start = data.find(MAGIC, at)
             raw = data[at:start] if start >= 0 else data[at : len(data) - _overlap(data)]
             if raw:
-                self._unframed(raw, hear)
+                self._unframed(raw, dispatch)
                 at += len(raw)
             begun = start + len(MAGIC)
             if start < 0 or len(data) < begun + HEADER.size:
@@ -63,15 +64,15 @@ class Pipe:
             end = begun + HEADER.size + size
             if len(data) < end:
                 break
-            self._framed(KINDS[kind], serial, offset, data[end - size : end], hear)
+            self._framed(KINDS[kind], serial, offset, data[end - size : end], dispatch)
             at = end
         self._data = data[at:]
 
-    def _unframed(self, raw: bytes, hear: Callable[[int, int | None, str, Any], None]) -> None:
-        """Tell what C code wrote."""
+    def _unframed(self, raw: bytes, dispatch: Dispatch) -> None:
+        """Report output of C code."""
         now = self._clip.now("stdout", self._decode(raw))
         if now:
-            hear(self.serial, None, "stdout", now)
+            dispatch(self.serial, None, "stdout", now)
 
     def _framed(
         self,
@@ -79,24 +80,24 @@ class Pipe:
         serial: int,
         offset: int,
         payload: bytes,
-        hear: Callable[[int, int | None, str, Any], None],
+        dispatch: Dispatch,
     ) -> None:
         if kind == "begin":
-            self.end(hear)
+            self.end(dispatch)
             self.serial = serial
         elif kind == "progress":
-            hear(serial, offset, kind, json.loads(payload))
+            dispatch(serial, offset, kind, json.loads(payload))
         else:
-            hear(serial, offset, kind, payload.decode("utf-8", "replace"))
+            dispatch(serial, offset, kind, payload.decode("utf-8", "replace"))
 
-    def end(self, hear: Callable[[int, int | None, str, Any], None]) -> None:
-        """Tell what was kept back of what C code wrote."""
+    def end(self, dispatch: Dispatch) -> None:
+        """Report the output of C code that was held back."""
         clip, self._clip = self._clip, Clip()
         for stream, text in clip.rest():
-            hear(self.serial, None, stream, text)
+            dispatch(self.serial, None, stream, text)
 
     def close(self) -> None:
-        """Let it go; its worker has ended."""
+        """Close and remove it; its worker has ended."""
         os.close(self.file)
         Path(self.path).unlink(missing_ok=True)
         folder, name = os.path.split(self.path)
@@ -112,78 +113,78 @@ def _overlap(data: bytes) -> int:
 
 
 class Listener:
-    """Reads every worker's pipe, while somebody wants to hear."""
+    """Reads every worker's pipe while a run is open; chunks go by their numbers."""
 
     def __init__(self) -> None:
-        self.folder = str(spool())
-        path = os.path.join(self.folder, DOOR)
+        self.folder = str(scratch_folder())
+        path = os.path.join(self.folder, ANNOUNCE)
         if not os.path.exists(path):
             os.mkfifo(path, 0o600)
-        self._door = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+        self._announce = os.open(path, os.O_RDWR | os.O_NONBLOCK)
         self._pipes: dict[str, Pipe] = {}
-        self._ears: dict[int, Heard] = {}
-        self._over: deque[int] = deque()  # chunks that have ended; what they said may be unread
+        self._reports: dict[int, Report] = {}
+        self._over: deque[int] = deque()  # chunks that have ended; reports of theirs may be unread
         self._open = 0
         self._lock = threading.RLock()
         self._waking = threading.Condition(self._lock)
         threading.Thread(target=self._listen, name="nbexec-listener", daemon=True).start()
 
-    def attend(self) -> None:
-        """Begin to look by itself; each call needs its `rest`."""
+    def start(self) -> None:
+        """Begin to poll in a thread; each call needs its `stop`."""
         with self._lock:
             self._open += 1
             self._waking.notify()
 
-    def rest(self) -> None:
-        """Take in what there is, and end an `attend`."""
+    def stop(self) -> None:
+        """Poll once more, and undo a `start`."""
         with self._lock:
-            self.look()
+            self.poll()
             self._open -= 1
 
-    def expect(self, serial: int, heard: Heard) -> None:
-        """Have `heard` told what comes from the chunk with this number."""
-        self._ears[serial] = heard
+    def expect(self, serial: int, report: Report) -> None:
+        """Give `report` the reports of the chunk with this number."""
+        self._reports[serial] = report
 
     def forget(self, serial: int) -> None:
-        """Tell no more of this chunk once what it has said till now was taken in.
+        """Drop this chunk once its reports up to now were read.
 
         It costs nothing here: to read the pipes at each reply took a fifth of the time of a
         run of many small items, since each read gives up the interpreter.
         """
         self._over.append(serial)
 
-    def look(self) -> int:
-        """Take in what there is; give the size of the largest piece."""
+    def poll(self) -> int:
+        """Read all pipes; give the size of the largest piece."""
         most = 0
         with self._lock:
             over = len(self._over)
-            self._answer_door()
+            self._open_announced()
             for path, pipe in [*self._pipes.items()]:
                 size: int | None = PIECE
-                for _ in range(PIECES):  # others want to be heard, too
+                for _ in range(PIECES):  # the others' turn comes, too
                     if size == PIECE:
-                        size = pipe.read(self._tell)
+                        size = pipe.read(self._dispatch)
                         most = max(most, size or 0)
                 if size is None:
-                    pipe.end(self._tell)
+                    pipe.end(self._dispatch)
                     pipe.close()
                     del self._pipes[path]
             ended = {self._over.popleft() for _ in range(over)}
             for pipe in self._pipes.values():
                 if pipe.serial in ended:
-                    pipe.end(self._tell)
+                    pipe.end(self._dispatch)
             for serial in ended:
-                self._ears.pop(serial, None)
+                self._reports.pop(serial, None)
         return most
 
-    def _tell(self, serial: int, offset: int | None, stream: str, said: Any) -> None:
-        heard = self._ears.get(serial)
-        if heard is not None:
-            heard(offset, stream, said)
+    def _dispatch(self, serial: int, offset: int | None, stream: str, content: Any) -> None:
+        report = self._reports.get(serial)
+        if report is not None:
+            report(offset, stream, content)
 
-    def _answer_door(self) -> None:
+    def _open_announced(self) -> None:
         try:
-            paths = os.read(self._door, PIECE).decode().split()
+            paths = os.read(self._announce, PIECE).decode().split()
         except BlockingIOError:
             return
         for path in paths:
@@ -198,7 +199,7 @@ class Listener:
             with self._waking:
                 while not self._open:
                     self._waking.wait()
-            if self.look() < PIECE // 2:
+            if self.poll() < PIECE // 2:
                 time.sleep(EVERY)
 
 
@@ -212,6 +213,6 @@ def listener() -> Listener | None:
     if not hasattr(os, "mkfifo"):
         return None
     with _lock:
-        if _listener is None or _listener.folder != str(spool()):
+        if _listener is None or _listener.folder != str(scratch_folder()):
             _listener = Listener()
         return _listener

@@ -1,6 +1,6 @@
-"""A pool of slots, each leased to one run at a time and kept warm in between.
+"""A pool of workers, each acquired by one run at a time and kept warm in between.
 
-Runs never share a slot: one run's crash, kill or hang is not another's, and a run
+Runs never share a worker: one run's crash, kill or hang is not another's, and a run
 inside a task of a run can't wait for a worker that its own parent holds.
 """
 
@@ -21,7 +21,7 @@ class PooledWorker(Protocol):
     healthy: bool  # False: not to be used again
 
     def close(self) -> None:
-        """Let it go; it may finish what it is in."""
+        """End it when it has finished its current job."""
 
     def end(self) -> None:
         """Stop it as far as it can be stopped, and wait for that."""
@@ -31,7 +31,7 @@ S = TypeVar("S", bound=PooledWorker)
 
 
 def inherited() -> tuple[Any, ...]:
-    """Give what a process has from the one that starts it, as that is now."""
+    """Give what a process that was started now would inherit."""
     try:
         folder = os.getcwd()
     except OSError:  # it is gone
@@ -41,101 +41,101 @@ def inherited() -> tuple[Any, ...]:
 
 
 class Pool(Generic[S]):
-    """Slots made on demand; at most `keep` idle ones stay."""
+    """Workers made on demand; at most `keep` idle ones stay."""
 
     def __init__(self, make: Callable[[int], S], keep: int) -> None:
         self._make = make
         self._keep = keep
         self._idle: list[S] = []
-        self._leased: set[S] = set()
+        self._in_use: set[S] = set()
         self._ahead: dict[S, Any] = {}  # made before they are needed, with what they inherited
         self._made = 0
         self._closed = False
         self._lock = threading.Lock()
 
-    def lease(self) -> S:
-        """Give a slot that nobody else uses, a warm one where there is one."""
+    def acquire(self) -> S:
+        """Give a worker to its only user, a warm one where there is one."""
         with self._lock:
             if self._closed:
                 raise BackendError("the interpreter is shutting down: no worker can be started")
             while self._idle:
-                slot = self._idle.pop()
-                if self._usable(slot):
-                    self._ahead.pop(slot, None)
-                    self._leased.add(slot)
-                    return slot
-                self._drop(slot)
-            slot = self._new()
-            self._leased.add(slot)
-            return slot
+                worker = self._idle.pop()
+                if self._usable(worker):
+                    self._ahead.pop(worker, None)
+                    self._in_use.add(worker)
+                    return worker
+                self._drop(worker)
+            worker = self._new()
+            self._in_use.add(worker)
+            return worker
 
-    def leased(self, workers: dict[int, S], number: int) -> S:
-        """Give the one of `workers` with this number; another where that can't be used again."""
-        worker = workers.get(number)
+    def ensure(self, workers: dict[int, S], slot: int) -> S:
+        """Give the worker of `slot`; a new one where there is none, or it can't be used again."""
+        worker = workers.get(slot)
         if worker is None or not worker.healthy:
             if worker is not None:
-                self.give_back(worker)
-            worker = workers[number] = self.lease()
+                self.release(worker)
+            worker = workers[slot] = self.acquire()
         return worker
 
     def fill(self, most: int) -> bool:
-        """Make one idle slot ahead of time; give False where `most` slots are there.
+        """Make one idle worker ahead of time; give False where `most` workers are there.
 
         A run never sees that it was made early: once what it inherited has changed, another
         takes its place.
         """
         with self._lock:
-            for slot in [one for one in self._idle if not self._usable(one)]:
-                self._idle.remove(slot)
-                self._drop(slot)
-            if self._closed or len(self._idle) + len(self._leased) >= min(most, self._keep):
+            for worker in [one for one in self._idle if not self._usable(one)]:
+                self._idle.remove(worker)
+                self._drop(worker)
+            if self._closed or len(self._idle) + len(self._in_use) >= min(most, self._keep):
                 return False
             here = inherited()
-            slot = self._new()
-            self._ahead[slot] = here
-            self._idle.append(slot)
+            worker = self._new()
+            self._ahead[worker] = here
+            self._idle.append(worker)
             return True
 
     def _new(self) -> S:
         number, self._made = self._made, self._made + 1
         return self._make(number)
 
-    def _usable(self, slot: S) -> bool:
-        return slot.healthy and (slot not in self._ahead or self._ahead[slot] == inherited())
+    def _usable(self, worker: S) -> bool:
+        return worker.healthy and (worker not in self._ahead or self._ahead[worker] == inherited())
 
-    def _drop(self, slot: S) -> None:
-        self._ahead.pop(slot, None)
-        slot.close()
+    def _drop(self, worker: S) -> None:
+        self._ahead.pop(worker, None)
+        worker.close()
 
-    def give_back(self, slot: S) -> None:
-        """End a lease."""
+    def release(self, worker: S) -> None:
+        """Give a worker back: it waits for the next run, or ends."""
         with self._lock:
-            self._leased.discard(slot)
-            if slot.healthy and len(self._idle) < self._keep and not self._closed:
-                self._idle.append(slot)
+            self._in_use.discard(worker)
+            if worker.healthy and len(self._idle) < self._keep and not self._closed:
+                self._idle.append(worker)
                 return
-        slot.close()
+        worker.close()
 
     def trim(self) -> None:
-        """Let the warm slots go."""
+        """End the idle workers."""
         with self._lock:
             idle, self._idle = self._idle, []
             self._ahead.clear()
-        for slot in idle:
-            slot.close()
+        for worker in idle:
+            worker.close()
 
     @property
     def idle(self) -> list[S]:
-        """The slots that wait."""
+        """The idle workers."""
         return [*self._idle]
 
     def close(self) -> None:
-        """End every slot, leased ones too; there are no more after that."""
+        """End every worker, also those in use; there are no more after that."""
         with self._lock:
-            slots = [*self._idle, *self._leased]
+            workers = [*self._idle, *self._in_use]
             self._idle.clear()
-            self._leased.clear()
+            self._in_use.clear()
             self._ahead.clear()
             self._closed = True
-        for slot in slots:
-            slot.end()
+        for worker in workers:
+            worker.end()

@@ -10,21 +10,21 @@ import functools
 import os
 import signal
 from concurrent.futures import Future
-from typing import Any
 
 from loky import ProcessPoolExecutor
 
 from ..model import Chunk
 from ..system import at_exit, machine
 from ..worker.entry import hello, run_packed
+from ..worker.envelope import PackedCall
 from ..worker.process import begin_worker
 from .base import Backend, Session, SessionSpec
 from .listener import listener
 from .pool import Pool
-from .remote import PackedCall, RemoteSession, how_it_ended
+from .remote import RemoteSession, how_it_ended
 
 
-class ProcessSlot:
+class ProcessWorker:
     """One worker process behind one loky executor."""
 
     def __init__(self, number: int) -> None:
@@ -32,8 +32,8 @@ class ProcessSlot:
         self.healthy = True
         self.ready = False
         self._executor = ProcessPoolExecutor(1, initializer=begin_worker, initargs=(os.getpid(),))
-        heard = listener()
-        folder = heard.folder if heard is not None else None
+        our_listener = listener()
+        folder = our_listener.folder if our_listener is not None else None
         self._executor.submit(hello, folder).add_done_callback(self._began)
         # loky has no public way to ask; kept, since it forgets a worker that died
         self._process = next(iter(self._executor._processes.values()))
@@ -47,8 +47,8 @@ class ProcessSlot:
         """Its process."""
         return self._process.pid  # type: ignore[no-any-return]  # loky has no types
 
-    def submit(self, *args: Any) -> Future[bytes]:
-        future: Future[bytes] = self._executor.submit(run_packed, *args)
+    def submit(self, call: PackedCall) -> Future[bytes]:
+        future: Future[bytes] = self._executor.submit(run_packed, call)
         return future
 
     def ending(self) -> str:
@@ -64,7 +64,7 @@ class ProcessSlot:
             pass
 
     def close(self) -> None:
-        """Let the worker go; it ends when it has finished what it is in.
+        """End the worker when it has finished its current chunk.
 
         One that was killed is not killed again: with kill_workers=True loky may trip over
         a chunk that it was about to send (KeyError in its thread), and clears up nothing.
@@ -83,7 +83,7 @@ class Processes(Backend):
     remote = True
 
     def __init__(self) -> None:
-        self._pool = Pool(ProcessSlot, keep=2 * machine.cores())
+        self._pool = Pool(ProcessWorker, keep=2 * machine.cores())
         self._begun = False
 
     def default_workers(self) -> int:
@@ -97,43 +97,43 @@ class Processes(Backend):
         self._begun = self._begun or started
         return started
 
-    def open(self, setting: SessionSpec) -> Session:
+    def open(self, spec: SessionSpec) -> Session:
         if not self._begun:  # loky registers what it does at exit with its first worker, and
             self._begun = True  # can't any more when Python's end overtakes a run's first item
-            self._pool.give_back(self._pool.lease())
-        return ProcessesSession(setting, self._pool)
+            self._pool.release(self._pool.acquire())
+        return ProcessesSession(spec, self._pool)
 
     def close(self) -> None:
         self._pool.close()
 
 
 class ProcessesSession(RemoteSession):
-    """Each slot is a leased worker."""
+    """Each slot has a worker of the pool."""
 
     alone = True
 
-    def __init__(self, setting: SessionSpec, pool: Pool[ProcessSlot]) -> None:
-        super().__init__(setting, here=True)
+    def __init__(self, spec: SessionSpec, pool: Pool[ProcessWorker]) -> None:
+        super().__init__(spec, local=True)
         self._pool = pool
-        self._slots: dict[int, ProcessSlot] = {}
-        self._having: dict[ProcessSlot, list[Chunk]] = {}  # what each has, in order
+        self._slots: dict[int, ProcessWorker] = {}
+        self._having: dict[ProcessWorker, list[Chunk]] = {}  # what each has, in order
 
     def send(self, slot: int, chunk: Chunk, call: PackedCall) -> Future[bytes]:
         worker = self._worker(slot)
         try:
-            future = worker.submit(*call)
+            future = worker.submit(call)
         except Exception:  # it died since it was last used
             worker.healthy = False
             worker = self._worker(slot)
-            future = worker.submit(*call)
+            future = worker.submit(call)
         self._having.setdefault(worker, []).append(chunk)
         future.add_done_callback(functools.partial(self._came_back, worker, chunk))
         return future
 
-    def _worker(self, slot: int) -> ProcessSlot:
-        return self._pool.leased(self._slots, slot)
+    def _worker(self, slot: int) -> ProcessWorker:
+        return self._pool.ensure(self._slots, slot)
 
-    def _came_back(self, worker: ProcessSlot, chunk: Chunk, future: Future[bytes]) -> None:
+    def _came_back(self, worker: ProcessWorker, chunk: Chunk, future: Future[bytes]) -> None:
         if future.exception() is None:
             self._having[worker].remove(chunk)
         else:
@@ -161,7 +161,7 @@ class ProcessesSession(RemoteSession):
         super().trim()
         for worker in self._slots.values():
             worker.healthy = False
-            self._pool.give_back(worker)
+            self._pool.release(worker)
         self._slots.clear()
         self._pool.trim()
 
@@ -171,5 +171,5 @@ class ProcessesSession(RemoteSession):
     def close(self) -> None:
         super().close()
         for worker in self._slots.values():
-            self._pool.give_back(worker)
+            self._pool.release(worker)
         self._slots.clear()

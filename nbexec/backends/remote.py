@@ -1,4 +1,4 @@
-"""What every backend does whose workers are in other processes: bytes out, bytes back."""
+"""The session of every backend whose workers are other processes: bytes out, bytes back."""
 
 from __future__ import annotations
 
@@ -19,104 +19,101 @@ from ..model import Chunk, Outcome
 from ..serialize import pickling
 from ..system import blas
 from ..worker import execute, stealing, streams
-from ..worker.envelope import Envelope, items_file, unwanted_file, values_file
+from ..worker.envelope import Envelope, PackedCall, items_file, unwanted_file, values_file
 from ..worker.module_reloads import reloaded
 from ..worker.reply import receive
 from .base import Session, SessionSpec
-from .buffer_store import shelf, store
+from .buffer_store import shared_buffers, store_task
 from .listener import listener
-from .scratch import spool
+from .scratch import scratch_folder
 
 _runs = itertools.count()
 _serials = itertools.count(1)
 
-PackedCall = tuple[Any, ...]  # the arguments of `entry.run_packed`
-
 
 class RemoteSession(Session):
-    """Packs the task at once, so that what can't be sent is told before anything runs.
+    """Packs the task at once, so that one that can't be sent fails before anything runs.
 
     Parameters
     ----------
-    setting : Setting
+    spec : SessionSpec
         What the run gives.
-    here : bool
+    local : bool
         Whether the workers are processes on this machine that are ours.
     """
 
     alone = False  # whether a worker runs nothing else meanwhile
 
-    def __init__(self, setting: SessionSpec, here: bool) -> None:
-        self.setting = setting
-        self._listener = listener() if here else None
-        self.tells_begun = self._listener is not None
-        self._folder = str(spool())
-        self._here = here
-        self._speaking: dict[Chunk, tuple[int, Envelope]] = {}  # with the slot
+    def __init__(self, spec: SessionSpec, local: bool) -> None:
+        self.spec = spec
+        self._listener = listener() if local else None
+        self.reports_begun = self._listener is not None
+        self._folder = str(scratch_folder())
+        self._local = local
+        self._envelopes: dict[Chunk, tuple[int, Envelope]] = {}  # with the slot
         self._large: set[int] = set()  # serials of chunks whose items are in a file
-        self._unread: dict[int, Path] = {}  # files of values, if any, of replies not taken in
+        self._unread: dict[int, Path] = {}  # files of values, if any, of replies not unpacked
         self._closed = False
-        self._stopping = False  # whether some were told that they aren't wanted
-        self._asked: set[Chunk] = set()  # that were to be given back, as far as not begun
-        self.resize(setting.workers)
+        self._stopping = False  # whether chunks were told that they aren't wanted
+        self._asked: set[Chunk] = set()  # whose pending items were asked for
+        self.resize(spec.workers)
         self.key = f"{os.getpid()}-{next(_runs)}"  # a worker keeps one task loaded for each key
         self._reloaded = reloaded()
         try:
-            data, buffers = pickling.dumps_apart((setting.task, _logging()))
+            data, buffers = pickling.dumps_apart((spec.task, _logging()))
         except Exception as error:
-            raise pickling.explain(setting.task.fn, error) from error
-        self._stored = store(self.key, data, buffers) if here else None
+            raise pickling.explain(spec.task.fn, error) from error
+        self._stored = store_task(self.key, data, buffers) if local else None
         # what a worker unpacks: a file to map, or the bytes
         self.block: Any = (
             str(self._stored.file) if self._stored is not None else pickling.joined(data, buffers)
         )
         if self._listener is not None:
-            self._listener.attend()
+            self._listener.start()
 
     @abstractmethod
     def send(self, slot: int, chunk: Chunk, call: PackedCall) -> Future[bytes]:
-        """Have the worker of `slot` call `entry.run_packed` with `call`."""
+        """Have the worker of `slot` run `entry.run_packed(call)`."""
 
     def submit(self, slot: int, chunk: Chunk) -> None:
         begun = time.thread_time()
         envelope = self._envelope()
         try:
-            file = items_file(envelope) if self._here else None
+            file = items_file(envelope) if self._local else None
             items, beside = pickling.dumps_beside(chunk.items, file)
         except Exception as error:
             outcome = unsendable(error, chunk)
-            self.setting.deliver(chunk, lambda: outcome)
+            self.spec.deliver(chunk, lambda: outcome)
             return
         spent = time.thread_time() - begun
-        self._speaking[chunk] = slot, envelope
+        self._envelopes[chunk] = slot, envelope
         if beside:
             self._large.add(envelope.serial)
         if self._listener is not None:
-            self._listener.expect(envelope.serial, functools.partial(self.setting.hear, chunk))
-        call = (self.key, self.block, len(chunk), items, chunk.budget, self.alone, envelope)
-        future = self.send(slot, chunk, call)
+            self._listener.expect(envelope.serial, functools.partial(self.spec.report, chunk))
+        facts = self.key, self.block, len(chunk), items, chunk.budget, self.alone, envelope
+        future = self.send(slot, chunk, PackedCall(*facts))
         size = beside or len(items)
         future.add_done_callback(functools.partial(self._done, slot, chunk, size, spent))
 
     def _envelope(self) -> Envelope:
-        heard = self._listener is not None
-        facts = self._folder, next(_serials), heard, self._here, self._threads, self._reloaded
-        return Envelope(*facts)
+        channel, local = self._listener is not None, self._local
+        return Envelope(self._folder, next(_serials), channel, local, self._threads, self._reloaded)
 
     def resize(self, workers: int) -> None:
-        self._threads = blas.share(workers) if self._here else ()
+        self._threads = blas.share(workers) if self._local else ()
 
     def unwanted(self, slot: int) -> None:
-        for chunk, (at, envelope) in [*self._speaking.items()]:
+        for chunk, (at, envelope) in [*self._envelopes.items()]:
             if at == slot:
                 self._stopping = True
                 unwanted_file(envelope).touch()
-                self.take_back(slot, chunk)  # what has ended of it comes before it is stopped
+                self.take_back(slot, chunk)  # its finished values come before it is stopped
 
     def take_back(self, slot: int, chunk: Chunk) -> None:
-        _, envelope = self._speaking.get(chunk, (slot, None))
+        _, envelope = self._envelopes.get(chunk, (slot, None))
         process = self.process(slot, chunk)
-        if process is not None and envelope is not None and envelope.heard:
+        if process is not None and envelope is not None and envelope.channel:
             self._asked.add(chunk)
             stealing.ask(self._folder, process, envelope.serial)
 
@@ -128,8 +125,8 @@ class RemoteSession(Session):
         return None
 
     def _over(self, chunk: Chunk) -> Envelope:
-        """Tidy up after a chunk that came back; give where it was heard."""
-        _, envelope = self._speaking.pop(chunk)
+        """Tidy up after a chunk that came back; give its envelope."""
+        _, envelope = self._envelopes.pop(chunk)
         if self._listener is not None:
             self._listener.forget(envelope.serial)
         if self._stopping:
@@ -142,22 +139,22 @@ class RemoteSession(Session):
     def close(self) -> None:
         self._closed = True
         if self._listener is not None:
-            self._listener.rest()
+            self._listener.stop()
         if self._stored is not None:
             self._stored.drop()
         self._drop_unread()
 
     def trim(self) -> None:
-        shelf().clear()
+        shared_buffers().clear()
 
     def _drop_unread(self) -> None:
-        """Remove what nobody will read."""
+        """Remove the files that nobody will read."""
         with contextlib.suppress(KeyError):  # there is nothing more
             while True:
                 self._unread.popitem()[1].unlink(missing_ok=True)
 
-    def told(self, chunk: Chunk) -> int:
-        """Give how much was told of what a chunk said, and take in no more of it."""
+    def reported(self, chunk: Chunk) -> int:
+        """Give how many reports of a chunk have come, and take in no more of them."""
         return 0
 
     def _done(
@@ -165,26 +162,28 @@ class RemoteSession(Session):
     ) -> None:
         if chunk in self._asked and self._listener is not None:
             self._asked.discard(chunk)
-            self._listener.look()  # that it was given back was said before the reply was sent
+            self._listener.poll()  # the acknowledgement was sent before the reply
         envelope = self._over(chunk)
-        told = self.told(chunk)
+        reported = self.reported(chunk)
         try:
             data = future.result()
         except BaseException as error:
-            if self._here:
+            if self._local:
                 values_file(envelope).unlink(missing_ok=True)
             how = self.died(slot, chunk, error)
             outcome = not_begun() if how is None else lost(how, chunk)
-            self.setting.deliver(chunk, lambda: outcome)
+            self.spec.deliver(chunk, lambda: outcome)
         else:
             self._unread[envelope.serial] = values_file(envelope)
             if self._closed:  # nobody waits for it
                 self._drop_unread()
-            self.setting.deliver(chunk, lambda: self._read(data, envelope, told, sent, spent))
+            self.spec.deliver(chunk, lambda: self._read(data, envelope, reported, sent, spent))
 
-    def _read(self, data: bytes, envelope: Envelope, told: int, sent: int, spent: float) -> Outcome:
+    def _read(
+        self, data: bytes, envelope: Envelope, reported: int, sent: int, spent: float
+    ) -> Outcome:
         del self._unread[envelope.serial]
-        return receive(data, envelope, told, sent, spent)
+        return receive(data, envelope, reported, sent, spent)
 
     def died(self, slot: int, chunk: Chunk, error: BaseException) -> str | None:
         """Note that the worker of `slot` died: say how, or None if it wasn't running `chunk`."""
@@ -202,7 +201,7 @@ def _logging() -> streams.Logging:
 
 
 def unsendable(error: BaseException, chunk: Chunk) -> Outcome:
-    """What a chunk becomes whose items can't be pickled: of several, each comes again alone."""
+    """Give the outcome of a chunk whose items can't be pickled: several come again one by one."""
     if len(chunk) > 1:
         return not_begun()
     item = chunk.items[0]

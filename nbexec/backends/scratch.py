@@ -19,7 +19,7 @@ _lock = threading.Lock()
 _folders: dict[tuple[int, bool], Path] = {}  # by the process that made it, and whether in memory
 
 
-def spool(in_memory: bool = True) -> Path:
+def scratch_folder(in_memory: bool = True) -> Path:
     """Give the folder: in memory where the system has such a place, and it is wanted."""
     key = os.getpid(), in_memory and os.access("/dev/shm", os.W_OK)
     with _lock:
@@ -35,13 +35,13 @@ def spool(in_memory: bool = True) -> Path:
 
 def keep(name: str, pieces: Callable[[], Iterable[pickling.Piece]]) -> Path:
     """Write what must be in a file, on disk where there is no room in memory."""
-    path = spool() / name
+    path = scratch_folder() / name
     try:
         pickling.write_pieces(path, pieces())
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        path = spool(in_memory=False) / name
+        path = scratch_folder(in_memory=False) / name
         pickling.write_pieces(path, pieces())
     return path
 

@@ -11,11 +11,11 @@ from ..model import Chunk
 from ..system import machine
 from ..worker import streams
 from ..worker.chunk_state import SharedChunkState
-from ..worker.execute import StopFlag, prepare, run_chunk
+from ..worker.execute import ExecutionSpec, StopFlag, prepare, run_chunk
 from .base import Backend, Running, Session, SessionSpec
 
 Clock = Callable[[], float]
-UNASKED = 0.05  # share of the time, up to which nobody need know why it was not on a core
+UNASKED = 0.05  # share of the time off a core, up to which its reason is not asked for
 
 
 class Serial(Backend):
@@ -28,48 +28,45 @@ class Serial(Backend):
     def default_workers(self) -> int:
         return 1
 
-    def open(self, setting: SessionSpec) -> Session:
-        return SerialSession(setting)
+    def open(self, spec: SessionSpec) -> Session:
+        return SerialSession(spec)
 
 
 class SerialSession(Session):
-    """Chunks become jobs for the run's hands."""
+    """Chunks become jobs of the run's caller thread."""
 
-    def __init__(self, setting: SessionSpec) -> None:
-        self._setting = setting
+    def __init__(self, spec: SessionSpec) -> None:
+        self._spec = spec
         self._stop_flag = StopFlag()
-        self._call = functools.cache(lambda: prepare(setting.task))  # setup runs in the hands
+        self._call = functools.cache(lambda: prepare(spec.task))  # setup runs in the caller thread
         self._watch = Stopwatch()
         streams.install()
 
     def submit(self, slot: int, chunk: Chunk) -> SharedChunkState:
-        setting = self._setting
-        hear = functools.partial(setting.hear, chunk, shown=setting.direct)
-        stop_flag = self._stop_flag
         chunk_state = SharedChunkState(chunk.items)
-
-        def job() -> None:
-            interrupt: list[BaseException] = []
-            with self._watch:
-                outcome = run_chunk(
-                    self._call,
-                    setting.task,
-                    chunk,
-                    stop_flag,
-                    interrupt=interrupt.append,
-                    starved=machine.starved,
-                    hear=hear,
-                    through=setting.direct,
-                    chunk_state=chunk_state,
-                )
-            if interrupt:
-                stop_flag.stop()  # nothing more runs until the run hears of it
-            setting.deliver(chunk, lambda: outcome)
-            if interrupt:
-                raise interrupt[0]
-
-        setting.caller_thread.call(job)
+        job = functools.partial(self._run, chunk, chunk_state, self._stop_flag)
+        self._spec.caller_thread.call(job)
         return chunk_state
+
+    def _run(self, chunk: Chunk, chunk_state: SharedChunkState, stop_flag: StopFlag) -> None:
+        interrupt: list[BaseException] = []
+        spec = self._spec
+        execution = ExecutionSpec(
+            spec.task,
+            self._call,
+            stop_flag,
+            functools.partial(spec.report, chunk, shown=spec.direct),
+            passthrough=spec.direct,
+            starved=machine.starved,
+            interrupt=interrupt.append,
+        )
+        with self._watch:
+            outcome = run_chunk(execution, chunk_state, chunk.budget)
+        if interrupt:
+            stop_flag.stop()  # nothing more runs until the run knows of it
+        spec.deliver(chunk, lambda: outcome)
+        if interrupt:
+            raise interrupt[0]
 
     def unwanted(self, slot: int) -> None:
         self._stop_flag.stop()

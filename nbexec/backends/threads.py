@@ -1,7 +1,7 @@
 """threads: for I/O, and for code that frees the GIL.
 
-Each slot is one daemon thread with a queue of its own, leased to one run at a time, so
-that a thread that hangs can be left behind without harm to the others.
+Each slot has a daemon thread with a queue of its own, used by one run at a time, so that a
+thread that hangs can be left behind without harm to the others.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..model import Chunk
 from ..system import blas, machine
 from ..worker import streams
 from ..worker.chunk_state import SharedChunkState
-from ..worker.execute import StopFlag, prepare, run_chunk
+from ..worker.execute import ExecutionSpec, StopFlag, prepare, run_chunk
 from .base import Backend, Running, Session, SessionSpec
 from .pool import Pool
 from .serial import Stopwatch
@@ -24,7 +24,7 @@ IO_THREADS = 32  # most threads by default; what concurrent.futures settled on
 WARM = 256  # threads that stay for the next run: to make one takes 0.1 ms, idle it costs nothing
 
 
-class ThreadSlot:
+class ThreadWorker:
     """One thread that runs jobs until it is closed."""
 
     def __init__(self, number: int) -> None:
@@ -54,13 +54,13 @@ class Threads(Backend):
     name = "threads"
 
     def __init__(self) -> None:
-        self._pool = Pool(ThreadSlot, keep=WARM)
+        self._pool = Pool(ThreadWorker, keep=WARM)
 
     def default_workers(self) -> int:
         return min(IO_THREADS, machine.cores() + 4)
 
-    def open(self, setting: SessionSpec) -> Session:
-        return ThreadsSession(setting, self._pool)
+    def open(self, spec: SessionSpec) -> Session:
+        return ThreadsSession(spec, self._pool)
 
     def close(self) -> None:
         self._pool.close()
@@ -69,20 +69,20 @@ class Threads(Backend):
 class ThreadsSession(Session):
     """Chunks run in the caller's context, on threads that no other run uses meanwhile."""
 
-    near = True
+    stealable = True
 
-    def __init__(self, setting: SessionSpec, pool: Pool[ThreadSlot]) -> None:
-        self._setting = setting
+    def __init__(self, spec: SessionSpec, pool: Pool[ThreadWorker]) -> None:
+        self._spec = spec
         self._pool = pool
-        self._workers: dict[int, Worker] = {}
-        self._count = setting.workers
+        self._workers: dict[int, RunThread] = {}
+        self._count = spec.workers
         streams.install()
 
     def submit(self, slot: int, chunk: Chunk) -> SharedChunkState:
         if not self._workers:
             blas.enter(self, self._count)
         if slot not in self._workers:
-            self._workers[slot] = Worker(self._setting, self._pool.lease())
+            self._workers[slot] = RunThread(self._spec, self._pool.acquire())
         chunk_state = SharedChunkState(chunk.items)
         self._workers[slot].submit(chunk, chunk_state)
         return chunk_state
@@ -93,12 +93,12 @@ class ThreadsSession(Session):
     def abort(self, slot: int) -> bool:
         worker = self._workers.pop(slot)
         worker.leave()
-        self._pool.give_back(worker.thread)
+        self._pool.release(worker.thread)
         return False  # a thread can't be stopped
 
     def close(self) -> None:
         for worker in self._workers.values():
-            self._pool.give_back(worker.thread)
+            self._pool.release(worker.thread)
         self._workers.clear()
         blas.leave(self)
         streams.remove()
@@ -115,16 +115,16 @@ class ThreadsSession(Session):
         return self._workers[0].watch.read() if 0 in self._workers else None
 
 
-class Worker:
-    """A leased thread, with what it needs for one run."""
+class RunThread:
+    """A thread of the pool, with what it needs for one run."""
 
-    def __init__(self, setting: SessionSpec, thread: ThreadSlot) -> None:
+    def __init__(self, spec: SessionSpec, thread: ThreadWorker) -> None:
         self.thread = thread
         self.watch = Stopwatch()
-        self._setting = setting
+        self._spec = spec
         self._stop_flag = StopFlag()
-        self._context = setting.context.copy()
-        self._prepared = functools.cache(lambda: prepare(setting.task))  # setup: once a worker
+        self._context = spec.context.copy()
+        self._prepared = functools.cache(lambda: prepare(spec.task))  # setup: once a worker
 
     def submit(self, chunk: Chunk, chunk_state: SharedChunkState) -> None:
         run = functools.partial(self._context.run, self._run, chunk, chunk_state, self._stop_flag)
@@ -132,17 +132,18 @@ class Worker:
 
     def _run(self, chunk: Chunk, chunk_state: SharedChunkState, stop_flag: StopFlag) -> None:
         blas.look()
-        task, hear = self._setting.task, functools.partial(self._setting.hear, chunk)
-        run = functools.partial(run_chunk, self._prepared, task, chunk, stop_flag, hear=hear)
-        if self._setting.judged:
+        report = functools.partial(self._spec.report, chunk)
+        spec = ExecutionSpec(self._spec.task, self._prepared, stop_flag, report)
+        if self._spec.judged:
             with self.watch:
-                outcome = run(starved=machine.starved, chunk_state=chunk_state)
+                spec = spec._replace(starved=machine.starved)
+                outcome = run_chunk(spec, chunk_state, chunk.budget)
         else:  # to ask takes three system calls, and each lets another thread have the GIL
-            outcome = run(chunk_state=chunk_state)
-        self._setting.deliver(chunk, lambda: outcome)
+            outcome = run_chunk(spec, chunk_state, chunk.budget)
+        self._spec.deliver(chunk, lambda: outcome)
 
     def unwanted(self) -> None:
-        """Have what it was given so far end early; what comes is wanted."""
+        """Stop the chunks that it was given so far; later ones are wanted."""
         self._stop_flag.stop()
         self._stop_flag = StopFlag()
 

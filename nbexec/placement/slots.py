@@ -75,7 +75,7 @@ class SlotTable:
         """
         self._set_count(0)
         self._sessions.append(session)
-        self.stealable = session.near
+        self.stealable = session.stealable
         self._later = later if self.in_flight else 0
         self._set_count(count - self._later)
 
@@ -193,7 +193,7 @@ class SlotTable:
         while self._idle and self._stealable:
             flight = next(iter(self._stealable.values()))
             assert flight.chunk_state is not None
-            chunk = self.take_back(flight, (flight.chunk_state.unbegun + 1) // 2)
+            chunk = self.take_back(flight, (flight.chunk_state.pending + 1) // 2)
             if chunk is not None:
                 return chunk
             self._stealable.pop(flight.chunk.indices[0], None)

@@ -105,7 +105,7 @@ class Stopping:
         """Fail the items that took too long; items travel alone where there is a timeout."""
         run, now = self._run, self._run.clock()
         for slot in run.slots.busy():
-            waits = not slot.begun and slot.session.tells_begun
+            waits = not slot.begun and slot.session.reports_begun
             if not slot.session.ready(slot.number):
                 slot.since = now
             elif now - slot.since > timeout + (LOADING if waits else 0.0):

@@ -1,7 +1,7 @@
-"""What a task says while it runs, item by item; and whether it is still wanted.
+"""Capture: output and progress of the items of a chunk, and whether they are still wanted.
 
 A `Capture` stands for one chunk at a worker.  The streams in `streams` write to the one
-that is current in their context; what was said goes to its `hear` line by line.
+that is current in their context; it reports their text line by line.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 
 from ..errors import OptionError
 
-HEAD = 64_000  # characters of an item that are told at once; more would only flood the kernel
-TAIL = 64_000  # characters of its end that are told when it has ended
-LINE = 4_000  # characters; a line that is longer is told in pieces
-WORDS = 200  # characters of what `progress` tells
+HEAD = 64_000  # characters of an item's output that are reported at once; more floods the kernel
+TAIL = 64_000  # characters of its end that are reported when the item has ended
+LINE = 4_000  # characters; a longer line is reported in pieces
+WORDS = 200  # characters of the text of `progress`
 
-Hear = Callable[[int, str, Any], None]  # offset in the chunk, a stream or "progress", what
+Report = Callable[[int, str, Any], None]  # offset in the chunk, a stream or "progress", content
 
 current: ContextVar[Capture | None] = ContextVar("nbexec_capture", default=None)
 _making = threading.Lock()
@@ -33,7 +33,7 @@ def capturing() -> Capture | None:
 
 
 class Clip:
-    """What something writes, where only the start and the end of very much are of use."""
+    """Clips output that is very long: its start and its end are kept."""
 
     __slots__ = ("_dropped", "_kept", "_room", "_tail")
 
@@ -44,7 +44,7 @@ class Clip:
         self._dropped = 0
 
     def now(self, stream: str, text: str) -> str:
-        """Take in some text; give what of it is to be told now."""
+        """Take in some text; give the part of it to report now."""
         if len(text) <= self._room:
             self._room -= len(text)
             return text
@@ -58,58 +58,59 @@ class Clip:
         return now
 
     def rest(self) -> list[tuple[str, str]]:
-        """Give what is to be told at the end: pairs of a stream and a text."""
+        """Give the text to report at the end: pairs of a stream and a text."""
         left_out = self._dropped - self._kept
         note = [("stderr", f"\n… {left_out:,} characters left out …\n")] if left_out else []
         return [*note, *self._tail]
 
 
 class Capture:
-    """What the items of one chunk say.
+    """The output and progress of the items of one chunk.
 
     Parameters
     ----------
     values : sequence
         The chunk's results so far: its length is the offset of the item that runs.
-    hear : callable
-        Told the offset, "stdout", "stderr" or "progress", and the text (or the fraction
-        and the text), from whatever thread.
+    report : callable
+        Called with the offset, "stdout", "stderr" or "progress", and the text (or the
+        fraction and the text), from any thread.
     wanted : callable
         Whether the items are still wanted.
-    through : bool
-        Whether what is written also goes where it would have gone.
+    passthrough : bool
+        Whether text also goes where it would have gone without nbexec.
     """
 
     __slots__ = (
-        *("_clip", "_hear", "_lines", "_lock", "_offset", "_values", "around", "through", "wanted"),
+        *("_clip", "_lines", "_lock", "_offset", "_report", "_values"),
+        *("outer", "passthrough", "wanted"),
     )
 
     def __init__(
         self,
         values: Sequence[Any],
-        hear: Hear,
+        report: Report,
         wanted: Callable[[], bool] = lambda: True,
-        through: bool = False,
+        passthrough: bool = False,
     ) -> None:
         global of_process
         self.wanted = wanted
-        self.through = through
-        self.around = capturing() if through else None  # of the item that runs the run
+        self.passthrough = passthrough
+        self.outer = capturing() if passthrough else None  # of the item that runs the run
         if one_at_a_time:
             of_process = self
         self._values = values
-        self._hear = hear
-        self._lock: Any = None  # most chunks say nothing, and make nothing of this
+        self._report = report
+        self._lock: Any = None  # most chunks have no output, and make none
         self._offset = -1
 
     def _begin(self, offset: int) -> None:
         self.end()
         self._offset = offset
-        self._lines: dict[str, str] = {}  # begun, by stream
+        self._lines: dict[str, str] = {}  # incomplete, by stream
         self._clip = Clip()
 
     def write(self, stream: str, text: str) -> None:
-        """Take in what an item wrote; whole lines are told at once."""
+        """Take in what an item wrote; whole lines are reported at once."""
         with self._locked():
             offset = len(self._values)
             if offset != self._offset:
@@ -119,7 +120,7 @@ class Capture:
             if len(text) - end > LINE:
                 end = len(text)
             if end:
-                self._tell(stream, text[:end])
+                self._write_out(stream, text[:end])
             if end < len(text):
                 self._lines[stream] = text[end:]
 
@@ -130,31 +131,31 @@ class Capture:
         return self._lock
 
     def flush(self) -> None:
-        """Tell lines that are not complete, too."""
+        """Report incomplete lines, too."""
         if self._offset < 0:
             return
         with self._locked():
             lines, self._lines = self._lines, {}
             for stream, text in lines.items():
-                self._tell(stream, text)
+                self._write_out(stream, text)
 
-    def _tell(self, stream: str, text: str) -> None:
+    def _write_out(self, stream: str, text: str) -> None:
         now = self._clip.now(stream, text)
         if now:
-            self._hear(self._offset, stream, now)
+            self._report(self._offset, stream, now)
 
     def progress(self, fraction: float | None, text: str) -> None:
-        """Tell how far the item is."""
-        self._hear(len(self._values), "progress", (fraction, text[:WORDS]))
+        """Report how far the item is."""
+        self._report(len(self._values), "progress", (fraction, text[:WORDS]))
 
     def end(self) -> None:
-        """Tell what was kept back of the item that ended."""
+        """Report the text that was held back of the item that ended."""
         if self._offset < 0:
             return
         with self._lock:
             self.flush()
             for stream, text in self._clip.rest():
-                self._hear(self._offset, stream, text)
+                self._report(self._offset, stream, text)
             self._offset = -1
 
 

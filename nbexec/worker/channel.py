@@ -1,9 +1,9 @@
-"""A worker process's way to say things to the kernel while it runs, on the same machine.
+"""Channel: a named pipe that takes the reports of a worker process to its kernel.
 
-Each worker has one pipe with a name.  Its file descriptors 1 and 2 are that pipe, so that
-C code and child processes are heard, unless it is an interpreter of a process that is not
-its own; what Python code writes goes in frames that name the item.  The kernel empties the
-pipes: a worker never has to, which it could not while C code holds the interpreter.
+Its file descriptors 1 and 2 are that pipe, so that output of C code and of child processes
+is captured, too, unless the worker is an interpreter of a process that is not its own.  The
+output of Python code goes in frames that name the item.  The kernel empties the pipes: a
+worker never has to, which it could not while C code holds the interpreter.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .stealing import StealListener
 MAGIC = b"\x1e\x00nbx"
 HEADER = struct.Struct("<BQIH")  # kind, serial of the chunk, offset, bytes that follow
 KINDS = ("begin", "stdout", "stderr", "progress", "begun", "returned")
-DOOR = "door"  # the pipe that a new worker announces its own on
+ANNOUNCE = "announce"  # the pipe on which a new worker announces its own
 LARGEST = (4096 - len(MAGIC) - HEADER.size) // 6  # characters: PIPE_BUF bytes stay whole
 _BEGIN, _RETURNED = KINDS.index("begin"), KINDS.index("returned")
 
@@ -42,49 +42,49 @@ class Channel:
 
     def __init__(self, folder: str) -> None:
         own = not subinterpreter.number  # whether this process is the worker's
-        path = os.path.join(folder, f"voice-{subinterpreter.worker()}")
+        path = os.path.join(folder, f"reports-{subinterpreter.worker()}")
         with contextlib.suppress(FileExistsError):
             os.mkfifo(path, 0o600)
-        pipe = os.open(path, os.O_RDWR)  # opens at once, and there is never nobody to read it
-        # Where nobody listens any more this raises, rather than to wait for ever.
-        door = os.open(os.path.join(folder, DOOR), os.O_WRONLY | os.O_NONBLOCK)
-        os.set_blocking(door, True)
+        pipe = os.open(path, os.O_RDWR)  # opens at once, and always has a reader
+        # Raises where nobody reads it any more, rather than to wait for ever.
+        announce = os.open(os.path.join(folder, ANNOUNCE), os.O_WRONLY | os.O_NONBLOCK)
+        os.set_blocking(announce, True)
         try:
-            os.write(door, path.encode() + b"\n")
+            os.write(announce, path.encode() + b"\n")
         finally:
-            os.close(door)
+            os.close(announce)
         self._to = 1 if own else pipe
         self._flush: Callable[[Any], Any] = _line_buffered() if own else lambda stream: None
         if own:
             _put_in_place(pipe)
         streams.install()
-        self.steal_listener = StealListener(folder, self._returned)
+        self.steal_listener = StealListener(folder, self._acknowledge)
 
     def begin(self, serial: int) -> None:
-        """Say whose bytes come now, where they are in no frame."""
+        """Say to which chunk unframed bytes belong from now on."""
         os.write(self._to, frame(_BEGIN, serial, 0))
 
-    def _returned(self, serial: int, kept: int) -> None:
-        """Say how many items of a chunk are kept, the others being given back."""
+    def _acknowledge(self, serial: int, kept: int) -> None:
+        """Say how many items of a chunk the worker keeps, having given back the others."""
         os.write(self._to, frame(_RETURNED, serial, kept))
 
-    def hearing(self, serial: int) -> capture.Hear:
-        """Give what takes in what the items of a chunk say."""
+    def reporter(self, serial: int) -> capture.Report:
+        """Give the function that reports for the items of a chunk."""
 
-        def hear(offset: int, stream: str, said: Any) -> None:
-            text = json.dumps(said) if stream == "progress" else said
+        def report(offset: int, stream: str, content: Any) -> None:
+            text = json.dumps(content) if stream == "progress" else content
             for at in range(0, max(1, len(text)), LARGEST):
                 piece = text[at : at + LARGEST].encode("utf-8", "backslashreplace")
                 os.write(self._to, frame(KINDS.index(stream), serial, offset, piece))
 
-        return hear
+        return report
 
-    def end(self) -> None:
-        """Send on what C code has not."""
+    def flush(self) -> None:
+        """Send on the output that C code has buffered."""
         self._flush(None)
 
     def close(self) -> None:
-        """End it, in a process that goes on."""
+        """Close it, in a process that goes on."""
         self.steal_listener.close()
         if self._to != 1:
             os.close(self._to)
@@ -113,7 +113,7 @@ def _line_buffered() -> Callable[[Any], Any]:
 
 @functools.cache
 def exit_with_parent(kernel: int) -> None:
-    """End this worker when the kernel is gone, however it went; its pool may wait for ever.
+    """End this worker when the kernel is gone, however that ended; its pool may wait for ever.
 
     `kernel` is its process id, from itself: it may be gone before this is called.
     """
@@ -141,7 +141,7 @@ def channel(folder: str) -> Channel | None:
 
 
 def close_channels() -> None:
-    """Let go of what a worker has that ends before its process does."""
+    """Close the channels of a worker that ends before its process does."""
     while _channels:
         _, one = _channels.popitem()
         if one is not None:

@@ -1,8 +1,8 @@
-"""Sheet: what a worker notes of a chunk, item by item.
+"""The state of a chunk at its worker, filled item by item: values, errors, end times.
 
-A worker in the kernel shares its sheet with the run's loop, which takes back what has not
-begun, and what is finished before the rest is.  So items that wait can travel together:
-none waits behind one that takes long while a worker has nothing to do, and no value does.
+A worker in the kernel shares it with the run's loop, which takes back pending items and
+reads finished values before the chunk ends.  So items that wait can travel together: a slow
+item neither blocks pending items while a worker is idle nor holds back finished values.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import Any
 
 from ..model import Error, Outcome
 
-TOLD = 0.005  # seconds; a chunk with a failure goes on no longer: a run may have to stop at it
+AFTER_FAILURE = (
+    0.005  # seconds; a chunk with a failure goes on no longer: a run may have to stop at it
+)
 
 
 class ChunkState:
@@ -33,40 +35,40 @@ class ChunkState:
 
 
 class SharedChunkState(ChunkState):
-    """A sheet that another thread reads, and takes items from; each goes to one of the two."""
+    """A state that another thread reads, and takes items from; each item goes to one of the two."""
 
-    __slots__ = ("_left", "after_failure")
+    __slots__ = ("_pending", "after_failure")
 
-    def __init__(self, items: Sequence[Any], after_failure: float = TOLD) -> None:
+    def __init__(self, items: Sequence[Any], after_failure: float = AFTER_FAILURE) -> None:
         self.after_failure = after_failure
-        self._left = deque(items)
-        super().__init__(self._draw())
+        self._pending = deque(items)
+        super().__init__(self._pop_items())
 
-    def _draw(self) -> Iterator[Any]:
-        draw = self._left.popleft
+    def _pop_items(self) -> Iterator[Any]:
+        pop = self._pending.popleft
         while True:
             try:
-                item = draw()
+                item = pop()
             except IndexError:
                 return
             yield item
 
     @property
-    def unbegun(self) -> int:
-        """How many items have not begun."""
-        return len(self._left)
+    def pending(self) -> int:
+        """How many items are pending: not begun."""
+        return len(self._pending)
 
     def take_back(self, most: int) -> int:
-        """Let up to `most` items, from the end, never begin; give how many."""
+        """Take out up to `most` pending items, from the end; give how many."""
         for taken in range(most):
             try:
-                self._left.pop()
+                self._pending.pop()
             except IndexError:
                 return taken
         return most
 
     def so_far(self, worker: str) -> Outcome:
-        """Give what is finished, as an outcome; its CPU time comes with the rest."""
+        """Give the finished items as an outcome; their CPU time comes with the rest."""
         ends = self.ends[:]
         errors = {at: error for at, error in dict(self.errors).items() if at < len(ends)}
         return Outcome(self.values[: len(ends)], errors, self.started, ends, 0.0, worker)

@@ -1,7 +1,6 @@
-"""A chunk's way to a worker in another process or on another machine, and back.
+"""What a worker in another process or on another machine is asked to run: `run_packed`.
 
-`run_packed` is what that worker is asked to do: bytes in, bytes out, so that whatever
-fails to pickle fails there, where it can be told which item it was.
+Bytes in, bytes out: what fails to unpickle or pickle fails here, where the item is known.
 """
 
 from __future__ import annotations
@@ -14,31 +13,31 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..items.outcomes import not_begun, without_values
-from ..model import Chunk
+from ..model import Outcome
 from ..serialize import pickling
 from ..system import blas, machine, subinterpreter
 from . import capture, streams
-from .capture import Hear
+from .capture import Report
 from .channel import channel
 from .chunk_state import SharedChunkState
-from .envelope import Envelope, items_file, unwanted_file
-from .execute import StopFlag, failed, run_chunk
+from .envelope import Envelope, PackedCall, items_file, unwanted_file
+from .execute import ExecutionSpec, StopFlag, failed, run_chunk
 from .module_reloads import follow
 from .reply import pack, unreadable
-from .task_cache import load
+from .task_cache import Loaded, load
 
-TELL_EVERY = 0.1  # seconds
+FLUSH_EVERY = 0.1  # seconds
 
 
 def hello(folder: str | None) -> int:
-    """Give the process's id: by then it has imported what it needs, and can be heard."""
+    """Give the process's id, once it has its imports and its channel to the kernel."""
     if folder is not None:
         channel(folder)
     return os.getpid()
 
 
-class Wanted(StopFlag):
-    """A chunk is wanted until the kernel makes a file that says that it isn't."""
+class StopFile(StopFlag):
+    """A stop flag that the kernel sets by making a file; an item that asks looks for it."""
 
     __slots__ = ("_file",)
 
@@ -50,98 +49,88 @@ class Wanted(StopFlag):
         return not self._file.exists()
 
 
-Tell = Callable[[int, Sequence[tuple[int, str, Any]]], None]  # from which position, what
+Send = Callable[[int, Sequence[tuple[int, str, Any]]], None]  # from which position, reports
 
 
 class OutputBuffer:
-    """Keeps what is said for the reply, and tells it meanwhile, a few times a second."""
+    """Buffers reports for the reply; `send` gets them meanwhile, a few times a second."""
 
-    def __init__(self, tell: Tell | None) -> None:
-        self.said: list[tuple[int, str, Any]] = []
-        self._tell = tell
-        self._told = 0
+    def __init__(self, send: Send | None) -> None:
+        self.reports: list[tuple[int, str, Any]] = []
+        self._send = send
+        self._sent = 0
         self._waiting = False
         self._lock = threading.Lock()
 
-    def hear(self, offset: int, stream: str, what: Any) -> None:
-        """Take in what an item said."""
+    def add(self, offset: int, stream: str, content: Any) -> None:
+        """Take in a report of an item."""
         with self._lock:
-            self.said.append((offset, stream, what))
-            if self._tell is None or self._waiting:
+            self.reports.append((offset, stream, content))
+            if self._send is None or self._waiting:
                 return
             self._waiting = True
-        timer = threading.Timer(TELL_EVERY, self._on_time)
+        timer = threading.Timer(FLUSH_EVERY, self._flush)
         timer.daemon = subinterpreter.daemons()
         timer.start()
 
-    def _on_time(self) -> None:
+    def _flush(self) -> None:
         with self._lock:
             self._waiting = False
-            start, self._told = self._told, len(self.said)
-            batch = self.said[start:]
-        if self._tell is not None and batch:
-            self._tell(start, batch)
+            start, self._sent = self._sent, len(self.reports)
+            batch = self.reports[start:]
+        if self._send is not None and batch:
+            self._send(start, batch)
 
 
-def run_packed(
-    key: str,
-    block: Any,
-    count: int,
-    items: bytes,
-    budget: float,
-    alone: bool,
-    envelope: Envelope,
-    tell: Tell | None = None,
-) -> bytes:
-    """Run `count` pickled `items` through the packed task `block` (a path or the bytes).
+def run_packed(call: PackedCall, send: Send | None = None) -> bytes:
+    """Run a chunk that was packed in the kernel; give its outcome, packed.
 
-    Where there are no bytes the items are in their file, large buffers and all.
-
-    `key` names the task and the run: each worker unpacks it, and runs its setup, once.
-    `alone` says that nothing else runs in this process, so that its CPU time, threads of
-    BLAS and all, is the chunk's.  `tell` is called with what is said where there is no
-    channel to the kernel.
+    `send` is called with the reports of items where there is no channel to the kernel.
     """
-    telling = OutputBuffer(tell)
-    hear: Hear = telling.hear
-    voice = channel(envelope.folder) if envelope.heard else None
-    if voice is not None:
-        voice.begin(envelope.serial)
-        hear = voice.hearing(envelope.serial)
-    capture.one_at_a_time = alone or subinterpreter.number > 0
-    blas.hold(key, envelope.threads)  # before anything is loaded
+    envelope, buffer = call.envelope, OutputBuffer(send)
+    report: Report = buffer.add
+    to_kernel = channel(envelope.folder) if envelope.channel else None
+    if to_kernel is not None:
+        to_kernel.begin(envelope.serial)
+        report = to_kernel.reporter(envelope.serial)
+    capture.one_at_a_time = call.alone or subinterpreter.number > 0
+    blas.hold(call.key, envelope.threads)  # before anything is loaded
+    unpacked = _unpack(call)
+    if isinstance(unpacked, Outcome):
+        return pack(unpacked, envelope)
+    loaded, items, seconds = unpacked
+    chunk_state = SharedChunkState(items, after_failure=math.inf)
+    if to_kernel is not None and not to_kernel.steal_listener.begin(
+        envelope.serial, chunk_state, call.size
+    ):
+        return pack(not_begun(), envelope)
+    clock = time.process_time if call.alone else time.thread_time
+    stop_flag, starved = StopFile(envelope), machine.starved
+    spec = ExecutionSpec(
+        loaded.task, loaded.prepared, stop_flag, report, cpu_clock=clock, starved=starved
+    )
+    with streams.routed():
+        outcome = run_chunk(spec, chunk_state, call.budget)
+    if to_kernel is not None:
+        to_kernel.steal_listener.end(envelope.serial)
+        to_kernel.flush()
+    return pack(outcome, envelope, buffer.reports, seconds)
+
+
+def _unpack(call: PackedCall) -> tuple[Loaded, Any, float] | Outcome:
+    """Give the task, the items and the CPU seconds that these took; an outcome on failure."""
     what = "the function"
     try:
-        follow(envelope.reloaded)
-        task, prepared, _ = load(key, block)
+        follow(call.envelope.reloaded)
+        loaded = load(call.key, call.block)
         what = "the item"
         begun = time.thread_time()
-        values = pickling.loads(items) if items else pickling.unpack_file(items_file(envelope))
-        reading = time.thread_time() - begun
-    except BaseException as error:
-        # of several items nobody knows which can't be unpickled: they come again one by one
-        outcome = not_begun()
-        if count == 1:
-            why = unreadable(what, "in the worker", error)
-            outcome = without_values(failed(why, unsent="item"))
-        return pack(outcome, envelope)
-    chunk = Chunk(range(count), values, budget=budget)
-    chunk_state = SharedChunkState(values, after_failure=math.inf)
-    clock = time.process_time if alone else time.thread_time
-    if voice is not None and not voice.steal_listener.begin(envelope.serial, chunk_state, count):
-        return pack(not_begun(), envelope)
-    with streams.routed():
-        outcome = run_chunk(
-            prepared,
-            task,
-            chunk,
-            Wanted(envelope),
-            clock,
-            starved=machine.starved,
-            hear=hear,
-            chunk_state=chunk_state,
+        packed = call.items
+        items = (
+            pickling.loads(packed) if packed else pickling.unpack_file(items_file(call.envelope))
         )
-    if voice is not None:
-        voice.steal_listener.end(envelope.serial)
-        voice.end()
-    return pack(outcome, envelope, telling.said, reading)
+        return loaded, items, time.thread_time() - begun
+    except BaseException as error:
+        if call.size > 1:  # any of them may be to blame: they come again one by one
+            return not_begun()
+        return without_values(failed(unreadable(what, "in the worker", error), unsent="item"))

@@ -1,23 +1,35 @@
-"""Envelope: what goes with a chunk to a worker process: its number, and the files beside it."""
+"""A chunk on its way to a worker process: its call, its number, and the files beside it."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..system import blas
 from .module_reloads import Reloaded
 
 
 class Envelope(NamedTuple):
-    """How a worker on the kernel's machine hears of it, and is heard; and its share."""
+    """A chunk's number, how its worker reaches the kernel, and the worker's share of BLAS."""
 
     folder: str  # the kernel's; not there on other machines
     serial: int  # of the chunk
-    heard: bool  # through a channel; else what is said is in the reply
-    here: bool  # whether the folder is the worker's, too
+    channel: bool  # whether reports go through a channel; else they are in the reply
+    local: bool  # whether the folder is the worker's, too
     threads: blas.Share = ()  # of BLAS; none where the worker is not ours
     reloaded: Reloaded = ()  # modules of the kernel's
+
+
+class PackedCall(NamedTuple):
+    """What `entry.run_packed` needs to run a chunk."""
+
+    key: str  # of task and run: each worker unpacks the task, and runs its setup, once
+    block: Any  # the packed task: the path of its file, or the bytes
+    size: int  # items
+    items: bytes  # pickled; b"" where they are in their file, large buffers and all
+    budget: float  # seconds
+    alone: bool  # nothing else runs in the process: its CPU time, BLAS threads and all, counts
+    envelope: Envelope
 
 
 def items_file(envelope: Envelope) -> Path:

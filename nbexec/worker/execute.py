@@ -1,10 +1,8 @@
-"""What runs inside a worker, the same on every backend: call the function, and measure."""
+"""Execution of a chunk in a worker, the same on every backend: calls, errors, measurements."""
 
 from __future__ import annotations
 
-import functools
 import os
-import sys
 import threading
 import time
 import traceback
@@ -13,10 +11,10 @@ from collections.abc import Callable, Coroutine
 from contextvars import ContextVar, copy_context
 from typing import Any, Literal, NamedTuple, TypeVar
 
-from ..model import Chunk, Error, Outcome, Task
-from ..system import subinterpreter
-from .capture import Capture, Hear, current
-from .chunk_state import ChunkState, SharedChunkState
+from ..model import Error, Outcome, Task
+from ..system import machine, subinterpreter
+from .capture import Capture, Report, current
+from .chunk_state import ChunkState
 
 depth: ContextVar[int] = ContextVar("nbexec_depth", default=0)  # runs around this code
 
@@ -25,8 +23,13 @@ T = TypeVar("T")
 _clock = time.perf_counter
 
 
-def _nobody(offset: int, stream: str, said: Any) -> None:
-    """Hear nothing."""
+def _ignore(offset: int, stream: str, content: Any) -> None:
+    """Drop a report."""
+
+
+def _never_starved(thread: int) -> float:
+    """Measure nothing."""
+    return 0.0
 
 
 def worker_name() -> str:
@@ -39,23 +42,8 @@ def worker_name() -> str:
     return thread.name
 
 
-@functools.lru_cache(1)
-def _peak_rss_at(tenth: int) -> int:
-    return peak_rss()
-
-
-def peak_rss() -> int:
-    """Give the largest resident memory of this process so far, in bytes; 0 if unknown."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return 0
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
 def calling(task: Task, state: Any) -> Callable[[Any], Any]:
-    """Give the function of one item that `task` stands for."""
+    """Give the function of one item of `task`."""
     fn = task.fn
     if task.setup is not None:
         if task.star:
@@ -86,7 +74,7 @@ def prepare(task: Task) -> Callable[[Any], Any]:
 
 
 def replay(task: Task, item: Any) -> Any:
-    """Run one item in this thread; what it raises passes through, from the user's frame on."""
+    """Run one item in this thread; its exception passes through, from the user's frame on."""
     __tracebackhide__ = True
     try:
         value = prepare(task)(item)
@@ -97,7 +85,7 @@ def replay(task: Task, item: Any) -> Any:
 
 
 class Partial(Exception):
-    """Raised by a function that failed, and has something to hand over all the same.
+    """Raised by a function that failed, and has a partial result.
 
     Attributes
     ----------
@@ -114,7 +102,7 @@ class Partial(Exception):
 
 
 def parted(error: BaseException) -> tuple[BaseException, Any]:
-    """Give what an item raised, and what it hands over."""
+    """Give an item's own exception, and its partial result."""
     return (error.error, error.left) if isinstance(error, Partial) else (error, None)
 
 
@@ -127,141 +115,158 @@ class StopFlag:
         self.stopped = False
 
     def stop(self) -> None:
-        """Let nothing more begin."""
+        """Begin no further item."""
         self.stopped = True
 
     def wanted(self) -> bool:
-        """Whether what runs is still wanted."""
+        """Whether the current item is still wanted."""
         return not self.stopped
 
 
-def run_chunk(
-    prepared: Callable[[], Callable[[Any], Any]],
-    task: Task,
-    chunk: Chunk,
-    stop_flag: StopFlag | None = None,
-    cpu_clock: Callable[[], float] = time.thread_time,
-    interrupt: Callable[[BaseException], None] | None = None,
-    starved: Callable[[int], float] = lambda thread: 0.0,
-    hear: Hear = _nobody,
-    through: bool = False,
-    chunk_state: SharedChunkState | None = None,
-) -> Outcome:
-    """Call the function on each item until the chunk or its budget is used up.
+class ExecutionSpec(NamedTuple):
+    """How a worker runs a chunk: what is the same for each of its items."""
 
-    `prepared` gives the function of one item; what it raises is the first item's error.
-    A `KeyboardInterrupt` in the main thread ends the chunk: the item that it hit counts
-    as not begun, and `interrupt` is told.  What the items say goes to `hear`, and also
-    `through` where it would have gone without us.  A `chunk_state` has the items.
+    task: Task
+    prepared: Callable[[], Callable[[Any], Any]]  # gives the function of one item
+    stop_flag: StopFlag
+    report: Report = _ignore
+    passthrough: bool = False  # whether output also goes where it would have gone without us
+    cpu_clock: Callable[[], float] = time.thread_time
+    starved: Callable[[int], float] = _never_starved  # seconds without a core, of a thread
+    interrupt: Callable[[BaseException], None] | None = None  # given Ctrl-C of the main thread
+
+
+def run_chunk(
+    spec: ExecutionSpec, chunk_state: ChunkState, budget: float = float("inf")
+) -> Outcome:
+    """Call the function on each item until the items or `budget` (seconds) are used up.
+
+    An exception of `spec.prepared` counts as the first item's.  A `KeyboardInterrupt` in the
+    main thread ends the chunk and goes to `spec.interrupt`; the item that it hit is not begun.
     """
-    stop_flag = stop_flag or StopFlag()
-    if task.coroutine:
-        return _run_loop(
-            run_chunk_async(prepared, task, chunk, stop_flag, hear, chunk_state=chunk_state)
-        )
-    noted = chunk_state or ChunkState(chunk.items)
-    values, errors, ends = noted.values, noted.errors, noted.ends
-    budget = chunk.budget
-    token = depth.set(task.depth + 1)
-    capture = Capture(values, hear, stop_flag.wanted, through)
-    listening = current.set(capture)
+    if spec.task.coroutine:
+        return _run_loop(run_chunk_async(spec, chunk_state, budget))
+    values, errors, ends = chunk_state.values, chunk_state.errors, chunk_state.ends
+    entered = _enter(spec, values, spec.passthrough)
     thread = threading.get_native_id()
-    without_core = starved(thread)
-    noted.started, cpu, begun = time.time(), cpu_clock(), _clock()
+    starved = spec.starved(thread)
+    chunk_state.started, cpu, begun = time.time(), spec.cpu_clock(), _clock()
     try:
-        call = prepared()
-        if task.timed:
-            hear(0, "begun", "")
-        for item in noted.items:
-            if stop_flag.stopped:
-                break
-            try:
-                value = call(item)
-            except BaseException as error:
-                if interrupts(error):
-                    raise
-                error, value = parted(error)
-                errors[len(values)] = failed(error)
-                budget = min(budget, noted.after_failure)
-            values.append(value)
-            end = _clock() - begun
-            ends.append(end)
-            if end > budget:
-                break
+        _call_items(spec, chunk_state, budget, begun)
     except BaseException as error:
         del values[len(ends) :]  # an interrupt may come between the two
-        if interrupts(error) and interrupt is not None:
-            interrupt(error)
+        if interrupts(error) and spec.interrupt is not None:
+            spec.interrupt(error)
         elif not values:
-            errors, values, ends = {0: failed(error)}, [None], array("d", [0.0])
+            errors, values, ends = _first_failed(error)
     finally:
-        capture.end()
-        current.reset(listening)
-        depth.reset(token)
-    cpu = cpu_clock() - cpu
-    without_core = starved(thread) - without_core
-    started, worker = noted.started, worker_name()
-    return Outcome(values, errors, started, ends, cpu, worker, peak_rss(), without_core)
+        _leave(entered)
+    cpu, starved = spec.cpu_clock() - cpu, spec.starved(thread) - starved
+    started, worker = chunk_state.started, worker_name()
+    return Outcome(values, errors, started, ends, cpu, worker, machine.peak_rss(), starved)
+
+
+def _call_items(spec: ExecutionSpec, chunk_state: ChunkState, budget: float, begun: float) -> None:
+    """Call the function on each item.  Long, because a call more for each item would show."""
+    values, errors, ends = chunk_state.values, chunk_state.errors, chunk_state.ends
+    stop_flag, call = spec.stop_flag, spec.prepared()
+    if spec.task.timed:
+        spec.report(0, "begun", "")
+    for item in chunk_state.items:
+        if stop_flag.stopped:
+            break
+        try:
+            value = call(item)
+        except BaseException as error:
+            if interrupts(error):
+                raise
+            error, value = parted(error)
+            errors[len(values)] = failed(error)
+            budget = min(budget, chunk_state.after_failure)
+        values.append(value)
+        end = _clock() - begun
+        ends.append(end)
+        if end > budget:
+            break
 
 
 async def run_chunk_async(
-    prepared: Callable[[], Callable[[Any], Any]],
-    task: Task,
-    chunk: Chunk,
-    stop_flag: StopFlag,
-    hear: Hear = _nobody,
+    spec: ExecutionSpec,
+    chunk_state: ChunkState,
+    budget: float = float("inf"),
     cpu: Callable[[], float] = float,
-    chunk_state: SharedChunkState | None = None,
 ) -> Outcome:
     """Await the function on each item, one after the other.
 
-    `cpu` gives the chunk's CPU seconds at its end: here they can't be told from others'.
+    `cpu` gives the chunk's CPU seconds at its end: those of coroutines on one thread can't be
+    measured one by one, so `spec.cpu_clock` is not used.
     """
+    values, errors, ends = chunk_state.values, chunk_state.errors, chunk_state.ends
+    entered = _enter(spec, values)
+    chunk_state.started, begun = time.time(), _clock()
+    try:
+        await _await_items(spec, chunk_state, budget, begun)
+    except BaseException as error:
+        errors, values, ends = _first_failed(error)
+    finally:
+        _leave(entered)
+    rss = machine.recent_peak_rss()
+    return Outcome(values, errors, chunk_state.started, ends, cpu(), worker_name(), rss)
+
+
+async def _await_items(
+    spec: ExecutionSpec, chunk_state: ChunkState, budget: float, begun: float
+) -> None:
+    """Await the function on each item.  Long, because a call more for each item would show."""
     from asyncio import CancelledError
 
-    noted = chunk_state or ChunkState(chunk.items)
-    values, errors, ends = noted.values, noted.errors, noted.ends
-    budget = chunk.budget
-    token = depth.set(task.depth + 1)
-    capture = Capture(values, hear, stop_flag.wanted)
-    listening = current.set(capture)
-    noted.started, begun = time.time(), _clock()
-    try:
-        call = prepared()
-        if task.timed:
-            hear(0, "begun", "")
-        for item in noted.items:
+    values, errors, ends = chunk_state.values, chunk_state.errors, chunk_state.ends
+    stop_flag, call = spec.stop_flag, spec.prepared()
+    if spec.task.timed:
+        spec.report(0, "begun", "")
+    for item in chunk_state.items:
+        if stop_flag.stopped:
+            break
+        try:
+            value = await call(item)
+        except CancelledError as error:
             if stop_flag.stopped:
                 break
-            try:
-                value = await call(item)
-            except CancelledError as error:
-                if stop_flag.stopped:
-                    break
-                errors[len(values)], value = failed(error), None  # the item's own doing
-                _forget_cancelling()
-                budget = min(budget, noted.after_failure)
-            except BaseException as error:
-                error, value = parted(error)
-                errors[len(values)] = failed(error)
-                budget = min(budget, noted.after_failure)
-            values.append(value)
-            end = _clock() - begun
-            ends.append(end)
-            if end > budget:
-                break
-    except BaseException as error:
-        errors, values, ends = {0: failed(error)}, [None], array("d", [0.0])
-    finally:
-        capture.end()
-        current.reset(listening)
-        depth.reset(token)
-    rss = _peak_rss_at(int(10 * _clock()))
-    return Outcome(values, errors, noted.started, ends, cpu(), worker_name(), rss)
+            errors[len(values)], value = failed(error), None  # the item's own doing
+            _forget_cancelling()
+            budget = min(budget, chunk_state.after_failure)
+        except BaseException as error:
+            error, value = parted(error)
+            errors[len(values)] = failed(error)
+            budget = min(budget, chunk_state.after_failure)
+        values.append(value)
+        end = _clock() - begun
+        ends.append(end)
+        if end > budget:
+            break
+
+
+def _enter(spec: ExecutionSpec, values: list[Any], passthrough: bool = False) -> tuple[Any, ...]:
+    """Have output and nested runs belong to this chunk; give what `_leave` takes."""
+    token = depth.set(spec.task.depth + 1)
+    capture = Capture(values, spec.report, spec.stop_flag.wanted, passthrough)
+    return capture, token, current.set(capture)
+
+
+def _leave(entered: tuple[Any, ...]) -> None:
+    capture, token, before = entered
+    capture.end()
+    current.reset(before)
+    depth.reset(token)
+
+
+def _first_failed(error: BaseException) -> tuple[dict[int, Error], list[Any], array[float]]:
+    """Give the errors, values and ends of a chunk that failed before its first item."""
+    return {0: failed(error)}, [None], array("d", [0.0])
 
 
 def _forget_cancelling() -> None:
-    """Let what an item did to its task not be the next item's, which asks `cancelling()`."""
+    """Undo what an item did to its asyncio task: the next one may ask `cancelling()`."""
     from asyncio import current_task
 
     task = current_task()
@@ -290,7 +295,7 @@ def interrupts(error: BaseException) -> bool:
 
 
 def failed(error: BaseException, unsent: Literal["", "item", "result"] = "") -> Error:
-    """Describe what an item raised, or why what could not be sent, without our own frames."""
+    """Describe an item's exception, or why something could not be sent, without our own frames."""
     _from_users(error)
     subinterpreter.note(error)
     return Error("error", error, "".join(traceback.format_exception(error)), unsent)

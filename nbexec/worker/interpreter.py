@@ -1,4 +1,4 @@
-"""What runs in a worker that is a sub-interpreter: it serves chunks until it is let go."""
+"""The main loop of a worker that is a sub-interpreter: it serves chunks until it is closed."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ..system import at_exit, subinterpreter
 from . import task_cache
 from .channel import channel, close_channels
 from .entry import run_packed
-from .envelope import Envelope
+from .envelope import Envelope, PackedCall
 
-FORGET = "forget"  # what no run needs any more
+FORGET = "forget"  # a job: drop the tasks of runs that have ended
 LOOK, LOOKS = 0.01, 50  # seconds, and times, in which a thread that ends is forgotten
 
 
 def serve(
     number: int, folder: str | None, jobs: Any, replies: Any, knocks: int, answers: int
 ) -> bool:
-    """Run what comes through `jobs` until None does; give whether nothing of it is left.
+    """Run the jobs of a queue until None comes; give whether nothing of the worker is left.
 
     The queues are of `concurrent.interpreters`.  To wait they ask a hundred times a second:
     so a byte through the descriptor `knocks` says that there is a job, and one through
@@ -51,12 +51,11 @@ def serve(
 
 
 def _reply(number: int, envelope: Any, call: Any) -> tuple[int, bytes]:
-    key, block, count, items, budget, alone = call
-    return number, run_packed(key, block, count, items, budget, alone, Envelope(*envelope))
+    return number, run_packed(PackedCall._make((*call, Envelope(*envelope))))
 
 
 def _tidied() -> bool:
-    """End what nbexec has here, wait for threads that items left, and say whether none is left.
+    """Close what nbexec has here, join threads that items left, and say whether none is left.
 
     With one that an item began by `_thread`, the interpreter's end would be the process's.
     """

@@ -1,4 +1,4 @@
-"""Modules that were reloaded in the kernel: workers that have them follow, before they run on.
+"""Module reloads: workers reload the modules that were reloaded in the kernel.
 
 A function of a module is sent by its name.  A worker that imported the module for an earlier
 run would go on with the code that it had, after ``importlib.reload`` or ``%autoreload``.

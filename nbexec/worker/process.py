@@ -1,4 +1,4 @@
-"""The first thing that a worker process of `processes` does.
+"""Initialisation of a worker process of `processes`.
 
 It is in a module of its own so that a worker loads nothing of the kernel's side: that takes
 35 ms of the 200 of its start, of which loky takes 125 (CPU time, ``-X importtime``).

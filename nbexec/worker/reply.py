@@ -1,4 +1,4 @@
-"""Outcomes as bytes: packed in a worker, and read in the kernel."""
+"""Outcomes as bytes: packed in a worker, unpacked in the kernel."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LENGTH = struct.Struct("<Q")
 def pack(
     outcome: Outcome,
     envelope: Envelope,
-    said: Sequence[tuple[int, str, Any]] = (),
+    reports: Sequence[tuple[int, str, Any]] = (),
     spent: float = 0.0,
 ) -> bytes:
     """Pack an outcome: its length, all but the values, and the values, which may not unpickle.
@@ -33,7 +33,7 @@ def pack(
     """
     begun = time.thread_time()
     errors = {at: _pack_error(error) for at, error in outcome.errors.items()}
-    file = values_file(envelope) if envelope.here else None
+    file = values_file(envelope) if envelope.local else None
     try:
         data, beside = pickling.dumps_beside(outcome.values, file)
     except BaseException:
@@ -47,7 +47,7 @@ def pack(
         worker,
         outcome.peak_rss,
         outcome.starved,
-        said,
+        reports,
     )
     sort = _sort(outcome.values[0]) if len(outcome.values) == 1 else ""
     spent += time.thread_time() - begun
@@ -86,12 +86,12 @@ def _pack_error(error: Error) -> tuple[str, bytes | None, str, str, str, Any]:
 
 
 def receive(
-    data: bytes, envelope: Envelope, heard: int = 0, sent: int = 0, spent: float = 0.0
+    data: bytes, envelope: Envelope, reported: int = 0, sent: int = 0, spent: float = 0.0
 ) -> Outcome:
     """Undo the packing of a chunk's outcome, in the kernel.
 
-    Of what was said, the first `heard` pieces were told already.  Its items were `sent`
-    bytes, which took `spent` seconds to pickle.
+    The first `reported` of its reports came earlier.  Its items were `sent` bytes, which took
+    `spent` seconds to pickle.
     """
     begun = time.thread_time()
     view = memoryview(data)
@@ -102,14 +102,14 @@ def receive(
     try:
         values = _read_values(envelope) if beside else pickling.loads(view[start:])
     except BaseException as error:
-        if not sort:  # of several nobody knows which: they come again one by one
+        if not sort:  # of several any may be to blame: they come again one by one
             return not_begun()
         why = unreadable(f"the result, a {sort},", "in the kernel", error)
         values, errors = [None], {0: failed(why, unsent="result")}
     spent += there + time.thread_time() - begun
     sums = {"sent": sent, "received": len(data) - start + beside, "sending": spent}
     outcome = Outcome(values, errors, *facts, **sums)
-    return replace(outcome, said=outcome.said[heard:]) if heard else outcome
+    return replace(outcome, said=outcome.said[reported:]) if reported else outcome
 
 
 def _read_values(envelope: Envelope) -> Any:
@@ -121,7 +121,7 @@ def _read_values(envelope: Envelope) -> Any:
 
 
 def unreadable(what: str, where: str, error: BaseException) -> PickleError:
-    """Give the error for what could not be unpickled, and where."""
+    """Give the error for something that could not be unpickled, and where."""
     reason = subinterpreter.refused(error) or f"{type(error).__name__}: {error}"
     why = PickleError(f"{what} can't be unpickled {where}: {reason}")
     why.__cause__ = error

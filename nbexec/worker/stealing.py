@@ -1,8 +1,8 @@
-"""Ear: a worker process is asked, in the middle of a chunk, to give back what it has not begun.
+"""Work stealing: a worker process is asked, amid a chunk, to give back its pending items.
 
 The kernel writes the number of a chunk into the worker's pipe.  A thread of the worker takes
-back what is left of it and says at once how many items the worker keeps, however long the
-item takes that it is in: the others can go to somebody else meanwhile.
+the pending items out and acknowledges at once how many the worker keeps, however long the
+current item takes: the others can go to another worker meanwhile.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from .chunk_state import SharedChunkState
 
 _SERIAL = struct.Struct("<Q")
 _PIECE = 64 * _SERIAL.size
-END, STOP = 0, 2**64 - 1  # no chunk's numbers: listen no more; and nothing is wanted any more
-_REMEMBERED = 64  # chunks that ended: a question about one of them may be on its way
+END, STOP = 0, 2**64 - 1  # no chunk's numbers: stop listening; and stop all work
+_REMEMBERED = 64  # chunks that ended: a request for one of them may be on its way
 
 
 def pipe_of(folder: str, worker: int | str) -> str:
@@ -29,7 +29,7 @@ def pipe_of(folder: str, worker: int | str) -> str:
 
 
 def ask(folder: str, worker: int | str, serial: int) -> None:
-    """Ask a worker to give back what it has not begun of a chunk; it may be gone, or deaf."""
+    """Ask a worker for the pending items of a chunk; it may have exited or stopped listening."""
     with contextlib.suppress(OSError):
         pipe = os.open(pipe_of(folder, worker), os.O_WRONLY | os.O_NONBLOCK)
         try:
@@ -45,12 +45,12 @@ class StealListener:
     ----------
     folder : str
         The kernel's.
-    tell : callable
-        Told the number of a chunk, and how many of its items are kept.
+    acknowledge : callable
+        Called with the number of a chunk, and how many of its items are kept.
     """
 
-    def __init__(self, folder: str, tell: Callable[[int, int], None]) -> None:
-        self._tell = tell
+    def __init__(self, folder: str, acknowledge: Callable[[int, int], None]) -> None:
+        self._acknowledge = acknowledge
         self._begun: dict[int, tuple[SharedChunkState, int]] = {}  # with how many items
         self._ended: deque[int] = deque(maxlen=_REMEMBERED)
         self._given: set[int] = set()  # chunks that were given back before they came
@@ -65,7 +65,7 @@ class StealListener:
         thread.start()
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         ask(self._folder, subinterpreter.worker(), END)
 
     def begin(self, serial: int, chunk_state: SharedChunkState, items: int) -> bool:
@@ -84,9 +84,9 @@ class StealListener:
             self._ended.append(serial)
 
     def give_back(self, serial: int) -> None:
-        """Take back what the worker has not begun of a chunk, and say how much that is not."""
+        """Take out the pending items of a chunk, and acknowledge how many the worker keeps."""
         with self._lock:
-            if serial in self._ended:  # its reply says all
+            if serial in self._ended:  # its reply has all
                 return
             kept = 0
             if serial in self._begun:
@@ -94,7 +94,7 @@ class StealListener:
                 kept = items - chunk_state.take_back(items)
             else:
                 self._given.add(serial)
-        self._tell(serial, kept)
+        self._acknowledge(serial, kept)
 
     def _listen(self, pipe: int) -> None:
         while True:
@@ -107,7 +107,7 @@ class StealListener:
                 self.give_back(serial)
 
     def _stop(self) -> None:
-        """Begin nothing more, and interrupt what runs, where it is Python code."""
+        """Begin no more items, and interrupt the current one, where it runs Python code."""
         with self._lock:
             for chunk_state, items in self._begun.values():
                 chunk_state.take_back(items)

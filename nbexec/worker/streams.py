@@ -25,8 +25,8 @@ class Router(io.TextIOBase):
         self.original = original
 
     def write(self, text: str) -> int:
-        hearing, through = _hearing()
-        if through:
+        captures, passthrough = _captures()
+        if passthrough:
             # raises what is to be raised where it is no text
             if _display is None or not text:
                 self.original.write(text)
@@ -34,22 +34,22 @@ class Router(io.TextIOBase):
                 _display(self.original, text)
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        for capture in hearing:
+        for capture in captures:
             capture.write(self._name, text)
         return len(text)
 
     def flush(self) -> None:
-        hearing, through = _hearing()
-        if through:
+        captures, passthrough = _captures()
+        if passthrough:
             self.original.flush()
-        for capture in hearing:
+        for capture in captures:
             capture.flush()
 
     def writable(self) -> bool:
         return True
 
     def isatty(self) -> bool:
-        return _hearing()[1] and bool(self.original.isatty())
+        return _captures()[1] and bool(self.original.isatty())
 
     def fileno(self) -> int:
         return int(self.original.fileno())
@@ -74,20 +74,20 @@ class Router(io.TextIOBase):
         """Stay open: it is everybody's."""
 
 
-def _hearing() -> tuple[list[Capture], bool]:
-    """Give who hears what is written here, and whether it goes to the stream itself as well.
+def _captures() -> tuple[list[Capture], bool]:
+    """Give the captures that take this text, and whether it goes to the stream itself, too.
 
-    What an item of a serial run writes goes where it would without that run: where that is
-    within an item of another run, to that item.
+    The output of an item of a serial run goes where it would go without that run: within an
+    item of another run, to that item.
     """
-    hearing: list[Capture] = []
+    captures: list[Capture] = []
     capture = capturing()
     while capture is not None:
-        hearing.append(capture)
-        if not capture.through:
-            return hearing, False
-        capture = capture.around
-    return hearing, True
+        captures.append(capture)
+        if not capture.passthrough:
+            return captures, False
+        capture = capture.outer
+    return captures, True
 
 
 class _Bytes(io.RawIOBase):

@@ -1,7 +1,7 @@
-"""The functions that a worker has loaded, each with what it captured, and its setup's state.
+"""Task cache: the functions that a worker has loaded, with their captures and setup state.
 
-They are let go soon after their run has ended, so that a worker which waits for the next one
-keeps nothing: neither a large array that was mapped for it nor a model that setup loaded.
+They are dropped soon after their run has ended, so that an idle worker keeps nothing:
+neither a large array that was mapped for a run nor a model that setup loaded.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..system import subinterpreter
 from . import streams
 from .execute import prepare
 
-KEPT = 16  # functions without a file, least recently used out: nobody says when their run ends
+KEPT = 16  # functions without a file, least recently used out: there is no sign of their run's end
 LOOK = 0.5  # seconds between two looks whether a run has ended
 
 T = TypeVar("T")
@@ -71,23 +71,23 @@ def _once(make: Callable[[], T]) -> Callable[[], T]:
 
 
 def _ended() -> list[Loaded]:
-    """Take out what belongs to runs that have ended."""
+    """Take out the tasks of runs that have ended."""
     unknown = [key for key, one in _loaded.items() if one.file is None][:-KEPT]
     gone = [key for key, one in _loaded.items() if one.file and not os.path.exists(one.file)]
     return [_loaded.pop(key) for key in (*unknown, *gone)]
 
 
 def forget() -> None:
-    """Let go of what belongs to runs that have ended."""
+    """Drop the tasks of runs that have ended."""
     with _lock:
         ended = _ended()
     ended.clear()
 
 
 def _watch() -> None:
-    """Look from time to time, in a thread, as long as there is something to let go.
+    """Look from time to time, in a thread, as long as there is something to drop.
 
-    A sub-interpreter may have no such thread: it is told.
+    A sub-interpreter may have no such thread: the kernel sends it `FORGET`.
     """
     global _watching
     if not _watching and subinterpreter.daemons():

@@ -17,8 +17,8 @@ import pytest
 
 import nbexec
 from nbexec.backends import buffer_store
-from nbexec.backends.buffer_store import LARGE, Shelf, store
-from nbexec.backends.scratch import spool
+from nbexec.backends.buffer_store import LARGE, BufferStore, store_task
+from nbexec.backends.scratch import scratch_folder
 from nbexec.serialize import pickling, task_file
 
 from ..waiting import until
@@ -31,17 +31,17 @@ def make(seed: int) -> np.ndarray:
 
 
 def files() -> dict[str, int]:
-    """Give the shelf's files, each with what tells it from another that took its name."""
-    there = [one for one in spool().iterdir() if one.name.startswith("shelf-")]
+    """Give the store's files, each with what tells it from another that took its name."""
+    there = [one for one in scratch_folder().iterdir() if one.name.startswith("buffer-")]
     return {one.name: one.stat().st_ino for one in there}
 
 
 @pytest.fixture(autouse=True)
 def empty():
-    buffer_store.shelf().clear()
+    buffer_store.shared_buffers().clear()
     assert files() == {}
     yield
-    buffer_store.shelf().clear()
+    buffer_store.shared_buffers().clear()
     assert files() == {}
 
 
@@ -101,32 +101,32 @@ def buffer(seed: int, size: int = SIZE) -> pickle.PickleBuffer:
 
 
 def test_what_no_run_uses_stays_as_far_as_there_is_room():
-    small = Shelf(room=2 * SIZE)
-    kept = [small.take(buffer(seed)) for seed in range(4)]
+    small = BufferStore(room=2 * SIZE)
+    kept = [small.acquire(buffer(seed)) for seed in range(4)]
     assert all(one.path.exists() for one in kept)  # each is in use
     for one in kept:
-        small.give_back(one)
+        small.release(one)
     assert [one.path.exists() for one in kept] == [False, False, True, True]
-    again = small.take(buffer(2))
+    again = small.acquire(buffer(2))
     assert again is kept[2]
     small.clear()
     assert again.path.exists()
-    small.give_back(again)
+    small.release(again)
     small.clear()
     assert not again.path.exists()
 
 
 def test_after_a_while_nothing_stays(monkeypatch):
     monkeypatch.setattr(buffer_store, "PATIENCE", 0.05)
-    here = Shelf(room=1 << 30)
-    kept = here.take(buffer(1))
-    here.give_back(kept)
+    here = BufferStore(room=1 << 30)
+    kept = here.acquire(buffer(1))
+    here.release(kept)
     until(lambda: not kept.path.exists())
 
 
 def test_threads_that_ask_at_the_same_time_get_the_same_one(monkeypatch):
     """Two shelves would give two arrays the same file."""
-    monkeypatch.setattr(buffer_store, "_shelves", {})
+    monkeypatch.setattr(buffer_store, "_stores", {})
     together = threading.Barrier(2)
 
     def slowly():
@@ -136,22 +136,22 @@ def test_threads_that_ask_at_the_same_time_get_the_same_one(monkeypatch):
 
     monkeypatch.setattr("nbexec.system.machine.memory_limit", slowly)
     with ThreadPoolExecutor(2) as pool:
-        one, other = pool.map(lambda _: buffer_store.shelf(), range(2))
+        one, other = pool.map(lambda _: buffer_store.shared_buffers(), range(2))
     assert one is other
 
 
 def test_one_that_was_tidied_away_is_written_again():
-    here = Shelf(room=1 << 30)
-    kept = here.take(buffer(1))
+    here = BufferStore(room=1 << 30)
+    kept = here.acquire(buffer(1))
     kept.path.unlink()
-    assert here.take(buffer(1)).path.exists()
-    for one in here._kept.values():
+    assert here.acquire(buffer(1)).path.exists()
+    for one in here._stored.values():
         one.path.unlink()
 
 
 def test_a_file_is_told_by_what_is_in_it(monkeypatch):
     """An array that another thread changes while it is written is never taken for what it was."""
-    here = Shelf(room=1 << 30)
+    here = BufferStore(room=1 << 30)
     array = make(1)
     real = buffer_store.keep
 
@@ -161,12 +161,12 @@ def test_a_file_is_told_by_what_is_in_it(monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(buffer_store, "keep", late)
-        changed = here.take(pickle.PickleBuffer(array))
-    first = here.take(buffer(1))
+        changed = here.acquire(pickle.PickleBuffer(array))
+    first = here.acquire(buffer(1))
     assert first is not changed
     assert Path(first.path).read_bytes() == make(1).tobytes()
     assert Path(changed.path).read_bytes() == array.tobytes()
-    assert here.take(pickle.PickleBuffer(array)) is changed
+    assert here.acquire(pickle.PickleBuffer(array)) is changed
     for one in (first, changed):
         one.path.unlink()
 
@@ -181,14 +181,14 @@ def test_a_task_that_finds_no_place_leaves_nothing(monkeypatch):
 
     monkeypatch.setattr(buffer_store, "keep", full)
     with pytest.raises(OSError, match="no room"):
-        store("key", *pickling.dumps_apart(make(1)))
-    assert [one.uses for one in buffer_store.shelf()._kept.values()] == [0]
-    assert "key" not in os.listdir(spool())
+        store_task("key", *pickling.dumps_apart(make(1)))
+    assert [one.uses for one in buffer_store.shared_buffers()._stored.values()] == [0]
+    assert "key" not in os.listdir(scratch_folder())
 
 
 def test_a_task_comes_back_as_it_was(tmp_path):
     value = {"a": make(1), "b": np.arange(LARGE // 4), "c": "text"}
-    stored = store("key", *pickling.dumps_apart(value))
+    stored = store_task("key", *pickling.dumps_apart(value))
     again = task_file.load(str(stored.file))
     assert again.keys() == value.keys()
     np.testing.assert_array_equal(again["a"], value["a"])

@@ -20,7 +20,7 @@ import nbexec
 from nbexec.backends.base import SessionSpec
 from nbexec.backends.processes import Processes
 from nbexec.backends.remote import RemoteSession
-from nbexec.backends.scratch import keep, spool
+from nbexec.backends.scratch import keep, scratch_folder
 from nbexec.items.chunk_size import HEAVIEST, ChunkSizer
 from nbexec.model import Chunk, Task
 from nbexec.serialize import pickling
@@ -33,7 +33,7 @@ SIZE = 4 * pickling.LARGE
 
 def left() -> list[str]:
     """Give the files of chunks that are there now."""
-    return [name for name in os.listdir(spool()) if name.startswith(("items-", "values-"))]
+    return [name for name in os.listdir(scratch_folder()) if name.startswith(("items-", "values-"))]
 
 
 def make(seed: int) -> np.ndarray:
@@ -160,9 +160,10 @@ def test_without_room_for_files_they_go_in_the_message():
 
 
 def test_what_must_be_in_a_file_goes_to_disk_without_room_in_memory():
-    (spool() / "full").symlink_to("/dev/full")  # where each write says that there is no room
+    full = scratch_folder() / "full"
+    full.symlink_to("/dev/full")  # where each write says that there is no room
     path = keep("full", lambda: pickling.laid_out(*pickling.dumps_apart(make(1))))
-    assert path.parent == spool(in_memory=False) != spool()
+    assert path.parent == scratch_folder(in_memory=False) != scratch_folder()
     np.testing.assert_array_equal(pickling.unpack_file(path), make(1))
     path.unlink()
 
@@ -213,7 +214,7 @@ def test_a_worker_keeps_nothing_of_a_run_that_has_ended(remote):
         def __del__(self):
             path.unlink(missing_ok=True)
 
-    path = spool() / "model"
+    path = scratch_folder() / "model"
 
     def setup():
         path.touch()
@@ -224,7 +225,7 @@ def test_a_worker_keeps_nothing_of_a_run_that_has_ended(remote):
     assert path.exists()
     until(lambda: not path.exists())
     for pid in pids:
-        until(lambda pid=pid: str(spool()) not in Path(f"/proc/{pid}/maps").read_text())
+        until(lambda pid=pid: str(scratch_folder()) not in Path(f"/proc/{pid}/maps").read_text())
 
 
 class ByHand(RemoteSession):
@@ -238,7 +239,7 @@ class ByHand(RemoteSession):
         return True
 
     def answer(self):
-        self.reply.set_result(run_packed(*self.call))
+        self.reply.set_result(run_packed(self.call))
 
 
 def same(array):
@@ -251,7 +252,7 @@ def test_nothing_is_left_of_a_reply_that_is_not_taken_in(when, monkeypatch):
     replies = []
     task, hear = Task(same, "same"), lambda *said: None
     setting = SessionSpec(task, lambda *reply: replies.append(reply), None, hear, copy_context(), 1)
-    session = ByHand(setting, here=True)
+    session = ByHand(setting, local=True)
     session.submit(0, Chunk(range(1), [make(1)]))
     assert [name.partition("-")[0] for name in left()] == ["items"]
     if when == "before":

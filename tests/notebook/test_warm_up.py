@@ -44,7 +44,7 @@ class FakeSlot:
 def test_slots_made_ahead_are_leased_first():
     pool = Pool(FakeSlot, keep=4)
     assert [pool.fill(2) for _ in range(3)] == [True, True, False]
-    assert {pool.lease().number for _ in range(3)} == {0, 1, 2}
+    assert {pool.acquire().number for _ in range(3)} == {0, 1, 2}
     assert not pool.fill(3)  # three are leased
     assert pool.fill(4)
 
@@ -63,8 +63,8 @@ def test_a_slot_made_ahead_is_not_used_once_what_it_inherited_has_changed(
 ):
     pool = Pool(FakeSlot, keep=4)
     pool.fill(2)
-    for slot in [pool.lease(), pool.lease()]:  # a run has had them: they are as any other
-        pool.give_back(slot)
+    for slot in [pool.acquire(), pool.acquire()]:  # a run has had them: they are as any other
+        pool.release(slot)
     pool.fill(3)
     if change == "environ":
         monkeypatch.setenv("NBEXEC_TEST", "changed")
@@ -72,7 +72,7 @@ def test_a_slot_made_ahead_is_not_used_once_what_it_inherited_has_changed(
         monkeypatch.syspath_prepend(tmp_path)
     else:
         monkeypatch.chdir(tmp_path)
-    assert sorted(pool.lease().number for _ in range(3)) == [0, 1, 3]
+    assert sorted(pool.acquire().number for _ in range(3)) == [0, 1, 3]
 
 
 def test_slots_that_would_not_be_used_are_made_anew(monkeypatch):
@@ -81,7 +81,7 @@ def test_slots_that_would_not_be_used_are_made_anew(monkeypatch):
     monkeypatch.setenv("NBEXEC_TEST", "changed")
     assert pool.fill(1)
     assert not pool.fill(1)
-    assert pool.lease().number == 1
+    assert pool.acquire().number == 1
 
 
 # ---------------------------------------------------------------- when

@@ -76,7 +76,7 @@ class Left:
     """A session that says when it is closed."""
 
     def __init__(self, name, closed):
-        self.near = False
+        self.stealable = False
         self.close = lambda: closed.append(name)
 
 

@@ -22,12 +22,12 @@ class Asked(Session):
     """Notes what its workers are asked for."""
 
     def __init__(self, stealable):
-        self.near = stealable
+        self.stealable = stealable
         self.asked = []
         self.is_ready = True
 
     def submit(self, slot, chunk):
-        return SharedChunkState(chunk.items) if self.near else None
+        return SharedChunkState(chunk.items) if self.stealable else None
 
     def take_back(self, slot, chunk):
         self.asked.append((slot, chunk))

@@ -9,10 +9,10 @@ import pytest
 
 import nbexec
 from nbexec.items.outcomes import cut
-from nbexec.model import Chunk, Error, Task
+from nbexec.model import Error, Task
 from nbexec.telemetry.events import Finished, Returned
-from nbexec.worker.chunk_state import SharedChunkState
-from nbexec.worker.execute import StopFlag, prepare, run_chunk
+from nbexec.worker.chunk_state import ChunkState, SharedChunkState
+from nbexec.worker.execute import ExecutionSpec, StopFlag, prepare, run_chunk
 
 from ..telemetry.test_events import check
 from ..waiting import until
@@ -61,7 +61,7 @@ def test_each_item_goes_to_one_of_two():
     chunk_state = SharedChunkState([1, 2, 3, 4, 5])
     items = iter(chunk_state.items)
     assert next(items) == 1
-    assert chunk_state.unbegun == 4
+    assert chunk_state.pending == 4
     assert chunk_state.take_back(2) == 2
     assert list(items) == [2, 3]
     assert chunk_state.take_back(9) == 0
@@ -75,13 +75,7 @@ def test_what_is_finished_can_be_read_while_the_rest_is_not():
 
     seen, chunk_state = [], SharedChunkState([3, 2, 0, 4])
     task = Task(work, "work")
-    run_chunk(
-        lambda: prepare(task),
-        task,
-        Chunk(range(4), [3, 2, 0, 4]),
-        StopFlag(),
-        chunk_state=chunk_state,
-    )
+    run_chunk(ExecutionSpec(task, lambda: prepare(task), StopFlag()), chunk_state)
     (outcome,) = seen
     assert (outcome.values, outcome.errors, outcome.worker) == ([0, 1], {}, "me")
     assert len(outcome.ends) == 2
@@ -90,7 +84,9 @@ def test_what_is_finished_can_be_read_while_the_rest_is_not():
 
 def test_an_outcome_is_cut():
     task = Task(lambda x: 1 // x, "work")
-    whole = run_chunk(lambda: prepare(task), task, Chunk(range(4), [1, 0, 2, 0]))
+    whole = run_chunk(
+        ExecutionSpec(task, lambda: prepare(task), StopFlag()), ChunkState([1, 0, 2, 0])
+    )
     assert cut(whole, 0, 4) is whole
     part = cut(whole, 1, 3)
     assert part.values == [None, 0]
@@ -104,13 +100,12 @@ def test_a_chunk_with_a_failure_comes_back_soon():
         time.sleep(NAP)
         return 1 // x
 
-    task, chunk = Task(work, "work"), Chunk(range(4), [1, 0, 2, 3])
-    outcome = run_chunk(
-        lambda: prepare(task), task, chunk, chunk_state=SharedChunkState(chunk.items)
-    )
+    task, items = Task(work, "work"), [1, 0, 2, 3]
+    spec = ExecutionSpec(task, lambda: prepare(task), StopFlag())
+    outcome = run_chunk(spec, SharedChunkState(items))
     assert outcome.values == [1, None]
     assert isinstance(outcome.errors[1], Error)
-    assert len(run_chunk(lambda: prepare(task), task, chunk).values) == 4
+    assert len(run_chunk(spec, ChunkState(items)).values) == 4
 
 
 def test_items_that_wait_travel_together(near, log):

@@ -16,23 +16,24 @@ import numpy as np
 import pytest
 
 from nbexec.errors import PickleError
-from nbexec.model import Chunk, Task
+from nbexec.model import Task
 from nbexec.serialize import pickling, tracebacks
+from nbexec.worker.chunk_state import ChunkState
 from nbexec.worker.entry import run_packed
-from nbexec.worker.envelope import Envelope
-from nbexec.worker.execute import StopFlag, prepare, run_chunk
+from nbexec.worker.envelope import Envelope, PackedCall
+from nbexec.worker.execute import ExecutionSpec, StopFlag, prepare, run_chunk
 from nbexec.worker.reply import receive
 from nbexec.worker.streams import logging_here
 from nbexec.worker.task_cache import _once
 
 
-def chunk_of(items, **more):
-    return Chunk(range(len(items)), items, **more)
-
-
 def run(fn, items, stop_flag=None, **more):
-    task = Task(fn, "fn")
-    return run_chunk(lambda: prepare(task), task, chunk_of(items, **more), stop_flag)
+    return run_task(Task(fn, "fn"), items, stop_flag, **more)
+
+
+def run_task(task, items, stop_flag=None, budget=float("inf"), **more):
+    spec = ExecutionSpec(task, lambda: prepare(task), stop_flag or StopFlag(), **more)
+    return run_chunk(spec, ChunkState(items), budget)
 
 
 def test_functions_and_classes_that_are_sent_keep_the_name_of_their_file():
@@ -59,7 +60,7 @@ def test_a_traceback_has_no_frame_of_ours():
     outcome = run(lambda x: 1 // x, [0])
     assert "nbexec/worker/execute.py" not in outcome.errors[0].traceback
     task = Task(divmod, "divmod", star=True, setup=lambda: 0)
-    outcome = run_chunk(lambda: prepare(task), task, chunk_of([(1,)]))
+    outcome = run_task(task, [(1,)])
     assert isinstance(outcome.errors[0].exception, ZeroDivisionError)
     assert outcome.errors[0].traceback.count("nbexec/worker/execute.py") == 1  # divmod has no frame
 
@@ -83,10 +84,7 @@ def test_an_interrupt_ends_the_chunk_and_keeps_what_was_finished():
         return x
 
     caught = []
-    task = Task(work, "work")
-    outcome = run_chunk(
-        lambda: prepare(task), task, chunk_of([1, 2, 3, 4]), interrupt=caught.append
-    )
+    outcome = run(work, [1, 2, 3, 4], interrupt=caught.append)
     assert outcome.values == [1, 2]
     assert not outcome.errors
     assert len(caught) == 1
@@ -100,9 +98,9 @@ def packed(fn, items, key, **more):
 
 
 def sent(block, items, key):
-    count, infinite = len(items), float("inf")
-    reply = run_packed(key, block, count, pickling.dumps(items), infinite, False, NOBODY)
-    return receive(reply, NOBODY)
+    size, infinite = len(items), float("inf")
+    call = PackedCall(key, block, size, pickling.dumps(items), infinite, False, NOBODY)
+    return receive(run_packed(call), NOBODY)
 
 
 def test_a_packed_chunk_comes_back():
