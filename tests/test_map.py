@@ -1,6 +1,7 @@
 """What `nbexec.map` promises, on every backend.
 
 Covers `nbexec.api`, `nbexec.backends.aio`, `nbexec.backends.base`, `nbexec.backends.dask`,
+`nbexec.backends.dask_given`,
 `nbexec.backends.processes`, `nbexec.backends.serial`, `nbexec.backends.threads`,
 `nbexec.model`, `nbexec.run.backlog` and `nbexec.run.failure_policy`.
 """

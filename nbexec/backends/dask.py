@@ -5,28 +5,19 @@ This is how nbexec leaves one machine: never a protocol of our own.
 
 from __future__ import annotations
 
-import functools
-import itertools
 import logging
 import threading
-from collections import Counter
-from collections.abc import Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field
 from typing import Any
 
 import dask
-from distributed import Client, LocalCluster, SpecCluster, get_worker
+from distributed import Client, LocalCluster, SpecCluster
 
 from ..errors import BackendError
-from ..model import Chunk
 from ..system import at_exit, machine
-from ..telemetry.events import Part
 from ..worker.entry import run_packed
-from ..worker.envelope import PackedCall
 from .base import Backend, Session, SessionSpec
-from .dask_cluster import ClusterWorker, LocalSession, result_of, withdraw
-from .remote import RemoteSession
+from .dask_cluster import ClusterWorker, LocalSession
+from .dask_given import GivenSession
 
 # A nanny would set these to 1 in the kernel's own environment, and leave them there, where
 # every library that is loaded later, and every worker process, finds them: see `blas`.
@@ -128,170 +119,3 @@ class Own(LocalCluster):  # type: ignore[misc]  # distributed has no types
 
     def _update_worker_status(self, op: str, msg: Any) -> None:
         super(SpecCluster, self)._update_worker_status(op, msg)
-
-
-@dataclass(eq=False)
-class SentChunk:
-    """A chunk that is a task of a cluster."""
-
-    number: int
-    chunk: Chunk
-    call: PackedCall
-    reply: Future[bytes] = field(default_factory=Future)
-    task: Any = None
-    at: str | None = None  # the address of the worker that began it
-    reported: int = 0  # how many of its reports
-    over: bool = False  # the rest is in its reply
-
-
-class GivenSession(RemoteSession):
-    """Chunks are tasks of a cluster that others may use too: its workers are left alone.
-
-    A task that runs can't be stopped.  It is left behind; so that nothing waits behind it,
-    its worker is given nothing more of this run while there are others.
-    """
-
-    def __init__(self, spec: SessionSpec, client: Client) -> None:
-        super().__init__(spec, local=False)
-        self.reports_begun = True
-        self._client = client
-        self._sent: dict[int, list[SentChunk]] = {}  # at each slot, in order
-        self._stuck: Counter[str] = Counter()  # tasks left behind, by worker
-        self._numbers = itertools.count()
-        self._parts: list[Part] = []  # when the scheduler was last asked
-        self._lock = threading.Lock()
-        # The result of a task, not scattered: what was scattered is gone with its worker,
-        # and this is made again.
-        key = f"nbexec-task-{self.key}"
-        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"}):
-            self.block = client.submit(_itself, self.block, key=key, pure=False)
-        self._topic = f"nbexec-{client.id}-{self.key}"
-        client.subscribe_topic(self._topic, self._take_event)
-
-    def send(self, slot: int, chunk: Chunk, call: PackedCall) -> Future[bytes]:
-        sent = SentChunk(next(self._numbers), chunk, call)
-        left = [one for one in self._sent.get(slot, ()) if not one.reply.done()]
-        self._sent[slot] = [*left, sent]  # one that is done is there until then: see reported()
-        self._submit(sent)
-        return sent.reply
-
-    def _submit(self, sent: SentChunk) -> None:
-        number = next(self._numbers)
-        task = sent.task = self._client.submit(
-            _run_and_report,
-            self._topic,
-            sent.number,
-            *sent.call,
-            key=f"nbexec-{self.spec.task.name}-{self.key}-{number}",
-            workers=self._usable_workers(),
-            pure=False,
-        )
-        task.add_done_callback(functools.partial(_answer, sent))
-
-    def _usable_workers(self) -> list[str] | None:
-        """Give the workers with a thread that nothing of ours is stuck in; None: any."""
-        if not self._stuck:
-            return None
-        threads = self._client.nthreads().items()
-        return [at for at, count in threads if self._stuck[at] < count] or None
-
-    def _take_event(self, event: tuple[float, tuple[int, str, Any]]) -> None:
-        """Take in an event of a chunk; called in Dask's event loop."""
-        number, what, facts = event[1]
-        for sent in itertools.chain.from_iterable([*self._sent.values()]):
-            if sent.number == number and what == "begun":
-                sent.at = facts
-            elif sent.number == number:
-                self._take_reports(sent, *facts)
-
-    def _take_reports(
-        self, sent: SentChunk, start: int, reports: list[tuple[int, str, Any]]
-    ) -> None:
-        with self._lock:
-            for at, report in enumerate(reports, start):
-                if at == sent.reported and not sent.over:  # not again, after a second attempt
-                    sent.reported += 1
-                    self.spec.report(sent.chunk, *report)
-
-    def reported(self, chunk: Chunk) -> int:
-        for sent in itertools.chain.from_iterable([*self._sent.values()]):
-            if sent.chunk is chunk:
-                with self._lock:
-                    sent.over = True
-                    return sent.reported
-        return 0
-
-    def elsewhere(self) -> Sequence[Part] | None:
-        try:  # all of them: some releases of distributed give five unless they are asked
-            workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
-        except Exception:  # the cluster is gone, or busy: there is no news of it
-            return self._parts
-        self._parts = [_part(worker) for worker in workers]
-        return self._parts
-
-    def ready(self, slot: int) -> bool:
-        return all(sent.at is not None for sent in self._sent[slot][:1])
-
-    def abort(self, slot: int) -> bool:
-        stuck = {}
-        for sent in self._sent.pop(slot, [])[:]:
-            task, sent.task = sent.task, None  # nobody waits for its answer
-            withdraw(task)
-            if sent.at is not None and not sent.reply.done():
-                stuck[sent.number] = sent.at
-        self._stuck.update(stuck.values())
-        if stuck:
-            self._move_on()
-        return not stuck
-
-    def _move_on(self) -> None:
-        """Send pending chunks again: they may wait behind one that is stuck."""
-        for sent in itertools.chain.from_iterable([*self._sent.values()]):
-            if sent.at is None and not sent.reply.done():
-                old, sent.task = sent.task, None
-                withdraw(old)
-                self._submit(sent)
-
-    def close(self) -> None:
-        super().close()
-        self._client.unsubscribe_topic(self._topic)
-        self._sent.clear()
-        self.block = None
-
-
-def _answer(sent: SentChunk, task: Any) -> None:
-    """Pass on the result or error of a task, unless another took its place."""
-    try:
-        data, error = result_of(task), None
-    except BaseException as raised:
-        data, error = b"", raised
-    if task is not sent.task or sent.reply.done():
-        return
-    if error is None:
-        sent.reply.set_result(data)
-    else:
-        sent.reply.set_exception(error)
-
-
-def _part(worker: dict[str, Any]) -> Part:
-    metrics = worker.get("metrics", {})
-    cores, memory = metrics.get("cpu", 0.0) / 100, metrics.get("memory", 0)
-    return Part(f"worker {worker['name']}", cores, memory, worker.get("memory_limit") or 0)
-
-
-def _itself(packed: bytes) -> bytes:
-    return packed
-
-
-def _run_and_report(topic: str, number: int, *call: Any) -> bytes:
-    """Run a chunk; report that it has begun, and the reports of its items.
-
-    The fields of its call come one by one: Dask puts the task itself in the place of `block`.
-    """
-    worker = get_worker()
-
-    def send(start: int, reports: Sequence[tuple[int, str, Any]]) -> None:
-        worker.log_event(topic, (number, "reports", (start, reports)))
-
-    worker.log_event(topic, (number, "begun", worker.address))
-    return run_packed(PackedCall(*call), send)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
-import json
 import os
 import struct
 import sys
@@ -72,7 +71,7 @@ class Channel:
         """Give the function that reports for the items of a chunk."""
 
         def report(offset: int, stream: str, content: Any) -> None:
-            text = json.dumps(content) if stream == "progress" else content
+            text = _as_json(content) if stream == "progress" else content
             for at in range(0, max(1, len(text)), LARGEST):
                 piece = text[at : at + LARGEST].encode("utf-8", "backslashreplace")
                 os.write(self._to, frame(KINDS.index(stream), serial, offset, piece))
@@ -88,6 +87,12 @@ class Channel:
         self.steal_listener.close()
         if self._to != 1:
             os.close(self._to)
+
+
+def _as_json(content: Any) -> str:
+    import json  # 1 ms of a worker's start, for few
+
+    return json.dumps(content)
 
 
 def _put_in_place(pipe: int) -> None:

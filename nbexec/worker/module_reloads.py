@@ -12,8 +12,6 @@ import sys
 import threading
 from typing import Any
 
-from ..system.user_code import is_library_file
-
 Reloaded = tuple[tuple[str, int], ...]  # names of modules, and how many times
 
 _lock = threading.Lock()
@@ -25,6 +23,8 @@ _followed: dict[str, int] = {}  # how far this process has followed another
 
 def reloaded() -> Reloaded:
     """Give what was reloaded in this process, as far as earlier runs can have sent it elsewhere."""
+    from ..system.user_code import is_library_file  # sysconfig: 1 ms of a worker's start
+
     with _lock:
         for name in sys.modules.keys() - _known:
             _known.add(name)
