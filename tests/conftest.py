@@ -21,7 +21,7 @@ from . import lab
 os.environ["NBEXEC_CACHE_DIR"] = profiles.OFF  # the user's own is left alone, by kernels too
 
 INTERPRETERS = [name for name in nbexec.backends() if name == "interpreters"]  # since Python 3.14
-BACKENDS = ["serial", "threads", "processes", *INTERPRETERS, "asyncio", "dask"]
+BACKENDS = nbexec.backends()
 REMOTE = ["processes", "dask"]
 SENT = ["processes", *INTERPRETERS, "dask"]
 

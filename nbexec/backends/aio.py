@@ -151,7 +151,7 @@ class AsyncioSession(Session):
             self._spec.deliver(chunk, functools.partial(_same, outcome))
 
     def _share(self) -> float:
-        """Give what the thread has used since the last chunk ended: its share, for the sum."""
+        """Give the CPU time of the thread since the last chunk ended: only the sum is exact."""
         now = time.thread_time()
         share, self._cpu = now - (self._cpu or now), now
         return share
@@ -192,7 +192,7 @@ class Lane:
         self.task: asyncio.Task[None] | None = None
 
     def cancel(self) -> None:
-        """Stop what runs; in the loop's thread."""
+        """Cancel the task; in the loop's thread."""
         self.chunks.clear()
         if self.task is not None:
             self.task.cancel()
@@ -215,7 +215,7 @@ def _in_share(call: Callable[[Any], Any], item: Any) -> Any:
 def _settle(
     loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], run: Callable[[], Any]
 ) -> None:
-    """Run in a thread, and set the future with what came of it: a value, or an error.
+    """Run in a thread, and set the future with the outcome: a value, or an error.
 
     Not as the future's exception: asyncio closes a coroutine that waits for a GeneratorExit.
     """

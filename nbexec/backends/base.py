@@ -52,7 +52,7 @@ class SessionSpec:
 
 
 class Running(NamedTuple):
-    """Seconds of what runs now."""
+    """Seconds of the chunk that runs now."""
 
     wall: float
     cpu: float
@@ -84,9 +84,9 @@ class Session(ABC):
 
     @abstractmethod
     def abort(self, slot: int) -> bool:
-        """Stop what `slot` is doing, whose reply is not awaited; give whether it is stopped.
+        """Stop the chunks of `slot`, whose replies are not awaited; give whether they are stopped.
 
-        What can't be stopped is left behind.  The slot may be used again: a worker that
+        A worker that can't be stopped is left behind.  The slot may be used again: a worker that
         is not in the middle of anything stands behind it then.
         """
 
@@ -112,14 +112,14 @@ class Session(ABC):
         return ""
 
     def elsewhere(self) -> Sequence[Part] | None:
-        """Give what the workers use, where they are not this process's own; None: they are.
+        """Give the workers' use of cores and memory on other machines; None where they are local.
 
         Called by a thread that may wait for the answer.
         """
         return None
 
     def running(self) -> Running | None:
-        """Give the seconds of the chunk that runs now, where they can be told."""
+        """Give the seconds of the chunk that runs now, where they are known."""
         return None
 
 

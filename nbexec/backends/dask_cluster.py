@@ -70,7 +70,7 @@ class ClusterWorker:
             self._pump()
 
     def runs(self, queued: QueuedChunk) -> bool:
-        """Whether `queued` is what the worker is busy with."""
+        """Whether the worker is busy with `queued`."""
         with self._lock:
             return self._sent is queued and self._up()
 
@@ -117,7 +117,7 @@ class ClusterWorker:
         )
 
     def _pump(self) -> None:
-        """Send what is next, if it can be sent; under the lock."""
+        """Send the next chunk, if it can be sent; under the lock."""
         if self._sent is not None or not self._waiting:
             return
         if not self._up():
@@ -168,7 +168,7 @@ class ClusterWorker:
         with self._lock:
             self._sent = None
             self._pump()
-        # Last: whoever gets the reply may let go of the item, and of what it needs to end.
+        # Last: whoever gets the reply may drop the item, and objects that it needs to end.
         if error is None:
             queued.reply.set_result(data)
         elif task.cancelled():
@@ -237,7 +237,7 @@ class LocalSession(RemoteSession):
         queued = QueuedChunk(f"nbexec-{self.spec.task.name}-{self.key}", call, chunk)
         queued_chunks = self._queued.setdefault(slot, [])
         queued_chunks.append(queued)
-        this = weakref.ref(queued)  # no cycle: its item is let go as soon as it is done
+        this = weakref.ref(queued)  # no cycle: its item is freed as soon as it is done
         queued.reply.add_done_callback(lambda _: queued_chunks.remove(cast(QueuedChunk, this())))
         self._worker_of(slot).put(queued)
         return queued.reply

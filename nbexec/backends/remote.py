@@ -54,7 +54,7 @@ class RemoteSession(Session):
         self._large: set[int] = set()  # serials of chunks whose items are in a file
         self._unread: dict[int, Path] = {}  # files of values, if any, of replies not unpacked
         self._closed = False
-        self._stopping = False  # whether chunks were told that they aren't wanted
+        self._stopping = False  # whether there may be files that say that a chunk is unwanted
         self._asked: set[Chunk] = set()  # whose pending items were asked for
         self.resize(spec.workers)
         self.key = f"{os.getpid()}-{next(_runs)}"  # a worker keeps one task loaded for each key

@@ -1,4 +1,4 @@
-"""A folder of this kernel's for what workers on this machine read and write."""
+"""Scratch folder: files of this kernel that workers on this machine read and write."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def scratch_folder(in_memory: bool = True) -> Path:
 
 
 def keep(name: str, pieces: Callable[[], Iterable[pickling.Piece]]) -> Path:
-    """Write what must be in a file, on disk where there is no room in memory."""
+    """Write a scratch file, on disk where there is no room in memory."""
     path = scratch_folder() / name
     try:
         pickling.write_pieces(path, pieces())

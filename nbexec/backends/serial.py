@@ -85,7 +85,7 @@ class SerialSession(Session):
 
 
 class Stopwatch:
-    """Times of what a thread does now, for another thread to read."""
+    """Times of the current job of a thread, for another thread to read."""
 
     def __init__(self) -> None:
         self._begun: tuple[Running, Clock, Clock, int] | None = None
@@ -105,10 +105,10 @@ class Stopwatch:
             return None
         at_first, cpu_clock, starved, thread = begun
         wall, cpu = time.perf_counter() - at_first.wall, cpu_clock() - at_first.cpu
-        # To ask for it lets go of the GIL, and to get that back takes 5 ms where items hold it.
+        # To ask for it releases the GIL, and to get that back takes 5 ms where items hold it.
         if wall - cpu <= UNASKED * wall:
             return Running(wall, cpu, 0.0)
-        if machine.ready(thread):  # perhaps all the time; if not, a later look tells
+        if machine.ready(thread):  # perhaps all the time; if not, a later look shows it
             return Running(wall, cpu, wall - cpu)
         return Running(wall, cpu, starved() - at_first.starved)
 

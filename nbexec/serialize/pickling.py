@@ -1,4 +1,4 @@
-"""How functions, items and results cross a process boundary: cloudpickle, protocol 5.
+"""Pickling of functions, items and results across a process boundary: cloudpickle, protocol 5.
 
 Large buffers (NumPy arrays) go beside the pickle rather than inside it, into a file where
 both sides are on one machine.  A worker maps that file copy-on-write, so that an array
@@ -97,7 +97,7 @@ def pack(value: Any) -> bytes:
 
 
 def joined(data: bytes, buffers: list[pickle.PickleBuffer]) -> bytes:
-    """Give what `dumps_apart` gave as one block."""
+    """Join the result of `dumps_apart` to one block."""
     return b"".join(laid_out(data, buffers))
 
 
@@ -156,13 +156,13 @@ def unpack_file(path: Path | str) -> Any:
 
 
 def mapped(path: Path | str) -> mmap.mmap:
-    """Give a file, mapped copy-on-write; what is made of it keeps the mapping alive."""
+    """Map a file copy-on-write; objects made of it keep the mapping alive."""
     with open(path, "rb") as file:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
 
 
 def write_file(path: Path | str, data: bytes, buffers: list[pickle.PickleBuffer]) -> int:
-    """Write what `dumps_apart` gave for `read_file` or `unpack_file`; give its size in bytes.
+    """Write the result of `dumps_apart` for `read_file` or `unpack_file`; give the size in bytes.
 
     As `write_pieces` does.
     """

@@ -30,7 +30,7 @@ def pieces(
 
 
 def load(path: str) -> Any:
-    """Unpack a task from its file; what is mapped is shared until it is written to."""
+    """Unpack a task from its file; mapped pages are shared until written to."""
     head, (data, *inside) = pickling.parts(pickling.mapped(path))
     rest = iter(inside)
     buffers = [_mapped(place) if place.path else next(rest) for place in pickle.loads(head)]

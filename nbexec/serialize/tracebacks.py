@@ -74,7 +74,7 @@ def chain(error: BaseException) -> list[BaseException]:
 
 
 def pack(error: BaseException, alone: bool = False) -> list[tuple[Any, ...]]:
-    """Give what `unpack` makes the exception of again, with its causes and their tracebacks.
+    """Pack an exception for `unpack`, with its causes and their tracebacks.
 
     Pickling an exception loses these.
 

@@ -1,4 +1,4 @@
-"""Hooks for Python's end: what must be done before the interpreter waits for its threads.
+"""Exit hooks: calls that must come before the interpreter waits for its threads.
 
 concurrent.futures, loky and distributed wait at exit, with the private
 `threading._register_atexit`, since plain `atexit` comes after threads are joined.  The last

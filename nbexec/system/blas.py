@@ -1,9 +1,9 @@
-"""BLAS threads: how many NumPy and its kin may use beside a run's other workers.
+"""BLAS threads: how many NumPy and other libraries may use in each of a run's workers.
 
 Left to itself each worker's BLAS starts a thread for every core, and all of them get in
 one another's way.  So a worker's share is the cores by the number of workers.  A library
-that a worker process loads finds it in the environment; one that is loaded already is
-told through threadpoolctl.  In the kernel, whose threads have one BLAS in common, it
+that a worker process loads finds it in the environment; one that is loaded already
+is set through threadpoolctl.  In the kernel, whose threads have one BLAS in common, it
 holds while a run on several threads goes on.
 """
 
@@ -73,7 +73,7 @@ def hold(run: str, threads: Share) -> None:
 
 
 def _libraries() -> list[Any]:
-    """Give what threadpoolctl controls; it is not imported where there is nothing to control."""
+    """Give the libraries that threadpoolctl controls; it is not imported where there are none."""
     global _found
     if "numpy" not in sys.modules and "torch" not in sys.modules:
         return []
@@ -153,7 +153,7 @@ def _cores() -> int:
 
 
 class _Own(threading.local):
-    """What a thread knows of itself."""
+    """State of one thread."""
 
     def __init__(self) -> None:
         self.seen = (0, 0)

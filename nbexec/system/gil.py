@@ -1,9 +1,9 @@
-"""Turns: how soon a thread that wants the GIL gets it.
+"""GIL switch interval: how soon a thread that waits for the GIL gets it.
 
-What computes in Python hands the GIL over when Python's switch interval is up, 5 ms.  The
-loop lets go of it with each system call: to open worker processes while an item computes in
-the kernel took 40 to 60 ms, ten turns and more, in which nothing ran on the other cores.
-So turns are shorter while a run has both to do.
+Code that computes in Python hands the GIL over when the switch interval is up, 5 ms.  The
+loop releases it with each system call: to open worker processes while an item computes in
+the kernel took 40 to 60 ms, ten switches and more, in which nothing ran on the other cores.
+So the interval is shorter while a run has both to do.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 import threading
 
-SHORT = 0.001  # seconds; half of that is what tells whether the GIL is held (`probe.LATE`)
+SHORT = 0.001  # seconds; half of it shows whether the GIL is held (`probe.LATE`)
 
 _lock = threading.Lock()
 _holders: set[int] = set()
@@ -19,7 +19,7 @@ _before = 0.0  # the interval as it was
 
 
 def shorten(holder: object) -> None:
-    """Have turns be short until `holder` says `leave`; once is enough.
+    """Make the switch interval short until `holder` calls `leave`; once is enough.
 
     Examples
     --------
@@ -42,7 +42,7 @@ def shorten(holder: object) -> None:
 
 
 def leave(holder: object) -> None:
-    """Say that `holder` needs short turns no longer; what else set the interval stands."""
+    """End the short interval of `holder`; one that other code has set stays."""
     with _lock:
         if id(holder) not in _holders:
             return

@@ -1,4 +1,4 @@
-"""What this machine, or the container we are in, allows: cores and bytes."""
+"""Cores and memory that this machine, or the container, allows; and what threads use of them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def starved(thread: int) -> float:
 
 
 def starving_of_this_thread() -> Callable[[], float]:
-    """Give what tells `starved` of this thread to another: one system call, while it lives."""
+    """Give a function that reads `starved` of this thread in another: one system call each."""
     try:
         opened = _opened(threading.get_native_id())
     except (OSError, AttributeError):
@@ -78,7 +78,7 @@ def starving_of_this_thread() -> Callable[[], float]:
 
 
 def ready(thread: int) -> bool:
-    """Whether a thread of this process runs, or would, now; False where that isn't told.
+    """Whether a thread of this process runs, or is ready to; False where the system doesn't tell.
 
     What it lacks a core for at this moment is counted only when it has one again.
     """
@@ -156,7 +156,7 @@ def _available() -> int:
 
 
 def resident() -> tuple[int, int]:
-    """Bytes of memory that this process has now, and had at most; 0 and 0 where nobody tells.
+    """Bytes of memory that this process has now, and had at most; 0 and 0 where they are unknown.
 
     Linux does.  What getrusage(2) gives for the latter begins with what the process had that
     started this one.

@@ -1,4 +1,4 @@
-"""What is different for code that runs in a sub-interpreter of a process.
+"""Sub-interpreters: names, limits and errors of code that runs in one.
 
 Each has its own modules and its own GIL, but the process is everybody's: its descriptors,
 its environment and its end.
@@ -16,13 +16,13 @@ _REFUSED = " does not support loading in subinterpreters"  # to import `re` take
 
 
 def name(one: int | None = None) -> str:
-    """Give what such a worker is called, this one by default; "" where it is none."""
+    """Give the name of such a worker, of this one by default; "" where it is none."""
     one = number if one is None else one
     return f"interpreter {one}" if one else ""
 
 
 def worker(one: int | None = None) -> str:
-    """Give what a worker's files are called by: its process, and which interpreter there."""
+    """Give the suffix of a worker's files: its process, and the number of its interpreter."""
     one = number if one is None else one
     return f"{os.getpid()}i{one}" if one else str(os.getpid())
 

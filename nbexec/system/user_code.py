@@ -1,4 +1,4 @@
-"""Whose code it is: what came with Python or was installed, or what the user wrote."""
+"""Whose code it is: Python's or an installed package's, or the user's own."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ class Capture:
         self._clip = Clip()
 
     def write(self, stream: str, text: str) -> None:
-        """Take in what an item wrote; whole lines are reported at once."""
+        """Take in output of an item; whole lines are reported at once."""
         with self._locked():
             offset = len(self._values)
             if offset != self._offset:
@@ -165,7 +165,7 @@ def progress(fraction: float | None = None, text: str = "") -> None:
     Parameters
     ----------
     fraction : float or None
-        From 0 to 1; None where it can't be told.
+        From 0 to 1; None where it isn't known.
     text : str
         A few words: "epoch 3".
 

@@ -1,4 +1,4 @@
-"""What a worker in another process or on another machine is asked to run: `run_packed`.
+"""Entry points of workers in other processes and on other machines: `run_packed`.
 
 Bytes in, bytes out: what fails to unpickle or pickle fails here, where the item is known.
 """

@@ -21,7 +21,7 @@ class Envelope(NamedTuple):
 
 
 class PackedCall(NamedTuple):
-    """What `entry.run_packed` needs to run a chunk."""
+    """The argument of `entry.run_packed`: a chunk, and how to run it."""
 
     key: str  # of task and run: each worker unpacks the task, and runs its setup, once
     block: Any  # the packed task: the path of its file, or the bytes

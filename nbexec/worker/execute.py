@@ -124,7 +124,7 @@ class StopFlag:
 
 
 class ExecutionSpec(NamedTuple):
-    """How a worker runs a chunk: what is the same for each of its items."""
+    """How a worker runs a chunk: the same for each of its items."""
 
     task: Task
     prepared: Callable[[], Callable[[Any], Any]]  # gives the function of one item
@@ -247,7 +247,7 @@ async def _await_items(
 
 
 def _enter(spec: ExecutionSpec, values: list[Any], passthrough: bool = False) -> tuple[Any, ...]:
-    """Have output and nested runs belong to this chunk; give what `_leave` takes."""
+    """Have output and nested runs belong to this chunk; give the argument of `_leave`."""
     token = depth.set(spec.task.depth + 1)
     capture = Capture(values, spec.report, spec.stop_flag.wanted, passthrough)
     return capture, token, current.set(capture)

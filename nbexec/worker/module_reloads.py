@@ -22,7 +22,7 @@ _followed: dict[str, int] = {}  # how far this process has followed another
 
 
 def reloaded() -> Reloaded:
-    """Give what was reloaded in this process, as far as earlier runs can have sent it elsewhere."""
+    """Give the modules that were reloaded in this process since a run can have sent them."""
     from ..system.user_code import is_library_file  # sysconfig: 1 ms of a worker's start
 
     with _lock:
@@ -48,9 +48,9 @@ def _spec(name: str) -> Any:
 
 
 def follow(there: Reloaded) -> None:
-    """Reload what was reloaded there and is imported here.
+    """Reload the modules that were reloaded in the kernel and are imported here.
 
-    A module that can't be is forgotten here: what needs it imports it, and is told why not.
+    A module that can't be reloaded is dropped: code that needs it imports it, and gets the error.
     """
     with _lock:
         news = [(name, times) for name, times in there if _followed.get(name, 0) < times]

@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class Loaded(NamedTuple):
-    """A task, what gives its function of one item, and the file that it came from."""
+    """A task, the maker of its function of one item, and the file that it came from."""
 
     task: Task
     prepared: Callable[[], Callable[[Any], Any]]  # runs setup when it is first called
