@@ -106,6 +106,18 @@ _lock = threading.Lock()
 _users = 0
 
 
+# Kept after `remove`, and used again: a `print` in another thread may still write to one.  Pythons
+# before the mend of CPython's issue 130163 hold no reference to it then, and would crash.
+_routers: dict[str, Router] = {}
+
+
+def _router(name: str, stream: Any) -> Router:
+    known = _routers.get(name)
+    if known is None or known.original is not stream:
+        known = _routers[name] = Router(name, stream)
+    return known
+
+
 def install() -> None:
     """Route the standard streams; each call needs its `remove`."""
     global _users
@@ -114,7 +126,7 @@ def install() -> None:
         for name in NAMES:
             stream = getattr(sys, name)
             if stream is not None and not isinstance(stream, Router):
-                router = Router(name, stream)
+                router = _router(name, stream)
                 setattr(sys, name, router)
                 _redirect(stream, router)
 

@@ -392,3 +392,32 @@ def test_output_events_name_their_items(backend, log):
     said = [event for event in log.events if isinstance(event, Output)]
     assert {event.first: event.text for event in said} == {x: f"{x}\n" for x in range(4)}
     assert all(event.first == event.last for event in said)
+
+
+ENDS_WHILE_IT_PRINTS = """
+import io, sys
+from nbexec.worker import streams
+
+class Slow(io.StringIO):
+    def write(self, text):
+        if isinstance(sys.stdout, streams.Router):
+            streams.remove()  # as a run does that ends meanwhile, in its own thread
+        return super().write(text)
+
+sys.stdout = stream = Slow()
+streams.install()
+print("one", "two")
+assert sys.stdout is stream
+sys.__stdout__.write(stream.getvalue())
+"""
+
+
+def test_a_print_that_is_under_way_when_a_run_ends_is_finished():
+    """Before CPython's issue 130163 was mended `print` held no reference to `sys.stdout`."""
+    done = subprocess.run(
+        [sys.executable, "-c", ENDS_WHILE_IT_PRINTS],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONMALLOC": "debug"},  # what is freed is overwritten at once
+    )
+    assert (done.returncode, done.stdout) == (0, "one two\n"), done.stderr
