@@ -24,19 +24,19 @@ def pieces(
 ) -> Iterator[pickling.Piece]:
     """Give the task's file; `paths` has the file of each buffer, or "" where that is this one."""
     pairs = [*zip(buffers, paths, strict=True)]
-    places = [BufferRef(path, buffer.raw().readonly) for buffer, path in pairs]
+    refs = [BufferRef(path, buffer.raw().readonly) for buffer, path in pairs]
     inside = [buffer for buffer, path in pairs if not path]
-    return pickling.laid_out(pickle.dumps(places), [pickle.PickleBuffer(data), *inside])
+    return pickling.laid_out(pickle.dumps(refs), [pickle.PickleBuffer(data), *inside])
 
 
 def load(path: str) -> Any:
     """Unpack a task from its file; mapped pages are shared until written to."""
     head, (data, *inside) = pickling.parts(pickling.mapped(path))
     rest = iter(inside)
-    buffers = [_mapped(place) if place.path else next(rest) for place in pickle.loads(head)]
+    buffers = [_mapped(ref) if ref.path else next(rest) for ref in pickle.loads(head)]
     return pickle.loads(data, buffers=buffers)
 
 
-def _mapped(place: BufferRef) -> memoryview:
-    view = memoryview(pickling.mapped(place.path))
-    return view.toreadonly() if place.readonly else view
+def _mapped(ref: BufferRef) -> memoryview:
+    view = memoryview(pickling.mapped(ref.path))
+    return view.toreadonly() if ref.readonly else view

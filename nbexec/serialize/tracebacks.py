@@ -26,31 +26,31 @@ class FramePosition(NamedTuple):
 
 
 def dump(trace: TracebackType | None) -> list[FramePosition]:
-    """Give the places of a traceback, outermost first."""
-    places = []
+    """Give the positions of a traceback, outermost first."""
+    positions = []
     while trace is not None:
         code = trace.tb_frame.f_code
         line = trace.tb_lineno
-        positions = next(itertools.islice(code.co_positions(), trace.tb_lasti // 2, None), None)
-        first, end, column, end_column = positions or (None, None, None, None)
+        spans = next(itertools.islice(code.co_positions(), trace.tb_lasti // 2, None), None)
+        first, end, column, end_column = spans or (None, None, None, None)
         if first != line or end is None or column is None or end_column is None:
             end, column, end_column = line, 0, 0
-        places.append(
+        positions.append(
             FramePosition(
                 code.co_filename, code.co_name, code.co_firstlineno, line, end, column, end_column
             )
         )
         trace = trace.tb_next
-    return places
+    return positions
 
 
-def load(places: list[FramePosition]) -> TracebackType | None:
+def load(positions: list[FramePosition]) -> TracebackType | None:
     """Undo `dump`."""
     trace: TracebackType | None = None
-    for place in reversed(places):
-        inner = _raised_at(FramePosition(*place))
+    for position in reversed(positions):
+        inner = _raised_at(FramePosition(*position))
         if inner is not None:
-            trace = TracebackType(trace, inner.tb_frame, inner.tb_lasti, place[3])
+            trace = TracebackType(trace, inner.tb_frame, inner.tb_lasti, position[3])
     return trace
 
 
@@ -87,14 +87,14 @@ def pack(error: BaseException, alone: bool = False) -> list[tuple[Any, ...]]:
     """
     errors = [error] if alone else chain(error)
 
-    def place(one: BaseException | None) -> int | None:
+    def index(one: BaseException | None) -> int | None:
         return next((at for at, other in enumerate(errors) if other is one), None)
 
     return [
         (
             one,
             dump(one.__traceback__),
-            (place(one.__cause__), place(one.__context__), one.__suppress_context__),
+            (index(one.__cause__), index(one.__context__), one.__suppress_context__),
         )
         for one in errors
     ]
@@ -102,8 +102,8 @@ def pack(error: BaseException, alone: bool = False) -> list[tuple[Any, ...]]:
 
 def unpack(packed: list[tuple[Any, ...]]) -> BaseException:
     """Undo `pack`."""
-    for one, places, (cause, context, suppress) in packed:
-        one.__traceback__ = load(places)
+    for one, positions, (cause, context, suppress) in packed:
+        one.__traceback__ = load(positions)
         one.__cause__ = None if cause is None else packed[cause][0]
         one.__context__ = None if context is None else packed[context][0]
         one.__suppress_context__ = suppress
@@ -111,22 +111,22 @@ def unpack(packed: list[tuple[Any, ...]]) -> BaseException:
     return error
 
 
-def _raised_at(place: FramePosition) -> TracebackType | None:
-    """Give the traceback of an exception that was raised at `place`."""
+def _raised_at(position: FramePosition) -> TracebackType | None:
+    """Give the traceback of an exception that was raised at `position`."""
     # Lines of a code object are kept relative to its first one, which `replace` sets.
-    shift = place.first_line - 1
+    shift = position.first_line - 1
     where = {
-        "lineno": max(1, place.line - shift),
-        "end_lineno": max(1, place.end_line - shift),
-        "col_offset": place.column,
-        "end_col_offset": place.end_column,
+        "lineno": max(1, position.line - shift),
+        "end_lineno": max(1, position.end_line - shift),
+        "col_offset": position.column,
+        "end_col_offset": position.end_column,
     }
     stub = ast.Raise(exc=ast.Name("StopIteration", ast.Load(), **where), cause=None, **where)
-    code = compile(ast.Module([stub], []), place.filename, "exec").replace(
-        co_firstlineno=max(1, place.first_line), co_name=place.name, co_qualname=place.name
+    code = compile(ast.Module([stub], []), position.filename, "exec").replace(
+        co_firstlineno=max(1, position.first_line), co_name=position.name, co_qualname=position.name
     )
     try:
-        exec(code, {"__name__": place.name, "__file__": place.filename})
+        exec(code, {"__name__": position.name, "__file__": position.filename})
     except StopIteration as error:
         return error.__traceback__.tb_next if error.__traceback__ is not None else None
     return None

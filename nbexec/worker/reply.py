@@ -73,7 +73,7 @@ def _pack_error(error: Error) -> tuple[str, bytes | None, str, str, str, Any]:
     """Pack an exception so that its text arrives even where it doesn't pickle itself."""
     exception = error.exception
     text = f"{type(exception).__name__}: {exception}"
-    places = tracebacks.dump(exception.__traceback__)
+    positions = tracebacks.dump(exception.__traceback__)
     data = None
     for alone in (False, True):  # what it came from may not pickle
         try:
@@ -82,7 +82,7 @@ def _pack_error(error: Error) -> tuple[str, bytes | None, str, str, str, Any]:
             break
         except BaseException:
             data = None
-    return error.kind, data, text, error.traceback, error.unsent, places
+    return error.kind, data, text, error.traceback, error.unsent, positions
 
 
 def receive(
@@ -133,7 +133,7 @@ def _sort(value: Any) -> str:
 
 
 def _unpack_error(
-    kind: Any, data: bytes | None, text: str, trace: str, unsent: Any, places: Any
+    kind: Any, data: bytes | None, text: str, trace: str, unsent: Any, positions: Any
 ) -> Error:
     exception: BaseException
     try:
@@ -142,5 +142,5 @@ def _unpack_error(
         exception = tracebacks.unpack(pickling.loads(data))
     except BaseException:
         exception = PickleError(f"the task raised {text} (the exception itself can't be sent)")
-        exception.__traceback__ = tracebacks.load(places)
+        exception.__traceback__ = tracebacks.load(positions)
     return Error(kind, exception, trace, unsent)
