@@ -147,7 +147,7 @@ def run_chunk(
     if spec.task.coroutine:
         return _run_loop(run_chunk_async(spec, chunk_state, budget))
     values, errors, ends = chunk_state.values, chunk_state.errors, chunk_state.ends
-    entered = _enter(spec, values, spec.passthrough)
+    entered = _enter(spec, values)
     thread = threading.get_native_id()
     starved = spec.starved(thread)
     chunk_state.started, cpu, begun = time.time(), spec.cpu_clock(), _clock()
@@ -246,10 +246,10 @@ async def _await_items(
             break
 
 
-def _enter(spec: ExecutionSpec, values: list[Any], passthrough: bool = False) -> tuple[Any, ...]:
+def _enter(spec: ExecutionSpec, values: list[Any]) -> tuple[Any, ...]:
     """Have output and nested runs belong to this chunk; give the argument of `_leave`."""
     token = depth.set(spec.task.depth + 1)
-    capture = Capture(values, spec.report, spec.stop_flag.wanted, passthrough)
+    capture = Capture(values, spec.report, spec.stop_flag.wanted, spec.passthrough)
     return capture, token, current.set(capture)
 
 

@@ -394,6 +394,16 @@ def test_output_events_name_their_items(backend, log):
     assert all(event.first == event.last for event in said)
 
 
+def test_on_serial_coroutines_print_where_a_plain_loop_would(capsys):
+    async def work(x):
+        print("item", x)
+        return x
+
+    run = nbexec.map(work, range(2), backend="serial").run
+    assert capsys.readouterr().out == "item 0\nitem 1\n"
+    assert [run.output[x] for x in range(2)] == ["item 0\n", "item 1\n"]
+
+
 ENDS_WHILE_IT_PRINTS = """
 import io, sys
 from nbexec.worker import streams
