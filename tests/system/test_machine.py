@@ -62,8 +62,8 @@ def test_a_thread_that_could_run_is_ready_and_one_that_waits_is_not():
     until(lambda: not machine.ready(numbers[0]))
     assert machine.ready(threading.get_native_id())
     done.set()
-    other.join()
-    assert not machine.ready(numbers[0])
+    other.join()  # Python's end of it; the system's comes a moment later
+    until(lambda: not machine.ready(numbers[0]))
 
 
 def opened() -> int:
