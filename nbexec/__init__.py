@@ -1,49 +1,24 @@
 """nbexec: a slow notebook cell made faster, with a live panel that tells the truth.
 
-General layout, in the order in which imports go (each may import what is below it):
+The rooms, in the order of the layers (each imports only what is below it):
 
-    notebook/     the only place that imports IPython, ipywidgets, bokeh: magics, panel
-    cell/         what %%parallel does, with no IPython in it
-    api.py        map, imap, amap, start, invoke
-    executor.py   Executor: concurrent.futures.Executor over the same loop
-    tracking.py   track: a plain loop, shown and steered as a run is
-    history.py    runs, attach: the runs of this kernel, and what journals know of past ones
-    run.py        Run: what a call gives, to be watched and steered
-    loop.py       Loop: the only loop;  backlog.py: what goes next;  slots.py: who has what
-    bulletin.py   events -> state and observers;  endings.py, conclusion.py: how items, runs end
-    results.py    where outcomes end up: Results, a stream, futures
-    journal/      the file that finished items are kept in, and found again
-    steering.py   opens backends;  probe.py: what is measured of items while they run
-    auto.py       measured items -> a choice, and the reason;  memories.py: of earlier runs
-    plan.py       items -> chunks
-    backends/     the registry and the backends: serial, threads, processes, interpreters,
-                  aio, dask;  tenant.py: what runs in an interpreter
-    observers/    what watches a run: text progress, usage
-    output.py     what the items of a run wrote;  memory.py: whether there is room for more
-    worker.py     what runs inside a worker;  parcels.py: its way there and back;
-                  loaded.py: functions that it has;  blas.py: its share of BLAS threads
-    kernels.py    what Executor.compute reduces arrays by
-    ear.py        how a worker process is asked for what it has not begun
-    reloads.py    modules that were reloaded in the kernel, and are in workers
-    capture.py    what a task says while it runs;  streams.py: stdout that knows its item
-    codeprint.py  what a function does, fingerprint.py: what a value is, as digests
-    wire.py       pickling;  shelved.py: large buffers apart;  traces.py: tracebacks that were sent
-    policy.py     retry, accept or stop;  advice.py: one line, where it is worth it
-    state.py      RunState: a pure fold of events;  text.py: how it is said
-    timeline.py   Timeline: who was busy when, another;  bars.py: what it gives
-    options.py    session defaults;  knobs.py: Options, every one of them
-    hands.py      lent threads;  machine.py: cores and bytes
-    origin.py     whose code it is;  roster.py: the runs of this kernel
-    events.py     what happens in a run, as records
-    sheet.py      what a worker notes of a chunk;  columns.py: columns that hold nothing
-    subinterpreter.py: what a worker does otherwise that is one
-    model.py      Task, Chunk, Outcome, Failure: start reading here
+    notebook/     IPython, ipykernel and widgets: the magics; panel/ the live panel
+    cell/         %%parallel: analysis, loops, iterations, and their execution
+    api, executor, tracking, history: what people call
+    run/          one run: its handle, its loop, its results, how it stops
+    placement/    which backend, how many workers, which worker has which chunk
+    backends/     the contract of a backend, and every backend, on the kernel's side
+    journal/      checkpoints, and the fingerprints that find them again
+    observers/    what shows a run outside a notebook, and what samples its usage
+    worker/       what runs where items run; it imports nothing of the kernel's side
+    telemetry/    events, what they are folded into, and how that is put into words
+    items/        where items come from, how many travel together, where outcomes go
+    serialize/    pickles, task files and tracebacks across a process boundary
+    options/      session defaults, and the record of every option with its checks
+    system/       this machine and this interpreter
+    model, errors: records and exceptions; start reading in model.py
 
-    items -> plan -> Run -> backend -> worker
-                      ^                   |
-                      +---- outcomes <----+
-                      |
-                      +-> RunState -> observers
+docs/design.md has the way of an item through them, with every queue and thread.
 """
 
 from __future__ import annotations
