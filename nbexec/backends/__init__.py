@@ -6,7 +6,6 @@ import sys
 from _thread import RLock  # threading takes 6 ms to import, and this comes with the package
 
 from ..errors import BackendError, OptionError
-from ..system import at_exit, subinterpreter
 
 TYPE_CHECKING = False  # typing takes 10 ms
 if TYPE_CHECKING:
@@ -91,7 +90,8 @@ def register_backend(name: str, factory: Factory) -> None:
 
 def get_backend(wanted: Any) -> Backend:
     """Give the live backend for a name or an object; one for each name, made at first use."""
-    from .base import Backend  # here: `import nbexec` stays light
+    from ..system import at_exit  # here: `import nbexec` stays light
+    from .base import Backend
 
     if isinstance(wanted, Backend):
         return wanted
@@ -99,6 +99,7 @@ def get_backend(wanted: Any) -> Backend:
         return _adapt(wanted)
     with _lock:
         if wanted not in _live:
+            at_exit.add_last(close_all)
             _live[wanted] = _make(wanted)
         return _live[wanted]
 
@@ -110,6 +111,8 @@ def is_warm(name: str) -> bool:
 
 
 def _make(name: str) -> Backend:
+    from ..system import subinterpreter
+
     if name in _factories:
         return _factories[name]()
     if name in _BUILT_IN and name != "serial" and not subinterpreter.daemons():
@@ -173,6 +176,3 @@ def close_all() -> None:
         _live.clear()
     for backend in reversed(live):  # a client of our own cluster before the cluster
         backend.close()
-
-
-at_exit.add_last(close_all)

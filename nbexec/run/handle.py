@@ -16,7 +16,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..backends.caller_thread import CallerThread
@@ -41,6 +40,8 @@ from .loop import Loop, RunSpec
 from .results import Results, attach_results
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..journal.journal import Journal
 
 IDLE_EVERY = 0.05  # seconds: a click on Cancel should take well under a third of a second

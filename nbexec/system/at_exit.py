@@ -37,7 +37,8 @@ def add(hook: Callable[[], None]) -> None:
 
 def add_last(hook: Callable[[], None]) -> None:
     """Have `hook` called whenever hooks are run, after all others; it does not `arm`."""
-    _last.append(hook)
+    if hook not in _last:
+        _last.append(hook)
 
 
 def run() -> None:

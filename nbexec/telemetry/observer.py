@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..model import Failure
 from ..options.record import Options
@@ -13,6 +12,9 @@ from .events import Event, Part
 from .output import Outputs
 from .state import RunState
 from .stats import Stats
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class WatchedRun(Hashable, Protocol):

@@ -21,6 +21,8 @@ VERSIONS = ["6.29.5", "6.31.0", "7.0.1", "7.1.0", "7.2.0", "7.3.0", "7.4.0"]
 # Seconds without a word, after which the kernel is asked for some. ipykernel 7.2 and 7.3 now and
 # then leave a request unread until the next one comes: seen before nbexec was imported.
 SILENCE = 6.0
+# They do so the more the busier the machine is, and then not even the next one helps: alone.
+OTHER = [pytest.mark.extended, pytest.mark.alone]
 WIDGET = "application/vnd.jupyter.widget-view+json"
 LONG = "time.sleep, [0.1] * 300, backend='threads', workers=2, progress='panel'"  # 15 s
 WAYS = {  # of waiting for a run; `ask` says how it ended
@@ -141,7 +143,7 @@ def install(tmp_path_factory):
     scope="module",
     params=[
         None,
-        *(pytest.param(one, marks=[pytest.mark.extended, pytest.mark.install]) for one in VERSIONS),
+        *(pytest.param(one, marks=[*OTHER, pytest.mark.install]) for one in VERSIONS),
     ],
     ids=lambda version: version or "installed",
 )
