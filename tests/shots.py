@@ -79,7 +79,7 @@ def main(folder: Path | None = None) -> None:
                 page.run_all()
                 page.wait()
                 shots = take(page, folder)
-                chunk_state(context, shots, SHEET)
+                sheet(context, shots, SHEET)
                 if page.wrong:
                     raise SystemExit("\n".join(page.wrong))
         finally:
@@ -121,7 +121,7 @@ def press(cell: Any, name: str, role: str = "button") -> None:
     found.first.click()
 
 
-def chunk_state(context: Any, shots: dict[str, dict[str, Path]], to: Path) -> None:
+def sheet(context: Any, shots: dict[str, dict[str, Path]], to: Path) -> None:
     """Put every image on one, light on the left and dark on the right."""
     colours = {"light": "#ffffff", "dark": "#111111"}
     columns = ""
