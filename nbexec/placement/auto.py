@@ -118,9 +118,16 @@ def choose(seen: Evidence, workers: int | None, depth: int) -> Choice | None:
     many = workers or machine.default_workers(min(32, machine.cores() + 4), depth)
     if used >= WAITS and few == 1:
         return Choice("serial", 1, f"{what} and there is one core to use")
+    return _fastest(seen, sample, held, few, few if used >= COMPUTES else many)
+
+
+def _fastest(
+    seen: Evidence, sample: _Sample, held: float | None, few: int, many: int
+) -> Choice | None:
+    """Choose by the seconds that the rest takes: here, on `few` processes, on `many` threads."""
+    what, used = _words(sample.each, sample.used, sample.slow), sample.used
     left = ENDLESS if seen.left is None else seen.left
-    many = max(1, min(few if used >= COMPUTES else many, left))
-    few = max(1, min(few, left))
+    few, many = max(1, min(few, left)), max(1, min(many, left))
     on_threads = _on_threads(sample, held, left, many)
     on_processes = _on_processes(seen, sample, left, few)
     if min(on_threads, on_processes) > GAIN * sample.each * left:

@@ -104,17 +104,20 @@ def run_packed(call: PackedCall, send: Send | None = None) -> bytes:
         envelope.serial, chunk_state, call.size
     ):
         return pack(not_begun(), envelope)
-    clock = time.process_time if call.alone else time.thread_time
-    stop_flag, starved = StopFile(envelope), machine.starved
-    spec = ExecutionSpec(
-        loaded.task, loaded.prepared, stop_flag, report, cpu_clock=clock, starved=starved
-    )
     with streams.routed():
-        outcome = run_chunk(spec, chunk_state, call.budget)
+        outcome = run_chunk(_spec(call, loaded, report), chunk_state, call.budget)
     if to_kernel is not None:
         to_kernel.steal_listener.end(envelope.serial)
         to_kernel.flush()
     return pack(outcome, envelope, buffer.reports, seconds)
+
+
+def _spec(call: PackedCall, loaded: Loaded, report: Report) -> ExecutionSpec:
+    clock = time.process_time if call.alone else time.thread_time
+    stop_flag, starved = StopFile(call.envelope), machine.starved
+    return ExecutionSpec(
+        loaded.task, loaded.prepared, stop_flag, report, cpu_clock=clock, starved=starved
+    )
 
 
 def _unpack(call: PackedCall) -> tuple[Loaded, Any, float] | Outcome:
