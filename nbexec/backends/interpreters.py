@@ -62,7 +62,7 @@ class InterpreterWorker:
         self._thread = threading.Thread(target=self._live, name=f"nbexec-{self.name}", daemon=True)
         self._thread.start()
         threading.Thread(
-            target=self._receive, name=f"nbexec-steal-{self.name}", daemon=True
+            target=self._receive, name=f"nbexec-replies-{self.name}", daemon=True
         ).start()
 
     def _live(self) -> None:

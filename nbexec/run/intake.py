@@ -1,6 +1,6 @@
 """Intake: what comes back from workers: reports of running items, replies, outcomes.
 
-`deliver` and `hear` may be called from any thread: they put a message into the loop's inbox.
+`deliver` and `report` may be called from any thread: they put a message into the loop's inbox.
 All else runs in the loop's thread.
 """
 
@@ -56,7 +56,7 @@ class Intake:
         """Take a chunk's reply from any thread: nothing but a message to the loop."""
         self._post(self._on_reply, chunk, reply)
 
-    def hear(
+    def report(
         self, chunk: Chunk, offset: int | None, stream: str, said: Any, shown: bool = False
     ) -> None:
         """Take what an item reports while it runs, from any thread."""

@@ -90,7 +90,7 @@ class Loop:
             spec.task,
             self._intake.deliver,
             spec.caller_thread,
-            self._intake.hear,
+            self._intake.report,
             contextvars.copy_context(),
             1,
         )
