@@ -429,13 +429,17 @@ class Run:
             attach_results(interrupt, self._results())
             raise interrupt
 
-    def complete(self) -> Results:
-        """Start, lend this thread to the run until it is over, and give the results."""
+    def run_here(self) -> None:
+        """Start, and lend this thread to the run until it is over; an interrupt cancels it."""
         try:
             self.start().serve()
         except KeyboardInterrupt:
             self.cancel()  # it may have come before the run was served
             raise
+
+    def complete(self) -> Results:
+        """Run to the end here, and give the results."""
+        self.run_here()
         return self.result()
 
     def idle(self) -> None:

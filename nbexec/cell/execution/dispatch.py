@@ -168,11 +168,7 @@ def _serve(
     sink.run = run = api.prepare(function, (items,), None, quiet, sink.open)
     if late:
         run.watch(DelayedDisplay(observers.watchers(options, run.task)))
-    try:
-        run.start().serve()
-    except KeyboardInterrupt:
-        run.cancel()
-        raise
+    run.run_here()
 
 
 def _why(error: BaseException | None, failure: Failure | None) -> Failure | BaseException | None:
