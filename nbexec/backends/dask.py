@@ -50,6 +50,10 @@ class Dask(Backend):
     def warm(self) -> bool:
         return self._client is not None
 
+    def warm_up(self, workers: int) -> bool:
+        """Start the cluster, or connect to it."""
+        return self.client is None
+
     @property
     def client(self) -> Client:
         """The client, connected at first use."""

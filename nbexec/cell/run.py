@@ -18,7 +18,7 @@ from .analysis.analysis import Refusal
 from .analysis.source import remember
 from .execution.group_run import NotThere, StatementGroup, find_group, is_loop
 from .execution.in_kernel import StatementRunner, parse
-from .execution.loop_run import LoopRun
+from .execution.loop_step import LoopStep
 from .loops import dataflow
 from .loops.evaluated_first import awaits
 from .plan import lines, ready, step_of
@@ -216,7 +216,7 @@ class CellRun:
         __tracebackhide__ = True
         strict = self._strict and is_loop(stmt, self._kernel.namespace)
         try:
-            run = LoopRun(ready(stmt, self._kernel.namespace), self._kernel, self._collect)
+            run = LoopStep(ready(stmt, self._kernel.namespace), self._kernel, self._collect)
         except Refusal as refusal:
             if strict:
                 raise _serial(refusal) from None
@@ -244,9 +244,9 @@ class CellRun:
             "parallel",
             run.loop.what,
             run.reason,
-            stats=run.stats,
-            assumed=run.assumed,
-            failures=tuple(run.failures),
+            stats=run.rest.stats,
+            assumed=run.rest.assumed,
+            failures=tuple(run.rest.failures),
         )
 
     def _with_consequence(self, refusal: Refusal) -> Refusal:

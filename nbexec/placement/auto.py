@@ -121,6 +121,49 @@ def choose(seen: Evidence, workers: int | None, depth: int) -> Choice | None:
     return _fastest(seen, sample, held, few, few if used >= COMPUTES else many)
 
 
+def choose_named(seen: Evidence, backend: str, workers: int, remote: bool) -> Choice | None:
+    """Give whether the rest should go to the backend that was asked for; None to see more first.
+
+    Parameters
+    ----------
+    seen : Evidence
+        What was seen of items in the kernel.
+    backend : str
+        Its name.
+    workers : int
+        How many items it runs at once.
+    remote : bool
+        Whether items are sent to other processes.
+
+    Returns
+    -------
+    Choice or None
+        That backend, or "serial" where the kernel alone is as fast.
+
+    Examples
+    --------
+    >>> seen = Evidence(items=1000, wall=0.02, busy=0.02, left=500, warm=True)
+    >>> choose_named(seen, "processes", 2, True).reason
+    'items take 20 µs of CPU, 10 ms in all: workers would not pay'
+    """
+    sample = _sample(seen)
+    if sample is None:
+        return None
+    what = _words(sample.each, sample.used, sample.slow)
+    left = ENDLESS if seen.left is None else seen.left
+    count = max(1, min(workers, left))
+    if remote:
+        took = _on_processes(seen, sample, left, count)
+    else:
+        held = _held(seen, sample.used)
+        if held is None and sample.used >= WAITS and sample.wall < UNPROBED:
+            return None
+        took = _on_threads(sample, held, left, count)
+    if took > GAIN * sample.each * left:
+        return Choice("serial", 1, _stays(seen, what, sample.each, left, sample.used < WAITS))
+    return Choice(backend, workers, what)
+
+
 def _fastest(
     seen: Evidence, sample: _Sample, held: float | None, few: int, many: int
 ) -> Choice | None:

@@ -129,7 +129,9 @@ class BackendChooser:
         if task.depth or self._options.timeout is not None or not feed.left:
             return None
         try:
-            profile = profiles.recall(task.fn)
+            measured = getattr(task.fn, "profile", None)  # just now, before the run began
+            known = isinstance(measured, profiles.Profile)
+            profile = measured if known else profiles.recall(task.fn)
             feed.held(feed.taken)  # only where it can be seen whether it can be sent
         except Exception:  # a function may have anything for attributes
             return None
@@ -158,7 +160,8 @@ class BackendChooser:
         choice = choice and self._fitting(choice, seen.grown)
         if choice is None or choice.backend == "serial":  # timing the first items costs nothing
             return None
-        return replace(choice, reason=f"as in an earlier run, {choice.reason}")
+        said = choice.reason if known else f"as in an earlier run, {choice.reason}"
+        return replace(choice, reason=said)
 
     def end(self) -> None:
         """Keep a profile of the function for its next run, and none of this run's items."""

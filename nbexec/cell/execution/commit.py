@@ -53,16 +53,11 @@ class Ending:
         item = self.items.taken[index]
         return [(site, arrived(what, self.kernel.namespace, item)) for site, what in record.entries]
 
-    def serial(self, source: Any) -> Any:
-        """Run the statement as it stands, over the items of `source`."""
-        __tracebackhide__ = True
-        with self.kernel.hidden(self.kernel.over(source)):
-            return self.kernel.statement(rewrite.with_hidden(self.loop, whole=False))
-
     def fall_back(self, error: BaseException) -> None:
         """Record why the items that aren't committed run in the kernel."""
         why = str(error).partition(". ")[0]
-        self.reason = f"from item {self._through:,} on in the kernel: {why}"
+        begin = self.items.skipped + self._through
+        self.reason = f"from item {begin:,} on in the kernel: {why}"
         self.failures = [one for one in self.failures if one.index < self._through]
 
     # ------------------------------------------------------------ a for loop
@@ -88,7 +83,7 @@ class Ending:
         if broke is not None:
             return
         if error is not None or not self.items.over:
-            self.serial(self.items.rest(self._through))
+            self.kernel.over_items(self.loop, self.items.rest(self._through))
         else:
             self.kernel.execute(self.loop.node.orelse)  # type: ignore[union-attr]
 
@@ -180,8 +175,37 @@ class Ending:
 
     # ------------------------------------------------------------ a comprehension
 
-    def end_comprehension(self, error: Failure | BaseException | None) -> None:
-        """Commit a comprehension: put its elements in its place in the statement."""
+    def end_comprehension(self, error: Failure | BaseException | None, made: Any = None) -> None:
+        """Commit a comprehension: put its elements in its place in the statement.
+
+        Parameters
+        ----------
+        error : Failure, BaseException or None
+            What ended it, or why the rest must run in the kernel.
+        made : list, set, dict or None
+            What its first items have made in the kernel; the elements are added to it.
+        """
+        __tracebackhide__ = True
+        elements = self.elements(error)
+        node = self.loop.node
+        whole: Any = elements
+        if isinstance(node, ast.ListComp):
+            whole = [*elements] if made is None else made
+            if made is not None:
+                whole.extend(elements)
+        elif isinstance(node, ast.SetComp | ast.DictComp):
+            whole = (set() if isinstance(node, ast.SetComp) else {}) if made is None else made
+            whole.update(elements)
+        self.complete(whole)
+
+    def complete(self, whole: Any) -> None:
+        """Run the statement of a comprehension with `whole` in its place."""
+        __tracebackhide__ = True
+        with self.kernel.hidden(whole):
+            self.value = self.kernel.statement(rewrite.with_hidden(self.loop, whole=True))
+
+    def elements(self, error: Failure | BaseException | None) -> Iterator[Any]:
+        """Give the elements of a comprehension in order; it raises `error` in its turn."""
         __tracebackhide__ = True
         elements = self._elements()
         node = self.loop.node
@@ -201,15 +225,7 @@ class Ending:
                 parts = (one.items() if type(one) is dict else one for one in rest)
                 rest = itertools.chain.from_iterable(parts)
             elements = itertools.chain(elements, rest)
-        whole: Any = elements
-        if isinstance(node, ast.ListComp):
-            whole = list(elements)
-        elif isinstance(node, ast.SetComp):
-            whole = set(elements)
-        elif isinstance(node, ast.DictComp):
-            whole = dict(elements)
-        with self.kernel.hidden(whole):
-            self.value = self.kernel.statement(rewrite.with_hidden(self.loop, whole=True))
+        return elements
 
     def _elements(self) -> Iterator[Any]:
         for index, record in self._records:

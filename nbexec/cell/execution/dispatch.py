@@ -111,7 +111,14 @@ def results_of(
     ends: Callable[[Any], bool] | None = None,
     collect: bool = False,
 ) -> MapOutcome:
-    """Map `function` over `items`.
+    """Map `function` over `items`; the parameters are those of `MapRun`."""
+    run = MapRun(function, items, modules, given, ends, collect)
+    run.start()
+    return run.finish()
+
+
+class MapRun:
+    """One run of nbexec's: it may be started in one thread and finished in another.
 
     Parameters
     ----------
@@ -128,23 +135,60 @@ def results_of(
     collect : bool
         Whether to continue after an item that failed.
     """
-    options = _options(given, collect)
-    sink = _Ends(ends)
-    ended: BaseException | None = None
-    try:
-        with _by_value(modules):
-            _serve(function, items, options, sink)
-    except (Exception, KeyboardInterrupt) as error:
-        ended = _ours(error)
-    run = sink.run
-    if run is None or not run.done:
-        return MapOutcome([], ended, None)
-    done: list[Any] = []
-    for one in run.results:
-        if isinstance(one, Failure) and not (collect and one.kind != "cancelled"):
-            return MapOutcome(done, ended or _why(sink.error, one), run.stats)
-        done.append(one)
-    return MapOutcome(done, ended or _why(sink.error, None), run.stats)
+
+    def __init__(
+        self,
+        function: Callable[[Any], Any],
+        items: Iterable[Any],
+        modules: Iterable[types.ModuleType],
+        given: dict[str, Any],
+        ends: Callable[[Any], bool] | None = None,
+        collect: bool = False,
+    ) -> None:
+        self._function = function
+        self._items = items
+        self._collect = collect
+        self._options = _options(given, collect)
+        self._sink = _Ends(ends)
+        self._ended: BaseException | None = None
+        self._held = contextlib.ExitStack()
+        self._held.enter_context(_by_value(modules))
+
+    def start(self) -> None:
+        """Start it, and return at once."""
+        try:
+            _start(self._function, self._items, self._options, self._sink)
+        except (Exception, KeyboardInterrupt) as error:
+            self._ended = _ours(error)
+
+    def cancel(self) -> None:
+        """Cancel it, and wait until it has ended: its results are not wanted."""
+        if self._sink.run is not None and self._ended is None:
+            self._sink.run.cancel()
+        self.finish()
+
+    def finish(self) -> MapOutcome:
+        """Wait for its end in this thread, which runs items that the kernel is to run."""
+        run = self._sink.run
+        try:
+            if run is not None and self._ended is None:
+                run.serve()
+        except (Exception, KeyboardInterrupt) as error:
+            self._ended = _ours(error)
+        finally:
+            self._held.close()
+        return self._outcome(run)
+
+    def _outcome(self, run: Run | None) -> MapOutcome:
+        ended, error = self._ended, self._sink.error
+        if run is None or not run.done:
+            return MapOutcome([], ended, None)
+        done: list[Any] = []
+        for one in run.results:
+            if isinstance(one, Failure) and not (self._collect and one.kind != "cancelled"):
+                return MapOutcome(done, ended or _why(error, one), run.stats)
+            done.append(one)
+        return MapOutcome(done, ended or _why(error, None), run.stats)
 
 
 def _options(given: dict[str, Any], collect: bool) -> Options:
@@ -157,10 +201,10 @@ def _options(given: dict[str, Any], collect: bool) -> Options:
     return options
 
 
-def _serve(
+def _start(
     function: Callable[[Any], Any], items: Iterable[Any], options: Options, sink: _Ends
 ) -> None:
-    """Run it to its end in this thread; the sink has the run from before it starts."""
+    """Start it; the sink has the run from before it starts."""
     from ... import api, observers
 
     late = options.progress == "auto"
@@ -168,7 +212,11 @@ def _serve(
     sink.run = run = api.prepare(function, (items,), None, quiet, sink.open)
     if late:
         run.watch(DelayedDisplay(observers.watchers(options, run.task)))
-    run.run_here()
+    try:
+        run.start()
+    except KeyboardInterrupt:
+        run.cancel()  # it may have come before the run was served
+        raise
 
 
 def _why(error: BaseException | None, failure: Failure | None) -> Failure | BaseException | None:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..analysis.source import future_flags
-from ..loops.rewrite import HIDDEN
+from ..loops.find import ItemLoop
+from ..loops.rewrite import HIDDEN, with_hidden
 from .awaiting import result_of
 
 
@@ -77,6 +78,25 @@ class StatementRunner:
         code = compile(tree, cell.filename, mode, flags=flags, dont_inherit=True)
         value = eval(code, self.namespace)
         return result_of(value) if code.co_flags & inspect.CO_COROUTINE else value
+
+    def over_items(self, loop: ItemLoop, source: Iterable[Any], orelse: bool = True) -> Any:
+        """Run the statement of a loop as it stands, over the items of `source`; give its value.
+
+        Parameters
+        ----------
+        loop : ItemLoop
+            The loop.
+        source : iterable
+            Its items.
+        orelse : bool
+            Whether the `else` of a for loop runs at its end.
+        """
+        __tracebackhide__ = True
+        stmt = with_hidden(loop, whole=False)
+        if not orelse and isinstance(stmt, ast.For):
+            stmt.orelse = []
+        with self.hidden(self.over(source)):
+            return self.statement(stmt)
 
     @contextlib.contextmanager
     def hidden(self, thing: Any) -> Iterator[None]:

@@ -11,6 +11,7 @@ from ..analysis.abstract_values import describe, fits, loose
 from ..analysis.aliases import TooLarge, reachable
 from ..analysis.object_facts import dotted, read_once
 from ..iteration.iteration import Last
+from .plain_first import SIZED, PlainFirst
 
 MANY = 3_000_000  # items of a range that are listed
 # Listing these runs no code of the user's, ends, and doesn't change them.
@@ -45,9 +46,37 @@ def listed(source: Any) -> list[Any] | None:
         return None
 
 
+def listable(source: Any) -> bool:
+    """Whether the items of `source` can be listed without changing it."""
+    return _twin(source) is not None and not (type(source) is range and source[:MANY] != source)
+
+
+def remaining(plain: PlainFirst, position: int) -> list[Any] | None:
+    """Give the items that a plain loop leaves, once it has taken `position` of them.
+
+    Examples
+    --------
+    >>> plain = PlainFirst("abc", lambda *_: False)
+    >>> remaining(plain, 1)
+    ['b', 'c']
+    """
+    source = plain.source
+    if type(source) in SIZED or type(source) in _CONTAINERS or _is_array(source):
+        items = listed(source)
+        return None if items is None else items[position:]
+    while True:  # where it is asked for while the plain loop takes more
+        taken, items = plain.taken, listed(source)
+        if plain.taken == taken:
+            return None if items is None else items[position - taken :]
+
+
+def _is_array(source: Any) -> bool:
+    return dotted(type(source)) == "numpy.ndarray"
+
+
 def _twin(source: Any) -> Any:
     kind = type(source)
-    if kind in _CONTAINERS or dotted(kind) == "numpy.ndarray":
+    if kind in _CONTAINERS or _is_array(source):
         return source
     if kind not in _ITERATORS:
         return None
@@ -66,8 +95,19 @@ def _twin(source: Any) -> Any:
 class Items:
     """The items of a loop: a list, or pulled one by one from an iterator.
 
+    Parameters
+    ----------
+    source : iterable
+        The loop's own iterable.
+    plain : PlainFirst or None
+        The plain loop that takes the first of them.
+    position : int
+        How many it takes: those are left out.
+
     Attributes
     ----------
+    skipped : int
+        How many are left out.
     source : object
         The object that the loop iterates over.
     known : list or None
@@ -82,16 +122,18 @@ class Items:
         Whether reading an item changes it.
     """
 
-    def __init__(self, source: Any) -> None:
+    def __init__(self, source: Any, plain: PlainFirst | None = None, position: int = 0) -> None:
         self.source = source
-        self.known = listed(source)
+        self.skipped = position
+        self.known = listed(source) if plain is None else remaining(plain, position)
         self.taken: list[Any] = [] if self.known is None else self.known
         self._error: BaseException | None = None  # the exception of the iterable
         self._ahead: list[Any] = []
         self._outside: set[int] = set()
         self._iterator: Iterator[Any] = iter(())
         if self.known is None:
-            self._iterator = iter(source)  # raises what the loop would raise
+            # This raises what the loop would raise.
+            self._iterator = iter(source) if plain is None else plain.iterator
             self._ahead = self._pull()
         seen = self._ahead if self.known is None else self.known
         self.expected = describe(seen) if self.known is not None else loose(describe(seen))
@@ -119,6 +161,13 @@ class Items:
     def over(self) -> bool:
         """Whether `feed` has given every item."""
         return self.known is not None or not (self._ahead or self._error)
+
+    def give_back(self, plain: PlainFirst) -> None:
+        """Have the plain loop go on with all of these items."""
+        if self._error is not None:
+            plain.stay(self.rest(0))
+        elif self._ahead:
+            plain.put_back(self._ahead)
 
     def keep_apart(self, things: Iterable[Any]) -> None:
         """Have `feed` end before an item that shares an object with `things`.

@@ -1,4 +1,4 @@
-"""LoopRun: one loop, run item by item on workers; its records are committed in order."""
+"""LoopRun: the items of a loop on workers; their records are committed in order."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 from ...errors import PickleError
 from ...model import Failure
 from ...options.record import Options
+from ...placement.profiles import Profile
 from ...telemetry.stats import Stats
 from ...worker.execute import Partial
-from ..analysis.aliases import TooLarge, held
+from ..analysis.aliases import TooLarge
 from ..analysis.analysis import Analysis, Refusal
 from ..iteration.iteration import (
     AwaitingIteration,
@@ -26,20 +27,18 @@ from ..loops import rewrite
 from ..loops.eligibility import examine
 from ..loops.find import ItemLoop
 from .commit import Ending
-from .dispatch import MapOutcome, failed_as, results_of
+from .dispatch import MapOutcome, MapRun, failed_as
 from .in_kernel import StatementRunner
 from .loop_items import Items
 
 
 class LoopRun(Ending):
-    """One run of a loop.
+    """One run of the items of a loop.
 
     Attributes
     ----------
     stats : Stats or None
         Statistics of the run, once there was one.
-    refusal : Refusal or None
-        Why all of it ran serially; None where it didn't.
     assumed : str
         What was assumed without a check.
     """
@@ -48,15 +47,29 @@ class LoopRun(Ending):
         self.loop = loop
         self.kernel = kernel
         self.stats: Stats | None = None
-        self.refusal: Refusal | None = None
         self.assumed = ""
         self.collect = collect
         self.failures = []
         self._records = []
         self._through = 0
 
-    def run(self, options: Options, given: dict[str, Any], strict: bool = False) -> None:
-        """Run it, and raise what the statement would raise.
+    def settle(self, items: Items, options: Options) -> None:
+        """Analyse the body, and decide what the workers have to do.
+
+        Raises
+        ------
+        Refusal
+            It has to run serially.
+        """
+        self.items = items
+        self._analysis = self._examine()
+        self._more = self._backend(self._analysis, options)
+        self._indexed = self._sharing(self._analysis, options)
+
+    def start(
+        self, options: Options, given: dict[str, Any], profile: Profile | None = None
+    ) -> None:
+        """Give the items to workers, once it is settled; this returns at once.
 
         Parameters
         ----------
@@ -64,49 +77,10 @@ class LoopRun(Ending):
             The options in force.
         given : dict
             The options that were given for this cell; the run gets them.
-        strict : bool
-            Whether to raise the refusal instead of running it serially.
+        profile : Profile or None
+            What its first items showed.
         """
-        __tracebackhide__ = True
-        fresh = [self.kernel.evaluate(self.loop.iter)]
-        shared = held(fresh)
-        self.items = Items(fresh.pop())
-        try:
-            analysis, indexed, more = self._settled(shared, options)
-        except Refusal as refusal:
-            if strict:
-                raise
-            self.refusal = refusal
-        if self.refusal is not None:  # out here: what the user's code raises gets no context
-            source = self.items.rest(0) if self.items.lazy else self.items.source
-            self.value = self.serial(source)
-            return
-        self._make_iteration(analysis, indexed)
-        given = {**given, **more, "name": options.name or self._name()}
-        error = self._sort(self._map(analysis, indexed, given))
-        self.assumed = self._assumed(analysis)
-        if isinstance(self.loop.node, ast.For):
-            self.end_for(error)
-        else:
-            self.end_comprehension(error)
-
-    def _settled(self, shared: bool, options: Options) -> tuple[Analysis, bool, dict[str, Any]]:
-        """Give what is known of the body, whether items go by position, and options to add.
-
-        Raises
-        ------
-        Refusal
-            It has to run serially.
-        """
-        if shared:
-            text = ast.unparse(self.loop.iter)
-            raise Refusal(self.loop.line, f"takes its items from `{text}`, an iterator")
-        analysis = self._examine()
-        more = self._backend(analysis, options)
-        return analysis, self._sharing(analysis, options), more
-
-    def _make_iteration(self, analysis: Analysis, indexed: bool) -> None:
-        cell = self.kernel.cell
+        analysis, indexed, cell = self._analysis, self._indexed, self.kernel.cell
         self._body = rewrite.body_function(
             self.loop, self.kernel.namespace, cell.filename, cell.flags
         )
@@ -117,14 +91,26 @@ class LoopRun(Ending):
             self.items.known if indexed else None,
             keeps=bool(analysis.places) or self.loop.awaits or self._binds,
             guarded=bool(analysis.captured) or not self.items.expected.frozen,
+            profile=profile,
         )
-
-    def _map(self, analysis: Analysis, indexed: bool, given: dict[str, Any]) -> MapOutcome:
+        given = {**given, **self._more, "name": options.name or self._name()}
         feed = self.items.feed(indexed)
-        modules = analysis.modules
-        ran = results_of(self._iteration, feed, modules, given, _broke, collect=self.collect)
+        self._run = MapRun(
+            self._iteration, feed, analysis.modules, given, _broke, collect=self.collect
+        )
+        self._run.start()
+
+    def cancel(self) -> None:
+        """Drop the items: the loop has ended before it came to them."""
+        self._run.cancel()
+
+    def wait(self) -> Failure | BaseException | None:
+        """Wait for the workers; give what ended the run, if anything did."""
+        ran = self._run.finish()
         self.stats = ran.stats
-        return ran
+        error = self._sort(ran)
+        self.assumed = self._assumed(self._analysis)
+        return error
 
     @property
     def _binds(self) -> bool:
@@ -179,6 +165,7 @@ class LoopRun(Ending):
             items.lazy,
             items.sample,
             items.known,
+            items.skipped,
         )
 
     def _backend(self, analysis: Analysis, options: Options) -> dict[str, Any]:

@@ -96,6 +96,8 @@ class Iteration:
         Whether all names that it binds must come back, since it can't run again.
     guarded : bool
         Whether to check, in another process, that it didn't change its inputs.
+    profile : Profile or None
+        What its first items, which ran in the kernel, were like; it isn't sent.
     """
 
     func: types.FunctionType
@@ -105,6 +107,7 @@ class Iteration:
     label: str = ""
     keeps: bool = False
     guarded: bool = False
+    profile: Any = None
     _cache: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __nbexec_key__(self) -> Any:

@@ -137,6 +137,7 @@ def examine(
     lazy: bool,
     sample: list[Any] | None = None,
     known: list[Any] | None = None,
+    skipped: int = 0,
 ) -> Analysis:
     """Analyse whether the items can run in parallel.
 
@@ -156,6 +157,8 @@ def examine(
         Items that are known already.
     known : list or None
         All items, where they are known.
+    skipped : int
+        How many items have run before these.
 
     Returns
     -------
@@ -185,7 +188,7 @@ def examine(
         if lazy:
             analysis.involve_every(loop.line)
     analysis.run(lambda: _look(analysis, loop, elements, item, lazy))
-    aliased(analysis, loop, namespace, roots, known)
+    aliased(analysis, loop, namespace, roots, known, skipped)
     return analysis
 
 
@@ -256,6 +259,7 @@ def aliased(
     namespace: dict[str, Any],
     items: list[Any],
     known: list[Any] | None = None,
+    skipped: int = 0,
 ) -> None:
     """Refuse accumulators that the body can also reach under another name."""
     sites = loop.sites.items()
@@ -272,7 +276,7 @@ def aliased(
         for other in lines:
             if other != name and namespace[other] is thing:
                 raise Refusal(line, f"`{name}` and `{other}` are the same object")
-        for text, root in _roots(analysis, loop, namespace, name, items, known).items():
+        for text, root in _roots(analysis, loop, namespace, name, items, known, skipped).items():
             _apart(things, name, text, root, line)
 
 
@@ -292,12 +296,13 @@ def _roots(
     name: str,
     items: list[Any],
     known: list[Any] | None,
+    skipped: int,
 ) -> dict[str, list[Any]]:
     """Give the objects, by a text for the reason, through which the body may reach `name`."""
     thing, own = namespace[name], name in analysis.places
     reads = [read for read in analysis.reads if read in namespace and not (own and read == name)]
     roots = {read: [namespace[read]] for read in reads}
-    if not (own and known is not None and items and in_step(thing, items[0], known)):
+    if not (own and known is not None and items and in_step(thing, items[0], known, skipped)):
         roots.setdefault(ast.unparse(loop.iter), []).extend(items)
     captured = analysis.captured.values()
     roots["what it calls"] = [one for one in captured if not (own and one is thing)]

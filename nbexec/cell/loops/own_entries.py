@@ -97,7 +97,7 @@ def _differ(keys: list[Any], first: bool) -> bool:
     return plain and len(set(keys)) == len(keys)
 
 
-def in_step(thing: Any, source: Any, items: list[Any]) -> bool:
+def in_step(thing: Any, source: Any, items: list[Any], skipped: int = 0) -> bool:
     """Whether a loop that stores at its own keys may take its items from that very container.
 
     Parameters
@@ -107,7 +107,9 @@ def in_step(thing: Any, source: Any, items: list[Any]) -> bool:
     source : object
         The iterable.
     items : list
-        The items of the iterable.
+        The items of the iterable that are left.
+    skipped : int
+        How many came before them.
 
     Examples
     --------
@@ -120,7 +122,7 @@ def in_step(thing: Any, source: Any, items: list[Any]) -> bool:
     """
     if isinstance(thing, dict):
         own = source is thing or (type(source) in _VIEWS and gc.get_referents(source)[0] is thing)
-        return own and len(items) == len(thing)
-    if type(source) is not enumerate or len(items) != len(thing):
+        return own and skipped + len(items) == len(thing)
+    if type(source) is not enumerate or skipped + len(items) != len(thing):
         return False
     return all(at == index and thing[at] is item for at, (index, item) in enumerate(items))

@@ -237,6 +237,17 @@ def rest_of(loop: ItemLoop) -> ast.Expression:
     return ast.fix_missing_locations(ast.Expression(made))
 
 
+def over_hidden(loop: ItemLoop) -> ast.expr:
+    """Give the comprehension of a loop, or its `map`, as it stands, over the items in `HIDDEN`."""
+    place: Any = copy.deepcopy(loop.place)
+    name = ast.copy_location(ast.Name(HIDDEN, ast.Load()), loop.iter)
+    if isinstance(place, ast.Call):
+        place.args[1] = name
+    else:
+        place.generators[0].iter = name
+    return place  # type: ignore[no-any-return]
+
+
 def assignment(loop: ItemLoop) -> ast.stmt:
     """Give the statement that binds the loop's target to `HIDDEN`."""
     name = ast.copy_location(ast.Name(HIDDEN, ast.Load()), loop.iter)

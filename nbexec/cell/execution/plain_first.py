@@ -1,0 +1,271 @@
+"""PlainFirst: a loop begins as the plain loop itself; only what is left may go to workers.
+
+The plain loop takes its items from an iterator that hands them out in blocks, so that our code
+runs between two blocks and never between two items.  There, or in a thread of ours while a
+block lasts, it is decided whether the items after the block go elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import itertools
+import operator
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from ...backends.base import Running
+from ...backends.serial import Stopwatch
+from ...placement.auto import ENOUGH, FEW, Evidence
+from ...placement.probe import GilProbe
+from ...system.gil import has_gil
+from ...telemetry.wording import seconds
+
+# Tests of what workers do switch this off: all items of a loop go to workers then.
+ENABLED = True
+PATIENCE = 0.03  # seconds, after which another thread looks at the item that runs
+BLOCK = 0.005  # seconds that a block is to take while it isn't known where the rest goes
+LONGEST = 0.2  # and at most, however long the loop has stayed
+PROBE = 0.002  # seconds between two probes of the GIL
+# Iterators of these run no code of the user's, say how many items are left, and stay at their end.
+SIZED: tuple[type, ...] = (
+    *(list, tuple, range, str, bytes, dict, set, frozenset),
+    *(type({}.keys()), type({}.values()), type({}.items())),
+)
+Decide = Callable[[Evidence, int, bool], bool]
+
+
+class PlainFirst:
+    """The items of a plain loop, up to where it is decided that the rest goes elsewhere.
+
+    Parameters
+    ----------
+    source : iterable
+        The loop's own iterable.
+    decide : callable
+        Called with what the items took so far, with how many the plain loop takes in any case,
+        and with whether it runs meanwhile; gives whether those after them go elsewhere.  It may
+        be called in another thread, never in two at once.
+    watched : bool
+        Whether another thread looks at an item that lasts.
+
+    Attributes
+    ----------
+    source : iterable
+        As given.
+    left : bool
+        Whether it was decided that the rest goes elsewhere.
+    handed_over : bool
+        Whether the plain loop came to where the rest begins.
+    over : bool
+        Whether the iterable has no more items.
+    iterator : iterator
+        What the blocks are taken from.
+
+    Examples
+    --------
+    >>> plain = PlainFirst([1, 2, 3], lambda seen, position, running: False)
+    >>> with plain:
+    ...     [x * x for x in plain]
+    [1, 4, 9]
+    >>> plain.left, plain.over, plain.taken
+    (False, True, 3)
+    """
+
+    def __init__(self, source: Iterable[Any], decide: Decide, watched: bool = True) -> None:
+        self.source = source
+        self.left = self.handed_over = self.over = False
+        self._decide = decide
+        self._sized = type(source) in SIZED
+        self._counter = itertools.count(1)
+        self._peeks = 0
+        self._back: Iterator[Any] = iter(())  # items that were read, and put back
+        # What counts the items calls `iter(source)`, and only once, as the loop would.
+        made = iter(source) if self._sized else itertools.compress(source, self._counter)
+        self.iterator: Iterator[Any] = made
+        self._stays = False
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._watched = watched
+        self._stopwatch = Stopwatch()
+        self._pace = Pace()
+        self._ahead, self._before = 1, 0  # items of the block that runs, and before it
+        self._begun: Running | None = None  # when it began
+        self._next_look = ENOUGH
+
+    @property
+    def taken(self) -> int:
+        """How many items the plain loop has been given."""
+        if self._sized:
+            return len(self.source) - operator.length_hint(self.iterator)  # type: ignore[arg-type]
+        self._peeks += 1
+        return next(self._counter) - self._peeks - operator.length_hint(self._back)
+
+    @property
+    def remaining(self) -> int | None:
+        """How many items are left; None where that isn't known."""
+        return operator.length_hint(self.iterator) if self._sized else None
+
+    def put_back(self, items: list[Any]) -> None:
+        """Take back items that were read from `iterator`: the plain loop gets them first."""
+        self._back = iter(items)
+        self.iterator = itertools.chain(self._back, self.iterator)
+
+    def stay(self, items: Iterator[Any] | None = None) -> None:
+        """Look no more: the plain loop runs to its end, over `items` where they are given."""
+        if items is not None:
+            self.iterator, self._sized = items, False
+        self._stays = True
+
+    def __enter__(self) -> PlainFirst:
+        self._stopwatch.__enter__()
+        if self._watched:
+            context = contextvars.copy_context()
+            name = "nbexec-plain"
+            threading.Thread(
+                target=context.run, args=(self._watch,), name=name, daemon=True
+            ).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        with self._lock:  # nothing is decided any more
+            self._stays = True
+        self._stopwatch.__exit__()
+
+    def __iter__(self) -> Iterator[Any]:
+        return itertools.chain.from_iterable(self._blocks())
+
+    def _blocks(self) -> Iterator[Iterator[Any]]:
+        size = 1
+        while not self._stays:
+            before = self._before = self.taken
+            self._ahead, self._begun = size, self._stopwatch.read()
+            yield itertools.islice(self.iterator, size)
+            with self._lock:
+                taken = self.taken
+                if self._sized:
+                    self.over = not operator.length_hint(self.iterator)
+                else:
+                    self.over = taken - before < size
+                if not self.over and not self.left:
+                    self._look(taken - before)
+                self.handed_over = self.left
+                if self.over or self.left:
+                    return
+            size = self._pace.next_size(size, self._next_look)
+        yield self.iterator
+        self.over = True
+
+    def _look(self, items: int) -> None:
+        """Take in a block that ended, and decide, if it is time to."""
+        begun, now = self._begun, self._stopwatch.read()
+        self._begun = None
+        if begun is None or now is None or not items:
+            return
+        self._pace.add(items, begun, now)
+        if self._pace.wall >= self._next_look:
+            self.left = self._decide(self._seen(), self.taken, False)
+            self._next_look = min(self._pace.wall * 1.25, self._pace.wall + LONGEST)
+
+    def summary(self) -> str:
+        """Say how long it took, where nothing was decided."""
+        return f"all of it took {seconds(self._pace.wall)}: workers would not pay"
+
+    # ------------------------------------------------------------ in a thread of ours
+
+    def _watch(self) -> None:
+        """Look at an item that lasts, and at whether the GIL is held."""
+        if self._ended.wait(PATIENCE):
+            return
+        for _ in range(FEW):
+            probe = GilProbe(PROBE)
+            if self._ended.wait(PROBE):
+                return
+            self._pace.probed(probe.answer())
+        wait = PATIENCE
+        while not self._ended.wait(wait) and not self._stays and not self.left:
+            wait = min(2 * wait, LONGEST)
+            with self._lock:
+                if not self._ended.is_set() and not self._stays and not self.left:
+                    self._look_at_running()
+
+    def _look_at_running(self) -> None:
+        begun, now = self._begun, self._stopwatch.read()
+        if begun is None or now is None:
+            return
+        seen = self._seen(begun, now)
+        if seen.running_wall <= max(PATIENCE, 3 * seen.expected):
+            return
+        try:
+            self.left = self._decide(seen, self._before + self._ahead, True)
+        except Exception:  # names changed while they were looked at: it is asked again later
+            return
+
+    def _seen(self, begun: Running | None = None, now: Running | None = None) -> Evidence:
+        left = self.remaining
+        if left is not None and begun is not None:
+            left = max(0, left - self._ahead)
+        return replace(self._pace.evidence(begun, now, self._ahead), left=left)
+
+
+class Pace:
+    """What the items of a loop took; the very first counts only as long as there is little else."""
+
+    def __init__(self) -> None:
+        self.wall = 0.0  # seconds of all items
+        self._blocks = [(0, 0.0, 0.0), (0, 0.0, 0.0)]  # the first, and those after it
+        self._each = 0.0  # seconds an item, of the last block
+        self._probes: list[float] = []
+
+    def add(self, items: int, begun: Running, now: Running) -> None:
+        """Take in a block of items."""
+        wall, busy = _between(begun, now)
+        self.wall += wall
+        self._each = wall / items
+        at = 1 if self._blocks[0][0] else 0
+        count, before, used = self._blocks[at]
+        if before > LONGEST:  # what was long ago doesn't tell what is now
+            count, before, used = count // 2, before / 2, used / 2
+        self._blocks[at] = count + items, before + wall, used + busy
+
+    def probed(self, held: float) -> None:
+        """Take in whether the GIL was held, from 0.0 to 1.0."""
+        self._probes.append(held)
+
+    def next_size(self, size: int, due: float) -> int:
+        """Give how many items the next block is to have."""
+        until = max(BLOCK, due - self.wall)
+        fitting = int(until / self._each) if self._each > 0 else 2 * size
+        return max(1, min(2 * size, fitting))
+
+    def evidence(
+        self, begun: Running | None = None, now: Running | None = None, ahead: int = 0
+    ) -> Evidence:
+        """Give what was seen, with the block that runs now."""
+        first, later = self._blocks
+        used = later if later[1] >= ENOUGH and later[0] >= FEW else _sum(first, later)
+        wall, busy = _between(begun, now) if begun is not None and now is not None else (0.0, 0.0)
+        return Evidence(
+            items=used[0],
+            wall=used[1],
+            busy=used[2],
+            running_wall=wall,
+            running_busy=busy,
+            expected=ahead * self._each,
+            valued=True,
+            gil_probes=len(self._probes),
+            held=sum(self._probes),
+            gil=has_gil(),
+        )
+
+
+def _between(begun: Running, now: Running) -> tuple[float, float]:
+    """Give the seconds between two readings, but for those without a core, and those on one."""
+    cpu = now.cpu - begun.cpu
+    return max(cpu, now.wall - begun.wall - (now.starved - begun.starved)), cpu
+
+
+def _sum(one: tuple[int, float, float], other: tuple[int, float, float]) -> Any:
+    return one[0] + other[0], one[1] + other[1], one[2] + other[2]

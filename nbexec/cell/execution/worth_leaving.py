@@ -1,0 +1,116 @@
+"""Whether the rest of a loop is worth sending to workers, from what its first items took."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from ...model import Choice, Chunk
+from ...options.record import Options
+from ...placement import auto
+from ...placement.auto import Evidence
+from ...placement.probe import SendingCost
+from ...worker.execute import depth
+
+# Seconds that an iteration takes on top of its body.
+HERE, THERE = 13e-6, 28e-6
+LONG = 3.0  # seconds that workers are waited for while the plain loop goes on
+NEVER = Choice("serial", 1, "there is one worker")
+
+
+class Destination:
+    """Where the rest of a loop would go: the backend that the options name, or the best one.
+
+    Parameters
+    ----------
+    options : Options
+        The options of the loop's run.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._backend: Any = None
+        if options.backend != "auto":
+            from ...backends import get_backend
+
+            self._backend = get_backend(options.backend)
+        self._warming: WarmUp | None = None
+
+    @property
+    def none(self) -> bool:
+        """Whether nothing could be faster than the plain loop."""
+        return self._backend is not None and self._backend.name == "serial"
+
+    def choose(self, seen: Evidence, items: Sequence[Any] = ()) -> Choice | None:
+        """Give where the rest should go, "serial" to leave it; None to see more first.
+
+        Parameters
+        ----------
+        seen : Evidence
+            What items took, and how many are left.
+        items : sequence
+            Some that are left: what sending one takes is measured with them.
+        """
+        here, there = HERE, THERE
+        if items:
+            cost = SendingCost()
+            cost.measure(Chunk(range(len(items)), items))
+            here, there = here + cost.here, there + cost.there
+        seen = replace(seen, here=here, there=there, warm=self._warm())
+        if self._backend is None:
+            return auto.choose(seen, self._options.workers, depth.get())
+        workers = self._options.workers or self._backend.default_workers()
+        workers = min(workers, self._backend.most_workers)
+        if workers == 1:
+            return NEVER
+        return auto.choose_named(seen, self._backend.name, workers, self._backend.remote)
+
+    def _warm(self) -> bool:
+        from ...backends import is_warm
+
+        return is_warm("processes") if self._backend is None else bool(self._backend.warm())
+
+    def ready(self, choice: Choice, each: float) -> bool:
+        """Whether the workers of a choice are there; if not they are being started.
+
+        Meanwhile the plain loop goes on, unless an item takes longer than it takes to start them.
+        """
+        if self._warm() or each > auto.START:
+            return True
+        from ...backends import get_backend
+
+        backend = self._backend or get_backend(choice.backend)
+        if backend.warm():
+            return True
+        if self._warming is None:
+            self._warming = WarmUp(backend, choice.workers)
+        return self._warming.over
+
+
+class WarmUp:
+    """Starts workers in a thread of its own."""
+
+    def __init__(self, backend: Any, workers: int) -> None:
+        self._backend = backend
+        self._workers = workers
+        self._until = time.monotonic() + LONG
+        self._started = False
+        self._thread = threading.Thread(target=self._work, name="nbexec-start-workers", daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        try:
+            while self._backend.warm_up(self._workers):
+                self._started = True
+        except Exception:  # a run that needs them will raise it
+            pass
+
+    @property
+    def over(self) -> bool:
+        """Whether it makes no sense to wait for them."""
+        if self._thread.is_alive() or self._started:
+            return time.monotonic() > self._until
+        return True
