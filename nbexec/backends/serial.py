@@ -99,8 +99,16 @@ class Stopwatch:
     def __exit__(self, *_: object) -> None:
         self._begun = None
 
+    def here(self) -> Running | None:
+        """Give the seconds so far, in the thread itself; None while nothing is done."""
+        if (begun := self._begun) is None:
+            return None
+        at_first, cpu_clock, starved, _ = begun
+        wall, cpu = time.perf_counter() - at_first.wall, cpu_clock() - at_first.cpu
+        return Running(wall, cpu, starved() - at_first.starved)
+
     def read(self) -> Running | None:
-        """Give the seconds so far; None while nothing is done."""
+        """Give the seconds so far, in another thread; None while nothing is done."""
         if (begun := self._begun) is None:
             return None
         at_first, cpu_clock, starved, thread = begun

@@ -141,7 +141,7 @@ class PlainFirst:
         size = 1
         while not self._stays:
             before = self._before = self.taken
-            self._ahead, self._begun = size, self._stopwatch.read()
+            self._ahead, self._begun = size, self._stopwatch.here()
             yield itertools.islice(self.iterator, size)
             with self._lock:
                 taken = self.taken
@@ -160,7 +160,7 @@ class PlainFirst:
 
     def _look(self, items: int) -> None:
         """Take in a block that ended, and decide, if it is time to."""
-        begun, now = self._begun, self._stopwatch.read()
+        begun, now = self._begun, self._stopwatch.here()
         self._begun = None
         if begun is None or now is None or not items:
             return
@@ -263,8 +263,9 @@ class Pace:
 
 def _between(begun: Running, now: Running) -> tuple[float, float]:
     """Give the seconds between two readings, but for those without a core, and those on one."""
-    cpu = now.cpu - begun.cpu
-    return max(cpu, now.wall - begun.wall - (now.starved - begun.starved)), cpu
+    wall, cpu = now.wall - begun.wall, now.cpu - begun.cpu
+    starved = max(0.0, now.starved - begun.starved)
+    return max(cpu, wall - starved), cpu
 
 
 def _sum(one: tuple[int, float, float], other: tuple[int, float, float]) -> Any:
