@@ -11,6 +11,7 @@ import cloudpickle
 import pytest
 
 import nbexec
+from nbexec.cell.execution import plain_first
 from nbexec.placement import profiles
 from nbexec.telemetry.events import Event
 from nbexec.telemetry.observer import Observer
@@ -55,6 +56,16 @@ def _reachable(request: pytest.FixtureRequest) -> Iterator[None]:
     cloudpickle.register_pickle_by_value(request.module)
     yield
     cloudpickle.unregister_pickle_by_value(request.module)
+
+
+@pytest.fixture(autouse=True)
+def loops_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send all items of a cell's loop to workers, however little they take.
+
+    A test marked `plain_first` has loops begin as they do for users: as the plain loop.
+    """
+    if request.node.get_closest_marker("plain_first") is None:
+        monkeypatch.setattr(plain_first, "ENABLED", False)
 
 
 @pytest.fixture(autouse=True)

@@ -69,8 +69,8 @@ class CellReport:
     --------
     >>> import nbexec
     >>> report = nbexec.parallel("n = 1\\nfor x in [1]:\\n    n = x - n", {}, progress="off")
-    >>> str(report).splitlines()[0].partition(" before")[0]
-    'line 3: serial: reads `n`'
+    >>> str(report).splitlines()[0].partition(" took")[0]
+    'line 2: serial: all of it'
     """
 
     __module__ = "nbexec"

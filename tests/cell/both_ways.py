@@ -14,14 +14,20 @@ import io
 import itertools
 import traceback
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+
+import pytest
 
 import nbexec
 from nbexec.cell.analysis.object_facts import immutable
 from nbexec.cell.analysis.source import remember
+from nbexec.cell.execution import plain_first
+from nbexec.cell.execution.worth_leaving import Destination
 from nbexec.cell.report import CellReport
+from nbexec.model import Choice
+from nbexec.placement.auto import Evidence
 
 EARLIER = "<earlier cell>"  # the file name of a cell that ran before
 # A function for statements that may run at the same time.
@@ -162,3 +168,21 @@ def frames(error: BaseException) -> list[tuple[str, int, str]]:
     """Give the file, line and function of each frame of an exception that is in a cell."""
     found = traceback.extract_tb(error.__traceback__)
     return [(one.filename, one.lineno, one.name) for one in found if "<" in one.filename]
+
+
+@contextlib.contextmanager
+def leaving_after(items: int) -> Iterator[None]:
+    """Have loops begin as the plain loop, and go to workers after at least so many items."""
+
+    def choose(destination: Destination, seen: Evidence, sample: Any = ()) -> Choice | None:
+        wanted = destination._options.backend
+        where = "threads" if wanted == "auto" else str(wanted)
+        return Choice(where, 2, "") if seen.items >= items else None
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(plain_first, "ENABLED", True)
+        patched.setattr(plain_first, "ENOUGH", 0.0)
+        patched.setattr(plain_first, "LONGEST", 0.0)  # a look after each block
+        patched.setattr(Destination, "choose", choose)
+        patched.setattr(Destination, "ready", lambda *_: True)
+        yield

@@ -10,6 +10,7 @@ Other ones, for a night: ``NBEXEC_LAWS=20000 pytest -s -m extended tests/cell/te
 from __future__ import annotations
 
 import ast
+import contextlib
 import itertools
 import os
 import sys
@@ -17,12 +18,14 @@ from collections import Counter
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import nbexec
 
-from .both_ways import both, plainly, run
+from .both_ways import both, leaving_after, plainly, run
 from .programs import awaiting_cells, cells, loops_alone
 
+ALL_AT_ONCE = st.just(0)
 EXAMPLES = int(os.environ.get("NBEXEC_LAWS", "1000"))
 LAWS = settings(
     deadline=None,
@@ -50,14 +53,27 @@ def count(seen: Counter[str]) -> None:
 # ---------------------------------------------------------------- what exec leaves
 
 
-def leaves_what_exec_leaves(backend: str, examples: int) -> Counter[str]:
-    """Try programs; give how many there were, and how many had steps of each kind."""
+def leaves_what_exec_leaves(
+    backend: str, examples: int, plain: st.SearchStrategy[int] = ALL_AT_ONCE
+) -> Counter[str]:
+    """Try programs; give how many there were, and how many had steps of each kind.
+
+    Parameters
+    ----------
+    backend : str
+        Where the loops run.
+    examples : int
+        How many programs to try.
+    plain : strategy
+        How many items of a loop run in the kernel before the others go there.
+    """
     seen = Counter[str]()
 
     @settings(LAWS, max_examples=examples)
-    @given(cells)
-    def check(source: str) -> None:
-        left = both(source, backend, workers=2)
+    @given(cells, plain)
+    def check(source: str, first: int) -> None:
+        with leaving_after(first) if first else contextlib.nullcontext():
+            left = both(source, backend, workers=2)
         count(seen)
         if left.report is not None:
             seen.update({step.kind for step in left.report.steps if step.what or step.reason})
@@ -70,6 +86,19 @@ def leaves_what_exec_leaves(backend: str, examples: int) -> Counter[str]:
 @pytest.mark.parametrize(("backend", "examples"), [("threads", 40), ("processes", 15)])
 def test_a_few_random_cells_leave_what_exec_leaves(backend, examples):
     assert leaves_what_exec_leaves(backend, examples)["parallel"]
+
+
+@pytest.mark.parametrize(("backend", "examples"), [("threads", 40), ("processes", 15)])
+def test_a_few_whose_loops_begin_in_the_kernel_do_so_too(backend, examples):
+    assert leaves_what_exec_leaves(backend, examples, st.integers(1, 4))["parallel"]
+
+
+@long_run
+@pytest.mark.parametrize(("backend", "share"), [("threads", 0.3), ("processes", 0.2)])
+def test_a_random_cell_whose_loops_begin_in_the_kernel_does_so_too(backend, share):
+    examples = int(EXAMPLES * share)
+    seen = leaves_what_exec_leaves(backend, examples, st.integers(1, 4))
+    assert seen["parallel"] > examples / 20  # else nothing was tested
 
 
 @long_run

@@ -211,7 +211,8 @@ class Ending:
         node = self.loop.node
         if isinstance(error, Failure):
             raised = error.exception
-            if self.loop.place is not node and raised.__traceback__ is not None:
+            consumed = isinstance(node, ast.GeneratorExp)
+            if consumed and raised.__traceback__ is not None:
                 raised.__traceback__ = raised.__traceback__.tb_next  # the kernel's own stays
             elements = itertools.chain(elements, self._raising(raised, error.left))
         elif isinstance(error, InKernel | PickleError):

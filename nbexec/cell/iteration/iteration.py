@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -268,8 +269,7 @@ class Iteration:
     @functools.cached_property
     def made(self) -> frozenset[types.CodeType]:
         """Code of the functions and generators that the body makes."""
-        inline = {"<listcomp>", "<setcomp>", "<dictcomp>"}
-        return frozenset(one for one in _codes(self.func.__code__) if one.co_name not in inline)
+        return frozenset(one for one in _codes(self.func.__code__) if not _inline(one))
 
     def no_functions(self, things: Any) -> None:
         """Raise `Unsafe` where a function of the body would leave: it would lose its names."""
@@ -311,6 +311,13 @@ class AwaitingIteration(Iteration):
 def _with_notes(record: IterationRecord, log: Log, bound: dict[str, Any]) -> IterationRecord:
     gone = tuple(sorted(name for name in log.gone if name not in bound))
     return record._replace(gone=gone, defined=tuple(sorted(log.defined)))
+
+
+def _inline(code: types.CodeType) -> bool:
+    """Whether code is that of a comprehension, which runs at once."""
+    if code.co_name == "<genexpr>":
+        return not code.co_flags & inspect.CO_GENERATOR  # see `rewrite.body_function`
+    return code.co_name in {"<listcomp>", "<setcomp>", "<dictcomp>"}
 
 
 def _codes(code: types.CodeType) -> Iterator[types.CodeType]:

@@ -125,4 +125,4 @@ def in_step(thing: Any, source: Any, items: list[Any], skipped: int = 0) -> bool
         return own and skipped + len(items) == len(thing)
     if type(source) is not enumerate or skipped + len(items) != len(thing):
         return False
-    return all(at == index and thing[at] is item for at, (index, item) in enumerate(items))
+    return all(at == index and thing[at] is item for at, (index, item) in enumerate(items, skipped))

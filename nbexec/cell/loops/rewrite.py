@@ -57,6 +57,8 @@ def body_function(
     module = ast.fix_missing_locations(ast.Module([function], type_ignores=[]))
     compiled = compile(module, filename, "exec", flags=flags, dont_inherit=True)
     code = next(one for one in compiled.co_consts if isinstance(one, types.CodeType))
+    if isinstance(node, ast.GeneratorExp):
+        code = _as_generators(code)
     code = _unnested(code).replace(co_name="<module>", co_qualname="<module>")
     made = types.FunctionType(code, namespace, "body")
     made.__defaults__ = tuple(namespace[name] for name in inputs) or None
@@ -69,6 +71,17 @@ def _unnested(code: types.CodeType) -> types.CodeType:
     inner = [_unnested(one) if isinstance(one, types.CodeType) else one for one in code.co_consts]
     name = code.co_qualname.removeprefix("body.<locals>.")
     return code.replace(co_consts=tuple(inner), co_qualname=name)
+
+
+def _as_generators(code: types.CodeType) -> types.CodeType:
+    """Call the list that stands for a generator as tracebacks do; since 3.12 it has no frame."""
+    inner = [
+        one.replace(co_name="<genexpr>", co_qualname=one.co_qualname.replace("listcomp", "genexpr"))
+        if isinstance(one, types.CodeType) and one.co_name == "<listcomp>"
+        else one
+        for one in code.co_consts
+    ]
+    return code.replace(co_consts=tuple(inner))
 
 
 def _of_for(loop: ItemLoop) -> ast.stmt:
