@@ -12,6 +12,7 @@ from nbexec.system import machine
 
 LIBRARY = """
 import nbexec
+from nbexec.cell.execution import plain_first
 
 
 def levels(left):
@@ -31,6 +32,7 @@ def levels_of_executors(left):
 
 def levels_of_cells(left):
     \"""Give the same of cells, whose last item has what is within it.\"""
+    plain_first.ENABLED = False  # this process's own: all items are to be a run's
     cell = "from nested_runs import levels_of_cells\\nout = [levels_of_cells(n) for n in [left]]"
     if not left:
         cell = "out = [abs(n) for n in [1, 2]]"
