@@ -19,6 +19,7 @@ from .analysis.source import remember
 from .execution.group_run import NotThere, StatementGroup, find_group, is_loop
 from .execution.in_kernel import StatementRunner, parse
 from .execution.loop_step import LoopStep
+from .functions.entering import Entering
 from .loops import dataflow
 from .loops.evaluated_first import awaits
 from .plan import lines, ready, step_of
@@ -216,7 +217,8 @@ class CellRun:
         __tracebackhide__ = True
         strict = self._strict and is_loop(stmt, self._kernel.namespace)
         try:
-            run = LoopStep(ready(stmt, self._kernel.namespace), self._kernel, self._collect)
+            loop = ready(stmt, self._kernel.namespace)
+            run = LoopStep(loop, self._kernel, self._options, self._given, self._collect)
         except Refusal as refusal:
             if strict:
                 raise _serial(refusal) from None
@@ -226,12 +228,14 @@ class CellRun:
         if refused is not None:
             if len(self._body) == 1 and is_text(stmt):
                 self._kernel.statement(stmt, value=False)  # it is the docstring
-            self._value = self._kernel.statement(stmt, value=wanted)
+            entered = self._through_functions(stmt, wanted)
+            if entered is not None:
+                return entered
             found = any(step.kind != "serial" for step in self.steps)
             asked = is_loop(stmt, self._kernel.namespace) or (wanted and not found) or awaits(stmt)
             return step_of(stmt, self._with_consequence(refused) if asked else None)
         try:
-            run.run(self._options, self._given, strict)
+            run.run(strict)
         except Refusal as refusal:
             raise _serial(refusal) from None
         self._value = run.value if wanted else None
@@ -248,6 +252,22 @@ class CellRun:
             assumed=run.rest.assumed,
             failures=tuple(run.rest.failures),
         )
+
+    def _through_functions(self, stmt: ast.stmt, wanted: bool) -> Step | None:
+        """Run a statement as it is; give its step where a function's loop went to workers."""
+        __tracebackhide__ = True
+        entering = Entering.of(stmt, self._kernel.namespace, self._options, self._given)
+        with entering:
+            self._value = self._kernel.statement(stmt, value=wanted)
+        loop = entering.longest
+        if loop is None:
+            return None
+        more = len({one.site.number for one in entering.loops}) - 1
+        what = f"{loop.rest.loop.what} in `{loop.site.function}`, line {loop.site.line}"
+        what += f", and {more} more" if more else ""
+        first = loop.rest.items.skipped
+        reason = f"the first {first:,} in the kernel" if first else ""
+        return Step(*lines(stmt), "parallel", what, reason, stats=loop.rest.stats)
 
     def _with_consequence(self, refusal: Refusal) -> Refusal:
         """Add the consequence of a refusal to its reason."""

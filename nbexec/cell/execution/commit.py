@@ -87,6 +87,24 @@ class Ending:
         else:
             self.kernel.execute(self.loop.node.orelse)  # type: ignore[union-attr]
 
+    def commit_part(self) -> int:
+        """Commit records up to the first item that only the loop itself can do; give its position.
+
+        That is one that raised or came to a `break`, or whose effects can't be applied.
+        """
+        broke = next((at for at, (_, one) in enumerate(self._records) if one.broke), None)
+        if broke is not None:
+            self._through = self._records[broke][0]
+            del self._records[broke:]
+        if isinstance(self.loop.node, ast.For):
+            self._apply([])
+            self._settle(set())
+        return self._through
+
+    def elements_so_far(self) -> Iterator[Any]:
+        """Give the elements of a comprehension that are there."""
+        return self._elements()
+
     def _until_break(
         self, error: Failure | BaseException | None
     ) -> tuple[Failure | BaseException | None, int | None]:

@@ -7,10 +7,10 @@ block lasts, it is decided whether the items after the block go elsewhere.
 
 from __future__ import annotations
 
-import contextvars
 import itertools
 import operator
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -18,16 +18,14 @@ from typing import Any
 from ...backends.base import Running
 from ...backends.serial import Stopwatch
 from ...placement.auto import ENOUGH, FEW, Evidence
-from ...placement.probe import GilProbe
 from ...system.gil import has_gil
 from ...telemetry.wording import seconds
+from .watcher import Watcher
 
 # Tests of what workers do switch this off: all items of a loop go to workers then.
 ENABLED = True
-PATIENCE = 0.03  # seconds, after which another thread looks at the item that runs
 BLOCK = 0.005  # seconds that a block is to take while it isn't known where the rest goes
 LONGEST = 0.2  # and at most, however long the loop has stayed
-PROBE = 0.002  # seconds between two probes of the GIL
 # Iterators of these run no code of the user's, say how many items are left, and stay at their end.
 SIZED: tuple[type, ...] = (
     *(list, tuple, range, str, bytes, dict, set, frozenset),
@@ -47,8 +45,8 @@ class PlainFirst:
         Called with what the items took so far, with how many the plain loop takes in any case,
         and with whether it runs meanwhile; gives whether those after them go elsewhere.  It may
         be called in another thread, never in two at once.
-    watched : bool
-        Whether another thread looks at an item that lasts.
+    watcher : Watcher or None
+        Looks at an item that lasts, in another thread.
 
     Attributes
     ----------
@@ -62,6 +60,8 @@ class PlainFirst:
         Whether the iterable has no more items.
     iterator : iterator
         What the blocks are taken from.
+    ended : bool
+        Whether the loop has ended, so that nothing is decided any more.
 
     Examples
     --------
@@ -73,7 +73,9 @@ class PlainFirst:
     (False, True, 3)
     """
 
-    def __init__(self, source: Iterable[Any], decide: Decide, watched: bool = True) -> None:
+    def __init__(
+        self, source: Iterable[Any], decide: Decide, watcher: Watcher | None = None
+    ) -> None:
         self.source = source
         self.left = self.handed_over = self.over = False
         self._decide = decide
@@ -86,9 +88,10 @@ class PlainFirst:
         self.iterator: Iterator[Any] = made
         self._stays = False
         self._lock = threading.Lock()
-        self._ended = threading.Event()
-        self._watched = watched
+        self.ended = False
+        self._watcher = watcher
         self._stopwatch = Stopwatch()
+        self._since = time.perf_counter()
         self._pace = Pace()
         self._ahead, self._before = 1, 0  # items of the block that runs, and before it
         self._begun: Running | None = None  # when it began
@@ -119,22 +122,16 @@ class PlainFirst:
         self._stays = True
 
     def __enter__(self) -> PlainFirst:
-        self._stopwatch.__enter__()
-        if self._watched:
-            context = contextvars.copy_context()
-            name = "nbexec-plain"
-            threading.Thread(
-                target=context.run, args=(self._watch,), name=name, daemon=True
-            ).start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ended.set()
         with self._lock:  # nothing is decided any more
-            self._stays = True
-        self._stopwatch.__exit__()
+            self.ended = self._stays = True
 
     def __iter__(self) -> Iterator[Any]:
+        self._stopwatch.__enter__()
+        if self._watcher is not None:
+            self._watcher.add(self)
         return itertools.chain.from_iterable(self._blocks())
 
     def _blocks(self) -> Iterator[Iterator[Any]]:
@@ -155,6 +152,7 @@ class PlainFirst:
                 if self.over or self.left:
                     return
             size = self._pace.next_size(size, self._next_look)
+        self._begun = None
         yield self.iterator
         self.over = True
 
@@ -175,39 +173,28 @@ class PlainFirst:
 
     # ------------------------------------------------------------ in a thread of ours
 
-    def _watch(self) -> None:
-        """Look at an item that lasts, and at whether the GIL is held."""
-        if self._ended.wait(PATIENCE):
-            return
-        for _ in range(FEW):
-            probe = GilProbe(PROBE)
-            if self._ended.wait(PROBE):
-                return
-            self._pace.probed(probe.answer())
-        wait = PATIENCE
-        while not self._ended.wait(wait) and not self._stays and not self.left:
-            wait = min(2 * wait, LONGEST)
-            with self._lock:
-                if not self._ended.is_set() and not self._stays and not self.left:
-                    self._look_at_running()
-
-    def _look_at_running(self) -> None:
-        begun, now = self._begun, self._stopwatch.read()
-        if begun is None or now is None:
-            return
-        seen = self._seen(begun, now)
-        if seen.running_wall <= max(PATIENCE, 3 * seen.expected):
-            return
-        try:
-            self.left = self._decide(seen, self._before + self._ahead, True)
-        except Exception:  # names changed while they were looked at: it is asked again later
-            return
+    def look_at_running(self, patience: float) -> bool:
+        """Decide, where the block that runs lasts; give whether the rest goes elsewhere now."""
+        with self._lock:
+            begun, now = self._begun, self._stopwatch.read()
+            if self._stays or self.left or begun is None or now is None:
+                return False
+            seen = self._seen(begun, now)
+            if seen.running_wall <= max(patience, 3 * seen.expected):
+                return False
+            try:
+                self.left = self._decide(seen, self._before + self._ahead, True)
+            except Exception:  # names changed while they were looked at: it is asked again later
+                pass
+            return self.left
 
     def _seen(self, begun: Running | None = None, now: Running | None = None) -> Evidence:
         left = self.remaining
         if left is not None and begun is not None:
             left = max(0, left - self._ahead)
-        return replace(self._pace.evidence(begun, now, self._ahead), left=left)
+        seen = self._pace.evidence(begun, now, self._ahead)
+        probes = self._watcher.probes(self._since) if self._watcher is not None else []
+        return replace(seen, left=left, gil_probes=len(probes), held=sum(probes))
 
 
 class Pace:
@@ -217,7 +204,6 @@ class Pace:
         self.wall = 0.0  # seconds of all items
         self._blocks = [(0, 0.0, 0.0), (0, 0.0, 0.0)]  # the first, and those after it
         self._each = 0.0  # seconds an item, of the last block
-        self._probes: list[float] = []
 
     def add(self, items: int, begun: Running, now: Running) -> None:
         """Take in a block of items."""
@@ -229,10 +215,6 @@ class Pace:
         if before > LONGEST:  # what was long ago doesn't tell what is now
             count, before, used = count // 2, before / 2, used / 2
         self._blocks[at] = count + items, before + wall, used + busy
-
-    def probed(self, held: float) -> None:
-        """Take in whether the GIL was held, from 0.0 to 1.0."""
-        self._probes.append(held)
 
     def next_size(self, size: int, due: float) -> int:
         """Give how many items the next block is to have."""
@@ -255,8 +237,6 @@ class Pace:
             running_busy=busy,
             expected=ahead * self._each,
             valued=True,
-            gil_probes=len(self._probes),
-            held=sum(self._probes),
             gil=has_gil(),
         )
 

@@ -1,0 +1,116 @@
+"""Offload: the rest of a plain loop goes to workers, once that is known to save time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ...options.record import Options
+from ...placement.auto import Evidence, profile_of
+from ..analysis.analysis import Refusal
+from .loop_items import Items, listable
+from .loop_run import LoopRun
+from .plain_first import PlainFirst
+from .watcher import Watcher
+from .worth_leaving import Destination
+
+SAMPLE = 100  # items that show what sending one takes
+
+
+class Offload:
+    """Decides whether the rest of a loop goes to workers, and starts them.
+
+    Parameters
+    ----------
+    options : Options
+        The options in force.
+    given : dict
+        The options that were given for this cell; the run gets them.
+
+    Attributes
+    ----------
+    rest : LoopRun
+        The items that go to workers.
+    refusal : Refusal or None
+        Why none can.
+    """
+
+    rest: LoopRun
+    plain: PlainFirst
+
+    def __init__(self, options: Options, given: dict[str, Any]) -> None:
+        self.options = options
+        self.given = given
+        self.refusal: Refusal | None = None
+        self._stays = ""
+
+    def begin(self, source: Any, watcher: Watcher | None) -> PlainFirst:
+        """Give the plain loop over `source`."""
+        self._destination = Destination(self.options)
+        able = not self._destination.none
+        self.plain = PlainFirst(source, self.decide, watcher if able else None)
+        if not able:
+            self.plain.stay()
+            self._stays = "in the kernel, as backend='serial' says"
+        return self.plain
+
+    @property
+    def stays(self) -> str:
+        """Why it was the plain loop to its end."""
+        return self._stays or self.plain.summary()
+
+    def prepare(self) -> None:
+        """Make `rest`, before the items are looked at; raises `Refusal` where none can be made."""
+
+    def left_alone(self) -> None:
+        """Take in that the plain loop goes on, after all."""
+
+    def decide(self, seen: Evidence, position: int, running: bool) -> bool:
+        """Give whether the items from `position` on go to workers, and start these.
+
+        First what costs nothing to know is looked at.
+        """
+        if running and not listable(self.plain.source):
+            return False  # only the plain loop may ask for more items
+        choice = self._destination.choose(seen)
+        if choice is None or choice.backend == "serial":
+            self._stays = choice.reason if choice is not None else ""
+            return False
+        leaves = False
+        try:
+            leaves = self._leaves(seen, position)
+        except Refusal as refusal:
+            self.refusal = refusal
+            self.plain.stay()
+        finally:
+            if not leaves:
+                self.left_alone()
+        return leaves
+
+    def _leaves(self, seen: Evidence, position: int) -> bool:
+        self.prepare()
+        items = Items(self.plain.source, self.plain, position)
+        leaves = False
+        try:
+            self.rest.settle(items, self.options)
+            leaves = self._pays(items, seen)
+        finally:
+            if not leaves:
+                items.give_back(self.plain)
+        if leaves:
+            self.rest.start(self.options, self.given, profile_of(seen))
+        return leaves
+
+    def _pays(self, items: Items, seen: Evidence) -> bool:
+        """Whether workers are there, and what is to be sent to them is little enough."""
+        left = None if items.known is None else len(items.known)
+        seen = replace(seen, left=left)
+        choice = self._destination.choose(seen, items.sample[:SAMPLE]) if left != 0 else None
+        if choice is None or choice.backend == "serial":
+            self._stays = choice.reason if choice is not None else ""
+            return False
+        each = seen.wall / seen.items if seen.items else seen.running_wall
+        if not self._destination.ready(choice, each):
+            self._stays = f"{choice.reason}, and it ended before workers had started"
+            return False
+        return True

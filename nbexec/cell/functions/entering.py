@@ -1,0 +1,149 @@
+"""Entering: while a step runs, the user's functions that it calls hand over their loops."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import sys
+import threading
+import types
+from collections.abc import Iterable
+from typing import Any
+
+from ...options.record import Options
+from ...telemetry.stats import Stats
+from ..execution.watcher import Watcher
+from .function_loop import FunctionLoop, PlainLoop
+from .instrument import ENTER, Instrumented, LoopSite, instrument
+from .reach import own_functions
+
+OFTEN = 16  # entries of a loop, after which its time tells whether it is worth a look
+BRIEF = 0.001  # seconds that an entry takes at most of one that isn't
+
+_sites: dict[int, LoopSite] = {}
+_made: dict[tuple[types.CodeType, str], Instrumented | None] = {}
+_current: list[Entering] = []  # the one that loops are handed over to
+
+
+def _enter(number: int, source: Any) -> Any:
+    """Take in a loop that begins; its code calls this."""
+    site = _sites[number]
+    if site.off or not _current:
+        return PlainLoop(source)
+    around = _current[0]
+    if around.suspended or threading.get_ident() != around.thread:
+        return PlainLoop(source)
+    return around.begin(site, source)
+
+
+class Entering:
+    """The functions of the user's that one step calls, while it runs.
+
+    Parameters
+    ----------
+    functions : iterable of function
+        The functions.
+    options : Options
+        The options in force.
+    given : dict
+        The options that were given for this cell.
+
+    Attributes
+    ----------
+    suspended : bool
+        Whether functions run as they are.
+    loops : list of FunctionLoop
+        Loops whose items went to workers.
+    """
+
+    def __init__(
+        self, functions: Iterable[types.FunctionType], options: Options, given: dict[str, Any]
+    ) -> None:
+        self.options = options
+        self.given = given
+        self.watcher = Watcher()
+        self.thread = threading.get_ident()
+        self.deciding = threading.Lock()
+        self.busy = False  # whether items of a loop are with workers
+        self.suspended = True
+        self.loops: list[FunctionLoop] = []
+        self._functions = functions
+        self._swapped: list[tuple[types.FunctionType, types.CodeType, Instrumented]] = []
+
+    @classmethod
+    def of(
+        cls, node: ast.AST, namespace: dict[str, Any], options: Options, given: dict[str, Any]
+    ) -> Entering:
+        """Make one for the functions that a statement may call."""
+        return cls(own_functions(node, namespace), options, given)
+
+    def __enter__(self) -> Entering:
+        if _current or sys.gettrace() is not None or sys.getprofile() is not None:
+            return self  # a step of a function that a step calls; a debugger looks
+        for function in self._functions:
+            code = function.__code__
+            key = code, code.co_filename
+            if key not in _made:
+                _made[key] = instrument(function, _sites)
+            made = _made[key]
+            if made is not None:
+                self._swapped.append((function, code, made))
+                for site in made.sites:
+                    site.entries, site.seconds, site.off = 0, 0.0, False
+        if self._swapped:
+            setattr(builtins, ENTER, _enter)
+            _current.append(self)
+            self.resume()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self in _current:
+            _current.remove(self)
+        self.suspend()
+        self.watcher.close()
+
+    def begin(self, site: LoopSite, source: Any) -> FunctionLoop:
+        """Give the loop that a function enters."""
+        site.entries += 1
+        if site.entries > OFTEN and site.seconds < BRIEF * site.entries:
+            self._leave_as_it_is(site)
+        return FunctionLoop(site, source, self)
+
+    def _leave_as_it_is(self, site: LoopSite) -> None:
+        """Have a loop run as it is from now on, and its function where all its loops do."""
+        site.off = True
+        for function, code, made in self._swapped:
+            if function.__code__ is made.code and all(one.off for one in made.sites):
+                function.__code__ = code
+
+    def suspend(self) -> None:
+        """Have functions run as they are: they are looked at, sent, or run by workers."""
+        self.suspended = True
+        for function, code, made in self._swapped:
+            if function.__code__ is made.code:
+                function.__code__ = code
+
+    def resume(self) -> None:
+        """Have functions hand over their loops again."""
+        for function, code, made in self._swapped:
+            if function.__code__ is code and not all(one.off for one in made.sites):
+                function.__code__ = made.code
+        self.suspended = False
+
+    def ran(self, loop: FunctionLoop) -> None:
+        """Take in that items of a loop went to workers."""
+        self.loops.append(loop)
+
+    def ended(self, site: LoopSite, took: float) -> None:
+        """Take in what a loop took that came to its end."""
+        site.seconds += took
+
+    @property
+    def longest(self) -> FunctionLoop | None:
+        """The loop whose items took most of the time."""
+        return max(self.loops, key=_seconds, default=None)
+
+
+def _seconds(loop: FunctionLoop) -> float:
+    stats: Stats | None = loop.rest.stats
+    return stats.elapsed if stats is not None else 0.0

@@ -1,0 +1,235 @@
+"""FunctionLoop: a loop in a function of the user's, handed over by its instrumented code."""
+
+from __future__ import annotations
+
+import ast
+import sys
+import threading
+import time
+import types
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+from ...errors import PickleError
+from ...model import Failure
+from ...options.record import Options
+from ...placement.auto import Evidence
+from ..analysis.analysis import Refusal
+from ..execution.in_kernel import Cell, StatementRunner
+from ..execution.loop_run import LoopRun
+from ..execution.offload import Offload
+from ..execution.watcher import Watcher
+from ..iteration.iteration import InKernel
+from ..loops.find import find_loop
+from .instrument import LOOP, LoopSite
+
+
+class Around(Protocol):
+    """What surrounds the loops of a step's functions; see `Entering`."""
+
+    options: Options
+    given: dict[str, Any]
+    watcher: Watcher
+    thread: int
+    deciding: threading.Lock
+    busy: bool
+
+    def suspend(self) -> None:
+        """Have functions run as they are."""
+
+    def resume(self) -> None:
+        """Have them hand over their loops again."""
+
+    def ran(self, loop: FunctionLoop) -> None:
+        """Take in that items of a loop went to workers."""
+
+    def ended(self, site: LoopSite, took: float) -> None:
+        """Take in what a loop took that came to its end."""
+
+
+class PlainLoop:
+    """A loop that runs as it is."""
+
+    again = False
+    values: dict[str, Any] = {}  # noqa: RUF012  (nothing is ever put there)
+
+    def __init__(self, source: Iterable[Any]) -> None:
+        self._source = source
+        self.value: Any = None
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._source)
+
+    def more(self) -> bool:
+        """Whether workers did anything: they didn't."""
+        return False
+
+    def add(self, part: Any) -> bool:
+        """Take in the value of a comprehension, which is whole."""
+        self.value = part
+        return True
+
+    def chain(self, first: Iterator[Any], again: Iterator[Any]) -> Iterator[Any]:
+        """Give the elements of a generator."""
+        return first
+
+
+class FunctionLoop(Offload):
+    """A loop in a function, which begins as the plain loop.
+
+    Attributes
+    ----------
+    site : LoopSite
+        Where it is.
+    values : dict
+        What workers' items left of the names that the loop binds.
+    again : bool
+        Whether the plain loop has to go on, with `values`.
+    value : object
+        The value of a comprehension.
+    """
+
+    def __init__(self, site: LoopSite, source: Iterable[Any], around: Around) -> None:
+        super().__init__(around.options, around.given)
+        self.site = site
+        self.values: dict[str, Any] = {}
+        self.again = False
+        self.value: Any = None
+        self._around = around
+        self._begun = time.perf_counter()
+        self._asked = 0
+        self._finished = False
+        self.begin(source, around.watcher)
+
+    def __iter__(self) -> Iterator[Any]:
+        self._asked += 1
+        if self._asked == 1:
+            return iter(self.plain)
+        return self._what_is_left()
+
+    def _what_is_left(self) -> Iterator[Any]:
+        """Give the items that workers could not do; it is asked for them in their turn."""
+        yield from self.rest.items.rest(self._through)
+
+    # ------------------------------------------------------------ called by instrumented code
+
+    def more(self) -> bool:
+        """Take in that the plain loop has ended; give whether workers did some of it."""
+        if not self._handed_over():
+            return False
+        self._finish()
+        names = {*self.rest.loop.made, *self.rest.loop.targets, *self.rest.loop.accumulators}
+        scope = self.rest.kernel.namespace
+        if self._through:
+            self.values = {name: scope[name] for name in names if name in scope}
+        return True
+
+    def add(self, part: Any) -> bool:
+        """Take in a comprehension's value; give whether that is all of it."""
+        if self.value is None:
+            self.value = part
+        else:
+            _extend(self.value, part)
+        if self._handed_over():
+            self._finish()
+            _extend(self.value, self.rest.elements_so_far())
+        return not self.again
+
+    def chain(self, first: Iterator[Any], again: Iterator[Any]) -> Iterator[Any]:
+        """Give the elements of a generator, those of workers among them."""
+        try:
+            yield from first
+            if self._handed_over():
+                self._finish()
+                yield from self.rest.elements_so_far()
+            if self.again:
+                yield from again
+        finally:
+            self.drop()
+
+    def _handed_over(self) -> bool:
+        """Whether items are with workers; takes in what the loop took, if not."""
+        if self.plain.handed_over and not self._finished:
+            return True
+        self.again = False
+        if not self._finished:
+            self.plain.ended = True
+            self._around.ended(self.site, time.perf_counter() - self._begun)
+        return False
+
+    def _finish(self) -> None:
+        """Wait for the workers, and commit what they did, up to what only the plain loop can do."""
+        self._finished = True
+        try:
+            error = self.rest.wait()
+            self._through = self.rest.commit_part()
+        finally:
+            self._around.busy = False
+            self._around.resume()
+        self._around.ran(self)
+        if error is not None and not isinstance(error, Failure | InKernel | PickleError):
+            raise error
+        items = self.rest.items
+        self.again = self._through < len(items.taken) or not items.over
+
+    def drop(self) -> None:
+        """Cancel what is with workers: the loop has ended before it came to it."""
+        if self.plain.left and not self._finished:
+            self._finished = True
+            self.rest.cancel()
+            self._around.busy = False
+            self._around.resume()
+
+    def __del__(self) -> None:
+        if sys is not None and not sys.is_finalizing():
+            self.drop()
+
+    # ------------------------------------------------------------ before the rest leaves
+
+    def decide(self, seen: Evidence, position: int, running: bool) -> bool:
+        """Give whether the rest goes to workers: never while that of another loop is there."""
+        with self._around.deciding:
+            if self._around.busy:
+                return False
+            self._around.busy = super().decide(seen, position, running)
+            return self._around.busy
+
+    def prepare(self) -> None:
+        """Take the function's names as they are now; its functions run as they are from here on."""
+        frame = self._frame()
+        if frame is None:
+            raise Refusal(self.site.line, "its function can't be seen")
+        scope = {**frame.f_globals, **frame.f_locals}
+        for name in [one for one in scope if one.startswith(LOOP)]:
+            del scope[name]
+        self._around.suspend()
+        node = self.site.node
+        stmt = node if isinstance(node, ast.For) else ast.copy_location(ast.Expr(node), node)
+        kernel = StatementRunner(Cell(self.site.filename, [], self.site.flags), scope)
+        self.rest = LoopRun(find_loop(stmt, scope), kernel)
+
+    def left_alone(self) -> None:
+        """Have functions hand over their loops again."""
+        self._around.resume()
+
+    def _frame(self) -> types.FrameType | None:
+        """Find the frame that has this loop among its names."""
+        frame: types.FrameType | None = sys._getframe()
+        if threading.get_ident() != self._around.thread:
+            frame = sys._current_frames().get(self._around.thread)
+        while frame is not None:
+            named = frame.f_code.co_name == self.site.name
+            if named and any(one is self for one in frame.f_locals.values()):
+                return frame
+            frame = frame.f_back
+        return None
+
+
+def _extend(value: Any, part: Any) -> None:
+    if isinstance(value, list):
+        value.extend(part)
+    elif isinstance(value, set):
+        for one in part:
+            value.add(one)
+    else:
+        value.update(part)

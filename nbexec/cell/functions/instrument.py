@@ -1,0 +1,332 @@
+"""Instrumented code of a function: its loops take their items from a `FunctionLoop`.
+
+A ``for`` loop becomes
+
+    while True:
+        for x in loop: ...
+        else:
+            if loop.more():
+                x = loop.values["x"]         # what workers did
+                if loop.again: continue      # over what they could not do
+            ...                              # its own `else`
+        break
+    loop = None
+
+and a comprehension the value of ``loop``, to which it is added once or twice.  Both run
+natively, in the function's own frame, with its own lines.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import types
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..analysis import bindings
+from ..analysis.source import function_node
+from ..loops.find import CONSUMERS
+
+ENTER = "__nbexec_enter__"  # a name that ends so isn't mangled in a class
+LOOP = "_nbexec_loop"
+_LOOPS = (ast.For, ast.ListComp, ast.SetComp, ast.DictComp)
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+_SEEING = {"locals", "vars", "eval", "exec", "dir", "globals", "super", "breakpoint"}
+# Names under which a generator is consumed to its end; they are looked up when it is.
+_CONSUMERS = {name.rpartition(".")[2] for name in CONSUMERS}
+_CHEAP = {
+    *("len", "abs", "min", "max", "int", "str", "float", "bool", "ord", "chr", "isinstance"),
+    *("range", "enumerate", "zip", "list", "tuple", "set", "dict", "round", "divmod", "print"),
+}
+_FLAGS = 0xFFFF0000  # of co_flags: those of `from __future__` imports
+
+
+@dataclass(eq=False)
+class LoopSite:
+    """A loop of a function.
+
+    Attributes
+    ----------
+    number : int
+        Its number in the function.
+    node : ast.AST
+        The `for` loop, comprehension, or call that consumes a generator.
+    name, function : str
+        The function's name, and its qualified name.
+    filename : str
+        Its file.
+    flags : int
+        Compiler flags of its ``from __future__`` imports.
+    entries : int
+        How often it began.
+    seconds : float
+        What those took that came to their end.
+    off : bool
+        Whether it runs as it is: it is called often, and briefly.
+    """
+
+    number: int
+    node: Any
+    name: str
+    function: str
+    filename: str
+    flags: int
+    entries: int = 0
+    seconds: float = 0.0
+    off: bool = False
+
+    @property
+    def line(self) -> int:
+        """Its first line."""
+        line: int = self.node.lineno
+        return line
+
+
+@dataclass(eq=False)
+class Instrumented:
+    """The code of a function, with its loops.
+
+    Attributes
+    ----------
+    code : types.CodeType
+        The instrumented code.
+    sites : list of LoopSite
+        Its loops, the outer ones first.
+    """
+
+    code: types.CodeType
+    sites: list[LoopSite] = field(default_factory=list)
+
+
+def instrument(function: types.FunctionType, sites: dict[int, LoopSite]) -> Instrumented | None:
+    """Give the instrumented code of a function; None where it has no loop, or can't have it.
+
+    Parameters
+    ----------
+    function : function
+        One of the user's own.
+    sites : dict
+        Takes in its loops, by a number that the code hands over.
+    """
+    code = function.__code__
+    if code.co_flags & 0x2A0 or _SEEING & set(code.co_names):  # generators, coroutines
+        return None
+    node = function_node(code)
+    if not isinstance(node, ast.FunctionDef):
+        return None
+    shared = set(code.co_cellvars) | set(code.co_freevars) | _declared(node)
+    made = copy.deepcopy(node)
+    finder = _Instrumenter(function, shared, sites)
+    made.body = finder.block(made.body)
+    if not finder.found:
+        return None
+    new = _compiled(made, code)
+    return Instrumented(new, finder.found) if new is not None else None
+
+
+def _declared(node: ast.FunctionDef) -> set[str]:
+    found: set[str] = set()
+    for part in ast.walk(node):
+        if isinstance(part, ast.Global | ast.Nonlocal):
+            found.update(part.names)
+    return found
+
+
+def _compiled(made: ast.FunctionDef, code: types.CodeType) -> types.CodeType | None:
+    """Compile a function as it stood: with its free names, and in its class."""
+    body: list[ast.stmt] = [made]
+    owner = code.co_qualname.rpartition(".")[0].rpartition(".")[2]
+    if owner and owner != "<locals>":
+        empty = ast.parse(f"class {owner}: pass").body[0]
+        assert isinstance(empty, ast.ClassDef)
+        empty.body = body
+        body = [empty]
+    free = [name for name in code.co_freevars if name != "__class__"]
+    outer: Any = ast.parse(f"def outer({', '.join(free)}): pass").body[0]
+    outer.body = body
+    module = ast.fix_missing_locations(ast.Module([outer], type_ignores=[]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they were shown when the cell was compiled
+        flags = code.co_flags & _FLAGS
+        try:
+            whole = compile(module, code.co_filename, "exec", flags=flags, dont_inherit=True)
+        except (SyntaxError, ValueError):
+            return None
+    for one in _nested(whole):
+        if one.co_name == code.co_name and one.co_firstlineno == code.co_firstlineno:
+            same = one.co_freevars == code.co_freevars and one.co_argcount == code.co_argcount
+            return one.replace(co_qualname=code.co_qualname) if same else None
+    return None
+
+
+def _nested(code: types.CodeType) -> Iterator[types.CodeType]:
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield constant
+            yield from _nested(constant)
+
+
+class _Instrumenter(ast.NodeTransformer):
+    """Replaces the loops of a function's body, the outermost and those inside them."""
+
+    def __init__(
+        self, function: types.FunctionType, shared: set[str], sites: dict[int, LoopSite]
+    ) -> None:
+        self._function = function
+        self._shared = shared  # names that other functions see
+        self._sites = sites
+        self._inside = 0  # loops around the node
+        self.found: list[LoopSite] = []
+
+    def block(self, body: list[ast.stmt]) -> list[ast.stmt]:
+        """Instrument statements."""
+        made: list[ast.stmt] = []
+        for stmt in body:
+            new = self.visit(stmt)
+            made += new if isinstance(new, list) else [new]
+        return made
+
+    def visit(self, node: ast.AST) -> Any:
+        if isinstance(node, _SCOPES):
+            return node
+        return super().visit(node)
+
+    # ------------------------------------------------------------ for loops
+
+    def visit_For(self, node: ast.For) -> Any:
+        fit = self._fit(node)
+        original = copy.deepcopy(node) if fit else node
+        self._inside += 1
+        self.generic_visit(node)
+        self._inside -= 1
+        if not fit:
+            return node
+        names = sorted(set(bindings.stored([original.target, *original.body])))
+        original.orelse = []
+        handle, enter = self._entered(original, node.iter)
+        more = ast.Call(ast.Attribute(_load(handle), "more", ast.Load()), [], [])
+        values = f"{handle}.values"
+        assign = [
+            ast.parse(f"if {name!r} in {values}: {name} = {values}[{name!r}]").body[0]
+            for name in names
+        ]
+        again = ast.If(_attribute(handle, "again"), [ast.Continue()], [])
+        taken = ast.If(more, [*assign, again], [])
+        inner = ast.For(node.target, _load(handle), node.body, [taken, *node.orelse])
+        whole = ast.While(ast.Constant(True), [inner, ast.Break()], [])
+        begin = ast.Assign([ast.Name(handle, ast.Store())], enter)
+        for one in (begin, taken, whole):
+            _placed(one, node)
+        ast.copy_location(inner, node)
+        inner.iter = ast.copy_location(inner.iter, node.iter)
+        end = _placed(ast.parse(f"{handle} = None").body[0], node)
+        return [begin, whole, end]
+
+    def _fit(self, node: ast.For) -> bool:
+        """Whether what workers do can be put into the function's frame."""
+        names = set(bindings.stored([node.target, *node.body]))
+        if names & self._shared or any(name.startswith("__") for name in names):
+            return False
+        refused = (*_SCOPES[:3], ast.Return, ast.Delete, ast.Yield, ast.YieldFrom, ast.Await)
+        return not any(
+            isinstance(part, refused) or _private(part) for part in ast.walk(node)
+        ) and self._worth(node)
+
+    # ------------------------------------------------------------ comprehensions
+
+    def _comprehension(self, node: Any) -> Any:
+        if node.generators[0].is_async or self._binding(node) or not self._worth(node):
+            return self.generic_visit(node)
+        handle, enter = self._entered(copy.deepcopy(node), node.generators[0].iter)
+        first, again = self._over(node, handle), self._over(copy.deepcopy(node), handle)
+        add = ast.Attribute(_load(handle), "add", ast.Load())
+        added: list[ast.expr] = [ast.Call(add, [one], []) for one in (first, again)]
+        begin = ast.NamedExpr(ast.Name(handle, ast.Store()), enter)
+        whole = ast.Tuple([begin, ast.BoolOp(ast.Or(), added), _attribute(handle, "value")])
+        whole.ctx = ast.Load()
+        return _placed(ast.Subscript(whole, ast.Constant(-1), ast.Load()), node, but=(first, again))
+
+    visit_ListComp = visit_SetComp = visit_DictComp = _comprehension
+
+    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> Any:
+        return node  # nobody knows when its items are asked for
+
+    def visit_Call(self, node: ast.Call) -> Any:
+        inner = node.args[0] if len(node.args) == 1 and not node.keywords else None
+        if not (isinstance(inner, ast.GeneratorExp) and _consumes(node.func)):
+            return self.generic_visit(node)
+        if inner.generators[0].is_async or self._binding(inner) or not self._worth(inner):
+            return node
+        handle, enter = self._entered(copy.deepcopy(node), inner.generators[0].iter)
+        first, again = self._over(inner, handle), self._over(copy.deepcopy(inner), handle)
+        begin = ast.NamedExpr(ast.Name(handle, ast.Store()), enter)
+        chained = ast.Call(ast.Attribute(begin, "chain", ast.Load()), [first, again], [])
+        node.args = [_placed(chained, inner, but=(first, again))]
+        return node
+
+    def _worth(self, node: ast.AST) -> bool:
+        """Whether an iteration may take a while: it calls something, or has a loop of its own."""
+        own = [part for part in ast.walk(node) if part is not node]
+        calls = (part for part in own if isinstance(part, ast.Call))
+        if any(not (isinstance(one.func, ast.Name) and one.func.id in _CHEAP) for one in calls):
+            return True
+        return not self._inside and any(isinstance(part, (ast.While, *_LOOPS)) for part in own)
+
+    def _binding(self, node: Any) -> bool:
+        """Whether it binds names, or has private ones."""
+        return any(
+            isinstance(part, ast.NamedExpr | ast.Lambda | ast.Yield | ast.YieldFrom | ast.Await)
+            or _private(part)
+            for part in ast.walk(node)
+        )
+
+    def _over(self, node: Any, handle: str) -> Any:
+        node.generators[0].iter = ast.copy_location(_load(handle), node.generators[0].iter)
+        return node
+
+    def _entered(self, node: Any, source: ast.expr) -> tuple[str, ast.Call]:
+        number = len(self._sites)
+        code = self._function.__code__
+        flags = code.co_flags & _FLAGS
+        name = self._function.__qualname__
+        site = LoopSite(number, node, code.co_name, name, code.co_filename, flags)
+        self._sites[number] = site
+        self.found.append(site)
+        handle = f"{LOOP}{len(self.found)}"
+        return handle, ast.Call(_load(ENTER), [ast.Constant(number), source], [])
+
+
+def _load(name: str) -> ast.Name:
+    return ast.Name(name, ast.Load())
+
+
+def _attribute(handle: str, name: str) -> ast.Attribute:
+    return ast.Attribute(_load(handle), name, ast.Load())
+
+
+def _private(part: ast.AST) -> bool:
+    """Whether it is a name that a class mangles, or that of the class."""
+    name = getattr(part, "attr", getattr(part, "id", ""))
+    if not isinstance(name, str):
+        return False
+    return (name.startswith("__") and not name.endswith("__")) or name in ("super", "__class__")
+
+
+def _consumes(node: ast.expr) -> bool:
+    match node:
+        case ast.Name(name) | ast.Attribute(_, name):
+            return name in _CONSUMERS or name == "join"
+    return False
+
+
+def _placed(made: Any, node: Any, but: tuple[Any, ...] = ()) -> Any:
+    """Give all new parts of a tree the position of the loop that it stands for."""
+    for part in ast.iter_child_nodes(made):
+        if part not in but and not hasattr(part, "lineno"):
+            _placed(part, node, but)
+    if hasattr(made, "_attributes") and "lineno" in made._attributes:
+        ast.copy_location(made, node)
+    return made
