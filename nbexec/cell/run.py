@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
+import functools
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from ..errors import SerialError
+from ..errors import OptionError, SerialError
 from ..options import resolve
 from ..options.record import Options
 from ..run import registry as runs
@@ -19,9 +20,10 @@ from .analysis.source import remember
 from .execution.group_run import NotThere, StatementGroup, find_group, is_loop
 from .execution.in_kernel import StatementRunner, parse
 from .execution.loop_step import LoopStep
-from .functions.entering import Entering
 from .loops import dataflow
 from .loops.evaluated_first import awaits
+from .own_functions.decorated import parallel_function
+from .own_functions.entering import Entering
 from .plan import lines, ready, step_of
 from .plan_drawing import outcome
 from .report import CellReport
@@ -29,21 +31,23 @@ from .steps import Step, cell_steps, span
 
 
 def parallel(
-    source: str,
-    namespace: dict[str, Any],
+    source: Any = None,
+    namespace: dict[str, Any] | None = None,
     *,
     filename: str = "<cell>",
     strict: bool = False,
     **options: Any,
-) -> CellReport:
-    """Run a cell with exactly the effects of ``exec(source, namespace)``, sooner.
+) -> Any:
+    """Run a cell with exactly the effects of ``exec(source, namespace)``, sooner; or a function.
 
     Parameters
     ----------
-    source : str
-        The cell.
+    source : str or function
+        The cell; or a function of your own, whose loops and those of functions that it calls
+        run item by item.  As a decorator it is ``@nbexec.parallel`` or, with options,
+        ``@nbexec.parallel(workers=4)``.
     namespace : dict
-        The names that it reads and binds, such as ``globals()``.
+        The names that a cell reads and binds, such as ``globals()``.
     filename : str
         The cell's file name in tracebacks.
     strict : bool
@@ -54,8 +58,9 @@ def parallel(
 
     Returns
     -------
-    CellReport
-        How each statement ran, and the value of a last expression.
+    CellReport or function
+        How each statement ran, and the value of a last expression.  Of a function: the same
+        function, with the same results, sooner.
 
     Raises
     ------
@@ -75,8 +80,17 @@ def parallel(
     >>> report = nbexec.parallel("squares = [x * x for x in range(3)]", names, progress="off")
     >>> names["squares"]
     [0, 1, 4]
+    >>> @nbexec.parallel
+    ... def squares(xs):
+    ...     return [pow(x, 2) for x in xs]
+    >>> squares(range(3))
+    [0, 1, 4]
     """
     __tracebackhide__ = True
+    if not isinstance(source, str):
+        return _of_function(source, namespace, strict, options)
+    if namespace is None:
+        raise OptionError("parallel needs the names of the cell too, such as globals()")
     resolved = checked(options)
     kernel = StatementRunner(parse(source, filename), namespace)
     remember(source, filename)
@@ -86,6 +100,16 @@ def parallel(
     for position in range(len(kernel.cell.body)):
         course.step(position)
     return course.report()
+
+
+def _of_function(
+    function: Any, namespace: Any, strict: bool, options: dict[str, Any]
+) -> Callable[..., Any]:
+    if namespace is not None:
+        raise OptionError(f"a cell is its source, as a string, not {function!r}")
+    if function is None:
+        return functools.partial(parallel_function, strict=strict, options=options)
+    return parallel_function(function, strict, options)
 
 
 def checked(options: dict[str, Any]) -> Options:
@@ -215,10 +239,27 @@ class CellRun:
 
     def _alone(self, stmt: ast.stmt, wanted: bool) -> Step:
         __tracebackhide__ = True
+        entering = Entering.of(stmt, self._kernel.namespace, self._options, self._given)
+        with entering:
+            step = self._with_functions(stmt, wanted, entering)
+        loop = entering.longest
+        if loop is None or step.kind == "parallel":
+            return step
+        more = len({one.site.number for one in entering.loops}) - 1
+        what = f"{loop.rest.loop.what} in `{loop.site.function}`, line {loop.site.line}"
+        what += f", and {more} more" if more else ""
+        first = loop.rest.items.skipped
+        reason = f"the first {first:,} in the kernel" if first else ""
+        return Step(*lines(stmt), "parallel", what, reason, stats=loop.rest.stats)
+
+    def _with_functions(self, stmt: ast.stmt, wanted: bool, entering: Entering) -> Step:
+        __tracebackhide__ = True
         strict = self._strict and is_loop(stmt, self._kernel.namespace)
         try:
             loop = ready(stmt, self._kernel.namespace)
-            run = LoopStep(loop, self._kernel, self._options, self._given, self._collect)
+            run = LoopStep(
+                loop, self._kernel, self._options, self._given, self._collect, entering.open
+            )
         except Refusal as refusal:
             if strict:
                 raise _serial(refusal) from None
@@ -228,9 +269,8 @@ class CellRun:
         if refused is not None:
             if len(self._body) == 1 and is_text(stmt):
                 self._kernel.statement(stmt, value=False)  # it is the docstring
-            entered = self._through_functions(stmt, wanted)
-            if entered is not None:
-                return entered
+            entering.open()
+            self._value = self._kernel.statement(stmt, value=wanted)
             found = any(step.kind != "serial" for step in self.steps)
             asked = is_loop(stmt, self._kernel.namespace) or (wanted and not found) or awaits(stmt)
             return step_of(stmt, self._with_consequence(refused) if asked else None)
@@ -252,22 +292,6 @@ class CellRun:
             assumed=run.rest.assumed,
             failures=tuple(run.rest.failures),
         )
-
-    def _through_functions(self, stmt: ast.stmt, wanted: bool) -> Step | None:
-        """Run a statement as it is; give its step where a function's loop went to workers."""
-        __tracebackhide__ = True
-        entering = Entering.of(stmt, self._kernel.namespace, self._options, self._given)
-        with entering:
-            self._value = self._kernel.statement(stmt, value=wanted)
-        loop = entering.longest
-        if loop is None:
-            return None
-        more = len({one.site.number for one in entering.loops}) - 1
-        what = f"{loop.rest.loop.what} in `{loop.site.function}`, line {loop.site.line}"
-        what += f", and {more} more" if more else ""
-        first = loop.rest.items.skipped
-        reason = f"the first {first:,} in the kernel" if first else ""
-        return Step(*lines(stmt), "parallel", what, reason, stats=loop.rest.stats)
 
     def _with_consequence(self, refusal: Refusal) -> Refusal:
         """Add the consequence of a refusal to its reason."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ...options.record import Options
+from ...placement.auto import Evidence
 from ..analysis.aliases import held
 from ..analysis.analysis import Refusal
 from ..loops import rewrite
@@ -23,6 +24,21 @@ from .watcher import Watcher
 
 class LoopStep(Offload):
     """One run of a statement with a loop.
+
+    Parameters
+    ----------
+    loop : ItemLoop
+        The loop.
+    kernel : StatementRunner
+        The cell, and the namespace that it runs in.
+    options : Options
+        The options in force.
+    given : dict
+        The options that were given for this cell; the run gets them.
+    collect : bool
+        Whether failures of items are collected.
+    refused : callable or None
+        Called, perhaps in another thread, when the rest of the plain loop turns out to be serial.
 
     Attributes
     ----------
@@ -41,6 +57,7 @@ class LoopStep(Offload):
         options: Options,
         given: dict[str, Any],
         collect: bool = False,
+        refused: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(options, given)
         self.loop = loop
@@ -49,6 +66,7 @@ class LoopStep(Offload):
         self.left = False
         self.value: Any = None
         self._collect = collect
+        self._refused = refused
 
     @property
     def reason(self) -> str:
@@ -131,6 +149,13 @@ class LoopStep(Offload):
         self.left = plain.handed_over
         if not self.left and self.refusal is None:
             self.refusal = Refusal(self.loop.line, self.stays)
+
+    def decide(self, seen: Evidence, position: int, running: bool) -> bool:
+        """Give whether the items from `position` on go to workers, and start these."""
+        leaves = super().decide(seen, position, running)
+        if self.refusal is not None and self._refused is not None:
+            self._refused()
+        return leaves
 
     def _run_plain(self, plain: PlainFirst) -> None:
         __tracebackhide__ = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ from ...placement.auto import Evidence, profile_of
 from ..analysis.analysis import Refusal
 from .loop_items import Items, listable
 from .loop_run import LoopRun
-from .plain_first import PlainFirst
+from .plain_first import Decide, PlainFirst
 from .watcher import Watcher
 from .worth_leaving import Destination
 
@@ -48,7 +49,7 @@ class Offload:
         """Give the plain loop over `source`."""
         self._destination = Destination(self.options)
         able = not self._destination.none
-        self.plain = PlainFirst(source, self.decide, watcher if able else None)
+        self.plain = PlainFirst(source, _weakly(self), watcher if able else None)
         if not able:
             self.plain.stay()
             self._stays = "in the kernel, as backend='serial' says"
@@ -114,3 +115,14 @@ class Offload:
             self._stays = f"{choice.reason}, and it ended before workers had started"
             return False
         return True
+
+
+def _weakly(offload: Offload) -> Decide:
+    """Give its `decide` without a circle, which would keep the loop's items."""
+    ref = weakref.ref(offload)
+
+    def decide(seen: Evidence, position: int, running: bool) -> bool:
+        found = ref()
+        return found is not None and found.decide(seen, position, running)
+
+    return decide

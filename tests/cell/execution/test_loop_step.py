@@ -1,6 +1,6 @@
 """`LoopStep`: a loop begins as the plain loop, and ends on workers where that pays.
 
-Covers `nbexec.cell.execution.loop_step`.
+Covers `nbexec.cell.execution.loop_step` and `nbexec.cell.execution.offload`.
 """
 
 from __future__ import annotations

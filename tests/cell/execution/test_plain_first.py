@@ -5,8 +5,6 @@ Covers `nbexec.cell.execution.plain_first`.
 
 from __future__ import annotations
 
-import itertools
-import threading
 from collections import OrderedDict, deque
 
 import pytest
@@ -51,7 +49,7 @@ SOURCES = {
 @pytest.mark.parametrize("made", SOURCES.values(), ids=SOURCES)
 @pytest.mark.parametrize("decide", [never, leaving_at(1), leaving_at(7)])
 def test_the_items_are_those_of_the_iterable_in_order(made, decide):
-    with PlainFirst(made(), decide, watched=False) as plain:
+    with PlainFirst(made(), decide) as plain:
         taken = [*plain]
         rest = [*plain.iterator]
     assert taken + rest == [*made()]
@@ -72,7 +70,7 @@ def test_an_iterator_is_asked_once_for_itself():
                 raise StopIteration
             return self.at
 
-    with PlainFirst(Restarts(), never, watched=False) as plain:
+    with PlainFirst(Restarts(), never) as plain:
         assert [*plain] == list(range(1, 41))
 
 
@@ -89,7 +87,7 @@ def test_an_iterator_that_ended_is_not_asked_again():
                 raise StopIteration
             return 1
 
-    with PlainFirst(Ends(), never, watched=False) as plain:
+    with PlainFirst(Ends(), never) as plain:
         assert [*plain] == [1, 1, 1]
     assert len(calls) == 4
 
@@ -102,14 +100,14 @@ def test_no_item_is_taken_before_its_turn():
             given.append(n)
             yield n
 
-    with PlainFirst(items(), never, watched=False) as plain:
+    with PlainFirst(items(), never) as plain:
         for n in plain:
             assert given[-1] == n
 
 
 def test_a_list_that_grows_meanwhile_is_followed():
     xs = [0]
-    with PlainFirst(xs, never, watched=False) as plain:
+    with PlainFirst(xs, never) as plain:
         for x in plain:
             if x < 20:
                 xs.append(x + 1)
@@ -118,7 +116,7 @@ def test_a_list_that_grows_meanwhile_is_followed():
 
 
 def test_a_loop_that_breaks_has_neither_ended_nor_been_handed_over():
-    with PlainFirst(range(9), never, watched=False) as plain:
+    with PlainFirst(range(9), never) as plain:
         for n in plain:
             if n == 3:
                 break
@@ -131,7 +129,7 @@ def test_an_exception_of_the_iterable_is_raised_in_its_turn():
         yield 1
         raise ValueError("no more")
 
-    with PlainFirst(items(), never, watched=False) as plain:
+    with PlainFirst(items(), never) as plain:
         reading = iter(plain)
         assert next(reading) == 1
         with pytest.raises(ValueError, match="no more"):
@@ -144,56 +142,17 @@ def test_items_that_were_read_ahead_come_back_in_their_place():
         plain.put_back([next(plain.iterator)])
         return False
 
-    with PlainFirst((n for n in range(30)), decide, watched=False) as plain:
+    with PlainFirst((n for n in range(30)), decide) as plain:
         places = [(n, plain.taken) for n in plain]
     assert places[0] == (0, 1)
     assert [n for n, _ in places] == list(range(30))
     assert plain.taken == 30
 
 
-def test_an_item_that_lasts_is_looked_at_from_another_thread():
-    looked, asked = threading.Event(), []
-
-    def decide(seen, position, running):
-        if running:
-            asked.append((seen.running_wall, position, threading.current_thread().name))
-            looked.set()
-        return running
-
-    with PlainFirst([1, 2, 3], decide) as plain:
-        taken = []
-        for n in plain:
-            taken.append(n)
-            looked.wait(20)
-    assert taken == [1]
-    assert plain.handed_over
-    (wall, position, thread) = asked[0]
-    assert wall > plain_first.PATIENCE
-    assert position == 1
-    assert thread == "nbexec-plain"
-
-
-def test_one_that_can_not_be_decided_on_is_asked_for_again():
-    calls = itertools.count()
-    looked = threading.Event()
-
-    def decide(seen, position, running):
-        if running and not next(calls):
-            raise RuntimeError("dictionary changed size during iteration")
-        if running:
-            looked.set()
-        return running
-
-    with PlainFirst([1, 2], decide) as plain:
-        for _ in plain:
-            assert looked.wait(20)
-    assert plain.handed_over
-
-
 def test_nothing_is_decided_once_it_has_ended():
     with PlainFirst(range(3), leaving_at(99)) as plain:
         pass
-    plain._look_at_running()
+    plain.look_at_running(0.0)
     assert not plain.left
 
 

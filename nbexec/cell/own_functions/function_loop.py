@@ -10,12 +10,13 @@ import types
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
-from ...errors import PickleError
+from ...errors import PickleError, SerialError
 from ...model import Failure
 from ...options.record import Options
 from ...placement.auto import Evidence
 from ..analysis.analysis import Refusal
 from ..execution.in_kernel import Cell, StatementRunner
+from ..execution.loop_items import Items, listable
 from ..execution.loop_run import LoopRun
 from ..execution.offload import Offload
 from ..execution.watcher import Watcher
@@ -181,7 +182,7 @@ class FunctionLoop(Offload):
             self._around.resume()
 
     def __del__(self) -> None:
-        if sys is not None and not sys.is_finalizing():
+        if sys is not None and not sys.is_finalizing() and hasattr(self, "plain"):
             self.drop()
 
     # ------------------------------------------------------------ before the rest leaves
@@ -199,6 +200,22 @@ class FunctionLoop(Offload):
         frame = self._frame()
         if frame is None:
             raise Refusal(self.site.line, "its function can't be seen")
+        self._look_from(frame)
+
+    def check(self, frame: types.FrameType) -> None:
+        """Raise a `SerialError` where no items could go to workers, before anything runs."""
+        if not listable(self.plain.source):
+            return
+        self._look_from(frame)
+        try:
+            self.rest.settle(Items(self.plain.source), self.options)
+        except Refusal as refusal:
+            where = f"line {refusal.line} of `{self.site.function}`"
+            raise SerialError(f"{where} would run serially: {refusal.reason}") from None
+        finally:
+            self._around.resume()
+
+    def _look_from(self, frame: types.FrameType) -> None:
         scope = {**frame.f_globals, **frame.f_locals}
         for name in [one for one in scope if one.startswith(LOOP)]:
             del scope[name]

@@ -144,6 +144,8 @@ def _compiled(made: ast.FunctionDef, code: types.CodeType) -> types.CodeType | N
         assert isinstance(empty, ast.ClassDef)
         empty.body = body
         body = [empty]
+    elif made.name not in code.co_freevars:  # it may call itself
+        body = [ast.Global([made.name]), made]
     free = [name for name in code.co_freevars if name != "__class__"]
     outer: Any = ast.parse(f"def outer({', '.join(free)}): pass").body[0]
     outer.body = body
@@ -158,7 +160,9 @@ def _compiled(made: ast.FunctionDef, code: types.CodeType) -> types.CodeType | N
     for one in _nested(whole):
         if one.co_name == code.co_name and one.co_firstlineno == code.co_firstlineno:
             same = one.co_freevars == code.co_freevars and one.co_argcount == code.co_argcount
-            return one.replace(co_qualname=code.co_qualname) if same else None
+            if not same:
+                return None
+            return one.replace(co_qualname=code.co_qualname, co_flags=code.co_flags)
     return None
 
 
@@ -206,6 +210,7 @@ class _Instrumenter(ast.NodeTransformer):
             return node
         names = sorted(set(bindings.stored([original.target, *original.body])))
         original.orelse = []
+        _Breaking().visit(original)
         handle, enter = self._entered(original, node.iter)
         more = ast.Call(ast.Attribute(_load(handle), "more", ast.Load()), [], [])
         values = f"{handle}.values"
@@ -230,10 +235,13 @@ class _Instrumenter(ast.NodeTransformer):
         names = set(bindings.stored([node.target, *node.body]))
         if names & self._shared or any(name.startswith("__") for name in names):
             return False
-        refused = (*_SCOPES[:3], ast.Return, ast.Delete, ast.Yield, ast.YieldFrom, ast.Await)
-        return not any(
-            isinstance(part, refused) or _private(part) for part in ast.walk(node)
-        ) and self._worth(node)
+        refused = (*_SCOPES[:3], ast.Delete, ast.Yield, ast.YieldFrom, ast.Await)
+        parts = [part for one in (node.target, *node.body) for part in ast.walk(one)]
+        if any(isinstance(part, refused) or _private(part) for part in parts):
+            return False
+        inner = [part for part in parts if isinstance(part, ast.For | ast.While)]
+        returning = any(isinstance(part, ast.Return) for one in inner for part in ast.walk(one))
+        return not returning and self._worth(node)
 
     # ------------------------------------------------------------ comprehensions
 
@@ -297,6 +305,13 @@ class _Instrumenter(ast.NodeTransformer):
         self.found.append(site)
         handle = f"{LOOP}{len(self.found)}"
         return handle, ast.Call(_load(ENTER), [ast.Constant(number), source], [])
+
+
+class _Breaking(ast.NodeTransformer):
+    """Has a `return` end the loop: the item that comes to it is done by the function itself."""
+
+    def visit_Return(self, node: ast.Return) -> ast.stmt:
+        return ast.copy_location(ast.Break(), node)
 
 
 def _load(name: str) -> ast.Name:

@@ -23,7 +23,11 @@ def own_functions(node: ast.AST, namespace: dict[str, Any]) -> list[types.Functi
     ['f', 'g']
     """
     names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
-    todo = [namespace[name] for name in sorted(names) if name in namespace]
+    return functions_of([namespace[name] for name in sorted(names) if name in namespace])
+
+
+def functions_of(todo: list[Any]) -> list[types.FunctionType]:
+    """Give the user's own functions that these objects are, have, or may call."""
     found: dict[int, types.FunctionType] = {}
     classes: set[type] = set()
     while todo and len(found) < MOST:

@@ -7,11 +7,12 @@ import builtins
 import sys
 import threading
 import types
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ...options.record import Options
 from ...telemetry.stats import Stats
+from ..execution import plain_first
 from ..execution.watcher import Watcher
 from .function_loop import FunctionLoop, PlainLoop
 from .instrument import ENTER, Instrumented, LoopSite, instrument
@@ -41,12 +42,14 @@ class Entering:
 
     Parameters
     ----------
-    functions : iterable of function
-        The functions.
+    functions : callable
+        Gives the functions.
     options : Options
         The options in force.
     given : dict
         The options that were given for this cell.
+    strict : bool
+        Whether a loop that could not run on workers is an error.
 
     Attributes
     ----------
@@ -57,7 +60,11 @@ class Entering:
     """
 
     def __init__(
-        self, functions: Iterable[types.FunctionType], options: Options, given: dict[str, Any]
+        self,
+        functions: Callable[[], Iterable[types.FunctionType]],
+        options: Options,
+        given: dict[str, Any],
+        strict: bool = False,
     ) -> None:
         self.options = options
         self.given = given
@@ -67,7 +74,9 @@ class Entering:
         self.busy = False  # whether items of a loop are with workers
         self.suspended = True
         self.loops: list[FunctionLoop] = []
+        self.strict = strict
         self._functions = functions
+        self._traced = sys.gettrace() is not None or sys.getprofile() is not None
         self._swapped: list[tuple[types.FunctionType, types.CodeType, Instrumented]] = []
 
     @classmethod
@@ -75,12 +84,15 @@ class Entering:
         cls, node: ast.AST, namespace: dict[str, Any], options: Options, given: dict[str, Any]
     ) -> Entering:
         """Make one for the functions that a statement may call."""
-        return cls(own_functions(node, namespace), options, given)
+        return cls(lambda: own_functions(node, namespace), options, given)
 
-    def __enter__(self) -> Entering:
-        if _current or sys.gettrace() is not None or sys.getprofile() is not None:
-            return self  # a step of a function that a step calls; a debugger looks
-        for function in self._functions:
+    def open(self) -> None:
+        """Begin; this may be called from any thread."""
+        if self._traced or _current:  # a debugger looks; a step of a function that a step calls
+            return
+        if not plain_first.ENABLED or self.options.checkpoint is not None:
+            return
+        for function in self._functions():
             code = function.__code__
             key = code, code.co_filename
             if key not in _made:
@@ -94,6 +106,8 @@ class Entering:
             setattr(builtins, ENTER, _enter)
             _current.append(self)
             self.resume()
+
+    def __enter__(self) -> Entering:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -102,12 +116,17 @@ class Entering:
         self.suspend()
         self.watcher.close()
 
-    def begin(self, site: LoopSite, source: Any) -> FunctionLoop:
+    def begin(self, site: LoopSite, source: Any) -> FunctionLoop | PlainLoop:
         """Give the loop that a function enters."""
         site.entries += 1
         if site.entries > OFTEN and site.seconds < BRIEF * site.entries:
             self._leave_as_it_is(site)
-        return FunctionLoop(site, source, self)
+        if not (hasattr(type(source), "__iter__") or hasattr(type(source), "__getitem__")):
+            return PlainLoop(source)  # the loop itself says that it is no iterable
+        loop = FunctionLoop(site, source, self)
+        if self.strict:
+            loop.check(sys._getframe(2))
+        return loop
 
     def _leave_as_it_is(self, site: LoopSite) -> None:
         """Have a loop run as it is from now on, and its function where all its loops do."""

@@ -1,0 +1,87 @@
+"""`instrument`: the code of a function, with loops that hand over their items.
+
+Covers `nbexec.cell.own_functions.instrument`.
+"""
+
+from __future__ import annotations
+
+import builtins
+import inspect
+import itertools
+
+import pytest
+
+from nbexec.cell.analysis.source import remember
+from nbexec.cell.own_functions.function_loop import PlainLoop
+from nbexec.cell.own_functions.instrument import ENTER, instrument
+
+NUMBER = itertools.count()
+
+
+def function(source, name="f"):
+    filename = f"<instrument {next(NUMBER)}>"
+    remember(source, filename)
+    names = {"work": abs}
+    exec(compile(source, filename, "exec", dont_inherit=True), names)
+    return names[name]
+
+
+def lines_of(code):
+    return {line for _, _, line in code.co_lines() if line}
+
+
+LOOPS = [
+    "def f(xs):\n    for x in xs:\n        y = work(x)\n    return y",
+    "def f(xs):\n    return [work(x)\n            for x in xs]",
+    "def f(xs, *more, k=2, **named):\n    return sum(work(x) for x in xs) + k",
+]
+
+
+@pytest.mark.parametrize("source", LOOPS)
+def test_it_is_the_same_to_whoever_looks(source, monkeypatch):
+    f = function(source)
+    signature, code = inspect.signature(f), f.__code__
+    made = instrument(f, {})
+    assert made is not None
+    assert lines_of(made.code) == lines_of(code)
+    same = ("co_name", "co_qualname", "co_filename", "co_firstlineno", "co_argcount")
+    for one in (*same, "co_kwonlyargcount", "co_freevars", "co_flags"):
+        assert getattr(made.code, one) == getattr(code, one), one
+    plain = f([1, -2])
+    monkeypatch.setattr(builtins, ENTER, lambda number, source: PlainLoop(source), raising=False)
+    f.__code__ = made.code
+    assert f([1, -2]) == plain
+    assert inspect.signature(f) == signature
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f(xs): return len(xs)",
+        "def f(xs):\n    for x in xs: y = x + 1\n    return y",
+        "def f(xs):\n    for x in xs: yield work(x)",
+        "async def f(xs): return [work(x) for x in xs]",
+        "def f(xs):\n    z = [work(x) for x in xs]\n    return locals()",
+        "f = lambda xs: [work(x) for x in xs]",
+        "def f(xs):\n    for x in xs:\n        while work(x): return x",
+        "def f(xs):\n    for x in xs:\n        def g(): return work(x)",
+        "def f(xs): return (work(x) for x in xs)",
+        "def f(xs):\n    t = 0\n    def g(): return t\n    for x in xs: t += work(x)\n    return g()",
+    ],
+)
+def test_what_stays_as_it_is(source):
+    assert instrument(function(source), {}) is None
+
+
+def test_code_without_source_stays_as_it_is():
+    names = {"work": abs}
+    exec("def f(xs): return [work(x) for x in xs]", names)
+    assert instrument(names["f"], {}) is None
+
+
+def test_inner_loops_are_loops_of_their_own_where_they_call_something():
+    sites = {}
+    source = "def f(xs):\n    for x in xs:\n        for y in xs: z = work(x, y)\n        for y in xs: w = y * 2\n    return w"
+    made = instrument(function(source), sites)
+    assert [one.line for one in made.sites] == [2, 3] or [one.line for one in made.sites] == [3, 2]
+    assert len(sites) == 2
