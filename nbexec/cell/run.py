@@ -24,6 +24,7 @@ from .loops import dataflow
 from .loops.evaluated_first import awaits
 from .own_functions.decorated import parallel_function
 from .own_functions.entering import Entering
+from .own_functions.instrument import LOOP, MODULE
 from .plan import lines, ready, step_of
 from .plan_drawing import outcome
 from .report import CellReport
@@ -240,13 +241,17 @@ class CellRun:
     def _alone(self, stmt: ast.stmt, wanted: bool) -> Step:
         __tracebackhide__ = True
         entering = Entering.of(stmt, self._kernel.namespace, self._options, self._given)
-        with entering:
-            step = self._with_functions(stmt, wanted, entering)
+        try:
+            with entering:
+                step = self._with_functions(stmt, wanted, entering)
+        finally:
+            self._kernel.forget(LOOP)
         loop = entering.longest
         if loop is None or step.kind == "parallel":
             return step
         more = len({one.site.number for one in entering.loops}) - 1
-        what = f"{loop.rest.loop.what} in `{loop.site.function}`, line {loop.site.line}"
+        where = f" in `{loop.site.function}`" if loop.site.function != MODULE else ""
+        what = f"{loop.rest.loop.what}{where}, line {loop.site.line}"
         what += f", and {more} more" if more else ""
         first = loop.rest.items.skipped
         reason = f"the first {first:,} in the kernel" if first else ""
@@ -255,10 +260,16 @@ class CellRun:
     def _with_functions(self, stmt: ast.stmt, wanted: bool, entering: Entering) -> Step:
         __tracebackhide__ = True
         strict = self._strict and is_loop(stmt, self._kernel.namespace)
+
+        def refused_loop() -> ast.stmt | None:
+            entering.open()
+            made = entering.statement(stmt, self._kernel.cell.filename, self._kernel.cell.flags)
+            return made if made is not stmt else None
+
         try:
             loop = ready(stmt, self._kernel.namespace)
             run = LoopStep(
-                loop, self._kernel, self._options, self._given, self._collect, entering.open
+                loop, self._kernel, self._options, self._given, self._collect, refused_loop
             )
         except Refusal as refusal:
             if strict:
@@ -269,8 +280,8 @@ class CellRun:
         if refused is not None:
             if len(self._body) == 1 and is_text(stmt):
                 self._kernel.statement(stmt, value=False)  # it is the docstring
-            entering.open()
-            self._value = self._kernel.statement(stmt, value=wanted)
+            made = refused_loop() if not awaits(stmt) else None
+            self._value = self._kernel.statement(made or stmt, value=wanted)
             found = any(step.kind != "serial" for step in self.steps)
             asked = is_loop(stmt, self._kernel.namespace) or (wanted and not found) or awaits(stmt)
             return step_of(stmt, self._with_consequence(refused) if asked else None)

@@ -15,6 +15,7 @@ import itertools
 import os
 import sys
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -53,8 +54,26 @@ def count(seen: Counter[str]) -> None:
 # ---------------------------------------------------------------- what exec leaves
 
 
+def inside_a_function(source: str) -> str:
+    """Give a cell that calls a function with the statements of another cell, and gives its names."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return source
+    names = sorted(
+        {part.id for part in ast.walk(tree) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
+    )  # fmt: skip
+    lines = [f"    {line}" for line in ast.unparse(tree).split("\n")]
+    each = [f"    try: left[{name!r}] = {name}\n    except NameError: pass" for name in names]
+    whole = ["def main():", *lines, "    left = {}", *each, "    return left", "left = main()"]
+    return "\n".join(whole)
+
+
 def leaves_what_exec_leaves(
-    backend: str, examples: int, plain: st.SearchStrategy[int] = ALL_AT_ONCE
+    backend: str,
+    examples: int,
+    plain: st.SearchStrategy[int] = ALL_AT_ONCE,
+    made: Callable[[str], str] = str,
 ) -> Counter[str]:
     """Try programs; give how many there were, and how many had steps of each kind.
 
@@ -66,6 +85,8 @@ def leaves_what_exec_leaves(
         How many programs to try.
     plain : strategy
         How many items of a loop run in the kernel before the others go there.
+    made : callable
+        Makes another cell of a program.
     """
     seen = Counter[str]()
 
@@ -73,7 +94,7 @@ def leaves_what_exec_leaves(
     @given(cells, plain)
     def check(source: str, first: int) -> None:
         with leaving_after(first) if first else contextlib.nullcontext():
-            left = both(source, backend, workers=2)
+            left = both(made(source), backend, workers=2)
         count(seen)
         if left.report is not None:
             seen.update({step.kind for step in left.report.steps if step.what or step.reason})
@@ -91,6 +112,20 @@ def test_a_few_random_cells_leave_what_exec_leaves(backend, examples):
 @pytest.mark.parametrize(("backend", "examples"), [("threads", 40), ("processes", 15)])
 def test_a_few_whose_loops_begin_in_the_kernel_do_so_too(backend, examples):
     assert leaves_what_exec_leaves(backend, examples, st.integers(1, 4))["parallel"]
+
+
+@pytest.mark.parametrize(("backend", "examples"), [("threads", 40), ("processes", 15)])
+def test_a_few_that_are_functions_do_so_too(backend, examples):
+    seen = leaves_what_exec_leaves(backend, examples, st.integers(1, 3), inside_a_function)
+    assert seen["parallel"]
+
+
+@long_run
+@pytest.mark.parametrize(("backend", "share"), [("threads", 0.3), ("processes", 0.2)])
+def test_a_random_function_leaves_what_the_plain_call_leaves(backend, share):
+    examples = int(EXAMPLES * share)
+    seen = leaves_what_exec_leaves(backend, examples, st.integers(1, 3), inside_a_function)
+    assert seen["parallel"] > examples / 20  # else nothing was tested
 
 
 @long_run

@@ -79,7 +79,13 @@ class StatementRunner:
         value = eval(code, self.namespace)
         return result_of(value) if code.co_flags & inspect.CO_COROUTINE else value
 
-    def over_items(self, loop: ItemLoop, source: Iterable[Any], orelse: bool = True) -> Any:
+    def over_items(
+        self,
+        loop: ItemLoop,
+        source: Iterable[Any],
+        orelse: bool = True,
+        instead: ast.For | None = None,
+    ) -> Any:
         """Run the statement of a loop as it stands, over the items of `source`; give its value.
 
         Parameters
@@ -90,9 +96,15 @@ class StatementRunner:
             Its items.
         orelse : bool
             Whether the `else` of a for loop runs at its end.
+        instead : ast.For or None
+            A for loop to run in its place.
         """
         __tracebackhide__ = True
-        stmt = with_hidden(loop, whole=False)
+        if instead is not None:
+            stmt: ast.stmt = instead
+            instead.iter = ast.copy_location(ast.Name(HIDDEN, ast.Load()), loop.iter)
+        else:
+            stmt = with_hidden(loop, whole=False)
         if not orelse and isinstance(stmt, ast.For):
             stmt.orelse = []
         with self.hidden(self.over(source)):
@@ -106,6 +118,11 @@ class StatementRunner:
             yield
         finally:
             self.namespace.pop(HIDDEN, None)
+
+    def forget(self, prefix: str) -> None:
+        """Unbind names of ours that a statement has bound."""
+        for name in [one for one in self.namespace if one.startswith(prefix)]:
+            del self.namespace[name]
 
     def over(self, source: Iterable[Any]) -> Iterable[Any]:
         """Wrap items so that the name of `hidden` is unbound as soon as the iteration begins."""

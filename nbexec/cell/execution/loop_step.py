@@ -38,7 +38,8 @@ class LoopStep(Offload):
     collect : bool
         Whether failures of items are collected.
     refused : callable or None
-        Called, perhaps in another thread, when the rest of the plain loop turns out to be serial.
+        Called, perhaps in another thread, when the rest of the plain loop turns out to be serial;
+        gives the statement that runs the rest, None for the plain loop itself.
 
     Attributes
     ----------
@@ -57,7 +58,7 @@ class LoopStep(Offload):
         options: Options,
         given: dict[str, Any],
         collect: bool = False,
-        refused: Callable[[], None] | None = None,
+        refused: Callable[[], ast.stmt | None] | None = None,
     ) -> None:
         super().__init__(options, given)
         self.loop = loop
@@ -67,6 +68,7 @@ class LoopStep(Offload):
         self.value: Any = None
         self._collect = collect
         self._refused = refused
+        self._instead: ast.For | None = None  # what runs the rest, where workers can't
 
     @property
     def reason(self) -> str:
@@ -144,9 +146,9 @@ class LoopStep(Offload):
                 self._run_plain(plain)
         finally:
             watcher.close()
-            if plain.left and not plain.handed_over:
+            if plain.left and not plain.handed_over and self._instead is None:
                 self.rest.cancel()  # the loop broke, or raised, before it came to the rest
-        self.left = plain.handed_over
+        self.left = plain.handed_over and self._instead is None
         if not self.left and self.refusal is None:
             self.refusal = Refusal(self.loop.line, self.stays)
 
@@ -154,7 +156,10 @@ class LoopStep(Offload):
         """Give whether the items from `position` on go to workers, and start these."""
         leaves = super().decide(seen, position, running)
         if self.refusal is not None and self._refused is not None:
-            self._refused()
+            instead = self._refused()
+            if isinstance(instead, ast.For) and isinstance(self.loop.node, ast.For):
+                self._instead = instead
+                return True
         return leaves
 
     def _run_plain(self, plain: PlainFirst) -> None:
@@ -162,7 +167,9 @@ class LoopStep(Offload):
         kernel, loop = self.kernel, self.loop
         if isinstance(loop.node, ast.For):
             kernel.over_items(loop, plain, orelse=False)
-            if plain.handed_over:
+            if plain.handed_over and self._instead is not None:
+                kernel.over_items(loop, plain.iterator, instead=self._instead)
+            elif plain.handed_over:
                 self._end_rest()
             elif plain.over:
                 kernel.execute(loop.node.orelse)

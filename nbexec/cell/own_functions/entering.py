@@ -15,7 +15,7 @@ from ...telemetry.stats import Stats
 from ..execution import plain_first
 from ..execution.watcher import Watcher
 from .function_loop import FunctionLoop, PlainLoop
-from .instrument import ENTER, Instrumented, LoopSite, instrument
+from .instrument import ENTER, Instrumented, LoopSite, instrument, instrument_statement
 from .reach import own_functions
 
 OFTEN = 16  # entries of a loop, after which its time tells whether it is worth a look
@@ -88,9 +88,7 @@ class Entering:
 
     def open(self) -> None:
         """Begin; this may be called from any thread."""
-        if self._traced or _current:  # a debugger looks; a step of a function that a step calls
-            return
-        if not plain_first.ENABLED or self.options.checkpoint is not None:
+        if self._left_out() or self._swapped:
             return
         for function in self._functions():
             code = function.__code__
@@ -103,9 +101,29 @@ class Entering:
                 for site in made.sites:
                     site.entries, site.seconds, site.off = 0, 0.0, False
         if self._swapped:
+            self._begin()
+
+    def statement(self, stmt: ast.stmt, filename: str, flags: int) -> ast.stmt:
+        """Give a statement of the cell, with the loops inside it handed over as well."""
+        if self._left_out():
+            return stmt
+        made = instrument_statement(stmt, filename, flags, _sites)
+        if made is None:
+            return stmt
+        self._begin()
+        return made
+
+    def _begin(self) -> None:
+        if self not in _current:
             setattr(builtins, ENTER, _enter)
             _current.append(self)
             self.resume()
+
+    def _left_out(self) -> bool:
+        """Whether all runs as it is: a debugger looks, or a step calls what has steps."""
+        if self._traced or any(one is not self for one in _current):
+            return True
+        return not plain_first.ENABLED or self.options.checkpoint is not None
 
     def __enter__(self) -> Entering:
         return self

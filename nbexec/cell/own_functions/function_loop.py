@@ -22,7 +22,7 @@ from ..execution.offload import Offload
 from ..execution.watcher import Watcher
 from ..iteration.iteration import InKernel
 from ..loops.find import find_loop
-from .instrument import LOOP, LoopSite
+from .instrument import LOOP, MODULE, LoopSite
 
 
 class Around(Protocol):
@@ -216,9 +216,11 @@ class FunctionLoop(Offload):
             self._around.resume()
 
     def _look_from(self, frame: types.FrameType) -> None:
-        scope = {**frame.f_globals, **frame.f_locals}
-        for name in [one for one in scope if one.startswith(LOOP)]:
-            del scope[name]
+        scope = frame.f_globals
+        if self.site.name != MODULE:  # else its names are those that functions see
+            scope = {**scope, **frame.f_locals}
+            for name in [one for one in scope if one.startswith(LOOP)]:
+                del scope[name]
         self._around.suspend()
         node = self.site.node
         stmt = node if isinstance(node, ast.For) else ast.copy_location(ast.Expr(node), node)

@@ -32,6 +32,7 @@ from ..loops.find import CONSUMERS
 
 ENTER = "__nbexec_enter__"  # a name that ends so isn't mangled in a class
 LOOP = "_nbexec_loop"
+MODULE = "<module>"  # the name of a cell's own frame
 _LOOPS = (ast.For, ast.ListComp, ast.SetComp, ast.DictComp)
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 _SEEING = {"locals", "vars", "eval", "exec", "dir", "globals", "super", "breakpoint"}
@@ -119,12 +120,42 @@ def instrument(function: types.FunctionType, sites: dict[int, LoopSite]) -> Inst
         return None
     shared = set(code.co_cellvars) | set(code.co_freevars) | _declared(node)
     made = copy.deepcopy(node)
-    finder = _Instrumenter(function, shared, sites)
+    named = code.co_name, function.__qualname__, code.co_filename, code.co_flags & _FLAGS
+    finder = _Instrumenter(named, shared, sites)
     made.body = finder.block(made.body)
     if not finder.found:
         return None
     new = _compiled(made, code)
     return Instrumented(new, finder.found) if new is not None else None
+
+
+def instrument_statement(
+    stmt: ast.stmt, filename: str, flags: int, sites: dict[int, LoopSite]
+) -> ast.stmt | None:
+    """Give a cell's statement with the loops inside it instrumented; None where it has none.
+
+    Parameters
+    ----------
+    stmt : ast.stmt
+        The statement: of a `for` loop only what is in its body is instrumented.
+    filename : str
+        The cell's file name.
+    flags : int
+        Compiler flags of its ``from __future__`` imports.
+    sites : dict
+        Takes in the loops.
+    """
+    if isinstance(stmt, _SCOPES):
+        return None
+    finder = _Instrumenter((MODULE, MODULE, filename, flags), set(), sites)
+    made = copy.deepcopy(stmt)
+    if isinstance(made, ast.For):
+        finder.inside = 1
+        made.body, made.orelse = finder.block(made.body), finder.block(made.orelse)
+    else:
+        finder.inside = int(isinstance(made, ast.While))
+        finder.generic_visit(made)
+    return ast.fix_missing_locations(made) if finder.found else None
 
 
 def _declared(node: ast.FunctionDef) -> set[str]:
@@ -177,12 +208,12 @@ class _Instrumenter(ast.NodeTransformer):
     """Replaces the loops of a function's body, the outermost and those inside them."""
 
     def __init__(
-        self, function: types.FunctionType, shared: set[str], sites: dict[int, LoopSite]
+        self, named: tuple[str, str, str, int], shared: set[str], sites: dict[int, LoopSite]
     ) -> None:
-        self._function = function
+        self._named = named  # the function's name, its qualified name, file and flags
         self._shared = shared  # names that other functions see
         self._sites = sites
-        self._inside = 0  # loops around the node
+        self.inside = 0  # loops around the node
         self.found: list[LoopSite] = []
 
     def block(self, body: list[ast.stmt]) -> list[ast.stmt]:
@@ -203,9 +234,9 @@ class _Instrumenter(ast.NodeTransformer):
     def visit_For(self, node: ast.For) -> Any:
         fit = self._fit(node)
         original = copy.deepcopy(node) if fit else node
-        self._inside += 1
+        self.inside += 1
         self.generic_visit(node)
-        self._inside -= 1
+        self.inside -= 1
         if not fit:
             return node
         names = sorted(set(bindings.stored([original.target, *original.body])))
@@ -281,7 +312,7 @@ class _Instrumenter(ast.NodeTransformer):
         calls = (part for part in own if isinstance(part, ast.Call))
         if any(not (isinstance(one.func, ast.Name) and one.func.id in _CHEAP) for one in calls):
             return True
-        return not self._inside and any(isinstance(part, (ast.While, *_LOOPS)) for part in own)
+        return not self.inside and any(isinstance(part, (ast.While, *_LOOPS)) for part in own)
 
     def _binding(self, node: Any) -> bool:
         """Whether it binds names, or has private ones."""
@@ -297,10 +328,7 @@ class _Instrumenter(ast.NodeTransformer):
 
     def _entered(self, node: Any, source: ast.expr) -> tuple[str, ast.Call]:
         number = len(self._sites)
-        code = self._function.__code__
-        flags = code.co_flags & _FLAGS
-        name = self._function.__qualname__
-        site = LoopSite(number, node, code.co_name, name, code.co_filename, flags)
+        site = LoopSite(number, node, *self._named)
         self._sites[number] = site
         self.found.append(site)
         handle = f"{LOOP}{len(self.found)}"
