@@ -100,6 +100,7 @@ def detach(
     namespace: dict[str, Any],
     *,
     filename: str = "<cell>",
+    flags: int = 0,
     strict: bool = False,
     ended: Callable[[Detached], None] = lambda cell: None,
     **options: Any,
@@ -108,7 +109,7 @@ def detach(
 
     Parameters
     ----------
-    source, namespace, filename, strict, **options
+    source, namespace, filename, flags, strict, **options
         As for `parallel`.
     ended : callable
         Called with the cell at its end, in the cell's thread.
@@ -134,7 +135,7 @@ def detach(
     """
     __tracebackhide__ = True
     resolved = checked(options)
-    kernel = StatementRunner(parse(source, filename), namespace)
+    kernel = StatementRunner(parse(source, filename, flags), namespace)
     remember(source, filename)
     if not depth.get():
         runs.forget_last()

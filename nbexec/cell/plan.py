@@ -28,7 +28,9 @@ from .report import CellPlan
 from .steps import Step
 
 
-def plan(source: str, namespace: dict[str, Any], filename: str = "<cell>") -> CellPlan:
+def plan(
+    source: str, namespace: dict[str, Any], filename: str = "<cell>", flags: int = 0
+) -> CellPlan:
     """Plan how a cell would run, without running any of it.
 
     Parameters
@@ -40,6 +42,8 @@ def plan(source: str, namespace: dict[str, Any], filename: str = "<cell>") -> Ce
         literals and functions are known; a statement that needs any other is "open".
     filename : str
         The cell's file name in tracebacks.
+    flags : int
+        Compiler flags of ``from __future__`` imports that are in force before it.
 
     Returns
     -------
@@ -57,7 +61,7 @@ def plan(source: str, namespace: dict[str, Any], filename: str = "<cell>") -> Ce
     >>> print(plan("total = 0\\nfor x in xs:\\n    print(total)\\n    total += x", {"xs": [1]}))
     line 3: serial: reads `total`, which the loop changes
     """
-    cell = parse(source, filename)
+    cell = parse(source, filename, flags)
     body = cell.body
     remember(source, filename)
     foreseen = _Foreseen(cell, namespace)

@@ -36,6 +36,7 @@ def parallel(
     namespace: dict[str, Any] | None = None,
     *,
     filename: str = "<cell>",
+    flags: int = 0,
     strict: bool = False,
     **options: Any,
 ) -> Any:
@@ -51,6 +52,9 @@ def parallel(
         The names that a cell reads and binds, such as ``globals()``.
     filename : str
         The cell's file name in tracebacks.
+    flags : int
+        Compiler flags of ``from __future__`` imports that are in force before the cell, as a
+        notebook keeps them from earlier ones.
     strict : bool
         Whether a loop that can't be shown safe is an error instead of running serially.
     **options
@@ -93,7 +97,7 @@ def parallel(
     if namespace is None:
         raise OptionError("parallel needs the names of the cell too, such as globals()")
     resolved = checked(options)
-    kernel = StatementRunner(parse(source, filename), namespace)
+    kernel = StatementRunner(parse(source, filename, flags), namespace)
     remember(source, filename)
     if not depth.get():
         runs.forget_last()

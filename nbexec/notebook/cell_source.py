@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from ..errors import NbexecError
+from . import futures
 from .flags import parse
 
 MAGIC = "%%parallel"
@@ -65,7 +66,8 @@ class CellSource:
         source = self.python(line, body)
         number = len(self._shell.history_manager.input_hist_raw)
         filename = self._shell.compile.cache(source, number, raw_code=f"{MAGIC} {line}\n{body}")
-        compile(source, filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        flags = futures.in_force(self._shell) | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        compile(source, filename, "exec", flags, dont_inherit=True)
 
     def python(self, line: str, body: str) -> str:
         """Give the source of a cell whose magic has the flags `line`."""

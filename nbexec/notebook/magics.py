@@ -11,7 +11,7 @@ from IPython.core.magic import no_var_expand, output_can_be_silenced
 from IPython.display import display
 
 from ..errors import BackendError, JournalError, NbexecError, OptionError, SerialError
-from . import detached_cells
+from . import detached_cells, futures
 from .cell_source import CellSource, from_cell
 from .flags import completions, parse, usage
 from .warm_up import warm_up
@@ -95,7 +95,8 @@ def run_line(shell: Any, line: str) -> Any:
     if not expression:
         raise UsageError("%parallel: there is no expression (%parallel --help)")
     try:
-        compile(expression, "<%parallel>", "eval", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        flags = futures.in_force(shell) | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        compile(expression, "<%parallel>", "eval", flags, dont_inherit=True)
     except SyntaxError as error:
         raise UsageError(f"%parallel: {expression!r} is no expression: {error.msg}") from None
     if options.pop("detach", False):
@@ -120,14 +121,17 @@ def run(shell: Any, source: str, raw: str, options: dict[str, Any]) -> Any:
     # is not `execution_count`, which IPython 9 counts up before the cell runs, 8 after.
     number = len(shell.history_manager.input_hist_raw) - 1
     filename = shell.compile.cache(source, number, raw_code=raw)
+    flags = futures.in_force(shell)
     try:
         if options.pop("plan", False):
-            show_plan(source, shell.user_ns, filename)
+            show_plan(source, shell.user_ns, filename, flags)
             return None
         detached_cells.look(shell, source)
-        if options.pop("detach", False):
-            return detached_cells.detach(shell, source, filename, options)
-        report = parallel(source, shell.user_ns, filename=filename, **options)
+        detach = options.pop("detach", False)
+        futures.leave(shell, source, options)
+        if detach:
+            return detached_cells.detach(shell, source, filename, {**options, "flags": flags})
+        report = parallel(source, shell.user_ns, filename=filename, flags=flags, **options)
     except BaseException as error:
         inside = from_cell(error.__traceback__, filename)
         if inside is None and isinstance(error, BEFORE):
@@ -157,12 +161,12 @@ def rendered(shell: Any, error: BaseException, inside: TracebackType | None) -> 
     vars(error)["_render_traceback_"] = render
 
 
-def show_plan(source: str, namespace: dict[str, Any], filename: str) -> None:
+def show_plan(source: str, namespace: dict[str, Any], filename: str, flags: int) -> None:
     """Display how a cell would run, in words and as a picture."""
     from ..cell.plan import plan
     from .cell_report import plan_bundle
 
-    display(plan_bundle(plan(source, namespace, filename)), raw=True)
+    display(plan_bundle(plan(source, namespace, filename, flags)), raw=True)
 
 
 def show(report: CellReport) -> None:

@@ -4,6 +4,7 @@ Covers `nbexec.cell.execution.in_kernel`.
 """
 
 from __future__ import annotations
+import __future__
 
 import gc
 import weakref
@@ -151,3 +152,22 @@ def test_the_last_run_is_never_another_cells():
     with pytest.raises(SyntaxError):
         nbexec.parallel("x =", {})
     assert nbexec.last_run() is run
+
+
+# ---------------------------------------------------------------- from __future__ imports
+
+
+ANNOTATED = "def f(x: Nowhere): return x\nout = [f(n) for n in range(3)]"
+
+
+def test_future_imports_of_the_caller_are_not_in_force():
+    with pytest.raises(NameError):  # this module has one
+        nbexec.parallel(ANNOTATED, {}, progress="off")
+
+
+def test_future_imports_from_before_a_cell_are_in_force():
+    names: dict[str, Any] = {}
+    flags = __future__.annotations.compiler_flag
+    report = nbexec.parallel(ANNOTATED, names, flags=flags, backend="threads", progress="off")
+    assert names["out"] == [0, 1, 2]
+    assert report.steps[-1].kind == "parallel"  # the function's source was found

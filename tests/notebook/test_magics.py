@@ -1,7 +1,7 @@
 """The magics in an IPython shell, without a kernel.
 
 Covers `nbexec.notebook.cell_source`, `nbexec.notebook.detached_cells`,
-`nbexec.notebook.flags` and `nbexec.options.record`.
+`nbexec.notebook.flags`, `nbexec.notebook.futures` and `nbexec.options.record`.
 """
 
 from __future__ import annotations
@@ -356,3 +356,57 @@ def test_a_detached_cell_returns_at_once(shell):
     assert result.result.wait(30)
     _, late = run(shell, "len(rows)")
     assert late.result == 3
+
+
+# ---------------------------------------------------------------- from __future__ imports
+
+FUTURE = "from __future__ import annotations"
+IN_FORCE = """
+class Grid(list):
+    def step(self) -> Grid:
+        return Grid(self)
+def double(x: Nowhere):
+    return 2 * x
+kinds = [type(Grid.step.__annotations__["return"]) for _ in range(3)]
+found = [double(n) for n in range(3)]
+"""
+MARK = "%%parallel --workers 2 --backend threads --progress off --strict\n"
+DETACHED = MARK.replace("--strict", "--detach")
+
+
+@pytest.mark.parametrize("first", ["", MARK, DETACHED])
+@pytest.mark.parametrize("then", ["", MARK])
+def test_a_future_import_is_in_force_in_the_cells_after_it(shell, first, then):
+    for cell in (f"{first}{FUTURE}", f"{then}{IN_FORCE}"):
+        _, result = run(shell, cell)
+        assert result.success
+    assert shell.user_ns["kinds"] == [str] * 3
+    assert shell.user_ns["found"] == [0, 2, 4]
+
+
+def test_a_future_import_is_in_force_in_a_detached_cell(shell):
+    run(shell, FUTURE)
+    cell = "def double(x: Nowhere): return 2 * x\nout = [double(n) for n in range(3)]"
+    _, result = run(shell, f"{DETACHED}{cell}")
+    result.result.result(60)
+    assert shell.user_ns["out"] == [0, 2, 4]
+
+
+def test_a_future_import_changes_what_is_python(shell):
+    run(shell, f"{MARK}from __future__ import barry_as_FLUFL")
+    _, result = run(shell, f"{MARK}out = [n <> 1 for n in range(3)]")
+    assert result.success
+    assert shell.user_ns["out"] == [True, False, True]
+    assert run(shell, "%parallel [n <> 1 for n in range(2)]")[1].result == [True, False]
+
+
+@pytest.mark.parametrize("flags", ["--backend threads --plan", "--workers 0"])
+def test_a_future_import_that_did_not_run_is_not_in_force(shell, flags):
+    run(shell, f"%%parallel {flags}\n{FUTURE}")
+    _, result = run(shell, "def double(x: Nowhere): pass")
+    assert isinstance(result.error_in_exec, NameError)
+
+
+def test_a_future_import_that_is_not_there_is_a_syntax_error(shell):
+    _, result = run(shell, f"{MARK}from __future__ import braces")
+    assert isinstance(result.error_before_exec or result.error_in_exec, SyntaxError)

@@ -21,7 +21,7 @@ from .library_calls import CONTAINERS, LibraryCalls
 from .new_values import NewValues, site_inside
 from .object_facts import dotted, fields_of, immutable
 from .reads import Reads
-from .source import generated, is_own_class, is_own_code
+from .source import by_dataclass, generated, is_own_class, is_own_code
 
 _CONTAINERS = (*CONTAINERS, tuple, frozenset, bytearray)
 _ITERATORS = (enumerate, zip, reversed, map, filter)
@@ -124,6 +124,9 @@ class CallAnalysis:
         self, node: ast.AST, function: types.FunctionType, args: Args, path: str = ""
     ) -> Value:
         """Look at the call of a Python function."""
+        changes = function.__name__ in ("__init__", "__setattr__", "__delattr__")
+        if changes and by_dataclass(function) and (args.starred or (args.at(0) or SHARED).shared):
+            refuse(node, f"calls `{function.__qualname__}`, which changes its object")
         if is_own_code(function.__code__) and not generated(function):
             try:
                 return self.analysis.enter(self.analysis, function, args)
@@ -221,7 +224,11 @@ class CallAnalysis:
         for name in sorted(makers):
             method = inspect.getattr_static(kind, name, None)
             method = getattr(method, "__func__", method)
-            if not isinstance(method, types.FunctionType) or not is_own_code(method.__code__):
+            if not isinstance(method, types.FunctionType):
+                continue
+            if name == "__init__":
+                self.hooks(node, kind, made)
+            if not is_own_code(method.__code__):
                 continue
             if generated(method, kind):
                 for one in getattr(kind, "__dataclass_fields__", {}).values():
@@ -238,6 +245,18 @@ class CallAnalysis:
         if "__init__" in makers:  # not of the user's: it may keep what it is given
             self.analysis.heap.mix([made, *self.library.given(node, args)])
         return made
+
+    def hooks(self, node: ast.AST, kind: type, made: Value) -> None:
+        """Look into what the `__init__` that attrs wrote for a class calls."""
+        for field in getattr(kind, "__attrs_attrs__", ()):
+            given = [field.converter, field.validator, getattr(field.default, "factory", None)]
+            for one in given:
+                known = value_of(one)
+                every = [known] if isinstance(one, type) else map(value_of, _functions(one))
+                for function in every:
+                    gives = self.callback(node, function)
+                    if gives is not None:
+                        self.analysis.heap.put(made, ANY, gives)
 
     # ------------------------------------------------------------ methods
 
@@ -270,7 +289,7 @@ class CallAnalysis:
             return self.apply(node, value_of(found.__func__), more)
         if isinstance(found, types.FunctionType) and is_own_code(found.__code__):
             if generated(found, base.type):
-                return SHARED
+                return self.generated_method(node, base, name, args)
             more = replace(args, positional=[base, *args.positional])
             return self.function(node, found, more)
         if isinstance(found, types.FunctionType | types.MethodDescriptorType):
@@ -280,6 +299,14 @@ class CallAnalysis:
             self.analysis.heap.mix([base, *args.all()])
             return SHARED
         return refuse(node, f"calls `.{name}`, which can't be looked into")
+
+    def generated_method(self, node: ast.AST, base: Value, name: str, args: Args) -> Value:
+        """Look at a method that `dataclasses` wrote."""
+        if name in ("__init__", "__setattr__", "__delattr__"):
+            if base.shared:
+                refuse(node, f"calls `.{name}`, which changes its object")
+            self.analysis.heap.mix([base, *args.all()])
+        return SHARED
 
     def super_method(self, node: ast.AST, name: str, args: Args) -> Value:
         """Look at ``super().name(...)``: what any of the classes above may have."""
@@ -310,6 +337,11 @@ def _inside(known: Any) -> list[types.FunctionType]:
     plain = (type, types.BuiltinFunctionType, types.FunctionType, types.ModuleType)
     if known is UNKNOWN or not callable(known) or isinstance(known, plain):
         return []
+    return _functions(known)
+
+
+def _functions(known: Any) -> list[types.FunctionType]:
+    """Give functions of the user's that an object is, or holds."""
     try:
         found = [one for one in reachable([known]) if isinstance(one, types.FunctionType)]
     except TooLarge:

@@ -7,7 +7,7 @@ import functools
 import inspect
 import types
 import weakref
-from collections import defaultdict
+from collections import defaultdict, namedtuple
 from typing import Any
 
 from . import library_facts, method_facts, source
@@ -22,6 +22,7 @@ _PLAIN = (
     *(types.FunctionType, types.BuiltinFunctionType, staticmethod, classmethod, type),
     *(types.MemberDescriptorType, types.GetSetDescriptorType),
     *(types.MethodDescriptorType, types.WrapperDescriptorType),
+    type(vars(namedtuple("_Pair", "x"))["x"]),
 )
 
 

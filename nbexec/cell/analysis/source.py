@@ -11,15 +11,20 @@ import ast
 import dis
 import functools
 import linecache
+import operator
 import sys
 import types
 from collections.abc import Iterator
 from typing import Any
 
+from ...system.user_code import is_library_file
 from ...system.user_code import is_library_module as is_library_module
 from ...system.user_code import is_own_code as is_own_code
 
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: not a static type of an extension
+_FUTURES: int = functools.reduce(
+    operator.or_, (getattr(__future__, one).compiler_flag for one in __future__.all_feature_names)
+)
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
@@ -35,7 +40,8 @@ def is_own_class(kind: type) -> bool:
     # In a namespace without __name__ a class says that it is of `builtins`.
     functions = [one for one in vars(kind).values() if isinstance(one, types.FunctionType)]
     if functions and "_member_map_" not in vars(kind):
-        return any(is_own_code(one.__code__) for one in functions)
+        files = [one.__code__.co_filename for one in functions]
+        return not all(is_library_file(file) and not file.startswith("<attrs") for file in files)
     if "_member_map_" in vars(kind):  # an enumeration
         return True
     made = bool(kind.__flags__ & _HEAP_TYPE)
@@ -43,11 +49,23 @@ def is_own_class(kind: type) -> bool:
 
 
 def generated(function: types.FunctionType, owner: type | None = None) -> bool:
-    """Whether a method was written by `dataclasses` or `namedtuple` rather than by hand."""
-    if function.__code__.co_filename != "<string>":
+    """Whether a method was written by `dataclasses` or `namedtuple` rather than by hand.
+
+    The file name tells nothing: whatever `exec` makes of a text has the same.
+    """
+    code = function.__code__
+    if code.co_filename != "<string>":
         return False
-    name = str(function.__globals__.get("__name__", ""))
-    return name.startswith("namedtuple_") or hasattr(owner, "__dataclass_fields__")
+    if code.co_names == ("_tuple_new",):
+        return function.__globals__.get("_tuple_new") is tuple.__new__
+    return by_dataclass(function) and hasattr(owner, "__dataclass_fields__")
+
+
+def by_dataclass(function: types.FunctionType) -> bool:
+    """Whether `dataclasses` wrote a function: it does so inside one of its own."""
+    code = function.__code__
+    inside = code.co_qualname == f"__create_fn__.<locals>.{code.co_name}"
+    return inside and code.co_filename == "<string>"
 
 
 def remember(source: str, filename: str) -> None:
@@ -60,16 +78,20 @@ def remember(source: str, filename: str) -> None:
 
 
 @functools.lru_cache(64)
-def _compiled(text: str, filename: str) -> tuple[ast.Module, frozenset[types.CodeType]] | None:
+def _compiled(
+    text: str, filename: str, flags: int
+) -> tuple[ast.Module, frozenset[types.CodeType]] | None:
     """Give the tree of a source, and the code of every function in it.
+
+    `flags` are those of ``from __future__`` imports that were in force before it.
 
     A notebook's cell is compiled statement by statement, a module as a whole: the code
     differs, since only then does the compiler know which names are imported modules.
     """
     # Cells may have `await` at the top level.
-    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     try:
-        tree = ast.parse(text)
+        tree = compile(text, filename, "exec", flags | ast.PyCF_ONLY_AST, dont_inherit=True)
         parts = [tree, *(ast.Module([stmt], type_ignores=[]) for stmt in tree.body)]
         codes = [
             compile(part, filename, "exec", flags=flags | future_flags(tree), dont_inherit=True)
@@ -86,8 +108,21 @@ def future_flags(tree: ast.Module) -> int:
     for stmt in tree.body:
         if isinstance(stmt, ast.ImportFrom) and stmt.module == "__future__":
             for alias in stmt.names:
-                flags |= getattr(__future__, alias.name).compiler_flag
+                feature = getattr(__future__, alias.name, None)  # compiling says if there is none
+                flags |= getattr(feature, "compiler_flag", 0)
     return flags
+
+
+def inherited(flags: int) -> int:
+    """Give those of a code's or a compiler's flags that ``from __future__`` imports set.
+
+    Examples
+    --------
+    >>> code = compile("from __future__ import annotations", "<cell>", "exec")
+    >>> inherited(code.co_flags) == future_flags(ast.parse("from __future__ import annotations"))
+    True
+    """
+    return flags & _FUTURES
 
 
 def _nested(code: types.CodeType) -> Iterator[types.CodeType]:
@@ -110,7 +145,7 @@ def _first_line(node: Any) -> int:
 def function_node(code: types.CodeType) -> FunctionNode | None:
     """Give the syntax tree of a function's code, or None where it isn't certain."""
     text = "".join(linecache.getlines(code.co_filename))
-    found = _compiled(text, code.co_filename) if text else None
+    found = _compiled(text, code.co_filename, inherited(code.co_flags)) if text else None
     if found is None:
         return None
     tree, codes = found
@@ -129,15 +164,22 @@ def function_node(code: types.CodeType) -> FunctionNode | None:
 def harmless(code: types.CodeType) -> bool:
     """Whether code without a source does nothing but compute from its arguments.
 
-    It may call nothing, and store nothing but its own names.
+    It may look up its own names and global ones, and apply operators that give a new value.
     """
-    bad = ("CALL", "PRECALL", "DELETE", "IMPORT", "SEND", "YIELD", "MAKE", "STORE", "WITH", "AWAIT")
     for instruction in dis.get_instructions(code):
         name, text = instruction.opname, instruction.argrepr
-        if name.startswith("STORE_FAST") or name == "COPY_FREE_VARS":
-            continue
-        if any(part in name for part in bad) or name in ("LOAD_ATTR", "LOAD_METHOD"):
-            return False
-        if name == "BINARY_OP" and text.endswith("="):
+        if name in ("BINARY_OP", "COMPARE_OP"):
+            if name == "BINARY_OP" and (text.endswith("=") or text.startswith("[")):
+                return False
+        elif name not in _HARMLESS and not name.startswith(_HARMLESS_KINDS):
             return False
     return True
+
+
+_HARMLESS = {
+    *("RESUME", "CACHE", "NOP", "PUSH_NULL", "POP_TOP", "COPY", "SWAP", "COPY_FREE_VARS"),
+    *("LOAD_CONST", "LOAD_SMALL_INT", "LOAD_GLOBAL", "LOAD_DEREF", "IS_OP", "TO_BOOL"),
+    *("UNARY_NEGATIVE", "UNARY_NOT", "UNARY_INVERT", "UNARY_POSITIVE", "NOT_TAKEN"),
+    *("BUILD_TUPLE", "BUILD_LIST", "BUILD_MAP", "RETURN_VALUE", "RETURN_CONST"),
+}
+_HARMLESS_KINDS = ("LOAD_FAST", "STORE_FAST", "POP_JUMP", "JUMP_", "RETURN_")

@@ -26,7 +26,7 @@ class Cell:
     body : list of ast.stmt
         Its top-level statements.
     flags : int
-        Compiler flags: its ``from __future__`` imports.
+        Compiler flags: its ``from __future__`` imports, and those in force before it.
     """
 
     filename: str
@@ -34,12 +34,16 @@ class Cell:
     flags: int
 
 
-def parse(source: str, filename: str) -> Cell:
-    """Parse a cell; a `SyntaxError` is the one that `exec` would raise, but `await` is fine."""
+def parse(source: str, filename: str, flags: int = 0) -> Cell:
+    """Parse a cell; a `SyntaxError` is the one that `exec` would raise, but `await` is fine.
+
+    `flags` are those of ``from __future__`` imports that are in force before it.
+    """
     # Compiling finds errors that parsing doesn't: a `return` outside a function.
-    compile(source, filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-    tree = ast.parse(source, filename)
-    return Cell(filename, tree.body, future_flags(tree))
+    how = flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    compile(source, filename, "exec", how, dont_inherit=True)
+    tree = compile(source, filename, "exec", flags | ast.PyCF_ONLY_AST, dont_inherit=True)
+    return Cell(filename, tree.body, flags | future_flags(tree))
 
 
 class StatementRunner:

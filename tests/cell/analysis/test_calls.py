@@ -474,3 +474,57 @@ def test_what_counts_somewhere_counts_in_order(way, name):
     if left.report is not None:
         (step,) = [step for step in left.report.steps if step.first == loop]
         assert step.kind == "serial"
+
+
+FIELDS = """
+from dataclasses import dataclass, field
+import attrs
+log = []
+def count(*given):
+    log.append(1)
+    return len(log)
+@dataclass
+class Plain:
+    t: int = 0
+class Above(Plain):
+    def __init__(self, t):
+        super().__init__(t)
+@dataclass
+class Made:
+    t: int = field(default_factory=count)
+@attrs.define
+class Factory:
+    t: int = attrs.field(factory=count)
+@attrs.define
+class Converter:
+    t: int = attrs.field(default=0, converter=attrs.converters.optional(count))
+@attrs.define
+class Validator:
+    t: int = attrs.field(default=0, validator=[attrs.validators.instance_of(int), count])
+plain, above = Plain(), Above(0)
+"""
+GENERATED = {
+    "__init__ called again": "plain.__init__(plain.t + i)\nout.append(plain.t)",
+    "__init__ of the class": "Plain.__init__(plain, plain.t + i)\nout.append(plain.t)",
+    "__init__ of a class above": "above.__init__(above.t + i)\nout.append(above.t)",
+    "__setattr__": "plain.__setattr__('t', i)\nout.append(plain.t)",
+    "what a dataclass keeps": "one = Plain(log)\none.t.append(i)\nout.append(len(log))",
+    "what the class above keeps": "one = Above(log)\none.t.append(i)\nout.append(len(log))",
+    "a factory of a dataclass": "out.append(Made().t)",
+    "a factory of attrs": "out.append(Factory().t)",
+    "a converter of attrs": "out.append(Converter(i).t)",
+    "a validator of attrs": "out.append((Validator(i).t, len(log)))",
+}
+
+
+@pytest.mark.parametrize("what", GENERATED)
+def test_what_a_generated_method_changes_or_calls_counts_in_order(what):
+    body = textwrap.indent(GENERATED[what], "    ")
+    cell = f"out = []\ndef step(i):\n{body}\n    return out[-1]\n"
+    for loop in (
+        f"out = []\nfor i in range(9):\n{body}\n",
+        f"{cell}found = [step(i) for i in range(9)]",
+    ):
+        left = both(loop + "\none = None", earlier=FIELDS)
+        assert left.report is not None
+        assert not [step for step in left.report.steps if step.kind == "parallel"]
