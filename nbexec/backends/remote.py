@@ -61,6 +61,8 @@ class RemoteSession(Session):
         self._reloaded = reloaded()
         try:
             data, buffers = pickling.dumps_apart((spec.task, _logging()))
+        except PickleError:  # it says why itself
+            raise
         except Exception as error:
             raise pickling.explain(spec.task.fn, error) from error
         self._stored = store_task(self.key, data, buffers) if local else None
@@ -205,7 +207,9 @@ def unsendable(error: BaseException, chunk: Chunk) -> Outcome:
     if len(chunk) > 1:
         return not_begun()
     item = chunk.items[0]
-    if isinstance(item, execute.Call):
+    if isinstance(error, PickleError):  # it says why itself
+        why = error
+    elif isinstance(item, execute.Call):
         why = pickling.explain(item.fn, error)
     else:
         sort = type(item).__qualname__

@@ -31,6 +31,19 @@ def _merge(namespace: dict[str, Any], site: Site, value: Any) -> None:
     namespace[site.name] = getattr(operator, site.operator)(namespace[site.name], value)
 
 
+def _merge_set(namespace: dict[str, Any], site: Site, items: dict[Any, None]) -> None:
+    """Merge the items of a set into another, which so gets the order that the operator leaves."""
+    into = namespace[site.name]
+    if site.operator == "ior":
+        into.update(items)
+    elif site.operator == "ixor":
+        into.symmetric_difference_update(items)
+    elif site.operator == "iand" and len(items) <= len(into):  # else it goes through `into`
+        into.intersection_update(items)
+    else:
+        _merge(namespace, site, set(items))
+
+
 def _setitem(namespace: dict[str, Any], site: Site, pair: tuple[Any, Any]) -> None:
     key, value = pair
     namespace[site.name][key] = value
@@ -69,7 +82,7 @@ _APPLY: dict[str, Apply] = {
     "grow": _grow,
     "grow_many": _grow,
     "grow_add": _grow,
-    "merge_set": _merge,
+    "merge_set": _merge_set,
     "merge_dict": _merge,
     "store": arrays.store,
     "store_into": arrays.store_into,

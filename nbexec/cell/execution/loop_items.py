@@ -9,8 +9,8 @@ from typing import Any
 
 from ..analysis.abstract_values import describe, fits, loose
 from ..analysis.aliases import TooLarge, reachable
-from ..analysis.object_facts import dotted, read_once
-from ..iteration.iteration import Last
+from ..analysis.object_facts import dotted, immutable, read_once
+from ..iteration.iteration import Last, checked
 from .plain_first import SIZED, PlainFirst
 
 MANY = 3_000_000  # items of a range that are listed
@@ -201,9 +201,13 @@ class Items:
             return self._one_ahead()
         if not self.known:
             return []
-        items: Iterable[Any] = range(len(self.known)) if indexed else self.known
+        items: Iterable[Any] = range(len(self.known)) if indexed else self._checked(self.known)
         *before, last = items
         return [*before, Last(last)]
+
+    def _checked(self, items: list[Any]) -> Iterable[Any]:
+        plain = all(map(immutable, set(map(type, items))))
+        return items if plain else map(checked, items)
 
     def _one_ahead(self) -> Iterator[Any]:
         while self._ahead and self._fits(self._ahead[0]):
@@ -211,6 +215,7 @@ class Items:
             self.taken.append(item)
             self._ahead = self._pull()
             more = self._ahead and self._fits(self._ahead[0])
+            item = checked(item)
             yield item if more else Last(item)
             if not more:
                 return

@@ -80,7 +80,8 @@ class LoopStep(Offload):
     def run(self, strict: bool = False) -> None:
         """Run it, and raise what the statement would raise; with `strict`, rather the refusal."""
         __tracebackhide__ = True
-        fresh = [self.kernel.evaluate(self.loop.iter)]
+        constant = rewrite.constant(self.loop)
+        fresh = [self.kernel.evaluate(self.loop.iter) if constant is None else constant]
         shared = held(fresh)
         source = fresh.pop()
         if shared:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..analysis.object_facts import dotted, immutable, is_plain
+from .set_order import ordered
 
 Entry = tuple[int, Any]  # the number of the statement, and the operands of its effect
 
@@ -86,12 +87,28 @@ class Log:
         self.entries.append((site, value))
 
     def update_set(self, site: int, *iterables: Iterable[Any]) -> None:
+        self.entries.append((site, Taken()))
+        for values in iterables:
+            if isinstance(values, set | frozenset):
+                self.entries.append((site, self._ordered(values)))
+                continue
+            if type(values) is dict:
+                self.entries.append((site, dict.fromkeys(values)))
+                continue
+            self._take(site, values)
+
+    def _take(self, site: int, values: Iterable[Any]) -> None:
         taken = Taken()
         self.entries.append((site, taken))
-        for values in iterables:
-            for value in values:
-                set().add(value)
-                taken.append(value)
+        for value in values:
+            set().add(value)
+            taken.append(value)
+
+    def _ordered(self, values: Any) -> dict[Any, None]:
+        items = ordered(values)
+        if items is None:
+            self._stop("a set is merged that a copy can't stand for")
+        return items or {}
 
     def update_dict(self, site: int, *args: Any, **named: Any) -> None:
         taken: dict[Any, Any] = {}
@@ -106,8 +123,10 @@ class Log:
             if not all(type(count) is int for count in values.values()):
                 self._stop("a Counter is updated with what isn't counts")
             self.entries.append((site, dict(values)))
+        elif isinstance(values, Mapping):
+            self._stop("a Counter is updated with what isn't counts")
         else:
-            self.update_set(site, values)
+            self._take(site, values)
 
     def setitem(self, site: int, value: Any, key: Any) -> None:
         {}.setdefault(key)
@@ -173,7 +192,7 @@ class Log:
     def merge_set(self, site: int, values: Any) -> None:
         if type(values) not in (set, frozenset):
             self._stop(f"a {type(values).__name__} is merged into a set")
-        self.entries.append((site, values.copy()))
+        self.entries.append((site, self._ordered(values)))
 
     def merge_dict(self, site: int, values: Any) -> None:
         if type(values) is not dict:

@@ -10,13 +10,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from ...errors import PickleError
 from ...worker.execute import Partial, interrupts
-from ..analysis.object_facts import immutable
+from ..analysis.object_facts import immutable, is_plain
 from . import exceptions
 from .boundary import HERE, Border
-from .effect_log import Entry, Log, Unsafe
+from .effect_log import Entry, Log, Taken, Unsafe
 from .environment import Luggage, Surroundings
 from .guard import Guard, captured
+from .set_order import REASON, disordered
 
 SHORT = 1_000  # characters or bytes of a value that is sent along in case it is wanted
 
@@ -65,7 +67,48 @@ class Last:
 
     def __nbexec_key__(self) -> Any:
         """Give the key in a journal: that of the item, since a record with more names will do."""
+        return self.item.item if type(self.item) is Checked else self.item
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Wraps an item that may hold sets: one whose order would be another isn't sent."""
+
+    item: Any
+
+    def __repr__(self) -> str:
+        return repr(self.item)
+
+    def __nbexec_key__(self) -> Any:
+        """Give the key in a journal: that of the item."""
         return self.item
+
+    def __reduce__(self) -> Any:
+        if disordered(self.item):
+            raise PickleError(REASON)
+        return Checked, (self.item,)
+
+
+def checked(item: Any) -> Any:
+    """Wrap an item if it may hold sets.
+
+    Examples
+    --------
+    >>> checked(3), type(checked([3])).__name__
+    (3, 'Checked')
+    """
+    return Checked(item) if _may_hold_sets([item]) else item
+
+
+def _may_hold_sets(things: list[Any]) -> list[Any]:
+    """Give those of `things` that may hold sets, as a glance at their types tells."""
+    return [
+        one
+        for one in things
+        if not immutable(type(one))
+        and not (type(one) in (tuple, list, Taken) and all(map(immutable, set(map(type, one)))))
+        and not is_plain(one)
+    ]
 
 
 class InKernel(Exception):
@@ -117,8 +160,16 @@ class Iteration:
 
     def __getstate__(self) -> dict[str, Any]:
         fields = ("func", "names", "items", "home", "label", "keeps", "guarded")
+        self.keep_order()
         luggage = Luggage(Surroundings())  # first: it is there when the function is unpickled
         return {"_luggage": luggage, **{name: getattr(self, name) for name in fields}, "_cache": {}}
+
+    def keep_order(self) -> None:
+        """Raise `PickleError` where a set that is sent along would have another order."""
+        if "ordered" not in self._cache:
+            self._cache["ordered"] = not disordered((self.func, self.items))
+        if not self._cache["ordered"]:
+            raise PickleError(REASON)
 
     def __repr__(self) -> str:
         return self.label or f"<Iteration over {self.names}>"
@@ -154,6 +205,8 @@ class Iteration:
         """Give the item itself, and whether it is the last one."""
         last = type(item) is Last
         if last:
+            item = item.item
+        if type(item) is Checked:
             item = item.item
         return (item if self.items is None else self.items[item]), last
 
@@ -219,7 +272,8 @@ class Iteration:
         except InKernel as reason:
             return reason
         names = self.sendable(wanted, item)
-        if len(names) < len(wanted) or (self.away and not exceptions.faithful(error)):
+        faithful = not self.away or (exceptions.faithful(error) and not disordered(error))
+        if len(names) < len(wanted) or not faithful:
             return InKernel("it raised, and left what can't be sent from another process")
         exceptions.trim(error)
         left = _with_notes(IterationRecord(entries, names, (), away=self.elsewhere), log, bound)
@@ -232,7 +286,12 @@ class Iteration:
         try:
             if self.made:
                 self.no_functions([payload for _, payload in log.entries])
-            return self.border.declare(log.entries, item) if self.away else log.entries
+            if not self.away:
+                return log.entries
+            declared = self.border.declare(log.entries, item)
+            if disordered(_may_hold_sets([one for _, one in declared])):
+                raise Unsafe(REASON)
+            return declared
         except Unsafe as unsafe:
             raise InKernel(unsafe.reason) from None
 
@@ -252,6 +311,8 @@ class Iteration:
             try:
                 self.border.check([value], item)
                 dumps(value)
+                if disordered(_may_hold_sets([value])):
+                    continue
             except (Exception, Unsafe):
                 continue
             found[name] = value
