@@ -20,6 +20,7 @@ from .analysis.source import remember
 from .execution.group_run import NotThere, StatementGroup, find_group, is_loop
 from .execution.in_kernel import StatementRunner, parse
 from .execution.loop_step import LoopStep
+from .iteration import recursion
 from .loops import dataflow
 from .loops.evaluated_first import awaits
 from .own_functions.decorated import parallel_function
@@ -200,7 +201,8 @@ class CellRun:
         __tracebackhide__ = True
         watched = cell_steps.set(self.listing)
         try:
-            self._step(position)
+            with recursion.room(self._body[position]):
+                self._step(position)
         finally:
             cell_steps.reset(watched)
 

@@ -136,6 +136,7 @@ STATEFUL = {
     "sys.displayhook": OUTPUT,
     "sys.setprofile": PROCESS,
     "sys.setrecursionlimit": PROCESS,
+    "sys.getrecursionlimit": "tells what is different in a worker",
     "sys.settrace": PROCESS,
     "tempfile.*": FILES,
     "threading.setprofile": PROCESS,

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from . import recursion
 from .boundary import HERE
 
 # Environment variables that may differ in workers, which have other numbers of threads.
@@ -67,7 +68,7 @@ class Surroundings:
     folder: str = field(default_factory=_folder)
     environ: dict[str, str] = field(default_factory=lambda: dict(os.environ))
     path: list[str] = field(default_factory=lambda: list(sys.path))
-    depth: int = field(default_factory=sys.getrecursionlimit)
+    depth: int = field(default_factory=recursion.own)
     decimal: Any = field(default_factory=_decimal)
     numpy: dict[str, Any] | None = field(default_factory=_numpy)
     machine: str = field(default_factory=_machine)
@@ -89,8 +90,8 @@ class Surroundings:
                 os.environ[name] = value
         if self.path != sys.path:
             sys.path[:] = self.path
-        if self.depth != sys.getrecursionlimit():
-            sys.setrecursionlimit(self.depth)
+        if self.depth + recursion.FRAMES != sys.getrecursionlimit():
+            sys.setrecursionlimit(self.depth + recursion.FRAMES)
 
     @contextlib.contextmanager
     def inside(self) -> Iterator[None]:
