@@ -90,6 +90,9 @@ class Analysis:
         self.reads: dict[str, int] = {}  # names of the namespace, and where first
         self.modules: set[types.ModuleType] = set()  # of the user's, with functions in use
         self.one_thread: tuple[int, str] | None = None  # why it can't run beside itself
+        # Why it can't run in another process; the second is so if such a set is there.
+        self.one_process: tuple[int, str] | None = None
+        self.set_from_outside: tuple[int, str] | None = None
         self.involved: dict[type, tuple[int, bool]] = {}  # the user's classes: line, shared
         self.gives = FROZEN  # what operators, iteration and the like give of such classes
         self.captured: dict[int, Any] = {}  # what it reaches that isn't frozen, by id
@@ -123,6 +126,11 @@ class Analysis:
                 return found
             self._memo.clear()
         raise Refusal(0, "does too much to be looked through")
+
+    @property
+    def anywhere(self) -> bool:
+        """Whether the code may run in any thread, and in any process."""
+        return not (self.one_thread or self.one_process or self.set_from_outside)
 
     # ------------------------------------------------------------ names
 

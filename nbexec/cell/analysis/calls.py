@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from . import library_facts
+from . import library_facts, orders
 from .abstract_values import FROZEN, SHARED, UNKNOWN, Value, joined, value_of
 from .aliases import TooLarge, reachable
 from .analysis import Analysis, Refusal, refuse
@@ -163,6 +163,8 @@ class CallAnalysis:
     def class_call(self, node: ast.AST, kind: type, args: Args, path: str = "") -> Value:
         """Look at the making of an instance."""
         if immutable(kind):
+            if kind is str:
+                self.in_order(node, args)
             return Value(type=kind if kind.__module__ == "builtins" else None)
         if kind is type:
             if len(args.positional) != 1:
@@ -182,9 +184,12 @@ class CallAnalysis:
     def container(self, node: ast.AST, kind: type, args: Args) -> Value:
         """Describe a built-in container made of other ones."""
         heap, values = self.analysis.heap, args.all()
+        if kind not in orders.SETS:
+            self.in_order(node, args)
         if not issubclass(kind, dict):
             held = [self.new.contents(one) for one in values]
             frozen = kind in (tuple, frozenset) and all(one.frozen for one in held)
+            frozen = frozen and not (kind is frozenset and any(one.type for one in held))
             return Value(type=kind) if frozen else self.new.made(node, held, kind)
         made = self.new.made(node, [heap.get(one, ITEMS) for one in values], kind)
         for one in values:
@@ -200,6 +205,7 @@ class CallAnalysis:
 
     def iterator(self, node: ast.AST, kind: type, args: Args) -> Value:
         """Describe ``enumerate(...)``, ``zip(...)`` and the like."""
+        self.in_order(node, args)
         given = [self.callback(node, one) for one in args.all()]
         held = [self.new.contents(one) for one in args.all()]
         if kind is map:
@@ -211,6 +217,11 @@ class CallAnalysis:
         if kind in (enumerate, zip) and not args.starred:
             return self.new.made(node, [self.new.tuple_of(node, tuple(held))])
         return self.new.made(node, held)
+
+    def in_order(self, node: ast.AST, args: Args) -> None:
+        """Take in that the arguments' items are seen in their order."""
+        for one in args.all():
+            orders.seen(self.analysis, node, one)
 
     def own_class(self, node: ast.AST, kind: type, args: Args) -> Value:
         """Look at the making of an instance of a class of the user's."""

@@ -7,6 +7,7 @@ import weakref
 from dataclasses import replace
 from typing import Any, Protocol
 
+from . import orders
 from .abstract_values import FROZEN, SHARED, UNKNOWN, Value, join, value_of
 from .analysis import refuse
 from .arguments import Args
@@ -134,16 +135,17 @@ class Expressions:
             base = self.expr(func.value)
             return self.calls.method(node, base, func.attr, self.arguments(node))
         callee = self.name(func) if isinstance(func, ast.Name) else self.expr(func)
-        return self.calls.apply(node, callee, self.arguments(node))
+        in_order = bool(node.keywords) or not any(callee.known is one for one in orders.ANY_ORDER)
+        return self.calls.apply(node, callee, self.arguments(node, in_order))
 
-    def arguments(self, node: ast.Call) -> Args:
+    def arguments(self, node: ast.Call, in_order: bool = True) -> Args:
         args = Args([], {})
         for one in node.args:
             if isinstance(one, ast.Starred):
-                self.expr(one.value)
+                orders.seen(self.analysis, one, self.expr(one.value))
                 args.starred = True
             elif isinstance(one, ast.GeneratorExp):
-                args.positional.append(self.comprehension(one))  # consumed at once
+                args.positional.append(self.comprehension(one, in_order))  # consumed at once
             else:
                 args.positional.append(self.expr(one))
         for keyword in node.keywords:
@@ -165,7 +167,7 @@ class Expressions:
         return Value(type=str)
 
     def e_FormattedValue(self, node: ast.FormattedValue) -> Value:
-        self.expr(node.value)
+        orders.seen(self.analysis, node, self.expr(node.value))
         if node.format_spec is not None:
             self.expr(node.format_spec)
         return FROZEN
@@ -199,7 +201,9 @@ class Expressions:
         return made
 
     def e_Starred(self, node: ast.Starred) -> Value:
-        return self.new.contents(self.expr(node.value))
+        value = self.expr(node.value)
+        orders.seen(self.analysis, node, value)
+        return self.new.contents(value)
 
     def e_BinOp(self, node: ast.BinOp) -> Value:
         return self.new.computed(node, [self.expr(node.left), self.expr(node.right)])
@@ -241,8 +245,12 @@ class Expressions:
 
     # ------------------------------------------------------------ scopes inside
 
-    def comprehension(self, node: Any) -> Value:
-        """Look at a comprehension, or at a generator expression that is consumed at once."""
+    def comprehension(self, node: Any, in_order: bool = True) -> Value:
+        """Look at a comprehension, or at a generator expression that is consumed at once.
+
+        `in_order` says whether it makes a difference in which order its elements come.
+        """
+        in_order = in_order and not isinstance(node, ast.SetComp)
         if any(generator.is_async for generator in node.generators):
             self.around.awaiting(node)
         outer = dict(self.names.env or {})
@@ -255,7 +263,7 @@ class Expressions:
         hidden_local = targets - self.names.local
         self.names.local |= hidden_local
         for generator in node.generators:
-            item = self.iterate(generator.iter)
+            item = self.iterate(generator.iter, in_order)
             self.around.bind(generator.target, item)
             for condition in generator.ifs:
                 self.expr(condition)
@@ -289,11 +297,14 @@ class Expressions:
         gives = self.around.nested(node, [ast.Return(node.body, lineno=node.lineno)])
         return Value(checked=True, gives=gives)
 
-    def iterate(self, node: ast.expr) -> Value:
+    def iterate(self, node: ast.expr, in_order: bool = True) -> Value:
         """Look at an iterable, and describe an item."""
         if isinstance(node, ast.GeneratorExp):
             return self.new.contents(self.comprehension(node))
-        return self.new.contents(self.expr(node))
+        value = self.expr(node)
+        if in_order:
+            orders.seen(self.analysis, node, value)
+        return self.new.contents(value)
 
     def e_Await(self, node: ast.Await) -> Value:
         self.around.awaiting(node)

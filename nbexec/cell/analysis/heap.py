@@ -55,6 +55,8 @@ class Heap:
             return joined(value.parts)
         if type(value.known) in (list, tuple, set, frozenset):
             return describe(list(value.known)) if len(value.known) <= LARGEST else SHARED
+        if value.type is str:
+            return value if value.known is UNKNOWN else Value(type=str)
         if value.type is not None and issubclass(value.type, dict):
             return self.get(value, KEYS)
         return self.get(value, ITEMS, KEYS)

@@ -9,7 +9,7 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterator
 from typing import Any
 
-from . import library_facts, method_facts
+from . import library_facts, method_facts, orders
 from .abstract_values import FROZEN, SHARED, UNKNOWN, Value, join, joined, value_of
 from .analysis import Analysis, refuse
 from .arguments import Args, Calling
@@ -26,6 +26,9 @@ _WELL_KNOWN = ("builtins", "collections", "os", "types")
 _MAKERS = {"__new__", "__init__", "__post_init__", "__init_subclass__", "__class_getitem__"}
 
 
+_GIVE_TEXTS = dict.fromkeys(("split", "rsplit", "splitlines"), list) | dict.fromkeys(
+    ("lower", "upper", "strip", "lstrip", "rstrip", "casefold", "title", "replace", "join"), str
+)
 CONTAINERS = (list, dict, set, deque, Counter, OrderedDict, defaultdict)
 
 
@@ -92,7 +95,11 @@ class LibraryCalls:
         first = args.at(0) or SHARED
         if known is vars and not values:
             refuse(node, "reads every name")
+        if known in (repr, ascii, format):
+            orders.seen(self.analysis, node, first)
         if known in (min, max, sorted, iter):
+            if known is iter or args.keywords:  # of texts alone there are no ties
+                orders.seen(self.analysis, node, first)
             return self.picking(node, known, args, first)
         if known in _TELLS:
             return FROZEN
@@ -119,6 +126,9 @@ class LibraryCalls:
         """Look at a call of library code."""
         names = names_of(known, path)
         self.hidden_state(node, names)
+        if listed(names, ("itertools.*", "functools.reduce", "builtins.print")):
+            for one in args.all():
+                orders.seen(self.analysis, node, one)
         opens = listed(names, library_facts.OPENERS)
         if opens:
             self.mode(node, args, library_facts.OPENERS[opens])
@@ -196,10 +206,15 @@ class LibraryCalls:
             refuse(node, "calls `.replace()` with one argument, which moves a file")
         if name in method_facts.CHANGING_ARGUMENTS and any(one.shared for one in args.all()):
             refuse(node, f"calls `.{name}()`, which changes what it is given")
+        if base.type is str and name == "join" and args.positional:
+            orders.seen(self.analysis, node, args.positional[0])
         known = None if base.shared else self.container_method(node, base, name, args)
         if known is not None:
             return known
         found = self.given(node, args)
+        if base.type is str and name in _GIVE_TEXTS:
+            texts = Value(type=str)
+            return texts if _GIVE_TEXTS[name] is str else self.new.made(node, [texts], list)
         if base.shared:
             return self.shared_method(node, base, name, args)
         if base.frozen and name in method_facts.DETACHED_METHODS:
@@ -222,6 +237,8 @@ class LibraryCalls:
                 heap.put(base, ITEMS, value)
                 return FROZEN
             case ("extend" | "update", [value]) if not mapping:
+                if kind is not set:
+                    orders.seen(self.analysis, node, value)
                 heap.put(base, ITEMS, self.new.contents(value))
                 return FROZEN
             case ("get" | "pop" | "setdefault", [key, *default]) if mapping:
@@ -230,6 +247,7 @@ class LibraryCalls:
                     heap.put(base, ITEMS, joined(default))
                 return joined([heap.get(base, ITEMS), *default, FROZEN])
             case ("pop" | "popleft", _):
+                orders.seen(self.analysis, node, base)
                 return held
             case ("keys", []):
                 return self.new.made(node, [heap.get(base, KEYS)])

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from . import source
+from . import orders, source
 from .abstract_values import FROZEN, SHARED, Env, Value, join, value_of
 from .analysis import Analysis, refuse
 from .arguments import Args
@@ -126,6 +126,7 @@ class Scope:
                 starred = any(isinstance(part, ast.Starred) for part in parts)
                 known = value.parts if value.parts and not starred else None
                 if known is None or len(known) != len(parts):
+                    orders.seen(self.analysis, target, value)
                     known = (self.new.contents(value),) * len(parts)
                 for part, one in zip(parts, known, strict=True):
                     self.bind(part, one)

@@ -141,7 +141,7 @@ def find_group(
         if one is None:
             break
         free = at not in done and not (one.reads & written) and not _touches(one, namespace, things)
-        if free and worth(stmt, namespace) and one.analysis.one_thread is None:
+        if free and worth(stmt, namespace) and one.analysis.anywhere:
             members[at] = one
         written |= one.writes
         bound |= one.loop.bound

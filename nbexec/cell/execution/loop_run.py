@@ -23,6 +23,7 @@ from ..iteration.iteration import (
     IterationRecord,
     Last,
 )
+from ..iteration.set_order import holds_texts
 from ..loops import rewrite
 from ..loops.eligibility import examine
 from ..loops.find import ItemLoop
@@ -41,7 +42,11 @@ class LoopRun(Ending):
         Statistics of the run, once there was one.
     assumed : str
         What was assumed without a check.
+    stays_here : bool
+        Whether its items must run in this process.
     """
+
+    stays_here = False
 
     def __init__(self, loop: ItemLoop, kernel: StatementRunner, collect: bool = False) -> None:
         self.loop = loop
@@ -172,6 +177,9 @@ class LoopRun(Ending):
         """Give the options that keep each worker to one item at a time, where that matters."""
         if self.loop.awaits:
             return self._awaiting(analysis, options)
+        tied = self._tied(analysis)
+        if tied is not None and options.backend != "serial":
+            return self._in_this_process(analysis, options, *tied)
         if options.checkpoint is not None:
             return self._for_journal(options)
         if analysis.one_thread is None or options.backend == "serial":
@@ -183,6 +191,27 @@ class LoopRun(Ending):
         if leaves(options):
             return {}
         raise Refusal(line, f"{reason}; backend='processes' can run it")
+
+    def _tied(self, analysis: Analysis) -> tuple[int, str] | None:
+        """Give the line and the reason why its items must stay in this process, or None."""
+        if analysis.one_process is None and analysis.set_from_outside is not None:
+            things = [*analysis.captured.values(), self.items.sample]
+            if self.items.lazy or holds_texts(things):
+                return analysis.set_from_outside
+        return analysis.one_process
+
+    def _in_this_process(
+        self, analysis: Analysis, options: Options, line: int, reason: str
+    ) -> dict[str, Any]:
+        """Choose threads, or refuse what else the options name."""
+        if analysis.one_thread is not None or options.checkpoint is not None:
+            raise Refusal(line, reason)
+        if options.backend == "auto":
+            self.reason, self.stays_here = f"on threads, since it {reason}", True
+            return {"backend": "threads"}
+        if leaves(options):
+            raise Refusal(line, f"{reason}; backend='threads' can run it")
+        return {}
 
     def _awaiting(self, analysis: Analysis, options: Options) -> dict[str, Any]:
         """Choose asyncio for a loop that awaits: other statements use that event loop too."""

@@ -110,6 +110,9 @@ class Offload:
         if choice is None or choice.backend == "serial":
             self._stays = choice.reason if choice is not None else ""
             return False
+        if self.rest.stays_here and choice.backend != "threads":
+            self._stays, self.rest.reason = self.rest.reason.replace("on threads", "here"), ""
+            return False
         each = seen.wall / seen.items if seen.items else seen.running_wall
         if not self._destination.ready(choice, each):
             self._stays = f"{choice.reason}, and it ended before workers had started"

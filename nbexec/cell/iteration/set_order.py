@@ -12,18 +12,16 @@ import ctypes
 import functools
 import io
 import operator
-import os
 import pickle
 import sys
-from collections.abc import Iterable
 from typing import Any
 
 from ...serialize.pickling import pickler
+from ..analysis.orders import of_texts
 
 REASON = "a set would have another order in another process"
 _SETS = (set, frozenset)
 _MAKES_SET = (pickle.EMPTY_SET + pickle.MEMOIZE, pickle.FROZENSET + pickle.MEMOIZE)
-_DIFFERENT = (str, bytes) if sys.version_info >= (3, 12) else (str, bytes, type(None))
 
 
 class _Disordered(Exception):
@@ -52,6 +50,27 @@ def disordered(thing: Any) -> bool:
         return seen == b""
     # These bytes may as well be part of a number or a text.
     return _seen(_thorough(), thing) == b""
+
+
+def holds_texts(thing: Any) -> bool:
+    """Whether a thing holds a set of texts; False where it can't be pickled.
+
+    Examples
+    --------
+    >>> holds_texts([{1, 2}])
+    False
+    """
+    return _seen(_looking_for_texts(), thing) == b""
+
+
+@functools.cache
+def _looking_for_texts() -> Any:
+    class Looking(pickler()):  # type: ignore[misc]
+        def persistent_id(self, thing: Any) -> None:
+            if issubclass(type(thing), _SETS) and of_texts(thing):
+                raise _Disordered
+
+    return Looking
 
 
 def _seen(kind: Any, thing: Any) -> bytes | None:
@@ -102,7 +121,7 @@ def rebuilds(one: set[Any] | frozenset[Any]) -> bool:
     (True, True)
     """
     items = list(one)
-    if _of_texts(items):
+    if of_texts(items):
         return True
     try:
         return same_table(one, set(items))
@@ -135,16 +154,6 @@ def ordered(one: set[Any] | frozenset[Any]) -> dict[Any, None] | None:
     into.update(items)
     taken_over = table_size(into) == table_size(one)
     return None if taken_over and not all(map(operator.is_, into, one)) else items
-
-
-def _of_texts(items: Iterable[Any]) -> bool:
-    """Whether items have other hashes in another process, as far as is easily seen."""
-    if not sys.flags.hash_randomization or os.environ.get("PYTHONHASHSEED", "").isdigit():
-        return False
-    kinds = {kind: one for kind, one in zip(map(type, items), items, strict=True)}  # noqa: C416
-    if tuple in kinds:
-        kinds |= {type(part): part for part in kinds[tuple]}
-    return any(kind in kinds for kind in _DIFFERENT)
 
 
 def _traces(one: set[Any] | frozenset[Any]) -> tuple[int, int]:

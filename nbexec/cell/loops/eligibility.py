@@ -7,7 +7,7 @@ import contextlib
 from collections import Counter, defaultdict
 from typing import Any
 
-from ..analysis import accumulators, aliases, arrays, bindings
+from ..analysis import accumulators, aliases, arrays, bindings, orders
 from ..analysis.abstract_values import SHARED, Value
 from ..analysis.analysis import Analysis, Refusal, makes_entries, refuse
 from ..analysis.functions import new_analysis
@@ -54,6 +54,8 @@ class Body(Scope):
         self.storing = ""
         for value in given.all():
             self.keep(stmt, value)
+            if site.kind in ("print", "extend", "update_dict", "update_counter", "grow_many"):
+                orders.seen(self.analysis, stmt, value)
 
     def own_entry(self, node: ast.Subscript) -> Value | None:
         match node:
