@@ -19,7 +19,7 @@ out, more, found, counts, table = [], [], set(), Counter(), {}
 groups, plain, places, deep = defaultdict(list), {"a": [0], "b": 1}, [0] * 6, defaultdict(int)
 best = 0
 total, product, ratio, text, pairs, last = 0, 1, 0.1, "", (), None
-calls, log = 0, []
+calls, log, marks = 0, [], {72, 136, 200, 8}
 class Box:
     kept = []
     def __init__(self, value):
@@ -96,6 +96,27 @@ async def counting(v):
     calls += 1
     await asyncio.sleep(0)
     return calls
+def marked(v):
+    s = set(range(60))
+    s -= set(range(52))
+    s.update([72, 136, 200, 8 * len(str(v))])
+    return s
+def first(v):
+    s = marked(v)
+    s.pop()
+    return max(s, key=lambda n: n % 4)
+exec('''
+from dataclasses import dataclass
+@dataclass
+class Tally:
+    t: int = 0
+    def add(self, n):
+        self.t += 1
+        return self.t
+    def plus(self):
+        return self.t + 1
+''')
+tally = Tally()
 def numbers(n):
     for i in range(n):
         yield i
@@ -116,12 +137,24 @@ FUNCTIONS = [
     "strict",
     "shout",
     "same",
+    "marked",
+    "first",
 ]
 SOURCES = [
     *("range(6)", "range(6)", "enumerate(places)", "places"),
     *("xs", "words", "rows", "boxes", "range(4)", "enumerate(xs)", "zip(xs, words)", "numbers(4)"),
     *("sorted(xs)", "reversed(xs)", "list(out)", "counted(3)", "[*rows, *rows]", "rows[:2]"),
-    *("[(x, [x]) for x in xs]", "iter(xs)", "table", "(w for w in words)", "map(pure, xs)", "[]"),
+    *(
+        "[(x, [x]) for x in xs]",
+        "iter(xs)",
+        "{72, 8, 96, 34}",
+        "marked(3)",
+        "[marked(1), {8, 0, 16}]",
+        "table",
+        "(w for w in words)",
+        "map(pure, xs)",
+        "[]",
+    ),
 ]
 
 
@@ -132,9 +165,23 @@ def weighted(plain: list[str], odd: list[str]) -> st.SearchStrategy[str]:
 
 simple = weighted(
     ["x", "1", "'w'", "y", "len(words)", "str(x)", "xs[0]", "[x]", "(x, y)", "{'x': x}", "rows[0]"],
-    ["last", "total", "out", "z", "x['n']", "x['w']", "1 / pure(x)", "x.value", "x.double", "-x"],
+    [
+        "last",
+        "total",
+        "out",
+        "z",
+        "tally.plus()",
+        "tally.add(x)",
+        "marks",
+        "x['n']",
+        "x['w']",
+        "1 / pure(x)",
+        "x.value",
+        "x.double",
+        "-x",
+    ],
 )
-function = weighted(["pure", "same", "copied", "strict", "group"], FUNCTIONS)
+function = weighted(["pure", "same", "copied", "strict", "group", "marked", "first"], FUNCTIONS)
 
 
 def called(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
@@ -202,6 +249,10 @@ statement = st.one_of(
     st.builds("more += [{}]".format, value),
     st.builds("found.add({})".format, value),
     st.builds("found.update(str({}))".format, value),
+    st.builds("marks.update(marked({}), [len(str({}))])".format, value, value),
+    st.builds(
+        "marks {}= {{n * 7 % 61 for n in marked({})}}".format, st.sampled_from("|^&-"), value
+    ),
     st.builds("table[{}] = {}".format, value, value),
     st.builds("table.update(k={})".format, value),
     st.builds("counts[str({})] += 1".format, value),
@@ -271,6 +322,8 @@ FORMS = [
     *("res = {{str({0}): {2} for x in {1}}}", "res = sum(len(str({0})) for x in {1})"),
     *("res = [(y := {0}) for x in {1} if {2}]", "res = any((y := {0}) for x in {1})"),
     *("res = [(y, {2}) for x in {1} if (y := {0})]", "res = sum((y := {0}) for x in {1}), y"),
+    *("res = {{n * m % 61 for x in {1} for n in marked({0}) for m in marked({2})}}",),
+    *("res = [n for x in {1} for n in {{72, 8, 96, 34}} if {0}]",),
     *("any({0} for x in {1})", "res = [y for x in {1} for y in [{0}, {2}]]"),
     *(
         "res = 1 + sum(map(pure, {1})) * 2",
