@@ -11,7 +11,7 @@ from ...options.record import Options
 from ...placement.auto import Evidence
 from ..analysis.aliases import held
 from ..analysis.analysis import Refusal
-from ..loops import rewrite
+from ..loops import displays, rewrite
 from ..loops.find import ItemLoop
 from . import plain_first
 from .in_kernel import StatementRunner
@@ -80,7 +80,8 @@ class LoopStep(Offload):
     def run(self, strict: bool = False) -> None:
         """Run it, and raise what the statement would raise; with `strict`, rather the refusal."""
         __tracebackhide__ = True
-        constant = rewrite.constant(self.loop)
+        is_argument = isinstance(self.loop.place, ast.Call)  # of a `map`
+        constant = None if is_argument else displays.constant(self.loop.iter)
         fresh = [self.kernel.evaluate(self.loop.iter) if constant is None else constant]
         shared = held(fresh)
         source = fresh.pop()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import copy
-import dis
 import types
 from typing import Any
 
@@ -223,25 +222,6 @@ def with_hidden(loop: ItemLoop, whole: bool) -> ast.stmt:
     else:
         (place if isinstance(place, ast.For) else place.generators[0]).iter = name
     return stmt
-
-
-def constant(loop: ItemLoop) -> frozenset[Any] | None:
-    """Give the items of a loop over a display such as ``{8, 0, 16}``; None for any other loop.
-
-    There the compiler makes a frozenset of it, which may have another order than the set that
-    the display is alone.  (So may one that is compiled once more, as an `ast.Constant`.)
-    """
-    if not isinstance(loop.iter, ast.Set) or isinstance(loop.place, ast.Call):
-        return None
-    name = ast.copy_location(ast.Name(ITEM, ast.Store()), loop.iter)
-    over = ast.copy_location(ast.For(name, loop.iter, [ast.Pass()], []), loop.iter)
-    module = ast.fix_missing_locations(ast.Module([over], type_ignores=[]))
-    loaded: Any = None
-    for one in dis.get_instructions(compile(module, "<cell>", "exec", dont_inherit=True)):
-        if one.opname == "GET_ITER":
-            break
-        loaded = one.argval if one.opname == "LOAD_CONST" else None
-    return loaded if type(loaded) is frozenset else None
 
 
 class _Put(ast.NodeTransformer):

@@ -28,6 +28,7 @@ from typing import Any
 
 from ..analysis import bindings
 from ..analysis.source import function_node
+from ..loops.displays import as_in_loop
 from ..loops.find import CONSUMERS
 
 ENTER = "__nbexec_enter__"  # a name that ends so isn't mangled in a class
@@ -281,6 +282,8 @@ class _Instrumenter(ast.NodeTransformer):
             return self.generic_visit(node)
         handle, enter = self._entered(copy.deepcopy(node), node.generators[0].iter)
         first, again = self._over(node, handle), self._over(copy.deepcopy(node), handle)
+        if isinstance(again, ast.SetComp):  # its elements are added in their order, not a set's
+            again = ast.copy_location(ast.ListComp(again.elt, again.generators), again)
         add = ast.Attribute(_load(handle), "add", ast.Load())
         added: list[ast.expr] = [ast.Call(add, [one], []) for one in (first, again)]
         begin = ast.NamedExpr(ast.Name(handle, ast.Store()), enter)
@@ -332,7 +335,7 @@ class _Instrumenter(ast.NodeTransformer):
         self._sites[number] = site
         self.found.append(site)
         handle = f"{LOOP}{len(self.found)}"
-        return handle, ast.Call(_load(ENTER), [ast.Constant(number), source], [])
+        return handle, ast.Call(_load(ENTER), [ast.Constant(number), as_in_loop(source)], [])
 
 
 class _Breaking(ast.NodeTransformer):

@@ -42,6 +42,7 @@ FUNCTIONS = {
     "nested": "def f(xs):\n    out = []\n    for x in xs:\n        row = []\n        for y in range(3): row.append(work(x + y))\n        out.append(row)\n    return out",
     "inner of one that carries": "def f(xs):\n    s = 0\n    for step in range(3):\n        s = s % 9 + sum(work(x + s) for x in xs)\n    return s",
     "list": "def f(xs): return [work(x) for x in xs if x % 3]",
+    "set of many": "def f(xs): return list({work(x) * y % 97 for x in xs for y in range(9)})",
     "set": "def f(xs): return list({work(x) % 17 for x in xs})",
     "dict": "def f(xs): return {x % 7: work(x) for x in xs}",
     "list that fails": "def f(xs): return [work(x) // (20 - x) for x in xs]",

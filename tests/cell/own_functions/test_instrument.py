@@ -8,11 +8,12 @@ from __future__ import annotations
 import builtins
 import inspect
 import itertools
+import random
 
 import pytest
 
 from nbexec.cell.analysis.source import remember
-from nbexec.cell.own_functions.function_loop import PlainLoop
+from nbexec.cell.own_functions.function_loop import PlainLoop, _extend
 from nbexec.cell.own_functions.instrument import ENTER, instrument
 
 NUMBER = itertools.count()
@@ -85,3 +86,50 @@ def test_inner_loops_are_loops_of_their_own_where_they_call_something():
     made = instrument(function(source), sites)
     assert [one.line for one in made.sites] == [2, 3] or [one.line for one in made.sites] == [3, 2]
     assert len(sites) == 2
+
+
+# ---------------------------------------------------------------- the order of sets
+
+
+def test_a_display_has_the_order_that_it_has_in_the_loop(monkeypatch):
+    monkeypatch.setattr(builtins, ENTER, lambda number, source: PlainLoop(source), raising=False)
+    draw = random.Random(1)
+    for _ in range(50):
+        display = ", ".join(map(str, draw.sample(range(300), 12)))
+        body = f"    out = []\n    for x in {{{display}}}: out.append(work(x))\n"
+        f = function(f"def f(xs):\n{body}    return out + [work(x) for x in {{{display}}}]")
+        plain = f([])
+        made = instrument(f, {})
+        assert made is not None
+        f.__code__ = made.code
+        assert f([]) == plain
+
+
+class Halves(PlainLoop):
+    """A loop whose second half the plain loop has to do after all."""
+
+    def __init__(self, source):
+        self.source, self.again, self.value = [*source], True, None
+
+    def __iter__(self):
+        half = len(self.source) // 2
+        return iter(self.source[:half] if self.value is None else self.source[half:])
+
+    def add(self, part):
+        if self.value is None:
+            self.value = part
+            return False
+        _extend(self.value, part)
+        return True
+
+
+def test_a_set_has_the_order_of_its_elements_wherever_it_is_left(monkeypatch):
+    monkeypatch.setattr(builtins, ENTER, lambda number, source: Halves(source), raising=False)
+    f = function("def f(xs): return list({work(x) * y % 1009 for x in xs for y in range(5)})")
+    draw = random.Random(1)
+    given = [draw.sample(range(1000), 9) for _ in range(50)]
+    plain = [f(xs) for xs in given]
+    made = instrument(f, {})
+    assert made is not None
+    f.__code__ = made.code
+    assert [f(xs) for xs in given] == plain
