@@ -15,17 +15,20 @@ import mmap
 import pickle
 import struct
 import traceback as traceback_module
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from pathlib import Path
-from types import CellType, CodeType
+from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 from ..errors import PickleError
+from . import by_value, singletons
+from .owned_arrays import LaterBytes
 
 LARGE = 1 << 16  # bytes; to write a buffer to a file and read it takes 0.03 ms then, a pipe 0.18
 
 _ALIGN = 64  # bytes; what NumPy aligns its own arrays to
 _READONLY = 1 << 63  # added to the size of a buffer that must not be written to
+_LATER = 1 << 62  # added to that of a buffer which an array reads into its own memory
 Piece = bytes | memoryview
 
 _HEAD = struct.Struct("<Q")
@@ -37,11 +40,46 @@ def dumps(value: Any) -> bytes:
 
 
 def _dumps(
-    value: Any, buffer_callback: Callable[[pickle.PickleBuffer], Any] | None = None
+    value: Any,
+    buffer_callback: Callable[[pickle.PickleBuffer], Any] | None = None,
+    sent: Sent | None = None,
 ) -> bytes:
     with io.BytesIO() as file:
-        pickler()(file, protocol=5, buffer_callback=buffer_callback).dump(value)
+        made = pickler()(file, protocol=5, buffer_callback=buffer_callback)
+        made.sent = sent
+        made.dump(value)
         return file.getvalue()
+
+
+class Sent:
+    """What a run sent to its workers by value, with its task.
+
+    Attributes
+    ----------
+    classes : set of str
+        Names of classes: every worker has them when it gets items.
+    things : list
+        These classes, functions and modules: they are there as long as they may come back.
+    complete : bool
+        Whether the task is pickled, and items are next.
+    """
+
+    def __init__(self) -> None:
+        self.classes: set[str] = set()
+        self.things: list[Any] = []
+        self.complete = False
+
+    def note(self, thing: Any) -> None:
+        """Take in that `thing` is pickled."""
+        if not self.complete:
+            self.things.append(thing)
+            if isinstance(thing, type):
+                self.classes.add(by_value.class_name(thing))
+
+    @property
+    def known(self) -> set[str]:
+        """Names of the classes that need not be sent again."""
+        return self.classes if self.complete else set()
 
 
 @functools.cache
@@ -62,6 +100,47 @@ def pickler() -> Any:
 
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
         dispatch_table = table.new_child({CodeType: reduce_with_name})
+        sent: Sent | None = None
+
+        def reducer_override(self, thing: Any) -> Any:
+            kind = type(thing)
+            if issubclass(kind, type):
+                return self._class(thing)
+            if kind is FunctionType or kind is ModuleType:
+                return self._by_value(thing)
+            return singletons.reference(thing, kind)
+
+        def _class(self, thing: type) -> Any:
+            reduced = self.dynamic_class(thing)
+            if reduced is None:
+                return self.as_cloudpickle_does(thing)
+            sent = self.sent
+            reduced = by_value.class_by_value(thing, reduced, sent.known if sent else set())
+            if sent is not None:
+                sent.note(thing)
+            return reduced
+
+        def dynamic_class(self, thing: type) -> Any:
+            """Give cloudpickle's reduction of a class by value; None for one that has a name."""
+            reduced = self.as_cloudpickle_does(thing)
+            return reduced if isinstance(reduced, tuple) and len(reduced) == 6 else None
+
+        def as_cloudpickle_does(self, thing: Any) -> Any:
+            """Give cloudpickle's reduction of a class or a function."""
+            return super().reducer_override(thing)
+
+        def _by_value(self, thing: Any) -> Any:
+            if type(thing) is ModuleType:
+                reduced = self.dispatch_table[ModuleType](thing)
+                whole = reduced[0] is not cloudpickle.cloudpickle.subimport
+            else:
+                reduced = self.as_cloudpickle_does(thing)
+                whole = reduced is not NotImplemented
+            if not whole:
+                return reduced
+            if self.sent is not None:
+                self.sent.note(thing)
+            return by_value.by_value(thing, reduced)
 
     return Pickler
 
@@ -75,20 +154,30 @@ def loads(data: bytes | memoryview) -> Any:
     return pickle.loads(data)
 
 
-def dumps_apart(value: Any) -> tuple[bytes, list[pickle.PickleBuffer]]:
-    """Pickle as `dumps` does, and give the large buffers apart from it, not copied."""
-    apart: list[pickle.PickleBuffer] = []
+class Apart:
+    """The large buffers of a pickle, which are not in it."""
 
-    def stays(buffer: pickle.PickleBuffer) -> bool:
+    def __init__(self) -> None:
+        self.buffers: list[pickle.PickleBuffer] = []
+
+    def stays(self, buffer: pickle.PickleBuffer) -> bool:
+        """Whether a buffer stays in the pickle; else it is kept."""
         try:
             small = buffer.raw().nbytes < LARGE
         except BufferError:  # it has gaps: pickle says what it thinks of that
             return True
         if not small:
-            apart.append(buffer)
+            self.buffers.append(buffer)
         return small
 
-    return _dumps(value, stays), apart
+
+def dumps_apart(value: Any, sent: Sent | None = None) -> tuple[bytes, list[pickle.PickleBuffer]]:
+    """Pickle as `dumps` does, and give the large buffers apart from it, not copied.
+
+    What is sent by value is noted in `sent`.
+    """
+    apart = Apart()
+    return _dumps(value, apart.stays, sent), apart.buffers
 
 
 def pack(value: Any) -> bytes:
@@ -101,10 +190,18 @@ def joined(data: bytes, buffers: list[pickle.PickleBuffer]) -> bytes:
     return b"".join(laid_out(data, buffers))
 
 
-def laid_out(data: bytes, buffers: list[pickle.PickleBuffer]) -> Iterator[Piece]:
-    """Give a block for `unpack` in pieces, of which the large ones are not copied."""
+def laid_out(
+    data: bytes, buffers: list[pickle.PickleBuffer], later: Container[int] = ()
+) -> Iterator[Piece]:
+    """Give a block for `unpack` in pieces, of which the large ones are not copied.
+
+    The buffers at the positions `later` are marked for `read_file`, which alone can read it then.
+    """
     raw = [buffer.raw() for buffer in buffers]
-    sizes = [len(data), *(len(view) | (_READONLY if view.readonly else 0) for view in raw)]
+    marks = [
+        _READONLY if view.readonly else _LATER if at in later else 0 for at, view in enumerate(raw)
+    ]
+    sizes = [len(data), *(len(view) | mark for view, mark in zip(raw, marks, strict=True))]
     views: list[Piece] = [data, *raw]
     head = b"".join(map(_HEAD.pack, (len(views), *sizes)))
     yield head
@@ -115,18 +212,21 @@ def laid_out(data: bytes, buffers: list[pickle.PickleBuffer]) -> Iterator[Piece]
         at += -at % _ALIGN + len(view)
 
 
-def dumps_beside(value: Any, file: Path | str | None) -> tuple[bytes, int]:
+def dumps_beside(
+    value: Any, file: Path | str | None, sent: Sent | None = None
+) -> tuple[bytes, int]:
     """Pickle as `dumps` does; what has large buffers goes to `file`, if that is given and has room.
 
-    Gives the pickle and 0, or nothing and the file's size in bytes.
+    Gives the pickle and 0, or nothing and the file's size in bytes.  `sent` is as in
+    `dumps_apart`.
     """
     if file is not None:
-        data, buffers = dumps_apart(value)
+        data, buffers = dumps_apart(value, sent)
         if not buffers:
             return data, 0
         with contextlib.suppress(OSError):  # no room for a file
             return b"", write_file(file, data, buffers)
-    return dumps(value), 0
+    return _dumps(value, sent=sent), 0
 
 
 def unpack(block: Any) -> Any:
@@ -161,12 +261,17 @@ def mapped(path: Path | str) -> mmap.mmap:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
 
 
-def write_file(path: Path | str, data: bytes, buffers: list[pickle.PickleBuffer]) -> int:
+def write_file(
+    path: Path | str,
+    data: bytes,
+    buffers: list[pickle.PickleBuffer],
+    later: Container[int] = (),
+) -> int:
     """Write the result of `dumps_apart` for `read_file` or `unpack_file`; give the size in bytes.
 
-    As `write_pieces` does.
+    As `write_pieces` does; `later` is as in `laid_out`.
     """
-    return write_pieces(path, laid_out(data, buffers))
+    return write_pieces(path, laid_out(data, buffers, later))
 
 
 def write_pieces(path: Path | str, pieces: Iterable[Piece]) -> int:
@@ -201,11 +306,18 @@ def read_file(path: Path | str) -> Any:
         (count,) = _HEAD.unpack(_whole(file, _HEAD.size))
         sizes = [size for (size,) in _HEAD.iter_unpack(_whole(file, _HEAD.size * count))]
         parts: list[Any] = []
+        at = file.tell()
         for marked in sizes:
-            file.seek(-file.tell() % _ALIGN, 1)
-            part = _whole(file, marked & ~_READONLY)
-            parts.append(part.toreadonly() if marked & _READONLY else part)
-    return pickle.loads(parts[0], buffers=parts[1:])
+            at += -at % _ALIGN
+            size = marked & ~(_READONLY | _LATER)
+            if marked & _LATER:
+                parts.append(LaterBytes(file, at, size))
+            else:
+                file.seek(at)
+                part = _whole(file, size)
+                parts.append(part.toreadonly() if marked & _READONLY else part)
+            at += size
+        return pickle.loads(parts[0], buffers=parts[1:])
 
 
 def _whole(file: io.FileIO, size: int) -> memoryview:

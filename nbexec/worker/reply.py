@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import PickleError
 from ..items.outcomes import not_begun
 from ..model import Error, Outcome
-from ..serialize import pickling, tracebacks
+from ..serialize import pickling, returning, tracebacks
 from ..system import subinterpreter
 from .envelope import Envelope, values_file
 from .execute import failed
@@ -35,10 +35,10 @@ def pack(
     errors = {at: _pack_error(error) for at, error in outcome.errors.items()}
     file = values_file(envelope) if envelope.local else None
     try:
-        data, beside = pickling.dumps_beside(outcome.values, file)
+        data, beside = returning.dumps_beside(outcome.values, file)
     except BaseException:
         values = [_sendable(at, it, errors) for at, it in enumerate(outcome.values)]
-        data, beside = pickling.dumps_beside(values, file)
+        data, beside = returning.dumps_beside(values, file)
     worker = subinterpreter.name() or f"process {os.getpid()}"
     facts = (
         outcome.started,
@@ -58,7 +58,7 @@ def pack(
 def _sendable(at: int, value: Any, errors: dict[int, Any]) -> Any:
     """Give the value, or None with an error in its place if it can't be pickled."""
     try:
-        pickling.dumps(value)
+        returning.dumps(value)
     except BaseException as error:
         why = PickleError(
             f"the result, a {_sort(value)}, can't be sent back: {error}. "
@@ -77,7 +77,7 @@ def _pack_error(error: Error) -> tuple[str, bytes | None, str, str, str, Any]:
     data = None
     for alone in (False, True):  # what it came from may not pickle
         try:
-            data = pickling.dumps(tracebacks.pack(exception, alone))
+            data = returning.dumps(tracebacks.pack(exception, alone))
             pickling.loads(data)
             break
         except BaseException:

@@ -6,7 +6,7 @@ import pickle
 from pathlib import Path
 from types import TracebackType
 
-from ...serialize import tracebacks
+from ...serialize import returning, tracebacks
 
 HOME = str(Path(__file__).parents[1])
 
@@ -36,10 +36,8 @@ def faithful(error: BaseException) -> bool:
 
 
 def _faithful(error: BaseException) -> bool:
-    import cloudpickle
-
     try:
-        copy = pickle.loads(cloudpickle.dumps(error))
+        copy = pickle.loads(returning.dumps(error, exact=True))
     except Exception:
         return False
     return type(copy) is type(error) and str(copy) == str(error) and copy.args == error.args

@@ -55,6 +55,9 @@ class IterationRecord(NamedTuple):
     gone: tuple[str, ...] = ()
     defined: tuple[str, ...] = ()
 
+    def __nbexec_exact__(self) -> None:
+        """Mark that what it holds must not differ from what the plain loop would have made."""
+
 
 @dataclass(frozen=True, slots=True)
 class Last:
@@ -304,13 +307,13 @@ class Iteration:
                 raise InKernel(unsafe.reason) from None
         if not self.away:
             return names
-        from ...serialize.pickling import dumps
+        from ...serialize.returning import dumps
 
         found = {}
         for name, value in names.items():
             try:
                 self.border.check([value], item)
-                dumps(value)
+                dumps(value, exact=True)
                 if disordered(_may_hold_sets([value])):
                     continue
             except (Exception, Unsafe):

@@ -1,0 +1,104 @@
+"""Pickling in a worker of what goes back to the kernel.
+
+What the kernel has goes back as a reference to it: its classes and functions that can't be
+imported, and what is the only one of its kind in a module, such as ``dataclasses.MISSING``.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any
+
+from . import by_value, pickling, singletons
+from .owned_arrays import ArrayReducer, is_array
+
+
+def dumps(value: Any, exact: bool = False) -> bytes:
+    """Pickle what goes back to the kernel.
+
+    Parameters
+    ----------
+    value : object
+        What goes back.
+    exact : bool
+        Whether it must be what it would be if it had been made in the kernel: a class that was
+        made here can't be, nor can arrays that share memory.  It holds, too, for what is in an
+        object whose class has ``__nbexec_exact__``.
+    """
+    with io.BytesIO() as file:
+        made = pickler()(file)
+        made.exact = exact
+        made.dump(value)
+        return file.getvalue()
+
+
+def dumps_beside(value: Any, file: Path | str | None) -> tuple[bytes, int]:
+    """Pickle as `dumps` does; large buffers go to `file` as in `pickling.dumps_beside`."""
+    if file is None:
+        return dumps(value), 0
+    apart = pickling.Apart()
+    with io.BytesIO() as written:
+        made = pickler()(written, apart.stays)
+        made.dump(value)
+        data = written.getvalue()
+    if not apart.buffers:
+        return data, 0
+    later = {at for at, one in enumerate(apart.buffers) if id(one) in made.arrays.buffers}
+    try:
+        return b"", pickling.write_file(file, data, apart.buffers, later)
+    except OSError:  # no room for a file
+        return dumps(value), 0
+
+
+@functools.cache
+def pickler() -> Any:
+    """Give the pickler."""
+
+    class Pickler(pickling.pickler()):  # type: ignore[misc]  # cloudpickle has no types
+        def __init__(
+            self, file: Any, buffer_callback: Callable[[pickle.PickleBuffer], Any] | None = None
+        ) -> None:
+            super().__init__(file, protocol=5, buffer_callback=buffer_callback)
+            self.arrays = ArrayReducer()
+            self.exact = False
+
+        def reducer_override(self, thing: Any) -> Any:
+            kind = type(thing)
+            if hasattr(kind, "__nbexec_exact__"):
+                self.exact = True
+                self.arrays.begin()
+                return NotImplemented
+            if kind.__module__ == "builtins" and kind is not object and not issubclass(kind, type):
+                found = by_value.back(thing) if kind in (FunctionType, ModuleType) else None
+                return super().reducer_override(thing) if found is None else found
+            if issubclass(kind, type):
+                return self._class(thing)
+            if is_array(kind):
+                reduced = self.arrays.reduce(thing)
+                if self.arrays.torn and self.exact:
+                    raise pickle.PicklingError("its arrays share memory, which copies would not")
+                return reduced
+            found = singletons.reference(thing, kind)
+            if self.exact and found is NotImplemented and singletons.place(thing, kind):
+                raise pickle.PicklingError("it gives an object that stands in a module")
+            return found
+
+        def _class(self, thing: Any) -> Any:
+            found = by_value.class_back(thing)
+            if found is not None:
+                return found
+            reduced = self.dynamic_class(thing)
+            if reduced is None:
+                return self.as_cloudpickle_does(thing)
+            if self.exact:
+                raise pickle.PicklingError(
+                    f"it gives the class {thing.__qualname__}, which was made in a worker"
+                )
+            return by_value.class_made_here(thing, reduced)
+
+    return Pickler
