@@ -62,8 +62,9 @@ def test_arrays_are_as_plain_ones(sent: str, n: int) -> None:
     [got] = nbexec.map(arrays, [n], backend=sent)
     for name, plain in arrays(n).items():
         assert facts(got[name]) == facts(plain), name
-    got["numbers"].resize(2 * n)
-    assert got["numbers"][-1] == 0
+    dates = got.pop("dates")
+    dates.resize(2 * n)
+    assert dates[-1] == np.datetime64(0, "s")
 
 
 def test_a_part_is_a_view_of_what_came_with_it() -> None:
@@ -74,8 +75,8 @@ def test_a_part_is_a_view_of_what_came_with_it() -> None:
 
 
 def test_two_parts_of_one_array_are_not_taken_for_two_arrays() -> None:
-    whole = np.arange(10)
-    for pair in (whole[:6], whole[3:]), (whole[3:], whole):
+    whole = np.arange(100)
+    for pair in (whole[:6], whole[3:9]), (whole[3:9], whole):
         with pytest.raises(pickle.PicklingError, match="share memory"):
             returning.dumps(pair, exact=True)
         first, second = pickling.loads(returning.dumps(pair))
