@@ -95,6 +95,11 @@ def class_back(kind: type) -> tuple[Any, ...] | None:
     return (class_of_name, (Tracker.name(kind),)) if kind in _came_classes else None
 
 
+def came(kind: type) -> bool:
+    """Whether a class came from the kernel, by value."""
+    return kind in _came_classes
+
+
 def class_made_here(kind: type, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
     """Give the reduction of a class that a worker made: it is set up only where it is new."""
     make, arguments, state = _completed(kind, reduced)

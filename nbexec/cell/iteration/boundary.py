@@ -14,8 +14,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from ...serialize import by_value
+from ...system.user_code import is_library_module
 from ..analysis.aliases import TooLarge, reachable
 from ..analysis.object_facts import frozen
+from ..analysis.source import is_own_code
 from .effect_log import Copied, Entry, Taken, Touch, Unsafe
 
 HERE = uuid.uuid4().hex  # this process
@@ -76,12 +79,45 @@ class Border:
             if not inner:
                 return
             if self._captured is None:
-                self._captured = {id(one) for one in reachable(self._scope.values(), True)}
+                self._captured = _there_before(self._scope.values())
             before = {id(one) for one in reachable([item])} | self._captured
         except TooLarge:
             raise Unsafe("there is too much to see whether it gives what was there") from None
         if not inner.isdisjoint(before):
             raise Unsafe("it gives part of what was there before, which would come back as a copy")
+
+
+def _there_before(things: Iterable[Any]) -> set[int]:
+    """Give the ids of what is reachable from `things`, also as an attribute of a class or module.
+
+    What a library keeps is followed no further than to the attributes of its modules.
+    """
+    found: set[int] = set()
+    looked: set[int] = set()
+    todo = list(things)
+    while todo:
+        holders: list[Any] = [one for one in todo if isinstance(one, _HOLDERS)]
+        for one in reachable(todo, True):
+            found.add(id(one))
+            holders.append(type(one))
+            if isinstance(one, types.FunctionType) and is_own_code(one.__code__):
+                holders += [part for part in one.__globals__.values() if isinstance(part, _HOLDERS)]
+        todo = []
+        for holder in holders:
+            if id(holder) in looked:
+                continue
+            looked.add(id(holder))
+            if isinstance(holder, type):
+                for kind in filter(by_value.came, holder.__mro__):
+                    todo += [kind, *vars(kind).values()]
+            elif is_library_module(holder.__name__):
+                found.update(map(id, vars(holder).values()))
+            else:
+                todo += vars(holder).values()
+    return found
+
+
+_HOLDERS = (type, types.ModuleType)
 
 
 def _places(thing: Any, path: tuple[int, ...]) -> Iterable[tuple[int, Reference]]:
