@@ -16,6 +16,7 @@ from ...options.record import Options
 from ...telemetry.stats import Stats
 from ..analysis.aliases import TooLarge, reachable
 from ..analysis.analysis import Refusal
+from ..analysis.patches import WHY, patch_of, reached
 from ..iteration.boundary import arrived
 from ..iteration.effect_log import Unsafe
 from ..iteration.iteration import InKernel, Iteration, IterationRecord, Last
@@ -25,6 +26,7 @@ from ..loops.standalone import VALUE, Standalone, alone, worth
 from .dispatch import results_of
 from .effects import Effects
 from .in_kernel import StatementRunner
+from .loop_run import leaves
 
 FAR = 16  # statements to look ahead
 
@@ -56,10 +58,22 @@ class StatementGroup:
         modules = {m for one in self.members.values() for m in one.analysis.modules}
         name = options.name or f"{len(made)} statements at once"
         given = {**given, "chunk": 1, "name": name, "checkpoint": None}  # a journal is for items
+        patch = self._patch() if leaves(options) else ""
+        if patch and options.backend != "auto":
+            self._left = dict.fromkeys(self.members, InKernel(patch))
+            return
+        if patch:
+            given["backend"] = "threads"
         records, error, self.stats = results_of(_once, made, modules, given)
         self._left = dict(zip(self.members, records, strict=False))
         if error is not None and len(records) < len(made):
             self._left[[*self.members][len(records)]] = error
+
+    def _patch(self) -> str:
+        """Say what they meet that the notebook put into a library; "" for nothing."""
+        things = [thing for one in self.members.values() for thing in reached(one.analysis)]
+        found = patch_of(things, self.kernel.namespace)
+        return f"`{found}` {WHY}" if found else ""
 
     def _iteration(self, one: Standalone) -> Iteration:
         cell, (stmt,) = self.kernel.cell, one.loop.node.body  # type: ignore[union-attr]

@@ -15,6 +15,7 @@ from ...telemetry.stats import Stats
 from ...worker.execute import Partial
 from ..analysis.aliases import TooLarge
 from ..analysis.analysis import Analysis, Refusal
+from ..analysis.patches import WHY, patch_of, reached
 from ..iteration.iteration import (
     AwaitingIteration,
     Changed,
@@ -31,6 +32,8 @@ from .commit import Ending
 from .dispatch import MapOutcome, MapRun, failed_as
 from .in_kernel import StatementRunner
 from .loop_items import Items
+
+LOOK = 100  # items whose classes are looked at for patches
 
 
 class LoopRun(Ending):
@@ -53,6 +56,7 @@ class LoopRun(Ending):
         self.kernel = kernel
         self.stats: Stats | None = None
         self.assumed = ""
+        self.stays = False
         self.collect = collect
         self.failures = []
         self._records = []
@@ -198,6 +202,9 @@ class LoopRun(Ending):
             things = [*analysis.captured.values(), self.items.sample]
             if self.items.lazy or holds_texts(things):
                 return analysis.set_from_outside
+        if analysis.one_process is None:
+            patch = patch_of(reached(analysis, self.items.sample[:LOOK]), analysis.namespace)
+            return (self.loop.line, f"meets `{patch}`, which {WHY}") if patch else None
         return analysis.one_process
 
     def _in_this_process(
