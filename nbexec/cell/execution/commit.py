@@ -19,6 +19,7 @@ from ..loops.find import ItemLoop
 from .effects import Effects
 from .in_kernel import StatementRunner
 from .loop_items import Items
+from .reissue import reissue, silently
 
 _CATCHING = (ast.Try, ast.TryStar, ast.With, ast.AsyncWith)
 
@@ -144,6 +145,7 @@ class Ending:
                     continue
                 self._records, self._through = applied, at
                 return InKernel(unsafe.reason)
+            reissue(record.warned, self.kernel.namespace)
             applied.append((at, record))
         self._records = applied[: len(applied) - len(more)]
         return None
@@ -170,7 +172,7 @@ class Ending:
             found = {name: record.names[name] for name in wanted & set(record.names)}
             lost = wanted & set(record.missing)
             if lost:  # run it again: it has no effects of its own
-                with contextlib.suppress(Partial, InKernel):
+                with contextlib.suppress(Partial, InKernel), silently():
                     again = Iteration(self._body, self._iteration.names)
                     names = again(Last(self.items.taken[index])).names
                     found |= {name: names[name] for name in lost if name in names}
@@ -248,11 +250,13 @@ class Ending:
 
     def _elements(self) -> Iterator[Any]:
         for index, record in self._records:
+            reissue(record.warned, self.kernel.namespace)
             self.kernel.namespace.update(record.names)  # as `:=` does on the way
             for _, values in self.entries(index, record):
                 yield from values
 
     def _raising(self, error: BaseException, left: IterationRecord) -> Iterator[Any]:
+        reissue(left.warned, self.kernel.namespace)
         self.kernel.namespace.update(left.names)
         raise error
         yield

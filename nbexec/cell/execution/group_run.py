@@ -27,6 +27,7 @@ from .dispatch import results_of
 from .effects import Effects
 from .in_kernel import StatementRunner
 from .loop_run import leaves
+from .reissue import reissue
 
 FAR = 16  # statements to look ahead
 
@@ -109,6 +110,7 @@ class StatementGroup:
             Effects(namespace, [*self.members[position].loop.sites.values()]).apply(entries)
         except Unsafe as unsafe:
             raise NotThere(unsafe.reason) from None
+        reissue(record.warned, namespace)
         names = dict(record.names)
         value = names.pop(VALUE, None)
         namespace.update(names)

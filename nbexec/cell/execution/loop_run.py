@@ -204,7 +204,7 @@ class LoopRun(Ending):
                 return analysis.set_from_outside
         if analysis.one_process is None:
             patch = patch_of(reached(analysis, self.items.sample[:LOOK]), analysis.namespace)
-            return (self.loop.line, f"meets `{patch}`, which {WHY}") if patch else None
+            return (self.loop.line, f"`{patch}` {WHY}") if patch else None
         return analysis.one_process
 
     def _in_this_process(
@@ -214,7 +214,8 @@ class LoopRun(Ending):
         if analysis.one_thread is not None or options.checkpoint is not None:
             raise Refusal(line, reason)
         if options.backend == "auto":
-            self.reason, self.stays_here = f"on threads, since it {reason}", True
+            it = "" if reason.startswith("`") else "it "
+            self.reason, self.stays_here = f"on threads, since {it}{reason}", True
             return {"backend": "threads"}
         if leaves(options):
             raise Refusal(line, f"{reason}; backend='threads' can run it")

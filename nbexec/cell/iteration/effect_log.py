@@ -13,6 +13,7 @@ from typing import Any
 
 from ..analysis.object_facts import dotted, immutable, is_plain
 from .set_order import ordered
+from .warned import Warned
 
 Entry = tuple[int, Any]  # the number of the statement, and the operands of its effect
 
@@ -49,13 +50,14 @@ class Unsafe(BaseException):
 class Log:
     """The effects of one iteration on outer objects, in order."""
 
-    __slots__ = ("broke", "defined", "entries", "gone", "unsafe")
+    __slots__ = ("broke", "defined", "entries", "gone", "unsafe", "warned")
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.broke = False
         self.gone: set[str] = set()  # names that were deleted
         self.defined: set[str] = set()  # functions that were made
+        self.warned: list[Warned] = []  # in another process
         self.unsafe = ""  # kept here too: the body may swallow exceptions
 
     def _stop(self, reason: str) -> None:

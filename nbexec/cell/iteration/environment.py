@@ -12,6 +12,7 @@ from typing import Any
 
 from . import recursion
 from .boundary import HERE
+from .warned import Filters, Warned, filters_here, keeping
 
 # Environment variables that may differ in workers, which have other numbers of threads.
 _WORKERS = ("LOKY", "JOBLIB", "DASK", "OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB", "BLIS")
@@ -59,6 +60,8 @@ class Surroundings:
         The recursion limit.
     decimal, numpy : object
         Settings for arithmetic and printing, where these modules are loaded.
+    filters : list
+        Filters of warnings.
     machine : str
         The machine and its Python: on any other, folders and paths mean nothing.
     process : str
@@ -71,6 +74,7 @@ class Surroundings:
     depth: int = field(default_factory=recursion.own)
     decimal: Any = field(default_factory=_decimal)
     numpy: dict[str, Any] | None = field(default_factory=_numpy)
+    filters: Filters = field(default_factory=filters_here)
     machine: str = field(default_factory=_machine)
     process: str = HERE
 
@@ -94,8 +98,10 @@ class Surroundings:
             sys.setrecursionlimit(self.depth + recursion.FRAMES)
 
     @contextlib.contextmanager
-    def inside(self) -> Iterator[None]:
+    def inside(self, warned: list[Warned] | None = None) -> Iterator[None]:
         """Compute and print numbers as the kernel does, inside a `with` block, in this thread.
+
+        Warnings are added to `warned`; with None they are shown here.
 
         Examples
         --------
@@ -107,6 +113,8 @@ class Surroundings:
         Decimal('0.333')
         """
         with contextlib.ExitStack() as stack:
+            if warned is not None:
+                stack.enter_context(keeping(self.filters, warned))
             if self.decimal is not None:
                 import decimal
 

@@ -19,6 +19,7 @@ from .effect_log import Entry, Log, Taken, Unsafe
 from .environment import Luggage, Surroundings
 from .guard import Guard, captured
 from .set_order import REASON, disordered
+from .warned import Warned
 
 SHORT = 1_000  # characters or bytes of a value that is sent along in case it is wanted
 
@@ -44,6 +45,8 @@ class IterationRecord(NamedTuple):
         Names that it bound and deleted.
     defined : tuple of str
         Names of functions that it made.
+    warned : tuple of Warned
+        The warnings that it issued in another process.
     """
 
     entries: list[Entry]
@@ -54,6 +57,7 @@ class IterationRecord(NamedTuple):
     unguarded: bool = False
     gone: tuple[str, ...] = ()
     defined: tuple[str, ...] = ()
+    warned: tuple[Warned, ...] = ()
 
     def __nbexec_exact__(self) -> None:
         """Mark that what it holds must not differ from what the plain loop would have made."""
@@ -189,7 +193,7 @@ class Iteration:
         if guard is not None:
             guard.begin(None if self.items is not None else item)
         try:
-            with self.surroundings():
+            with self.surroundings(log):
                 bound = self.func(item, log, locals)
         except Unsafe as unsafe:
             raise InKernel(unsafe.reason) from None
@@ -213,12 +217,12 @@ class Iteration:
             item = item.item
         return (item if self.items is None else self.items[item]), last
 
-    def surroundings(self) -> contextlib.AbstractContextManager[None]:
+    def surroundings(self, log: Log) -> contextlib.AbstractContextManager[None]:
         """Take on the kernel's settings in another process, inside a `with` block."""
         if not self.elsewhere:
             return contextlib.nullcontext()
         luggage: Luggage = vars(self)["_luggage"]
-        return luggage.content.inside()
+        return luggage.content.inside(log.warned)
 
     @property
     def elsewhere(self) -> bool:
@@ -254,7 +258,8 @@ class Iteration:
         if missing and (log.broke or self.keeps):
             raise InKernel(f"the value of `{missing[0]}` can't be sent from another process")
         record = IterationRecord(entries, names, missing, log.broke, self.elsewhere)
-        return record if not (log.gone or log.defined) else _with_notes(record, log, bound)
+        noted = log.gone or log.defined or log.warned
+        return record if not noted else _with_notes(record, log, bound)
 
     def wanted(self, log: Log, bound: dict[str, Any]) -> dict[str, Any]:
         """Give the names that the body bound, except functions, which are made again."""
@@ -374,7 +379,8 @@ class AwaitingIteration(Iteration):
 
 def _with_notes(record: IterationRecord, log: Log, bound: dict[str, Any]) -> IterationRecord:
     gone = tuple(sorted(name for name in log.gone if name not in bound))
-    return record._replace(gone=gone, defined=tuple(sorted(log.defined)))
+    defined = tuple(sorted(log.defined))
+    return record._replace(gone=gone, defined=defined, warned=tuple(log.warned))
 
 
 def _inline(code: types.CodeType) -> bool:
