@@ -84,7 +84,7 @@ class Rows:
     def _failure(self, chunk: Chunk, at: int, outcome: Outcome, error: Error) -> tuple[Any, ...]:
         data = None
         with contextlib.suppress(Exception):
-            data = pickling.dumps(error.exception)
+            data = pickling.dumps_for_later(error.exception)
         return (
             *(self._run, chunk.indices[at], wording.safe_repr(chunk.items[at]), data),
             f"{type(error.exception).__name__}: {wording.message(error.exception)}",

@@ -98,7 +98,7 @@ class Values:
             found = self._codes.thing(kind)
         except NoFingerprint:
             return None
-        self.new_classes[found] = pickling.dumps(kind)
+        self.new_classes[found] = pickling.dumps_for_later(kind)
         return found
 
     def find_class(self, module: str, name: str, digest: bytes) -> Any:

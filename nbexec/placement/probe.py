@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ..backends.base import Running
 from ..model import Choice, Chunk, Outcome
-from ..serialize import pickling
+from ..serialize import nans, pickling
 from ..system import machine
 from ..system.gil import has_gil
 from ..telemetry.wording import seconds
@@ -175,7 +174,7 @@ def _pickle_times(values: Sequence[Any]) -> _PickleTimes:
     begun = time.thread_time()
     data, buffers = pickling.dumps_apart(list(values))
     pickled = time.thread_time()
-    pickle.loads(data, buffers=buffers)
+    nans.loads(data, buffers)
     read = time.thread_time()
     size = len(data) + sum(one.raw().nbytes for one in buffers)
     return _PickleTimes(pickled - begun, read - pickled, size)

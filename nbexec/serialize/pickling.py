@@ -21,7 +21,7 @@ from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 from ..errors import PickleError
-from . import by_value, singletons
+from . import by_value, nans, singletons
 from .owned_arrays import LaterBytes
 
 LARGE = 1 << 16  # bytes; to write a buffer to a file and read it takes 0.03 ms then, a pipe 0.18
@@ -36,19 +36,48 @@ _HEAD = struct.Struct("<Q")
 
 def dumps(value: Any) -> bytes:
     """Pickle anything that cloudpickle can, notebook-defined classes by value."""
-    return _dumps(value)
+    return dumped(pickler(), value)
 
 
-def _dumps(
-    value: Any,
-    buffer_callback: Callable[[pickle.PickleBuffer], Any] | None = None,
-    sent: Sent | None = None,
-) -> bytes:
+def dumps_for_later(value: Any) -> bytes:
+    """Pickle as `dumps` does, so that nothing of ours is needed to undo it."""
     with io.BytesIO() as file:
-        made = pickler()(file, protocol=5, buffer_callback=buffer_callback)
-        made.sent = sent
-        made.dump(value)
+        pickler()(file, protocol=5).dump(value)
         return file.getvalue()
+
+
+def dumped(
+    kind: Any,
+    value: Any,
+    apart: Apart | None = None,
+    prepare: Callable[[Any], None] = lambda made: None,
+) -> bytes:
+    """Pickle, and keep which NaNs are one object.
+
+    Parameters
+    ----------
+    kind : type
+        The pickler's class.
+    value : object
+        What is pickled.
+    apart : Apart or None
+        Takes the large buffers; None where all stay in the pickle.
+    prepare : callable
+        Called with the pickler before it begins.
+    """
+    stays = None if apart is None else apart.stays
+    for one, mark in ((kind, b""), (nans.keeping(kind), nans.MARK)):
+        with io.BytesIO() as file:
+            file.write(mark)
+            made = one(file, protocol=5, buffer_callback=stays)
+            prepare(made)
+            made.dump(value)
+            data = file.getvalue()
+        if mark or not nans.held(data):
+            break
+        if apart is not None:
+            apart.buffers.clear()
+    return data
 
 
 class Sent:
@@ -151,7 +180,7 @@ def _code_of_file(make: Callable[..., CodeType], arguments: Any, filename: str) 
 
 def loads(data: bytes | memoryview) -> Any:
     """Undo `dumps`."""
-    return pickle.loads(data)
+    return nans.loads(data)
 
 
 class Apart:
@@ -177,7 +206,11 @@ def dumps_apart(value: Any, sent: Sent | None = None) -> tuple[bytes, list[pickl
     What is sent by value is noted in `sent`.
     """
     apart = Apart()
-    return _dumps(value, apart.stays, sent), apart.buffers
+    return dumped(pickler(), value, apart, _noting(sent)), apart.buffers
+
+
+def _noting(sent: Sent | None) -> Callable[[Any], None]:
+    return lambda made: setattr(made, "sent", sent)
 
 
 def pack(value: Any) -> bytes:
@@ -226,13 +259,13 @@ def dumps_beside(
             return data, 0
         with contextlib.suppress(OSError):  # no room for a file
             return b"", write_file(file, data, buffers)
-    return _dumps(value, sent=sent), 0
+    return dumped(pickler(), value, prepare=_noting(sent)), 0
 
 
 def unpack(block: Any) -> Any:
     """Undo `pack`; arrays are views of `block`, which a writable one lets them change."""
     pickled, buffers = parts(block)
-    return pickle.loads(pickled, buffers=buffers)
+    return nans.loads(pickled, buffers)
 
 
 def parts(block: Any) -> tuple[memoryview, list[memoryview]]:
@@ -317,7 +350,7 @@ def read_file(path: Path | str) -> Any:
                 part = _whole(file, size)
                 parts.append(part.toreadonly() if marked & _READONLY else part)
             at += size
-        return pickle.loads(parts[0], buffers=parts[1:])
+        return nans.loads(parts[0], parts[1:])
 
 
 def _whole(file: io.FileIO, size: int) -> memoryview:

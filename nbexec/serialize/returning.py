@@ -7,9 +7,7 @@ imported, and what is the only one of its kind in a module, such as ``dataclasse
 from __future__ import annotations
 
 import functools
-import io
 import pickle
-from collections.abc import Callable
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -30,11 +28,7 @@ def dumps(value: Any, exact: bool = False) -> bytes:
         made here can't be, nor can arrays that share memory.  It holds, too, for what is in an
         object whose class has ``__nbexec_exact__``.
     """
-    with io.BytesIO() as file:
-        made = pickler()(file)
-        made.exact = exact
-        made.dump(value)
-        return file.getvalue()
+    return pickling.dumped(pickler(), value, prepare=lambda made: setattr(made, "exact", exact))
 
 
 def dumps_beside(value: Any, file: Path | str | None) -> tuple[bytes, int]:
@@ -42,13 +36,11 @@ def dumps_beside(value: Any, file: Path | str | None) -> tuple[bytes, int]:
     if file is None:
         return dumps(value), 0
     apart = pickling.Apart()
-    with io.BytesIO() as written:
-        made = pickler()(written, apart.stays)
-        made.dump(value)
-        data = written.getvalue()
+    made: list[Any] = []
+    data = pickling.dumped(pickler(), value, apart, made.append)
     if not apart.buffers:
         return data, 0
-    later = {at for at, one in enumerate(apart.buffers) if id(one) in made.arrays.buffers}
+    later = {at for at, one in enumerate(apart.buffers) if id(one) in made[-1].arrays.buffers}
     try:
         return b"", pickling.write_file(file, data, apart.buffers, later)
     except OSError:  # no room for a file
@@ -60,12 +52,10 @@ def pickler() -> Any:
     """Give the pickler."""
 
     class Pickler(pickling.pickler()):  # type: ignore[misc]  # cloudpickle has no types
-        def __init__(
-            self, file: Any, buffer_callback: Callable[[pickle.PickleBuffer], Any] | None = None
-        ) -> None:
-            super().__init__(file, protocol=5, buffer_callback=buffer_callback)
+        def __init__(self, *args: Any, **named: Any) -> None:
+            super().__init__(*args, **named)
             self.arrays = ArrayReducer()
-            self.exact = False
+            self.exact = False  # see `dumps`
 
         def reducer_override(self, thing: Any) -> Any:
             kind = type(thing)

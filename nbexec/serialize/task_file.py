@@ -9,7 +9,7 @@ import pickle
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from . import pickling
+from . import nans, pickling
 
 
 class BufferRef(NamedTuple):
@@ -34,7 +34,7 @@ def load(path: str) -> Any:
     head, (data, *inside) = pickling.parts(pickling.mapped(path))
     rest = iter(inside)
     buffers = [_mapped(ref) if ref.path else next(rest) for ref in pickle.loads(head)]
-    return pickle.loads(data, buffers=buffers)
+    return nans.loads(data, buffers)
 
 
 def _mapped(ref: BufferRef) -> memoryview:

@@ -49,6 +49,7 @@ class Border:
             if not name.startswith("__") and not frozen(thing)
         }
         self._captured: set[int] | None = None
+        self._nans = {id(one): Reference(name) for name, one in scope.items() if _is_nan(one)}
 
     def declare(self, entries: list[Entry], item: Any) -> list[Entry]:
         """Give `entries` with references in place of objects of the kernel.
@@ -58,9 +59,10 @@ class Border:
         Unsafe
             An object of the kernel would come back as a copy.
         """
-        if all(frozen(payload) for _, payload in entries):
+        nans = {**self._nans, **_nan_places(item)}
+        if not nans and all(frozen(payload) for _, payload in entries):
             return entries
-        known = dict(_places(item, ()))
+        known = {**dict(_places(item, ())), **nans}
         for name, thing in self._scope.items():
             if not isinstance(thing, types.ModuleType | type):
                 known.setdefault(id(thing), Reference(name))
@@ -127,6 +129,19 @@ def _places(thing: Any, path: tuple[int, ...]) -> Iterable[tuple[int, Reference]
     if type(thing) is tuple:
         for index, part in enumerate(thing):
             yield from _places(part, (*path, index))
+
+
+def _is_nan(thing: Any) -> bool:
+    return type(thing) is float and thing != thing
+
+
+def _nan_places(item: Any) -> dict[int, Reference]:
+    """Give where an item has NaNs, which are told by their identity."""
+    if _is_nan(item):
+        return {id(item): Reference("")}
+    if type(item) is not tuple:
+        return {}
+    return {id(one): Reference("", (at,)) for at, one in enumerate(item) if _is_nan(one)}
 
 
 def _replaced(thing: Any, known: dict[int, Reference]) -> Any:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from types import TracebackType
 
-from ...serialize import returning, tracebacks
+from ...serialize import pickling, returning, tracebacks
 
 HOME = str(Path(__file__).parents[1])
 
@@ -37,7 +36,7 @@ def faithful(error: BaseException) -> bool:
 
 def _faithful(error: BaseException) -> bool:
     try:
-        copy = pickle.loads(returning.dumps(error, exact=True))
+        copy = pickling.loads(returning.dumps(error, exact=True))
     except Exception:
         return False
     return type(copy) is type(error) and str(copy) == str(error) and copy.args == error.args

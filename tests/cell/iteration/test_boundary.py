@@ -81,3 +81,41 @@ def test_a_result_that_cant_be_pickled():
     left = both("import threading\nout = []\nfor x in [1, 2, 3]:\n    out.append("
                 "threading.Lock() if x > 1 else x)\nelse:\n    out = len(out)", "processes")  # fmt: skip
     assert "from item 1 on in the kernel" in reason(left)
+
+
+NANS = """
+import math
+import numpy as np
+from numpy import nan
+own = float("nan")
+def pick(i):
+    return np.nan if i % 2 else math.nan
+"""
+WITH_NANS = {
+    "of modules": (
+        "rows = [pick(i) for i in range(6)]",
+        "np.nan in rows, rows.count(math.nan), [x is nan for x in rows]",
+    ),
+    "in dicts": (
+        "rows = []\nfor i in range(6):\n    rows.append({'a': pick(i)})",
+        "[x['a'] is nan for x in rows]",
+    ),
+    "in a set": ("rows = {pick(i) for i in range(6)}", "len(rows)"),
+    "of the notebook": (
+        "rows = [own if i % 2 else 1.0 for i in range(6)]",
+        "rows.count(own), len(set(rows))",
+    ),
+    "items": ("rows = [x for x in [own, 1.0, nan, own]]", "rows.count(own), rows.count(nan)"),
+    "in items": (
+        "rows = [(y, x) for x, y in [(own, 1.0), (own, 2.0), (nan, 1.0)]]",
+        "rows[0][1] is own, rows[1][1] is own, rows[2][1] is nan",
+    ),
+    "items that are looked at": ("rows = [x is nan for x in [own, 1.0, nan]]", "rows"),
+    "new ones": ("rows = [float('nan') for i in range(6)]", "len(set(rows)), own in rows"),
+}
+
+
+@pytest.mark.parametrize(("source", "probe"), WITH_NANS.values(), ids=WITH_NANS)
+def test_nans_are_the_same_objects(source, probe, backend):
+    source = f"{source}\nprobe = repr(({probe}))\nrows = None"
+    both(source, backend, earlier=NANS)
