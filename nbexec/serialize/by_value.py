@@ -9,6 +9,7 @@ from __future__ import annotations
 import abc
 import contextlib
 import enum
+import functools
 import itertools
 import pickle
 import threading
@@ -32,7 +33,7 @@ _came_classes: weakref.WeakSet[type] = weakref.WeakSet()
 _set_names: weakref.WeakKeyDictionary[type, set[str]] = weakref.WeakKeyDictionary()
 
 
-_MEMBERS = "members"
+_MEMBERS, _REGISTERED = "members", "registered"
 _OF_ENUM = {"_value_", "_name_", "_sort_order_", "__objclass__", "_inverted_"}
 
 
@@ -109,6 +110,9 @@ def class_made_here(kind: type, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
 def _completed(kind: Any, reduced: tuple[Any, ...]) -> tuple[Any, Any, Any]:
     """Add what cloudpickle leaves out: slots, names of an enum's members, what these hold."""
     make, arguments, state, *_ = reduced
+    registered = _registered(kind)
+    if registered:
+        state = state[0], {**state[1], _REGISTERED: registered}
     if issubclass(kind, enum.Enum):
         bases, name, qualified, _, *more = arguments
         members = dict(kind.__members__)  # with those that iteration leaves out
@@ -116,13 +120,36 @@ def _completed(kind: Any, reduced: tuple[Any, ...]) -> tuple[Any, Any, Any]:
         attributes = {key: value for key, value in state[0].items() if key not in members}
         own = {key: _of_member(member) for key, member in members.items()}
         held = {key: found for key, found in own.items() if found}
-        return make, (bases, name, qualified, values, *more), (attributes, {_MEMBERS: held})
+        state = attributes, {**state[1], _MEMBERS: held}
+        return make, (bases, name, qualified, values, *more), state
     if "__slots__" in vars(kind):
         meta, name, bases, given, *more = arguments
         if issubclass(kind, tuple):  # `typing.NamedTuple` would make it, and allows no slots
             bases = tuple(tuple if one is typing.NamedTuple else one for one in bases)
         arguments = (meta, name, bases, {**given, "__slots__": kind.__slots__}, *more)
     return make, arguments, state
+
+
+@functools.cache
+def _library_abcs() -> tuple[Any, ...]:
+    """Give the abstract classes of the standard library that others are registered with."""
+    import collections.abc
+    import numbers
+    import os
+
+    modules = (collections.abc, numbers, os)
+    found = [one for module in modules for one in vars(module).values()]
+    return tuple({one for one in found if type(one) is abc.ABCMeta})
+
+
+def _registered(kind: type) -> list[Any]:
+    """Give the library's abstract classes that a class was registered with, as no base of it."""
+    found = []
+    for one in _library_abcs():
+        registry = abc._get_dump(one)[0]  # type: ignore[attr-defined]  # cloudpickle uses it, too
+        if any(reference() is kind for reference in registry):
+            found.append(one)
+    return found
 
 
 def _of_member(member: Any) -> dict[str, Any]:
@@ -177,6 +204,8 @@ def _set_state(kind: type, state: Any) -> None:
         type.__setattr__(kind, "__firstlineno__", attributes["__firstlineno__"])
     for registered in attributes.get("_abc_impl", ()):
         abc.ABCMeta.register(kind, registered)  # type: ignore[arg-type]
+    for one in more.get(_REGISTERED, ()):
+        one.register(kind)
     for name, own in more.get(_MEMBERS, {}).items():
         vars(kind.__members__[name]).update(own)  # type: ignore[attr-defined]
     _set_names[kind] = set(attributes)

@@ -131,13 +131,26 @@ def pickler() -> Any:
         dispatch_table = table.new_child({CodeType: reduce_with_name})
         sent: Sent | None = None
 
+        def __init__(self, *args: Any, **named: Any) -> None:
+            super().__init__(*args, **named)
+            self.plain: set[type] = set()  # classes whose instances pickle knows how to reduce
+
         def reducer_override(self, thing: Any) -> Any:
             kind = type(thing)
+            if kind in self.plain:
+                return NotImplemented
             if issubclass(kind, type):
                 return self._class(thing)
             if kind is FunctionType or kind is ModuleType:
                 return self._by_value(thing)
-            return singletons.reference(thing, kind)
+            return self.of_instance(thing, kind)
+
+        def of_instance(self, thing: Any, kind: type) -> Any:
+            """Give the reduction of an object that is neither a class nor a function."""
+            if singletons.are_in(kind):
+                return singletons.reference(thing, kind)
+            self.plain.add(kind)
+            return NotImplemented
 
         def _class(self, thing: type) -> Any:
             reduced = self.dynamic_class(thing)

@@ -59,24 +59,30 @@ def pickler() -> Any:
 
         def reducer_override(self, thing: Any) -> Any:
             kind = type(thing)
+            if kind in self.plain:
+                return NotImplemented
+            if kind is FunctionType or kind is ModuleType:
+                found = by_value.back(thing)
+                return super().reducer_override(thing) if found is None else found
+            if issubclass(kind, type):
+                return self._class(thing)
             if hasattr(kind, "__nbexec_exact__"):
                 self.exact = True
                 self.arrays.begin()
                 return NotImplemented
-            if kind.__module__ == "builtins" and kind is not object and not issubclass(kind, type):
-                found = by_value.back(thing) if kind in (FunctionType, ModuleType) else None
-                return super().reducer_override(thing) if found is None else found
-            if issubclass(kind, type):
-                return self._class(thing)
-            if is_array(kind):
-                reduced = self.arrays.reduce(thing)
-                if self.arrays.torn and self.exact:
-                    raise pickle.PicklingError("its arrays share memory, which copies would not")
-                return reduced
-            found = singletons.reference(thing, kind)
+            return self._array(thing) if is_array(kind) else self.of_instance(thing, kind)
+
+        def of_instance(self, thing: Any, kind: type) -> Any:
+            found = super().of_instance(thing, kind)
             if self.exact and found is NotImplemented and singletons.place(thing, kind):
                 raise pickle.PicklingError("it gives an object that stands in a module")
             return found
+
+        def _array(self, thing: Any) -> Any:
+            reduced = self.arrays.reduce(thing)
+            if self.arrays.torn and self.exact:
+                raise pickle.PicklingError("its arrays share memory, which copies would not")
+            return reduced
 
         def _class(self, thing: Any) -> Any:
             found = by_value.class_back(thing)

@@ -11,8 +11,10 @@ import sys
 import types
 from collections.abc import Iterator
 from typing import Any
+from weakref import WeakKeyDictionary
 
-_places: dict[type, tuple[int, dict[int, tuple[str, str, Any]]]] = {}  # with how many modules
+_Places = dict[int, tuple[str, str, Any]]  # by id: the module, the name there, and the instance
+_places: WeakKeyDictionary[type, tuple[int, _Places]] = WeakKeyDictionary()  # with how many modules
 _NOT = ("__main__", "__mp_main__")
 
 
@@ -32,15 +34,22 @@ def reference(thing: Any, kind: type) -> Any:
     return (at, found) if found is not None and _bare(thing, kind) else NotImplemented
 
 
-def place(thing: Any, kind: type) -> tuple[str, str] | None:
-    """Give the module in which an instance of a class stands, and its name there, if it does."""
+def are_in(kind: type) -> bool:
+    """Whether any instance of a class stands in a module: of nearly every class there is none."""
+    return bool(_of(kind))
+
+
+def _of(kind: type) -> _Places:
     known, places = _places.get(kind, (0, {}))
     if known != len(sys.modules):
         places = {id(one): (module, name, one) for module, name, one in _instances(kind)}
         _places[kind] = len(sys.modules), places
-    if not places:  # of nearly every class, and there may be a million of its instances
-        return None
-    module, name, one = places.get(id(thing), ("", "", None))
+    return places
+
+
+def place(thing: Any, kind: type) -> tuple[str, str] | None:
+    """Give the module in which an instance of a class stands, and its name there, if it does."""
+    module, name, one = _of(kind).get(id(thing), ("", "", None))
     there = sys.modules.get(module)
     return (module, name) if there is not None and vars(there).get(name) is one is thing else None
 
@@ -72,7 +81,7 @@ def _instances(kind: type) -> Iterator[tuple[str, str, Any]]:
         return
     names = [*sys.modules]
     if kind is not object:
-        parts = kind.__module__.split(".")
+        parts = str(kind.__module__).split(".")
         names = [".".join(parts[:size]) for size in range(1, len(parts) + 1)]
     by_value = _by_value()
     for name in names:

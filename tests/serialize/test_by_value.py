@@ -13,7 +13,7 @@ import nbexec
 from nbexec.serialize import pickling
 
 SOURCE = """
-import abc, collections, dataclasses, enum, typing
+import abc, collections.abc, dataclasses, enum, typing
 
 made = []
 
@@ -50,6 +50,9 @@ class Concrete(Abstract):
 
 @Abstract.register
 class Registered: pass
+
+@collections.abc.Sequence.register
+class Sequential: pass
 
 class Planet(enum.Enum):
     EARTH = (5.9e24, 6.3e6)
@@ -104,7 +107,8 @@ def seen(_):
     return (
         *(made, Planet.EARTH.mass, Planet.TERRA.name, repr(Permission.RW)),
         *(hasattr(Slotted(), "__dict__"), hasattr(Pair(1, 2), "__dict__")),
-        *(isinstance(Registered(), Abstract), Generic[int]().__class__ is Generic),
+        *(isinstance(Sequential(), collections.abc.Sequence), isinstance(Registered(), Abstract)),
+        *(isinstance(Shape(1), collections.abc.Sequence), Generic[int]().__class__ is Generic),
         dataclasses.fields(Data)[0].default is dataclasses.MISSING,
         *(Shape.area is area, Shape.registry is registry),
     )
