@@ -12,6 +12,7 @@ from typing import Any
 
 from . import recursion
 from .boundary import HERE
+from .settings import set_here, settings_here
 from .warned import Filters, Warned, filters_here, keeping
 
 # Environment variables that may differ in workers, which have other numbers of threads.
@@ -62,6 +63,8 @@ class Surroundings:
         Settings for arithmetic and printing, where these modules are loaded.
     filters : list
         Filters of warnings.
+    settings : dict
+        Those of `settings.settings_here`.
     machine : str
         The machine and its Python: on any other, folders and paths mean nothing.
     process : str
@@ -75,13 +78,17 @@ class Surroundings:
     decimal: Any = field(default_factory=_decimal)
     numpy: dict[str, Any] | None = field(default_factory=_numpy)
     filters: Filters = field(default_factory=filters_here)
+    settings: dict[str, Any] = field(default_factory=settings_here)
     machine: str = field(default_factory=_machine)
     process: str = HERE
 
     def take_on(self) -> None:
         """Apply the settings of the whole process; in a worker process."""
-        if self.machine != _machine():
-            return
+        if self.machine == _machine():
+            self._take_on_folders()
+        set_here(self.settings)  # after the environment, which has the time zone
+
+    def _take_on_folders(self) -> None:
         if self.folder and self.folder != _folder() and os.path.isdir(self.folder):
             os.chdir(self.folder)
         for name in {*os.environ, *self.environ}:
