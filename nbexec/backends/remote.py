@@ -59,14 +59,14 @@ class RemoteSession(Session):
         self.resize(spec.workers)
         self.key = f"{os.getpid()}-{next(_runs)}"  # a worker keeps one task loaded for each key
         self._reloaded = reloaded()
-        self._by_value = pickling.Sent()
+        self._by_value = pickling.Sent(self.key)
         try:
             data, buffers = pickling.dumps_apart((spec.task, _logging()), self._by_value)
         except PickleError:  # it says why itself
             raise
         except Exception as error:
             raise pickling.explain(spec.task.fn, error) from error
-        self._by_value.complete = True
+        self._by_value.complete()
         self._stored = store_task(self.key, data, buffers) if local else None
         # what a worker unpacks: a file to map, or the bytes
         self.block: Any = (

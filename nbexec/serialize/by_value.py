@@ -28,6 +28,9 @@ _sent: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()  # 
 _sent_names: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
 _came: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()  # copies, and of what
 
+# What came, by the run and the name: each run has copies of its own, with its own globals.
+_of_runs: weakref.WeakValueDictionary[tuple[str, str], Any] = weakref.WeakValueDictionary()
+
 _sent_classes: weakref.WeakSet[type] = weakref.WeakSet()
 _came_classes: weakref.WeakSet[type] = weakref.WeakSet()
 _set_names: weakref.WeakKeyDictionary[type, set[str]] = weakref.WeakKeyDictionary()
@@ -260,10 +263,25 @@ def _nothing(kind: Any, /, **given: Any) -> None:
 # ---------------------------------------------------------------- functions and modules
 
 
-def by_value(thing: Any, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Give the reduction of a function or a module that is sent to a worker."""
+def by_value(thing: Any, reduced: tuple[Any, ...], run: str, known: set[str]) -> tuple[Any, ...]:
+    """Give the reduction of a function or a module that is sent to a worker.
+
+    Parameters
+    ----------
+    thing : function or module
+        The thing.
+    reduced : tuple
+        How cloudpickle would reduce it.
+    run : str
+        The run that it is sent for; "" for none.
+    known : set of str
+        Names of what the worker has by then.
+    """
+    name = thing_name(thing)
+    if name in known:
+        return thing_of_run, (run, name)
     make, arguments, *rest = reduced
-    return _arrived, (_name(thing), make, arguments), *rest
+    return _arrived, (run, name, make, arguments), *rest
 
 
 def back(thing: Any) -> tuple[Any, ...] | None:
@@ -272,7 +290,8 @@ def back(thing: Any) -> tuple[Any, ...] | None:
     return None if name is None else (thing_of_name, (name,))
 
 
-def _name(thing: Any) -> str:
+def thing_name(thing: Any) -> str:
+    """Give the name of a function or a module that is sent by value."""
     with _lock:
         name = _came.get(thing) or _sent_names.get(thing)
         if name is None:
@@ -281,11 +300,21 @@ def _name(thing: Any) -> str:
         return name
 
 
-def _arrived(name: str, make: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+def _arrived(run: str, name: str, make: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     thing = make(*arguments)
     with _lock:
         _came[thing] = name
+        if run:
+            _of_runs[run, name] = thing
     return thing
+
+
+def thing_of_run(run: str, name: str) -> Any:
+    """Give the function or the module that came with the task of a run."""
+    found = _of_runs.get((run, name))
+    if found is None:
+        raise pickle.UnpicklingError("a function that came with the task is not there any more")
+    return found
 
 
 def thing_of_name(name: str) -> Any:

@@ -83,32 +83,39 @@ def dumped(
 class Sent:
     """What a run sent to its workers by value, with its task.
 
+    Parameters
+    ----------
+    run : str
+        The run: a name that no other one has.
+
     Attributes
     ----------
-    classes : set of str
-        Names of classes: every worker has them when it gets items.
-    things : list
-        These classes, functions and modules: they are there as long as they may come back.
-    complete : bool
-        Whether the task is pickled, and items are next.
+    known : set of str
+        Names of classes, functions and modules: every worker has them when it gets items.
     """
 
-    def __init__(self) -> None:
-        self.classes: set[str] = set()
-        self.things: list[Any] = []
-        self.complete = False
+    def __init__(self, run: str) -> None:
+        self.run = run
+        self.known: set[str] = set()
+        self._names: set[str] = set()
+        self._things: list[Any] = []  # they are there as long as they may come back
 
-    def note(self, thing: Any) -> None:
-        """Take in that `thing` is pickled."""
-        if not self.complete:
-            self.things.append(thing)
-            if isinstance(thing, type):
-                self.classes.add(by_value.class_name(thing))
+    def note(self, thing: Any, name: str) -> None:
+        """Take in that the task has `thing`."""
+        self._things.append(thing)
+        self._names.add(name)
+
+    def complete(self) -> None:
+        """Take in that the task is pickled, and items are next."""
+        self.known = self._names
 
     @property
-    def known(self) -> set[str]:
-        """Names of the classes that need not be sent again."""
-        return self.classes if self.complete else set()
+    def noting(self) -> bool:
+        """Whether it is the task that is pickled."""
+        return bool(self.run) and self.known is not self._names
+
+
+_NOTHING = Sent("")
 
 
 @functools.cache
@@ -129,7 +136,7 @@ def pickler() -> Any:
 
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
         dispatch_table = table.new_child({CodeType: reduce_with_name})
-        sent: Sent | None = None
+        sent = _NOTHING
 
         def __init__(self, *args: Any, **named: Any) -> None:
             super().__init__(*args, **named)
@@ -156,11 +163,9 @@ def pickler() -> Any:
             reduced = self.dynamic_class(thing)
             if reduced is None:
                 return self.as_cloudpickle_does(thing)
-            sent = self.sent
-            reduced = by_value.class_by_value(thing, reduced, sent.known if sent else set())
-            if sent is not None:
-                sent.note(thing)
-            return reduced
+            if self.sent.noting:
+                self.sent.note(thing, by_value.class_name(thing))
+            return by_value.class_by_value(thing, reduced, self.sent.known)
 
         def dynamic_class(self, thing: type) -> Any:
             """Give cloudpickle's reduction of a class by value; None for one that has a name."""
@@ -180,9 +185,9 @@ def pickler() -> Any:
                 whole = reduced is not NotImplemented
             if not whole:
                 return reduced
-            if self.sent is not None:
-                self.sent.note(thing)
-            return by_value.by_value(thing, reduced)
+            if self.sent.noting:
+                self.sent.note(thing, by_value.thing_name(thing))
+            return by_value.by_value(thing, reduced, self.sent.run, self.sent.known)
 
     return Pickler
 
@@ -213,7 +218,7 @@ class Apart:
         return small
 
 
-def dumps_apart(value: Any, sent: Sent | None = None) -> tuple[bytes, list[pickle.PickleBuffer]]:
+def dumps_apart(value: Any, sent: Sent = _NOTHING) -> tuple[bytes, list[pickle.PickleBuffer]]:
     """Pickle as `dumps` does, and give the large buffers apart from it, not copied.
 
     What is sent by value is noted in `sent`.
@@ -222,7 +227,7 @@ def dumps_apart(value: Any, sent: Sent | None = None) -> tuple[bytes, list[pickl
     return dumped(pickler(), value, apart, _noting(sent)), apart.buffers
 
 
-def _noting(sent: Sent | None) -> Callable[[Any], None]:
+def _noting(sent: Sent) -> Callable[[Any], None]:
     return lambda made: setattr(made, "sent", sent)
 
 
@@ -258,9 +263,7 @@ def laid_out(
         at += -at % _ALIGN + len(view)
 
 
-def dumps_beside(
-    value: Any, file: Path | str | None, sent: Sent | None = None
-) -> tuple[bytes, int]:
+def dumps_beside(value: Any, file: Path | str | None, sent: Sent = _NOTHING) -> tuple[bytes, int]:
     """Pickle as `dumps` does; what has large buffers goes to `file`, if that is given and has room.
 
     Gives the pickle and 0, or nothing and the file's size in bytes.  `sent` is as in
