@@ -206,7 +206,10 @@ class Expressions:
         return self.new.contents(value)
 
     def e_BinOp(self, node: ast.BinOp) -> Value:
-        return self.new.computed(node, [self.expr(node.left), self.expr(node.right)])
+        left, right = self.expr(node.left), self.expr(node.right)
+        if isinstance(node.op, ast.Mod) and left.type is str:
+            orders.seen(self.analysis, node, right)
+        return self.new.computed(node, [left, right])
 
     def e_UnaryOp(self, node: ast.UnaryOp) -> Value:
         value = self.expr(node.operand)

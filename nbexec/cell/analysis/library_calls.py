@@ -26,6 +26,7 @@ _WELL_KNOWN = ("builtins", "collections", "os", "types")
 _MAKERS = {"__new__", "__init__", "__post_init__", "__init_subclass__", "__class_getitem__"}
 
 
+_SEEING_ORDER = ("itertools.*", "functools.reduce", "builtins.print", "builtins.dict.fromkeys")
 _GIVE_TEXTS = dict.fromkeys(("split", "rsplit", "splitlines"), list) | dict.fromkeys(
     ("lower", "upper", "strip", "lstrip", "rstrip", "casefold", "title", "replace", "join"), str
 )
@@ -126,7 +127,7 @@ class LibraryCalls:
         """Look at a call of library code."""
         names = names_of(known, path)
         self.hidden_state(node, names)
-        if listed(names, ("itertools.*", "functools.reduce", "builtins.print")):
+        if listed(names, _SEEING_ORDER):
             for one in args.all():
                 orders.seen(self.analysis, node, one)
         opens = listed(names, library_facts.OPENERS)
@@ -206,8 +207,9 @@ class LibraryCalls:
             refuse(node, "calls `.replace()` with one argument, which moves a file")
         if name in method_facts.CHANGING_ARGUMENTS and any(one.shared for one in args.all()):
             refuse(node, f"calls `.{name}()`, which changes what it is given")
-        if base.type is str and name == "join" and args.positional:
-            orders.seen(self.analysis, node, args.positional[0])
+        if base.type is str and name in ("join", "format"):
+            for one in args.all():
+                orders.seen(self.analysis, node, one)
         known = None if base.shared else self.container_method(node, base, name, args)
         if known is not None:
             return known
@@ -249,6 +251,10 @@ class LibraryCalls:
             case ("pop" | "popleft", _):
                 orders.seen(self.analysis, node, base)
                 return held
+            case ("union" | "intersection" | "difference" | "symmetric_difference", _) if (
+                kind is set
+            ):
+                return self.new.made(node, [held, *map(self.new.contents, values)], set)
             case ("keys", []):
                 return self.new.made(node, [heap.get(base, KEYS)])
             case ("values", []):

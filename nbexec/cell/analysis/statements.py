@@ -192,6 +192,8 @@ class Scope:
 
     def in_place(self, stmt: ast.AugAssign, before: Value, value: Value) -> Value:
         heap = self.analysis.heap
+        if before.type is list:
+            orders.seen(self.analysis, stmt, value)
         if before.type in (list, set):
             heap.put(before, ITEMS, self.new.contents(value))
         elif not value.frozen:

@@ -24,7 +24,7 @@ from ..iteration.iteration import (
     IterationRecord,
     Last,
 )
-from ..iteration.set_order import holds_texts
+from ..iteration.set_order import holds_varying
 from ..loops import rewrite
 from ..loops.eligibility import examine
 from ..loops.find import ItemLoop
@@ -200,7 +200,7 @@ class LoopRun(Ending):
         """Give the line and the reason why its items must stay in this process, or None."""
         if analysis.one_process is None and analysis.set_from_outside is not None:
             things = [*analysis.captured.values(), self.items.sample]
-            if self.items.lazy or holds_texts(things):
+            if self.items.lazy or holds_varying(things):
                 return analysis.set_from_outside
         if analysis.one_process is None:
             patch = patch_of(reached(analysis, self.items.sample[:LOOK]), analysis.namespace)

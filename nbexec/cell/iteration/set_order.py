@@ -17,7 +17,7 @@ import sys
 from typing import Any
 
 from ...serialize.pickling import pickler
-from ..analysis.orders import of_texts
+from ..analysis.orders import varying
 
 REASON = "a set would have another order in another process"
 _SETS = (set, frozenset)
@@ -52,22 +52,24 @@ def disordered(thing: Any) -> bool:
     return _seen(_thorough(), thing) == b""
 
 
-def holds_texts(thing: Any) -> bool:
-    """Whether a thing holds a set of texts; False where it can't be pickled.
+def holds_varying(thing: Any) -> bool:
+    """Whether a thing holds a set that has another order in another process, whatever is sent.
+
+    It is False where it can't be pickled.
 
     Examples
     --------
-    >>> holds_texts([{1, 2}])
+    >>> holds_varying([{1, 2}])
     False
     """
-    return _seen(_looking_for_texts(), thing) == b""
+    return _seen(_looking_for_varying(), thing) == b""
 
 
 @functools.cache
-def _looking_for_texts() -> Any:
+def _looking_for_varying() -> Any:
     class Looking(pickler()):  # type: ignore[misc]
         def persistent_id(self, thing: Any) -> None:
-            if issubclass(type(thing), _SETS) and of_texts(thing):
+            if issubclass(type(thing), _SETS) and varying(thing):
                 raise _Disordered
 
     return Looking
@@ -121,7 +123,7 @@ def rebuilds(one: set[Any] | frozenset[Any]) -> bool:
     (True, True)
     """
     items = list(one)
-    if of_texts(items):
+    if varying(items):
         return True
     try:
         return same_table(one, set(items))
