@@ -10,6 +10,7 @@ from typing import Any
 
 from ...errors import OptionError
 from ...options import resolve
+from ..iteration import recursion
 from .entering import Entering
 from .reach import functions_of
 
@@ -50,7 +51,7 @@ def parallel_function(
     def call(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
         entering = Entering(lambda: functions_of([inner]), resolve(options), options, strict)
-        with entering:
+        with recursion.room(), entering:
             entering.open()
             return function(*args, **kwargs)
 

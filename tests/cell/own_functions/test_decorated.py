@@ -6,6 +6,7 @@ Covers `nbexec.cell.own_functions.decorated`.
 from __future__ import annotations
 
 import inspect
+import sys
 
 import pytest
 
@@ -127,3 +128,21 @@ def test_what_it_raises_is_the_functions_own():
 
     with leaving_after(2), pytest.raises(ZeroDivisionError):
         nbexec.parallel(fails, backend="threads", workers=2)(range(9))
+
+
+def test_it_may_call_as_deep_as_it_may_alone():
+    def deepest(n=0):
+        try:
+            return deepest(n + 1)
+        except RecursionError:
+            return n
+
+    def f(xs):
+        found = []
+        for _ in xs:
+            found.append(deepest())
+        return found
+
+    limit = sys.getrecursionlimit()
+    assert min(nbexec.parallel(f)(range(3))) >= min(f(range(3)))
+    assert sys.getrecursionlimit() == limit
