@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from .both_ways import both, plainly
+from .both_ways import both, plainly, reason, runs_serially
 
 CELLS = {
     "class attributes": """
@@ -177,3 +177,25 @@ kinds = [Shape, int, Shape]
     both("same = [one is double for one in functions]", sent, earlier=earlier)
     both("same = [one is Shape for one in kinds]", sent, earlier=earlier)
     both("same = [type(one()) is Shape for one in kinds]", sent, earlier=earlier)
+
+
+MAKERS = {
+    "namedtuple": "import collections\nrows = [collections.namedtuple('P', 'a') for i in range(3)]",
+    "make_dataclass": "import dataclasses\n"
+    "rows = [dataclasses.make_dataclass('D', ['x']) for i in range(3)]",
+    "Enum": "import enum\nrows = [enum.Enum('E', ['a', 'b']) for i in range(3)]",
+    "new_class": "import types\nrows = [types.new_class('K') for i in range(3)]",
+    "NamedTuple": "import typing\nrows = [typing.NamedTuple('N', [('a', int)]) for i in range(3)]",
+    "type": "rows = [type('K', (), {}) for i in range(3)]",
+}
+
+
+@pytest.mark.parametrize("source", MAKERS.values(), ids=MAKERS)
+def test_what_makes_classes_stays_in_the_kernel(source: str) -> None:
+    runs_serially(source, "makes a class")
+
+
+def test_a_class_that_nothing_showed_is_made_in_the_kernel(remote: str) -> None:
+    left = both("import ctypes\nrows = [ctypes.c_int * (i + 40) for i in range(3)]", remote)
+    assert "which was made in a worker" in reason(left)
+    assert [one._length_ for one in left.names["rows"]] == [40, 41, 42]

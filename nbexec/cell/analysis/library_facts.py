@@ -16,6 +16,7 @@ CLOCK = "reads the clock"
 BACKGROUND = "starts something that goes on by itself"
 LOOP = "reaches the event loop, and all that runs on it"
 PROCESS = "changes a setting of the whole process"
+CLASS = "makes a class"
 
 STATEFUL = {
     "IPython.*": OUTPUT,
@@ -35,6 +36,7 @@ STATEFUL = {
     "asyncio.tasks.ensure_future": BACKGROUND,
     "asyncio.tasks.run_coroutine_threadsafe": BACKGROUND,
     "atexit.*": PROCESS,
+    "attr.make_class": CLASS,
     "bokeh.io.*": OUTPUT,
     "bokeh.plotting.output_file": OUTPUT,
     "bokeh.plotting.save": FILES,
@@ -51,11 +53,18 @@ STATEFUL = {
     "builtins.input": "asks for input",
     "builtins.locals": "reaches every name",
     "builtins.print": "prints, and only a print that is a statement of the loop itself can wait",
+    "collections.namedtuple": CLASS,
     "contextlib.chdir": PROCESS,
     "cv2.imwrite": FILES,
+    "dataclasses.make_dataclass": CLASS,
     "dbm.open": FILES,
     "decimal.getcontext": PROCESS,
     "decimal.setcontext": PROCESS,
+    "enum.Enum": CLASS,
+    "enum.Flag": CLASS,
+    "enum.IntEnum": CLASS,
+    "enum.IntFlag": CLASS,
+    "enum.StrEnum": CLASS,
     "ftplib.*": SENDS,
     "gc.*": PROCESS,
     "httpx.api.delete": SENDS,
@@ -150,6 +159,9 @@ STATEFUL = {
     "traceback.print_exc": OUTPUT,
     "traceback.print_exception": OUTPUT,
     "traceback.print_stack": OUTPUT,
+    "types.new_class": CLASS,
+    "typing.NamedTuple": CLASS,
+    "typing.TypedDict": CLASS,
     "unittest.mock.*": PROCESS,
     "urllib.request.urlretrieve": FILES,
     "warnings.filterwarnings": PROCESS,
