@@ -146,6 +146,7 @@ class RemoteSession(Session):
             self._listener.stop()
         if self._stored is not None:
             self._stored.drop()
+        self._by_value.forget()
         self._drop_unread()
 
     def trim(self) -> None:

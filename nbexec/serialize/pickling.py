@@ -109,6 +109,10 @@ class Sent:
         """Take in that the task is pickled, and items are next."""
         self.known = self._names
 
+    def forget(self) -> None:
+        """Let go of what was sent: nothing comes back any more."""
+        self._things.clear()
+
     @property
     def noting(self) -> bool:
         """Whether it is the task that is pickled."""

@@ -11,6 +11,7 @@ import pickle
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
+from weakref import WeakSet
 
 from . import by_value, pickling, singletons
 from .owned_arrays import ArrayReducer, is_array
@@ -73,6 +74,8 @@ def pickler() -> Any:
             return self._array(thing) if is_array(kind) else self.of_instance(thing, kind)
 
         def of_instance(self, thing: Any, kind: type) -> Any:
+            if self.exact and kind is WeakSet:
+                raise pickle.PicklingError("it gives weak references, to what would be copies")
             found = super().of_instance(thing, kind)
             if self.exact and found is NotImplemented and singletons.place(thing, kind):
                 raise pickle.PicklingError("it gives an object that stands in a module")

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+import nbexec
+
 from .both_ways import both, plainly, reason, runs_serially
 
 CELLS = {
@@ -177,6 +179,19 @@ kinds = [Shape, int, Shape]
     both("same = [one is double for one in functions]", sent, earlier=earlier)
     both("same = [one is Shape for one in kinds]", sent, earlier=earlier)
     both("same = [type(one()) is Shape for one in kinds]", sent, earlier=earlier)
+
+
+def test_weak_references_are_to_the_very_objects(backend: str) -> None:
+    names: dict[str, Any] = {}
+    source = """
+import weakref
+class Node:
+    pass
+nodes = [Node() for i in range(3)]
+sets = [weakref.WeakSet([nodes[i]]) for i in range(3)]
+"""
+    nbexec.parallel(source, names, backend=backend)
+    assert [[*one] for one in names["sets"]] == [[node] for node in names["nodes"]]
 
 
 MAKERS = {

@@ -16,6 +16,7 @@ from typing import Any
 
 from ...system.user_code import is_library_file, is_library_module
 from .analysis import Analysis
+from .object_facts import fields_of
 
 _LAST = {"_", "__", "___", "_i", "_ii", "_iii"}  # of IPython, in builtins, where there are any
 WHY = "was replaced in the notebook, which other processes don't know"
@@ -95,12 +96,25 @@ _NAMED = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType)
 
 
 def _leads_to_one(thing: Any) -> list[Any]:
-    if isinstance(thing, type | types.ModuleType):
+    if isinstance(thing, types.ModuleType):
         return [thing]
+    if isinstance(thing, type):
+        methods = [one for one in vars(thing).values() if isinstance(one, types.FunctionType)]
+        return [thing, *(module for one in methods for module in _named_in(one))]
     if isinstance(thing, types.FunctionType | types.BuiltinFunctionType):
         module = sys.modules.get(thing.__module__ or "")
-        return [] if module is None else [module]
+        named = _named_in(thing) if isinstance(thing, types.FunctionType) else []
+        return named if module is None else [module, *named]
     return [type(thing)]
+
+
+def _named_in(function: types.FunctionType) -> list[types.ModuleType]:
+    """Give the modules whose names a function of the user's has: it may import them."""
+    code = function.__code__
+    if is_library_file(code.co_filename):
+        return []
+    found = [sys.modules.get(name) for name in code.co_names]
+    return [one for one in found if isinstance(one, types.ModuleType)]
 
 
 def _of_library(kind: type) -> bool:
@@ -140,7 +154,7 @@ def _patched(holder: Any, namespace: dict[str, Any]) -> str:
     known = _clean.get(id(holder))
     if known is not None and known[0] is holder and _same(known[1], held):
         return ""
-    for name, value in list(held.items()):
+    for name, value in [pair for pair in held.items() if type(pair[1]) not in _PLAIN]:
         if name not in _LAST and _own(value, namespace):
             where = "" if holder is builtins else f"{holder.__name__}."
             return f"{where}{name}"
@@ -153,7 +167,7 @@ def _own(value: Any, namespace: dict[str, Any], depth: int = 4) -> bool:
     if isinstance(value, types.FunctionType):
         return _own_function(value, namespace)
     kind = type(value)
-    if depth == 0 or kind in _PLAIN or value is None:
+    if depth == 0 or kind in _PLAIN:
         return False
     if isinstance(value, type):
         return _own_class(value)
@@ -165,19 +179,30 @@ def _own(value: Any, namespace: dict[str, Any], depth: int = 4) -> bool:
         parts = [value.func]
     elif kind is functools._lru_cache_wrapper:
         parts = [value.__wrapped__]
-    else:
-        return kind.__module__ != "builtins" and (_own_class(kind) or _mock(kind))
+    elif kind.__module__ == "builtins":
+        return False
+    elif _own_class(kind) or _mock(kind):
+        return True
+    else:  # such as an accessor of pandas, which has the user's class
+        parts = [part for part in fields_of(value).values() if isinstance(part, _NAMED)]
     return any(_own(part, namespace, depth - 1) for part in parts if part is not None)
 
 
-_PLAIN = {str, int, float, bool, bytes, tuple, list, dict, set, types.BuiltinFunctionType}
+_PLAIN = {
+    *(str, int, float, bool, bytes, tuple, list, dict, set, frozenset, type(None)),
+    *(types.BuiltinFunctionType, types.ModuleType, types.WrapperDescriptorType),
+    *(types.MethodDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType),
+    *(types.ClassMethodDescriptorType,),
+}
 
 
 def _own_function(function: types.FunctionType, namespace: dict[str, Any]) -> bool:
     """Whether a function is the user's, rather than one that a library made from a text."""
+    scope = function.__globals__
+    if scope is not namespace and _of_a_library(scope.get("__name__")):
+        return False  # most are: a file's name takes longer to look at
     if is_library_file(function.__code__.co_filename):
         return False
-    scope = function.__globals__
     return scope is namespace or _own_module(scope.get("__name__"))
 
 
@@ -190,6 +215,10 @@ def _own_module(name: Any) -> bool:
         return True
     module = sys.modules.get(name) if isinstance(name, str) else None
     return getattr(module, "__file__", None) is not None and not is_library_module(str(name))
+
+
+def _of_a_library(name: Any) -> bool:
+    return isinstance(name, str) and is_library_module(name)
 
 
 def _mock(kind: type) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from pandas.core import accessor
 
 import nbexec
 from nbexec.cell.analysis.patches import patch_of
@@ -33,6 +34,7 @@ class Counted:
         return given
 
 
+ACCESSOR = getattr(accessor, "Accessor", None) or accessor.CachedAccessor  # its name till pandas 2
 PATCHES = {
     "Fraction.__str__": (Fraction, "__str__", MINE),
     "Fraction.half": (Fraction, "half", property(MINE)),
@@ -46,6 +48,7 @@ PATCHES = {
     "posixpath.join": (os.path, "join", MINE),
     "numpy.linalg.norm": (np.linalg, "norm", MINE),
     "DataFrame.twice": (pd.DataFrame, "twice", MINE),
+    "DataFrame.geo": (pd.DataFrame, "geo", ACCESSOR("geo", NOTEBOOK["Mine"])),
     "shout": (builtins, "shout", MINE),
 }
 REACHED = [Fraction(1, 2), json, os, np, pd]
@@ -116,6 +119,19 @@ CELLS = {
     "a function that calls it": (
         "import json\njson.dumps = lambda thing: 'mine'\ndef text(k):\n    return json.dumps(k)",
         "rows = []\nfor k in range(6):\n    rows.append(text(k))",
+        (json, "dumps"),
+    ),
+    "a function that imports it": (
+        "import json\njson.dumps = lambda thing: 'mine'\ndel json\n"
+        "def text(k):\n    import json\n    return json.dumps(k)",
+        "rows = [text(k) for k in range(6)]",
+        (json, "dumps"),
+    ),
+    "a method that imports it": (
+        "import json\njson.dumps = lambda thing: 'mine'\ndel json\n"
+        "class Writer:\n    def text(self, k):\n        import json\n        return json.dumps(k)\n"
+        "writer = Writer()",
+        "rows = [writer.text(k) for k in range(6)]",
         (json, "dumps"),
     ),
     "statements": (
