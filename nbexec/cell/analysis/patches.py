@@ -118,8 +118,10 @@ def _named_in(function: types.FunctionType) -> list[types.ModuleType]:
 
 
 def _of_library(kind: type) -> bool:
-    # Those of C can't be patched, and they are most.
-    return bool(kind.__flags__ & _HEAP) and is_library_module(kind.__module__)
+    # Those of C can't be patched, and they are most.  In a namespace without a name, those of
+    # the user's say that they are builtins.
+    name = kind.__module__
+    return bool(kind.__flags__ & _HEAP) and name != "builtins" and is_library_module(name)
 
 
 _HEAP = 1 << 9  # Py_TPFLAGS_HEAPTYPE
