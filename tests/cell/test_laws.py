@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 import nbexec
 
 from .both_ways import both, leaving_after, plainly, run
-from .programs import awaiting_cells, cells, loops_alone
+from .programs import PRELUDE, awaiting_cells, cells, loops_alone
 
 ALL_AT_ONCE = st.just(0)
 EXAMPLES = int(os.environ.get("NBEXEC_LAWS", "1000"))
@@ -60,12 +60,14 @@ def inside_a_function(source: str) -> str:
         tree = ast.parse(source)
     except SyntaxError:
         return source
+    # What calls `exec` is no function whose loops are handed over.
+    tree.body = [stmt for stmt in tree.body if not ast.unparse(stmt).startswith("exec(")]
     names = sorted(
         {part.id for part in ast.walk(tree) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
     )  # fmt: skip
     lines = [f"    {line}" for line in ast.unparse(tree).split("\n")]
     each = [f"    try: left[{name!r}] = {name}\n    except NameError: pass" for name in names]
-    whole = ["def main():", *lines, "    left = {}", *each, "    return left", "left = main()"]
+    whole = [PRELUDE, "def main():", *lines, "    left = {}", *each, "    return left", "left = main()"]
     return "\n".join(whole)
 
 

@@ -101,7 +101,7 @@ def checked(item: Any) -> Any:
 
     Examples
     --------
-    >>> checked(3), type(checked([3])).__name__
+    >>> checked(3), type(checked([{3}])).__name__
     (3, 'Checked')
     """
     return Checked(item) if _may_hold_sets([item]) else item
