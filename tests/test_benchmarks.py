@@ -46,6 +46,18 @@ imap                time                  ≤ 2 µs an item
 imap                memory                ≤ 5 MB
 import              -                     ≤ 30 ms
 plan                -                     ≤ 5 ms
+cells-len           -                     ≤ 30 ms
+cells-sum           -                     ≤ 30 ms
+cells-counter       -                     ≤ 30 ms
+cells-groups        -                     ≤ 30 ms
+cells-hits          -                     ≤ 30 ms
+cells-look-up       -                     ≤ 30 ms
+cells-work-10us     -                     ≤ 30 ms
+cells-work-30us     the plain cell        ≥ 1.3
+cells-work-0.1ms    the plain cell        ≥ 1.5
+cells-work-1ms      the plain cell        ≥ 1.7
+cells-work-10ms     the plain cell        ≥ 1.7
+cells-function      the plain cell        ≥ 1.7
 """
 RIVALS = [
     *("concurrent.futures", "multiprocessing.Pool", "joblib", "loky", "mpire", "dask"),
