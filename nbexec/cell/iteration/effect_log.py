@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..analysis.object_facts import dotted, immutable, is_plain
-from .set_order import ordered
+from .set_table import ordered
 from .warned import Warned
 
 Entry = tuple[int, Any]  # the number of the statement, and the operands of its effect

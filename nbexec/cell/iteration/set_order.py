@@ -1,26 +1,27 @@
 """The order of sets: whether they have the same one when they are made again elsewhere.
 
-A set gives its items as they lie in its table, which depends on what was added and removed, in
-which order, and on how large it ever was.  Pickling keeps none of that: the set is made again
-of its items, in the order in which it gives them.  So its order, or that which it has after
-something is added to it, may be another one.
+Pickling keeps nothing of a set's table: it is made again of its items, in the order in which
+the set gives them.  So its order, or that which it has after something is added to it, may be
+another one.
 """
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import io
-import operator
 import pickle
-import sys
 from typing import Any
 
 from ...serialize.pickling import pickler
 from ..analysis.orders import varying
+from .effect_log import Copied, Taken, Touch
+from .set_table import rebuilds
 
 REASON = "a set would have another order in another process"
+SMALL = 200  # parts of a thing that are looked at one by one: pickling takes as long then
 _SETS = (set, frozenset)
+_ATOMS = {int, float, complex, bool, str, bytes, type(None)}
+_PLAIN = {list, tuple, dict, set, frozenset, Taken, Touch, Copied}
 _MAKES_SET = (pickle.EMPTY_SET + pickle.MEMOIZE, pickle.FROZENSET + pickle.MEMOIZE)
 
 
@@ -43,6 +44,9 @@ def disordered(thing: Any) -> bool:
     >>> disordered({"a": [numbers]})
     True
     """
+    glance = _at_a_glance(thing)
+    if glance is not None:
+        return glance
     seen = _seen(_first(pickle.Pickler), thing)
     if seen is None:  # a class or a function of the notebook's
         seen = _seen(_first(pickler()), thing)
@@ -50,6 +54,27 @@ def disordered(thing: Any) -> bool:
         return seen == b""
     # These bytes may as well be part of a number or a text.
     return _seen(_thorough(), thing) == b""
+
+
+def _at_a_glance(thing: Any) -> bool | None:
+    """Say whether a small thing of plain containers holds such a set; None for any other."""
+    todo, looked = [thing], 0
+    while todo:
+        one = todo.pop()
+        kind = type(one)
+        if kind in _ATOMS:
+            continue
+        if kind in _SETS and not rebuilds(one):
+            return True
+        if kind not in _PLAIN:
+            return None
+        looked += len(one)
+        if looked > SMALL:
+            return None
+        parts = [*one, *one.values()] if kind is dict else one
+        if not all(map(_ATOMS.__contains__, map(type, parts))):
+            todo.extend(parts)
+    return False
 
 
 def holds_varying(thing: Any) -> bool:
@@ -112,77 +137,3 @@ def _thorough() -> Any:
                 raise _Disordered
 
     return Thorough
-
-
-def rebuilds(one: set[Any] | frozenset[Any]) -> bool:
-    """Whether a set is like one that is made of its items, in the order in which it gives them.
-
-    Examples
-    --------
-    >>> rebuilds({8, 0, 16}), rebuilds({0, 8, 16})
-    (True, True)
-    """
-    items = list(one)
-    if varying(items):
-        return True
-    try:
-        return same_table(one, set(items))
-    except Exception:  # a __hash__ of the user's
-        return False
-
-
-def same_table(one: set[Any] | frozenset[Any], other: set[Any] | frozenset[Any]) -> bool:
-    """Whether two equal sets have one order, and would have after the same changes."""
-    if len(one) != len(other) or not all(map(operator.is_, one, other)):
-        return False
-    return table_size(one) == table_size(other) and _traces(one) == _traces(other)
-
-
-def table_size(one: set[Any] | frozenset[Any]) -> int:
-    """Give the bytes of a set, which tell how many slots its table has."""
-    return set.__sizeof__(one) if isinstance(one, set) else frozenset.__sizeof__(one)
-
-
-def ordered(one: set[Any] | frozenset[Any]) -> dict[Any, None] | None:
-    """Give the items of a set as the keys of a dict, whose order stays the same everywhere.
-
-    To update a set from it leaves the order that an update from `one` leaves: in both cases
-    the table is first made large enough, and the items are added in their order.  Only an
-    empty set takes over a table of the right size as it stands; it gives None where that
-    would leave another order.
-    """
-    items = dict.fromkeys(one)
-    into: set[Any] = set()
-    into.update(items)
-    taken_over = table_size(into) == table_size(one)
-    return None if taken_over and not all(map(operator.is_, into, one)) else items
-
-
-def _traces(one: set[Any] | frozenset[Any]) -> tuple[int, int]:
-    """Give what earlier changes have left in a set's table: slots of removed items, and where
-    `pop` begins; zeros where that can't be seen."""
-    if not _layout_is_known():
-        return (0, 0)
-    fill, used, _, _, _, finger = (ctypes.c_ssize_t * 6).from_address(id(one) + _HEAD)
-    return fill - used, finger
-
-
-_HEAD = object.__basicsize__
-
-
-@functools.cache
-def _layout_is_known() -> bool:
-    """Whether a set is laid out as in CPython's ``setobject.h``; tried on one whose past is known.
-
-    No attribute or method tells of removed items; nothing is written there.
-    """
-    if sys.implementation.name != "cpython" or set.__basicsize__ < _HEAD + 6 * 8:
-        return False
-    tried = {1, 2, 3}
-    tried.discard(2)
-    fill, used, mask, _, _, finger = (ctypes.c_ssize_t * 6).from_address(id(tried) + _HEAD)
-    if (fill, used, mask, finger) != (3, 2, 7, 0):
-        return False
-    tried.pop()
-    fill, used, _, _, _, finger = (ctypes.c_ssize_t * 6).from_address(id(tried) + _HEAD)
-    return (fill, used, finger) == (3, 1, 2)

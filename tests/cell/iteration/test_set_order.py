@@ -1,6 +1,6 @@
 """The order of sets of numbers: a cell leaves that of the plain cell, wherever its loops run.
 
-Covers `nbexec.cell.iteration.set_order`.
+Covers `nbexec.cell.iteration.set_order` and `nbexec.cell.iteration.set_table`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nbexec.cell.iteration.set_order import disordered, ordered, rebuilds
+from nbexec.cell.iteration.set_order import disordered
+from nbexec.cell.iteration.set_table import ordered, rebuilds
 
 from ..both_ways import both, kind, runs_in_parallel
 
@@ -63,6 +64,41 @@ def test_an_update_from_ordered_items_leaves_the_order_of_an_update_from_the_set
     into.update(one)
     twin.update(items)
     assert list(twin) == list(into)
+
+
+class Held:
+    def __init__(self, held):
+        self.held = held
+
+
+def wrapped(inner):
+    return st.one_of(
+        st.lists(inner, max_size=3),
+        st.tuples(inner, inner),
+        st.dictionaries(st.integers(0, 9), inner, max_size=3),
+        st.builds(Held, inner),
+        st.builds(lambda one: [[0] * 300, one], inner),  # no longer small
+    )
+
+
+made = st.builds(lambda how: changed(set(), how), steps)
+things = st.recursive(st.one_of(made, numbers, st.text(max_size=2)), wrapped, max_leaves=6)
+
+
+def sets_in(thing):
+    if isinstance(thing, set):
+        yield thing
+    elif isinstance(thing, Held):
+        yield from sets_in(thing.held)
+    elif isinstance(thing, list | tuple | dict):
+        for one in thing.values() if isinstance(thing, dict) else thing:
+            yield from sets_in(one)
+
+
+@settings(deadline=None, max_examples=200)
+@given(things)
+def test_every_set_counts_wherever_it_is(thing):
+    assert disordered(thing) is not all(map(rebuilds, sets_in(thing)))
 
 
 def test_what_holds_a_set_is_found_wherever_it_is():
