@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 PRELUDE = """\
 import asyncio
 from collections import Counter, defaultdict
-import contextlib
+import contextlib, types
 xs = [3, 1, 4, 1, 5]
 words = ["b", "a", "", "ab"]
 rows = [{"n": 1, "w": ["p"]}, {"n": 0, "w": []}, {"n": 2, "w": ["q", "r"]}]
@@ -105,7 +105,7 @@ def first(v):
     s = marked(v)
     s.pop()
     return max(s, key=lambda n: n % 4)
-exec('''
+text = '''
 from dataclasses import dataclass
 @dataclass
 class Tally:
@@ -115,8 +115,11 @@ class Tally:
         return self.t
     def plus(self):
         return self.t + 1
-''')
-tally = Tally()
+'''
+made = {"__name__": "__main__"}
+types.FunctionType(compile(text, "<string>", "exec"), made)()  # as exec: that has no source
+tally, text = made["Tally"](), ""
+del made
 def numbers(n):
     for i in range(n):
         yield i
