@@ -10,6 +10,7 @@ import ast
 from types import TracebackType
 from typing import Any
 
+from ..cell.analysis.source import silently
 from ..errors import NbexecError
 from . import futures
 from .flags import parse
@@ -67,7 +68,8 @@ class CellSource:
         number = len(self._shell.history_manager.input_hist_raw)
         filename = self._shell.compile.cache(source, number, raw_code=f"{MAGIC} {line}\n{body}")
         flags = futures.in_force(self._shell) | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-        compile(source, filename, "exec", flags, dont_inherit=True)
+        with silently():  # when the cell runs, they are shown
+            compile(source, filename, "exec", flags, dont_inherit=True)
 
     def python(self, line: str, body: str) -> str:
         """Give the source of a cell whose magic has the flags `line`."""

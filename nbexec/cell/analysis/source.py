@@ -8,12 +8,14 @@ from __future__ import annotations
 import __future__
 
 import ast
+import contextlib
 import dis
 import functools
 import linecache
 import operator
 import sys
 import types
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -77,6 +79,21 @@ def remember(source: str, filename: str) -> None:
         linecache.cache[filename] = (len(source), None, lines, filename)
 
 
+@contextlib.contextmanager
+def silently() -> Iterator[None]:
+    """Show no warnings, nor raise them, inside a `with` block: they were shown before.
+
+    Python isn't told of the change of its filters, as `warnings.catch_warnings` does: it would
+    forget what it has shown.
+    """
+    before = warnings.filters
+    warnings.filters = [("ignore", None, Warning, None, 0)]
+    try:
+        yield
+    finally:
+        warnings.filters = before
+
+
 @functools.lru_cache(64)
 def _compiled(
     text: str, filename: str, flags: int
@@ -91,12 +108,13 @@ def _compiled(
     # Cells may have `await` at the top level.
     flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     try:
-        tree = compile(text, filename, "exec", flags | ast.PyCF_ONLY_AST, dont_inherit=True)
-        parts = [tree, *(ast.Module([stmt], type_ignores=[]) for stmt in tree.body)]
-        codes = [
-            compile(part, filename, "exec", flags=flags | future_flags(tree), dont_inherit=True)
-            for part in parts
-        ]
+        with silently():
+            tree = compile(text, filename, "exec", flags | ast.PyCF_ONLY_AST, dont_inherit=True)
+            flags |= future_flags(tree)
+            parts = [tree, *(ast.Module([stmt], type_ignores=[]) for stmt in tree.body)]
+            codes = [
+                compile(part, filename, "exec", flags=flags, dont_inherit=True) for part in parts
+            ]
     except (SyntaxError, ValueError):
         return None
     return tree, frozenset(inner for code in codes for inner in _nested(code))

@@ -11,6 +11,7 @@ from typing import Any
 from ...errors import PickleError
 from ...model import Failure
 from ...worker.execute import Partial
+from ..analysis.source import silently
 from ..iteration.boundary import arrived
 from ..iteration.effect_log import Unsafe
 from ..iteration.iteration import InKernel, Iteration, IterationRecord, Last
@@ -19,7 +20,7 @@ from ..loops.find import ItemLoop
 from .effects import Effects
 from .in_kernel import StatementRunner
 from .loop_items import Items
-from .reissue import reissue, silently
+from .reissue import reissue
 
 _CATCHING = (ast.Try, ast.TryStar, ast.With, ast.AsyncWith)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..analysis.source import future_flags
+from ..analysis.source import future_flags, silently
 from ..loops.find import ItemLoop
 from ..loops.rewrite import HIDDEN, with_hidden
 from .awaiting import result_of
@@ -42,7 +42,8 @@ def parse(source: str, filename: str, flags: int = 0) -> Cell:
     # Compiling finds errors that parsing doesn't: a `return` outside a function.
     how = flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     compile(source, filename, "exec", how, dont_inherit=True)
-    tree = compile(source, filename, "exec", flags | ast.PyCF_ONLY_AST, dont_inherit=True)
+    with silently():
+        tree = compile(source, filename, "exec", flags | ast.PyCF_ONLY_AST, dont_inherit=True)
     return Cell(filename, tree.body, flags | future_flags(tree))
 
 
@@ -79,7 +80,8 @@ class StatementRunner:
         cell = self.cell
         ast.fix_missing_locations(tree)
         flags = cell.flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-        code = compile(tree, cell.filename, mode, flags=flags, dont_inherit=True)
+        with silently():
+            code = compile(tree, cell.filename, mode, flags=flags, dont_inherit=True)
         value = eval(code, self.namespace)
         return result_of(value) if code.co_flags & inspect.CO_COROUTINE else value
 

@@ -5,12 +5,11 @@ The kernel's filters and registries decide which are shown, as if the items had 
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import sys
 import types
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from ..iteration.warned import Warned
@@ -49,21 +48,3 @@ def _module_of(filename: str, modules: int) -> str:
         if known and vars(module).get("__file__") == filename:
             return name
     return ""
-
-
-@contextlib.contextmanager
-def silently() -> Iterator[None]:
-    """Show no warnings inside a `with` block: they were issued before.
-
-    The filters stay as they are: a change would have Python forget what it has shown.
-    """
-    before = warnings.showwarning
-    warnings.showwarning = _nothing
-    try:
-        yield
-    finally:
-        warnings.showwarning = before
-
-
-def _nothing(*given: Any, **named: Any) -> None:
-    """Show nothing."""

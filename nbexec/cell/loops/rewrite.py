@@ -12,6 +12,7 @@ import types
 from typing import Any
 
 from ..analysis.accumulators import Site, operands
+from ..analysis.source import silently
 from ..iteration.effect_log import Log
 from .find import EACH, ItemLoop
 
@@ -55,7 +56,8 @@ def body_function(
     ast.copy_location(function, loop.stmt)
     function.lineno = 1  # as the cell's own code has it: IPython numbers its lines from there
     module = ast.fix_missing_locations(ast.Module([function], type_ignores=[]))
-    compiled = compile(module, filename, "exec", flags=flags, dont_inherit=True)
+    with silently():
+        compiled = compile(module, filename, "exec", flags=flags, dont_inherit=True)
     code = next(one for one in compiled.co_consts if isinstance(one, types.CodeType))
     if isinstance(node, ast.GeneratorExp):
         code = _as_generators(code)

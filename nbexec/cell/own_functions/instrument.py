@@ -21,13 +21,12 @@ from __future__ import annotations
 import ast
 import copy
 import types
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..analysis import bindings
-from ..analysis.source import function_node
+from ..analysis.source import function_node, silently
 from ..loops.displays import as_in_loop
 from ..loops.find import CONSUMERS
 
@@ -182,8 +181,7 @@ def _compiled(made: ast.FunctionDef, code: types.CodeType) -> types.CodeType | N
     outer: Any = ast.parse(f"def outer({', '.join(free)}): pass").body[0]
     outer.body = body
     module = ast.fix_missing_locations(ast.Module([outer], type_ignores=[]))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # they were shown when the cell was compiled
+    with silently():
         flags = code.co_flags & _FLAGS
         try:
             whole = compile(module, code.co_filename, "exec", flags=flags, dont_inherit=True)
