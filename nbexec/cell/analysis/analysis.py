@@ -104,7 +104,9 @@ class Analysis:
         self._active: dict[Any, Value] = {}
         self._recursive: set[Any] = set()
         self._calls = 0
-        kinds = {one if isinstance(one, type) else type(one) for one in list(namespace.values())}
+        things = list(namespace.values())
+        # In the order of the names, so that of several reasons the same one is told each time.
+        kinds = dict.fromkeys(one if isinstance(one, type) else type(one) for one in things)
         self._classes = [kind for kind in kinds if _own_class(kind)]
 
     def run(self, look: Callable[[], T]) -> T:
@@ -184,14 +186,15 @@ class Analysis:
         Refusal
             One of them is an iterator.
         """
-        kinds, own = set(), {id(thing) for thing in things} if inside else set()
+        kinds: dict[type, None] = {}
+        own = {id(thing) for thing in things} if inside else set()
         try:
             for one in reachable(things):
                 if read_once(type(one)) and id(one) not in own:
                     name = type(one).__name__
                     reason = f"uses something that holds a {name}, which reading changes"
                     raise Refusal(line, reason)
-                kinds.add(type(one))
+                kinds[type(one)] = None
                 self.entries |= makes_entries(one)
         except TooLarge:
             self.involve_every(line)
@@ -259,10 +262,19 @@ class Analysis:
                     found[base] = vars(base)[name]
         return list(found.items())
 
+    def attributes(self) -> list[str]:
+        """Give what the user's classes define, by name, sorted."""
+        bases = {base for kind in [*self._classes, *self.involved] for base in kind.__mro__}
+        return sorted({name for base in filter(_own_class, bases) for name in vars(base)})
+
     def _check_operators(self) -> None:
         """Look into methods of the user's that operators, `len`, `str` and so on call."""
         looked: set[tuple[type, bool]] = set()
-        while todo := {(k, shared) for k, (_, shared) in self.involved.items()} - looked:
+        while todo := [
+            (kind, shared)
+            for kind, (_, shared) in self.involved.items()
+            if (kind, shared) not in looked
+        ]:
             for kind, shared in todo:
                 looked.add((kind, shared))
                 line = self.involved[kind][0]

@@ -113,7 +113,7 @@ class CallAnalysis:
         if isinstance(name, str):
             found = self.reads.read(node, base, name)
         else:
-            for attribute in {n for kind in self.analysis.involved for n in dir(kind)}:
+            for attribute in self.analysis.attributes():
                 self.reads.properties(node, base, attribute)
             found = self.analysis.heap.everything(base)
         return joined([found, *args.positional[2:]])

@@ -79,6 +79,9 @@ def remember(source: str, filename: str) -> None:
         linecache.cache[filename] = (len(source), None, lines, filename)
 
 
+_Found = tuple[dict[tuple[str, int], list[FunctionNode]], frozenset[types.CodeType]]
+
+
 @contextlib.contextmanager
 def silently() -> Iterator[None]:
     """Show no warnings, nor raise them, inside a `with` block: they were shown before.
@@ -95,10 +98,8 @@ def silently() -> Iterator[None]:
 
 
 @functools.lru_cache(64)
-def _compiled(
-    text: str, filename: str, flags: int
-) -> tuple[ast.Module, frozenset[types.CodeType]] | None:
-    """Give the tree of a source, and the code of every function in it.
+def _compiled(text: str, filename: str, flags: int) -> _Found | None:
+    """Give the functions of a source by name and first line, and the code of each of them.
 
     `flags` are those of ``from __future__`` imports that were in force before it.
 
@@ -117,7 +118,11 @@ def _compiled(
             ]
     except (SyntaxError, ValueError):
         return None
-    return tree, frozenset(inner for code in codes for inner in _nested(code))
+    nodes: dict[tuple[str, int], list[FunctionNode]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, FunctionNode):
+            nodes.setdefault((_name(node), _first_line(node)), []).append(node)
+    return nodes, frozenset(inner for code in codes for inner in _nested(code))
 
 
 def future_flags(tree: ast.Module) -> int:
@@ -166,17 +171,11 @@ def function_node(code: types.CodeType) -> FunctionNode | None:
     found = _compiled(text, code.co_filename, inherited(code.co_flags)) if text else None
     if found is None:
         return None
-    tree, codes = found
+    nodes, codes = found
     if code not in codes:
         return None
-    nodes = [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, FunctionNode)
-        and _name(node) == code.co_name
-        and _first_line(node) == code.co_firstlineno
-    ]
-    return nodes[0] if len(nodes) == 1 else None
+    here = nodes.get((code.co_name, code.co_firstlineno), [])
+    return here[0] if len(here) == 1 else None
 
 
 def harmless(code: types.CodeType) -> bool:

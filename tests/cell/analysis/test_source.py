@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
+import os
+import subprocess
+import sys
+import textwrap
 from typing import Any
 
 import pytest
 
 import nbexec
+from nbexec.cell.analysis import source
 
 
 def test_the_source_of_an_older_cell_of_the_same_name_is_not_taken_for_it():
@@ -130,3 +136,44 @@ def test_a_function_without_a_source_that_changes_what_it_is_given(of):
     exec(source, plain)
     nbexec.parallel(source, ours, workers=2, backend="threads", progress="off")
     assert ours["out"] == plain["out"]
+
+
+def test_a_source_is_walked_through_once_for_all_its_functions(monkeypatch):
+    text = "".join(f"def f{at}(x):\n    return x + {at}\n" for at in range(30))
+    names: dict[str, Any] = {}
+    source.remember(text, "<many functions>")
+    exec(compile(text, "<many functions>", "exec", dont_inherit=True), names)
+    walked: list[Any] = []
+    walk = ast.walk
+    monkeypatch.setattr(ast, "walk", lambda node: walked.append(node) or walk(node))
+    found = [source.function_node(names[f"f{at}"].__code__) for at in range(30)]
+    assert [getattr(one, "name", "") for one in found] == [f"f{at}" for at in range(30)]
+    assert len([one for one in walked if isinstance(one, ast.Module)]) == 1
+
+
+def test_the_reason_is_the_same_in_every_run():
+    program = textwrap.dedent("""
+        from nbexec.cell.plan import plan
+        from nbexec.cell.analysis.source import remember
+        text = "seen = []\\n" + "".join(
+            f"class C{at}:\\n    @property\\n    def p{at}(self):\\n        seen.append({at})\\n"
+            for at in range(20))
+        remember(text, "<classes>")
+        names = {}
+        exec(compile(text, "<classes>", "exec", dont_inherit=True), names)
+        names["things"] = [names[f"C{at}"]() for at in range(20)]
+        names["which"] = ["p3", "p5"]
+        print(plan("out = [getattr(t, w) for t in things for w in which]", names).steps[0].reason)
+    """)
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(said) == 1
+    assert "seen" in said.pop()
