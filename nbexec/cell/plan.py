@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import contextlib
 import copy
 import sys
 from collections import Counter, OrderedDict, defaultdict, deque
@@ -93,8 +94,8 @@ class _Foreseen:
             if is_loop(stmt, self.names):
                 loop = ready(stmt, self.names)
                 if not missing:
-                    item, roots, lazy = _guess(loop, self.names)
-                    examine(loop, self.names, item, roots, lazy)
+                    item, roots, known = _guess(loop, self.names)
+                    examine(loop, self.names, item, roots, False, known=known)
                     return Step(*lines(stmt), "parallel", loop.what)
             else:
                 alone(stmt, self.names, self.unknown)
@@ -207,15 +208,54 @@ def lines(stmt: ast.stmt) -> tuple[int, int]:
     return first, stmt.end_lineno or stmt.lineno
 
 
-def _guess(loop: ItemLoop, namespace: dict[str, Any]) -> tuple[Value, list[Any], bool]:
+def _guess(loop: ItemLoop, namespace: dict[str, Any]) -> tuple[Value, list[Any], list[Any] | None]:
     """Give what is known of the items before they exist: the best case, where nothing is."""
-    if isinstance(loop.iter, ast.Name) and loop.iter.id in namespace:
-        source = namespace[loop.iter.id]
-        if type(source) in (list, tuple, range, dict, set, str):
-            return Items(source).expected, [source], False
+    source = _source(loop.iter, namespace)
+    if type(source) in _LISTED and len(source) <= MOST:
+        items = Items(source)
+        return items.expected, [source], items.known
+    if type(source) in (*_LISTED, str):
+        return Items(source).expected, [source], None
     analysis = new_analysis(namespace, (), {})
     analysis.run(lambda: Body(analysis, namespace, set(), {}).iterate(loop.iter))
-    return FROZEN, [], False
+    return FROZEN, [], None
+
+
+MOST = 10_000  # items that are looked at for a plan
+_LISTED: tuple[type, ...] = (
+    *(list, tuple, dict, range, set),
+    *(type({}.keys()), type({}.values()), type({}.items())),
+)
+
+
+def _source(node: ast.expr, namespace: dict[str, Any]) -> Any:
+    """Give what a loop takes its items from, where looking it up runs nothing."""
+    match node:
+        case ast.Name(name):
+            return namespace.get(name)
+        case ast.Call(ast.Name("range") as name, parts, []) if resolve(name, namespace) is range:
+            numbers: list[Any] = [part.value for part in parts if isinstance(part, ast.Constant)]
+            if len(numbers) == len(parts) and all(type(one) is int for one in numbers):
+                with contextlib.suppress(TypeError, ValueError):
+                    return range(*numbers)
+        case ast.Call(ast.Name("enumerate" | "zip" as way) as name, parts, []):
+            if resolve(name, namespace) is {"enumerate": enumerate, "zip": zip}[way]:
+                sources = [_source(part, namespace) for part in parts]
+                if sources and all(type(one) in _LISTED and len(one) <= MOST for one in sources):
+                    return list(
+                        zip(*sources, strict=False) if way == "zip" else enumerate(sources[0])
+                    )
+        case ast.List(parts) | ast.Tuple(parts) if all(
+            isinstance(part, ast.Constant) or resolve(part, namespace) is not None for part in parts
+        ):
+            return [
+                part.value if isinstance(part, ast.Constant) else resolve(part, namespace)
+                for part in parts
+            ]
+        case ast.Call(ast.Attribute(ast.Name(name), "items" | "values" | "keys" as way), [], []):
+            if type(namespace.get(name)) is dict:
+                return getattr(namespace[name], way)()
+    return None
 
 
 def ready(stmt: ast.stmt, namespace: dict[str, Any]) -> ItemLoop:

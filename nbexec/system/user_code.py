@@ -14,9 +14,18 @@ def _library_folders() -> tuple[str, ...]:
     return tuple({sysconfig.get_path(name).rstrip("/\\") for name in names})
 
 
+# Python, attrs, NumPy and NetworkX write such code themselves.
+_WRITTEN = (
+    "<frozen ",
+    "<attrs generated ",
+    "<__array_function__ ",
+    "<class 'networkx.utils.decorators.argmap'>",
+)
+
+
 @functools.lru_cache(4096)
 def is_library_file(filename: str) -> bool:
-    if filename.startswith(("<frozen ", "<attrs generated ", "<__array_function__ ")):
+    if filename.startswith(_WRITTEN):
         return True
     parts = filename.replace("\\", "/").split("/")
     return (

@@ -78,6 +78,8 @@ def shape_of(value: Any, seen: dict[int, int]) -> Any:
         return kind, [shape_of(item, seen) for item in value]
     if hasattr(value, "__next__"):  # its remaining items
         return kind, [shape_of(item, seen) for item in itertools.islice(value, 50)]
+    if type(value).__module__.partition(".")[0] == "pandas":  # not how it keeps it
+        return kind, repr(value).partition(" at 0x")[0]
     if hasattr(value, "__dict__"):
         return kind, shape_of(vars(value), seen)
     return kind, repr(value).partition(" at 0x")[0]
@@ -100,6 +102,8 @@ def run(how: Any, source: str, earlier: str = "") -> Left:
         except BaseException as error:
             left.error = error
     left.names.pop("__builtins__", None)
+    if left.names.get("__warningregistry__", {}).keys() == {"version"}:  # no warning is in it
+        del left.names["__warningregistry__"]
     left.printed = printed.getvalue()
     return left
 

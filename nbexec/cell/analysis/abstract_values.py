@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import functools
+import types
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,6 +12,18 @@ from typing import Any
 from .object_facts import frozen, immutable
 
 UNKNOWN: Any = object()
+FEW = 50  # functions that are told apart
+_CALLED: set[type] = {
+    *(types.FunctionType, types.BuiltinFunctionType, types.MethodType, functools.partial, type),
+}
+
+
+def _called(kind: type) -> bool:
+    """Whether all that is done with objects of a type is to call them."""
+    numpy = kind.__module__ == "numpy" and kind.__name__ in ("_ArrayFunctionDispatcher", "ufunc")
+    return kind in _CALLED or numpy
+
+
 DEEPEST = 3  # tuples inside tuples whose parts are told apart
 
 
@@ -37,6 +51,8 @@ class Value:
         What that function returns.
     path : str
         Its documented name, where it was reached through a module.
+    options : tuple of object
+        The functions or classes of which it is one, where it is known to be one of a few.
     """
 
     shared: bool = False
@@ -47,10 +63,13 @@ class Value:
     checked: bool = False
     gives: Value | None = None
     path: str = ""
+    options: tuple[Any, ...] = ()
 
     def _key(self) -> tuple[Any, ...]:
         known = id(self.known)
-        return (self.shared, self.sites, known, self.type, self.parts, self.checked, self.gives)
+        options = tuple(map(id, self.options))
+        facts = (self.shared, self.sites, known, self.type, self.parts, self.checked)
+        return (*facts, self.gives, options)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Value) and self._key() == other._key()
@@ -88,6 +107,7 @@ def join(one: Value, other: Value) -> Value:
         parts,
         one.checked and other.checked,
         gives,
+        options=one.options if one.options == other.options else (),
     )
 
 
@@ -135,6 +155,9 @@ def describe(items: Sequence[Any]) -> Value:
         if len(sizes) == 1 and 0 < len(items[0]) <= 8:
             parts = tuple(describe(column) for column in zip(*items, strict=True))
             return Value(any(part.shared for part in parts), type=tuple, parts=parts)
+    if all(map(_called, kinds)):
+        options = tuple({id(one): one for one in items}.values())
+        return Value(True, type=kind, options=options if len(options) <= FEW else ())
     return Value(not all(map(frozen, items)), type=kind)
 
 
@@ -163,4 +186,4 @@ def loose(value: Value) -> Value:
     """Forget the exact types of values that can't be changed: any other such will do."""
     if value.parts is not None:
         return replace(value, parts=tuple(map(loose, value.parts)))
-    return FROZEN if value.frozen else value
+    return FROZEN if value.frozen else replace(value, options=())

@@ -11,7 +11,7 @@ import ast
 import builtins
 import sys
 import types
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, NoReturn, TypeVar
@@ -98,6 +98,9 @@ class Analysis:
         self.captured: dict[int, Any] = {}  # what it reaches that isn't frozen, by id
         self.entries = False  # whether it reaches a defaultdict, which looking up changes
         self.keys: dict[str, list[Any]] = {}  # what the loop's targets are bound to, if known
+        self.rebound: Counter[str] | None = None  # where the loop binds each name, if it is known
+        self.plain: dict[int, bool] = {}  # whether what it reads holds numbers and texts alone
+        self.hashing = 0  # methods around that are called to look something up by its hash
         self.libraries: list[str] = []  # whose code it gives something that can be changed
         self._seen: set[type] = set()  # classes whose attributes were taken in
         self._memo: dict[Any, Value] = {}
@@ -150,6 +153,15 @@ class Analysis:
         if hasattr(builtins, name):
             return value_of(getattr(builtins, name))
         return SHARED  # a NameError, when the cell runs
+
+    def possible(self, name: str) -> list[Any] | None:
+        """Give the objects that a name of the body itself stands for; None if not known."""
+        if self._active or self.rebound is None:
+            return None  # in a function it is another name
+        if name in self.keys:
+            return self.keys[name]
+        bound = self.rebound[name] or name in self.changed or name in self.unknown
+        return None if bound or name not in self.namespace else [self.namespace[name]]
 
     def capture(self, thing: Any, line: int) -> Value:
         """Describe an outer object, and take in that it is used."""
@@ -229,6 +241,7 @@ class Analysis:
         A recursive call is first assumed to return something frozen, then the result of
         that assumption, until it adds nothing.
         """
+        key = (key, self.hashing > 0)
         if key in self._memo:
             return self._memo[key]
         if key in self._active:
@@ -288,11 +301,15 @@ class Analysis:
         """Give what a method returns that is called without its name being written."""
         if source.generated(method, owner.type) or not source.is_own_code(method.__code__):
             return FROZEN
+        # What `hash` gives differs from process to process, but is only compared in its own.
+        self.hashing += method.__name__ == "__hash__"
         try:
             return self.enter(self, method, Args([owner], {}, starred=True))
         except Refusal as refusal:
             name = method.__qualname__.rpartition("<locals>.")[2]
             raise Refusal(line, f"uses `{name}`, which {refusal.reason}") from None
+        finally:
+            self.hashing -= method.__name__ == "__hash__"
 
     def _give(self, value: Value) -> None:
         """Take in the result of a method that is called without its name being written."""

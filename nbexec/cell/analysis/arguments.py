@@ -44,6 +44,9 @@ class Calling(Protocol):
     def callback(self, node: ast.AST, value: Value) -> Value | None:
         """Look into a function that library code is given to call; None for anything else."""
 
+    def called(self, node: ast.AST, value: Value) -> Value | None:
+        """Look into a function that library code calls; refuse one that isn't known."""
+
     def function(
         self, node: ast.AST, function: types.FunctionType, args: Args, path: str = ""
     ) -> Value:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
+import sys
 import types
 from collections import defaultdict
 from collections.abc import Iterator
@@ -17,9 +18,10 @@ from .aliases import TooLarge, reachable
 from .analysis import Analysis, Refusal, refuse
 from .arguments import ANYTHING, Args
 from .heap import ANY, ITEMS, KEYS
-from .library_calls import CONTAINERS, LibraryCalls
+from .library_calls import CONTAINERS, LibraryCalls, listed
+from .library_kinds import Array, loose
 from .new_values import NewValues, site_inside
-from .object_facts import dotted, fields_of, immutable
+from .object_facts import defines, dotted, fields_of, immutable
 from .reads import Reads
 from .source import by_dataclass, generated, is_own_class, is_own_code
 
@@ -45,7 +47,7 @@ class CallAnalysis:
         self.new = new
         self.first = first
         self.library = LibraryCalls(analysis, new, self)
-        self.reads = Reads(analysis, new, self)
+        self.reads = Reads(analysis, new, self, self.library.objects)
 
     # ------------------------------------------------------------ what is called
 
@@ -54,6 +56,8 @@ class CallAnalysis:
         known = callee.known
         if callee.checked:
             return callee.gives or SHARED
+        if callee.options:
+            return joined([self.apply(node, value_of(one), args) for one in callee.options])
         if known is UNKNOWN:
             text = ast.unparse(node.func) if isinstance(node, ast.Call) else "something"
             refuse(node, f"calls `{text}`, which can't be looked into")
@@ -65,6 +69,10 @@ class CallAnalysis:
                 named = {name: value_of(one) for name, one in known.keywords.items()}
                 more = Args(bound + args.positional, named | args.keywords, args.starred)
                 return self.apply(node, value_of(known.func), more)
+            case types.MethodType() if not (
+                isinstance(known.__func__, types.FunctionType) or isinstance(known.__self__, type)
+            ):  # of a compiled class
+                return self.method(node, value_of(known.__self__), known.__name__, args)
             case types.MethodType():
                 bound = [value_of(known.__self__)]
                 more = replace(args, positional=bound + args.positional)
@@ -88,6 +96,10 @@ class CallAnalysis:
 
     def callable_object(self, node: ast.AST, callee: Value, args: Args) -> Value:
         kind = type(callee.known)
+        compiled = kind.__name__ == "cython_function_or_method"
+        if compiled and _is_method(callee.known, args):
+            rest = replace(args, positional=args.positional[1:])
+            return self.method(node, args.positional[0], callee.known.__name__, rest)
         if is_own_class(kind):
             return self.method(node, callee, "__call__", args)
         wrapped = inspect.getattr_static(callee.known, "__wrapped__", None)
@@ -96,7 +108,12 @@ class CallAnalysis:
         outputs = args.positional[callee.known.nin :] if dotted(kind) == "numpy.ufunc" else []
         if any(one.shared for one in outputs):
             refuse(node, "gives a function an array to write to, from outside")
-        if dotted(kind) in library_facts.PURE_CALLABLES or wrapped is not None:
+        if dotted(kind) == "numpy.vectorize":
+            gives = self.called(node, value_of(fields_of(callee.known).get("pyfunc")))
+            self.library.given(node, args)
+            return self.library.objects.made(node, Array, gives or SHARED)
+        pure = listed([dotted(kind)], library_facts.PURE_CALLABLES) is not None
+        if pure or wrapped is not None or compiled:
             return self.library.library(node, callee.known, args, callee.path)
         if not callable(callee.known):
             return SHARED  # a TypeError, when it comes to that
@@ -133,6 +150,9 @@ class CallAnalysis:
             except Refusal as refusal:
                 reason = f"calls `{function.__name__}`, which {refusal.reason}"
                 raise Refusal(getattr(node, "lineno", 0), reason) from None
+        if _is_method(function, args):
+            rest = replace(args, positional=args.positional[1:])
+            return self.method(node, args.positional[0], function.__name__, rest)
         for inner in (getattr(function, "__wrapped__", None), *_cells(function)):
             if inner is not None:
                 self.library.given(node, Args([value_of(inner)], {}))
@@ -143,6 +163,9 @@ class CallAnalysis:
         known = value.known
         if value.checked:
             return value.gives or SHARED
+        if value.options:
+            given = [self.callback(node, value_of(one)) for one in value.options]
+            return joined(SHARED if one is None else one for one in given)
         own = known.__func__ if isinstance(known, types.MethodType) else known
         if isinstance(own, types.FunctionType):
             is_own = is_own_code(own.__code__)
@@ -157,6 +180,21 @@ class CallAnalysis:
         for function in _inside(known):
             self.apply(node, value_of(function), ANYTHING)
         return None
+
+    def called(self, node: ast.AST, value: Value) -> Value | None:
+        """Look into what library code calls; see `callback`.
+
+        Raises
+        ------
+        Refusal
+            It may be any function.
+        """
+        gives = self.callback(node, value)
+        kind = value.type
+        unknown = gives is None and value.known is UNKNOWN and not value.frozen
+        if unknown and (kind is None or defines(kind, "__call__")):
+            refuse(node, "gives library code a function to call that isn't known before")
+        return gives
 
     # ------------------------------------------------------------ classes
 
@@ -206,7 +244,11 @@ class CallAnalysis:
     def iterator(self, node: ast.AST, kind: type, args: Args) -> Value:
         """Describe ``enumerate(...)``, ``zip(...)`` and the like."""
         self.in_order(node, args)
-        given = [self.callback(node, one) for one in args.all()]
+        calls = kind in (map, filter)
+        given = [
+            self.called(node, one) if calls and at == 0 else self.callback(node, one)
+            for at, one in enumerate(args.all())
+        ]
         held = [self.new.contents(one) for one in args.all()]
         if kind is map:
             return self.new.made(node, held[1:] if given[:1] == [None] else [given[0] or SHARED])
@@ -273,6 +315,8 @@ class CallAnalysis:
 
     def method(self, node: ast.AST, base: Value, name: str, args: Args) -> Value:
         """Look at a call of an attribute."""
+        if name == "__hash__" and not self.analysis.hashing:
+            refuse(node, f"calls `.__hash__()`, which {library_facts.STATEFUL['builtins.hash']}")
         known = base.known
         direct = isinstance(known, types.ModuleType | type)
         if direct or (known is not UNKNOWN and name in fields_of(known)):
@@ -282,6 +326,8 @@ class CallAnalysis:
             if found is None:
                 return self.apply(node, self.reads.attribute(node, base, name), args)
             return self.own_method(node, base, found, name, args)
+        if loose(base) and self.analysis.methods_named(name):
+            base = replace(base, type=None)  # it may be an object of that class
         if base.type is not None:
             return self.library.library_method(node, base, name, args)
         own = [
@@ -339,8 +385,24 @@ class CallAnalysis:
         return joined(
             self.own_method(node, base, method, name, args)
             for name in names
-            for _, method in self.analysis.methods_named(name)
+            for kind, method in self.analysis.methods_named(name)
+            if base.type is None or kind in base.type.__mro__
         )
+
+
+def _is_method(function: Any, args: Args) -> bool:
+    """Whether a function of library code is called as a method, with its object first."""
+    owner, _, name = function.__qualname__.rpartition(".")
+    first = args.at(0)
+    if not owner or "<" in owner or first is None or not args.positional:
+        return False
+    if isinstance(first.known, type) or (first.type is not None and is_own_class(first.type)):
+        return False
+    found: Any = sys.modules.get(function.__module__)
+    for part in owner.split("."):
+        found = getattr(found, part, None)
+    raw = inspect.getattr_static(found, name, None) if isinstance(found, type) else None
+    return raw is function
 
 
 def _inside(known: Any) -> list[types.FunctionType]:

@@ -13,6 +13,7 @@ from .analysis import refuse
 from .arguments import Args
 from .calls import CallAnalysis
 from .heap import ITEMS, KEYS
+from .library_kinds import is_kind
 from .names import Names, merge
 from .source import is_own_class
 
@@ -111,8 +112,8 @@ class Expressions:
         found = self.reads.known_entry(base, key)
         if found is not None:
             return found
-        found = self.reads.entry(base)
-        if not isinstance(node.slice, ast.Slice) or base.frozen:
+        found = self.reads.entry(base, key)
+        if not isinstance(node.slice, ast.Slice) or base.frozen or is_kind(found):
             return found
         if base.type in (list, tuple):
             return self.new.made(node, [found], base.type)
@@ -122,7 +123,7 @@ class Expressions:
         for part in (node.lower, node.upper, node.step):
             if part is not None:
                 self.expr(part)
-        return FROZEN
+        return Value(type=slice)
 
     # ------------------------------------------------------------ calls
 
@@ -221,7 +222,8 @@ class Expressions:
             return FROZEN
         if all(one.frozen for one in values):
             return FROZEN
-        return self.new.perhaps(self.new.made(node, []), values)
+        kind = self.new.library.computed(values)
+        return self.new.perhaps(self.new.made(node, [], kind), values)
 
     def e_BoolOp(self, node: ast.BoolOp) -> Value:
         first, *rest = node.values

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from . import library_facts, method_facts, orders
-from .abstract_values import FROZEN, SHARED, UNKNOWN, Value, join, joined, value_of
+from .abstract_values import FROZEN, SHARED, Value, join, joined, value_of
 from .analysis import Analysis, refuse
 from .arguments import Args, Calling
 from .heap import ITEMS, KEYS
+from .library_objects import LibraryObjects, text_of
 from .new_values import NewValues, inert
 from .object_facts import dotted
 from .source import is_own_class, is_own_code
@@ -86,6 +87,7 @@ class LibraryCalls:
         self.analysis = analysis
         self.new = new
         self.calls: Calling = weakref.proxy(calls)  # the owner; see `Scope`
+        self.objects = LibraryObjects(analysis, new, self)
         self.shielded = 0  # `with warnings.catch_warnings()` blocks around
 
     # ------------------------------------------------------------ functions
@@ -111,8 +113,10 @@ class LibraryCalls:
 
     def picking(self, node: ast.AST, known: Any, args: Args, first: Value) -> Value:
         """Look at a call that gives one of its arguments, or of their items."""
-        for one in args.all():
+        for one in args.positional:
             self.calls.callback(node, one)
+        for name, one in args.keywords.items():
+            (self.calls.called if name == "key" else self.calls.callback)(node, one)
         if known is iter:
             plain = not first.shared or first.type in (list, tuple, set, dict, frozenset)
             alone = plain and len(args.all()) == 1
@@ -140,7 +144,13 @@ class LibraryCalls:
         if any(value is None or value.shared for value in changed):
             name = names[-1].removeprefix("builtins.")
             refuse(node, f"calls `{name}`, which changes what it is given")
+        calling = library_facts.CALLING.get(names[-1])
+        if calling is not None:
+            self.calls.called(node, args.at(calling, "func") or FROZEN)
         found = self.given(node, args)
+        made = self.objects.function(node, known, names, args, found)
+        if made is not None:
+            return made
         if any(one.shared for one in found) and names[-1] not in self.analysis.libraries:
             self.analysis.libraries.append(names[-1])
         if changes == "builtins.next":
@@ -166,6 +176,8 @@ class LibraryCalls:
         entry = listed(names, library_facts.STATEFUL)
         if entry and not listed(names, library_facts.HARMLESS):
             if self.shielded and entry.startswith("warnings."):
+                return
+            if self.analysis.hashing and entry == "builtins.hash":
                 return
             name = names[0].removeprefix("builtins.")
             refuse(node, f"calls `{name}`, which {library_facts.STATEFUL[entry]}")
@@ -199,11 +211,15 @@ class LibraryCalls:
 
     def library_method(self, node: ast.AST, base: Value, name: str, args: Args) -> Value:
         """Look at a call of a method that is not the user's."""
-        if name in method_facts.CHANGES_FILES and not is_table(base):
+        told = self.objects.method(node, base, name, args)
+        if told is not None:
+            return told
+        if name in method_facts.CHANGES_FILES:
             refuse(node, f"calls `.{name}()`, which {library_facts.FILES}")
         if name == "open":
             self.mode(node, args, 0)
-        if name == "replace" and len(args.all()) == 1 and base.type is None:
+        moves = base.type is None and len(args.all()) == 1
+        if name == "replace" and moves and (not args.keywords or "target" in args.keywords):
             refuse(node, "calls `.replace()` with one argument, which moves a file")
         if name in method_facts.CHANGING_ARGUMENTS and any(one.shared for one in args.all()):
             refuse(node, f"calls `.{name}()`, which changes what it is given")
@@ -229,7 +245,7 @@ class LibraryCalls:
         heap, values, kind = self.analysis.heap, args.all(), base.type
         if kind is list and name == "sort":
             for one in values:
-                self.calls.callback(node, one)
+                self.calls.called(node, one)
             return FROZEN
         if kind not in CONTAINERS or args.starred or args.keywords:
             return None
@@ -271,15 +287,11 @@ class LibraryCalls:
 
     def shared_method(self, node: ast.AST, base: Value, name: str, args: Args) -> Value:
         """Look at a call of a method of an outer object: allowed only if it is known."""
-        func = getattr(node, "func", node)
-        text = ast.unparse(func.value) if isinstance(func, ast.Attribute) else "an object"
-        in_place = args.keywords.get("inplace", FROZEN).known not in (UNKNOWN, False)
+        text = text_of(node)
         kind = base.type
         for owner in kind.__mro__ if kind else ():
             if dotted(owner) in library_facts.STATEFUL_TYPES:
                 refuse(node, f"uses `{text}`: {library_facts.STATEFUL_TYPES[dotted(owner)]}")
-        if is_table(base) and not in_place and name in method_facts.TABLE_METHODS | {"copy"}:
-            return self.new.unknown(node, [], result=False) if name == "copy" else SHARED
         if kind is None or kind.__module__ in _WELL_KNOWN:
             moves = name in method_facts.MAY_CHANGE and (kind is None or issubclass(kind, deque))
             if name in method_facts.DETACHED_METHODS and not moves:
@@ -288,6 +300,8 @@ class LibraryCalls:
                 return self.new.made(node, [SHARED])
             if name in method_facts.SHARING_METHODS:
                 return SHARED
+        if kind is not None and kind.__module__.partition(".")[0] in library_facts.DRAWING:
+            refuse(node, f"calls `{text}.{name}()`, which may draw on it: drawing has an order")
         return refuse(node, f"calls `{text}.{name}()`, which may change it")
 
 
@@ -297,8 +311,3 @@ def _functions_in(known: Any) -> Iterator[Value]:
         for part in known.values() if type(known) is dict else known:
             if isinstance(part, types.FunctionType):
                 yield value_of(part)
-
-
-def is_table(base: Value) -> bool:
-    """Whether a value is an array, a data frame or a series."""
-    return base.type is not None and dotted(base.type) in method_facts.TABLE_TYPES

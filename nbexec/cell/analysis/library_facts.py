@@ -7,6 +7,18 @@ modules as they are documented; ``.*`` stands for everything in a module.
 
 from __future__ import annotations
 
+
+def words(text: str) -> frozenset[str]:
+    """Give the names that a text of a table lists.
+
+    Examples
+    --------
+    >>> sorted(words("mean sum"))
+    ['mean', 'sum']
+    """
+    return frozenset(text.split())
+
+
 RANDOM = "draws random numbers, which come in an order"
 FILES = "changes files, where order may matter"
 OUTPUT = "writes output, which comes in an order"
@@ -294,6 +306,22 @@ MUTATORS = {
     "xml.etree.ElementTree.SubElement": 0,
 }
 
+# Functions that call one of their arguments: its position.
+CALLING = {
+    "functools.reduce": 0,
+    "itertools.accumulate": 1,
+    "itertools.dropwhile": 0,
+    "itertools.filterfalse": 0,
+    "itertools.groupby": 1,
+    "itertools.starmap": 0,
+    "itertools.takewhile": 0,
+    "numpy.apply_along_axis": 0,
+    "numpy.apply_over_axes": 0,
+    "numpy.fromfunction": 0,
+    "numpy.frompyfunc": 0,
+    "numpy.vectorize": 0,
+}
+
 # Functions whose result never is, or holds, one of their arguments.
 DETACHED = {
     "ast.dump",
@@ -325,8 +353,16 @@ DETACHED = {
 # Context managers that swallow exceptions, so that a block may end before its last line.
 SUPPRESSORS = {"contextlib.ExitStack", "contextlib.suppress", "pytest.raises"}
 
+# Packages whose objects are drawn on.
+DRAWING = {"bokeh", "matplotlib", "plotly", "seaborn"}
+
 # Objects, neither functions nor classes, that can be called without being changed.
-PURE_CALLABLES = {"numpy.ufunc", "operator.attrgetter", "operator.itemgetter"}
+PURE_CALLABLES = {
+    "networkx.classes.reportviews.*",
+    "numpy.ufunc",
+    "operator.attrgetter",
+    "operator.itemgetter",
+}
 
 # Types whose values can't be changed, nor reach anything that can.
 IMMUTABLE = {
@@ -353,6 +389,16 @@ IMMUTABLE = {
     "ipaddress.IPv6Network",
     "pandas._libs.tslibs.timedeltas.Timedelta",
     "pandas._libs.tslibs.timestamps.Timestamp",
+    "pandas.Interval",
+    "pandas.Period",
+    "pandas.Timedelta",
+    "pandas.Timestamp",
+    "pandas._libs.interval.Interval",
+    "pandas._libs.missing.NAType",
+    "pandas._libs.tslibs.nattype.NaTType",
+    "pandas._libs.tslibs.period.Period",
+    "pandas.api.typing.NAType",
+    "pandas.api.typing.NaTType",
     "re.Match",
     "re.Pattern",
     "uuid.UUID",

@@ -67,13 +67,7 @@ CHANGING -= DETACHED_METHODS | SHARING_METHODS
 # Names that change their arguments, on whatever they are called.
 CHANGING_ARGUMENTS = {"pack_into", "readinto", "readinto1", "recv_into", "recvfrom_into", "shuffle"}
 
-# Reading arrays, data frames and series: beyond the names above.
-TABLE_TYPES = {
-    "numpy.ndarray",
-    "pandas.core.frame.DataFrame",
-    "pandas.core.indexes.base.Index",
-    "pandas.core.series.Series",
-}
+# Names that read tables: what a statement calls by them alone, it doesn't change.
 _TABLE = """
     abs agg all any apply argmax argmin argsort astype between clip corr cumprod cumsum describe
     diagonal diff dot drop dropna duplicated eq fillna first flatten ge groupby gt head idxmax

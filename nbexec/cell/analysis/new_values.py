@@ -10,6 +10,7 @@ from dataclasses import replace
 from .abstract_values import FROZEN, Value, join, joined
 from .analysis import Analysis
 from .heap import ANY, ITEMS, KEYS
+from .library_values import LibraryValues
 from .source import is_own_class
 
 
@@ -25,6 +26,7 @@ class NewValues:
 
     def __init__(self, analysis: Analysis) -> None:
         self.analysis = analysis
+        self.library = LibraryValues(analysis)
 
     def made(
         self, node: ast.AST, held: list[Value], kind: type | None = None, field: str = ITEMS
@@ -43,7 +45,8 @@ class NewValues:
 
     def contents(self, value: Value) -> Value:
         """Describe an item of an iteration over a value, or an entry of it."""
-        return self.perhaps(self.analysis.heap.items(value), [value])
+        found = self.library.part(value)
+        return self.perhaps(self.analysis.heap.items(value), [value]) if found is None else found
 
     def perhaps(self, found: Value, values: Iterable[Value]) -> Value:
         """Describe `found`, or the result of a method of the user's on `values` instead."""
@@ -70,6 +73,9 @@ class NewValues:
             made = self.made(node, [heap.get(one, ITEMS) for one in values], kinds.pop())
             heap.put(made, KEYS, joined(heap.get(one, KEYS) for one in values))
             return made
+        kind = self.library.computed(values)
+        if kind is not None:
+            return Value(sites=frozenset([node]), type=kind)
         return self.perhaps(self.made(node, [heap.reach(values)], field=ANY), values)
 
     def tuple_of(self, node: ast.AST, parts: tuple[Value, ...]) -> Value:

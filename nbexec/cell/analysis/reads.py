@@ -15,6 +15,7 @@ from .abstract_values import FROZEN, SHARED, UNKNOWN, Value, join, value_of
 from .analysis import Analysis, makes_entries, refuse
 from .arguments import ANYTHING, Args, Calling
 from .heap import ITEMS
+from .library_objects import LibraryObjects
 from .new_values import NewValues
 from .object_facts import defines, dotted, fields_of, frozen, read_once
 
@@ -49,11 +50,16 @@ class Reads:
         Describes what reading makes.
     calls : Calling
         The way into properties, and into functions that are used as values.
+    objects : LibraryObjects
+        Tells what attributes of objects of libraries are.
     """
 
-    def __init__(self, analysis: Analysis, new: NewValues, calls: Calling) -> None:
+    def __init__(
+        self, analysis: Analysis, new: NewValues, calls: Calling, objects: LibraryObjects
+    ) -> None:
         self.analysis = analysis
         self.new = new
+        self.objects = objects
         self.calls: Calling = weakref.proxy(calls)  # the owner; see `Scope`
 
     def usable(self, node: ast.AST, value: Value, name: str) -> Value:
@@ -103,6 +109,9 @@ class Reads:
             return self.module_attribute(node, known, name)
         if isinstance(known, type):
             return self.class_attribute(node, known, name, base.path)
+        told = self.objects.attribute(base, name)
+        if told is not None:
+            return told
         found = self.properties(node, base, name)
         if found is not None:
             return found
@@ -200,12 +209,18 @@ class Reads:
         """Describe an entry of a dict or a tuple, where both it and the key are known."""
         if type(base.known) is dict and key.known is not UNKNOWN and frozen(key.known):
             return value_of(base.known[key.known]) if key.known in base.known else SHARED
+        if type(base.known) is list and type(key.known) is int:
+            items = base.known
+            return value_of(items[key.known]) if -len(items) <= key.known < len(items) else FROZEN
         if base.parts is not None and type(key.known) is int and -len(base.parts) <= key.known:
             return base.parts[key.known] if key.known < len(base.parts) else FROZEN
         return None
 
-    def entry(self, base: Value) -> Value:
-        """Describe what any entry may be."""
+    def entry(self, base: Value, key: Value) -> Value:
+        """Describe what an entry may be."""
+        told = self.new.library.part(base, key)
+        if told is not None:
+            return told
         heap = self.analysis.heap
         if base.type is None or base.shared or base.frozen:
             found = heap.items(base)

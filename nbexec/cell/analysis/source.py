@@ -32,6 +32,8 @@ FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 def is_own_class(kind: type) -> bool:
     """Whether a class was written in the notebook or in a module of the user's."""
+    if kind.__module__.startswith("_cython_"):
+        return False  # the types of functions that Cython made
     if not is_library_module(kind.__module__):
         return True
     found: Any = sys.modules.get(kind.__module__)

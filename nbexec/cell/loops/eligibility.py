@@ -181,8 +181,10 @@ def examine(
         analysis.places = own_places(loop, namespace, known)
     analysis.awaits = loop.awaits
     elements = _elements(loop.node)
+    analysis.rebound = _rebound(loop)
     if known is not None:
-        analysis.keys = keys_of(loop, known)
+        every = keys_of(loop, known)
+        analysis.keys = {one: every[one] for one in every if analysis.rebound[one] == 1}
     if not item.frozen:
         for root in roots:
             analysis.involve(type(root), loop.line, shared=True)
@@ -192,6 +194,17 @@ def examine(
     analysis.run(lambda: _look(analysis, loop, elements, item, lazy))
     aliased(analysis, loop, namespace, roots, known, skipped)
     return analysis
+
+
+def _rebound(loop: ItemLoop) -> Counter[str]:
+    """Count where each name is bound: in the target, the body, and scopes inside it."""
+    found: Counter[str] = Counter()
+    for part in ast.walk(loop.node):
+        if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
+            found[part.id] += 1
+        elif isinstance(part, ast.arg):
+            found[part.arg] += 1
+    return found
 
 
 def _elements(node: ast.AST) -> list[ast.expr]:

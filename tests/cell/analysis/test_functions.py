@@ -148,8 +148,8 @@ REFUSED = {
         "line 6: serial: calls `f`, which calls `print`, which prints",
     ),
     "something unknown that is called": (
-        "fs = [len, str]\nout = []\nfor f in fs:\n    out.append(f('a'))",
-        "line 4: serial: calls `f`, which can't be looked into",
+        "fs = [[len], [str]]\nout = []\nfor f in fs:\n    out.append(f[0]('a'))",
+        "line 4: serial: calls `f[0]`, which can't be looked into",
     ),
 }
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import pytest
 
+from nbexec.cell.plan import plan
+
 from ..both_ways import runs_serially
 
 REFUSED = {
@@ -84,3 +86,10 @@ REFUSED = {
 @pytest.mark.parametrize(("source", "said"), REFUSED.values(), ids=REFUSED)
 def test_refused(source, said):
     runs_serially(source, said)
+
+
+def test_drawing_on_axes_says_so():
+    bokeh = pytest.importorskip("bokeh.plotting")
+    figures = [bokeh.figure(), bokeh.figure()]
+    cell = "for i, figure in enumerate(figures):\n    figure.line([1, 2], [i, i])"
+    assert "drawing has an order" in plan(cell, {"figures": figures}).steps[0].reason

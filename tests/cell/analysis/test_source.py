@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import nbexec
-from nbexec.cell.analysis import source
+from nbexec.cell.analysis.source import function_node, remember
 
 
 def test_the_source_of_an_older_cell_of_the_same_name_is_not_taken_for_it():
@@ -141,12 +141,12 @@ def test_a_function_without_a_source_that_changes_what_it_is_given(of):
 def test_a_source_is_walked_through_once_for_all_its_functions(monkeypatch):
     text = "".join(f"def f{at}(x):\n    return x + {at}\n" for at in range(30))
     names: dict[str, Any] = {}
-    source.remember(text, "<many functions>")
+    remember(text, "<many functions>")
     exec(compile(text, "<many functions>", "exec", dont_inherit=True), names)
     walked: list[Any] = []
     walk = ast.walk
     monkeypatch.setattr(ast, "walk", lambda node: walked.append(node) or walk(node))
-    found = [source.function_node(names[f"f{at}"].__code__) for at in range(30)]
+    found = [function_node(names[f"f{at}"].__code__) for at in range(30)]
     assert [getattr(one, "name", "") for one in found] == [f"f{at}" for at in range(30)]
     assert len([one for one in walked if isinstance(one, ast.Module)]) == 1
 
