@@ -67,7 +67,15 @@ def inside_a_function(source: str) -> str:
     )  # fmt: skip
     lines = [f"    {line}" for line in ast.unparse(tree).split("\n")]
     each = [f"    try: left[{name!r}] = {name}\n    except NameError: pass" for name in names]
-    whole = [PRELUDE, "def main():", *lines, "    left = {}", *each, "    return left", "left = main()"]
+    whole = [
+        PRELUDE,
+        "def main():",
+        *lines,
+        "    left = {}",
+        *each,
+        "    return left",
+        "left = main()",
+    ]
     return "\n".join(whole)
 
 
