@@ -13,16 +13,20 @@ from pathlib import Path
 
 from loky.backend import resource_tracker
 
+from ..errors import BackendError
 from ..serialize import pickling
 
 _lock = threading.Lock()
 _folders: dict[tuple[int, bool], Path] = {}  # by the process that made it, and whether in memory
+_removed: set[Path | None] = set()  # at Python's end
 
 
 def scratch_folder(in_memory: bool = True) -> Path:
     """Give the folder: in memory where the system has such a place, and it is wanted."""
     key = os.getpid(), in_memory and os.access("/dev/shm", os.W_OK)
     with _lock:
+        if _folders.get(key) in _removed:  # made anew, it would stay
+            raise BackendError("the interpreter is shutting down: nothing is sent any more")
         if key not in _folders:
             parent = "/dev/shm" if key[1] else None
             _folders[key] = Path(tempfile.mkdtemp(prefix=f"nbexec-{os.getpid()}-", dir=parent))
@@ -47,5 +51,7 @@ def keep(name: str, pieces: Callable[[], Iterable[pickling.Piece]]) -> Path:
 
 
 def _remove(folder: Path) -> None:
+    with _lock:
+        _removed.add(folder)
     shutil.rmtree(folder, ignore_errors=True)
     resource_tracker.unregister(str(folder), "folder")

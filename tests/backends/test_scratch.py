@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import nbexec
+from nbexec.backends import scratch
 from nbexec.backends.base import SessionSpec
 from nbexec.backends.processes import Processes
 from nbexec.backends.remote import RemoteSession
@@ -263,3 +264,15 @@ def test_nothing_is_left_of_a_reply_that_is_not_taken_in(when, monkeypatch):
         session.answer()
     assert left() == []
     assert len(replies) == 1  # it was delivered, and the run had no use for it
+
+
+def test_a_folder_is_not_made_anew_once_it_was_removed_at_the_end(monkeypatch, tmp_path):
+    """An empty folder in shared memory was left behind by what still ran at Python's end."""
+    monkeypatch.setattr(scratch, "_folders", {})
+    monkeypatch.setattr(scratch, "_removed", set())
+    folder = scratch_folder()
+    assert scratch_folder() == folder
+    scratch._remove(folder)
+    with pytest.raises(nbexec.NbexecError, match="the interpreter is shutting down"):
+        scratch_folder()
+    assert not folder.exists()
