@@ -111,7 +111,7 @@ class CallAnalysis:
         if dotted(kind) == "numpy.vectorize":
             gives = self.called(node, value_of(fields_of(callee.known).get("pyfunc")))
             self.library.given(node, args)
-            return self.library.objects.made(node, Array, gives or SHARED)
+            return self.new.library.fresh(node, Array, gives or SHARED)
         pure = listed([dotted(kind)], library_facts.PURE_CALLABLES) is not None
         if pure or wrapped is not None or compiled:
             return self.library.library(node, callee.known, args, callee.path)

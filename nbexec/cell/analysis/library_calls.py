@@ -14,10 +14,11 @@ from .abstract_values import FROZEN, SHARED, Value, join, joined, value_of
 from .analysis import Analysis, refuse
 from .arguments import Args, Calling
 from .heap import ITEMS, KEYS
-from .library_objects import LibraryObjects, text_of
+from .library_objects import LibraryObjects
 from .new_values import NewValues, inert
 from .object_facts import dotted
 from .source import is_own_class, is_own_code
+from .tables import text_of
 
 _SAME_MODULE = {"posix": "os", "nt": "os", "posixpath": "os.path", "ntpath": "os.path"}
 _TELLS = {len, ord, chr, repr, ascii, format, hex, oct, bin, isinstance, issubclass}

@@ -8,12 +8,11 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from . import library_facts, method_facts, numpy_facts, pandas_facts, science_facts
-from .abstract_values import FROZEN, SHARED, UNKNOWN, Value, join, joined
+from . import method_facts, numpy_facts, pandas_facts, science_facts
+from .abstract_values import FROZEN, SHARED, Value, join, joined
 from .analysis import Analysis, refuse
 from .arguments import Args
 from .estimators import Estimators, Library
-from .heap import ITEMS
 from .library_kinds import (
     Array,
     Frame,
@@ -27,19 +26,12 @@ from .library_kinds import (
     Sparse,
     Table,
     family_of,
-    is_kind,
 )
-from .library_values import is_frame, is_grouped, is_index, linked
+from .library_values import is_frame, is_grouped, linked
 from .new_values import NewValues
-from .object_facts import fields_of, immutable
+from .tables import UNSEEDED, Tables, changing, copy_on_write, seeded
 
-UNSEEDED = f"without a `random_state`, which {library_facts.RANDOM}"
-
-
-def text_of(node: ast.AST) -> str:
-    """Give the text of what a method is called on."""
-    func = getattr(node, "func", node)
-    return ast.unparse(func.value) if isinstance(func, ast.Attribute) else "an object"
+_NO = Value(known=False)
 
 
 class LibraryObjects:
@@ -65,7 +57,7 @@ class LibraryObjects:
             "distribution": self._distribution,
             "graph": self._graph,
             "numpy": self._array,
-            "pandas": self._table,
+            "pandas": Tables(analysis, new, library).method,
             "random": self._draws,
             "sklearn": self.estimators.method,
             "sparse": self._sparse,
@@ -77,126 +69,6 @@ class LibraryObjects:
         look = self._looks.get(family_of(base.type))
         return None if look is None else look(node, base, name, args)
 
-    def made(self, node: ast.AST, kind: type[Kind], held: Value = SHARED) -> Value:
-        """Describe something new, which may hold `held` where it is not plain."""
-        value = Value(sites=frozenset([node]), type=kind)
-        if not kind.plain:
-            self.analysis.heap.put(value, ITEMS, held)
-        return value
-
-    # ------------------------------------------------------------ pandas
-
-    def _table(self, node: ast.AST, base: Value, name: str, args: Args) -> Value | None:
-        facts = pandas_facts
-        if name in facts.WRITING:
-            return self._written(node, name, args)
-        kinds = {one.__name__ for one in base.type.__mro__} if base.type else set()
-        known = name in facts.NEW or name in facts.LINKED
-        if not known and not ("Index" in kinds and name in facts.INDEX_NEW):
-            plain = name in method_facts.DETACHED_METHODS and self.plain(base)
-            if plain and name not in facts.CHANGING:
-                return self.new.unknown(node, [])
-            return self._changing(node, base, name, facts.CHANGING)
-        if name in facts.IN_PLACE and in_place(args, facts.IN_PLACE[name]):
-            if base.shared:
-                text = f"{text_of(node)}.{name}(inplace=True)"
-                refuse(node, f"calls `{text}`, which changes it; without `inplace` it does not")
-            return None
-        if name == "sample" and not seeded(args):
-            refuse(
-                node, f"calls `.sample()` without a `random_state`, which {library_facts.RANDOM}"
-            )
-        if name in facts.LOOKING_UP:
-            self._looking_up(node, name, args)
-        if name in facts.CALLING and args.all():
-            self.library.calls.called(node, args.all()[0])
-        if name in facts.SETTING and base.shared and is_grouped(base) and not is_kind(base):
-            self._set_aside(node, base, name)
-        given = self.library.given(node, args)
-        if name == "pipe":
-            return self.new.unknown(node, [base, *given])
-        mixed = name in facts.FROM_ARGUMENTS
-        plain = self.plain(base) and not (mixed and not all(map(self.plain, given)))
-        view = name in facts.LINKED or not (
-            copy_on_write() or (name in facts.COPIES and "copy" not in args.keywords)
-        )
-        if name == "drop" and "columns" in args.keywords and not is_frame(base):
-            view = True  # of a series it is the series itself
-        return self._result(node, base, name, view, plain, given if mixed else [])
-
-    def _set_aside(self, node: ast.AST, base: Value, name: str) -> None:
-        """Refuse methods that would change a setting of an outer object for a moment."""
-        options = fields_of(base.known) if base.known is not UNKNOWN else {}
-        wanted = [options.get("as_index"), name != "transform" or options.get("observed")]
-        if "as_index" in options and not all(wanted):
-            text = f"{text_of(node)}.{name}()"
-            refuse(node, f"calls `{text}`, which changes its settings for a moment; group here")
-
-    def _result(
-        self, node: ast.AST, base: Value, name: str, view: bool, plain: bool, given: list[Value]
-    ) -> Value:
-        """Describe what a method of a pandas object gives."""
-        if is_index(base) and name not in ("tolist", "to_list"):
-            return Value(True, base.sites, type=PlainLabels if plain else Labels)
-        frame = name in pandas_facts.FRAMES and is_frame(base)
-        kind: type[Kind] = (PlainFrame if frame else PlainTable) if plain else Table
-        if name in ("to_numpy", "to_records"):
-            kind = PlainArray if plain else Array
-        elif not plain and (name in pandas_facts.GROUPS or (view and is_grouped(base))):
-            kind = Groups
-        elif not plain and frame:
-            kind = Frame
-        one_of_them = kind is Table and name in pandas_facts.PICKING and not is_grouped(base)
-        if one_of_them and not is_frame(base):
-            return Value(True, frozenset([node]), type=kind)
-        if view:
-            return join(linked(base, kind), joined(given)) if given else linked(base, kind)
-        made = self.made(node, kind)
-        for one in given:
-            self.analysis.heap.put(made, ITEMS, one)
-        return made
-
-    def _written(self, node: ast.AST, name: str, args: Args) -> Value:
-        places = {"path_or_buf", "path_or_buffer", "buf", "excel_writer", "path", "con"}
-        if name not in pandas_facts.TEXTS or args.positional or args.starred:
-            refuse(node, f"calls `.{name}()`, which {library_facts.FILES}")
-        if places & args.keywords.keys():
-            refuse(node, f"calls `.{name}()`, which {library_facts.FILES}")
-        self.library.given(node, args)
-        return FROZEN
-
-    def _looking_up(self, node: ast.AST, name: str, args: Args) -> None:
-        """Refuse texts of `query` and `eval` that may name variables of who calls them."""
-        value = args.constant(0, "expr")
-        if isinstance(value, str) and "@" not in value:
-            return
-        given = node.args[0] if isinstance(node, ast.Call) and node.args else None
-        if isinstance(given, ast.JoinedStr) and all(map(self._names_nothing, given.values)):
-            return
-        if isinstance(given, ast.Name) and self._names_nothing(ast.FormattedValue(given, -1)):
-            return
-        refuse(node, f"calls `.{name}()` with a text that may look up variables by `@`")
-
-    def _names_nothing(self, part: ast.expr) -> bool:
-        """Whether a part of an f-string has no `@`, as far as is known of what stands there."""
-        match part:
-            case ast.Constant(text):
-                return "@" not in str(text)
-            case ast.FormattedValue(ast.Name(name)):
-                items = self.analysis.possible(name)
-                if items is None:
-                    return False
-                return all(immutable(type(one)) and "@" not in str(one) for one in items)
-        return False
-
-    def _changing(
-        self, node: ast.AST, base: Value, name: str, table: dict[str, str]
-    ) -> Value | None:
-        if base.shared and name in table:
-            advice = f"; {table[name]}" if table[name] else ""
-            refuse(node, f"calls `{text_of(node)}.{name}()`, which changes it{advice}")
-        return None
-
     # ------------------------------------------------------------ NumPy
 
     def _array(self, node: ast.AST, base: Value, name: str, args: Args) -> Value | None:
@@ -205,7 +77,8 @@ class LibraryObjects:
         if not (new or view):
             if plain and name in method_facts.DETACHED_METHODS and name not in facts.CHANGING:
                 return self.new.unknown(node, [])
-            return self._changing(node, base, name, facts.CHANGING)
+            changing(node, base, name, facts.CHANGING)
+            return None
         written = self.output(node, args, facts.OUT.get(name))
         given = self.library.given(node, args)
         plain = plain and all(map(self.plain, given))
@@ -215,7 +88,7 @@ class LibraryObjects:
             return linked(base, kind)
         if not plain and name in facts.PICKING:
             return Value(True, frozenset([node]), type=kind)
-        made = self.made(node, kind)
+        made = self.new.library.fresh(node, kind)
         return made if written is None else join(made, written)
 
     def output(self, node: ast.AST, args: Args, at: int | None) -> Value | None:
@@ -234,7 +107,7 @@ class LibraryObjects:
         given = self.library.given(node, args)
         if not all(map(self.plain, given)):
             return Value(True, frozenset([node]), type=Array)
-        made = self.made(node, PlainArray)
+        made = self.new.library.fresh(node, PlainArray)
         return made if written is None else join(made, written)
 
     def _draws(self, node: ast.AST, base: Value, name: str, args: Args) -> Value | None:
@@ -245,7 +118,7 @@ class LibraryObjects:
         given = self.library.given(node, args)
         if not all(map(self.plain, given)):
             return self.new.unknown(node, given)
-        made = self.made(node, PlainArray)
+        made = self.new.library.fresh(node, PlainArray)
         return made if written is None else join(made, written)
 
     # ------------------------------------------------------------ SciPy and NetworkX
@@ -257,7 +130,7 @@ class LibraryObjects:
             return None
         given = self.library.given(node, args)
         plain = all(map(self.plain, given))
-        return self.made(node, PlainArray) if plain else SHARED
+        return self.new.library.fresh(node, PlainArray) if plain else SHARED
 
     def _sparse(self, node: ast.AST, base: Value, name: str, args: Args) -> Value | None:
         if name not in science_facts.SPARSE_NEW or "out" in args.keywords or args.starred:
@@ -266,7 +139,7 @@ class LibraryObjects:
         if coo and base.shared and name in science_facts.ORDERING_COO:
             return None
         self.library.given(node, args)
-        return self.made(node, Sparse if name in ("copy", "dot") else PlainArray)
+        return self.new.library.fresh(node, Sparse if name in ("copy", "dot") else PlainArray)
 
     def _graph(self, node: ast.AST, base: Value, name: str, args: Args) -> Value | None:
         facts = science_facts
@@ -374,7 +247,7 @@ class LibraryObjects:
             return Value(reached.shared, reached.sites | {node}, type=kind)
         if not plain and name in facts.PICKING:
             return Value(True, frozenset([node]), type=kind)
-        return self.made(node, kind)
+        return self.new.library.fresh(node, kind)
 
     def _of_pandas(self, node: ast.AST, name: str, args: Args, given: list[Value]) -> Value | None:
         makes = name in ("DataFrame", "Series")
@@ -390,26 +263,4 @@ class LibraryObjects:
         kind: type[Kind] = PlainTable if plain else Table
         if name in ("DataFrame", "crosstab", "merge", "pivot_table", "melt"):
             kind = PlainFrame if plain else Frame
-        return self.made(node, kind)
-
-
-_NO = Value(known=False)
-
-
-def in_place(args: Args, before: int) -> bool:
-    """Whether a call may have `inplace=True`."""
-    given = args.keywords.get("inplace", FROZEN).known not in (UNKNOWN, None, False)
-    unknown = "inplace" in args.keywords and args.keywords["inplace"].known is not False
-    return given or unknown or args.starred or len(args.positional) > before
-
-
-def seeded(args: Args) -> bool:
-    """Whether a call is given what it draws random numbers from: a number."""
-    given = args.keywords.get("random_state", args.keywords.get("seed"))
-    return given is not None and given.known is not None and not given.shared
-
-
-def copy_on_write() -> bool:
-    """Whether nothing that is made from a pandas object shares what can be changed with it."""
-    pandas: Any = sys.modules.get("pandas")
-    return pandas is not None and int(str(pandas.__version__).partition(".")[0]) >= 3
+        return self.new.library.fresh(node, kind)

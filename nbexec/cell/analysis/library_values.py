@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import types
 from collections.abc import Iterable
 from dataclasses import replace
 
-from .abstract_values import UNKNOWN, Value, join
+from .abstract_values import SHARED, UNKNOWN, Value, join
 from .analysis import Analysis
 from .heap import ITEMS, KEYS
 from .library_kinds import (
@@ -97,6 +98,13 @@ class LibraryValues:
         if found is None:
             found = self.analysis.plain[id(thing)] = _all_plain(thing)
         return found
+
+    def fresh(self, node: ast.AST, kind: type[Kind], held: Value = SHARED) -> Value:
+        """Describe something new, which may hold `held` where it is not plain."""
+        value = Value(sites=frozenset([node]), type=kind)
+        if not kind.plain:
+            self.analysis.heap.put(value, ITEMS, held)
+        return value
 
     def stored(self, value: Value) -> Value:
         """Describe what was stored in an object of the iteration's own."""

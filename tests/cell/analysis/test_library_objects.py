@@ -1,6 +1,7 @@
 """Loops over objects of pandas and NumPy: what reads them, and what only seems to.
 
-Covers `nbexec.cell.analysis.library_kinds` and `nbexec.cell.analysis.library_values`.
+Covers `nbexec.cell.analysis.library_kinds`, `nbexec.cell.analysis.library_values` and
+`nbexec.cell.analysis.tables`.
 """
 
 from __future__ import annotations

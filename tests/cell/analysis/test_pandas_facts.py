@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from nbexec.cell.analysis import pandas_facts as facts
-from nbexec.cell.analysis.library_objects import copy_on_write
+from nbexec.cell.analysis.tables import copy_on_write
 
 from .samples import Samples, unchanged
 
