@@ -43,11 +43,15 @@ class ArrayReducer:
     """Reduces the arrays of one pickle, and knows which of them share memory."""
 
     def __init__(self) -> None:
+        self._fresh = False
         self.begin()
         self.buffers: dict[int, pickle.PickleBuffer] = {}  # of arrays that own their data
 
     def begin(self) -> None:
         """Begin a value that has nothing to do with those before."""
+        if self._fresh:
+            return
+        self._fresh = True
         self._whole: dict[int, Any] = {}  # owners that are in the pickle
         self._cut: dict[int, Any] = {}  # owners of which only a part is
         self.torn = False  # whether two arrays shared memory that the copies don't
@@ -64,6 +68,7 @@ class ArrayReducer:
             or not array.itemsize
         ):
             return NotImplemented
+        self._fresh = False
         if array.flags.owndata:
             return self._of_owner(array)
         return self._of_view(array, plain)

@@ -57,10 +57,14 @@ def pickler() -> Any:
             super().__init__(*args, **named)
             self.arrays = ArrayReducer()
             self.exact = False  # see `dumps`
+            self._exact_kind: type | None = None
 
         def reducer_override(self, thing: Any) -> Any:
             kind = type(thing)
             if kind in self.plain:
+                return NotImplemented
+            if kind is self._exact_kind:
+                self.arrays.begin()
                 return NotImplemented
             if kind is FunctionType or kind is ModuleType:
                 found = by_value.back(thing)
@@ -68,7 +72,7 @@ def pickler() -> Any:
             if issubclass(kind, type):
                 return self._class(thing)
             if hasattr(kind, "__nbexec_exact__"):
-                self.exact = True
+                self.exact, self._exact_kind = True, kind
                 self.arrays.begin()
                 return NotImplemented
             return self._array(thing) if is_array(kind) else self.of_instance(thing, kind)

@@ -59,7 +59,9 @@ class Border:
         Unsafe
             An object of the kernel would come back as a copy.
         """
-        nans = {**self._nans, **_nan_places(item)}
+        nans = self._nans
+        if type(item) is float or type(item) is tuple:
+            nans = {**nans, **_nan_places(item)}
         if not nans and all(frozen(payload) for _, payload in entries):
             return entries
         known = {**dict(_places(item, ())), **nans}

@@ -13,7 +13,7 @@ from typing import Any
 from . import recursion
 from .boundary import HERE
 from .settings import set_here, settings_here
-from .warned import Filters, Warned, filters_here, keeping
+from .warned import Filters, Keeping, Warned, filters_here
 
 # Environment variables that may differ in workers, which have other numbers of threads.
 _WORKERS = ("LOKY", "JOBLIB", "DASK", "OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB", "BLIS")
@@ -121,7 +121,7 @@ class Surroundings:
         """
         with contextlib.ExitStack() as stack:
             if warned is not None:
-                stack.enter_context(keeping(self.filters, warned))
+                stack.enter_context(Keeping(self.filters, warned))
             if self.decimal is not None:
                 import decimal
 

@@ -6,10 +6,8 @@ filters may let through, and raises what these make an error.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import warnings
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 
@@ -27,6 +25,7 @@ _current = threading.local()  # the list of this thread's item
 _lock = threading.Lock()
 _inside = 0  # items, which in a Dask worker may be several
 _before: tuple[Any, Any] = ([], None)
+_last: tuple[Any, Any, bool] = (None, [], False)  # filters, what was made of them, `begin`'s answer
 
 
 def filters_here() -> Filters:
@@ -34,9 +33,8 @@ def filters_here() -> Filters:
     return [*warnings.filters]
 
 
-@contextlib.contextmanager
-def keeping(filters: Filters, into: list[Warned]) -> Iterator[None]:
-    """Keep the warnings of this thread, inside a `with` block, in a worker process.
+class Keeping:
+    """Keeps the warnings of this thread, inside a `with` block, in a worker process.
 
     Parameters
     ----------
@@ -46,27 +44,43 @@ def keeping(filters: Filters, into: list[Warned]) -> Iterator[None]:
         What the warnings are added to.  One that was issued before from the same place is left
         out, unless there is a filter that always shows it.
     """
-    begin(filters)
-    before = getattr(_current, "kept", None)
-    every = any(action in ("always", "all") for action, *_ in filters)
-    _current.kept = into, None if every else set()
-    try:
-        yield
-    finally:
-        _current.kept = before
+
+    __slots__ = ("_before", "_filters", "_into")
+
+    def __init__(self, filters: Filters, into: list[Warned]) -> None:
+        self._filters = filters
+        self._into = into
+
+    def __enter__(self) -> None:
+        self._before = getattr(_current, "kept", None)
+        every = begin(self._filters)
+        _current.kept = self._into, None if every else set()
+
+    def __exit__(self, *error: object) -> None:
+        _current.kept = self._before
         end()
 
 
-def begin(filters: Filters) -> None:
-    """Use the kernel's filters in this process, but for those that show a warning once."""
-    global _inside, _before
+def begin(filters: Filters) -> bool:
+    """Use the kernel's filters in this process, but for those that show a warning once.
+
+    Gives whether one of them always shows a warning.
+    """
+    global _inside, _before, _last
     with _lock:
         if not _inside:
             _before = warnings.filters, warnings.showwarning
-            warnings.filters = [*map(_passing, filters), _passing(("default", *_ANY))]
+            known, passing, every = _last
+            if known is not filters:  # of another run: what was shown before counts no more
+                passing = [*map(_passing, filters), _passing(("default", *_ANY))]
+                every = any(action in ("always", "all") for action, *_ in filters)
+                _last = filters, passing, every
+                warnings.filters = passing
+                warnings._filters_mutated()  # type: ignore[attr-defined]  # as `catch_warnings` does
+            warnings.filters = passing
             warnings.showwarning = _keep
-            _changed()
         _inside += 1
+        return _last[2]
 
 
 def end() -> None:
@@ -76,7 +90,6 @@ def end() -> None:
         _inside -= 1
         if not _inside:
             warnings.filters, warnings.showwarning = _before
-            _changed()
 
 
 _ANY = (None, Warning, None, 0)
@@ -85,10 +98,6 @@ _ANY = (None, Warning, None, 0)
 def _passing(given: tuple[Any, ...]) -> tuple[Any, ...]:
     action, *rest = given
     return (action if action in ("error", "ignore") else "always", *rest)
-
-
-def _changed() -> None:
-    warnings._filters_mutated()  # type: ignore[attr-defined]  # as `catch_warnings` does
 
 
 def _keep(
