@@ -7,9 +7,10 @@ import functools
 import types
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any
 
-from .object_facts import frozen, immutable
+from .object_facts import all_frozen, frozen, immutable
 
 UNKNOWN: Any = object()
 FEW = 50  # functions that are told apart
@@ -153,12 +154,13 @@ def describe(items: Sequence[Any]) -> Value:
     if kind is tuple:
         sizes = set(map(len, items))
         if len(sizes) == 1 and 0 < len(items[0]) <= 8:
-            parts = tuple(describe(column) for column in zip(*items, strict=True))
+            columns = (list(map(itemgetter(at), items)) for at in range(len(items[0])))
+            parts = tuple(map(describe, columns))
             return Value(any(part.shared for part in parts), type=tuple, parts=parts)
     if all(map(_called, kinds)):
         options = tuple({id(one): one for one in items}.values())
         return Value(True, type=kind, options=options if len(options) <= FEW else ())
-    return Value(not all(map(frozen, items)), type=kind)
+    return Value(not all_frozen(items), type=kind)
 
 
 def fits(item: object, expected: Value) -> bool:

@@ -19,7 +19,7 @@ from typing import Any, NoReturn, TypeVar
 from . import source
 from .abstract_values import FROZEN, SHARED, UNKNOWN, Value, join, shallow, value_of
 from .accumulators import Site
-from .aliases import TooLarge, reachable
+from .aliases import TooLarge, generations
 from .arguments import Args
 from .heap import Heap
 from .object_facts import read_once
@@ -196,23 +196,30 @@ class Analysis:
         Raises
         ------
         Refusal
-            One of them is an iterator.
+            One of them is an iterator, or there are too many to see whether one is.
         """
-        kinds: dict[type, None] = {}
         own = {id(thing) for thing in things} if inside else set()
+        kinds: dict[type, None] = {}
         try:
-            for one in reachable(things):
-                if read_once(type(one)) and id(one) not in own:
-                    name = type(one).__name__
-                    reason = f"uses something that holds a {name}, which reading changes"
-                    raise Refusal(line, reason)
-                kinds[type(one)] = None
-                self.entries |= makes_entries(one)
+            for found in generations(things):
+                if id(self.namespace) in found:
+                    raise Refusal(line, "uses something that reaches every name")
+                here = dict.fromkeys(map(type, found.values()))  # in order: so are the reasons
+                for kind in [one for one in here if one not in kinds]:
+                    self.involve(kind, line, shared=True)
+                kinds |= here
+                for kind in filter(_matters, here):
+                    self._involve_some(kind, found, own, line)
         except TooLarge:
-            self.involve_every(line)
-            self.entries = True
-        for kind in kinds:
-            self.involve(kind, line, shared=True)
+            raise Refusal(line, "uses something that holds too much to be looked through") from None
+
+    def _involve_some(self, kind: type, found: dict[int, Any], own: set[int], line: int) -> None:
+        """Take in that objects of this type may be used, those among `found`."""
+        these = {at: one for at, one in found.items() if type(one) is kind}
+        if read_once(kind) and not these.keys() <= own:
+            reason = f"uses something that holds a {kind.__name__}, which reading changes"
+            raise Refusal(line, reason)
+        self.entries = self.entries or any(map(makes_entries, these.values()))
 
     def involve_every(self, line: int) -> None:
         """Take in that an instance of any class of the notebook may be used."""
@@ -333,6 +340,11 @@ def _implicit(name: str) -> bool:
         *("__itruediv__", "__ifloordiv__", "__imod__", "__ipow__", "__ilshift__", "__irshift__"),
     }
     return name.startswith("__") and name.endswith("__") and name not in explicit
+
+
+def _matters(kind: type) -> bool:
+    """Whether objects of a type are changed by reading or by looking up, or may be."""
+    return read_once(kind) or issubclass(kind, defaultdict)
 
 
 def _own_class(thing: Any) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import operator
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 from .accumulators import Site
-from .object_facts import dotted, is_array, is_plain
+from .object_facts import is_array, is_plain
 
 KINDS = ("store", "store_into", "array")  # effects on arrays
 
@@ -63,15 +64,16 @@ def rehearse(array: Any, site: Site, payload: tuple[Any, ...]) -> None:
         trial[...] = value
 
 
-def hides(array: Any, other: Any) -> bool:
-    """Whether another object is known to share memory with an array, or may do so unseen.
+def hidden_among(array: Any, others: Iterable[Any]) -> bool:
+    """Whether some object is known to share memory with an array, or may do so unseen.
 
     What holds arrays in C, as a data frame does, isn't seen through.
     """
     numpy = sys.modules["numpy"]
-    if dotted(type(other)) == "numpy.ndarray":
-        return bool(numpy.may_share_memory(array, other))
-    return type(other).__module__.partition(".")[0] not in _SEEN_THROUGH
+    kinds = set(map(type, others)) - {numpy.ndarray}
+    if any(kind.__module__.partition(".")[0] not in _SEEN_THROUGH for kind in kinds):
+        return True
+    return any(numpy.may_share_memory(array, one) for one in others if type(one) is numpy.ndarray)
 
 
 _SEEN_THROUGH = {"builtins", "collections", "functools", "types", "__main__"}

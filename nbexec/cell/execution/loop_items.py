@@ -138,7 +138,9 @@ class Items:
         seen = self._ahead if self.known is None else self.known
         self.expected = describe(seen) if self.known is not None else loose(describe(seen))
         self.sample = seen
-        self.changing = any(map(read_once, set(map(type, seen))))
+        kind = self.expected.type
+        kinds = {kind} if kind is not None else set(map(type, seen))
+        self.changing = any(map(read_once, kinds))
 
     def _pull(self) -> list[Any]:
         """Take one item, or none at the end."""

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..analysis import method_facts
-from ..analysis.aliases import TooLarge, reachable
+from ..analysis.aliases import TooLarge, allowance, generations
 from ..analysis.bindings import parameters, stored
+from ..analysis.object_facts import frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,15 +163,15 @@ def ties(
     names |= set(others)
     tied = {name: {name} for name in names}
     owners: dict[int, str] = {}
-    for name in sorted(names & namespace.keys()):
-        if callable(namespace[name]):
-            continue
-        try:
-            inside = [id(one) for one in reachable([namespace[name]])]
-        except TooLarge:
-            inside = [id(namespace[name])]
-        for key in inside:
-            _tie(tied, name, owners.setdefault(key, name))
+    there = [name for name in sorted(names & namespace.keys()) if not callable(namespace[name])]
+    with allowance():
+        for name in there:
+            try:
+                inside = [key for found in generations([namespace[name]]) for key in found]
+            except TooLarge:  # it may share objects with any other
+                inside = [id(namespace[one]) for one in there if not frozen(namespace[one])]
+            for key in inside:
+                _tie(tied, name, owners.setdefault(key, name))
     for stmt in stmts:
         if isinstance(stmt, ast.Assign):
             for name in stored([stmt]):

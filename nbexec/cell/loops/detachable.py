@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...errors import OptionError
+from ..analysis.aliases import LIMIT, allowance
 from . import dataflow
 
 _HISTORY = ("In", "Out")  # IPython's own
@@ -68,7 +69,8 @@ def _changed(
         name for one in found for name in one.changes if not isinstance(namespace.get(name), inert)
     }
     everywhere = [name for name in namespace if not name.startswith("_") and name not in _HISTORY]
-    tied = dataflow.ties(body, namespace, everywhere if changes else ())
+    with allowance(10 * LIMIT):  # it is for a cell that takes long
+        tied = dataflow.ties(body, namespace, everywhere if changes else ())
     return {other for name in changes for other in tied.get(name, {name})}
 
 

@@ -11,7 +11,7 @@ from ..analysis import accumulators, aliases, arrays, bindings, orders
 from ..analysis.abstract_values import SHARED, Value
 from ..analysis.analysis import Analysis, Refusal, makes_entries, refuse
 from ..analysis.functions import new_analysis
-from ..analysis.object_facts import immutable, is_array
+from ..analysis.object_facts import is_array
 from ..analysis.statements import Scope
 from .find import Comprehension, ItemLoop, named_handlers
 from .own_entries import in_step, keys_of, own_places
@@ -131,6 +131,7 @@ class Body(Scope):
         super().s_ImportFrom(stmt)
 
 
+@aliases.allowance()
 def examine(
     loop: ItemLoop,
     namespace: dict[str, Any],
@@ -284,12 +285,14 @@ def aliased(
         lines.setdefault(one.name, stmt.lineno)
     deep = {one.name for _, one in changed if one.kind in _ENTRIES}
     for name, line in lines.items():
-        thing = namespace[name]
-        things = [thing, *(_held(thing) if name in deep else ())]
-        if len(things) == 1 and aliases.only_name(namespace, name):
+        alone = aliases.only_name(namespace, name)
+        things = [] if alone else [namespace[name]]
+        if name in deep:
+            things += _held(name, namespace[name], line)
+        if not things:  # nothing leads to what is changed
             continue
         for other in lines:
-            if other != name and namespace[other] is thing:
+            if other != name and namespace[other] is namespace[name]:
                 raise Refusal(line, f"`{name}` and `{other}` are the same object")
         for text, root in _roots(analysis, loop, namespace, name, items, known, skipped).items():
             _apart(things, name, text, root, line)
@@ -298,10 +301,12 @@ def aliased(
 _ENTRIES = ("count", "grow", "grow_many", "grow_add")  # effects that change entries too
 
 
-def _held(container: Any) -> list[Any]:
-    """Give the entries of a container that can be changed."""
-    held = container.values() if isinstance(container, dict) else container
-    return [one for one in held if not immutable(type(one))]
+def _held(name: str, container: Any, line: int) -> list[Any]:
+    """Give the entries of a container that can be changed, and that something else refers to."""
+    try:
+        return aliases.held_elsewhere(container)
+    except aliases.TooLarge:
+        raise Refusal(line, f"`{name}` has too many entries to look through") from None
 
 
 def _roots(
@@ -328,8 +333,9 @@ def _apart(things: list[Any], name: str, text: str, root: list[Any], line: int) 
     changed = {id(thing) for thing in things}
     array = things[0] if is_array(things[0]) else None
     try:
-        for one in aliases.reachable(root):
-            if id(one) in changed or (array is not None and arrays.hides(array, one)):
+        for found in aliases.generations(root):
+            hidden = array is not None and arrays.hidden_among(array, found.values())
+            if hidden or not changed.isdisjoint(found):
                 raise Refusal(line, f"`{name}` can also be reached through `{text}`")
     except aliases.TooLarge:
         reason = f"`{name}` may be part of `{text}`, which is too large to look through"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import gc
+from operator import itemgetter
 from typing import Any
 
 from ..analysis import bindings
@@ -22,11 +23,11 @@ def keys_of(loop: ItemLoop, items: list[Any]) -> dict[str, list[Any]]:
     match loop.target:
         case ast.Name(key):
             return {} if key in loop.bound else {key: items}
-        case ast.Tuple(parts) if all(
-            type(item) is tuple and len(item) == len(parts) for item in items
-        ):
+        case ast.Tuple(parts) if set(map(type, items)) <= {tuple} and set(map(len, items)) <= {
+            len(parts)
+        }:
             return {
-                part.id: [item[at] for item in items]
+                part.id: list(map(itemgetter(at), items))
                 for at, part in enumerate(parts)
                 if isinstance(part, ast.Name) and part.id not in loop.bound
             }

@@ -96,6 +96,7 @@ def alone(
         if read_once(type(namespace[name])):
             raise Refusal(stmt.lineno, f"uses `{name}`, an iterator, which reading changes")
     handlers(loop, known)
+    del known  # it refers to every object, and would make each a shared one
 
     def look() -> None:
         env = {name: analysis.capture(namespace[name], stmt.lineno) for name in inputs}
