@@ -17,7 +17,7 @@ from ..errors import NotReady
 from ..run import registry as runs
 from ..worker.execute import depth
 from .analysis.source import remember
-from .execution.group_run import is_loop
+from .execution.grouping import is_loop
 from .execution.in_kernel import StatementRunner, parse
 from .loops import dataflow
 from .loops.detachable import pending_names

@@ -17,7 +17,7 @@ from .analysis.analysis import Refusal
 from .analysis.functions import new_analysis
 from .analysis.object_facts import read_once
 from .analysis.source import remember
-from .execution.group_run import FAR, is_loop
+from .execution.grouping import FAR, is_loop
 from .execution.in_kernel import Cell, StatementRunner, parse
 from .execution.loop_items import Items
 from .loops import dataflow

@@ -17,7 +17,8 @@ from ..telemetry import wording
 from ..worker.execute import depth
 from .analysis.analysis import Refusal
 from .analysis.source import remember
-from .execution.group_run import NotThere, StatementGroup, find_group, is_loop
+from .execution.group_run import NotThere, StatementGroup, find_group
+from .execution.grouping import functions_of, is_loop, note
 from .execution.in_kernel import StatementRunner, parse
 from .execution.loop_step import LoopStep
 from .iteration import recursion
@@ -170,12 +171,13 @@ class CellRun:
         self._collect = given.get("on_error") == "collect"
         self.steps = list(steps)
         self._value: Any = None
-        self._ahead: dict[
-            int, StatementGroup
-        ] = {}  # groups whose members have run before their turn
+        # Groups whose members run before their turn, by the positions of these.
+        self._ahead: dict[int, StatementGroup] = {}
+        self._groups: list[StatementGroup] = []
 
     def report(self) -> CellReport:
         """Give the report of the statements that have run so far."""
+        self._end_groups()
         ended = len(self.steps) == len(self._body)
         value = bool(self._body) and ended and isinstance(self._body[-1], ast.Expr)
         return CellReport(tuple(self._with_names()), self._value, value)
@@ -203,6 +205,9 @@ class CellRun:
         try:
             with recursion.room(self._body[position]):
                 self._step(position)
+        except BaseException:
+            self._end_groups()
+            raise
         finally:
             cell_steps.reset(watched)
 
@@ -216,23 +221,50 @@ class CellRun:
             self.steps.append(step_of(stmt))
             return
         began = time.perf_counter()
-        if position not in self._ahead and not is_loop(stmt, self._kernel.namespace):
-            group = find_group(position, self._kernel, last, self._ahead)
-            if group is not None:
-                self._ahead.update(dict.fromkeys(group.members, group))
-                group.run(self._options, self._given)
         if position in self._ahead:
             step = self._taken(stmt, position)
-        else:
+        elif is_loop(stmt, self._kernel.namespace):
             step = self._alone(stmt, position == last)
+        else:
+            step = self._with_company(stmt, position)
         self.steps.append(replace(step, seconds=time.perf_counter() - began))
+
+    def _with_company(self, stmt: ast.stmt, position: int) -> Step:
+        """Run a statement, and hand others to workers meanwhile if it takes long."""
+        __tracebackhide__ = True
+        last = len(self._body) - 1
+        group = None
+        if not _one_at_a_time(self._options):
+            group = find_group(position, self._kernel, last, self._ahead)
+        functions = functions_of(stmt, self._kernel.namespace)
+        if group is not None:
+            self._groups.append(group)
+            group.begin(self._options, self._given)
+        began = time.perf_counter()
+        step = self._alone(stmt, position == last)
+        note(functions, time.perf_counter() - began)
+        if group is not None:
+            self._ahead.update(dict.fromkeys(group.end_first(), group))
+        return step
+
+    def _end_groups(self) -> None:
+        """Let no run of a group go on, and mark the steps that ran beside others."""
+        for group in self._groups:
+            group.close()
+            positions = [group.first, *group.used] if group.used else []
+            starts = {at: lines(self._body[at])[0] for at in positions}
+            for at in positions:
+                if at < len(self.steps):
+                    beside = tuple(start for other, start in starts.items() if other != at)
+                    step = replace(self.steps[at], kind="together", what="statement")
+                    self.steps[at] = replace(step, beside=beside, stats=group.stats)
+        self._groups.clear()
 
     def _taken(self, stmt: ast.stmt, position: int) -> Step:
         __tracebackhide__ = True
         group = self._ahead.pop(position)
         first, final = lines(stmt)
         step = Step(first, final, "together", "statement", stats=group.stats)
-        with_lines = [lines(self._body[at])[0] for at in group.members if at != position]
         missing = ""
         try:
             self._value = group.take(position)
@@ -242,7 +274,7 @@ class CellRun:
             self._value = self._kernel.statement(stmt, value=position == len(self._body) - 1)
             reason = f"in the kernel after all: {missing}"
             return replace(step, kind="serial", reason=reason, line=first)
-        return replace(step, beside=tuple(with_lines))
+        return step
 
     def _alone(self, stmt: ast.stmt, wanted: bool) -> Step:
         __tracebackhide__ = True
@@ -315,6 +347,11 @@ class CellRun:
         if not self._collect:
             return refusal
         return Refusal(refusal.line, f"{refusal.reason}; so no failure in it was collected")
+
+
+def _one_at_a_time(options: Options) -> bool:
+    """Whether nothing may run beside the kernel's own thread."""
+    return options.workers == 1 or options.backend == "serial"
 
 
 def _serial(refusal: Refusal) -> SerialError:

@@ -7,8 +7,9 @@ import contextvars
 import threading
 import time
 import types
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from ...errors import NbexecError
 from ...items.sinks import NOT_RUN, Gather
@@ -83,6 +84,16 @@ class DelayedDisplay(Observer):
             display.observe(event, state)
 
 
+class ResultListener(Protocol):
+    """Is told of a run while it goes on, in its threads."""
+
+    def begun(self, run: Run) -> None:
+        """Take in the run before it starts."""
+
+    def finished(self, index: int, record: Any) -> None:
+        """Take in a result, or the `Failure` of an item whose function raised."""
+
+
 class MapOutcome(NamedTuple):
     """The results of a run over items.
 
@@ -110,9 +121,10 @@ def results_of(
     given: dict[str, Any],
     ends: Callable[[Any], bool] | None = None,
     collect: bool = False,
+    watch: ResultListener | None = None,
 ) -> MapOutcome:
     """Map `function` over `items`; the parameters are those of `MapRun`."""
-    run = MapRun(function, items, modules, given, ends, collect)
+    run = MapRun(function, items, modules, given, ends, collect, watch)
     run.start()
     return run.finish()
 
@@ -134,6 +146,8 @@ class MapRun:
         Whether a result is the last one that is wanted.
     collect : bool
         Whether to continue after an item that failed.
+    watch : ResultListener or None
+        Is told of the run, and of each result as soon as it is there.
     """
 
     def __init__(
@@ -144,12 +158,13 @@ class MapRun:
         given: dict[str, Any],
         ends: Callable[[Any], bool] | None = None,
         collect: bool = False,
+        watch: ResultListener | None = None,
     ) -> None:
         self._function = function
         self._items = items
         self._collect = collect
         self._options = _options(given, collect)
-        self._sink = _Ends(ends)
+        self._sink = _Ends(ends, watch)
         self._ended: BaseException | None = None
         self._held = contextlib.ExitStack()
         self._held.enter_context(_by_value(modules))
@@ -210,6 +225,8 @@ def _start(
     late = options.progress == "auto"
     quiet = options.updated({"progress": "off"}) if late else options
     sink.run = run = api.prepare(function, (items,), None, quiet, sink.open)
+    if sink.watch is not None:
+        sink.watch.begun(run)
     if late:
         run.watch(DelayedDisplay(observers.watchers(options, run.task)))
     try:
@@ -265,8 +282,11 @@ class _Ends(Gather):
     run: Run | None = None
     error: BaseException | None = None  # the error that ended the run
 
-    def __init__(self, ends: Callable[[Any], bool] | None) -> None:
+    def __init__(
+        self, ends: Callable[[Any], bool] | None, watch: ResultListener | None = None
+    ) -> None:
         self._ends = ends
+        self.watch = watch
 
     def open(self, total: int | None) -> Gather:
         super().__init__(total)
@@ -275,7 +295,10 @@ class _Ends(Gather):
     def put(self, chunk: Chunk, outcome: Outcome, failures: dict[int, Failure]) -> None:
         super().put(chunk, outcome, failures)
         for at, index in enumerate(chunk.indices):
-            if self._over(outcome.values[at], failures.get(at)):
+            failure = failures.get(at)
+            if self.watch is not None and (failure is None or failure.left is not None):
+                self.watch.finished(index, outcome.values[at] if failure is None else failure)
+            if self._over(outcome.values[at], failure):
                 assert self.run is not None
                 self.run.enough(index)
 
@@ -300,12 +323,22 @@ def _by_value(modules: Iterable[types.ModuleType]) -> Iterator[None]:
         return
     import cloudpickle
 
-    registered = []
+    modules = list(modules)
     for module in modules:
-        cloudpickle.register_pickle_by_value(module)
-        registered.append(module)
+        with _registering:
+            if not _registered[module]:
+                cloudpickle.register_pickle_by_value(module)
+            _registered[module] += 1
     try:
         yield
     finally:
-        for module in registered:
-            cloudpickle.unregister_pickle_by_value(module)
+        for module in modules:
+            with _registering:
+                _registered[module] -= 1
+                if not _registered[module]:
+                    cloudpickle.unregister_pickle_by_value(module)
+                    del _registered[module]
+
+
+_registering = threading.Lock()
+_registered: Counter[types.ModuleType] = Counter()  # by how many runs that go on at once

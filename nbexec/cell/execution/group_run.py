@@ -1,35 +1,47 @@
-"""StatementGroup: statements that don't depend on one another, run at the same time.
+"""StatementGroup: a statement in its turn, and later ones that run at the same time.
 
-Each is shown to have no effects except those in its log; these are applied, and its names
-bound, when its turn comes.  So an exception leaves the namespace as the cell would have.
+The one whose turn it is runs in the kernel, as it stands.  Only when it has run for a while
+are the others handed to workers, from a thread of ours.  Each of those is shown to have no
+effects except those in its log; these are applied, and its names bound, when its turn comes.
+So an exception leaves the namespace as the cell would have.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Container, Iterable
+import contextvars
+import threading
+import time
+from collections.abc import Container
 from typing import Any
 
+from ...backends import is_warm
 from ...errors import PickleError
 from ...model import Failure
 from ...options.record import Options
+from ...run.handle import Run
+from ...system import subinterpreter
+from ...system.gil import has_gil
 from ...telemetry.stats import Stats
-from ..analysis.aliases import TooLarge, reachable
-from ..analysis.analysis import Refusal
 from ..analysis.patches import WHY, patch_of, reached
 from ..iteration.boundary import arrived
 from ..iteration.effect_log import Unsafe
 from ..iteration.iteration import InKernel, Iteration, IterationRecord, Last
 from ..loops import rewrite
-from ..loops.find import find_loop
-from ..loops.standalone import VALUE, Standalone, alone, worth
+from ..loops.standalone import VALUE, Standalone
 from .dispatch import results_of
 from .effects import Effects
+from .grouping import Nearby
 from .in_kernel import StatementRunner
 from .loop_run import leaves
 from .reissue import reissue
 
-FAR = 16  # statements to look ahead
+PATIENCE = 0.05  # seconds that a statement runs alone
+POOL = 20  # times as long, where worker processes have to be started first
+KNOCKS = 5  # times that a thread asks for the GIL
+LATE = 0.002  # seconds after which it was held; it is given up after 5 ms
+CHECK_EVERY = 0.05  # seconds between two looks whether a thread is alive
+LEAVE = 0.5  # seconds that a run gets to end which isn't wanted any more
 
 
 class NotThere(Exception):
@@ -39,36 +51,164 @@ class NotThere(Exception):
 class StatementGroup:
     """Statements of a cell that run at the same time.
 
+    Parameters
+    ----------
+    first : int
+        Position of the statement whose turn it is, which runs in the kernel.
+    one : Standalone
+        That statement.
+    kernel : StatementRunner
+        The cell, and the namespace.
+    last : int
+        The position of the statement whose value is wanted.
+    done : container of int
+        Positions of statements that are members of other groups.
+    slow : bool
+        Whether it is known to take long, so that the others needn't wait.
+
     Attributes
     ----------
     members : dict
-        The statements, by position in the cell.
+        The others, by position, once they are handed over.
+    used : list of int
+        Those whose records were committed.
     stats : Stats or None
-        Statistics of their run, once there was one.
+        Statistics of their run, once that has ended.
+    patience : float
+        Seconds until they are handed over; 0.0 hands them over before the statement begins.
     """
 
-    def __init__(self, members: dict[int, Standalone], kernel: StatementRunner) -> None:
-        self.members = members
-        self.kernel = kernel
-        self.stats: Stats | None = None
-        self._left: dict[int, IterationRecord | Failure | BaseException] = {}
+    patience = PATIENCE
 
-    def run(self, options: Options, given: dict[str, Any]) -> None:
-        """Run all of them; their records are kept until `take`."""
-        made = [self._iteration(one) for one in self.members.values()]
-        modules = {m for one in self.members.values() for m in one.analysis.modules}
-        name = options.name or f"{len(made)} statements at once"
-        given = {**given, "chunk": 1, "name": name, "checkpoint": None}  # a journal is for items
-        patch = self._patch() if leaves(options) else ""
-        if patch and options.backend != "auto":
-            self._left = dict.fromkeys(self.members, InKernel(patch))
+    def __init__(
+        self,
+        first: int,
+        one: Standalone,
+        kernel: StatementRunner,
+        last: int,
+        done: Container[int] = (),
+        slow: bool = False,
+    ) -> None:
+        self.first = first
+        self.kernel = kernel
+        self.members: dict[int, Standalone] = {}
+        self.used: list[int] = []
+        self.stats: Stats | None = None
+        self._one = one
+        self._last = last
+        self._done = done
+        self._slow = slow
+        self._left: dict[int, IterationRecord | Failure | BaseException] = {}
+        self._there: dict[int, threading.Event] = {}
+        self._ended = threading.Event()  # whether the statement in the kernel has
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._run: Run | None = None
+        self._dropped = False
+        self._begun_by = 0.0  # when workers that had to be started are taken to have begun
+
+    # ------------------------------------------------------------ handing over
+
+    def begin(self, options: Options, given: dict[str, Any]) -> None:
+        """Hand the others over as soon as the statement has run for a while."""
+        self._options, self._given = options, given
+        if not self.patience:
+            self._take_in(self._others())
+            work = self._go
+        else:
+            work = self._wait
+        if self.patience or self.members:
+            context = contextvars.copy_context()  # what is displayed lands in this cell
+            thread = threading.Thread(target=context.run, args=(work,), name="nbexec-group")
+            thread.daemon = subinterpreter.daemons()
+            thread.start()
+            self._thread = thread
+
+    def end_first(self) -> dict[int, Standalone]:
+        """Take in that the statement in the kernel has ended; give those that are handed over."""
+        self._ended.set()
+        with self._lock:
+            return self.members
+
+    def close(self) -> None:
+        """Wait for the end of the run, or end it where some of it isn't wanted any more."""
+        self._ended.set()
+        with self._lock:
+            self._dropped = len(self.used) < len(self.members)
+            run = self._run
+        if self._dropped and run is not None:
+            run.cancel()
+        if self._thread is not None:
+            self._thread.join(LEAVE)
+
+    def _wait(self) -> None:
+        if self._ended.wait(0 if self._slow else self.patience):
             return
-        if patch:
-            given["backend"] = "threads"
-        records, error, self.stats = results_of(_once, made, modules, given)
-        self._left = dict(zip(self.members, records, strict=False))
-        if error is not None and len(records) < len(made):
-            self._left[[*self.members][len(records)]] = error
+        backend = self._options.backend
+        if backend == "auto":
+            backend = "processes" if _gil_held() else "threads"
+            self._given = {**self._given, "backend": backend}
+        if backend == "processes" and not is_warm(backend):
+            if self._ended.wait((POOL - 1) * self.patience):
+                return
+            self._begun_by = time.monotonic() + POOL * self.patience
+        try:
+            members = self._others()
+        except Exception:  # the statement goes on, and what is looked at may change meanwhile
+            return
+        with self._lock:
+            if self._ended.is_set():
+                return
+            self._take_in(members)
+        if members:
+            self._go()
+
+    def _take_in(self, members: dict[int, Standalone]) -> None:
+        self._there = {at: threading.Event() for at in members}
+        self.members = members
+
+    def _others(self) -> dict[int, Standalone]:
+        near = Nearby(self.kernel, self.first, self._last, self._done, self.patience)
+        return near.others(self._one)
+
+    def _go(self) -> None:
+        """Run them; their records are kept until `take`."""
+        try:
+            made = [self._iteration(one) for one in self.members.values()]
+            modules = {m for one in self.members.values() for m in one.analysis.modules}
+            name = self._options.name or f"{len(made) + 1} statements at once"
+            # A journal is for items, and the kernel is at work too.
+            given = {**self._given, "chunk": 1, "name": name, "checkpoint": None}
+            patch = self._patch() if _leaves(given, self._options) else ""
+            if patch and self._options.backend != "auto":
+                raise InKernel(patch)
+            if patch:
+                given["backend"] = "threads"
+            if self._options.workers is not None:
+                given["workers"] = max(1, self._options.workers - 1)
+            records, error, self.stats = results_of(_once, made, modules, given, watch=self)
+            positions = [*self.members]
+            self._left.update(zip(positions, records, strict=False))
+            if error is not None and len(records) < len(made):
+                self._left[positions[len(records)]] = error
+        except Exception as error:  # then they run in the kernel
+            self._left = {at: InKernel(str(error)) for at in self.members}
+        finally:
+            for there in self._there.values():
+                there.set()
+
+    def begun(self, run: Run) -> None:
+        """Take in the run before it starts."""
+        with self._lock:
+            self._run = run
+        if self._dropped:
+            run.cancel()
+
+    def finished(self, index: int, record: Any) -> None:
+        """Take in the record of a member, or its failure."""
+        position = [*self.members][index]
+        self._left[position] = record
+        self._there[position].set()
 
     def _patch(self) -> str:
         """Say what they meet that the notebook put into a library; "" for nothing."""
@@ -89,6 +229,8 @@ class StatementGroup:
             guarded=bool(one.analysis.captured),
         )
 
+    # ------------------------------------------------------------ in their turn
+
     def take(self, position: int) -> Any:
         """Commit the record of a statement, or raise what it raised; give its value.
 
@@ -98,7 +240,8 @@ class StatementGroup:
             It has to run in the kernel after all.
         """
         __tracebackhide__ = True
-        left = self._left.pop(position, None)
+        self._wait_for(position)
+        left = self._left.get(position)
         if left is None or isinstance(left, InKernel | PickleError):
             raise NotThere(str(left).partition(". ")[0] if left else "the run ended before it")
         if isinstance(left, BaseException):
@@ -114,9 +257,24 @@ class StatementGroup:
         names = dict(record.names)
         value = names.pop(VALUE, None)
         namespace.update(names)
+        self.used.append(position)
         if isinstance(left, Failure):
             raise left.exception
         return value
+
+    def _wait_for(self, position: int) -> None:
+        """Wait for the record of a member, if a worker is taken to be at it."""
+        there = self._there[position]
+        if not there.is_set() and time.monotonic() < self._begun_by:
+            raise NotThere("its turn came before a worker had started")
+        while not there.wait(CHECK_EVERY):
+            if self._thread is None or not self._thread.is_alive():
+                return
+
+
+def _leaves(given: dict[str, Any], options: Options) -> bool:
+    """Whether statements may run in other processes."""
+    return leaves(options.updated({"backend": given.get("backend", options.backend)}))
 
 
 def _once(iteration: Iteration) -> IterationRecord:
@@ -129,7 +287,7 @@ def _once(iteration: Iteration) -> IterationRecord:
 def find_group(
     position: int, kernel: StatementRunner, last: int, done: Container[int] = ()
 ) -> StatementGroup | None:
-    """Find statements that can run at the same time as the one at `position`; None if none.
+    """Find out whether a statement may have company while it runs; None if not.
 
     Parameters
     ----------
@@ -140,66 +298,18 @@ def find_group(
     last : int
         The position of the statement whose value is wanted.
     done : container of int
-        Positions of statements that have run ahead of their turn already.
+        Positions of statements that are members of other groups.
     """
-    namespace, body = kernel.namespace, kernel.cell.body
-    ahead = body[position : position + FAR]
-    if not worth(body[position], namespace) or sum(worth(one, namespace) for one in ahead) < 2:
-        return None
-    members: dict[int, Standalone] = {}
-    written: set[str] = set()
-    bound: set[str] = set()
-    things: list[Any] = []  # objects that earlier statements change in place
-    for at, stmt in enumerate(ahead, position):
-        if _is_constant(stmt) and at != last:
-            continue
-        one = _alone(stmt, namespace, bound, at == last)
-        if one is None:
-            break
-        free = at not in done and not (one.reads & written) and not _touches(one, namespace, things)
-        if free and worth(stmt, namespace) and one.analysis.anywhere:
-            members[at] = one
-        written |= one.writes
-        bound |= one.loop.bound
-        things += [namespace[name] for name in one.loop.accumulators if name in namespace]
-    return StatementGroup(members, kernel) if len(members) > 1 and position in members else None
+    near = Nearby(kernel, position, last, done, StatementGroup.patience)
+    one = near.first()
+    return StatementGroup(position, one, kernel, last, done, near.slow) if one else None
 
 
-def _is_constant(stmt: ast.stmt) -> bool:
-    return isinstance(stmt, ast.Expr) and isinstance(stmt.value, ast.Constant)
-
-
-def _alone(
-    stmt: ast.stmt, namespace: dict[str, Any], unknown: set[str], value: bool
-) -> Standalone | None:
-    """Give a statement that may run beside others; None where nothing is looked at beyond it."""
-    if is_loop(stmt, namespace):
-        return None
-    try:
-        return alone(stmt, namespace, unknown, value)
-    except Refusal:
-        return None
-
-
-def is_loop(stmt: ast.stmt, namespace: dict[str, Any]) -> bool:
-    """Whether a statement has a loop that could run item by item, rather than as a whole."""
-    if isinstance(stmt, ast.For):
-        return True
-    try:
-        find_loop(stmt, namespace)
-    except Refusal:
-        return False
-    return True
-
-
-def _touches(one: Standalone, namespace: dict[str, Any], things: Iterable[Any]) -> bool:
-    """Whether a statement can reach objects that others change."""
-    changed = {id(thing) for thing in things}
-    if not changed:
-        return False
-    reads = [namespace[name] for name in one.reads if name in namespace]
-    try:
-        found = reachable([*one.analysis.captured.values(), *reads])
-        return any(id(thing) in changed for thing in found)
-    except TooLarge:
-        return True
+def _gil_held() -> bool:
+    """Whether a thread that wants the GIL has to wait until it is given up."""
+    late = 0
+    for _ in range(KNOCKS if has_gil() else 0):
+        began = time.perf_counter()
+        time.sleep(0.0001)
+        late += time.perf_counter() - began > LATE
+    return late > KNOCKS / 2

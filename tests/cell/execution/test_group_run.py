@@ -1,11 +1,23 @@
 """Statements that run at the same time, and those that wait for one another.
 
-Covers `nbexec.cell.loops.standalone`.
+Covers `nbexec.cell.loops.standalone`, `nbexec.cell.execution.grouping` and
+`nbexec.cell.execution.durations`.
 """
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
+
+import nbexec
+from nbexec.cell.analysis.source import remember
+from nbexec.cell.execution import group_run, grouping
+from nbexec.cell.execution.durations import MOST, Durations, called
+from nbexec.cell.execution.group_run import NotThere, StatementGroup, find_group
+from nbexec.cell.execution.in_kernel import StatementRunner, parse
+from nbexec.options import resolve
 
 from ..both_ways import WORK, both
 
@@ -77,3 +89,199 @@ def test_statements_at_once(source, lines, where):
     else:
         steps = left.report.steps
         assert [step.first for step in steps if step.kind == "together"] == lines, str(left.report)
+
+
+# ---------------------------------------------------------------- patience
+
+PAIR = "a = work(1)\nb = work(2)\nc = 1\nd = work(a)"
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    """Have statements run alone for a while, as they do outside tests."""
+    monkeypatch.setattr(StatementGroup, "patience", group_run.PATIENCE)
+    monkeypatch.setattr(grouping, "known", Durations())
+
+
+class Ended:
+    """An event that isn't waited for: it says how long it would have been waited for."""
+
+    def __init__(self, *waits: bool, after: bool = False) -> None:
+        self.waits = list(waits)
+        self.waited: list[float] = []
+        self.after = after
+
+    def wait(self, seconds: float) -> bool:
+        self.waited.append(seconds)
+        return self.waits.pop(0)
+
+    def is_set(self) -> bool:
+        return self.after
+
+    def set(self) -> None:
+        self.after = True
+
+
+def names_of(source: str) -> dict:
+    names: dict = {}
+    remember(source, "<earlier>")
+    exec(compile(source, "<earlier>", "exec", dont_inherit=True), names)
+    return names
+
+
+def found(source: str = PAIR) -> StatementGroup | None:
+    cell = parse(source, "<cell>")
+    return find_group(0, StatementRunner(cell, names_of(WORK)), len(cell.body) - 1)
+
+
+def handed_over(monkeypatch, ended: Ended, backend: str, warm: bool = True) -> list:
+    """Have a group wait, and give the options of the runs that it starts."""
+    given: list = []
+    started = group_run.results_of
+    monkeypatch.setattr(group_run, "is_warm", lambda name: warm)
+    group = found()
+    assert group is not None
+    group._ended = ended
+    group._options, group._given = resolve({"backend": backend}), {"backend": backend}
+
+    def run(function, items, modules, options, watch):
+        given.append((options, [*group.members]))
+        return started(function, items, modules, {"backend": "serial", "progress": "off"})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(group_run, "results_of", run)
+        group._wait()
+    return given
+
+
+def test_a_short_statement_has_no_company(monkeypatch, patient):
+    ended = Ended(True)
+    assert handed_over(monkeypatch, ended, "threads") == []
+    assert ended.waited == [group_run.PATIENCE]
+
+
+def test_after_a_while_the_others_are_handed_over(monkeypatch, patient):
+    ended = Ended(False)
+    ((given, members),) = handed_over(monkeypatch, ended, "threads")
+    assert members == [1]  # the last one waits for the first
+    assert given["backend"] == "threads"
+
+
+def test_processes_that_have_to_be_started_are_waited_for_longer(monkeypatch, patient):
+    ended = Ended(False, True)
+    assert handed_over(monkeypatch, ended, "processes", warm=False) == []
+    assert ended.waited == [group_run.PATIENCE, (group_run.POOL - 1) * group_run.PATIENCE]
+    assert len(handed_over(monkeypatch, Ended(False, False), "processes", warm=False)) == 1
+    assert len(handed_over(monkeypatch, Ended(False), "processes", warm=True)) == 1
+
+
+@pytest.mark.parametrize(("held", "backend"), [(True, "processes"), (False, "threads")])
+def test_the_backend_suits_what_the_first_does(monkeypatch, patient, held, backend):
+    monkeypatch.setattr(group_run, "_gil_held", lambda: held)
+    ((given, _),) = handed_over(monkeypatch, Ended(False), "auto")
+    assert given["backend"] == backend
+
+
+def test_a_statement_that_ends_meanwhile_has_no_company(monkeypatch, patient):
+    assert handed_over(monkeypatch, Ended(False, after=True), "threads") == []
+
+
+def test_what_cannot_be_looked_at_meanwhile_has_no_company(monkeypatch, patient):
+    def changed(group):
+        raise RuntimeError("dictionary changed size during iteration")
+
+    monkeypatch.setattr(StatementGroup, "_others", changed)
+    assert handed_over(monkeypatch, Ended(False), "threads") == []
+
+
+def test_what_took_no_time_before_is_not_looked_at(monkeypatch, patient):
+    monkeypatch.setattr(grouping, "_alone", lambda *given: pytest.fail("it is looked at"))
+    first = parse(PAIR, "<cell>").body[0]
+    grouping.known.note(called(first, names_of(WORK)), 0.001)  # the same code, in other names
+    assert found() is None
+
+
+def test_what_a_statement_took_is_noted(patient):
+    left = both(WORK + "a = work(1)")
+    (took,) = grouping.known._seconds.values()
+    assert 0 < took <= left.report.steps[-1].seconds
+
+
+def test_what_took_long_before_is_not_waited_for(patient):
+    names = names_of(WORK)
+    first = parse(PAIR, "<cell>").body[0]
+    grouping.known.note(called(first, names), 1.0)
+    group = found()
+    assert group is not None
+    group._ended = ended = Ended(True)
+    group._wait()
+    assert ended.waited == [0]
+
+
+def test_it_is_another_function_once_it_is_defined_anew():
+    call = parse("x = f(1)", "<cell>").body[0]
+    one, other = (names_of(f"def f(x): return x + {n}") for n in (1, 2))
+    assert called(call, one) == called(call, dict(one))
+    assert called(call, one) != called(call, other)
+
+
+def test_durations_are_not_remembered_without_end():
+    known = Durations()
+    for n in range(MOST + 2):
+        known.note(frozenset([n]), n)
+    assert known.of(frozenset([1])) is None
+    assert known.of(frozenset([2])) == 2
+
+
+def test_cheap_statements_start_no_pool(monkeypatch, patient):
+    def unwanted(*given, **more):
+        raise AssertionError("a run is started")
+
+    monkeypatch.setattr(group_run, "results_of", unwanted)
+    left = both(WORK + PAIR, "processes")
+    assert {step.kind for step in left.report.steps} == {"serial"}
+
+
+SLOW = "import time\ndef nap(x):\n    time.sleep(x)\n    return x\n"
+
+
+@pytest.mark.parametrize("where", ["threads", "auto"])
+def test_long_statements_run_at_the_same_time(patient, where):
+    left = both(SLOW + "a = nap(0.4)\nb = nap(0.3)\nprint(a)\nc = nap(0.2)", where)
+    kinds = [step.kind for step in left.report.steps]
+    assert kinds == ["serial", "serial", "together", "together", "serial", "together"]
+    first = left.report.steps[2]
+    assert first.beside == (6, 8)
+    assert first.stats is left.report.steps[5].stats
+    assert str(left.report).startswith("lines 5, 6, 8: at the same time on threads")
+
+
+def test_one_that_no_worker_has_begun_runs_in_the_kernel():
+    group = found()
+    assert group is not None
+    group.members = group._others()
+    group._there = {at: threading.Event() for at in group.members}
+    group._begun_by = time.monotonic() + 100
+    with pytest.raises(NotThere, match="its turn came before a worker had started"):
+        group.take(1)
+
+
+@pytest.mark.parametrize("wanted", [{"workers": 1}, {"backend": "serial"}])
+def test_one_at_a_time_is_one_at_a_time(monkeypatch, wanted):
+    monkeypatch.setattr(grouping, "_alone", lambda *given: pytest.fail("it is looked at"))
+    names = names_of(WORK)
+    nbexec.parallel(PAIR, names, progress="off", **wanted)
+    assert names["b"] == names["work"](2)
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_an_exception_of_the_first_ends_the_run(error):
+    """Nothing of the others is seen, and no thread of theirs goes on."""
+    names = names_of(SLOW + "def stop(x):\n    nap(0.1)\n    raise x\n")
+    names["error"] = error
+    with pytest.raises(error):
+        nbexec.parallel(
+            "a = stop(error)\nb = nap(0.2)\nc = nap(0.1)", names, backend="threads", progress="off"
+        )
+    assert names.keys().isdisjoint("abc")
+    assert not [one for one in threading.enumerate() if one.name == "nbexec-group"]
