@@ -26,6 +26,8 @@ from .source import is_own_code
 # Objects that may be looked at in one step of a cell; about 10 ms.  One that can't be changed
 # counts as a quarter.
 LIMIT = 100_000
+OBJECT = 1e-7  # seconds that looking at one takes, by and large
+SHARE = 0.02  # of the time that a step is expected to take may go into that
 _GENERATION = 200  # what a generation of few objects costs, as many objects
 _NOT_FOLLOWED = (
     *(type, types.ModuleType, types.BuiltinFunctionType, types.CodeType),
@@ -36,6 +38,17 @@ _SIZED: tuple[type, ...] = (list, tuple, dict, set, frozenset, deque)
 
 class TooLarge(Exception):
     """There are more objects than may be looked at."""
+
+
+def affordable(seconds: float) -> float:
+    """Give how many objects may be looked at for a step that is expected to take so long.
+
+    Examples
+    --------
+    >>> affordable(0.1) == LIMIT, affordable(100.0) > LIMIT
+    (True, True)
+    """
+    return max(LIMIT, seconds * SHARE / OBJECT)
 
 
 class Allowance:

@@ -27,6 +27,7 @@ from .object_facts import read_once
 LARGEST = 2_000  # functions looked into, each for each kind of arguments; about 0.5 s
 MOST_ROUNDS = 50  # rounds through the whole body until nothing is added; 2 or 3 are usual
 DEEPEST = 40  # calls inside calls
+LONG = 1_000  # items of a tuple: what it holds is looked at once, not at each mention
 
 T = TypeVar("T")
 
@@ -102,6 +103,7 @@ class Analysis:
         self.plain: dict[int, bool] = {}  # whether what it reads holds numbers and texts alone
         self.hashing = 0  # methods around that are called to look something up by its hash
         self.libraries: list[str] = []  # whose code it gives something that can be changed
+        self._frozen: dict[int, tuple[Any, Value]] = {}  # tuples that were looked through
         self._seen: set[type] = set()  # classes whose attributes were taken in
         self._memo: dict[Any, Value] = {}
         self._active: dict[Any, Value] = {}
@@ -165,7 +167,7 @@ class Analysis:
 
     def capture(self, thing: Any, line: int) -> Value:
         """Describe an outer object, and take in that it is used."""
-        found = value_of(thing)
+        found = self._value(thing)
         if isinstance(thing, types.FunctionType):
             self._use_module(thing.__globals__)
         elif isinstance(thing, type):
@@ -177,6 +179,14 @@ class Analysis:
             self.involve_all([thing], line, inside=True)
         self.involve(thing if isinstance(thing, type) else type(thing), line, shared=True)
         return found
+
+    def _value(self, thing: Any) -> Value:
+        """Describe a real object; a long tuple is looked through once."""
+        if not isinstance(thing, tuple | frozenset) or len(thing) < LONG:
+            return value_of(thing)
+        if id(thing) not in self._frozen:
+            self._frozen[id(thing)] = thing, value_of(thing)
+        return self._frozen[id(thing)][1]
 
     def _capture_class(self, kind: type, line: int) -> None:
         """Take in that the class attributes of a user's class may be used."""

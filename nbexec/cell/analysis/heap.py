@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from .abstract_values import FROZEN, SHARED, UNKNOWN, Value, describe, join, joined, shallow
 
 ITEMS, KEYS, ANY = "[]", "keys", "*"  # entries of a container; a dict's keys; anywhere
-LARGEST = 100_000  # items of a container that are described one by one
+LARGEST = 50_000  # items of a container that are described: about 1 ms, a few if they are tuples
 
 
 class Heap:
@@ -23,6 +24,7 @@ class Heap:
 
     def __init__(self) -> None:
         self._cells: dict[ast.AST, dict[str, Value]] = {}
+        self._described: dict[int, tuple[Any, Value]] = {}  # real containers, by id
         self.grown = False
 
     def put(self, into: Value, field: str, value: Value) -> None:
@@ -54,12 +56,20 @@ class Heap:
         if value.parts is not None:
             return joined(value.parts)
         if type(value.known) in (list, tuple, set, frozenset):
-            return describe(list(value.known)) if len(value.known) <= LARGEST else SHARED
+            return self._items_of(value.known)
         if value.type is str:
             return value if value.known is UNKNOWN else Value(type=str)
         if value.type is not None and issubclass(value.type, dict):
             return self.get(value, KEYS)
         return self.get(value, ITEMS, KEYS)
+
+    def _items_of(self, container: Any) -> Value:
+        """Describe the items of a real container, once."""
+        if len(container) > LARGEST:
+            return SHARED
+        if id(container) not in self._described:
+            self._described[id(container)] = container, describe(list(container))
+        return self._described[id(container)][1]
 
     def everything(self, value: Value) -> Value:
         """Describe anything that the value holds directly."""

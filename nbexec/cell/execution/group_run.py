@@ -24,9 +24,11 @@ from ...system import subinterpreter
 from ...system.gil import has_gil
 from ...telemetry.stats import Stats
 from ..analysis.patches import WHY, patch_of, reached
+from ..analysis.weight import weight
 from ..iteration.boundary import arrived
 from ..iteration.effect_log import Unsafe
-from ..iteration.iteration import InKernel, Iteration, IterationRecord, Last
+from ..iteration.guard import fingerprint
+from ..iteration.iteration import Changed, InKernel, Iteration, IterationRecord, Last
 from ..loops import rewrite
 from ..loops.standalone import VALUE, Standalone
 from .dispatch import results_of
@@ -41,6 +43,7 @@ POOL = 20  # times as long, where worker processes have to be started first
 KNOCKS = 5  # times that a thread asks for the GIL
 LATE = 0.002  # seconds after which it was held; it is given up after 5 ms
 CHECK_EVERY = 0.05  # seconds between two looks whether a thread is alive
+LOOKED_AT = 1_000_000  # bytes of what a statement reads; comparing them takes some milliseconds
 LEAVE = 0.5  # seconds that a run gets to end which isn't wanted any more
 
 
@@ -105,6 +108,8 @@ class StatementGroup:
         self._thread: threading.Thread | None = None
         self._run: Run | None = None
         self._dropped = False
+        self._before: dict[int, bytes | None] = {}  # digests of what members read
+        self._spoilt = False  # whether a member changed what it reads
         self._begun_by = 0.0  # when workers that had to be started are taken to have begun
 
     # ------------------------------------------------------------ handing over
@@ -174,6 +179,9 @@ class StatementGroup:
     def _go(self) -> None:
         """Run them; their records are kept until `take`."""
         try:
+            wanted = self._given.get("backend", self._options.backend)
+            if leaves(self._options.updated({"backend": wanted})):
+                self._before = {at: _digest(one) for at, one in self.members.items()}
             made = [self._iteration(one) for one in self.members.values()]
             modules = {m for one in self.members.values() for m in one.analysis.modules}
             name = self._options.name or f"{len(made) + 1} statements at once"
@@ -242,6 +250,9 @@ class StatementGroup:
         __tracebackhide__ = True
         self._wait_for(position)
         left = self._left.get(position)
+        if self._spoilt or self._changed(position):
+            raise NotThere("something changed what it reads, which nothing had shown")
+        self._spoilt = isinstance(left, Changed)
         if left is None or isinstance(left, InKernel | PickleError):
             raise NotThere(str(left).partition(". ")[0] if left else "the run ended before it")
         if isinstance(left, BaseException):
@@ -262,6 +273,11 @@ class StatementGroup:
             raise left.exception
         return value
 
+    def _changed(self, position: int) -> bool:
+        """Whether what ran in the kernel meanwhile changed something that a member reads."""
+        before = self._before.get(position)
+        return before is not None and _digest(self.members[position]) != before
+
     def _wait_for(self, position: int) -> None:
         """Wait for the record of a member, if a worker is taken to be at it."""
         there = self._there[position]
@@ -275,6 +291,12 @@ class StatementGroup:
 def _leaves(given: dict[str, Any], options: Options) -> bool:
     """Whether statements may run in other processes."""
     return leaves(options.updated({"backend": given.get("backend", options.backend)}))
+
+
+def _digest(one: Standalone) -> bytes | None:
+    """Give a digest of what a statement reads; None where that would take long."""
+    reads = list(one.analysis.captured.values())
+    return fingerprint(reads) if reads and weight(reads) <= LOOKED_AT else None
 
 
 def _once(iteration: Iteration) -> IterationRecord:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ...options.record import Options
 from ...placement.auto import Evidence, profile_of
+from ..analysis.aliases import affordable, allowance
 from ..analysis.analysis import Refusal
 from .loop_items import Items, listable
 from .loop_run import LoopRun
@@ -93,7 +94,8 @@ class Offload:
         items = Items(self.plain.source, self.plain, position)
         leaves = False
         try:
-            self.rest.settle(items, self.options)
+            with allowance(affordable(_seconds(seen, len(items.sample)))):
+                self.rest.settle(items, self.options)
             leaves = self._pays(items, seen)
         finally:
             if not leaves:
@@ -113,11 +115,16 @@ class Offload:
         if self.rest.stays_here and choice.backend != "threads":
             self._stays, self.rest.reason = self.rest.reason.replace("on threads", "here"), ""
             return False
-        each = seen.wall / seen.items if seen.items else seen.running_wall
-        if not self._destination.ready(choice, each):
+        if not self._destination.ready(choice, _seconds(seen, 1)):
             self._stays = f"{choice.reason}, and it ended before workers had started"
             return False
         return True
+
+
+def _seconds(seen: Evidence, items: int) -> float:
+    """Give what so many items should take."""
+    each = seen.wall / seen.items if seen.items else seen.running_wall
+    return each * items
 
 
 def _weakly(offload: Offload) -> Decide:

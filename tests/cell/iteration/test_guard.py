@@ -16,6 +16,11 @@ SNEAKY = {
     "an item among captured things": "rows = [[1], [2]]\nout = [sneaky.total(r) for r in [*rows, rows[0]]]",
     "a list in a closure": "def make(xs):\n    return lambda: sneaky.total(xs)\nf = make([1])\n"
     "out = [f() for x in range(4)]",
+    "a statement before one that reads it": "import time\nxs = [1]\ndef f(xs):\n    time.sleep(0.3)\n"
+    "    return sneaky.total(xs)\ndef g(xs):\n    return sneaky.kind(xs)\na = f(xs)\nb = g(xs)",
+    "the second of three statements": "import time\nxs = [1]\ndef f(xs):\n    time.sleep(0.3)\n"
+    "    return sneaky.total(xs)\ndef g(xs):\n    return sneaky.kind(xs)\n"
+    "a = g(xs)\nb = f(xs)\nc = g(xs)",
     "a statement": "import time\nxs = [1]\ndef f(xs):\n    return sneaky.total(xs)\na = f(xs)\nb = f(xs)",
 }
 
