@@ -6,20 +6,21 @@ import ast
 import builtins
 import contextlib
 import copy
+import itertools
 import sys
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from .analysis.abstract_values import FROZEN, Value
+from .analysis.abstract_values import FROZEN, Value, describe
+from .analysis.aliases import allowance
 from .analysis.analysis import Refusal
 from .analysis.functions import new_analysis
 from .analysis.object_facts import read_once
 from .analysis.source import remember
 from .execution.grouping import FAR, is_loop
 from .execution.in_kernel import Cell, StatementRunner, parse
-from .execution.loop_items import Items
 from .loops import dataflow
 from .loops.eligibility import Body, examine
 from .loops.evaluated_first import resolve
@@ -28,7 +29,10 @@ from .loops.standalone import alone, worth
 from .report import CellPlan
 from .steps import Step
 
+SAMPLE = 2_000  # items of a loop that are looked at to foresee how it runs
 
+
+@allowance()
 def plan(
     source: str, namespace: dict[str, Any], filename: str = "<cell>", flags: int = 0
 ) -> CellPlan:
@@ -215,7 +219,7 @@ def _guess(loop: ItemLoop, namespace: dict[str, Any]) -> tuple[Value, list[Any],
         items = Items(source)
         return items.expected, [source], items.known
     if type(source) in (*_LISTED, str):
-        return Items(source).expected, [source], None
+        return describe(list(itertools.islice(source, SAMPLE))), [source], None
     analysis = new_analysis(namespace, (), {})
     analysis.run(lambda: Body(analysis, namespace, set(), {}).iterate(loop.iter))
     return FROZEN, [], None

@@ -17,6 +17,7 @@ from nbexec.cell.execution import group_run, grouping
 from nbexec.cell.execution.durations import MOST, Durations, called
 from nbexec.cell.execution.group_run import NotThere, StatementGroup, find_group
 from nbexec.cell.execution.in_kernel import StatementRunner, parse
+from nbexec.cell.iteration.iteration import Changed, IterationRecord
 from nbexec.options import resolve
 
 from ..both_ways import WORK, both
@@ -285,3 +286,17 @@ def test_an_exception_of_the_first_ends_the_run(error):
         )
     assert names.keys().isdisjoint("abc")
     assert not [one for one in threading.enumerate() if one.name == "nbexec-group"]
+
+
+def test_after_one_that_changed_what_it_reads_the_others_run_in_the_kernel():
+    group = found("a = work(1)\nb = work(2)\nc = work(3)")
+    assert group is not None
+    group.members = group._others()
+    assert [*group.members] == [1, 2]
+    group._there = {at: threading.Event() for at in group.members}
+    for there in group._there.values():
+        there.set()
+    group._left = {1: Changed("something changed `xs`"), 2: IterationRecord([], {}, ())}
+    for at, said in ((1, "something changed `xs`"), (2, "something changed what it reads")):
+        with pytest.raises(NotThere, match=said):
+            group.take(at)
