@@ -237,11 +237,8 @@ class CellRun:
         if not _one_at_a_time(self._options):
             group = find_group(position, self._kernel, last, self._ahead)
         functions = functions_of(stmt, self._kernel.namespace)
-        if group is not None:
-            self._groups.append(group)
-            group.begin(self._options, self._given)
         began = time.perf_counter()
-        step = self._alone(stmt, position == last)
+        step = self._alone(stmt, position == last, group)
         note(functions, time.perf_counter() - began)
         if group is not None:
             self._ahead.update(dict.fromkeys(group.end_first(), group))
@@ -276,9 +273,14 @@ class CellRun:
             return replace(step, kind="serial", reason=reason, line=first)
         return step
 
-    def _alone(self, stmt: ast.stmt, wanted: bool) -> Step:
+    def _alone(self, stmt: ast.stmt, wanted: bool, group: StatementGroup | None = None) -> Step:
         __tracebackhide__ = True
         entering = Entering.of(stmt, self._kernel.namespace, self._options, self._given)
+        if any(one.running for one in self._groups):
+            entering.stop()  # what its members call is still to be sent
+        if group is not None:
+            self._groups.append(group)
+            group.begin(self._options, self._given, entering.stop)
         try:
             with entering:
                 step = self._with_functions(stmt, wanted, entering)

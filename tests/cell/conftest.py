@@ -10,6 +10,7 @@ pytest.register_assert_rewrite(f"{__package__}.both_ways")
 
 
 @pytest.fixture(autouse=True)
-def groups_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def groups_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have statements that may run beside others go to workers at once, however short they are."""
-    monkeypatch.setattr(StatementGroup, "patience", 0.0)
+    if request.node.get_closest_marker("plain_first") is None:
+        monkeypatch.setattr(StatementGroup, "patience", 0.0)

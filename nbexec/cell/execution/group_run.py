@@ -12,7 +12,7 @@ import ast
 import contextvars
 import threading
 import time
-from collections.abc import Container
+from collections.abc import Callable, Container
 from typing import Any
 
 from ...backends import is_warm
@@ -114,11 +114,21 @@ class StatementGroup:
 
     # ------------------------------------------------------------ handing over
 
-    def begin(self, options: Options, given: dict[str, Any]) -> None:
-        """Hand the others over as soon as the statement has run for a while."""
-        self._options, self._given = options, given
+    def begin(self, options: Options, given: dict[str, Any], alone: Callable[[], bool]) -> None:
+        """Hand the others over as soon as the statement has run for a while.
+
+        Parameters
+        ----------
+        options : Options
+            The options in force.
+        given : dict
+            The options that were given for this cell; the run gets them.
+        alone : callable
+            Called before; it gives False if the statement has workers of its own.
+        """
+        self._options, self._given, self._alone = options, given, alone
         if not self.patience:
-            self._take_in(self._others())
+            self._take_in(self._others() if alone() else {})
             work = self._go
         else:
             work = self._wait
@@ -134,6 +144,11 @@ class StatementGroup:
         self._ended.set()
         with self._lock:
             return self.members
+
+    @property
+    def running(self) -> bool:
+        """Whether members are being sent to workers, or are with them."""
+        return self._thread is not None and self._thread.is_alive()
 
     def close(self) -> None:
         """Wait for the end of the run, or end it where some of it isn't wanted any more."""
@@ -157,6 +172,8 @@ class StatementGroup:
             if self._ended.wait((POOL - 1) * self.patience):
                 return
             self._begun_by = time.monotonic() + POOL * self.patience
+        if not self._alone():
+            return
         try:
             members = self._others()
         except Exception:  # the statement goes on, and what is looked at may change meanwhile

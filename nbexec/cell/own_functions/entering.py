@@ -73,6 +73,7 @@ class Entering:
         self.deciding = threading.Lock()
         self.busy = False  # whether items of a loop are with workers
         self.suspended = True
+        self.stopped = False  # whether that is so until the end
         self.loops: list[FunctionLoop] = []
         self.strict = strict
         self._functions = functions
@@ -121,7 +122,7 @@ class Entering:
 
     def _left_out(self) -> bool:
         """Whether all runs as it is: a debugger looks, or a step calls what has steps."""
-        if self._traced or any(one is not self for one in _current):
+        if self._traced or self.stopped or any(one is not self for one in _current):
             return True
         return not plain_first.ENABLED or self.options.checkpoint is not None
 
@@ -160,8 +161,22 @@ class Entering:
             if function.__code__ is made.code:
                 function.__code__ = code
 
+    def stop(self) -> bool:
+        """Have functions run as they are until the end, since other statements are sent with them.
+
+        Give False, and change nothing, where items of a loop are with workers.
+        """
+        with self.deciding:
+            if self.busy:
+                return False
+            self.stopped = self.busy = True
+            self.suspend()
+        return True
+
     def resume(self) -> None:
         """Have functions hand over their loops again."""
+        if self.stopped:
+            return
         for function, code, made in self._swapped:
             if function.__code__ is code and not all(one.off for one in made.sites):
                 function.__code__ = made.code

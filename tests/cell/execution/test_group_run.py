@@ -135,7 +135,9 @@ def found(source: str = PAIR) -> StatementGroup | None:
     return find_group(0, StatementRunner(cell, names_of(WORK)), len(cell.body) - 1)
 
 
-def handed_over(monkeypatch, ended: Ended, backend: str, warm: bool = True) -> list:
+def handed_over(
+    monkeypatch, ended: Ended, backend: str, warm: bool = True, alone: bool = True
+) -> list:
     """Have a group wait, and give the options of the runs that it starts."""
     given: list = []
     started = group_run.results_of
@@ -144,6 +146,7 @@ def handed_over(monkeypatch, ended: Ended, backend: str, warm: bool = True) -> l
     assert group is not None
     group._ended = ended
     group._options, group._given = resolve({"backend": backend}), {"backend": backend}
+    group._alone = lambda: alone
 
     def run(function, items, modules, options, watch):
         given.append((options, [*group.members]))
@@ -181,6 +184,10 @@ def test_the_backend_suits_what_the_first_does(monkeypatch, patient, held, backe
     monkeypatch.setattr(group_run, "_gil_held", lambda: held)
     ((given, _),) = handed_over(monkeypatch, Ended(False), "auto")
     assert given["backend"] == backend
+
+
+def test_a_statement_whose_functions_have_workers_has_no_company(monkeypatch, patient):
+    assert handed_over(monkeypatch, Ended(False), "threads", alone=False) == []
 
 
 def test_a_statement_that_ends_meanwhile_has_no_company(monkeypatch, patient):

@@ -14,9 +14,12 @@ import weakref
 import pytest
 
 import nbexec
+from nbexec.cell.analysis.source import remember
+from nbexec.cell.execution.group_run import StatementGroup
 from nbexec.cell.own_functions import entering
 from nbexec.cell.own_functions.entering import Entering
 from nbexec.cell.own_functions.function_loop import PlainLoop
+from nbexec.options import resolve
 
 from ..both_ways import both, frames, kind, leaving_after, reason
 
@@ -273,3 +276,39 @@ def test_a_step_within_a_step_changes_nothing_of_the_outer_one():
     with Entering.of(None or __import__("ast").parse("1"), names, nbexec.configure(), {}) as outer:
         outer.open()
     assert outer.longest is None
+
+
+# ---------------------------------------------------------------- beside other statements
+
+
+@pytest.mark.parametrize("where", ["threads", "processes"])
+def test_functions_of_statements_that_are_sent_run_as_they_are(where, monkeypatch):
+    """What a worker gets is the function as it was written, whenever it is sent."""
+    monkeypatch.setattr(StatementGroup, "patience", 0.0)
+    slow = "import time\ndef slow(x):\n    time.sleep(0.002)\n    return x\n"
+    function = "def f(k):\n    out = []\n    for x in range(100): out.append(slow(x + k))\n    return out\n"
+    left = both(f"{slow}{function}a = f(1)\nb = f(2)\nc = f(3)", where, workers=2)
+    assert [step.kind for step in left.report.steps[3:]] == ["together"] * 3
+
+
+def test_a_step_that_was_stopped_hands_over_nothing():
+    source = "def f(xs):\n    out = []\n    for x in xs: out.append(x + 1)\n    return out"
+    names = {}
+    remember(source, "<stopped>")
+    exec(compile(source, "<stopped>", "exec", dont_inherit=True), names)
+    code = names["f"].__code__
+    around = Entering(lambda: [names["f"]], resolve({}), {})
+    with around:
+        around.open()
+        instrumented = names["f"].__code__
+        assert around.stop()
+        around.resume()
+        assert names["f"].__code__ is code
+    assert instrumented is not code
+    with Entering(lambda: [names["f"]], resolve({}), {}) as around:
+        assert around.stop()
+        around.open()
+        assert names["f"].__code__ is code
+    with Entering(lambda: [names["f"]], resolve({}), {}) as around:
+        around.busy = True
+        assert not around.stop()
