@@ -16,11 +16,13 @@ from typing import Any
 
 from ...serialize import by_value
 from ...system.user_code import is_library_module
-from ..analysis.aliases import TooLarge, reachable
+from ..analysis.aliases import TooLarge, allowance, reachable
 from ..analysis.object_facts import frozen
 from ..analysis.source import is_own_code
 from .effect_log import Copied, Entry, Taken, Touch, Unsafe
 
+# Objects that are looked at in a worker: they were sent, or will be, which takes longer.
+UNPICKLED = 10_000_000
 HERE = uuid.uuid4().hex  # this process
 
 
@@ -74,6 +76,10 @@ class Border:
 
     def check(self, things: Iterable[Any], item: Any) -> None:
         """Raise `Unsafe` where one of `things` holds an object that existed before."""
+        with allowance(UNPICKLED):
+            self._check(things, item)
+
+    def _check(self, things: Iterable[Any], item: Any) -> None:
         inner: set[int] = set()
         try:
             for thing in reachable(things):

@@ -15,9 +15,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..analysis.object_facts import frozen
+from ..analysis.weight import weight
 
 SHARE = 0.05  # of the time of the items may go into comparing
 FLOOR = 0.0005  # seconds that comparing may cost in any case
+AT_ONCE = 0.005  # seconds that the first look may cost, before it is known what an item takes
+RATE = 1e8  # bytes a second, of which a digest is computed: of arrays 8 times as many
 _SKIPPED = (
     *(types.FunctionType, types.BuiltinFunctionType, types.ModuleType, types.MethodType, type),
     *(types.GeneratorType, types.CodeType),
@@ -113,13 +116,12 @@ class Guard:
     ) -> None:
         self._things = things
         self._clock = clock
-        self._cost = float("inf")
-        for _ in range(2):  # the first time in a process takes longer
-            began = clock()
-            self._before = {name: fingerprint(thing) for name, thing in things.items()}
-            self._cost = min(self._cost, clock() - began)
-            if self._cost <= FLOOR:
-                break
+        self._before: dict[str, bytes | None] | None = None
+        self._cost = weight(things.values()) / RATE
+        if self._cost <= AT_ONCE:
+            self._look()
+            if self._cost > FLOOR:  # the first time in a process takes longer
+                self._look()
         self._spent = 0.0  # by items since they were last compared
         self._item: Any = None
         self._item_before: bytes | None = None
@@ -127,14 +129,27 @@ class Guard:
         self._item_spent = 0.0
         self.looked = True  # whether the last item was compared
 
+    def _look(self) -> None:
+        """Compute the digests of all inputs, as they are now."""
+        began = self._clock()
+        self._before = {name: fingerprint(thing) for name, thing in self._things.items()}
+        self._cost = self._clock() - began
+
     def begin(self, item: Any) -> None:
         """Start an item: compute its digest, if that is affordable."""
         self._item, self._item_before = item, None
         began = self._clock()
-        if not frozen(item) and self._item_cost <= max(FLOOR, SHARE * self._item_spent):
+        if not frozen(item) and self._affordable(item):
             self._item_before = fingerprint(item)
         self._began = self._clock()
         self._item_cost = max(self._item_cost, self._began - began)
+
+    def _affordable(self, item: Any) -> bool:
+        """Whether the digest of an item costs little; the first is weighed."""
+        least = FLOOR
+        if not self._item_cost:
+            self._item_cost, least = weight([item]) / RATE, AT_ONCE
+        return self._item_cost <= max(least, SHARE * self._item_spent)
 
     def changed(self) -> str:
         """Give the name of a changed input, "the item" for the item; "" for none."""
@@ -150,6 +165,10 @@ class Guard:
             self.looked = False
             return ""
         self._spent = 0.0
+        if self._before is None:  # it was too much to look at before the first item
+            self._look()
+            self.looked = False
+            return ""
         for name, thing in self._things.items():
             before = self._before[name]
             if before is None:

@@ -342,17 +342,18 @@ class Iteration:
 
     def no_functions(self, things: Any) -> None:
         """Raise `Unsafe` where a function of the body would leave: it would lose its names."""
-        from ..analysis.aliases import TooLarge, reachable
+        from ..analysis.aliases import LIMIT, TooLarge, allowance, reachable
 
         try:
-            for thing in reachable(things):
-                code = None
-                if isinstance(thing, types.FunctionType):
-                    code = thing.__code__
-                elif isinstance(thing, types.GeneratorType):
-                    code = thing.gi_code
-                if code in self.made:
-                    raise Unsafe("it gives a function that was made in the loop")
+            with allowance(10 * LIMIT):
+                for thing in reachable(things):
+                    code = None
+                    if isinstance(thing, types.FunctionType):
+                        code = thing.__code__
+                    elif isinstance(thing, types.GeneratorType):
+                        code = thing.gi_code
+                    if code in self.made:
+                        raise Unsafe("it gives a function that was made in the loop")
         except TooLarge:
             raise Unsafe("there is too much to see whether it gives a function") from None
 

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from nbexec.cell.iteration import guard as guards
 from nbexec.cell.iteration.guard import Guard
 
 from ..both_ways import both, kind
@@ -74,3 +75,40 @@ def test_the_guard_looks_no_more_than_it_may_cost():
         assert guard.changed() == ""
         seen.append(guard.looked)
     assert 1 < sum(seen) < 12
+
+
+def test_what_is_heavy_is_looked_at_once_that_is_affordable(monkeypatch):
+    now, looks, xs = [0.0], [], [1]
+    monkeypatch.setattr(guards, "weight", lambda things: guards.RATE)  # it would take a second
+    real = guards.fingerprint
+    monkeypatch.setattr(guards, "fingerprint", lambda thing: looks.append(thing) or real(thing))
+    guard = Guard({"xs": xs}, lambda: now[0])
+    for took, looked_at in ((1, 0), (1, 0), (20, 1)):
+        guard.begin(1)
+        now[0] += took
+        assert guard.changed() == ""
+        assert not guard.looked
+        assert len(looks) == looked_at
+    guard.begin(1)
+    assert guard.changed() == ""
+    assert guard.looked
+    xs.append(2)
+    guard.begin(1)
+    assert guard.changed() == "xs"
+
+
+def test_a_heavy_item_is_not_looked_at(monkeypatch):
+    now, item = [0.0], [1]
+    monkeypatch.setattr(guards, "weight", lambda things: guards.RATE if [*things] else 0)
+    guard = Guard({}, lambda: now[0])
+    guard.begin(item)
+    now[0] += 1
+    item.append(2)
+    assert guard.changed() == ""
+    assert not guard.looked
+    guard.begin(item)
+    now[0] += 100
+    assert guard.changed() == ""
+    guard.begin(item)  # the last one took so long that this one may cost a second
+    item.append(3)
+    assert guard.changed() == "the item"
