@@ -44,6 +44,7 @@ KNOCKS = 5  # times that a thread asks for the GIL
 LATE = 0.002  # seconds after which it was held; it is given up after 5 ms
 CHECK_EVERY = 0.05  # seconds between two looks whether a thread is alive
 LOOKED_AT = 1_000_000  # bytes of what a statement reads; comparing them takes some milliseconds
+SENT = 1e8  # bytes a second that are pickled and sent
 LEAVE = 0.5  # seconds that a run gets to end which isn't wanted any more
 
 
@@ -160,6 +161,8 @@ class StatementGroup:
             run.cancel()
         if self._thread is not None:
             self._thread.join(LEAVE)
+        if self.stats is None and run is not None:
+            self.stats = run.stats  # it goes on
 
     def _wait(self) -> None:
         if self._ended.wait(0 if self._slow else self.patience):
@@ -178,12 +181,26 @@ class StatementGroup:
             members = self._others()
         except Exception:  # the statement goes on, and what is looked at may change meanwhile
             return
+        if self._ended.wait(max(0.0, self._sending(members) - self.patience)):
+            return  # it took no longer than to send what others like it need
         with self._lock:
             if self._ended.is_set():
                 return
             self._take_in(members)
         if members:
             self._go()
+
+    def _sending(self, members: dict[int, Standalone]) -> float:
+        """Give about how many seconds it takes to send what the others need."""
+        if not self._leaves():
+            return 0.0
+        reads = [thing for one in members.values() for thing in one.analysis.captured.values()]
+        return weight(reads) / SENT
+
+    def _leaves(self) -> bool:
+        """Whether the others may run in other processes."""
+        wanted = self._given.get("backend", self._options.backend)
+        return leaves(self._options.updated({"backend": wanted}))
 
     def _take_in(self, members: dict[int, Standalone]) -> None:
         self._there = {at: threading.Event() for at in members}
@@ -196,8 +213,7 @@ class StatementGroup:
     def _go(self) -> None:
         """Run them; their records are kept until `take`."""
         try:
-            wanted = self._given.get("backend", self._options.backend)
-            if leaves(self._options.updated({"backend": wanted})):
+            if self._leaves():
                 self._before = {at: _digest(one) for at, one in self.members.items()}
             made = [self._iteration(one) for one in self.members.values()]
             modules = {m for one in self.members.values() for m in one.analysis.modules}

@@ -31,7 +31,7 @@ class _Digester(pickle.Pickler):
     """Serializes an object's contents; functions, classes and modules by name alone."""
 
     def reducer_override(self, thing: Any) -> Any:
-        if isinstance(thing, _SKIPPED):
+        if isinstance(thing, _SKIPPED) and thing is not str:  # which stands for all of them
             return str, (getattr(thing, "__qualname__", type(thing).__name__),)
         return NotImplemented
 

@@ -165,24 +165,33 @@ def test_a_short_statement_has_no_company(monkeypatch, patient):
 
 
 def test_after_a_while_the_others_are_handed_over(monkeypatch, patient):
-    ended = Ended(False)
+    ended = Ended(False, False)
     ((given, members),) = handed_over(monkeypatch, ended, "threads")
     assert members == [1]  # the last one waits for the first
     assert given["backend"] == "threads"
+    assert ended.waited == [group_run.PATIENCE, 0.0]
+
+
+def test_what_takes_long_to_send_is_handed_over_later(monkeypatch, patient):
+    monkeypatch.setattr(group_run, "weight", lambda things: 3 * group_run.SENT)
+    ended = Ended(False, True)
+    assert handed_over(monkeypatch, ended, "processes") == []
+    assert ended.waited == [group_run.PATIENCE, 3 - group_run.PATIENCE]
+    assert len(handed_over(monkeypatch, Ended(False, False), "processes")) == 1
 
 
 def test_processes_that_have_to_be_started_are_waited_for_longer(monkeypatch, patient):
     ended = Ended(False, True)
     assert handed_over(monkeypatch, ended, "processes", warm=False) == []
     assert ended.waited == [group_run.PATIENCE, (group_run.POOL - 1) * group_run.PATIENCE]
-    assert len(handed_over(monkeypatch, Ended(False, False), "processes", warm=False)) == 1
-    assert len(handed_over(monkeypatch, Ended(False), "processes", warm=True)) == 1
+    assert len(handed_over(monkeypatch, Ended(False, False, False), "processes", warm=False)) == 1
+    assert len(handed_over(monkeypatch, Ended(False, False), "processes", warm=True)) == 1
 
 
 @pytest.mark.parametrize(("held", "backend"), [(True, "processes"), (False, "threads")])
 def test_the_backend_suits_what_the_first_does(monkeypatch, patient, held, backend):
     monkeypatch.setattr(group_run, "_gil_held", lambda: held)
-    ((given, _),) = handed_over(monkeypatch, Ended(False), "auto")
+    ((given, _),) = handed_over(monkeypatch, Ended(False, False), "auto")
     assert given["backend"] == backend
 
 
@@ -191,7 +200,7 @@ def test_a_statement_whose_functions_have_workers_has_no_company(monkeypatch, pa
 
 
 def test_a_statement_that_ends_meanwhile_has_no_company(monkeypatch, patient):
-    assert handed_over(monkeypatch, Ended(False, after=True), "threads") == []
+    assert handed_over(monkeypatch, Ended(False, False, after=True), "threads") == []
 
 
 def test_what_cannot_be_looked_at_meanwhile_has_no_company(monkeypatch, patient):

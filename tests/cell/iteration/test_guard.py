@@ -112,3 +112,27 @@ def test_a_heavy_item_is_not_looked_at(monkeypatch):
     guard.begin(item)  # the last one took so long that this one may cost a second
     item.append(3)
     assert guard.changed() == "the item"
+
+
+THINGS = {
+    "an instance": ("Box([1])", "thing.items.append(2)"),
+    "an array": ("numpy.zeros(3)", "thing[1] = 2"),
+    "a frame": ("pandas.DataFrame({'a': [1, 2]})", "thing.loc[0, 'a'] = 3"),
+    "functions and classes": ("[print, Box, numpy, [1]]", "thing[3].append(2)"),
+}
+
+
+@pytest.mark.parametrize(("made", "change"), THINGS.values(), ids=THINGS)
+def test_a_digest_differs_once_something_was_changed(made, change):
+    class Box:
+        def __init__(self, items):
+            self.items = items
+
+    names = {"numpy": pytest.importorskip("numpy"), "pandas": pytest.importorskip("pandas")}
+    names["Box"] = Box
+    names["thing"] = eval(made, names)
+    before = guards.fingerprint(names["thing"])
+    assert before is not None
+    assert guards.fingerprint(names["thing"]) == before
+    exec(change, names)
+    assert guards.fingerprint(names["thing"]) != before
