@@ -280,7 +280,7 @@ class CellRun:
             entering.stop()  # what its members call is still to be sent
         if group is not None:
             self._groups.append(group)
-            group.begin(self._options, self._given, entering.stop)
+            group.begin(self._options, self._given, entering)
         try:
             with entering:
                 step = self._with_functions(stmt, wanted, entering)

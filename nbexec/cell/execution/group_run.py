@@ -12,8 +12,8 @@ import ast
 import contextvars
 import threading
 import time
-from collections.abc import Callable, Container
-from typing import Any
+from collections.abc import Container
+from typing import Any, Protocol
 
 from ...backends import is_warm
 from ...errors import PickleError
@@ -42,6 +42,7 @@ PATIENCE = 0.05  # seconds that a statement runs alone
 POOL = 20  # times as long, where worker processes have to be started first
 KNOCKS = 5  # times that a thread asks for the GIL
 LATE = 0.002  # seconds after which it was held; it is given up after 5 ms
+LOOPS = 10  # times as long, where loops of functions may go to workers instead
 CHECK_EVERY = 0.05  # seconds between two looks whether a thread is alive
 LOOKED_AT = 1_000_000  # bytes of what a statement reads; comparing them takes some milliseconds
 SENT = 1e8  # bytes a second that are pickled and sent
@@ -50,6 +51,20 @@ LEAVE = 0.5  # seconds that a run gets to end which isn't wanted any more
 
 class NotThere(Exception):
     """The record of a statement can't be used; nothing of it was applied."""
+
+
+class Functions(Protocol):
+    """The functions that the statement in the kernel calls."""
+
+    @property
+    def have_loops(self) -> bool:
+        """Whether loops of theirs may go to workers."""
+
+    def stop(self) -> bool:
+        """Have them run as they were written; False where a loop of theirs is with workers."""
+
+    def go_on(self) -> None:
+        """Have their loops handed over again."""
 
 
 class StatementGroup:
@@ -115,7 +130,7 @@ class StatementGroup:
 
     # ------------------------------------------------------------ handing over
 
-    def begin(self, options: Options, given: dict[str, Any], alone: Callable[[], bool]) -> None:
+    def begin(self, options: Options, given: dict[str, Any], functions: Functions) -> None:
         """Hand the others over as soon as the statement has run for a while.
 
         Parameters
@@ -124,12 +139,12 @@ class StatementGroup:
             The options in force.
         given : dict
             The options that were given for this cell; the run gets them.
-        alone : callable
-            Called before; it gives False if the statement has workers of its own.
+        functions : Functions
+            What the statement calls.
         """
-        self._options, self._given, self._alone = options, given, alone
+        self._options, self._given, self._functions = options, given, functions
         if not self.patience:
-            self._take_in(self._others() if alone() else {})
+            self._take_in(self._others() if functions.stop() else {})
             work = self._go
         else:
             work = self._wait
@@ -149,7 +164,7 @@ class StatementGroup:
     @property
     def running(self) -> bool:
         """Whether members are being sent to workers, or are with them."""
-        return self._thread is not None and self._thread.is_alive()
+        return bool(self.members) and self._thread is not None and self._thread.is_alive()
 
     def close(self) -> None:
         """Wait for the end of the run, or end it where some of it isn't wanted any more."""
@@ -175,20 +190,28 @@ class StatementGroup:
             if self._ended.wait((POOL - 1) * self.patience):
                 return
             self._begun_by = time.monotonic() + POOL * self.patience
-        if not self._alone():
+        if self._functions.have_loops and self._ended.wait((LOOPS - 1) * self.patience):
             return
+        if not self._functions.stop():
+            return
+        members = self._found()
+        if members:
+            self._go()
+        else:
+            self._functions.go_on()
+
+    def _found(self) -> dict[int, Standalone]:
+        """Find the others, and take them in if the statement lasts for long enough."""
         try:
             members = self._others()
         except Exception:  # the statement goes on, and what is looked at may change meanwhile
-            return
-        if self._ended.wait(max(0.0, self._sending(members) - self.patience)):
-            return  # it took no longer than to send what others like it need
+            return {}
+        if not members or self._ended.wait(max(0.0, self._sending(members) - self.patience)):
+            return {}  # it took no longer than to send what others like it need
         with self._lock:
-            if self._ended.is_set():
-                return
-            self._take_in(members)
-        if members:
-            self._go()
+            if not self._ended.is_set():
+                self._take_in(members)
+            return self.members
 
     def _sending(self, members: dict[int, Standalone]) -> float:
         """Give about how many seconds it takes to send what the others need."""

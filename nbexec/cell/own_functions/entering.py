@@ -173,6 +173,18 @@ class Entering:
             self.suspend()
         return True
 
+    def go_on(self) -> None:
+        """Have functions hand over their loops again, after `stop`."""
+        with self.deciding:
+            self.stopped = self.busy = False
+            if self in _current:
+                self.resume()
+
+    @property
+    def have_loops(self) -> bool:
+        """Whether functions have loops that may be handed over."""
+        return self in _current
+
     def resume(self) -> None:
         """Have functions hand over their loops again."""
         if self.stopped:

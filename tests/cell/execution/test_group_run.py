@@ -123,6 +123,22 @@ class Ended:
         self.after = True
 
 
+class Called:
+    """Functions that the statement in the kernel calls."""
+
+    def __init__(self, have_loops: bool = False, stops: bool = True) -> None:
+        self.have_loops = have_loops
+        self.stops = stops
+        self.done: list[str] = []
+
+    def stop(self) -> bool:
+        self.done.append("stop")
+        return self.stops
+
+    def go_on(self) -> None:
+        self.done.append("go on")
+
+
 def names_of(source: str) -> dict:
     names: dict = {}
     remember(source, "<earlier>")
@@ -136,7 +152,7 @@ def found(source: str = PAIR) -> StatementGroup | None:
 
 
 def handed_over(
-    monkeypatch, ended: Ended, backend: str, warm: bool = True, alone: bool = True
+    monkeypatch, ended: Ended, backend: str, warm: bool = True, called: Called | None = None
 ) -> list:
     """Have a group wait, and give the options of the runs that it starts."""
     given: list = []
@@ -146,7 +162,7 @@ def handed_over(
     assert group is not None
     group._ended = ended
     group._options, group._given = resolve({"backend": backend}), {"backend": backend}
-    group._alone = lambda: alone
+    group._functions = called or Called()
 
     def run(function, items, modules, options, watch):
         given.append((options, [*group.members]))
@@ -196,7 +212,27 @@ def test_the_backend_suits_what_the_first_does(monkeypatch, patient, held, backe
 
 
 def test_a_statement_whose_functions_have_workers_has_no_company(monkeypatch, patient):
-    assert handed_over(monkeypatch, Ended(False), "threads", alone=False) == []
+    functions = Called(stops=False)
+    assert handed_over(monkeypatch, Ended(False), "threads", called=functions) == []
+    assert functions.done == ["stop"]
+
+
+def test_loops_of_functions_may_go_to_workers_first(monkeypatch, patient):
+    ended, functions = Ended(False, True), Called(have_loops=True)
+    assert handed_over(monkeypatch, ended, "threads", called=functions) == []
+    assert ended.waited[1] == (group_run.LOOPS - 1) * group_run.PATIENCE
+    assert functions.done == []
+    functions = Called(have_loops=True)
+    ended = Ended(False, False, False)
+    assert len(handed_over(monkeypatch, ended, "threads", called=functions)) == 1
+    assert functions.done == ["stop"]
+
+
+def test_functions_go_on_where_there_is_no_company(monkeypatch, patient):
+    monkeypatch.setattr(StatementGroup, "_others", lambda group: {})
+    functions = Called()
+    assert handed_over(monkeypatch, Ended(False), "threads", called=functions) == []
+    assert functions.done == ["stop", "go on"]
 
 
 def test_a_statement_that_ends_meanwhile_has_no_company(monkeypatch, patient):

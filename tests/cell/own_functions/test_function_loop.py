@@ -304,6 +304,8 @@ def test_a_step_that_was_stopped_hands_over_nothing():
         assert around.stop()
         around.resume()
         assert names["f"].__code__ is code
+        around.go_on()
+        assert names["f"].__code__ is instrumented
     assert instrumented is not code
     with Entering(lambda: [names["f"]], resolve({}), {}) as around:
         assert around.stop()
