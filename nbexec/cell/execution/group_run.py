@@ -145,6 +145,8 @@ class StatementGroup:
         self._options, self._given, self._functions = options, given, functions
         if not self.patience:
             self._take_in(self._others() if functions.stop() else {})
+            if not self.members:
+                functions.go_on()
             work = self._go
         else:
             work = self._wait
