@@ -21,6 +21,7 @@ from .analysis.object_facts import read_once
 from .analysis.source import remember
 from .execution.grouping import FAR, is_loop
 from .execution.in_kernel import Cell, StatementRunner, parse
+from .execution.loop_items import Items
 from .loops import dataflow
 from .loops.eligibility import Body, examine
 from .loops.evaluated_first import resolve
