@@ -37,12 +37,16 @@ if sys.version_info >= (3, 12):
 
 
 def hashes_differ() -> bool:
-    """Whether texts have other hashes in other processes."""
-    return bool(sys.flags.hash_randomization) and not _seeded()
+    """Whether texts may have other hashes in other processes.
+
+    A variable that was set after the process began says nothing of it, but workers have it.
+    """
+    return bool(sys.flags.hash_randomization) or os.environ.get("PYTHONHASHSEED") != "0"
 
 
-def _seeded() -> bool:
-    return os.environ.get("PYTHONHASHSEED", "").isdigit()
+def may_be_seeded() -> bool:
+    """Whether texts may have the same hashes in each run of this program."""
+    return not sys.flags.hash_randomization or "PYTHONHASHSEED" in os.environ
 
 
 def varying(items: Collection[Any]) -> bool:
