@@ -238,6 +238,12 @@ class StatementGroup:
     def _go(self) -> None:
         """Run them; their records are kept until `take`."""
         try:
+            patch = self._patch() if self._leaves() else ""
+            if patch and self._options.backend != "auto":
+                self._left = dict.fromkeys(self.members, InKernel(patch))
+                return
+            if patch:
+                self._given = {**self._given, "backend": "threads"}
             if self._leaves():
                 self._before = {at: _digest(one) for at, one in self.members.items()}
             made = [self._iteration(one) for one in self.members.values()]
@@ -245,11 +251,6 @@ class StatementGroup:
             name = self._options.name or f"{len(made) + 1} statements at once"
             # A journal is for items, and the kernel is at work too.
             given = {**self._given, "chunk": 1, "name": name, "checkpoint": None}
-            patch = self._patch() if _leaves(given, self._options) else ""
-            if patch and self._options.backend != "auto":
-                raise InKernel(patch)
-            if patch:
-                given["backend"] = "threads"
             if self._options.workers is not None:
                 given["workers"] = max(1, self._options.workers - 1)
             records, error, self.stats = results_of(_once, made, modules, given, watch=self)
@@ -344,11 +345,6 @@ class StatementGroup:
         while not there.wait(CHECK_EVERY):
             if self._thread is None or not self._thread.is_alive():
                 return
-
-
-def _leaves(given: dict[str, Any], options: Options) -> bool:
-    """Whether statements may run in other processes."""
-    return leaves(options.updated({"backend": given.get("backend", options.backend)}))
 
 
 def _digest(one: Standalone) -> bytes | None:
