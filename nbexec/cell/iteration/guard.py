@@ -33,7 +33,26 @@ class _Digester(pickle.Pickler):
     def reducer_override(self, thing: Any) -> Any:
         if isinstance(thing, _SKIPPED) and thing is not str:  # which stands for all of them
             return str, (getattr(thing, "__qualname__", type(thing).__name__),)
+        if type(thing).__module__.partition(".")[0] == "pandas":
+            return _of_pandas(thing)
         return NotImplemented
+
+
+def _of_pandas(thing: Any) -> Any:
+    """Reduce an object of pandas to the values that it holds, without what it works out of them."""
+    name = type(thing).__qualname__
+    if hasattr(thing, "_ndarray"):
+        return tuple, ([name, thing._ndarray, str(thing.dtype)],)
+    if hasattr(thing, "_mgr") and hasattr(thing._mgr, "blocks"):
+        blocks = [(one.mgr_locs.as_array, one.values) for one in thing._mgr.blocks]
+        return tuple, ([name, *thing.axes, *blocks, getattr(thing, "name", None)],)
+    if hasattr(thing, "levels") and hasattr(thing, "codes"):
+        return tuple, ([name, *thing.levels, *thing.codes, *thing.names],)
+    if hasattr(thing, "_data") and hasattr(thing, "names"):
+        return tuple, ([name, thing._data, *thing.names],)
+    if hasattr(thing, "obj") and hasattr(thing.obj, "_mgr"):  # a group-by, a window
+        return tuple, ([name, thing.obj],)
+    return NotImplemented
 
 
 def fingerprint(thing: Any) -> bytes | None:

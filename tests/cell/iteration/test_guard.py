@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import pandas as pd
 import pytest
 
 from nbexec.cell.iteration import guard as guards
@@ -136,3 +137,24 @@ def test_a_digest_differs_once_something_was_changed(made, change):
     assert guards.fingerprint(names["thing"]) == before
     exec(change, names)
     assert guards.fingerprint(names["thing"]) != before
+
+
+def test_what_pandas_works_out_is_no_change_and_what_is_stored_is_one():
+    frame = pd.DataFrame(
+        {"k": list("abc") * 4, "x": range(12)}, index=pd.date_range("2020", periods=12)
+    )
+    grouped = frame.groupby("k")
+    for thing, look in (
+        (frame, lambda: frame.resample("7D").x.sum()),
+        (grouped, lambda: grouped.get_group("a").x.sum()),
+        (frame.index, lambda: frame.index.get_loc(frame.index[3])),
+    ):
+        before = guards.fingerprint(thing)
+        look()
+        assert guards.fingerprint(thing) == before is not None
+    before = [guards.fingerprint(frame), guards.fingerprint(grouped)]
+    frame.iloc[0, 1] = 99
+    assert guards.fingerprint(frame) != before[0]
+    before[0] = guards.fingerprint(frame)
+    frame.index.names = ["when"]
+    assert guards.fingerprint(frame) != before[0]
