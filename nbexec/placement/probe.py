@@ -14,6 +14,7 @@ from ..serialize import nans, pickling
 from ..system import machine
 from ..system.gil import has_gil
 from ..telemetry.wording import seconds
+from ..worker.blocks import Covering
 from .auto import COPIES, FIRST, SEND, Evidence, Recent
 
 NOISE = 5e-6  # seconds that to pickle takes however little there is
@@ -21,6 +22,23 @@ LIGHT = 2e-5  # seconds; up to here several are weighed together, as in a chunk
 HEAVY = 1e-3  # seconds; from here on once is enough
 SEVERAL = 100  # that is how many
 LATE = 0.0005  # seconds; where the GIL is free a thread that waited comes to itself in 0.1 ms
+
+
+class _Sample(NamedTuple):
+    """Some items, and their values, of which each is that of so many."""
+
+    items: Sequence[Any]
+    values: Sequence[Any]
+    each: int = 1
+
+
+def _sample(chunk: Chunk, outcome: Outcome) -> _Sample:
+    """Give some items of a chunk with their values; one value, where it stands for several."""
+    values = outcome.values[:SEVERAL]
+    for at, value in enumerate(values):
+        if isinstance(value, Covering):
+            return _Sample(chunk.items[at : at + value.count], [value], value.count)
+    return _Sample(chunk.items[:SEVERAL], values)
 
 
 class SendingCost:
@@ -31,12 +49,12 @@ class SendingCost:
         self.measured = False
         self.wanted = True  # whether a sample is of use
         self.unsendable: BaseException | None = None  # why the sample can't be sent
-        self._sample: tuple[Sequence[Any], Sequence[Any]] | None = None
+        self._sample: _Sample | None = None
 
     def offer(self, chunk: Chunk, outcome: Outcome, at_once: bool) -> None:
         """Take a sample where one is wanted."""
         if self.wanted and not self.measured and not outcome.errors:
-            self._sample = chunk.items[:SEVERAL], outcome.values[:SEVERAL]
+            self._sample = _sample(chunk, outcome)
             self.wanted = len(chunk) < SEVERAL and not at_once  # of the first there is but one
             if at_once:
                 self.measure(None)
@@ -50,12 +68,13 @@ class SendingCost:
         """Measure what it takes to send the sample, or an item that runs."""
         if self.measured or (self._sample is None and running is None):
             return
-        items, values = self._sample or (running.items[:1] if running else (), ())
+        sample = self._sample or _Sample(running.items[:1] if running else (), ())
         self.measured = self._sample is not None
         self._sample = None
         try:
-            out, read_there, sent = _cost_of(items)
-            back, read_here, received = _cost_of(values)
+            out, read_there, sent = _cost_of(sample.items)
+            costs = _cost_of(sample.values)
+            back, read_here, received = (cost / sample.each for cost in costs)
         except Exception as error:
             self.unsendable = error
             return

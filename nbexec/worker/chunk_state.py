@@ -7,6 +7,8 @@ item neither blocks pending items while a worker is idle nor holds back finished
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,6 +35,11 @@ class ChunkState:
         self.ends = array("d")
         self.started = 0.0
 
+    def take(self, most: int) -> list[Any]:
+        """Take up to `most` items, which begin now."""
+        self.items = iter(self.items)
+        return list(itertools.islice(self.items, most))
+
 
 class SharedChunkState(ChunkState):
     """A state that another thread reads, and takes items from; each item goes to one of the two."""
@@ -52,6 +59,12 @@ class SharedChunkState(ChunkState):
             except IndexError:
                 return
             yield item
+
+    def take(self, most: int) -> list[Any]:
+        taken: list[Any] = []
+        with contextlib.suppress(IndexError):  # what was taken until then stays in the list
+            taken.extend(itertools.starmap(self._pending.popleft, itertools.repeat((), most)))
+        return taken
 
     @property
     def pending(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 import time
@@ -13,6 +14,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 from ..model import Error, Outcome, Task
 from ..system import machine, subinterpreter
+from . import blocks
 from .capture import Capture, Report, current
 from .chunk_state import ChunkState
 
@@ -21,6 +23,7 @@ depth: ContextVar[int] = ContextVar("nbexec_depth", default=0)  # runs around th
 T = TypeVar("T")
 
 _clock = time.perf_counter
+_OURS = (__file__, blocks.__file__)
 
 
 def _ignore(offset: int, stream: str, content: Any) -> None:
@@ -172,6 +175,10 @@ def _call_items(spec: ExecutionSpec, chunk_state: ChunkState, budget: float, beg
     stop_flag, call = spec.stop_flag, spec.prepared()
     if spec.task.timed:
         spec.report(0, "begun", "")
+    elif hasattr(type(call), blocks.METHOD):
+        run_one = functools.partial(_run_one, chunk_state, begun)
+        blocks.run_in_blocks(stop_flag, chunk_state, budget, begun, call, run_one)
+        return
     for item in chunk_state.items:
         if stop_flag.stopped:
             break
@@ -188,6 +195,20 @@ def _call_items(spec: ExecutionSpec, chunk_state: ChunkState, budget: float, beg
         ends.append(end)
         if end > budget:
             break
+
+
+def _run_one(chunk_state: ChunkState, begun: float, call: Callable[[Any], Any], item: Any) -> bool:
+    """Call the function on one item; give whether it failed."""
+    try:
+        value, error = call(item), None
+    except BaseException as raised:
+        if interrupts(raised):
+            raise
+        error, value = parted(raised)
+        chunk_state.errors[len(chunk_state.values)] = failed(error)
+    chunk_state.values.append(value)
+    chunk_state.ends.append(_clock() - begun)
+    return error is not None
 
 
 async def run_chunk_async(
@@ -304,7 +325,7 @@ def failed(error: BaseException, unsent: Literal["", "item", "result"] = "") -> 
 def _from_users(error: BaseException) -> BaseException:
     """Give an exception whose traceback begins behind our own frames."""
     trace = error.__traceback__
-    while trace and trace.tb_next and trace.tb_frame.f_code.co_filename == __file__:
+    while trace and trace.tb_next and trace.tb_frame.f_code.co_filename in _OURS:
         trace = trace.tb_next
     error.__traceback__ = trace
     return error

@@ -27,6 +27,7 @@ from nbexec.placement.auto import FEW, SEND, Evidence, Recent, choose, fit_memor
 from nbexec.placement.chooser import PROBE_HELD, PROBE_OFTEN, PROBE_THREADS, BackendChooser
 from nbexec.placement.probe import GilProbe, SendingCost
 from nbexec.system import machine
+from nbexec.worker.blocks import Covering
 
 alone = pytest.mark.alone  # a choice is made of what is measured
 
@@ -333,6 +334,24 @@ def test_what_sending_takes_is_measured_of_an_item_and_its_value():
     stuck = SendingCost()
     stuck.measure(Chunk(range(1), [threading.Lock()]))
     assert "lock" in str(stuck.unsendable)
+
+
+class Many(Covering):
+    """A value that stands for many items."""
+
+    def __init__(self, values):
+        self.values, self.count = values, len(values)
+
+
+@alone
+def test_a_value_that_stands_for_many_items_counts_as_many():
+    single, many = SendingCost(), SendingCost()
+    values = [[n] for n in range(5000)]
+    chunk = Chunk(range(5000), values)
+    outcome = Outcome([Many(values), *[None] * 4999], {}, 0.0, [0.01] * 5000, 0.01, "")
+    single.offer(chunk, replace(outcome, values=values), at_once=True)
+    many.offer(chunk, outcome, at_once=True)
+    assert many.here < 5 * single.here
 
 
 def test_no_more_workers_than_there_is_memory_for():

@@ -5,18 +5,22 @@ from __future__ import annotations
 import ast
 import contextlib
 import itertools
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ...errors import PickleError
 from ...model import Failure
 from ...worker.execute import Partial
 from ..analysis.source import silently
+from ..iteration.block import BlockIteration, BlockRecord
 from ..iteration.boundary import arrived
+from ..iteration.columns import Column
 from ..iteration.effect_log import Unsafe
 from ..iteration.iteration import InKernel, Iteration, IterationRecord, Last
 from ..loops import rewrite
 from ..loops.find import ItemLoop
+from .block_effects import apply_block, resolved
 from .effects import Effects
 from .in_kernel import StatementRunner
 from .loop_items import Items
@@ -47,7 +51,8 @@ class Ending:
     failures: list[Failure]
     _iteration: Iteration
     _body: Any
-    _records: list[tuple[int, IterationRecord]]  # with the positions of their items
+    # With the positions of their items, of a block that of the last.
+    _records: list[tuple[int, IterationRecord | BlockRecord]]
     _through: int  # items that are committed, or whose failure is
 
     def entries(self, index: int, record: IterationRecord) -> list[tuple[int, Any]]:
@@ -105,7 +110,7 @@ class Ending:
 
     def elements_so_far(self) -> Iterator[Any]:
         """Give the elements of a comprehension that are there."""
-        return self._elements()
+        return itertools.chain.from_iterable(self._elements())
 
     def _until_break(
         self, error: Failure | BaseException | None
@@ -137,11 +142,22 @@ class Ending:
         Records from that one on are dropped.
         """
         effects = Effects(self.kernel.namespace, [*self.loop.sites.values()])
-        applied: list[tuple[int, IterationRecord]] = []
-        for at, record in [*self._records, *more]:
+        applied: list[tuple[int, IterationRecord | BlockRecord]] = []
+        todo = deque[tuple[int, Any]]([*self._records, *more])
+        while todo:
+            at, record = todo.popleft()
+            if isinstance(record, InKernel):
+                self._records, self._through = applied, at
+                return record
             try:
-                effects.apply(self.entries(at, record))
+                if isinstance(record, BlockRecord):
+                    apply_block(effects, self._columns, record, self.items_of(at, record))
+                else:
+                    effects.apply(self.entries(at, record))
             except Unsafe as unsafe:
+                if isinstance(record, BlockRecord):
+                    todo.extendleft(reversed(self._one_by_one(at, record)))
+                    continue
                 if self._left_out(at, unsafe):
                     continue
                 self._records, self._through = applied, at
@@ -150,6 +166,52 @@ class Ending:
             applied.append((at, record))
         self._records = applied[: len(applied) - len(more)]
         return None
+
+    # ------------------------------------------------------------ blocks
+
+    @property
+    def _columns(self) -> tuple[Column, ...]:
+        iteration = self._iteration
+        return iteration.block.columns if isinstance(iteration, BlockIteration) else ()
+
+    def items_of(self, at: int, record: BlockRecord) -> tuple[Any, ...]:
+        """Give the items of the block whose last one is at position `at`."""
+        return tuple(self.items.taken[at + 1 - record.count : at + 1])
+
+    def again(self, at: int) -> IterationRecord | Exception:
+        """Run the item at position `at` once more, here; give its record, or why there is none."""
+        iteration = Iteration(self._body, self._iteration.names)
+        try:
+            with silently():
+                return iteration(Last(self.items.taken[at]))
+        except (Partial, InKernel) as error:
+            return error
+
+    def _one_by_one(self, end: int, record: BlockRecord) -> list[tuple[int, Any]]:
+        """Give the records of the single items of a block, up to the first that has none."""
+        found: list[tuple[int, Any]] = []
+        for at in range(end + 1 - record.count, end + 1):
+            one = self.again(at)
+            if not isinstance(one, IterationRecord):
+                return [*found, (at, InKernel(f"it went otherwise a second time: {one}"))]
+            found.append((at, one))
+        return found
+
+    def _names_again(
+        self, end: int, record: IterationRecord | BlockRecord, names: set[str]
+    ) -> dict[str, Any]:
+        """Give names that a record lacks, by running its items again: they have no effects."""
+        found: dict[str, Any] = {}
+        count = record.count if isinstance(record, BlockRecord) else 1
+        for at in range(end, end - count, -1):
+            one = self.again(at)
+            if isinstance(one, IterationRecord):
+                found = {name: one.names[name] for name in names & set(one.names)} | found
+            if found.keys() >= names:
+                break
+        return found
+
+    # ------------------------------------------------------------ names
 
     def _left_out(self, index: int, unsafe: Unsafe) -> bool:
         """Whether an iteration that can't be applied is one that fails, and is collected."""
@@ -172,16 +234,13 @@ class Ending:
                 break
             found = {name: record.names[name] for name in wanted & set(record.names)}
             lost = wanted & set(record.missing)
-            if lost:  # run it again: it has no effects of its own
-                with contextlib.suppress(Partial, InKernel), silently():
-                    again = Iteration(self._body, self._iteration.names)
-                    names = again(Last(self.items.taken[index])).names
-                    found |= {name: names[name] for name in lost if name in names}
+            if lost:
+                found |= self._names_again(index, record, lost)
             self.kernel.namespace.update(found)
             self._bind(record, wanted - set(found))
             wanted -= {*found, *lost, *record.gone, *record.defined}
 
-    def _bind(self, record: IterationRecord, names: set[str]) -> None:
+    def _bind(self, record: IterationRecord | BlockRecord, names: set[str]) -> None:
         """Bind those of `names` that are in a record, as its iteration left them."""
         namespace = self.kernel.namespace
         namespace.update({name: record.names[name] for name in names & set(record.names)})
@@ -228,7 +287,7 @@ class Ending:
     def elements(self, error: Failure | BaseException | None) -> Iterator[Any]:
         """Give the elements of a comprehension in order; it raises `error` in its turn."""
         __tracebackhide__ = True
-        elements = self._elements()
+        elements: Iterator[Any] = itertools.chain.from_iterable(self._elements())
         node = self.loop.node
         if isinstance(error, Failure):
             raised = error.exception
@@ -249,15 +308,28 @@ class Ending:
             elements = itertools.chain(elements, rest)
         return elements
 
-    def _elements(self) -> Iterator[Any]:
+    def _elements(self) -> Iterator[Iterable[Any]]:
+        """Give the elements, some at a time."""
         for index, record in self._records:
             reissue(record.warned, self.kernel.namespace)
+            if isinstance(record, BlockRecord):
+                columns = record.columns
+                if record.refers:
+                    items = self.items_of(index, record)
+                    _, columns = resolved(self.kernel.namespace, self._columns, record, items)
+                yield from map(_listed, columns)
+                continue
             self.kernel.namespace.update(record.names)  # as `:=` does on the way
             for _, values in self.entries(index, record):
-                yield from values
+                yield values
 
     def _raising(self, error: BaseException, left: IterationRecord) -> Iterator[Any]:
         reissue(left.warned, self.kernel.namespace)
         self.kernel.namespace.update(left.names)
         raise error
         yield
+
+
+def _listed(column: Any) -> Iterable[Any]:
+    """Give the elements that are in a column: pairs, of a dict comprehension."""
+    return column.items() if isinstance(column, dict) else column

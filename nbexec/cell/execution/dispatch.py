@@ -199,7 +199,10 @@ class MapRun:
         if run is None or not run.done:
             return MapOutcome([], ended, None)
         done: list[Any] = []
-        for one in run.results:
+        results = run.results
+        if Failure not in set(map(type, results)):
+            return MapOutcome([*results], ended or _why(error, None), run.stats)
+        for one in results:
             if isinstance(one, Failure) and not (self._collect and one.kind != "cancelled"):
                 return MapOutcome(done, ended or _why(error, one), run.stats)
             done.append(one)
@@ -294,11 +297,13 @@ class _Ends(Gather):
 
     def put(self, chunk: Chunk, outcome: Outcome, failures: dict[int, Failure]) -> None:
         super().put(chunk, outcome, failures)
-        for at, index in enumerate(chunk.indices):
-            failure = failures.get(at)
+        for at, value in enumerate(outcome.values):
+            if value is None and at not in failures:
+                continue  # of a block, whose record comes first
+            index, failure = chunk.indices[at], failures.get(at)
             if self.watch is not None and (failure is None or failure.left is not None):
-                self.watch.finished(index, outcome.values[at] if failure is None else failure)
-            if self._over(outcome.values[at], failure):
+                self.watch.finished(index, value if failure is None else failure)
+            if self._over(value, failure):
                 assert self.run is not None
                 self.run.enough(index)
 
@@ -310,9 +315,8 @@ class _Ends(Gather):
     def end(self, error: BaseException | None) -> None:
         """Drop everything from the first item that did not run: a million of them take seconds."""
         self.error = error
-        at = next((at for at, one in enumerate(self.values) if one is NOT_RUN), None)
-        if at is not None:
-            del self.values[at:]
+        with contextlib.suppress(ValueError):
+            del self.values[self.values.index(NOT_RUN) :]
 
 
 @contextlib.contextmanager

@@ -99,8 +99,8 @@ class Effects:
     """Applies logs to a namespace."""
 
     def __init__(self, namespace: dict[str, Any], sites: Sequence[Site]) -> None:
-        self._namespace = namespace
-        self._sites = sites
+        self.namespace = namespace
+        self.sites = sites
         kinds = ("count", *_GROWING)
         self._looked_up = {site.name for site in sites if site.kind in kinds}
 
@@ -112,16 +112,26 @@ class Effects:
         Unsafe
             An effect would fail; none was applied.
         """
-        namespace, sites = self._namespace, self._sites
-        namespace.update(self._rehearsed(entries))
+        self.perform(entries, self.rehearsed(entries))
+
+    def perform(self, entries: list[Entry], values: dict[str, Any]) -> None:
+        """Apply effects that were rehearsed; `values` are what that gave."""
+        namespace, sites = self.namespace, self.sites
+        namespace.update(values)
         for index, payload in entries:
             site = sites[index]
             if site.kind not in ("augment", "pick"):
                 _APPLY[site.kind](namespace, site, payload)
 
-    def _rehearsed(self, entries: list[Entry]) -> dict[str, Any]:
-        """Give the resulting numbers and strings; raises where any effect can't be applied."""
-        namespace, sites = self._namespace, self._sites
+    def rehearsed(self, entries: list[Entry]) -> dict[str, Any]:
+        """Give the resulting numbers and strings.
+
+        Raises
+        ------
+        Unsafe
+            An effect can't be applied.
+        """
+        namespace, sites = self.namespace, self.sites
         values: dict[str, Any] = {}
         held: dict[tuple[str, Any], Any] = {}  # entries of containers, as they would be
         for index, payload in entries:
@@ -157,7 +167,7 @@ class Effects:
             key = payload[0]
             found = held.get((name, key), _MISSING)
             if found is _MISSING:
-                found = _entry(self._namespace[name], key, site)
+                found = _entry(self.namespace[name], key, site)
             held[name, key] = found
             if type(payload) is Touch:
                 return

@@ -203,9 +203,9 @@ class Items:
             return self._one_ahead()
         if not self.known:
             return []
-        items: Iterable[Any] = range(len(self.known)) if indexed else self._checked(self.known)
-        *before, last = items
-        return [*before, Last(last)]
+        made = [*range(len(self.known))] if indexed else [*self._checked(self.known)]
+        made[-1] = Last(made[-1])
+        return made
 
     def _checked(self, items: list[Any]) -> Iterable[Any]:
         plain = all(map(immutable, set(map(type, items))))

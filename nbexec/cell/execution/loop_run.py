@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import itertools
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,7 @@ from ...worker.execute import Partial
 from ..analysis.aliases import TooLarge
 from ..analysis.analysis import Analysis, Refusal
 from ..analysis.patches import WHY, patch_of, reached
+from ..iteration.block import BlockIteration, BlockRecord
 from ..iteration.iteration import (
     AwaitingIteration,
     Changed,
@@ -93,7 +95,10 @@ class LoopRun(Ending):
         self._body = rewrite.body_function(
             self.loop, self.kernel.namespace, cell.filename, cell.flags
         )
-        kind = AwaitingIteration if self.loop.awaits else Iteration
+        kind: Any = AwaitingIteration if self.loop.awaits else Iteration
+        if not _item_by_item(options):
+            body = rewrite.block_body(self.loop, self.kernel.namespace, cell.filename, cell.flags)
+            kind = kind if body is None else functools.partial(BlockIteration, block=body)
         self._iteration = kind(
             self._body,
             tuple(sorted(self.loop.made)),
@@ -129,15 +134,16 @@ class LoopRun(Ending):
     def _sort(self, ran: MapOutcome) -> Failure | BaseException | None:
         """Separate records from failures; give what ended the run, if anything did."""
         self._records, self.failures, self._through = [], [], len(ran.done)
-        found = [failed_as(one) if isinstance(one, Failure) else one for one in ran.done]
-        changed = next((one for one in [*found, ran.ended] if isinstance(one, Changed)), None)
+        found = _placed(ran.done)
+        every = [*(one for _, one in found), ran.ended]
+        changed = next((one for one in every if isinstance(one, Changed)), None)
         if changed is not None:  # records made in the kernel, in order, are right
             found = [*itertools.takewhile(_here, found)]
-            self._through = len(found)
-        for at, one in enumerate(found):
+            self._through = found[-1][0] + 1 if found else 0
+        for at, one in found:
             if isinstance(one, InKernel | PickleError):
                 one = self._once_more(at, one)
-            if isinstance(one, IterationRecord):
+            if isinstance(one, IterationRecord | BlockRecord):
                 self._records.append((at, one))
             elif isinstance(one, InKernel | PickleError):
                 self._through = at
@@ -262,7 +268,7 @@ class LoopRun(Ending):
         if not self._iteration.guarded or not analysis.libraries:
             return ""
         what = _listed(analysis.libraries)
-        unseen = sum(one.unguarded for _, one in self._records)
+        unseen = sum(_count(one) for _, one in self._records if one.unguarded)
         here = sum(not one.away for _, one in self._records)
         if unseen:
             return f"{what} changed nothing: after {unseen:,} items a look would have cost too much"
@@ -285,14 +291,43 @@ def _listed(names: list[str]) -> str:
     return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
 
 
-def _here(one: Any) -> bool:
+def _count(record: IterationRecord | BlockRecord) -> int:
+    return record.count if isinstance(record, BlockRecord) else 1
+
+
+def _item_by_item(options: Options) -> bool:
+    """Whether an option is about single items, so that each has to run on its own."""
+    return bool(options.checkpoint or options.timeout or options.retries)
+
+
+def _here(placed: tuple[int, Any]) -> bool:
     """Whether an item's record or failure was made in the kernel."""
+    one = placed[1]
     left = one.left if isinstance(one, Failure) else one
-    return isinstance(left, IterationRecord) and not left.away
+    return isinstance(left, IterationRecord | BlockRecord) and not left.away
+
+
+def _placed(done: list[Any]) -> list[tuple[int, Any]]:
+    """Give results with the positions of their items, a block's with that of its last one."""
+    found: list[tuple[int, Any]] = []
+    at, end = 0, len(done)
+    while at < end:
+        one = done[at]
+        if isinstance(one, BlockRecord):
+            at += one.count - 1
+            if done[at + 2 - one.count : at + 1] != [None] * (one.count - 1):
+                return [*found, (at + 1 - one.count, InKernel("its block is not whole"))]
+        elif isinstance(one, Failure):
+            one = failed_as(one)
+        elif one is None:
+            one = InKernel("what its block did could not be sent")
+        found.append((at, one))
+        at += 1
+    return found
 
 
 def _broke(record: Any) -> bool:
-    broke: bool = record.broke
+    broke: bool = record.broke if record is not None else False
     return broke
 
 

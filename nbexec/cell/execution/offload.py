@@ -10,6 +10,7 @@ from ...options.record import Options
 from ...placement.auto import Evidence, profile_of
 from ..analysis.aliases import affordable, allowance
 from ..analysis.analysis import Refusal
+from ..loops.rewrite import runs_in_blocks
 from .loop_items import Items, listable
 from .loop_run import LoopRun
 from .plain_first import Decide, PlainFirst
@@ -106,6 +107,7 @@ class Offload:
 
     def _pays(self, items: Items, seen: Evidence) -> bool:
         """Whether workers are there, and what is to be sent to them is little enough."""
+        self._destination.in_blocks = runs_in_blocks(self.rest.loop)
         left = None if items.known is None else len(items.known)
         seen = replace(seen, left=left)
         choice = self._destination.choose(seen, items.sample[:SAMPLE]) if left != 0 else None

@@ -13,10 +13,12 @@ from ...options.record import Options
 from ...placement import auto
 from ...placement.auto import Evidence
 from ...placement.probe import SendingCost
+from ...worker.blocks import BRIEF
 from ...worker.execute import depth
 
-# Seconds that an iteration takes on top of its body.
+# Seconds that an iteration takes on top of its body; and a brief one, of many in one call.
 HERE, THERE = 13e-6, 28e-6
+HERE_IN_BLOCK, THERE_IN_BLOCK = 0.4e-6, 0.2e-6
 LONG = 3.0  # seconds that workers are waited for while the plain loop goes on
 NEVER = Choice("serial", 1, "there is one worker")
 
@@ -28,9 +30,15 @@ class Destination:
     ----------
     options : Options
         The options of the loop's run.
+
+    Attributes
+    ----------
+    in_blocks : bool
+        Whether the loop is one whose brief items run many in one call; most are.
     """
 
     def __init__(self, options: Options) -> None:
+        self.in_blocks = True
         self._options = options
         self._backend: Any = None
         if options.backend != "auto":
@@ -55,6 +63,8 @@ class Destination:
             Some that are left: what sending one takes is measured with them.
         """
         here, there = HERE, THERE
+        if self.in_blocks and seen.items and seen.wall <= BRIEF * seen.items:
+            here, there = HERE_IN_BLOCK, THERE_IN_BLOCK
         if items:
             cost = SendingCost()
             cost.measure(Chunk(range(len(items)), items))

@@ -66,13 +66,23 @@ class Border:
             nans = {**nans, **_nan_places(item)}
         if not nans and all(frozen(payload) for _, payload in entries):
             return entries
-        known = {**dict(_places(item, ())), **nans}
-        for name, thing in self._scope.items():
-            if not isinstance(thing, types.ModuleType | type):
-                known.setdefault(id(thing), Reference(name))
+        known = self.known(item)
         declared = [(site, _replaced(payload, known)) for site, payload in entries]
         self.check([one for _, one in declared if type(one) is not Copied], item)
         return declared
+
+    def known(self, item: Any) -> dict[int, Reference]:
+        """Give references to objects of the kernel, by the ids that these have here."""
+        known = {**dict(_places(item, ())), **self._nans, **_nan_places(item)}
+        for name, thing in self._scope.items():
+            if not isinstance(thing, types.ModuleType | type):
+                known.setdefault(id(thing), Reference(name))
+        return known
+
+    def has_nans(self, item: Any) -> bool:
+        """Whether there are NaNs of the kernel, which are told by their identity."""
+        parts = item if type(item) is tuple else (item,)
+        return bool(self._nans) or any(_nan_places(one) for one in parts)
 
     def check(self, things: Iterable[Any], item: Any) -> None:
         """Raise `Unsafe` where one of `things` holds an object that existed before."""
@@ -150,6 +160,11 @@ def _nan_places(item: Any) -> dict[int, Reference]:
     if type(item) is not tuple:
         return {}
     return {id(one): Reference("", (at,)) for at, one in enumerate(item) if _is_nan(one)}
+
+
+def replaced_by(known: dict[int, Reference]) -> Callable[[Any], Any]:
+    """Give a function that puts references in place of the objects of the kernel in a thing."""
+    return lambda thing: _replaced(thing, known)
 
 
 def _replaced(thing: Any, known: dict[int, Reference]) -> Any:

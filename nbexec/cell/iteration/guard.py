@@ -147,6 +147,26 @@ class Guard:
         self._item_cost = 0.0
         self._item_spent = 0.0
         self.looked = True  # whether the last item was compared
+        self._parts: list[tuple[list[Any], bytes | None]] = []  # of a block, with their digests
+        self._unseen = False  # whether some of them have none
+        self._parts_cost = self._parts_spent = 0.0  # seconds, of all blocks
+
+    def begin_block(self) -> None:
+        """Start a block of items, of which `begin_part` gets some at a time."""
+        self._item, self._item_before, self._parts = None, None, []
+        self._began = self._clock()
+        self._unseen = False
+
+    def begin_part(self, items: list[Any]) -> None:
+        """Compute the digest of some items of a block, if that is affordable."""
+        if frozen(tuple(items)):
+            return
+        if self._parts_cost > max(FLOOR, SHARE * self._parts_spent):
+            self._unseen = True
+            return
+        began = self._clock()
+        self._parts.append((items, fingerprint(items)))
+        self._parts_cost += 2 * (self._clock() - began)  # and as long once more
 
     def _look(self) -> None:
         """Compute the digests of all inputs, as they are now."""
@@ -156,7 +176,7 @@ class Guard:
 
     def begin(self, item: Any) -> None:
         """Start an item: compute its digest, if that is affordable."""
-        self._item, self._item_before = item, None
+        self._item, self._item_before, self._unseen = item, None, False
         began = self._clock()
         if not frozen(item) and self._affordable(item):
             self._item_before = fingerprint(item)
@@ -175,8 +195,14 @@ class Guard:
         took = self._clock() - self._began
         self._spent += took
         self._item_spent = took
+        parts, self._parts = self._parts, []
+        self._parts_spent += took
         self.looked = frozen(self._item) or self._item_before is not None
         if self._item_before is not None and fingerprint(self._item) != self._item_before:
+            return "the item"
+        if self._unseen or any(before is None for _, before in parts):
+            self.looked = False
+        if any(before is not None and fingerprint(items) != before for items, before in parts):
             return "the item"
         if not self._things:
             return ""

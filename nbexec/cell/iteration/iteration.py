@@ -68,6 +68,7 @@ class Last:
     """Marks the last item: all names that its iteration binds are needed."""
 
     item: Any
+    __nbexec_alone__ = True  # it runs in no block
 
     def __repr__(self) -> str:
         return repr(self.item)
@@ -104,10 +105,10 @@ def checked(item: Any) -> Any:
     >>> checked(3), type(checked([{3}])).__name__
     (3, 'Checked')
     """
-    return Checked(item) if _may_hold_sets([item]) else item
+    return Checked(item) if may_hold_sets([item]) else item
 
 
-def _may_hold_sets(things: list[Any]) -> list[Any]:
+def may_hold_sets(things: list[Any]) -> list[Any]:
     """Give those of `things` that may hold sets, as a glance at their types tells."""
     return [
         one
@@ -253,7 +254,7 @@ class Iteration:
         entries = self.declared(log, item)
         wanted = self.wanted(log, bound)
         every = last or log.broke or self.keeps
-        names = self.sendable(wanted, item) if every else _cheap(wanted, entries)
+        names = self.sendable(wanted, item) if every else cheap(wanted, entries)
         missing = tuple(name for name in wanted if name not in names)
         if missing and (log.broke or self.keeps):
             raise InKernel(f"the value of `{missing[0]}` can't be sent from another process")
@@ -297,7 +298,7 @@ class Iteration:
             if not self.away:
                 return log.entries
             declared = self.border.declare(log.entries, item)
-            if disordered(_may_hold_sets([one for _, one in declared])):
+            if disordered(may_hold_sets([one for _, one in declared])):
                 raise Unsafe(REASON)
             return declared
         except Unsafe as unsafe:
@@ -319,7 +320,7 @@ class Iteration:
             try:
                 self.border.check([value], item)
                 dumps(value, exact=True)
-                if disordered(_may_hold_sets([value])):
+                if disordered(may_hold_sets([value])):
                     continue
             except (Exception, Unsafe):
                 continue
@@ -398,7 +399,7 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
             yield from _codes(constant)
 
 
-def _cheap(names: dict[str, Any], entries: list[Entry]) -> dict[str, Any]:
+def cheap(names: dict[str, Any], entries: list[Entry]) -> dict[str, Any]:
     """Give the names whose values are small, or sent anyway."""
     sent = {id(payload) for _, payload in entries}
     sent |= {id(part) for _, payload in entries if type(payload) is tuple for part in payload}

@@ -13,11 +13,16 @@ from typing import Any
 
 from ..analysis.accumulators import Site, operands
 from ..analysis.source import silently
+from ..iteration.block import BlockBody
+from ..iteration.columns import Column
 from ..iteration.effect_log import Log
+from .block_columns import columns_of, recorded
 from .find import EACH, ItemLoop
 
 ITEM, LOG, LOCALS, HIDDEN = "_nbexec_item", "_nbexec_log", "_nbexec_locals", "_nbexec_items"
+COLUMN = "_nbexec_column_"
 _RETURN = f"return {LOCALS}()"
+_KINDS: dict[type, str] = {ast.SetComp: "distinct", ast.DictComp: "pairs"}
 
 
 def body_function(
@@ -45,8 +50,52 @@ def body_function(
         Names that the body reads before it binds them: it gets their current values.
     """
     node = loop.node
-    body = _of_for(loop) if isinstance(node, ast.For) else _of_comprehension(loop)
-    parameters = ", ".join((ITEM, LOG, LOCALS, *inputs))
+    body = _of_for(loop, None) if isinstance(node, ast.For) else _of_comprehension(loop)
+    code = _compiled(loop, body, (ITEM, LOG, LOCALS, *inputs), filename, flags)
+    made = types.FunctionType(code, namespace, "body")
+    made.__defaults__ = tuple(namespace[name] for name in inputs) or None
+    made.__module__ = "__main__"  # cloudpickle sends it by value then
+    return made
+
+
+def runs_in_blocks(loop: ItemLoop) -> bool:
+    """Whether several items can be run in one call; see `block_body`."""
+    binds = bool(loop.bound) and not isinstance(loop.node, ast.For)
+    return not (loop.awaits or loop.defs or binds)
+
+
+def block_body(
+    loop: ItemLoop, namespace: dict[str, Any], filename: str, flags: int
+) -> BlockBody | None:
+    """Give the body as a function of several items, a loop itself; None where it can't be one.
+
+    Parameters
+    ----------
+    loop, namespace, filename, flags
+        As for `body_function`.
+    """
+    if not runs_in_blocks(loop):
+        return None
+    columns: dict[int, tuple[str, Column]] = {}
+    if isinstance(loop.node, ast.For):
+        chosen = columns_of(loop, namespace)
+        columns = {one.site: (f"{COLUMN}{at}", one) for at, one in enumerate(chosen)}
+        body = _of_for(loop, columns)
+    else:
+        chosen = [Column(_KINDS.get(type(loop.node), "elements"), 0)]
+        body = _of_comprehension_in_block(loop)
+    parameters = (ITEM, LOG, LOCALS, *(f"{COLUMN}{at}" for at in range(len(chosen))))
+    code = _compiled(loop, body, parameters, filename, flags)
+    made = types.FunctionType(code, namespace, "body")
+    made.__module__ = "__main__"
+    return BlockBody(made, tuple(chosen))
+
+
+def _compiled(
+    loop: ItemLoop, body: ast.stmt, names: tuple[str, ...], filename: str, flags: int
+) -> types.CodeType:
+    """Compile a function with parameters `names`, as if it were code of the cell itself."""
+    parameters = ", ".join(names)
     kind = "async def" if loop.awaits else "def"
     function: Any = ast.parse(f"{kind} body({parameters}): {_RETURN}").body[0]
     function.body = [body, *function.body]
@@ -59,13 +108,9 @@ def body_function(
     with silently():
         compiled = compile(module, filename, "exec", flags=flags, dont_inherit=True)
     code = next(one for one in compiled.co_consts if isinstance(one, types.CodeType))
-    if isinstance(node, ast.GeneratorExp):
+    if isinstance(loop.node, ast.GeneratorExp):
         code = _as_generators(code)
-    code = _unnested(code).replace(co_name="<module>", co_qualname="<module>")
-    made = types.FunctionType(code, namespace, "body")
-    made.__defaults__ = tuple(namespace[name] for name in inputs) or None
-    made.__module__ = "__main__"  # cloudpickle sends it by value then
-    return made
+    return _unnested(code).replace(co_name="<module>", co_qualname="<module>")
 
 
 def _unnested(code: types.CodeType) -> types.CodeType:
@@ -86,15 +131,22 @@ def _as_generators(code: types.CodeType) -> types.CodeType:
     return code.replace(co_consts=tuple(inner))
 
 
-def _of_for(loop: ItemLoop) -> ast.stmt:
-    """Give one round of the loop, in which ``continue`` keeps its meaning."""
+def _of_for(loop: ItemLoop, columns: dict[int, tuple[str, Column]] | None) -> ast.stmt:
+    """Give one round of the loop, in which ``continue`` keeps its meaning.
+
+    With `columns`, by their sites and with the names of their parameters, it is the loop itself.
+    """
     node = loop.node
     assert isinstance(node, ast.For)
     copied, sites = _copy_with(node, loop.sites)
-    copied.iter = _once(node.iter)
+    copied.iter = _once(node.iter) if columns is None else _named(ITEM, node.iter)
     copied.orelse = []
-    _Rewriter(sites).visit(copied)
+    _Rewriter(sites, columns or {}).visit(copied)
     return copied
+
+
+def _named(name: str, place: ast.expr) -> ast.expr:
+    return ast.copy_location(ast.Name(name, ast.Load()), place)
 
 
 def _copy_with(node: ast.For, sites: dict[ast.stmt, Site]) -> tuple[ast.For, dict[int, Site]]:
@@ -108,13 +160,17 @@ def _once(node: ast.expr) -> ast.expr:
 
 
 class _Rewriter(ast.NodeTransformer):
-    """Replaces accumulations by calls of the effect log."""
+    """Replaces accumulations by calls of the effect log, or by those on columns."""
 
-    def __init__(self, sites: dict[int, Site]) -> None:
+    def __init__(self, sites: dict[int, Site], columns: dict[int, tuple[str, Column]]) -> None:
         self._sites = sites
+        self._columns = columns
 
     def visit(self, node: ast.AST) -> Any:
         site = self._sites.get(id(node))
+        if site is not None and site.index in self._columns:
+            name, column = self._columns[site.index]
+            return recorded(node, column.kind, name)
         if site is not None:
             return _noted(node, site)
         if isinstance(node, ast.FunctionDef):
@@ -155,8 +211,7 @@ def _note(
 def _of_comprehension(loop: ItemLoop) -> ast.stmt:
     """Give the comprehension over one item alone; its elements go to the log."""
     node: Any = copy.deepcopy(loop.node)
-    kinds = {ast.SetComp: "distinct", ast.DictComp: "pairs"}
-    kind = kinds.get(type(loop.node), "elements")
+    kind = _KINDS.get(type(loop.node), "elements")
     generator = node.generators[0]
     if loop.place is loop.node or loop.place is None:
         generator.iter = _once(loop.iter)
@@ -168,6 +223,16 @@ def _of_comprehension(loop: ItemLoop) -> ast.stmt:
             listed = ast.IfExp(test, listed, ast.List([], ast.Load()))
     ast.copy_location(listed, node)
     return ast.copy_location(ast.Expr(_note(kind, 0, [listed], [], node)), loop.stmt)
+
+
+def _of_comprehension_in_block(loop: ItemLoop) -> ast.stmt:
+    """Give the comprehension over all items; its elements go to a column."""
+    node: Any = copy.deepcopy(loop.node)
+    node.generators[0].iter = _named(ITEM, loop.iter)
+    if not isinstance(node, ast.DictComp):
+        node = ast.copy_location(ast.ListComp(node.elt, node.generators), node)
+    call = ast.Call(_named(f"{COLUMN}0", node), [node], [])
+    return ast.copy_location(ast.Expr(ast.copy_location(call, node)), loop.stmt)
 
 
 class _Renamed(ast.NodeTransformer):

@@ -45,6 +45,15 @@ def test_what_takes_less_than_sending_it_stays(backend):
 
 
 @pytest.mark.parametrize("backend", ["auto", "processes"])
+def test_brief_items_leave_where_many_run_in_one_call(backend):
+    brief = replace(COMPUTING, items=10_000, left=100_000)
+    made = destination(backend=backend)
+    assert made.choose(brief).backend == "processes"
+    made.in_blocks = False
+    assert made.choose(brief).backend == "serial"
+
+
+@pytest.mark.parametrize("backend", ["auto", "processes"])
 def test_a_large_item_stays(backend):
     """Its bytes are what takes long, not the items' time."""
     seen = replace(COMPUTING, items=1000, left=5000)
