@@ -82,7 +82,9 @@ class Border:
     def has_nans(self, item: Any) -> bool:
         """Whether there are NaNs of the kernel, which are told by their identity."""
         parts = item if type(item) is tuple else (item,)
-        return bool(self._nans) or any(_nan_places(one) for one in parts)
+        kinds = set(map(type, parts))  # most items are none of these
+        may = bool(kinds & {float, tuple}) and any(_nan_places(one) for one in parts)
+        return may or bool(self._nans)
 
     def check(self, things: Iterable[Any], item: Any) -> None:
         """Raise `Unsafe` where one of `things` holds an object that existed before."""
