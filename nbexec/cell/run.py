@@ -119,10 +119,13 @@ def _of_function(
     return parallel_function(function, strict, options)
 
 
+ALWAYS_THERE = ("auto", "serial", "threads", "processes", "asyncio")
+
+
 def checked(options: dict[str, Any]) -> Options:
     """Give the options in force, or raise before anything has run."""
     resolved = resolve(options)
-    if resolved.backend != "auto":
+    if resolved.backend not in ALWAYS_THERE:  # those take a while to import, if they are needed
         from ..backends import get_backend
 
         get_backend(resolved.backend)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections.abc import Sequence
@@ -40,17 +41,21 @@ class Destination:
     def __init__(self, options: Options) -> None:
         self.in_blocks = True
         self._options = options
-        self._backend: Any = None
-        if options.backend != "auto":
-            from ...backends import get_backend
-
-            self._backend = get_backend(options.backend)
         self._warming: WarmUp | None = None
+
+    @functools.cached_property
+    def _backend(self) -> Any:
+        """The backend that the options name; it is only made where a loop lasts."""
+        if self._options.backend == "auto":
+            return None
+        from ...backends import get_backend
+
+        return get_backend(self._options.backend)
 
     @property
     def none(self) -> bool:
         """Whether nothing could be faster than the plain loop."""
-        return self._backend is not None and self._backend.name == "serial"
+        return bool(self._options.backend == "serial")
 
     def choose(self, seen: Evidence, items: Sequence[Any] = ()) -> Choice | None:
         """Give where the rest should go, "serial" to leave it; None to see more first.
