@@ -7,7 +7,6 @@ backend.
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import threading
 from collections.abc import Coroutine
@@ -33,7 +32,7 @@ def result_of(coroutine: Coroutine[Any, Any, Any]) -> Any:
     context = contextvars.copy_context()
     over = threading.Event()
     left: list[tuple[Any, BaseException | None]] = []
-    tasks: list[asyncio.Task[None]] = []
+    tasks: list[Any] = []  # asyncio is imported by the backend, for few cells
 
     async def main() -> None:
         try:
