@@ -294,11 +294,11 @@ class CellRun:
             return step
         more = len({one.site.number for one in entering.loops}) - 1
         where = f" in `{loop.site.function}`" if loop.site.function != MODULE else ""
-        what = f"{loop.rest.loop.what}{where}, line {loop.site.line}"
+        what = f"{loop.what}{where}, line {loop.site.line}"
         what += f", and {more} more" if more else ""
-        first = loop.rest.items.skipped
+        first = loop.skipped
         reason = f"the first {first:,} in the kernel" if first else ""
-        return Step(*lines(stmt), "parallel", what, reason, stats=loop.rest.stats)
+        return Step(*lines(stmt), "parallel", what, reason, stats=loop.stats)
 
     def _with_functions(self, stmt: ast.stmt, wanted: bool, entering: Entering) -> Step:
         __tracebackhide__ = True

@@ -83,7 +83,8 @@ class Offload:
         try:
             leaves = self._leaves(seen, position)
         except Refusal as refusal:
-            self.refusal = refusal
+            # Its frames would hold the loop and its items.
+            self.refusal = refusal.with_traceback(None)
             self.plain.stay()
         finally:
             if not leaves:

@@ -142,10 +142,13 @@ class PlainFirst:
             yield itertools.islice(self.iterator, size)
             with self._lock:
                 taken = self.taken
-                if self._sized:
-                    self.over = not operator.length_hint(self.iterator)
-                else:
+                # One that was changed says that nothing is left: it raises when it is asked.
+                ends = self._sized and not operator.length_hint(self.iterator)
+                if not self._sized:
                     self.over = taken - before < size
+                if ends and not self.left:
+                    self._begun = None
+                    break
                 if not self.over and not self.left:
                     self._look(taken - before)
                 self.handed_over = self.left

@@ -7,11 +7,14 @@ import builtins
 import sys
 import threading
 import types
+import weakref
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from ...options.record import Options
 from ...telemetry.stats import Stats
+from ..analysis.aliases import held
 from ..execution import plain_first
 from ..execution.watcher import Watcher
 from .function_loop import FunctionLoop, PlainLoop
@@ -34,7 +37,31 @@ def _enter(number: int, source: Any) -> Any:
     around = _current[0]
     if around.suspended or threading.get_ident() != around.thread:
         return PlainLoop(source)
-    return around.begin(site, source)
+    given = [source]
+    del source
+    return around.begin(site, given)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A loop whose items went to workers.
+
+    Attributes
+    ----------
+    site : LoopSite
+        Where it is.
+    what : str
+        What kind of loop it is.
+    skipped : int
+        How many items the plain loop took at first.
+    stats : Stats or None
+        Statistics of the run.
+    """
+
+    site: LoopSite
+    what: str
+    skipped: int
+    stats: Stats | None
 
 
 class Entering:
@@ -55,8 +82,8 @@ class Entering:
     ----------
     suspended : bool
         Whether functions run as they are.
-    loops : list of FunctionLoop
-        Loops whose items went to workers.
+    loops : list of Ran
+        What is to be said of loops whose items went to workers.
     """
 
     def __init__(
@@ -74,7 +101,9 @@ class Entering:
         self.busy = False  # whether items of a loop are with workers
         self.suspended = True
         self.stopped = False  # whether that is so until the end
-        self.loops: list[FunctionLoop] = []
+        self.loops: list[Ran] = []
+        self._left: weakref.WeakSet[FunctionLoop] = weakref.WeakSet()
+        self._closed = False
         self.strict = strict
         self._functions = functions
         self._traced = sys.gettrace() is not None or sys.getprofile() is not None
@@ -130,16 +159,28 @@ class Entering:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self in _current:
-            _current.remove(self)
-        self.suspend()
         self.watcher.close()
+        with self.deciding:  # no decision is under way that would have functions swapped again
+            self._closed = True
+            if self in _current:
+                _current.remove(self)
+            self.suspend()
+        for loop in [*self._left]:
+            loop.drop()  # an exception that is kept has its frame, and so the loop
 
-    def begin(self, site: LoopSite, source: Any) -> FunctionLoop | PlainLoop:
+    def begin(self, site: LoopSite, given: list[Any]) -> FunctionLoop | PlainLoop:
         """Give the loop that a function enters."""
         site.entries += 1
         if site.entries > OFTEN and site.seconds < BRIEF * site.entries:
             self._leave_as_it_is(site)
+        source = given[0]
+        if hasattr(type(source), "__next__"):
+            del source
+            shared = held(given)
+            source = given[0]
+            if shared:  # another one reads from it too
+                return PlainLoop(source)
+        given.clear()
         if not (hasattr(type(source), "__iter__") or hasattr(type(source), "__getitem__")):
             return PlainLoop(source)  # the loop itself says that it is no iterable
         loop = FunctionLoop(site, source, self)
@@ -186,8 +227,8 @@ class Entering:
         return self in _current
 
     def resume(self) -> None:
-        """Have functions hand over their loops again."""
-        if self.stopped:
+        """Have functions hand over their loops again, unless the step has ended."""
+        if self._closed or self.stopped:
             return
         for function, code, made in self._swapped:
             if function.__code__ is code and not all(one.off for one in made.sites):
@@ -196,18 +237,22 @@ class Entering:
 
     def ran(self, loop: FunctionLoop) -> None:
         """Take in that items of a loop went to workers."""
-        self.loops.append(loop)
+        rest = loop.rest
+        self.loops.append(Ran(loop.site, rest.loop.what, rest.items.skipped, rest.stats))
+
+    def leaves(self, loop: FunctionLoop) -> None:
+        """Take in that items of a loop are with workers."""
+        self._left.add(loop)
 
     def ended(self, site: LoopSite, took: float) -> None:
         """Take in what a loop took that came to its end."""
         site.seconds += took
 
     @property
-    def longest(self) -> FunctionLoop | None:
+    def longest(self) -> Ran | None:
         """The loop whose items took most of the time."""
         return max(self.loops, key=_seconds, default=None)
 
 
-def _seconds(loop: FunctionLoop) -> float:
-    stats: Stats | None = loop.rest.stats
-    return stats.elapsed if stats is not None else 0.0
+def _seconds(ran: Ran) -> float:
+    return ran.stats.elapsed if ran.stats is not None else 0.0

@@ -19,6 +19,7 @@ from ..execution.in_kernel import Cell, StatementRunner
 from ..execution.loop_items import Items, listable
 from ..execution.loop_run import LoopRun
 from ..execution.offload import Offload
+from ..execution.plain_first import PlainFirst
 from ..execution.watcher import Watcher
 from ..iteration.iteration import InKernel
 from ..loops.find import find_loop
@@ -40,6 +41,9 @@ class Around(Protocol):
 
     def resume(self) -> None:
         """Have them hand over their loops again."""
+
+    def leaves(self, loop: FunctionLoop) -> None:
+        """Take in that items of a loop are with workers."""
 
     def ran(self, loop: FunctionLoop) -> None:
         """Take in that items of a loop went to workers."""
@@ -69,6 +73,11 @@ class PlainLoop:
         """Take in the value of a comprehension, which is whole."""
         self.value = part
         return True
+
+    def take(self) -> Any:
+        """Give that value, and hold nothing any more."""
+        value, self.value, self._source = self.value, None, ()
+        return value
 
     def chain(self, first: Iterator[Any], again: Iterator[Any]) -> Iterator[Any]:
         """Give the elements of a generator."""
@@ -136,6 +145,18 @@ class FunctionLoop(Offload):
             _extend(self.value, self.rest.elements_so_far())
         return not self.again
 
+    def take(self) -> Any:
+        """Give the comprehension's value, and hold nothing any more."""
+        value, self.value = self.value, None
+        self._let_go()
+        return value
+
+    def _let_go(self) -> None:
+        """Hold neither items nor records, nor the values of the function's names."""
+        self.plain = PlainFirst((), _never)
+        if hasattr(self, "rest"):
+            del self.rest
+
     def chain(self, first: Iterator[Any], again: Iterator[Any]) -> Iterator[Any]:
         """Give the elements of a generator, those of workers among them."""
         try:
@@ -147,6 +168,7 @@ class FunctionLoop(Offload):
                 yield from again
         finally:
             self.drop()
+            self._let_go()
 
     def _handed_over(self) -> bool:
         """Whether items are with workers; takes in what the loop took, if not."""
@@ -193,6 +215,8 @@ class FunctionLoop(Offload):
             if self._around.busy:
                 return False
             self._around.busy = super().decide(seen, position, running)
+            if self._around.busy:
+                self._around.leaves(self)
             return self._around.busy
 
     def prepare(self) -> None:
@@ -242,6 +266,10 @@ class FunctionLoop(Offload):
                 return frame
             frame = frame.f_back
         return None
+
+
+def _never(seen: Evidence, position: int, running: bool) -> bool:
+    return False
 
 
 def _extend(value: Any, part: Any) -> None:

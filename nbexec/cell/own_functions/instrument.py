@@ -118,6 +118,8 @@ def instrument(function: types.FunctionType, sites: dict[int, LoopSite]) -> Inst
     node = function_node(code)
     if not isinstance(node, ast.FunctionDef):
         return None
+    if "<locals>" in code.co_qualname and any(map(_mangled, ast.walk(node))):
+        return None  # it may stand in a class, which isn't known
     shared = set(code.co_cellvars) | set(code.co_freevars) | _declared(node)
     made = copy.deepcopy(node)
     named = code.co_name, function.__qualname__, code.co_filename, code.co_flags & _FLAGS
@@ -155,7 +157,21 @@ def instrument_statement(
     else:
         finder.inside = int(isinstance(made, ast.While))
         finder.generic_visit(made)
-    return ast.fix_missing_locations(made) if finder.found else None
+    ast.fix_missing_locations(made)
+    return made if finder.found and _compiles(made, filename, flags) else None
+
+
+def _compiles(stmt: ast.stmt, filename: str, flags: int) -> bool:
+    """Whether it is still Python: a handle can't be bound where a comprehension takes its items."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        how = flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        try:
+            module = ast.Module([stmt], type_ignores=[])
+            compile(module, filename, "exec", flags=how, dont_inherit=True)
+        except SyntaxError:
+            return False
+    return True
 
 
 def _declared(node: ast.FunctionDef) -> set[str]:
@@ -262,6 +278,8 @@ class _Instrumenter(ast.NodeTransformer):
 
     def _fit(self, node: ast.For) -> bool:
         """Whether what workers do can be put into the function's frame."""
+        if _leaves_outer(node.orelse):
+            return False
         names = set(bindings.stored([node.target, *node.body]))
         if names & self._shared or any(name.startswith("__") for name in names):
             return False
@@ -285,7 +303,8 @@ class _Instrumenter(ast.NodeTransformer):
         add = ast.Attribute(_load(handle), "add", ast.Load())
         added: list[ast.expr] = [ast.Call(add, [one], []) for one in (first, again)]
         begin = ast.NamedExpr(ast.Name(handle, ast.Store()), enter)
-        whole = ast.Tuple([begin, ast.BoolOp(ast.Or(), added), _attribute(handle, "value")])
+        take = ast.Call(_attribute(handle, "take"), [], [])
+        whole = ast.Tuple([begin, ast.BoolOp(ast.Or(), added), take])
         whole.ctx = ast.Load()
         return _placed(ast.Subscript(whole, ast.Constant(-1), ast.Load()), node, but=(first, again))
 
@@ -343,6 +362,23 @@ class _Breaking(ast.NodeTransformer):
         return ast.copy_location(ast.Break(), node)
 
 
+def _leaves_outer(body: list[ast.stmt]) -> bool:
+    """Whether a `break` or `continue` among statements is that of a loop around them."""
+    for stmt in body:
+        if isinstance(stmt, ast.Break | ast.Continue):
+            return True
+        if isinstance(stmt, _SCOPES):
+            continue
+        inside = ("orelse",) if isinstance(stmt, ast.For | ast.While) else stmt._fields
+        for name in inside:
+            parts = getattr(stmt, name, [])
+            for part in parts if isinstance(parts, list) else []:
+                within = part.body if isinstance(part, ast.ExceptHandler | ast.match_case) else [part]
+                if _leaves_outer([one for one in within if isinstance(one, ast.stmt)]):
+                    return True
+    return False
+
+
 def _load(name: str) -> ast.Name:
     return ast.Name(name, ast.Load())
 
@@ -357,6 +393,12 @@ def _private(part: ast.AST) -> bool:
     if not isinstance(name, str):
         return False
     return (name.startswith("__") and not name.endswith("__")) or name in ("super", "__class__")
+
+
+def _mangled(part: ast.AST) -> bool:
+    """Whether it has a name that a class mangles."""
+    named = (value for _, value in ast.iter_fields(part) if isinstance(value, str))
+    return any(one.startswith("__") and not one.endswith("__") for one in named)
 
 
 def _consumes(node: ast.expr) -> bool:
