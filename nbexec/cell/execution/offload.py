@@ -83,8 +83,8 @@ class Offload:
         try:
             leaves = self._leaves(seen, position)
         except Refusal as refusal:
-            # Its frames would hold the loop and its items.
-            self.refusal = refusal.with_traceback(None)
+            # Another one, since its frames would hold the loop and its items.
+            self.refusal = Refusal(refusal.line, refusal.reason)
             self.plain.stay()
         finally:
             if not leaves:

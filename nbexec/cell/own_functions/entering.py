@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...options.record import Options
+from ...serialize.pickling import stands_for
 from ...telemetry.stats import Stats
 from ..analysis.aliases import held
 from ..execution import plain_first
@@ -25,7 +26,7 @@ OFTEN = 16  # entries of a loop, after which its time tells whether it is worth 
 BRIEF = 0.001  # seconds that an entry takes at most of one that isn't
 
 _sites: dict[int, LoopSite] = {}
-_made: dict[tuple[types.CodeType, str], Instrumented | None] = {}
+_made: dict[tuple[types.CodeType, str, str], Instrumented | None] = {}
 _current: list[Entering] = []  # the one that loops are handed over to
 
 
@@ -122,10 +123,12 @@ class Entering:
             return
         for function in self._functions():
             code = function.__code__
-            key = code, code.co_filename
+            key = code, code.co_qualname, code.co_filename
             if key not in _made:
                 _made[key] = instrument(function, _sites)
             made = _made[key]
+            if made is not None:
+                stands_for[made.code] = code
             if made is not None:
                 self._swapped.append((function, code, made))
                 for site in made.sites:
