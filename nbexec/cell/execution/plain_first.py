@@ -12,7 +12,7 @@ import operator
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...backends.base import Running
@@ -34,6 +34,22 @@ SIZED: tuple[type, ...] = (
 Decide = Callable[[Evidence, int, bool], bool]
 
 
+@dataclass
+class Fate:
+    """What became of a plain loop.
+
+    Attributes
+    ----------
+    left : bool
+        Whether it was decided that the rest goes elsewhere.
+    handed_over : bool
+        Whether the plain loop came to where the rest begins.
+    """
+
+    left: bool = False
+    handed_over: bool = False
+
+
 class PlainFirst:
     """The items of a plain loop, up to where it is decided that the rest goes elsewhere.
 
@@ -52,10 +68,8 @@ class PlainFirst:
     ----------
     source : iterable
         As given.
-    left : bool
-        Whether it was decided that the rest goes elsewhere.
-    handed_over : bool
-        Whether the plain loop came to where the rest begins.
+    fate : Fate
+        What became of it, which may be kept when it is gone.
     over : bool
         Whether the iterable has no more items.
     iterator : iterator
@@ -77,7 +91,8 @@ class PlainFirst:
         self, source: Iterable[Any], decide: Decide, watcher: Watcher | None = None
     ) -> None:
         self.source = source
-        self.left = self.handed_over = self.over = False
+        self.fate = Fate()
+        self.over = False
         self._decide = decide
         self._sized = type(source) in SIZED
         self._counter = itertools.count(1)
@@ -96,6 +111,16 @@ class PlainFirst:
         self._ahead, self._before = 1, 0  # items of the block that runs, and before it
         self._begun: Running | None = None  # when it began
         self._next_look = ENOUGH
+
+    @property
+    def left(self) -> bool:
+        """Whether it was decided that the rest goes elsewhere."""
+        return self.fate.left
+
+    @property
+    def handed_over(self) -> bool:
+        """Whether the plain loop came to where the rest begins."""
+        return self.fate.handed_over
 
     @property
     def taken(self) -> int:
@@ -151,7 +176,7 @@ class PlainFirst:
                     break
                 if not self.over and not self.left:
                     self._look(taken - before)
-                self.handed_over = self.left
+                self.fate.handed_over = self.left
                 if self.over or self.left:
                     return
             size = self._pace.next_size(size, self._next_look)
@@ -167,7 +192,7 @@ class PlainFirst:
             return
         self._pace.add(items, begun, now)
         if self._pace.wall >= self._next_look:
-            self.left = self._decide(self._seen(), self.taken, False)
+            self.fate.left = self._decide(self._seen(), self.taken, False)
             self._next_look = min(self._pace.wall * 1.25, self._pace.wall + LONGEST)
 
     def summary(self) -> str:
@@ -186,7 +211,7 @@ class PlainFirst:
             if seen.running_wall <= max(patience, 3 * seen.expected):
                 return False
             try:
-                self.left = self._decide(seen, self._before + self._ahead, True)
+                self.fate.left = self._decide(seen, self._before + self._ahead, True)
             except Exception:  # names changed while they were looked at: it is asked again later
                 pass
             return self.left

@@ -19,12 +19,14 @@ from ..analysis.aliases import held
 from ..execution import plain_first
 from ..execution.watcher import Watcher
 from .function_loop import FunctionLoop, PlainLoop
-from .instrument import ENTER, Instrumented, LoopSite, instrument, instrument_statement
+from .instrument import ENTER, Instrumented, LoopSite, instrument, instrument_statement, sees_names
 from .reach import own_functions
 
 OFTEN = 16  # entries of a loop, after which its time tells whether it is worth a look
 BRIEF = 0.001  # seconds that an entry takes at most of one that isn't
 
+# Functions that ask for these would see what is put into a function.
+_SEEN = {"__code__", "f_locals", "f_code", "getsource", "dis", "settrace", "setprofile"}
 _sites: dict[int, LoopSite] = {}
 _made: dict[tuple[types.CodeType, str, str], Instrumented | None] = {}
 _current: list[Entering] = []  # the one that loops are handed over to
@@ -121,7 +123,10 @@ class Entering:
         """Begin; this may be called from any thread."""
         if self._left_out() or self._swapped:
             return
-        for function in self._functions():
+        functions = list(self._functions())
+        if any(_SEEN & set(one.__code__.co_names) for one in functions):
+            return
+        for function in functions:
             code = function.__code__
             key = code, code.co_qualname, code.co_filename
             if key not in _made:
@@ -139,6 +144,9 @@ class Entering:
     def statement(self, stmt: ast.stmt, filename: str, flags: int) -> ast.stmt:
         """Give a statement of the cell, with the loops inside it handed over as well."""
         if self._left_out():
+            return stmt
+        asks = any("globals" in one.__code__.co_names for one in self._functions())
+        if asks or sees_names(stmt):
             return stmt
         made = instrument_statement(stmt, filename, flags, _sites)
         if made is None:

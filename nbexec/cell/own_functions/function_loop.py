@@ -7,7 +7,8 @@ import sys
 import threading
 import time
 import types
-from collections.abc import Iterable, Iterator
+import weakref
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 from ...errors import PickleError, SerialError
@@ -111,15 +112,31 @@ class FunctionLoop(Offload):
         self._finished = False
         self.begin(source, around.watcher)
 
+    @property
+    def plain(self) -> PlainFirst:  # type: ignore[override]
+        """The plain loop, as long as it goes on: the loop's own iterator is what holds it."""
+        found = self._plain()
+        assert found is not None
+        return found
+
+    @plain.setter
+    def plain(self, plain: PlainFirst) -> None:
+        self._kept: PlainFirst | None = plain
+        self._fate = plain.fate
+        self._plain = weakref.ref(plain, _when_gone(self))
+
     def __iter__(self) -> Iterator[Any]:
         self._asked += 1
         if self._asked == 1:
-            return iter(self.plain)
+            plain, self._kept = self._kept, None
+            return iter(plain or ())
         return self._what_is_left()
 
     def _what_is_left(self) -> Iterator[Any]:
         """Give the items that workers could not do; it is asked for them in their turn."""
-        yield from self.rest.items.rest(self._through)
+        left = self.rest.items.rest(self._through)
+        self._let_go()
+        yield from left
 
     # ------------------------------------------------------------ called by instrumented code
 
@@ -153,7 +170,6 @@ class FunctionLoop(Offload):
 
     def _let_go(self) -> None:
         """Hold neither items nor records, nor the values of the function's names."""
-        self.plain = PlainFirst((), _never)
         if hasattr(self, "rest"):
             del self.rest
 
@@ -172,11 +188,10 @@ class FunctionLoop(Offload):
 
     def _handed_over(self) -> bool:
         """Whether items are with workers; takes in what the loop took, if not."""
-        if self.plain.handed_over and not self._finished:
+        if self._fate.handed_over and not self._finished:
             return True
         self.again = False
         if not self._finished:
-            self.plain.ended = True
             self._around.ended(self.site, time.perf_counter() - self._begun)
         return False
 
@@ -197,14 +212,14 @@ class FunctionLoop(Offload):
 
     def drop(self) -> None:
         """Cancel what is with workers: the loop has ended before it came to it."""
-        if self.plain.left and not self._finished:
+        if self._fate.left and not self._finished:
             self._finished = True
             self.rest.cancel()
             self._around.busy = False
             self._around.resume()
 
     def __del__(self) -> None:
-        if sys is not None and not sys.is_finalizing() and hasattr(self, "plain"):
+        if sys is not None and not sys.is_finalizing() and hasattr(self, "_fate"):
             self.drop()
 
     # ------------------------------------------------------------ before the rest leaves
@@ -253,6 +268,7 @@ class FunctionLoop(Offload):
 
     def left_alone(self) -> None:
         """Have functions hand over their loops again."""
+        self._let_go()
         self._around.resume()
 
     def _frame(self) -> types.FrameType | None:
@@ -268,8 +284,16 @@ class FunctionLoop(Offload):
         return None
 
 
-def _never(seen: Evidence, position: int, running: bool) -> bool:
-    return False
+def _when_gone(loop: FunctionLoop) -> Callable[[Any], None]:
+    """Give what drops a loop's rest when its plain loop is gone before it came to it."""
+    ref = weakref.ref(loop)
+
+    def gone(_: Any) -> None:
+        found = ref()
+        if found is not None and not found._fate.handed_over and not sys.is_finalizing():
+            found.drop()
+
+    return gone
 
 
 def _extend(value: Any, part: Any) -> None:

@@ -161,6 +161,12 @@ def instrument_statement(
     return made if finder.found and _compiles(made, filename, flags) else None
 
 
+def sees_names(stmt: ast.AST) -> bool:
+    """Whether it asks for the names that there are, or for those of frames."""
+    named = (getattr(part, "id", getattr(part, "attr", "")) for part in ast.walk(stmt))
+    return any(one in _SEEING or one == "f_locals" for one in named)
+
+
 def _compiles(stmt: ast.stmt, filename: str, flags: int) -> bool:
     """Whether it is still Python: a handle can't be bound where a comprehension takes its items."""
     with warnings.catch_warnings():
@@ -373,7 +379,9 @@ def _leaves_outer(body: list[ast.stmt]) -> bool:
         for name in inside:
             parts = getattr(stmt, name, [])
             for part in parts if isinstance(parts, list) else []:
-                within = part.body if isinstance(part, ast.ExceptHandler | ast.match_case) else [part]
+                within = (
+                    part.body if isinstance(part, ast.ExceptHandler | ast.match_case) else [part]
+                )
                 if _leaves_outer([one for one in within if isinstance(one, ast.stmt)]):
                     return True
     return False
