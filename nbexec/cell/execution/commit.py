@@ -294,6 +294,8 @@ class Ending:
             consumed = isinstance(node, ast.GeneratorExp)
             if consumed and raised.__traceback__ is not None:
                 raised.__traceback__ = raised.__traceback__.tb_next  # the kernel's own stays
+            if isinstance(raised, StopIteration) and not consumed:
+                self._raise_at_once(raised, error.left)
             elements = itertools.chain(elements, self._raising(raised, error.left))
         elif isinstance(error, InKernel | PickleError):
             self.fall_back(error)
@@ -322,6 +324,15 @@ class Ending:
             self.kernel.namespace.update(record.names)  # as `:=` does on the way
             for _, values in self.entries(index, record):
                 yield values
+
+    def _raise_at_once(self, error: StopIteration, left: IterationRecord) -> None:
+        """Raise what a generator could not: a comprehension that isn't one lets it pass."""
+        __tracebackhide__ = True
+        for _ in self._elements():
+            pass
+        reissue(left.warned, self.kernel.namespace)
+        self.kernel.namespace.update(left.names)
+        raise error
 
     def _raising(self, error: BaseException, left: IterationRecord) -> Iterator[Any]:
         reissue(left.warned, self.kernel.namespace)

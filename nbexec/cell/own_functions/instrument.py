@@ -370,20 +370,15 @@ class _Breaking(ast.NodeTransformer):
 
 def _leaves_outer(body: list[ast.stmt]) -> bool:
     """Whether a `break` or `continue` among statements is that of a loop around them."""
-    for stmt in body:
-        if isinstance(stmt, ast.Break | ast.Continue):
+    todo: list[ast.AST] = [*body]
+    while todo:
+        part = todo.pop()
+        if isinstance(part, ast.Break | ast.Continue):
             return True
-        if isinstance(stmt, _SCOPES):
-            continue
-        inside = ("orelse",) if isinstance(stmt, ast.For | ast.While) else stmt._fields
-        for name in inside:
-            parts = getattr(stmt, name, [])
-            for part in parts if isinstance(parts, list) else []:
-                within = (
-                    part.body if isinstance(part, ast.ExceptHandler | ast.match_case) else [part]
-                )
-                if _leaves_outer([one for one in within if isinstance(one, ast.stmt)]):
-                    return True
+        if isinstance(part, ast.For | ast.AsyncFor | ast.While):
+            todo += part.orelse
+        elif not isinstance(part, _SCOPES):
+            todo += ast.iter_child_nodes(part)
     return False
 
 
