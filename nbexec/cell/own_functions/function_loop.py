@@ -113,7 +113,7 @@ class FunctionLoop(Offload):
         self.begin(source, around.watcher)
 
     @property
-    def plain(self) -> PlainFirst:  # type: ignore[override]
+    def plain(self) -> PlainFirst:
         """The plain loop, as long as it goes on: the loop's own iterator is what holds it."""
         found = self._plain()
         assert found is not None

@@ -169,8 +169,7 @@ def sees_names(stmt: ast.AST) -> bool:
 
 def _compiles(stmt: ast.stmt, filename: str, flags: int) -> bool:
     """Whether it is still Python: a handle can't be bound where a comprehension takes its items."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with silently():
         how = flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         try:
             module = ast.Module([stmt], type_ignores=[])
