@@ -17,7 +17,7 @@ from ..telemetry.wording import seconds
 from ..worker.blocks import Covering
 from .auto import COPIES, FIRST, SEND, Evidence, Recent
 
-NOISE = 5e-6  # seconds that to pickle takes however little there is
+NOISE = 8e-6  # seconds that to pickle takes however little there is: 4.4 to 7.5 us
 LIGHT = 2e-5  # seconds; up to here several are weighed together, as in a chunk
 HEAVY = 1e-3  # seconds; from here on once is enough
 SEVERAL = 100  # that is how many
