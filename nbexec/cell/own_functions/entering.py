@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import os
 import sys
 import threading
 import types
@@ -38,7 +39,7 @@ def _enter(number: int, source: Any) -> Any:
     if site.off or not _current:
         return PlainLoop(source)
     around = _current[0]
-    if around.suspended or threading.get_ident() != around.thread:
+    if around.suspended or (os.getpid(), threading.get_ident()) != (around.process, around.thread):
         return PlainLoop(source)
     given = [source]
     del source
@@ -100,6 +101,7 @@ class Entering:
         self.given = given
         self.watcher = Watcher()
         self.thread = threading.get_ident()
+        self.process = os.getpid()  # a process that is forked has no threads that could help
         self.deciding = threading.Lock()
         self.busy = False  # whether items of a loop are with workers
         self.suspended = True
