@@ -213,8 +213,25 @@ def _compiled(made: ast.FunctionDef, code: types.CodeType) -> types.CodeType | N
             same = one.co_freevars == code.co_freevars and one.co_argcount == code.co_argcount
             if not same:
                 return None
-            return one.replace(co_qualname=code.co_qualname, co_flags=code.co_flags)
+            named = _renamed(one, one.co_qualname, code.co_qualname)
+            return named.replace(co_flags=code.co_flags)
     return None
+
+
+def _renamed(code: types.CodeType, old: str, new: str) -> types.CodeType:
+    """Give code, and all code in it, the qualified names that begin with another one."""
+    constants: list[Any] = []
+    for one in code.co_consts:
+        if isinstance(one, types.CodeType):
+            constants.append(_renamed(one, old, new))
+        elif isinstance(one, str) and one == code.co_qualname and one.startswith(f"{old}."):
+            constants.append(new + one[len(old) :])  # a class body binds its own
+        else:
+            constants.append(one)
+    qualname = code.co_qualname
+    if qualname == old or qualname.startswith(f"{old}."):
+        qualname = new + qualname[len(old) :]
+    return code.replace(co_consts=tuple(constants), co_qualname=qualname)
 
 
 def _nested(code: types.CodeType) -> Iterator[types.CodeType]:

@@ -30,6 +30,8 @@ PROGRAMS = {
     "a shared iterator": "def f(xs):\n    it = iter(xs)\n    ys = [work(x) for x in it]\n    return ys, list(it)\ny = f(list(range(9)))",
     "a shared iterator and a break": "def f(xs):\n    it = iter(xs)\n    for x in it:\n        if work(x) > 20: break\n    return x, list(it)\ny = f(list(range(9)))",
     "StopIteration in a list": "def bad(x):\n    if x == 5: raise StopIteration('x')\n    return x\ny = [bad(x) for x in range(9)]",
+    "qualified names": "class C:\n    def f(self, xs):\n        ys = [work(x) for x in xs]\n        def g(a): pass\n        class D:\n            def m(self): pass\n        return g.__qualname__, D.__qualname__, D.m.__qualname__, ys\ny = C().f(range(9))",
+    "qualified names in a closure": "def o():\n    k = 1\n    def f(xs):\n        ys = [work(x) + k for x in xs]\n        def g(a): pass\n        class D: pass\n        return g.__qualname__, D.__qualname__, ys\n    return f\nf = o()\ny = f(range(9))",
     "code that is asked for": "def f(xs):\n    ys = [work(x) for x in xs]\n    return f.__code__.co_names\ny = f(range(9))",
 }
 
