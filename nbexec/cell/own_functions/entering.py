@@ -24,6 +24,7 @@ from .instrument import ENTER, Instrumented, LoopSite, instrument, instrument_st
 from .reach import own_functions
 
 OFTEN = 16  # entries of a loop, after which its time tells whether it is worth a look
+DEEP = 8  # generators inside one another, which the room for frames of ours suffices for
 BRIEF = 0.001  # seconds that an entry takes at most of one that isn't
 
 # Functions that ask for these would see what is put into a function.
@@ -104,6 +105,7 @@ class Entering:
         self.process = os.getpid()  # a process that is forked has no threads that could help
         self.deciding = threading.Lock()
         self.busy = False  # whether items of a loop are with workers
+        self.inside = 0  # generators inside one another, each with a frame of ours
         self.suspended = True
         self.stopped = False  # whether that is so until the end
         self.loops: list[Ran] = []
@@ -187,6 +189,8 @@ class Entering:
         if site.entries > OFTEN and site.seconds < BRIEF * site.entries:
             self._leave_as_it_is(site)
         source = given[0]
+        if self.inside >= DEEP:
+            return PlainLoop(source)
         if hasattr(type(source), "__next__"):
             del source
             shared = held(given)

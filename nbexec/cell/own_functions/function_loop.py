@@ -36,6 +36,7 @@ class Around(Protocol):
     thread: int
     deciding: threading.Lock
     busy: bool
+    inside: int
 
     def suspend(self) -> None:
         """Have functions run as they are."""
@@ -175,6 +176,7 @@ class FunctionLoop(Offload):
 
     def chain(self, first: Iterator[Any], again: Iterator[Any]) -> Iterator[Any]:
         """Give the elements of a generator, those of workers among them."""
+        self._around.inside += 1
         try:
             yield from first
             if self._handed_over():
@@ -183,6 +185,7 @@ class FunctionLoop(Offload):
             if self.again:
                 yield from again
         finally:
+            self._around.inside -= 1
             self.drop()
             self._let_go()
 

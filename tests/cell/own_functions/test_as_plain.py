@@ -32,6 +32,7 @@ PROGRAMS = {
     "StopIteration in a list": "def bad(x):\n    if x == 5: raise StopIteration('x')\n    return x\ny = [bad(x) for x in range(9)]",
     "qualified names": "class C:\n    def f(self, xs):\n        ys = [work(x) for x in xs]\n        def g(a): pass\n        class D:\n            def m(self): pass\n        return g.__qualname__, D.__qualname__, D.m.__qualname__, ys\ny = C().f(range(9))",
     "qualified names in a closure": "def o():\n    k = 1\n    def f(xs):\n        ys = [work(x) + k for x in xs]\n        def g(a): pass\n        class D: pass\n        return g.__qualname__, D.__qualname__, ys\n    return f\nf = o()\ny = f(range(9))",
+    "a recursion as deep as it may be": "import time\ndef f(n, slow=False):\n    if slow: time.sleep(0.005)\n    return 1 + sum(f(c, slow) for c in ([n - 1] if n else []))\ny = [f(3, True) for i in range(10)], f(420)",
     "code that is asked for": "def f(xs):\n    ys = [work(x) for x in xs]\n    return f.__code__.co_names\ny = f(range(9))",
 }
 
