@@ -39,6 +39,8 @@ def _enter(number: int, source: Any) -> Any:
     site = _sites[number]
     if site.off or not _current:
         return PlainLoop(source)
+    if sys.exc_info()[0] is not None:  # of an `except` block, which no worker is in
+        return PlainLoop(source)
     around = _current[0]
     if around.suspended or (os.getpid(), threading.get_ident()) != (around.process, around.thread):
         return PlainLoop(source)
@@ -48,7 +50,7 @@ def _enter(number: int, source: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Ran:
+class LoopRecord:
     """A loop whose items went to workers.
 
     Attributes
@@ -87,7 +89,7 @@ class Entering:
     ----------
     suspended : bool
         Whether functions run as they are.
-    loops : list of Ran
+    loops : list of LoopRecord
         What is to be said of loops whose items went to workers.
     """
 
@@ -108,11 +110,12 @@ class Entering:
         self.inside = 0  # generators inside one another, each with a frame of ours
         self.suspended = True
         self.stopped = False  # whether that is so until the end
-        self.loops: list[Ran] = []
+        self.loops: list[LoopRecord] = []
         self._left: weakref.WeakSet[FunctionLoop] = weakref.WeakSet()
         self._closed = False
         self.strict = strict
         self._functions = functions
+        self._namespace: dict[str, Any] = {}
         self._traced = sys.gettrace() is not None or sys.getprofile() is not None
         self._swapped: list[tuple[types.FunctionType, types.CodeType, Instrumented]] = []
 
@@ -121,7 +124,9 @@ class Entering:
         cls, node: ast.AST, namespace: dict[str, Any], options: Options, given: dict[str, Any]
     ) -> Entering:
         """Make one for the functions that a statement may call."""
-        return cls(lambda: own_functions(node, namespace), options, given)
+        made = cls(lambda: own_functions(node, namespace), options, given)
+        made._namespace = namespace
+        return made
 
     def open(self) -> None:
         """Begin; this may be called from any thread."""
@@ -152,7 +157,7 @@ class Entering:
         asks = any("globals" in one.__code__.co_names for one in self._functions())
         if asks or sees_names(stmt):
             return stmt
-        made = instrument_statement(stmt, filename, flags, _sites)
+        made = instrument_statement(stmt, filename, flags, _sites, self._namespace)
         if made is None:
             return stmt
         self._begin()
@@ -255,7 +260,7 @@ class Entering:
     def ran(self, loop: FunctionLoop) -> None:
         """Take in that items of a loop went to workers."""
         rest = loop.rest
-        self.loops.append(Ran(loop.site, rest.loop.what, rest.items.skipped, rest.stats))
+        self.loops.append(LoopRecord(loop.site, rest.loop.what, rest.items.skipped, rest.stats))
 
     def leaves(self, loop: FunctionLoop) -> None:
         """Take in that items of a loop are with workers."""
@@ -266,10 +271,10 @@ class Entering:
         site.seconds += took
 
     @property
-    def longest(self) -> Ran | None:
+    def longest(self) -> LoopRecord | None:
         """The loop whose items took most of the time."""
         return max(self.loops, key=_seconds, default=None)
 
 
-def _seconds(ran: Ran) -> float:
+def _seconds(ran: LoopRecord) -> float:
     return ran.stats.elapsed if ran.stats is not None else 0.0

@@ -21,8 +21,9 @@ from __future__ import annotations
 import ast
 import copy
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from ..analysis import bindings
@@ -123,7 +124,8 @@ def instrument(function: types.FunctionType, sites: dict[int, LoopSite]) -> Inst
     shared = set(code.co_cellvars) | set(code.co_freevars) | _declared(node)
     made = copy.deepcopy(node)
     named = code.co_name, function.__qualname__, code.co_filename, code.co_flags & _FLAGS
-    finder = _Instrumenter(named, shared, sites)
+    local = dict.fromkeys(code.co_varnames)  # a name that hides what consumes a generator
+    finder = _Instrumenter(named, shared, sites, {**function.__globals__, **local})
     made.body = finder.block(made.body)
     if not finder.found:
         return None
@@ -132,7 +134,11 @@ def instrument(function: types.FunctionType, sites: dict[int, LoopSite]) -> Inst
 
 
 def instrument_statement(
-    stmt: ast.stmt, filename: str, flags: int, sites: dict[int, LoopSite]
+    stmt: ast.stmt,
+    filename: str,
+    flags: int,
+    sites: dict[int, LoopSite],
+    namespace: Mapping[str, Any] = MappingProxyType({}),
 ) -> ast.stmt | None:
     """Give a cell's statement with the loops inside it instrumented; None where it has none.
 
@@ -146,10 +152,12 @@ def instrument_statement(
         Compiler flags of its ``from __future__`` imports.
     sites : dict
         Takes in the loops.
+    namespace : dict
+        The notebook's names.
     """
     if isinstance(stmt, _SCOPES):
         return None
-    finder = _Instrumenter((MODULE, MODULE, filename, flags), set(), sites)
+    finder = _Instrumenter((MODULE, MODULE, filename, flags), set(), sites, namespace)
     made = copy.deepcopy(stmt)
     if isinstance(made, ast.For):
         finder.inside = 1
@@ -245,8 +253,13 @@ class _Instrumenter(ast.NodeTransformer):
     """Replaces the loops of a function's body, the outermost and those inside them."""
 
     def __init__(
-        self, named: tuple[str, str, str, int], shared: set[str], sites: dict[int, LoopSite]
+        self,
+        named: tuple[str, str, str, int],
+        shared: set[str],
+        sites: dict[int, LoopSite],
+        scope: Mapping[str, Any],
     ) -> None:
+        self._scope = scope  # names, as far as they are known; None for a local one
         self._named = named  # the function's name, its qualified name, file and flags
         self._shared = shared  # names that other functions see
         self._sites = sites
@@ -337,7 +350,7 @@ class _Instrumenter(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> Any:
         inner = node.args[0] if len(node.args) == 1 and not node.keywords else None
-        if not (isinstance(inner, ast.GeneratorExp) and _consumes(node.func)):
+        if not (isinstance(inner, ast.GeneratorExp) and _consumes(node.func, self._scope)):
             return self.generic_visit(node)
         if inner.generators[0].is_async or self._binding(inner) or not self._worth(inner):
             return node
@@ -420,8 +433,10 @@ def _mangled(part: ast.AST) -> bool:
     return any(one.startswith("__") and not one.endswith("__") for one in named)
 
 
-def _consumes(node: ast.expr) -> bool:
+def _consumes(node: ast.expr, scope: Mapping[str, Any]) -> bool:
     match node:
+        case ast.Name(name) if isinstance(scope.get(name, sum), types.FunctionType | None):
+            return False  # the user's own of that name, or a local one
         case ast.Name(name) | ast.Attribute(_, name):
             return name in _CONSUMERS or name == "join"
     return False

@@ -1,6 +1,6 @@
 """Programs in which what is put into functions must not show.
 
-Covers `nbexec.cell.own_functions.instrument`, `function_loop` and `entering`.
+Covers `nbexec.cell.own_functions.instrument`.
 """
 
 from __future__ import annotations
