@@ -184,7 +184,7 @@ def frames(error: BaseException) -> list[tuple[str, int, str]]:
 def leaving_after(items: int) -> Iterator[None]:
     """Have loops begin as the plain loop, and go to workers after at least so many items."""
 
-    def choose(destination: Destination, seen: Evidence, sample: Any = ()) -> Choice | None:
+    def choose(destination: Destination, seen: Evidence, *samples: Any) -> Choice | None:
         wanted = destination._options.backend
         where = "threads" if wanted == "auto" else str(wanted)
         return Choice(where, 2, "") if seen.items >= items else None
@@ -193,6 +193,8 @@ def leaving_after(items: int) -> Iterator[None]:
         patched.setattr(plain_first, "ENABLED", True)
         patched.setattr(plain_first, "ENOUGH", 0.0)
         patched.setattr(plain_first, "LONGEST", 0.0)  # a look after each block
+        patched.setattr(plain_first, "BLOCK", 60.0)  # of one item, two, four, on a slow machine too
         patched.setattr(Destination, "choose", choose)
         patched.setattr(Destination, "ready", lambda *_: True)
+        patched.setattr(Destination, "sending", lambda *_: 0.0)
         yield

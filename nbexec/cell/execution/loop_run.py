@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import itertools
+import types
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from ...worker.execute import Partial
 from ..analysis.aliases import TooLarge
 from ..analysis.analysis import Analysis, Refusal
 from ..analysis.patches import WHY, patch_of, reached
+from ..analysis.source import silently
 from ..iteration.block import BlockIteration, BlockRecord
 from ..iteration.iteration import (
     AwaitingIteration,
@@ -92,9 +94,7 @@ class LoopRun(Ending):
             What its first items showed.
         """
         analysis, indexed, cell = self._analysis, self._indexed, self.kernel.cell
-        self._body = rewrite.body_function(
-            self.loop, self.kernel.namespace, cell.filename, cell.flags
-        )
+        self._body = self._function()
         kind: Any = AwaitingIteration if self.loop.awaits else Iteration
         if not _item_by_item(options):
             body = rewrite.block_body(self.loop, self.kernel.namespace, cell.filename, cell.flags)
@@ -113,6 +113,30 @@ class LoopRun(Ending):
             self._iteration, feed, analysis.modules, given, _broke, collect=self.collect
         )
         self._run.start()
+
+    def _function(self) -> types.FunctionType:
+        cell = self.kernel.cell
+        return rewrite.body_function(self.loop, self.kernel.namespace, cell.filename, cell.flags)
+
+    def tried(self, count: int) -> list[Any]:
+        """Give what the body records for a few items, which it may run once more.
+
+        They are run here: what is recorded shows what it takes to send it back.
+        """
+        iteration = Iteration(self._function(), tuple(sorted(self.loop.made)))
+        found: list[Any] = []
+        try:
+            with silently():  # their warnings come when it is their turn
+                for item in self.items.sample[:count]:
+                    found.append([what for _, what in iteration(item).entries])
+        except Exception:  # it raises in its turn
+            pass
+        return found
+
+    @property
+    def captured(self) -> list[Any]:
+        """What the body reads from outside, which workers are sent."""
+        return list(self._analysis.captured.values())
 
     def cancel(self) -> None:
         """Drop the items: the loop has ended before it came to them."""

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from ...options.record import Options
-from ...placement.auto import Evidence, profile_of
+from ...placement.auto import ENDLESS, Evidence, profile_of
+from ...telemetry.wording import seconds
 from ..analysis.aliases import affordable, allowance
 from ..analysis.analysis import Refusal
 from ..loops.rewrite import runs_in_blocks
@@ -18,6 +19,7 @@ from .watcher import Watcher
 from .worth_leaving import Destination
 
 SAMPLE = 100  # items that show what sending one takes
+SEVERAL, TRYING = 20, 0.002  # items that run once more for that, and seconds
 
 
 class Offload:
@@ -111,12 +113,20 @@ class Offload:
         self._destination.in_blocks = runs_in_blocks(self.rest.loop)
         left = None if items.known is None else len(items.known)
         seen = replace(seen, left=left)
-        choice = self._destination.choose(seen, items.sample[:SAMPLE]) if left != 0 else None
+        if left == 0:
+            return False
+        values = self.rest.tried(min(SEVERAL, int(TRYING / max(_seconds(seen, 1), 1e-9))))
+        choice = self._destination.choose(seen, items.sample[:SAMPLE], values)
         if choice is None or choice.backend == "serial":
             self._stays = choice.reason if choice is not None else ""
             return False
         if self.rest.stays_here and choice.backend != "threads":
             self._stays, self.rest.reason = self.rest.reason.replace("on threads", "here"), ""
+            return False
+        saved = _seconds(seen, ENDLESS if left is None else left) * (1 - 1 / choice.workers)
+        sending = self._destination.sending(choice, self.rest.captured)
+        if sending > saved:
+            self._stays = f"to send what it reads would take {seconds(sending)}, and save less"
             return False
         if not self._destination.ready(choice, _seconds(seen, 1)):
             self._stays = f"{choice.reason}, and it ended before workers had started"

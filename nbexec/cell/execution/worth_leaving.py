@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,11 +16,15 @@ from ...placement.auto import Evidence
 from ...placement.probe import SendingCost
 from ...worker.blocks import BRIEF
 from ...worker.execute import depth
+from ..analysis.object_facts import all_frozen
+from ..analysis.weight import weight
 
 # Seconds that an iteration takes on top of its body; and a brief one, of many in one call.
 HERE, THERE = 13e-6, 28e-6
 HERE_IN_BLOCK, THERE_IN_BLOCK = 0.4e-6, 0.2e-6
 LONG = 3.0  # seconds that workers are waited for while the plain loop goes on
+ARRAYS, OBJECTS = 1e9, 5e7  # bytes a second, to be written and read again
+CHECKED = 6e-6  # seconds that a worker looks at an object that it sends back
 NEVER = Choice("serial", 1, "there is one worker")
 
 
@@ -57,7 +61,9 @@ class Destination:
         """Whether nothing could be faster than the plain loop."""
         return bool(self._options.backend == "serial")
 
-    def choose(self, seen: Evidence, items: Sequence[Any] = ()) -> Choice | None:
+    def choose(
+        self, seen: Evidence, items: Sequence[Any] = (), values: Sequence[Any] = ()
+    ) -> Choice | None:
         """Give where the rest should go, "serial" to leave it; None to see more first.
 
         Parameters
@@ -66,6 +72,8 @@ class Destination:
             What items took, and how many are left.
         items : sequence
             Some that are left: what sending one takes is measured with them.
+        values : sequence
+            What some of them gave: it is sent back.
         """
         here, there = HERE, THERE
         if self.in_blocks and seen.items and seen.wall <= BRIEF * seen.items:
@@ -74,6 +82,11 @@ class Destination:
             cost = SendingCost()
             cost.measure(Chunk(range(len(items)), items))
             here, there = here + cost.here, there + cost.there
+        if values:
+            back = SendingCost()
+            back.measure(Chunk(range(len(values)), values))
+            checked = 0.0 if all_frozen(_parts(values)) else CHECKED
+            here, there = here + back.there, there + back.here + checked
         seen = replace(seen, here=here, there=there, warm=self._warm())
         if self._backend is None:
             return auto.choose(seen, self._options.workers, depth.get())
@@ -82,6 +95,18 @@ class Destination:
         if workers == 1:
             return NEVER
         return auto.choose_named(seen, self._backend.name, workers, self._backend.remote)
+
+    def sending(self, choice: Choice, things: Iterable[Any]) -> float:
+        """Estimate the seconds that it takes to send `things` to the workers of a choice."""
+        remote = choice.backend == "processes" if self._backend is None else self._backend.remote
+        if not remote:
+            return 0.0
+        arrays: list[Any] = []
+        others: list[Any] = []
+        for thing in things:
+            (arrays if hasattr(thing, "nbytes") or hasattr(thing, "_mgr") else others).append(thing)
+        # An array is written once, and mapped; objects are read anew by each worker.
+        return weight(arrays) / ARRAYS + weight(others) / OBJECTS
 
     def _warm(self) -> bool:
         from ...backends import is_warm
@@ -103,6 +128,12 @@ class Destination:
         if self._warming is None:
             self._warming = WarmUp(backend, choice.workers)
         return self._warming.over
+
+
+def _parts(values: Sequence[Any]) -> list[Any]:
+    """Give what is in the lists of what items recorded."""
+    inner = [what for one in values for what in one]
+    return [part for what in inner for part in (what if isinstance(what, list) else [what])]
 
 
 class WarmUp:

@@ -13,6 +13,7 @@ import traceback
 import pytest
 
 import nbexec
+from nbexec.cell.execution.worth_leaving import Destination
 
 from ..both_ways import both, frames, kind, leaving_after, reason
 
@@ -143,6 +144,34 @@ def test_a_break_in_an_item_that_lasted_drops_the_others():
     assert names["ys"] == [0]
     assert names["x"] == 0
     assert "ended" not in names
+
+
+def test_a_loop_whose_data_would_take_longer_to_send_stays(monkeypatch):
+    """Its items take 0.1 s in all; to send and read what they read takes longer."""
+    big = [f"{n:024}" for n in range(350_000)]
+    source = (
+        "def look(x):\n"
+        "    until = time.thread_time() + 0.001\n"
+        "    while time.thread_time() < until: pass\n"
+        "    return big[x]\n"
+        "ys = [look(x) for x in range(100)]"
+    )
+    names = {"time": time, "big": big}
+    nbexec.map(abs, range(4), backend="processes", workers=2, progress="off")  # workers are there
+    report = nbexec.parallel(source, names, backend="processes", workers=2, progress="off")
+    assert names["ys"] == big[:100]
+    assert report.stats is None, str(report)
+    monkeypatch.setattr(Destination, "sending", lambda *_: 0.0)
+    report = nbexec.parallel(source, names, backend="processes", workers=2, progress="off")
+    assert names["ys"] == big[:100]
+    assert report.stats is not None, str(report)
+
+
+def test_what_its_items_give_is_weighed_too():
+    """Lists that are made in a microsecond take longer to come back."""
+    source = "rows = [[n, str(n)] for n in range(200_000)]"
+    report = nbexec.parallel(source, {}, backend="processes", workers=2, progress="off")
+    assert report.stats is None, str(report)
 
 
 def test_strict_raises_before_anything_has_run():

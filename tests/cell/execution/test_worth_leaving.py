@@ -62,6 +62,14 @@ def test_a_large_item_stays(backend):
     assert destination(backend=backend).choose(seen, large).backend == "serial"
 
 
+def test_what_the_body_reads_is_weighed_where_it_is_sent():
+    large = [[str(n) for n in range(1000)]] * 1
+    many = {n: [n] for n in range(200_000)}
+    there, here = Choice("processes", 2, ""), Choice("threads", 2, "")
+    assert destination().sending(there, [many]) > 10 * destination().sending(there, large) > 0
+    assert destination().sending(here, [many]) == 0.0
+
+
 def test_one_worker_is_never_sooner():
     assert destination(backend="processes", workers=1).choose(COMPUTING).backend == "serial"
 
