@@ -287,7 +287,7 @@ def test_a_few_random_cells_that_collect_leave_what_they_leave_over_the_others(b
 
 
 @long_run
-@pytest.mark.parametrize(("backend", "share"), [("threads", 0.1), ("processes", 0.05)])
+@pytest.mark.parametrize(("backend", "share"), [("threads", 0.2), ("processes", 0.05)])
 def test_a_random_cell_that_collects_leaves_what_it_leaves_over_the_others(backend, share):
     examples = int(EXAMPLES * share)
     assert collects_what_fails(backend, examples)["with failures"] > examples / 20
