@@ -338,9 +338,14 @@ def test_a_timeout_has_a_bar():
         assert 0.25 <= late.end - late.start <= 0.9
 
 
-def test_what_was_stopped_on_its_way_has_a_bar():
-    run = nbexec.start(time.sleep, [0.0, 60, 60, 60], backend="processes", chunk=1)
-    until(lambda: run.stats.done)
+def test_what_was_stopped_on_its_way_has_a_bar(tmp_path):
+    def lasts(item):
+        if item:
+            (tmp_path / str(item)).touch()
+            time.sleep(60)
+
+    run = nbexec.start(lasts, range(4), backend="processes", chunk=1, workers=2)
+    until(lambda: run.stats.done and len([*tmp_path.iterdir()]) == 2)  # both have begun
     run.cancel()
     run.wait()
     bars = run.timeline()
