@@ -315,14 +315,14 @@ def test_what_never_can_be_a_block_is_given_up(blocks):
 
 GUARDED = """\
 import lib_that_keeps
-rows = [[n] for n in range(900)]
+rows = [[n] for n in range(150)]
 out = []
 for row in rows:
     out.append(lib_that_keeps.touch(row, {at}))
 """
 
 
-@pytest.mark.parametrize("at", [0, 1, 450, 898, 899])
+@pytest.mark.parametrize("at", [0, 1, 75, 148, 149])
 def test_a_library_that_changes_its_argument_is_found_out(at, tmp_path, monkeypatch):
     text = "def touch(row, at):\n    if row[0] == at: row.append(1)\n    return len(row)\n"
     site = tmp_path / "site-packages"
