@@ -60,7 +60,6 @@ class LoopRun(Ending):
         self.kernel = kernel
         self.stats: Stats | None = None
         self.assumed = ""
-        self.stays = False
         self.collect = collect
         self.failures = []
         self._records = []

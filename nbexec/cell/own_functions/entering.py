@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import os
 import sys
 import threading
@@ -128,14 +129,17 @@ class Entering:
         made._namespace = namespace
         return made
 
+    @functools.cached_property
+    def _reached(self) -> list[types.FunctionType]:
+        return list(self._functions())
+
     def open(self) -> None:
         """Begin; this may be called from any thread."""
         if self._left_out() or self._swapped:
             return
-        functions = list(self._functions())
-        if any(_SEEN & set(one.__code__.co_names) for one in functions):
+        if any(_SEEN & set(one.__code__.co_names) for one in self._reached):
             return
-        for function in functions:
+        for function in self._reached:
             code = function.__code__
             key = code, code.co_qualname, code.co_filename
             if key not in _made:
@@ -143,7 +147,6 @@ class Entering:
             made = _made[key]
             if made is not None:
                 stands_for[made.code] = code
-            if made is not None:
                 self._swapped.append((function, code, made))
                 for site in made.sites:
                     site.entries, site.seconds, site.off = 0, 0.0, False
@@ -154,7 +157,7 @@ class Entering:
         """Give a statement of the cell, with the loops inside it handed over as well."""
         if self._left_out():
             return stmt
-        asks = any("globals" in one.__code__.co_names for one in self._functions())
+        asks = any("globals" in one.__code__.co_names for one in self._reached)
         if asks or sees_names(stmt):
             return stmt
         made = instrument_statement(stmt, filename, flags, _sites, self._namespace)

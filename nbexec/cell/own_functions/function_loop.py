@@ -8,7 +8,8 @@ import threading
 import time
 import types
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from ...errors import PickleError, SerialError
@@ -58,7 +59,7 @@ class PlainLoop:
     """A loop that runs as it is."""
 
     again = False
-    values: dict[str, Any] = {}  # noqa: RUF012  (nothing is ever put there)
+    values: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, source: Iterable[Any]) -> None:
         self._source = source
