@@ -12,6 +12,7 @@ import contextlib
 import inspect
 import io
 import itertools
+import threading
 import traceback
 import types
 from collections.abc import Callable, Iterator
@@ -198,3 +199,24 @@ def leaving_after(items: int) -> Iterator[None]:
         patched.setattr(Destination, "ready", lambda *_: True)
         patched.setattr(Destination, "sending", lambda *_: 0.0)
         yield
+
+
+@contextlib.contextmanager
+def filled_once_a_run_began() -> Iterator[list[int]]:
+    """Give a list that has something in it once a run has begun: an item can wait for that."""
+    go: list[int] = []
+    over = threading.Event()
+
+    def fill() -> None:
+        while not any(one.name == "nbexec-run" for one in threading.enumerate()):
+            if over.wait(0.005):
+                return
+        go.append(1)
+
+    filling = threading.Thread(target=fill)
+    filling.start()
+    try:
+        yield go
+    finally:
+        over.set()
+        filling.join()

@@ -6,7 +6,6 @@ Covers `nbexec.cell.execution.loop_step` and `nbexec.cell.execution.offload`.
 from __future__ import annotations
 
 import sys
-import threading
 import time
 import traceback
 
@@ -15,7 +14,7 @@ import pytest
 import nbexec
 from nbexec.cell.execution.worth_leaving import Destination
 
-from ..both_ways import both, frames, kind, leaving_after, reason
+from ..both_ways import both, filled_once_a_run_began, frames, kind, leaving_after, reason
 
 pytestmark = pytest.mark.plain_first
 
@@ -109,16 +108,6 @@ def test_a_traceback_is_that_of_the_plain_loop(name, items):
 
 def test_a_loop_whose_first_item_lasts_goes_on_elsewhere_meanwhile():
     """It lasts until a run has begun, which is that of the other items."""
-    go, over = [], threading.Event()
-
-    def release() -> None:
-        while not any(one.name == "nbexec-run" for one in threading.enumerate()):
-            if over.wait(0.005):
-                return
-        go.append(1)
-
-    releasing = threading.Thread(target=release)
-    releasing.start()
     source = (
         "def work(x):\n"
         "    while x == 0 and not go: time.sleep(0.001)\n"
@@ -126,21 +115,28 @@ def test_a_loop_whose_first_item_lasts_goes_on_elsewhere_meanwhile():
         "    return x\n"
         "ys = [work(x) for x in range(8)]"
     )
-    names = {"go": go, "time": time}
-    try:
+    with filled_once_a_run_began() as go:
+        names = {"go": go, "time": time}
         report = nbexec.parallel(source, names, backend="threads", workers=2, progress="off")
-    finally:
-        over.set()
-        releasing.join()
     assert names["ys"] == list(range(8))
     assert report.stats is not None, str(report)
     assert "the first 1 in the kernel" in str(report)
 
 
 def test_a_break_in_an_item_that_lasted_drops_the_others():
-    source = "ys = []\nfor x in range(8):\n    time.sleep(0.2)\n    ys.append(x)\n    if x == 0: break\nelse: ended = 1"
-    names = {"time": time}
-    nbexec.parallel(source, names, backend="threads", workers=2, progress="off")
+    source = (
+        "ys = []\n"
+        "for x in range(8):\n"
+        "    while x == 0 and not go: time.sleep(0.001)\n"
+        "    time.sleep(0.01)\n"
+        "    ys.append(x)\n"
+        "    if x == 0: break\n"
+        "else: ended = 1"
+    )
+    with filled_once_a_run_began() as go:
+        names = {"go": go, "time": time}
+        nbexec.parallel(source, names, backend="threads", workers=2, progress="off")
+    assert go
     assert names["ys"] == [0]
     assert names["x"] == 0
     assert "ended" not in names

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import sys
-import threading
 import traceback
 import weakref
 
@@ -21,7 +20,7 @@ from nbexec.cell.own_functions.entering import Entering
 from nbexec.cell.own_functions.function_loop import PlainLoop
 from nbexec.options import resolve
 
-from ..both_ways import both, frames, kind, leaving_after, reason
+from ..both_ways import both, filled_once_a_run_began, frames, kind, leaving_after, reason
 
 pytestmark = pytest.mark.plain_first
 
@@ -187,16 +186,6 @@ def test_the_items_of_a_loop_are_let_go_when_it_has_ended():
 
 def test_a_break_before_the_rest_began_drops_it():
     """The first item lasts until the others are with workers; then it breaks."""
-    go, over = [], threading.Event()
-
-    def release() -> None:
-        while not any(one.name == "nbexec-run" for one in threading.enumerate()):
-            if over.wait(0.005):
-                return
-        go.append(1)
-
-    releasing = threading.Thread(target=release)
-    releasing.start()
     source = (
         "import time\n"
         "def f(xs):\n"
@@ -209,12 +198,9 @@ def test_a_break_before_the_rest_began_drops_it():
         "    return out\n"
         "y = f(range(30))"
     )
-    names = {"go": go}
-    try:
+    with filled_once_a_run_began() as go:
+        names = {"go": go}
         nbexec.parallel(source, names, backend="threads", workers=2, progress="off")
-    finally:
-        over.set()
-        releasing.join()
     assert names["y"] == [0]
     assert not entering._current
 
