@@ -270,6 +270,12 @@ class FunctionLoop(Offload):
         kernel = StatementRunner(Cell(self.site.filename, [], self.site.flags), scope)
         self.rest = LoopRun(find_loop(stmt, scope), kernel)
 
+    def _is_in(self, frame: types.FrameType) -> bool:
+        """Whether a frame has this loop among its names."""
+        # Since 3.13 a module's `f_locals` has a comprehension's names alone while one runs.
+        names = frame.f_globals if self.site.name == MODULE else frame.f_locals
+        return any(one is self for one in names.values())
+
     def left_alone(self) -> None:
         """Have functions hand over their loops again."""
         self._let_go()
@@ -281,8 +287,8 @@ class FunctionLoop(Offload):
         if threading.get_ident() != self._around.thread:
             frame = sys._current_frames().get(self._around.thread)
         while frame is not None:
-            named = frame.f_code.co_name == self.site.name
-            if named and any(one is self for one in frame.f_locals.values()):
+            # Of no other frame: before 3.13 one that is asked for its names keeps the values.
+            if frame.f_code.co_name == self.site.name and self._is_in(frame):
                 return frame
             frame = frame.f_back
         return None
