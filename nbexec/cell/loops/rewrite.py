@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import sys
 import types
 from typing import Any
 
@@ -121,10 +122,10 @@ def _unnested(code: types.CodeType) -> types.CodeType:
 
 
 def _as_generators(code: types.CodeType) -> types.CodeType:
-    """Call the list that stands for a generator as tracebacks do; since 3.12 it has no frame."""
+    """Call what stands for a generator as tracebacks do: a list, since 3.12 in a function."""
     inner = [
-        one.replace(co_name="<genexpr>", co_qualname=one.co_qualname.replace("listcomp", "genexpr"))
-        if isinstance(one, types.CodeType) and one.co_name == "<listcomp>"
+        one.replace(co_name="<genexpr>", co_qualname="body.<locals>.<genexpr>")
+        if isinstance(one, types.CodeType) and one.co_name in ("<listcomp>", "<lambda>")
         else one
         for one in code.co_consts
     ]
@@ -216,6 +217,10 @@ def _of_comprehension(loop: ItemLoop) -> ast.stmt:
     if loop.place is loop.node or loop.place is None:
         generator.iter = _once(loop.iter)
         listed: ast.expr = ast.ListComp(_element(node), node.generators)
+        if _without_frame(loop):
+            none = ast.arguments([], [], None, [], [], None, [])
+            listed = ast.Call(ast.Lambda(none, ast.copy_location(listed, node)), [], [])
+            ast.copy_location(listed.func, node)
     else:  # a `map` or a `filter`, which are no frames of a traceback
         _Renamed(EACH, ITEM).visit(node)
         listed = ast.List([node.elt], ast.Load())
@@ -223,6 +228,12 @@ def _of_comprehension(loop: ItemLoop) -> ast.stmt:
             listed = ast.IfExp(test, listed, ast.List([], ast.Load()))
     ast.copy_location(listed, node)
     return ast.copy_location(ast.Expr(_note(kind, 0, [listed], [], node)), loop.stmt)
+
+
+def _without_frame(loop: ItemLoop) -> bool:
+    """Whether a list in place of a generator would lack its frame: since 3.12 it has none."""
+    generator = isinstance(loop.node, ast.GeneratorExp)
+    return generator and sys.version_info >= (3, 12) and not (loop.bound or loop.awaits)
 
 
 def _of_comprehension_in_block(loop: ItemLoop) -> ast.stmt:
