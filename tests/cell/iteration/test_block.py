@@ -15,6 +15,7 @@ import warnings
 import pytest
 
 from nbexec.cell.execution import loop_run
+from nbexec.cell.iteration import guard
 from nbexec.cell.iteration.block import BlockIteration, BlockRecord
 from nbexec.cell.iteration.iteration import Changed
 from nbexec.cell.loops import rewrite
@@ -387,6 +388,7 @@ def test_what_came_before_an_unusual_item_is_kept(odd):
 
 def test_a_block_in_another_process_sees_that_its_items_were_changed(monkeypatch):
     monkeypatch.setattr(BlockIteration, "elsewhere", True)
+    monkeypatch.setattr(guard, "FLOOR", 60.0)  # looking is affordable, on a slow machine too
     monkeypatch.setattr(BlockIteration, "surroundings", lambda self, log: contextlib.nullcontext())
     items = [[n] for n in range(100)]
     untouched = iteration_of("for x in xs: y = x[0]", {}, guarded=True)
@@ -398,6 +400,7 @@ def test_a_block_in_another_process_sees_that_its_items_were_changed(monkeypatch
 
 def test_a_block_in_another_process_sees_that_what_it_reads_was_changed(monkeypatch):
     monkeypatch.setattr(BlockIteration, "elsewhere", True)
+    monkeypatch.setattr(guard, "FLOOR", 60.0)  # looking is affordable, on a slow machine too
     monkeypatch.setattr(BlockIteration, "surroundings", lambda self, log: contextlib.nullcontext())
     names = {"seen": [], "xs": []}
     touching = iteration_of("for x in xs:\n    if x == 40: seen.insert(0, x)", names, guarded=True)
