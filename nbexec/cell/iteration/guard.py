@@ -118,7 +118,10 @@ class Guard:
     things : dict
         The inputs that all iterations share, by name.
     clock : callable
-        Gives seconds.
+        Gives the seconds that items take.
+    own_clock : callable
+        Gives the seconds that comparing takes: of this thread's CPU, since what others do
+        meanwhile doesn't make comparing too dear.
 
     Examples
     --------
@@ -131,15 +134,20 @@ class Guard:
     """
 
     def __init__(
-        self, things: dict[str, Any], clock: Callable[[], float] = time.perf_counter
+        self,
+        things: dict[str, Any],
+        clock: Callable[[], float] = time.perf_counter,
+        own_clock: Callable[[], float] = time.thread_time,
     ) -> None:
         self._things = things
         self._clock = clock
+        self._own_clock = own_clock
         self._before: dict[str, bytes | None] | None = None
         self._cost = weight(things.values()) / RATE
+        fingerprint([])  # the first time in a process takes longer
         if self._cost <= AT_ONCE:
             self._look()
-            if self._cost > FLOOR:  # the first time in a process takes longer
+            if self._cost > FLOOR:  # the first time of a type does, too
                 self._look()
         self._spent = 0.0  # by items since they were last compared
         self._item: Any = None
@@ -164,24 +172,24 @@ class Guard:
         if self._parts_cost > max(FLOOR, SHARE * self._parts_spent):
             self._unseen = True
             return
-        began = self._clock()
+        began = self._own_clock()
         self._parts.append((items, fingerprint(items)))
-        self._parts_cost += 2 * (self._clock() - began)  # and as long once more
+        self._parts_cost += 2 * (self._own_clock() - began)  # and as long once more
 
     def _look(self) -> None:
         """Compute the digests of all inputs, as they are now."""
-        began = self._clock()
+        began = self._own_clock()
         self._before = {name: fingerprint(thing) for name, thing in self._things.items()}
-        self._cost = self._clock() - began
+        self._cost = self._own_clock() - began
 
     def begin(self, item: Any) -> None:
         """Start an item: compute its digest, if that is affordable."""
         self._item, self._item_before, self._unseen = item, None, False
-        began = self._clock()
         if not frozen(item) and self._affordable(item):
+            began = self._own_clock()
             self._item_before = fingerprint(item)
+            self._item_cost = max(self._item_cost, self._own_clock() - began)
         self._began = self._clock()
-        self._item_cost = max(self._item_cost, self._began - began)
 
     def _affordable(self, item: Any) -> bool:
         """Whether the digest of an item costs little; the first is weighed."""

@@ -68,7 +68,7 @@ def test_the_guard_looks_no_more_than_it_may_cost():
         now[0] += 0.001  # each look at the clock, so that looking costs a millisecond
         return now[0]
 
-    guard = Guard({"xs": [1]}, clock)
+    guard = Guard({"xs": [1]}, clock, clock)
     seen = []
     for _ in range(60):
         guard.begin(1)
@@ -83,13 +83,13 @@ def test_what_is_heavy_is_looked_at_once_that_is_affordable(monkeypatch):
     monkeypatch.setattr(guards, "weight", lambda things: guards.RATE)  # it would take a second
     real = guards.fingerprint
     monkeypatch.setattr(guards, "fingerprint", lambda thing: looks.append(thing) or real(thing))
-    guard = Guard({"xs": xs}, lambda: now[0])
+    guard = Guard({"xs": xs}, lambda: now[0], lambda: now[0])
     for took, looked_at in ((1, 0), (1, 0), (20, 1)):
         guard.begin(1)
         now[0] += took
         assert guard.changed() == ""
         assert not guard.looked
-        assert len(looks) == looked_at
+        assert len(looks) == 1 + looked_at  # the first is of nothing
     guard.begin(1)
     assert guard.changed() == ""
     assert guard.looked
@@ -101,7 +101,7 @@ def test_what_is_heavy_is_looked_at_once_that_is_affordable(monkeypatch):
 def test_a_heavy_item_is_not_looked_at(monkeypatch):
     now, item = [0.0], [1]
     monkeypatch.setattr(guards, "weight", lambda things: guards.RATE if [*things] else 0)
-    guard = Guard({}, lambda: now[0])
+    guard = Guard({}, lambda: now[0], lambda: now[0])
     guard.begin(item)
     now[0] += 1
     item.append(2)
