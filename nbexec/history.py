@@ -276,13 +276,16 @@ class PastRun:
         """
         total = self.stats.total if self.stats is not None else None
         why = JournalError("the journal has no value of this item")
-        results = [Failure(index, None, why, kind="cancelled") for index in range(total or 0)]
-        placed: list[Any] = list(results)
+
+        def missing(index: int) -> Failure:
+            return Failure(index, None, why, kind="cancelled", run=self.id)
+
+        placed: list[Any] = [*map(missing, range(total or 0))]
         for index, value in [*self.values(), *((one.index, one) for one in self.failures)]:
             while len(placed) <= index:
-                placed.append(Failure(len(placed), None, why, kind="cancelled"))
+                placed.append(missing(len(placed)))
             placed[index] = value
-        return Results(placed)
+        return Results(placed, origin=self.id)
 
     @property
     def advice(self) -> str:

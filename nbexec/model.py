@@ -107,6 +107,9 @@ class Failure:
         "error": it raised; "cancelled": it never ran to its end; "lost": its worker died.
     left : object
         Value that the function handed over when it failed; None for an ordinary function.
+    run : str
+        The `Run.id` of the run that it is a failure of, which tells it from a `Failure` that an
+        item of that run returned; "" for one made by hand.
     """
 
     __module__ = "nbexec"
@@ -119,6 +122,7 @@ class Failure:
     attempt: int = 1
     kind: ErrorKind = "error"
     left: Any = field(default=None, repr=False, compare=False)
+    run: str = field(default="", repr=False, compare=False)
 
     def __bool__(self) -> bool:
         """A failure is false, so that ``[r for r in results if r]`` drops it."""

@@ -169,10 +169,10 @@ PICKLED = {
         Interrupting, exception=PICKLE, text=r"Interrupting, can't .* SystemExit: while unp"
     ),
     "exception doesn't pickle": Fault(
-        lambda: throw(Stubborn("its text")), exception=PICKLE, text="Stubborn: its text"
+        lambda: throw(Stubborn("its text")), exception=Stubborn, text="its text"
     ),
     "exception doesn't unpickle": Fault(
-        lambda: throw(Bomb("its text")), exception=PICKLE, text="Bomb: its text"
+        lambda: throw(Bomb("its text")), exception=Bomb, text="its text"
     ),
     "item doesn't pickle": Fault(
         int, exception=PICKLE, text="the item, a Stubborn, can't be sent", item=Stubborn()

@@ -9,8 +9,8 @@ from ..errors import ItemTimeout, RunCancelled, WorkerDied
 from ..model import Chunk, Error, ErrorKind, Failure, Outcome
 
 
-def failure(chunk: Chunk, outcome: Outcome, at: int) -> Failure:
-    """Give the `Failure` that stands for the item at offset `at`."""
+def failure(chunk: Chunk, outcome: Outcome, at: int, run: str) -> Failure:
+    """Give the `Failure` of a run that stands for the item at offset `at`."""
     error = outcome.errors[at]
     return Failure(
         chunk.indices[at],
@@ -21,6 +21,7 @@ def failure(chunk: Chunk, outcome: Outcome, at: int) -> Failure:
         chunk.attempt,
         error.kind,
         outcome.values[at],
+        run,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol
 
@@ -68,7 +68,15 @@ NOT_RUN = _NotRun()
 
 
 class Gather:
-    """Every result in its place in one list."""
+    """Every result in its place in one list.
+
+    Attributes
+    ----------
+    origin : str
+        The run, in the failures of items that have not run.
+    """
+
+    origin = ""
 
     def __init__(self, total: int | None) -> None:
         self.values: list[Any] = [NOT_RUN] * (total or 0)
@@ -97,7 +105,7 @@ class Gather:
             why = error
         for index, value in enumerate(self.values):
             if value is NOT_RUN:
-                self.values[index] = Failure(index, None, why, kind="cancelled")
+                self.values[index] = Failure(index, None, why, kind="cancelled", run=self.origin)
 
 
 class Stream:
@@ -119,20 +127,25 @@ class Stream:
         return max(0, (self._window or window) - (pulled - self._consumed))
 
     def put(self, chunk: Chunk, outcome: Outcome, failures: dict[int, Failure]) -> None:
+        # Nothing from these on is given: the run's own exception comes there.
+        blocked = {at for at, one in failures.items() if self._stops or one.kind == "cancelled"}
         values = _merge(outcome, failures)
         with self._changed:
-            if not self._ordered:
-                self._ready.extend(value for value in values if not self._blocks(value))
+            if blocked:
+                kept = [at for at in range(len(values)) if at not in blocked]
+                self._give([chunk.indices[at] for at in kept], [values[at] for at in kept])
             else:
-                self._held.update(zip(chunk.indices, values, strict=True))
-                while self._next in self._held and not self._blocks(self._held[self._next]):
-                    self._ready.append(self._held.pop(self._next))
-                    self._next += 1
+                self._give(chunk.indices, values)
             self._changed.notify()
 
-    def _blocks(self, value: Any) -> bool:
-        """Whether nothing after `value` is given: the run's own exception comes there."""
-        return isinstance(value, Failure) and (self._stops or value.kind == "cancelled")
+    def _give(self, indices: Sequence[int], values: list[Any]) -> None:
+        if not self._ordered:
+            self._ready.extend(values)
+            return
+        self._held.update(zip(indices, values, strict=True))
+        while self._next in self._held:
+            self._ready.append(self._held.pop(self._next))
+            self._next += 1
 
     def end(self, error: BaseException | None) -> None:
         with self._changed:

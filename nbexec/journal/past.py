@@ -67,7 +67,7 @@ def failures(path: Path, run: str) -> list[Failure]:
         error: BaseException = JournalError(message)
         with contextlib.suppress(Exception):
             error = loads(data)
-        found.append(Failure(place, Shown(item), error, trace, worker, attempt, kind))
+        found.append(Failure(place, Shown(item), error, trace, worker, attempt, kind, run=run))
     return found
 
 

@@ -33,6 +33,7 @@ class RunContext:
     slots: SlotTable  # at workers
     publisher: Publisher
     clock: Callable[[], float]
+    origin: str = ""  # marks the run's failures; see `Run.origin`
     failures: list[Failure] = field(default_factory=list)
     output: Outputs = field(default_factory=Outputs)
     stop_after: int | None = None  # no item after this one matters: the run stops there
@@ -60,7 +61,7 @@ class RunContext:
 
     def finish(self, now: float, chunk: Chunk, outcome: Outcome) -> None:
         """Take in the end of each item of a chunk, for good."""
-        failures = {at: failure(chunk, outcome, at) for at in sorted(outcome.errors)}
+        failures = {at: failure(chunk, outcome, at, self.origin) for at in sorted(outcome.errors)}
         room = FAILURES - len(self.failures)
         for place, one in enumerate(failures.values()):
             if place < room or one.index == self.stop_after:  # that one is the run's own error

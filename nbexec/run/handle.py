@@ -87,6 +87,10 @@ class Run:
         before: Run | None = None,
     ) -> None:
         self.id = registry.new_id()
+        # The run itself, or the first of those whose results this one completes.
+        self.origin: str = self.id if before is None else before.origin
+        if isinstance(sink, Gather):
+            sink.origin = self.origin
         self.began = 0.0  # Unix time; 0.0 before `start`
         self.background = False  # whether nobody waits for it
         self._taken = False  # whether somebody has had the results
@@ -108,6 +112,7 @@ class Run:
         spec = RunSpec(
             *(task, feed, sink, options, observers, caller_thread, sizer, kernel_backend, clock),
             journal=self._journal,
+            origin=self.origin,
         )
         self._loop = Loop(spec)
         self._sink = sink
@@ -187,7 +192,7 @@ class Run:
 
     def _results(self) -> Results:
         values = self._sink.values if isinstance(self._sink, Gather | Merge) else ()
-        return Results(values, run=self)
+        return Results(values, run=self, origin=self.origin)
 
     @property
     def gives_list(self) -> bool:

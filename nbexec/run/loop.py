@@ -61,6 +61,7 @@ class RunSpec:
     kernel_backend: str  # for items that aren't worth sending
     clock: Callable[[], float]
     journal: Journal | None = None
+    origin: str = ""
 
 
 class Loop:
@@ -74,7 +75,8 @@ class Loop:
         self._backlog = Backlog(spec.feed, spec.sizer)
         self._slots = SlotTable()
         self.context = context = RunContext(
-            spec.options, spec.sink, self._backlog, self._slots, self.publisher, spec.clock
+            *(spec.options, spec.sink, self._backlog, self._slots, self.publisher, spec.clock),
+            origin=spec.origin,
         )
         self._emit = self.publisher.emit
         self._intake = Intake(context, self.post)

@@ -9,18 +9,19 @@ from typing import Any
 from ..items.feed import Feed
 from ..model import Failure
 from .context import FAILURES
+from .results import Results
 
 GONE = object()  # in the place of an item that is not there any more
 
 
 def without_value(
-    results: Sequence[Any], failures: Sequence[Failure], feed: Feed
+    results: Results, failures: Sequence[Failure], feed: Feed
 ) -> list[tuple[int, Any]]:
     """Give the items without a value, with their indices, as far as they are there.
 
     Parameters
     ----------
-    results : sequence
+    results : Results
         All results of the run, with a `Failure` in the place of an item without a value.
     failures : sequence of Failure
         Those of them that were kept apart, `FAILURES` at most.
@@ -29,13 +30,13 @@ def without_value(
     """
     found = _failed(results, failures)
     for index, value in enumerate(results):
-        if index not in found and isinstance(value, Failure) and value.kind == "cancelled":
+        if index not in found and results.failed(value) and value.kind == "cancelled":
             with contextlib.suppress(LookupError):
                 found[index] = feed.held(index)
     return list(found.items())
 
 
-def item(index: int, results: Sequence[Any], failures: Sequence[Failure], feed: Feed) -> Any:
+def item(index: int, results: Results, failures: Sequence[Failure], feed: Feed) -> Any:
     """Give one item of a run; `GONE` where it isn't there any more."""
     failed = _failed(results, failures)
     if index in failed:
@@ -46,11 +47,11 @@ def item(index: int, results: Sequence[Any], failures: Sequence[Failure], feed: 
         return GONE
 
 
-def _failed(results: Sequence[Any], failures: Sequence[Failure]) -> dict[int, Any]:
+def _failed(results: Results, failures: Sequence[Failure]) -> dict[int, Any]:
     """Give the items that failed, by index."""
     found = {one.index: one.item for one in failures}
     if len(found) >= FAILURES:  # the others are among the results alone
         for index, value in enumerate(results):
-            if isinstance(value, Failure) and value.traceback and value.index == index:
+            if results.failed(value) and value.traceback and value.index == index:
                 found.setdefault(index, value.item)
     return found

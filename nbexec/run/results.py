@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import NbexecError
 from ..model import Failure
+from ..serialize import failures  # noqa: F401  # how a `Failure` is pickled
 from ..telemetry import wording
 from ..telemetry.bars import Bars
 from ..telemetry.observer import WatchedRun
@@ -23,7 +24,9 @@ class Results(list[Any]):
     Attributes
     ----------
     run : Run or None
-        The run that they come from; None for a list that was sliced or copied.
+        The run that they come from; None for a list that was sliced, copied or unpickled.
+    origin : str
+        What `Failure.run` is of that run's own failures; "" where any `Failure` counts as one.
 
     Examples
     --------
@@ -37,9 +40,25 @@ class Results(list[Any]):
 
     __module__ = "nbexec"
 
-    def __init__(self, values: Iterable[Any] = (), run: WatchedRun | None = None) -> None:
+    def __init__(
+        self, values: Iterable[Any] = (), run: WatchedRun | None = None, origin: str = ""
+    ) -> None:
         super().__init__(values)
         self.run = run
+        self.origin = origin
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Give the reduction for pickling and copying: the list, without its run."""
+        state = {name: value for name, value in vars(self).items() if name != "run"}
+        return type(self), (), state, iter(self)
+
+    def failed(self, value: Any) -> bool:
+        """Whether a value stands for an item that failed.
+
+        A `Failure` that an item returned, as one that collects those of a run of its own may,
+        is that item's value.
+        """
+        return isinstance(value, Failure) and self.origin in ("", value.run)
 
     @property
     def stats(self) -> Stats | None:
@@ -49,11 +68,11 @@ class Results(list[Any]):
     @property
     def failures(self) -> list[Failure]:
         """The `Failure` objects among the results."""
-        return [value for value in self if isinstance(value, Failure)]
+        return [value for value in self if self.failed(value)]
 
     def ok(self) -> list[Any]:
         """Give the results without the failures."""
-        return [value for value in self if not isinstance(value, Failure)]
+        return [value for value in self if not self.failed(value)]
 
     def timeline(self) -> Bars:
         """Give the run's `Bars`: which worker was busy when; none where there is no run."""
@@ -91,7 +110,7 @@ class Results(list[Any]):
             ) from error
         rows = [
             (None, value.kind, _words(value.exception), value.worker, value.attempt)
-            if isinstance(value, Failure)
+            if self.failed(value)
             else (value, "done", "", "", 0)
             for value in self
         ]

@@ -21,7 +21,7 @@ from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 from ..errors import PickleError
-from . import by_value, nans, singletons
+from . import by_value, exceptions, nans, singletons
 from .owned_arrays import LaterBytes
 
 LARGE = 1 << 16  # bytes; to write a buffer to a file and read it takes 0.03 ms then, a pipe 0.18
@@ -150,6 +150,7 @@ def pickler() -> Any:
         def __init__(self, *args: Any, **named: Any) -> None:
             super().__init__(*args, **named)
             self.plain: set[type] = set()  # classes whose instances pickle knows how to reduce
+            self.lossy = False  # whether exceptions leave out what can't be pickled
 
         def reducer_override(self, thing: Any) -> Any:
             kind = type(thing)
@@ -165,6 +166,10 @@ def pickler() -> Any:
             """Give the reduction of an object that is neither a class nor a function."""
             if singletons.are_in(kind):
                 return singletons.reference(thing, kind)
+            if issubclass(kind, BaseException):
+                if self.lossy:
+                    return exceptions.reduced_to_sendable(thing, kind, is_small, is_sendable)
+                return exceptions.reduced(thing, kind, is_small)
             self.plain.add(kind)
             return NotImplemented
 
@@ -199,6 +204,47 @@ def pickler() -> Any:
             return by_value.by_value(thing, reduced, self.sent.run, self.sent.known)
 
     return Pickler
+
+
+SMALL = 4096  # bytes of an object that goes along with an AttributeError about it
+
+
+class _Short(io.RawIOBase):
+    """A file that takes no more than `SMALL` bytes."""
+
+    def __init__(self) -> None:
+        self._taken = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._taken += memoryview(data).nbytes
+        if self._taken > SMALL:
+            raise OverflowError
+        return memoryview(data).nbytes
+
+
+def is_small(thing: Any, kind: Any = None) -> bool:
+    """Whether an object can be pickled in a few bytes; `kind` is the pickler's class."""
+    try:
+        (kind or pickler())(_Short(), protocol=5).dump(thing)
+    except Exception:
+        return False
+    return True
+
+
+def is_sendable(thing: Any) -> bool:
+    """Whether an object can be pickled by itself, and unpickled."""
+    try:
+        with io.BytesIO() as file:
+            alone = pickler()(file, protocol=5)
+            alone.lossy = True
+            alone.dump(thing)
+            nans.loads(file.getvalue())
+    except Exception:
+        return False
+    return True
 
 
 def _code_of_file(make: Callable[..., CodeType], arguments: Any, filename: str) -> CodeType:

@@ -6,6 +6,7 @@ imported, and what is the only one of its kind in a module, such as ``dataclasse
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import pickle
 from pathlib import Path
@@ -13,11 +14,11 @@ from types import FunctionType, ModuleType
 from typing import Any
 from weakref import WeakSet
 
-from . import by_value, pickling, singletons
+from . import by_value, exceptions, pickling, singletons, tracebacks
 from .owned_arrays import ArrayReducer, is_array
 
 
-def dumps(value: Any, exact: bool = False) -> bytes:
+def dumps(value: Any, exact: bool = False, lossy: bool = False) -> bytes:
     """Pickle what goes back to the kernel.
 
     Parameters
@@ -28,8 +29,32 @@ def dumps(value: Any, exact: bool = False) -> bytes:
         Whether it must be what it would be if it had been made in the kernel: a class that was
         made here can't be, nor can arrays that share memory.  It holds, too, for what is in an
         object whose class has ``__nbexec_exact__``.
+    lossy : bool
+        Whether exceptions leave out what can't be pickled; a note on them names it.
     """
-    return pickling.dumped(pickler(), value, prepare=lambda made: setattr(made, "exact", exact))
+
+    def prepare(made: Any) -> None:
+        made.exact, made.lossy = exact, lossy
+
+    return pickling.dumped(pickler(), value, prepare=prepare)
+
+
+def dumps_error(error: BaseException) -> bytes | None:
+    """Pickle an exception for `loads_error`, with its traceback and what it came from.
+
+    What can't be pickled is left out; None where not even the rest can be.
+    """
+    for alone, lossy in ((False, False), (False, True), (True, True)):
+        with contextlib.suppress(BaseException):
+            data = dumps(tracebacks.pack(error, alone), lossy=lossy)
+            if lossy or exceptions.alike(loads_error(data), error):
+                return data
+    return None
+
+
+def loads_error(data: bytes) -> BaseException:
+    """Undo `dumps_error`."""
+    return tracebacks.unpack(pickling.loads(data))
 
 
 def dumps_beside(value: Any, file: Path | str | None) -> tuple[bytes, int]:

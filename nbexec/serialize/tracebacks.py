@@ -55,7 +55,7 @@ def load(positions: list[FramePosition]) -> TracebackType | None:
 
 
 def chain(error: BaseException) -> list[BaseException]:
-    """Give an exception with all that it came from, itself first.
+    """Give an exception with all that it came from, or is a group of, itself first.
 
     Examples
     --------
@@ -70,6 +70,7 @@ def chain(error: BaseException) -> list[BaseException]:
         if one is not None and not any(one is other for other in found):
             found.append(one)
             todo += [one.__cause__, one.__context__]
+            todo += one.exceptions if isinstance(one, BaseExceptionGroup) else ()
     return found
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import PickleError
 from ..items.outcomes import not_begun
 from ..model import Error, Outcome
-from ..serialize import pickling, returning, tracebacks
+from ..serialize import failures, pickling, returning, tracebacks
 from ..system import subinterpreter
 from .envelope import Envelope, values_file
 from .execute import failed
@@ -74,14 +74,7 @@ def _pack_error(error: Error) -> tuple[str, bytes | None, str, str, str, Any]:
     exception = error.exception
     text = f"{type(exception).__name__}: {exception}"
     positions = tracebacks.dump(exception.__traceback__)
-    data = None
-    for alone in (False, True):  # what it came from may not pickle
-        try:
-            data = returning.dumps(tracebacks.pack(exception, alone))
-            pickling.loads(data)
-            break
-        except BaseException:
-            data = None
+    data = returning.dumps_error(exception)
     return error.kind, data, text, error.traceback, error.unsent, positions
 
 
@@ -139,8 +132,7 @@ def _unpack_error(
     try:
         if data is None:
             raise ValueError("not sent")
-        exception = tracebacks.unpack(pickling.loads(data))
+        exception = returning.loads_error(data)
     except BaseException:
-        exception = PickleError(f"the task raised {text} (the exception itself can't be sent)")
-        exception.__traceback__ = tracebacks.load(positions)
+        exception = failures.not_sent(text, positions)
     return Error(kind, exception, trace, unsent)

@@ -1,0 +1,167 @@
+"""Pickling of exceptions: as what they are, not as a call of their class.
+
+Python's own way is ``type(error)(*error.args)``.  It raises, or makes another exception, where
+the class has an ``__init__`` that takes something else than its message.  Here the exception
+is made without calling it, and given its arguments and attributes.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import functools
+import types
+from collections.abc import Callable
+from typing import Any
+
+_HEAP = 1 << 9  # the flag of classes that were made by a `class` statement, or like one
+_MEMBERS = (types.MemberDescriptorType, types.GetSetDescriptorType)
+# Members that `__new__` sets, from the arguments.
+_FROM_ARGUMENTS = ("args", "message", "exceptions")
+_AS_PYTHON_DOES = ("__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__new__")
+
+Sendable = Callable[[Any], bool]
+
+
+def reduced(error: BaseException, kind: type[BaseException], small: Sendable) -> Any:
+    """Give the reduction of an exception; NotImplemented where pickle's own is right.
+
+    Parameters
+    ----------
+    error : BaseException
+        The exception.
+    kind : type
+        Its class.
+    small : callable
+        Tells whether the object that an AttributeError is about may go along.
+
+    Examples
+    --------
+    >>> class HttpError(Exception):
+    ...     def __init__(self, response):
+    ...         super().__init__(f"status {response['status']}")
+    >>> make, arguments, state = reduced(HttpError({"status": 503}), HttpError, lambda thing: True)
+    >>> make(*arguments)
+    HttpError('status 503')
+    """
+    base = _built_in(kind)
+    if any(getattr(kind, name) is not getattr(base, name) for name in _AS_PYTHON_DOES):
+        return NotImplemented  # the class says itself how it is pickled
+    state = _state(error, kind, base, small)
+    if not _own_init(kind) and state.keys() <= getattr(error, "__dict__", {}).keys():
+        return NotImplemented
+    arguments = (kind, *error.args)
+    if kind.__setattr__ is not BaseException.__setattr__:
+        return copyreg.__newobj__, arguments, state, None, None, set_state  # type: ignore[attr-defined]
+    return copyreg.__newobj__, arguments, state or None  # type: ignore[attr-defined]
+
+
+def reduced_to_sendable(
+    error: BaseException, kind: type[BaseException], small: Sendable, sendable: Sendable
+) -> Any:
+    """Give the reduction of an exception that can't be pickled as it is.
+
+    Arguments that are not `sendable` become their text, and attributes that are not are left
+    out; a note on the exception names them.
+    """
+    base = _built_in(kind)
+    left_out: list[str] = []
+    arguments = []
+    for value in error.args:
+        if _of_exceptions(value) or sendable(value):
+            arguments.append(value)
+        else:
+            arguments.append(_text(value))
+            left_out.append(f"an argument, {_sort(value)}, whose text is here")
+    state = {}
+    for name, value in _state(error, kind, base, small).items():
+        if name == "args" or _of_exceptions(value) or sendable(value):
+            state[name] = value
+        else:
+            left_out.append(f"attribute `{name}`, {_sort(value)}")
+    if "args" in state:
+        state["args"] = tuple(arguments)
+    if left_out:
+        said = "left out, since it can't be pickled: " + "; ".join(left_out)
+        state["__notes__"] = [*state.get("__notes__", ()), said]
+    return made, (kind, base, *arguments), state, None, None, set_state
+
+
+def alike(copy: BaseException, error: BaseException) -> bool:
+    """Whether a copy of an exception is of its class, and says what it says."""
+    return type(copy) is type(error) and str(copy) == str(error)
+
+
+def made(kind: type[BaseException], base: type[BaseException], *arguments: Any) -> BaseException:
+    """Make an exception of `kind` as its built-in `base` does."""
+    return base.__new__(kind, *arguments)
+
+
+def new(kind: type[BaseException], *arguments: Any) -> BaseException:
+    """Make an exception without calling its `__init__`."""
+    return kind.__new__(kind, *arguments)
+
+
+def set_state(error: BaseException, state: dict[str, Any]) -> None:
+    """Set the attributes of an exception whose class has a say in that."""
+    own = getattr(error, "__dict__", None)
+    for name, value in state.items():
+        if own is None or hasattr(type(error), name):  # a slot, or what Python keeps elsewhere
+            object.__setattr__(error, name, value)
+        else:
+            own[name] = value
+
+
+def _built_in(kind: type[BaseException]) -> type[BaseException]:
+    """Give the nearest class that is Python's own, or an extension module's."""
+    return next(one for one in kind.__mro__ if not one.__flags__ & _HEAP)
+
+
+@functools.cache
+def _members(base: Any) -> tuple[str, ...]:
+    """Give the names of what a built-in exception keeps beside its attributes."""
+    found = {
+        name: None
+        for one in base.__mro__
+        for name, what in vars(one).items()
+        if isinstance(what, _MEMBERS) and name[:2] != "__" and name not in _FROM_ARGUMENTS
+    }
+    # An OSError with an `__init__` of its own takes nothing from the arguments, not even them.
+    return (*found, "args") if issubclass(base, OSError) else (*found,)
+
+
+def _own_init(kind: type[BaseException]) -> bool:
+    """Whether a class has an `__init__` that is written in Python."""
+    return not isinstance(kind.__init__, types.WrapperDescriptorType)
+
+
+def _state(
+    error: BaseException, kind: type[BaseException], base: Any, small: Sendable
+) -> dict[str, Any]:
+    state: dict[str, Any] = {}
+    if _own_init(kind) or issubclass(base, AttributeError | NameError):
+        for name in _members(base):
+            value = getattr(error, name, None)
+            if value is not None and not (name == "obj" and not small(value)):
+                state[name] = value
+    for name in copyreg._slotnames(kind):  # type: ignore[attr-defined]  # as pickle does
+        if hasattr(error, name):
+            state[name] = getattr(error, name)
+    return {**state, **getattr(error, "__dict__", {})}
+
+
+def _of_exceptions(value: Any) -> bool:
+    """Whether a value is an exception, or several, each of which is reduced by itself."""
+    if isinstance(value, list | tuple):
+        return all(isinstance(one, BaseException) for one in value)
+    return isinstance(value, BaseException)
+
+
+def _text(value: Any) -> str:
+    try:
+        return repr(value)
+    except Exception:
+        return object.__repr__(value)
+
+
+def _sort(value: Any) -> str:
+    return f"a {type(value).__module__}.{type(value).__qualname__}".replace(" builtins.", " ")
