@@ -6,7 +6,9 @@ import concurrent.futures
 import contextvars
 import functools
 import itertools
+import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
@@ -116,31 +118,67 @@ class Executor(concurrent.futures.Executor):
         *iterables: Iterable[Any],
         timeout: float | None = None,
         chunksize: int | None = None,
+        buffersize: int | None = None,
     ) -> Iterator[T]:
         """Give an iterator over the results, in order; work begins at once.
 
         Parameters
         ----------
         fn, *iterables
-            As for the built-in `map`.  They are consumed at once; `nbexec.imap` is lazy.
+            As for the built-in `map`.  They are consumed at once, unless `buffersize` is given;
+            `nbexec.imap` is lazy.
         timeout : float or None
             Seconds from now within which each result must be there; None waits.
         chunksize : int or None
             Items that are sent together as one call; None is 1, as in `concurrent.futures`.
             `nbexec.map` adapts it.
+        buffersize : int or None
+            Calls whose results have not been taken yet, at most, as since Python 3.14: the next
+            item is pulled when a result is taken.  None consumes all at once.
 
         Raises
         ------
+        TypeError
+            `buffersize` is no int.
         ValueError
-            `chunksize` is less than 1.
+            `chunksize` or `buffersize` is less than 1.
+
+        Examples
+        --------
+        >>> import itertools, nbexec
+        >>> with nbexec.Executor("threads", workers=2) as executor:
+        ...     squares = executor.map(lambda x: x * x, itertools.count(), buffersize=8)
+        ...     list(itertools.islice(squares, 4))
+        [0, 1, 4, 9]
         """
         size = 1 if chunksize is None else chunksize
         if size < 1:
             raise ValueError(f"chunksize must be at least 1, not {size}")
+        if buffersize is not None and not isinstance(buffersize, int):
+            raise TypeError(f"buffersize must be an int or None, not {buffersize!r}")
+        if buffersize is not None and buffersize < 1:
+            raise ValueError(f"buffersize must be at least 1, not {buffersize}")
         if size == 1:
-            return super().map(fn, *iterables, timeout=timeout)
+            return self._map(fn, zip(*iterables, strict=False), timeout, buffersize)
         parts = _parts(zip(*iterables, strict=False), size)
-        return _each(super().map(functools.partial(_part, fn), parts, timeout=timeout))
+        part = functools.partial(_part, fn)
+        return _each(self._map(part, ((one,) for one in parts), timeout, buffersize))
+
+    def _map(
+        self,
+        fn: Callable[..., Any],
+        calls: Iterator[tuple[Any, ...]],
+        timeout: float | None,
+        buffersize: int | None,
+    ) -> Iterator[Any]:
+        due = None if timeout is None else time.monotonic() + timeout
+        futures = deque(self.submit(fn, *args) for args in itertools.islice(calls, buffersize))
+        return _taken(futures, due, fn, calls, weakref.ref(self))
+
+    @property
+    def _max_workers(self) -> int:
+        """What clients of the standard library's executors, such as Dask, ask for."""
+        return self._run.workers
 
     def compute(
         self,
@@ -239,6 +277,39 @@ def _each(parts: Iterator[list[T]]) -> Iterator[T]:
         part.reverse()
         while part:
             yield part.pop()
+
+
+def _taken(
+    futures: deque[Future[T]],
+    due: float | None,
+    fn: Callable[..., T],
+    calls: Iterator[tuple[Any, ...]],
+    executor: weakref.ref[Executor],
+) -> Iterator[T]:
+    """Give the results in order; each that is taken makes room for another call.
+
+    The executor is let go of where nobody else holds it: then no further calls are made.
+    """
+    try:
+        while futures:
+            within = None if due is None else max(0.0, due - time.monotonic())
+            futures[0].exception(within)  # waits, and doesn't tie what it raises to this frame
+            submit = executor()
+            if submit is not None:
+                futures.extend(submit.submit(fn, *args) for args in itertools.islice(calls, 1))
+            del submit
+            yield _result(futures.popleft())
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def _result(future: Future[T]) -> T:
+    """Give a result, and keep nothing of it."""
+    try:
+        return future.result()
+    finally:
+        del future  # else its exception, by its traceback, would hold itself
 
 
 def _close(calls: CallQueue, run: Run) -> None:

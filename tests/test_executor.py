@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import gc
+import itertools
 import threading
 import time
 import weakref
 
+import dask
 import pytest
 
 import nbexec
@@ -193,3 +196,77 @@ def test_bad_options_are_told_at_once():
         nbexec.Executor("thread")
     with pytest.raises(nbexec.OptionError, match="workers"):
         nbexec.Executor("threads", workers=-1)
+
+
+# ---------------------------------------------------------------- map with a buffer
+
+
+@pytest.mark.parametrize("chunksize", [None, 3])
+def test_map_pulls_no_more_than_its_buffer(backend, chunksize):
+    pulled = []
+
+    def endless():
+        for x in itertools.count():
+            pulled.append(x)
+            yield x
+
+    with nbexec.Executor(backend, 2) as executor:
+        results = executor.map(str, endless(), buffersize=4, chunksize=chunksize)
+        assert len(pulled) == 4 * (chunksize or 1)
+        assert list(itertools.islice(results, 10)) == [str(x) for x in range(10)]
+        assert len(pulled) <= 10 + 5 * (chunksize or 1)
+        results.close()
+
+
+@pytest.mark.parametrize("buffersize", [1, 3, 100])
+def test_map_with_a_buffer_gives_what_map_gives(backend, buffersize):
+    with nbexec.Executor(backend, 2) as executor:
+        assert list(executor.map(pow, range(9), [2] * 7, buffersize=buffersize)) == [
+            x * x for x in range(7)
+        ]
+        assert list(executor.map(abs, [], buffersize=buffersize)) == []
+        results = executor.map(lambda x: 6 // x, [3, 0, 1], buffersize=buffersize)
+        assert next(results) == 2
+        with pytest.raises(ZeroDivisionError):
+            next(results)
+        with pytest.raises(StopIteration):
+            next(results)
+
+
+def test_a_buffer_of_an_executor_that_was_shut_down():
+    with nbexec.Executor("threads", 2) as executor:
+        results = executor.map(abs, range(10), buffersize=2)
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        list(results)
+
+
+def test_a_buffer_of_an_executor_that_is_gone():
+    executor = nbexec.Executor("threads", 2)
+    results = executor.map(abs, range(10), buffersize=2)
+    del executor
+    gc.collect()
+    assert list(results) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"), [(0, ValueError), (-1, ValueError), ("4", TypeError), (2.0, TypeError)]
+)
+def test_a_buffer_that_can_not_be(wrong, error):
+    with nbexec.Executor("serial") as executor, pytest.raises(error, match="buffersize must be"):
+        executor.map(abs, [1], buffersize=wrong)
+
+
+def test_a_result_that_comes_too_late(backend):
+    if backend == "serial":
+        pytest.skip("the calling thread does the calls, and is not waiting meanwhile")
+    with nbexec.Executor(backend, 1) as executor:
+        results = executor.map(time.sleep, [0, 30, 0, 0], buffersize=2, timeout=0.5)
+        with pytest.raises(TimeoutError):
+            list(results)
+        executor.run.cancel()
+
+
+def test_dask_takes_it_for_a_pool():
+    with nbexec.Executor("threads", 3) as executor, dask.config.set(pool=executor):
+        assert executor._max_workers == 3
+        assert dask.delayed(sum)([dask.delayed(abs)(x) for x in (-1, -2)]).compute() == 3

@@ -90,7 +90,7 @@ class AsyncioSession(Session):
             blas.enter(self, self._count)
         future = self._loop.create_future()
         run = functools.partial(contextvars.copy_context().run, _in_share, call, item)
-        self._threads[task].call(functools.partial(_settle, self._loop, future, run))
+        self._threads[task].call(functools.partial(_settle, self._loop, future, [run]))
         value, error = await future
         if isinstance(error, StopIteration):  # a coroutine can't raise one
             raise RuntimeError("the function raised StopIteration") from error
@@ -213,14 +213,15 @@ def _in_share(call: Callable[[Any], Any], item: Any) -> Any:
 
 
 def _settle(
-    loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], run: Callable[[], Any]
+    loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], job: list[Callable[[], Any]]
 ) -> None:
     """Run in a thread, and set the future with the outcome: a value, or an error.
 
     Not as the future's exception: asyncio closes a coroutine that waits for a GeneratorExit.
+    What `job` holds is let go of first: whoever gets the result may expect the item to be freed.
     """
     try:
-        result = functools.partial(_set, future, run(), None)
+        result = functools.partial(_set, future, job.pop()(), None)
     except BaseException as error:
         result = functools.partial(_set, future, None, error)
     try:

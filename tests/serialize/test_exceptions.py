@@ -108,7 +108,7 @@ RAISES = {
     "__reduce__": lambda: throw(Reduced(1, 2)),
     "says another": lambda: throw(Twice(7)),
     "built in": lambda: {}["key"],
-    "a file": lambda: open("/nowhere/at/all"),
+    "a file": lambda: open("/nowhere/at/all"),  # noqa: SIM115
     "a name": lambda: no_such_name,  # noqa: F821
     "an attribute": lambda: threading.locc,
     "an import": lambda: __import__("no_such_module"),
