@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextvars
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator
+from typing import Any, cast
 
 from . import observers
 from .backends.caller_thread import CallerThread
 from .errors import OptionError
+from .items.async_items import AsyncItems, is_async
 from .items.feed import Source
 from .items.sinks import Gather, Sink, Stream
 from .model import Task
@@ -21,10 +22,12 @@ from .run.results import Results
 from .run.streaming import iterate
 from .worker.execute import depth
 
+Items = Iterable[Any] | AsyncIterable[Any]
+
 
 def map(
     fn: Callable[..., Any],
-    *iterables: Iterable[Any],
+    *iterables: Items,
     setup: Callable[[], Any] | None = None,
     **options: Any,
 ) -> Results:
@@ -36,7 +39,9 @@ def map(
         A function of one item, or of one item from each iterable.  A coroutine function
         is awaited.
     *iterables : iterable
-        The items; with several, the shortest ends it, as with the built-in `map`.
+        The items; with several, the shortest ends it, as with the built-in `map`.  Async
+        iterables, such as async generators, are awaited item by item: by `amap` on the caller's
+        event loop, else on that of the asyncio backend.
     setup : callable or None
         Called once in each worker; its value is passed to `fn` as the last argument.
     **options
@@ -73,7 +78,7 @@ def map(
 
 def start(
     fn: Callable[..., Any],
-    *iterables: Iterable[Any],
+    *iterables: Items,
     setup: Callable[[], Any] | None = None,
     **options: Any,
 ) -> Run:
@@ -107,7 +112,7 @@ def start(
 
 async def amap(
     fn: Callable[..., Any],
-    *iterables: Iterable[Any],
+    *iterables: Items,
     setup: Callable[[], Any] | None = None,
     **options: Any,
 ) -> Results:
@@ -142,7 +147,7 @@ async def amap(
         from .backends.aio import Asyncio
 
         resolved = resolved.updated({"backend": Asyncio(loop)})
-    run = prepare(fn, iterables, setup, resolved, Gather)
+    run = prepare(fn, iterables, setup, resolved, Gather, loop)
     run.caller_thread.serve_in_thread(contextvars.copy_context())
     ended = asyncio.Event()
     run.start().add_done_callback(lambda _: _tell(loop, ended.set))
@@ -163,7 +168,7 @@ def _tell(loop: Any, callback: Callable[[], object]) -> None:
 
 def imap(
     fn: Callable[..., Any],
-    *iterables: Iterable[Any],
+    *iterables: Items,
     ordered: bool = True,
     setup: Callable[[], Any] | None = None,
     **options: Any,
@@ -243,12 +248,16 @@ def is_coroutine(fn: Callable[..., Any]) -> bool:
 
 def prepare(
     fn: Callable[..., Any],
-    iterables: tuple[Iterable[Any], ...],
+    iterables: tuple[Items, ...],
     setup: Callable[[], Any] | None,
     options: Options,
     sink: Callable[[int | None], Sink],
+    loop: Any = None,
 ) -> Run:
-    """Check the arguments and make a run, which is not started."""
+    """Check the arguments and make a run, which is not started.
+
+    Items of async iterables are awaited on `loop`; None is that of the backend, or our own.
+    """
     if not callable(fn):
         raise OptionError(f"the first argument must be a function of one item, not {fn!r}")
     if setup is not None and not callable(setup):
@@ -256,8 +265,10 @@ def prepare(
     if not iterables:
         raise OptionError(f"{function_name(fn)} needs items: give at least one iterable")
     for position, iterable in enumerate(iterables):
+        if is_async(iterable):
+            continue
         try:
-            iter(iterable)
+            iter(cast(Any, iterable))
         except TypeError:
             raise OptionError(
                 f"items must be an iterable, not {type(iterable).__qualname__} "
@@ -272,9 +283,28 @@ def prepare(
         depth=depth.get(),
     )
     caller_thread = CallerThread()
-    source = Source(iterables, caller_thread.call)
+    source = Source(_taken(iterables, options, loop), caller_thread.call)
     watch = functools.partial(observers.watchers, options, task)
     return Run(task, source, sink(source.total), options, caller_thread, watchers=watch)
+
+
+def _taken(iterables: tuple[Items, ...], options: Options, loop: Any) -> list[Iterable[Any]]:
+    """Give the iterables, the items of async ones awaited on the loop that coroutines run on."""
+    if loop is None and any(is_async(one) for one in iterables):
+        loop = _loop_of(options.backend)
+    return [AsyncItems(one, loop) if is_async(one) else cast(Any, one) for one in iterables]
+
+
+def _loop_of(backend: Any) -> Any:
+    """Give the event loop of a run with this backend."""
+    from .backends import get_backend
+    from .backends.aio import Asyncio
+
+    for wanted in (backend, "asyncio"):
+        found = None if wanted == "auto" else get_backend(wanted)
+        if isinstance(found, Asyncio):
+            return found.running_loop()
+    return Asyncio().running_loop()  # somebody registered another backend by that name
 
 
 def function_name(fn: Callable[..., Any]) -> str:

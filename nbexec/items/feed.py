@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from ..model import Chunk
+from .async_items import AsyncItems
 
 PATIENCE = 0.02  # seconds; a slow iterator's items go out in handfuls, not all at the end
 
@@ -61,6 +62,9 @@ class Feed(ABC):
         """Give an item that may have been taken; a LookupError where it is no longer there."""
         raise LookupError(index)
 
+    def close(self) -> None:  # noqa: B027  (most hold nothing but items)
+        """Let go of what items are pulled from: the run has ended."""
+
     def supply(  # noqa: B027
         self, items: list[Any], error: BaseException | None, ended: bool
     ) -> None:
@@ -110,6 +114,7 @@ class Source(Feed):
         self._at = 0
         self._iterator: Iterator[Any] | None = None
         self._total: int | None = None
+        self._awaited = [one for one in iterables if isinstance(one, AsyncItems)]
         self._listed = all(type(one) in (list, tuple, range) for one in iterables)
         if self._listed:
             alone: Any = iterables[0]
@@ -180,6 +185,11 @@ class Source(Feed):
                 deliver(items, None, True)
 
         self._call(pull)
+
+    def close(self) -> None:
+        self._iterator = None
+        for one in self._awaited:
+            one.close()
 
     def supply(self, items: list[Any], error: BaseException | None, ended: bool) -> None:
         self.pulling = False

@@ -42,6 +42,9 @@ class Recall(Feed):
         self._lookup = lookup
         self._missing: deque[tuple[int, Any]] = deque()
 
+    def close(self) -> None:
+        self._feed.close()
+
     def recall(self, room: int | None, enough: int, deliver: Deliver) -> Recalled | None:
         """Look up the next items; None where there is nothing to look up now.
 

@@ -489,6 +489,7 @@ class Run:
                 attach_results(self._error, self._results())
             self._loop.end(reason)
         finally:
+            self._loop.feed.close()
             if self.background and self.task.depth == 0:
                 registry.run_registry.keep(self)
             with self._ending:
