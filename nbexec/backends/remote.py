@@ -20,6 +20,7 @@ from ..serialize import pickling
 from ..system import blas
 from ..worker import execute, stealing, streams
 from ..worker.envelope import Envelope, PackedCall, items_file, unwanted_file, values_file
+from ..worker.item_errors import failed
 from ..worker.module_reloads import reloaded
 from ..worker.reply import receive
 from .base import Session, SessionSpec
@@ -218,7 +219,7 @@ def unsendable(error: BaseException, chunk: Chunk) -> Outcome:
         sort = type(item).__qualname__
         why = PickleError(f"the item, a {sort}, can't be sent to a worker: {error}")
         why.__cause__ = error
-    return without_values(execute.failed(why, unsent="item"))
+    return without_values(failed(why, unsent="item"))
 
 
 def how_it_ended(code: int | None) -> str:

@@ -43,7 +43,7 @@ class SerialSession(Session):
         streams.install()
 
     def submit(self, slot: int, chunk: Chunk) -> SharedChunkState:
-        chunk_state = SharedChunkState(chunk.items)
+        chunk_state = SharedChunkState(chunk.items, watched=True)
         job = functools.partial(self._run, chunk, chunk_state, self._stop_flag)
         self._spec.caller_thread.call(job)
         return chunk_state

@@ -83,7 +83,7 @@ class ThreadsSession(Session):
             blas.enter(self, self._count)
         if slot not in self._workers:
             self._workers[slot] = RunThread(self._spec, self._pool.acquire())
-        chunk_state = SharedChunkState(chunk.items)
+        chunk_state = SharedChunkState(chunk.items, watched=True)
         self._workers[slot].submit(chunk, chunk_state)
         return chunk_state
 

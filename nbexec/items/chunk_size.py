@@ -61,6 +61,8 @@ class ChunkSizer:
         if self._item_bytes:
             wanted = min(wanted, HEAVIEST / self._item_bytes)
         fair = (UNKNOWN if left is None else left) / workers
+        if workers == 1:  # there is nobody to share with
+            return max(1, math.ceil(min(wanted, fair)))
         # with shorter ones the workers would wait for the kernel, which sends one to each of them
         kept_up = min(fair, max(SHORTEST_AT_END, self.cost * workers) / self.item_seconds)
         size = max(fair / SHARE, kept_up, SHORTEST / self.item_seconds)

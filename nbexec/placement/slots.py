@@ -112,6 +112,12 @@ class SlotTable:
         return bool(self._idle or (depth > 1 and self._half))
 
     @property
+    def shared(self) -> bool:
+        """Whether the loop shares the state of a chunk of several items with its worker."""
+        flights = self.in_flight.values()
+        return any(one.chunk_state is not None and len(one.chunk) > 1 for one in flights)
+
+    @property
     def waiting(self) -> int:
         """How many items wait at slots behind others, more or less."""
         return self._items - self._busy

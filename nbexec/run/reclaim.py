@@ -12,8 +12,10 @@ from collections.abc import Callable
 from ..items.outcomes import cut
 from ..model import Chunk, Outcome
 from ..placement.slots import InFlight, Slot
+from ..worker.calls import BRIEF
 from .context import RunContext
 
+LOOK = 0.02  # seconds between two looks at chunks of brief items: which one of them lasts
 LATE = 0.4  # seconds that a chunk's finished values and unstarted items wait for a slow item
 
 Learn = Callable[[Slot, Chunk, Outcome], None]
@@ -38,12 +40,21 @@ class Reclaim:
     @property
     def poll(self) -> float | None:
         """Give the seconds between two looks for slow items; None where nothing needs one."""
-        return LATE if self._run.slots.stealable and self._run.slots.in_flight else None
+        slots = self._run.slots
+        if not slots.in_flight:
+            return None
+        each = self._run.backlog.sizer.item_seconds
+        if each is not None and each <= BRIEF and slots.shared:
+            return LOOK
+        return LATE if slots.stealable else None
 
     def check(self) -> None:
         """Requeue unstarted items, and take in finished values, of chunks with a slow item."""
-        now = self._run.clock()
-        if self.poll is None or now - self._checked < LATE:
+        slots, now = self._run.slots, self._run.clock()
+        for flight in slots.in_flight.values():
+            if flight.chunk_state is not None:
+                flight.chunk_state.look()
+        if not slots.stealable or not slots.in_flight or now - self._checked < LATE:
             return
         self._checked = now
         for flight in list(self._run.slots.in_flight.values()):

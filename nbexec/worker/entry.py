@@ -21,7 +21,8 @@ from .capture import Report
 from .channel import channel
 from .chunk_state import SharedChunkState
 from .envelope import Envelope, PackedCall, items_file, unwanted_file
-from .execute import ExecutionSpec, StopFlag, failed, run_chunk
+from .execute import ExecutionSpec, StopFlag, run_chunk
+from .item_errors import failed
 from .module_reloads import follow
 from .reply import pack, unreadable
 from .task_cache import Loaded, load

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import threading
 import time
-import traceback
 from array import array
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar, copy_context
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ..model import Error, Outcome, Task
 from ..system import machine, subinterpreter
-from . import blocks
+from .calls import call_items
 from .capture import Capture, Report, current
 from .chunk_state import ChunkState
+from .item_errors import failed, from_users, interrupts, parted
 
 depth: ContextVar[int] = ContextVar("nbexec_depth", default=0)  # runs around this code
 
 T = TypeVar("T")
 
 _clock = time.perf_counter
-_OURS = (__file__, blocks.__file__)
 
 
 def _ignore(offset: int, stream: str, content: Any) -> None:
@@ -83,30 +81,8 @@ def replay(task: Task, item: Any) -> Any:
         value = prepare(task)(item)
         return _run_loop(value) if task.coroutine else value
     except BaseException as error:
-        raised = _from_users(parted(error)[0])
+        raised = from_users(parted(error)[0])
     raise raised  # out here, so that it has no context but its own
-
-
-class Partial(Exception):
-    """Raised by a function that failed, and has a partial result.
-
-    Attributes
-    ----------
-    left : object
-        What `Failure.left` will be.
-    error : BaseException
-        Why it failed: the item's exception.
-    """
-
-    def __init__(self, left: Any, error: BaseException) -> None:
-        super().__init__(left, error)
-        self.left = left
-        self.error = error
-
-
-def parted(error: BaseException) -> tuple[BaseException, Any]:
-    """Give an item's own exception, and its partial result."""
-    return (error.error, error.left) if isinstance(error, Partial) else (error, None)
 
 
 class StopFlag:
@@ -155,9 +131,10 @@ def run_chunk(
     starved = spec.starved(thread)
     chunk_state.started, cpu, begun = time.time(), spec.cpu_clock(), _clock()
     try:
-        _call_items(spec, chunk_state, budget, begun)
+        call_items(spec, chunk_state, budget, begun)
     except BaseException as error:
-        del values[len(ends) :]  # an interrupt may come between the two
+        chunk_state.settle(_clock() - begun)  # an interrupt may come before an end was noted
+        errors.pop(len(values), None)  # or amid a failure
         if interrupts(error) and spec.interrupt is not None:
             spec.interrupt(error)
         elif not values:
@@ -167,48 +144,6 @@ def run_chunk(
     cpu, starved = spec.cpu_clock() - cpu, spec.starved(thread) - starved
     started, worker = chunk_state.started, worker_name()
     return Outcome(values, errors, started, ends, cpu, worker, machine.peak_rss(), starved)
-
-
-def _call_items(spec: ExecutionSpec, chunk_state: ChunkState, budget: float, begun: float) -> None:
-    """Call the function on each item.  Long, because a call more for each item would show."""
-    values, errors, ends = chunk_state.values, chunk_state.errors, chunk_state.ends
-    stop_flag, call = spec.stop_flag, spec.prepared()
-    if spec.task.timed:
-        spec.report(0, "begun", "")
-    elif hasattr(type(call), blocks.METHOD):
-        run_one = functools.partial(_run_one, chunk_state, begun)
-        blocks.run_in_blocks(stop_flag, chunk_state, budget, begun, call, run_one)
-        return
-    for item in chunk_state.items:
-        if stop_flag.stopped:
-            break
-        try:
-            value = call(item)
-        except BaseException as error:
-            if interrupts(error):
-                raise
-            error, value = parted(error)
-            errors[len(values)] = failed(error)
-            budget = min(budget, chunk_state.after_failure)
-        values.append(value)
-        end = _clock() - begun
-        ends.append(end)
-        if end > budget:
-            break
-
-
-def _run_one(chunk_state: ChunkState, begun: float, call: Callable[[Any], Any], item: Any) -> bool:
-    """Call the function on one item; give whether it failed."""
-    try:
-        value, error = call(item), None
-    except BaseException as raised:
-        if interrupts(raised):
-            raise
-        error, value = parted(raised)
-        chunk_state.errors[len(chunk_state.values)] = failed(error)
-    chunk_state.values.append(value)
-    chunk_state.ends.append(_clock() - begun)
-    return error is not None
 
 
 async def run_chunk_async(
@@ -307,25 +242,3 @@ def _run_loop(main: Coroutine[Any, Any, T]) -> T:
 
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(copy_context().run, asyncio.run, main).result()
-
-
-def interrupts(error: BaseException) -> bool:
-    """Whether `error` is the user's Ctrl-C rather than something that an item raised."""
-    in_main = threading.current_thread() is threading.main_thread()
-    return isinstance(error, KeyboardInterrupt) and in_main
-
-
-def failed(error: BaseException, unsent: Literal["", "item", "result"] = "") -> Error:
-    """Describe an item's exception, or why something could not be sent, without our own frames."""
-    _from_users(error)
-    subinterpreter.note(error)
-    return Error("error", error, "".join(traceback.format_exception(error)), unsent)
-
-
-def _from_users(error: BaseException) -> BaseException:
-    """Give an exception whose traceback begins behind our own frames."""
-    trace = error.__traceback__
-    while trace and trace.tb_next and trace.tb_frame.f_code.co_filename in _OURS:
-        trace = trace.tb_next
-    error.__traceback__ = trace
-    return error

@@ -16,7 +16,7 @@ from ..model import Error, Outcome
 from ..serialize import failures, pickling, returning, tracebacks
 from ..system import subinterpreter
 from .envelope import Envelope, values_file
-from .execute import failed
+from .item_errors import failed
 
 _LENGTH = struct.Struct("<Q")
 

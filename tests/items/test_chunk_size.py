@@ -90,6 +90,13 @@ def test_chunks_shrink_towards_the_end_but_not_to_nothing():
     assert sizes == [1000, 150, 30, 10]
 
 
+def test_one_worker_alone_leaves_nothing_for_others():
+    sizer = ChunkSizer()
+    sizer.measure(1_000, 1e-2)
+    assert sizer.size(10_000, 1) == 10_000
+    assert sizer.size(10_000, 2) == 2_500
+
+
 def test_many_workers_get_longer_chunks_for_the_kernel_to_keep_up():
     sizer = ChunkSizer()
     sizer.measure(1000, 1.0)  # 1 ms an item

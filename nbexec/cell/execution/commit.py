@@ -11,7 +11,7 @@ from typing import Any
 
 from ...errors import PickleError
 from ...model import Failure
-from ...worker.execute import Partial
+from ...worker.item_errors import Partial
 from ..analysis.source import silently
 from ..iteration.block import BlockIteration, BlockRecord
 from ..iteration.boundary import arrived

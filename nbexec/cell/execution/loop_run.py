@@ -14,7 +14,7 @@ from ...model import Failure
 from ...options.record import Options
 from ...placement.profiles import Profile
 from ...telemetry.stats import Stats
-from ...worker.execute import Partial
+from ...worker.item_errors import Partial
 from ..analysis.aliases import TooLarge
 from ..analysis.analysis import Analysis, Refusal
 from ..analysis.patches import WHY, patch_of, reached

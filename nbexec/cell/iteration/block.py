@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...serialize.returning import dumps
 from ...worker.blocks import Covering, Ran
-from ...worker.execute import interrupts
+from ...worker.item_errors import interrupts
 from .boundary import Reference, replaced_by
 from .columns import Column, all_plain, checked, make, parts, replaced
 from .effect_log import Entry, Log, Unsafe

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ...errors import PickleError
-from ...worker.execute import Partial, interrupts
+from ...worker.item_errors import Partial, interrupts
 from ..analysis.object_facts import immutable, is_plain
 from . import exceptions
 from .boundary import HERE, Border

@@ -1,0 +1,58 @@
+"""What an item raised, as the run gets it: without our own frames, and with what it has left."""
+
+from __future__ import annotations
+
+import os
+import threading
+import traceback
+from typing import Any, Literal
+
+from ..model import Error
+from ..system import subinterpreter
+
+_HERE = os.path.dirname(__file__)
+_OURS = {os.path.join(_HERE, f"{one}.py") for one in ("execute", "calls", "blocks")}
+
+
+class Partial(Exception):
+    """Raised by a function that failed, and has a partial result.
+
+    Attributes
+    ----------
+    left : object
+        What `Failure.left` will be.
+    error : BaseException
+        Why it failed: the item's exception.
+    """
+
+    def __init__(self, left: Any, error: BaseException) -> None:
+        super().__init__(left, error)
+        self.left = left
+        self.error = error
+
+
+def parted(error: BaseException) -> tuple[BaseException, Any]:
+    """Give an item's own exception, and its partial result."""
+    return (error.error, error.left) if isinstance(error, Partial) else (error, None)
+
+
+def interrupts(error: BaseException) -> bool:
+    """Whether `error` is the user's Ctrl-C rather than something that an item raised."""
+    in_main = threading.current_thread() is threading.main_thread()
+    return isinstance(error, KeyboardInterrupt) and in_main
+
+
+def failed(error: BaseException, unsent: Literal["", "item", "result"] = "") -> Error:
+    """Describe an item's exception, or why something could not be sent, without our own frames."""
+    from_users(error)
+    subinterpreter.note(error)
+    return Error("error", error, "".join(traceback.format_exception(error)), unsent)
+
+
+def from_users(error: BaseException) -> BaseException:
+    """Give an exception whose traceback begins behind our own frames."""
+    trace = error.__traceback__
+    while trace and trace.tb_next and trace.tb_frame.f_code.co_filename in _OURS:
+        trace = trace.tb_next
+    error.__traceback__ = trace
+    return error
