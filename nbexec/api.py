@@ -253,8 +253,9 @@ def prepare(
     options: Options,
     sink: Callable[[int | None], Sink],
     loop: Any = None,
+    first: int = 0,
 ) -> Run:
-    """Check the arguments and make a run, which is not started.
+    """Check the arguments and make a run, which is not started; `first` is its first index.
 
     Items of async iterables are awaited on `loop`; None is that of the backend, or our own.
     """
@@ -283,7 +284,7 @@ def prepare(
         depth=depth.get(),
     )
     caller_thread = CallerThread()
-    source = Source(_taken(iterables, options, loop), caller_thread.call)
+    source = Source(_taken(iterables, options, loop), caller_thread.call, first)
     watch = functools.partial(observers.watchers, options, task)
     return Run(task, source, sink(source.total), options, caller_thread, watchers=watch)
 

@@ -20,6 +20,7 @@ Deliver = Callable[[list[Any], BaseException | None, bool], None]  # items, erro
 class Feed(ABC):
     """Where items come from, by position: `take` gives what is there, `want` asks for more."""
 
+    first = 0  # index of the first item: those before it ran elsewhere
     error: BaseException | None = None  # what the input raised
     pulling = False  # whether more is on its way
 
@@ -41,7 +42,7 @@ class Feed(ABC):
     @property
     @abstractmethod
     def taken(self) -> int:
-        """How many items were taken: the index of the next one."""
+        """How many items were taken."""
 
     @property
     def pulled(self) -> int:
@@ -74,7 +75,8 @@ class Feed(ABC):
 class Chosen(Feed):
     """Some items, each with the index that it has in a longer input."""
 
-    def __init__(self, chosen: Sequence[tuple[int, Any]]) -> None:
+    def __init__(self, chosen: Sequence[tuple[int, Any]], first: int = 0) -> None:
+        self.first = first
         self._chosen = sorted(chosen, key=lambda pair: pair[0])
         self._next = 0
 
@@ -107,7 +109,10 @@ class Chosen(Feed):
 class Source(Feed):
     """Iterables: lists are sliced where they are, others pulled from by a lent thread."""
 
-    def __init__(self, iterables: Sequence[Iterable[Any]], call: Callable[..., None]) -> None:
+    def __init__(
+        self, iterables: Sequence[Iterable[Any]], call: Callable[..., None], first: int = 0
+    ) -> None:
+        self.first = first
         self._call = call  # runs a function in the thread that may touch the user's iterator
         self._next = 0
         self._ready: Sequence[Any] = ()  # pulled and not yet taken, from self._at on
@@ -147,9 +152,9 @@ class Source(Feed):
 
     def held(self, index: int) -> Any:
         """Give an item by its index; a LookupError where it is no longer there."""
-        if not self._listed:
+        if not self._listed or index < self.first:
             raise LookupError(index)
-        return self._ready[index]
+        return self._ready[index - self.first]
 
     @property
     def taken(self) -> int:
@@ -157,10 +162,10 @@ class Source(Feed):
 
     def take(self, size: int, budget: float = math.inf) -> Chunk:
         items = self._ready[self._at : self._at + size]
-        start = self._next
+        start = self.first + self._next
         self._at += len(items)
         self._next += len(items)
-        return Chunk(range(start, self._next), items, budget=budget)
+        return Chunk(range(start, start + len(items)), items, budget=budget)
 
     def want(self, size: int, deliver: Deliver) -> None:
         if self._iterator is None or self.pulling:

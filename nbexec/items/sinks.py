@@ -44,17 +44,20 @@ class Merge:
     ----------
     before : list
         All results of the run before.
+    first : int
+        Index of the first of them.
     """
 
-    def __init__(self, before: list[Any]) -> None:
+    def __init__(self, before: list[Any], first: int = 0) -> None:
         self.values = before
+        self.first = first
 
     def room(self, pulled: int, window: int) -> int | None:
         return None
 
     def put(self, chunk: Chunk, outcome: Outcome, failures: dict[int, Failure]) -> None:
         for index, value in zip(chunk.indices, _merge(outcome, failures), strict=True):
-            self.values[index] = value
+            self.values[index - self.first] = value
 
     def end(self, error: BaseException | None) -> None:
         """Leave the earlier failures where nothing ended now."""
@@ -78,6 +81,8 @@ class Gather:
 
     origin = ""
 
+    first = 0  # index of the first item
+
     def __init__(self, total: int | None) -> None:
         self.values: list[Any] = [NOT_RUN] * (total or 0)
         self._placed = 0
@@ -88,14 +93,15 @@ class Gather:
     def put(self, chunk: Chunk, outcome: Outcome, failures: dict[int, Failure]) -> None:
         values, indices = _merge(outcome, failures), chunk.indices
         self._placed += len(indices)
-        missing = indices[-1] + 1 - len(self.values)
+        first = self.first
+        missing = indices[-1] + 1 - first - len(self.values)
         if missing > 0:
             self.values.extend([NOT_RUN] * missing)
         if isinstance(indices, range):
-            self.values[indices.start : indices.stop] = values
+            self.values[indices.start - first : indices.stop - first] = values
         else:
             for index, value in zip(indices, values, strict=True):
-                self.values[index] = value
+                self.values[index - first] = value
 
     def end(self, error: BaseException | None) -> None:
         if self._placed == len(self.values):

@@ -134,7 +134,7 @@ class BackendChooser:
             measured = getattr(task.fn, "profile", None)  # just now, before the run began
             known = isinstance(measured, profiles.Profile)
             profile = measured if known else profiles.recall(task.fn)
-            feed.held(feed.taken)  # only where it can be seen whether it can be sent
+            feed.held(feed.first + feed.taken)  # only where it can be seen whether it can be sent
         except Exception:  # a function may have anything for attributes
             return None
         if profile is None:
@@ -148,7 +148,7 @@ class BackendChooser:
         if choice is not None and choice.backend == "processes":
             sending_cost = self._sending
             sending_cost.measure(
-                Chunk(range(1), [feed.held(feed.taken)])
+                Chunk(range(1), [feed.held(feed.first + feed.taken)])
             )  # that may never have been done
             sending_cost.here, sending_cost.there = (
                 max(profile.here, sending_cost.here),

@@ -357,8 +357,10 @@ class Run:
             raise RuntimeError(f"{self.name} is still running: wait() until it has ended")
         if not isinstance(self._sink, Gather | Merge):
             raise LookupError("only a run that gives a list can put results into it")
-        feed = Chosen(rerun.without_value(self._results(), self.failures, self._loop.feed))
-        sink, watchers = Merge(list(self._sink.values)), watchers or self._watchers
+        first = self._loop.feed.first
+        chosen = rerun.without_value(self._results(), self.failures, self._loop.feed)
+        feed, sink = Chosen(chosen, first), Merge(list(self._sink.values), first)
+        watchers = watchers or self._watchers
         return Run(self.task, feed, sink, self.options, watchers=watchers, before=self)
 
     def debug(self, index: int) -> Any:

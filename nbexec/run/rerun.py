@@ -28,8 +28,8 @@ def without_value(
     feed : Feed
         What the run took its items from.
     """
-    found = _failed(results, failures)
-    for index, value in enumerate(results):
+    found = _failed(results, failures, feed.first)
+    for index, value in enumerate(results, feed.first):
         if index not in found and results.failed(value) and value.kind == "cancelled":
             with contextlib.suppress(LookupError):
                 found[index] = feed.held(index)
@@ -38,7 +38,7 @@ def without_value(
 
 def item(index: int, results: Results, failures: Sequence[Failure], feed: Feed) -> Any:
     """Give one item of a run; `GONE` where it isn't there any more."""
-    failed = _failed(results, failures)
+    failed = _failed(results, failures, feed.first)
     if index in failed:
         return failed[index]
     try:
@@ -47,11 +47,11 @@ def item(index: int, results: Results, failures: Sequence[Failure], feed: Feed) 
         return GONE
 
 
-def _failed(results: Results, failures: Sequence[Failure]) -> dict[int, Any]:
+def _failed(results: Results, failures: Sequence[Failure], first: int) -> dict[int, Any]:
     """Give the items that failed, by index."""
     found = {one.index: one.item for one in failures}
     if len(found) >= FAILURES:  # the others are among the results alone
-        for index, value in enumerate(results):
+        for index, value in enumerate(results, first):
             if results.failed(value) and value.traceback and value.index == index:
                 found.setdefault(index, value.item)
     return found

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..errors import DeadlineExceeded, ItemsError, MemoryLimitExceeded, RunCancelled
+from ..items.feed import Feed
 from ..items.outcomes import placed, stopped, timed_out
 from ..model import Chunk, EndReason, Failure, Outcome
 from ..placement.slots import Slot
@@ -149,7 +150,7 @@ class Stopping:
         if run.feed.error is not None:
             error = ItemsError(
                 f"the iterable of items raised {wording.safe_repr(run.feed.error)} after "
-                f"{run.feed.taken:,} items; their results are in .partial_results"
+                f"{run.feed.first + run.feed.taken:,} items; their results are in .partial_results"
             )
             error.__cause__ = run.feed.error
             return "failed", error
@@ -168,12 +169,12 @@ class Stopping:
         if first is None:  # it was halted by `Run.enough`
             return "done", None
         if first.left is None:  # else whoever mapped it names the item itself
-            _note(first, self._run.feed.total)
+            _note(first, self._run.feed)
         return "failed", first.exception
 
 
-def _note(failure: Failure, total: int | None) -> None:
-    of = f" of {total:,}" if total is not None else ""
+def _note(failure: Failure, feed: Feed) -> None:
+    of = f" of {feed.first + feed.total:,}" if feed.total is not None else ""
     worker = f", on {failure.worker}" if failure.worker else ""
     item = wording.safe_repr(failure.item)
     failure.exception.add_note(f"nbexec: item {failure.index:,}{of}{worker}: {item}")

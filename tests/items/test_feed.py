@@ -22,6 +22,18 @@ def test_a_list_is_all_at_hand(items):
     assert source.left == 0
 
 
+def test_items_are_numbered_from_where_others_ended():
+    source = Source([[1, 2, 3]], now, first=10)
+    assert (source.total, source.left, source.taken) == (3, 3, 0)
+    assert source.take(2).indices == range(10, 12)
+    assert source.take(2).indices == range(12, 13)
+    assert (source.held(10), source.held(12)) == (1, 3)
+    with pytest.raises(LookupError):
+        source.held(13)
+    with pytest.raises(LookupError):
+        source.held(9)
+
+
 def test_a_list_may_be_changed_by_its_owner_meanwhile():
     items = [1, 2, 3]
     source = Source([items], now)

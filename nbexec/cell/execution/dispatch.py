@@ -9,6 +9,7 @@ import time
 import types
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 from ...errors import NbexecError
@@ -148,6 +149,9 @@ class MapRun:
         Whether to continue after an item that failed.
     watch : ResultListener or None
         Is told of the run, and of each result as soon as it is there.
+    first : int
+        Index of the first item, wherever it is shown: those before it ran elsewhere.  Results
+        have their positions among those of this run.
     """
 
     def __init__(
@@ -159,12 +163,13 @@ class MapRun:
         ends: Callable[[Any], bool] | None = None,
         collect: bool = False,
         watch: ResultListener | None = None,
+        first: int = 0,
     ) -> None:
         self._function = function
         self._items = items
         self._collect = collect
         self._options = _options(given, collect)
-        self._sink = _Ends(ends, watch)
+        self._sink = _Ends(ends, watch, first)
         self._ended: BaseException | None = None
         self._held = contextlib.ExitStack()
         self._held.enter_context(_by_value(modules))
@@ -203,6 +208,8 @@ class MapRun:
         if Failure not in set(map(type, results)):
             return MapOutcome([*results], ended or _why(error, None), run.stats)
         for one in results:
+            if isinstance(one, Failure):
+                one = replace(one, index=one.index - self._sink.first)
             if isinstance(one, Failure) and not (self._collect and one.kind != "cancelled"):
                 return MapOutcome(done, ended or _why(error, one), run.stats)
             done.append(one)
@@ -227,7 +234,7 @@ def _start(
 
     late = options.progress == "auto"
     quiet = options.updated({"progress": "off"}) if late else options
-    sink.run = run = api.prepare(function, (items,), None, quiet, sink.open)
+    sink.run = run = api.prepare(function, (items,), None, quiet, sink.open, sink.first)
     if sink.watch is not None:
         sink.watch.begun(run)
     if late:
@@ -286,8 +293,12 @@ class _Ends(Gather):
     error: BaseException | None = None  # the error that ended the run
 
     def __init__(
-        self, ends: Callable[[Any], bool] | None, watch: ResultListener | None = None
+        self,
+        ends: Callable[[Any], bool] | None,
+        watch: ResultListener | None = None,
+        first: int = 0,
     ) -> None:
+        self.first = first
         self._ends = ends
         self.watch = watch
 

@@ -109,7 +109,9 @@ class LoopRun(Ending):
         given = {**given, **self._more, "name": options.name or self._name()}
         feed = self.items.feed(indexed)
         self._run = MapRun(
-            self._iteration, feed, analysis.modules, given, _broke, collect=self.collect
+            *(self._iteration, feed, analysis.modules, given, _broke),
+            collect=self.collect,
+            first=self.items.skipped,
         )
         self._run.start()
 

@@ -85,6 +85,25 @@ def test_the_rest_runs_on_workers(name):
     assert left.report.stats.done > 5
 
 
+@pytest.mark.parametrize("backend", ["threads", "processes"])
+@pytest.mark.parametrize("items", ["range(40)", "(y for y in range(40))"])
+def test_items_are_numbered_as_the_plain_loop_has_them(items, backend):
+    source = f"ys = []\nfor x in {items}:\n    ys.append(1 // (20 - x))"
+    with leaving_after(2):
+        both(source, backend, workers=2)
+    run = nbexec.last_run()
+    assert [one.index for one in run.failures] == [20]
+    bars = run.timeline()
+    assert min(bar.first for bar in bars) == 3  # those before it were the plain loop's
+    assert [bar for bar in bars if bar.failed and bar.first <= 20 <= bar.last]
+    with pytest.raises(ZeroDivisionError):
+        run.debug(20)
+    again = run.again()
+    with pytest.raises(ZeroDivisionError):
+        again.complete()
+    assert [one.index for one in again.failures] == [20]
+
+
 def test_a_line_that_could_not_leave_says_why():
     with leaving_after(2):
         assert "last" in reason(both(LOOPS["carries"], "threads", workers=2))
