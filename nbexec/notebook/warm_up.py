@@ -1,6 +1,6 @@
-"""Warm-up: starts worker processes before the first run needs them.
+"""Warm-up: imports what a cell needs, and starts worker processes, before the first needs them.
 
-An idle kernel starts them: never while a cell or a run goes on, never for more than a small
+An idle kernel does so: never while a cell or a run goes on, never for more than a small
 share of the free memory, and silently.
 """
 
@@ -22,6 +22,8 @@ VARIABLE = "NBEXEC_WARM_UP"
 OFF = "off"
 QUIET = 0.3  # seconds after a cell's end; the next one of "run all" begins within 0.02
 WORKER = 24 << 20  # bytes of one that has done nothing: tests.benchmarks.starting, first-warm
+# What the first cell, and the first run, would wait for: some 60 ms of CPU.
+NEEDED = ("nbexec.cell.run", "nbexec.notebook.cell_report", "nbexec.api")
 SHARE = 0.05  # of the free memory, for all of them
 
 _shells: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -63,6 +65,9 @@ class Warmer:
         if halt.wait(self._quiet):
             return
         try:
+            for module in NEEDED:
+                if not halt.is_set():
+                    importlib.import_module(module)
             self._start_workers(halt)
         except Exception:  # a run that needs them will raise it
             pass

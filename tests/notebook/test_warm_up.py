@@ -131,6 +131,33 @@ def test_as_many_workers_as_a_run_would_take_are_started_after_a_cell(backend):
     assert backend.started == 3
 
 
+IMPORTED = """
+    import sys, time
+    from nbexec.notebook import warm_up
+
+    def loaded():
+        return [one in sys.modules for one in ("nbexec.cell.run", "nbexec.run.handle")]
+
+    warm_up.Warmer._start_workers = lambda *_: None
+    warmer = warm_up.Warmer({quiet})
+    before = loaded()
+    warmer.ended()
+    if {quiet}:
+        warmer.begins()
+    warmer._thread.join(60)
+    print(before, loaded())
+"""
+
+
+@pytest.mark.parametrize("quiet", [0, 60])
+def test_what_a_cell_needs_is_imported_while_there_is_none(quiet):
+    code = textwrap.dedent(IMPORTED.format(quiet=quiet))
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    said = subprocess.check_output([sys.executable, "-c", code], env=env, text=True, timeout=100)
+    after = [not quiet] * 2
+    assert said == f"{[False] * 2} {after}\n"
+
+
 def test_nothing_is_started_in_the_middle_of_a_cell(backend):
     warmer = warm_up.Warmer(60.0)
     warmer.ended()

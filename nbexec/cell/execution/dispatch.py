@@ -10,18 +10,20 @@ import types
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ...errors import NbexecError
 from ...items.sinks import NOT_RUN, Gather
 from ...model import Chunk, Failure, Outcome
 from ...options.record import Options, error_types
-from ...run.handle import Run
 from ...telemetry.events import Event, RunEnded
 from ...telemetry.observer import Observer
 from ...telemetry.state import RunState
 from ...telemetry.stats import Stats
 from ..iteration.iteration import Changed, InKernel
+
+if TYPE_CHECKING:
+    from ...run.handle import Run  # 16 ms, which a cell without a run need not wait for
 
 PATIENCE = 0.3  # seconds: a step that ends before that needs no display, the report is enough
 

@@ -13,13 +13,12 @@ import contextvars
 import threading
 import time
 from collections.abc import Container
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ...backends import is_warm
 from ...errors import PickleError
 from ...model import Failure
 from ...options.record import Options
-from ...run.handle import Run
 from ...system import subinterpreter
 from ...system.gil import has_gil
 from ...telemetry.stats import Stats
@@ -37,6 +36,9 @@ from .grouping import Nearby
 from .in_kernel import StatementRunner
 from .loop_run import leaves
 from .reissue import reissue
+
+if TYPE_CHECKING:
+    from ...run.handle import Run
 
 PATIENCE = 0.05  # seconds that a statement runs alone
 POOL = 20  # times as long, where worker processes have to be started first
