@@ -20,6 +20,7 @@ from ...telemetry.events import Event, RunEnded
 from ...telemetry.observer import Observer
 from ...telemetry.state import RunState
 from ...telemetry.stats import Stats
+from ...worker.blocks import Covering
 from ..iteration.iteration import Changed, InKernel
 
 if TYPE_CHECKING:
@@ -310,10 +311,12 @@ class _Ends(Gather):
 
     def put(self, chunk: Chunk, outcome: Outcome, failures: dict[int, Failure]) -> None:
         super().put(chunk, outcome, failures)
-        for at, value in enumerate(outcome.values):
-            if value is None and at not in failures:
-                continue  # of a block, whose record comes first
-            index, failure = chunk.indices[at], failures.get(at)
+        values, at, stop = outcome.values, 0, len(outcome.values)
+        while at < stop:
+            value, index, failure = values[at], chunk.indices[at], failures.get(at)
+            at += value.count if isinstance(value, Covering) else 1  # others have none of theirs
+            if value is None and failure is None:
+                continue
             if self.watch is not None and (failure is None or failure.left is not None):
                 self.watch.finished(index, value if failure is None else failure)
             if self._over(value, failure):
@@ -328,7 +331,7 @@ class _Ends(Gather):
     def end(self, error: BaseException | None) -> None:
         """Drop everything from the first item that did not run: a million of them take seconds."""
         self.error = error
-        with contextlib.suppress(ValueError):
+        if self._placed < len(self.values):
             del self.values[self.values.index(NOT_RUN) :]
 
 
