@@ -22,6 +22,7 @@ def words(text: str) -> frozenset[str]:
 RANDOM = "draws random numbers, which come in an order"
 FILES = "changes files, where order may matter"
 OUTPUT = "writes output, which comes in an order"
+BAR = "draws a progress bar, where bars come in an order"
 PROGRAM = "runs another program, which may do anything"
 SENDS = "sends something, where order may matter"
 CLOCK = "reads the clock"
@@ -168,6 +169,7 @@ STATEFUL = {
     "torch.randn": RANDOM,
     "torch.randperm": RANDOM,
     "torch.save": FILES,
+    "tqdm.*": BAR,
     "traceback.print_exc": OUTPUT,
     "traceback.print_exception": OUTPUT,
     "traceback.print_stack": OUTPUT,

@@ -161,7 +161,8 @@ def holds_plain(thing: Any) -> bool:
         case "DataFrame":
             if thing.shape[1] > WIDEST:
                 return False
-            columns = enumerate(thing.dtypes)
+            # `dtypes` enters `catch_warnings`: what was shown once would be shown again.
+            columns = enumerate(thing._mgr.get_dtypes())
             objects = [at for at, kind in columns if not _plain_dtype(kind)]
             return all(holds_plain(one) for one in (thing.index, thing.columns)) and all(
                 _plain_series(thing.iloc[:, at]) for at in objects

@@ -113,7 +113,9 @@ class StatementRunner:
             stmt = with_hidden(loop, whole=False)
         if not orelse and isinstance(stmt, ast.For):
             stmt.orelse = []
-        with self.hidden(self.over(source)):
+        over = self.over(source)
+        del source  # a traceback would keep it
+        with self.hidden(over):
             return self.statement(stmt)
 
     @contextlib.contextmanager
@@ -142,4 +144,5 @@ class _Once:
 
     def __iter__(self) -> Iterator[Any]:
         self._namespace.pop(HIDDEN, None)
-        return iter(self._source)
+        source, self._source = self._source, ()
+        return iter(source)

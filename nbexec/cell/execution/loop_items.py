@@ -154,6 +154,12 @@ class Items:
             self._error = error
             return []
 
+    def release(self) -> None:
+        """Hold neither the iterable nor its items: the loop has ended."""
+        self.source, self._iterator, self._error = None, iter(()), None
+        self.known = self.known and []
+        self._ahead, self.taken, self.sample = [], [], []
+
     @property
     def lazy(self) -> bool:
         """Whether the items are pulled as the loop goes on."""

@@ -139,6 +139,11 @@ class LoopRun(Ending):
         """What the body reads from outside, which workers are sent."""
         return list(self._analysis.captured.values())
 
+    def release(self) -> None:
+        """Hold the items no more: the loop has ended."""
+        if hasattr(self, "items"):
+            self.items.release()
+
     def cancel(self) -> None:
         """Drop the items: the loop has ended before it came to them."""
         self._run.cancel()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -82,21 +83,25 @@ class LoopStep(Offload):
         __tracebackhide__ = True
         is_argument = isinstance(self.loop.place, ast.Call)  # of a `map`
         constant = None if is_argument else displays.constant(self.loop.iter)
+        # In a list, which is emptied: a traceback's frames would keep it, where the plain loop
+        # drops it as it ends, and closes a generator with that.
         fresh = [self.kernel.evaluate(self.loop.iter) if constant is None else constant]
-        shared = held(fresh)
-        source = fresh.pop()
-        if shared:
+        if held(fresh):
             text = ast.unparse(self.loop.iter)
             self.refusal = Refusal(self.loop.line, f"takes its items from `{text}`, an iterator")
             if strict:
                 raise self.refusal
-            self.value = self.kernel.over_items(self.loop, source)
-        elif not self._begins_plain(source, strict):
-            self._all_on_workers(source, strict)
-        else:
-            if strict:
-                self.rest.settle(Items(source), self.options)
-            self._plain_first(source)
+            self.value = self.kernel.over_items(self.loop, fresh.pop())
+            return
+        try:
+            if not self._begins_plain(fresh[0], strict):
+                self._all_on_workers(fresh, strict)
+            else:
+                if strict:
+                    self.rest.settle(Items(fresh[0]), self.options)
+                self._plain_first(fresh)
+        finally:
+            self.rest.release()
 
     def _begins_plain(self, source: Any, strict: bool) -> bool:
         """Whether the plain loop can do what the options ask for."""
@@ -112,9 +117,9 @@ class LoopStep(Offload):
             return False
         return plain_first.ENABLED and (not strict or listable(source))
 
-    def _all_on_workers(self, source: Any, strict: bool) -> None:
+    def _all_on_workers(self, fresh: list[Any], strict: bool) -> None:
         __tracebackhide__ = True
-        items = Items(source)
+        items = Items(fresh[0])
         try:
             self.rest.settle(items, self.options)
         except Refusal as refusal:
@@ -122,8 +127,11 @@ class LoopStep(Offload):
                 raise
             self.refusal = refusal
         if self.refusal is not None:  # out here: what the user's code raises gets no context
-            self.value = self.kernel.over_items(self.loop, items.rest(0) if items.lazy else source)
+            if items.lazy:
+                fresh[0] = items.rest(0)
+            self.value = self.kernel.over_items(self.loop, fresh.pop())
             return
+        fresh.clear()
         self.left = True
         self.rest.start(self.options, self.given)
         self._end_rest()
@@ -139,20 +147,31 @@ class LoopStep(Offload):
 
     # ------------------------------------------------------------ the plain loop, at first
 
-    def _plain_first(self, source: Any) -> None:
+    def _plain_first(self, fresh: list[Any]) -> None:
         __tracebackhide__ = True
         watcher = Watcher()
-        plain = self.begin(source, watcher)
+        plain = self.begin(fresh.pop(), watcher)
+        raised = True
         try:
             with plain:
                 self._run_plain(plain)
+            raised = False
         finally:
             watcher.close()
             if plain.left and not plain.handed_over and self._instead is None:
                 self.rest.cancel()  # the loop broke, or raised, before it came to the rest
+            if not (raised and self._has_frame):  # its frame, which the traceback has, holds them
+                plain.release()
         self.left = plain.handed_over and self._instead is None
         if not self.left and self.refusal is None:
             self.refusal = Refusal(self.loop.line, self.stays)
+
+    @property
+    def _has_frame(self) -> bool:
+        """Whether the plain loop has a frame of its own, which keeps its iterator."""
+        node = self.loop.node
+        inlined = () if sys.version_info < (3, 12) else (ast.ListComp, ast.SetComp, ast.DictComp)
+        return not isinstance(node, (ast.For, *inlined))
 
     def decide(self, seen: Evidence, position: int, running: bool) -> bool:
         """Give whether the items from `position` on go to workers, and start these."""

@@ -146,6 +146,11 @@ class PlainFirst:
             self.iterator, self._sized = items, False
         self._stays = True
 
+    def release(self) -> None:
+        """Hold the iterable no more: the loop has ended."""
+        self.source, self.iterator, self._back = (), iter(()), iter(())
+        self._sized = True
+
     def __enter__(self) -> PlainFirst:
         return self
 

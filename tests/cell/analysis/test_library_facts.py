@@ -16,6 +16,11 @@ REFUSED = {
         "import sys\nfor x in [1, 2]:\n    print(x, file=sys.stdout)",
         "line 3: serial: ",
     ),
+    "a progress bar": (
+        "from tqdm import tqdm\nout = []\nfor x in [1, 2]:\n    for y in tqdm([3], disable=True):\n"
+        "        out.append(x * y)",
+        "line 4: serial: calls `tqdm.std.tqdm`, which draws a progress bar, where bars come in an order",
+    ),
     "random numbers": (
         "import random\nrandom.seed(1)\nout = []\nfor x in [1, 2]:\n    out.append(random.random())",
         "line 5: serial: calls `random.random`, which draws random numbers, which come in an order",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from nbexec.cell.analysis import pandas_facts as facts
+from nbexec.cell.analysis.library_kinds import holds_plain
 from nbexec.cell.analysis.tables import copy_on_write
 
 from .samples import Samples, unchanged
@@ -382,3 +384,16 @@ def test_a_function_leaves_what_it_is_given_as_it_was(name):
         overwrite(found(*args, **keywords))
         if copy_on_write():
             assert state(args) == before
+
+
+def test_a_look_at_a_frame_leaves_what_was_warned_of_once():
+    """`catch_warnings`, which `DataFrame.dtypes` enters, makes Python forget it."""
+    df = pd.DataFrame({"a": [1, 2], "b": ["x", "y"]})
+    code = compile("import warnings\nwarnings.warn('once')", "<cell>", "exec")
+    names = {}
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("default")
+        exec(code, names)
+        assert holds_plain(df)
+        exec(code, names)
+    assert len(seen) == 1

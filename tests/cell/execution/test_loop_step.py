@@ -216,3 +216,32 @@ def test_frames_of_the_plain_loop_are_those_of_the_cell():
     )
     nbexec.parallel(source, names, progress="off")
     assert len(set(names["depths"])) == 1
+
+
+CLOSING = """
+class Opened:
+    def __init__(self, fails=9):
+        self.items = iter(range(6))
+    def __iter__(self):
+        try:
+            yield from self.items
+        finally:
+            print("closed")
+out = []
+"""
+ENDS = {
+    "a break": "for x in Opened():\n    out.append(x * 2)\n    if x == 3: break\nprint('after')",
+    "the end": "for x in Opened():\n    out.append(x * 2)\nelse: print('else')\nprint('after')",
+    "an exception": "for x in Opened(): out.append(1 // (3 - x))",
+    "one that is caught": "try:\n    for x in Opened(): out.append(1 // (3 - x))\nexcept ZeroDivisionError: print('caught')",
+    "enough for any": "found = any(x == 3 for x in Opened())\nprint('after')",
+    "what next takes": "found = next(x for x in Opened() if x == 3)\nprint('after')",
+}
+
+
+@pytest.mark.parametrize("source", ENDS.values(), ids=ENDS)
+@pytest.mark.parametrize("items", [1, 2, 99])
+def test_a_generator_is_closed_as_the_loop_ends(source, items):
+    with leaving_after(items):
+        ours = both(CLOSING + source, "threads", workers=2)
+    assert ours.printed.count("closed") == 1  # though the exception, and its frames, are kept
