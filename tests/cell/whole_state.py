@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import functools
+import gc
 import io
 import itertools
 import random
@@ -23,6 +24,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 from tqdm import tqdm
 
 from nbexec.cell.analysis.object_facts import immutable
@@ -201,7 +203,9 @@ def whole_state(
     """
     module = types.ModuleType("__main__")  # as IPython's: the names are its own
     names = module.__dict__
-    tqdm._instances.clear()  # a bar that is still open moves the next one a line down
+    if tqdm._instances:  # a bar that is still open moves the next one a line down
+        gc.collect()
+        tqdm._instances.clear()
     random.seed(0)
     np.random.seed(0)
     returned = error = None
@@ -210,8 +214,10 @@ def whole_state(
         contextlib.redirect_stdout(printed),
         contextlib.redirect_stderr(bars),
         warnings.catch_warnings(record=True) as warned,
+        contextlib.ExitStack() as stack,
     ):
         warnings.simplefilter("default")
+        stack.enter_context(pytest.MonkeyPatch.context()).setattr("tqdm.std.time", lambda: 0.0)
         main, sys.modules["__main__"] = sys.modules["__main__"], module
         try:
             for at, one in enumerate(earlier):
