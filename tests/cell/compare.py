@@ -27,7 +27,7 @@ from .random_notebooks import notebook
 from .whole_state import whole_state
 
 MODES = (1, 1, 1, 2, 3, None)  # how many items run before a loop leaves; None: as for users
-LONGEST = 0.5  # seconds that a notebook may take when it runs plainly
+LONGEST = 0.5  # seconds of CPU that a notebook may take when it runs plainly
 
 
 @contextlib.contextmanager
@@ -56,9 +56,9 @@ def difference(
     is left out.
     """
     texts = backend == "threads"
-    began = time.perf_counter()
+    began = time.thread_time()
     plain, _ = whole_state(plainly, earlier, cell, ordered_texts=texts)
-    if time.perf_counter() - began > LONGEST:
+    if time.thread_time() - began > LONGEST:
         return {}, None
 
     def ours(source: str, names: dict[str, Any]) -> Any:

@@ -288,7 +288,10 @@ class FunctionLoop(Offload):
             frame = sys._current_frames().get(self._around.thread)
         while frame is not None:
             # Of no other frame: before 3.13 one that is asked for its names keeps the values.
-            if frame.f_code.co_name == self.site.name and self._is_in(frame):
+            # A frame of ours, with this loop as its `self`, may have the function's name.
+            code, site = frame.f_code, self.site
+            ours = (code.co_name, code.co_filename) == (site.name, site.filename)
+            if ours and self._is_in(frame):
                 return frame
             frame = frame.f_back
         return None

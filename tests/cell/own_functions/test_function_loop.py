@@ -87,6 +87,7 @@ FUNCTIONS = {
     "sum of the function": "def f(xs, sum=lambda xs: xs.__name__): return sum(work(x) for x in xs)",
     "empty": "def f(xs):\n    for x in []: y = work(x)\n    else: y = 'none'\n    return y",
     "grows": "def f(xs):\n    xs = [0]\n    for x in xs:\n        if work(x) < 500: xs.append(x + 1)\n    return xs",
+    "named as a method of ours": "def prepare(xs):\n    ys = []\n    for x in xs: ys.append(work(x))\n    return ys\nf = prepare",
     "while inside": "def f(xs):\n    out = []\n    for x in xs:\n        n = work(x)\n        while n > 1: n //= 2\n        out.append(n)\n    return out",
     "with inside": "import contextlib\ndef f(xs):\n    out = []\n    for x in xs:\n        with contextlib.suppress(ZeroDivisionError): out.append(work(x) // (x % 5))\n    return out",
 }
@@ -119,7 +120,13 @@ ENTERED = [
     *("append", "total", "count", "else", "break", "return", "continue", "prints", "own key"),
     *("nested", "list", "set", "dict", "sum", "any", "join", "closure", "method", "class method"),
     *("recursion", "two functions", "decorated", "tuple target", "while inside", "with inside"),
-    *("inner of one that carries", "fails and is caught", "super in a call", "global list"),
+    *(
+        "named as a method of ours",
+        "inner of one that carries",
+        "fails and is caught",
+        "super in a call",
+        "global list",
+    ),
 ]
 
 
