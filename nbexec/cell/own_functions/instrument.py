@@ -10,7 +10,7 @@ A ``for`` loop becomes
                 if loop.again: continue      # over what they could not do
             ...                              # its own `else`
         break
-    loop = None
+    del loop
 
 and a comprehension the value of ``loop``, to which it is added once or twice.  Both run
 natively, in the function's own frame, with its own lines.
@@ -296,8 +296,7 @@ class _Instrumenter(ast.NodeTransformer):
         more = ast.Call(ast.Attribute(_load(handle), "more", ast.Load()), [], [])
         values = f"{handle}.values"
         assign = [
-            ast.parse(f"if {name!r} in {values}: {name} = {values}[{name!r}]").body[0]
-            for name in names
+            _parsed(f"if {name!r} in {values}: {name} = {values}[{name!r}]") for name in names
         ]
         again = ast.If(_attribute(handle, "again"), [ast.Continue()], [])
         taken = ast.If(more, [*assign, again], [])
@@ -308,8 +307,9 @@ class _Instrumenter(ast.NodeTransformer):
             _placed(one, node)
         ast.copy_location(inner, node)
         inner.iter = ast.copy_location(inner.iter, node.iter)
-        end = _placed(ast.parse(f"{handle} = None").body[0], node)
-        return [begin, whole, end]
+        # No `= None`: CPython 3.11 does a store and the load after it in one, and an error of the
+        # load, of a name that isn't bound yet, would be told of our line.
+        return [begin, whole, _placed(_parsed(f"del {handle}"), node)]
 
     def _fit(self, node: ast.For) -> bool:
         """Whether what workers do can be put into the function's frame."""
@@ -440,6 +440,15 @@ def _consumes(node: ast.expr, scope: Mapping[str, Any]) -> bool:
         case ast.Name(name) | ast.Attribute(_, name):
             return name in _CONSUMERS or name == "join"
     return False
+
+
+def _parsed(text: str) -> ast.stmt:
+    """Give a statement that has no position."""
+    made = ast.parse(text).body[0]
+    for part in ast.walk(made):
+        for name in ("lineno", "col_offset", "end_lineno", "end_col_offset"):
+            vars(part).pop(name, None)
+    return made
 
 
 def _placed(made: Any, node: Any, but: tuple[Any, ...] = ()) -> Any:

@@ -145,6 +145,13 @@ def test_the_report_names_the_function_and_the_line():
     assert "the first 3 in the kernel" in reason(left)
 
 
+def test_a_name_that_is_not_bound_after_a_loop_is_told_of_its_own_line():
+    source = "def f(xs):\n    for x in xs:\n        for y in xs: pass\n    more += [y]\n    return more\nz = f(range(40))"
+    with leaving_after(9_999):
+        ours = both(source, "threads", workers=2).error
+    assert frames(ours)[-1] == ("<cell>", 4, "f")
+
+
 @pytest.mark.parametrize("name", ["fails", "list that fails", "sum that fails"])
 @pytest.mark.parametrize("items", [1, 4, 99])
 def test_a_traceback_has_the_functions_own_lines(name, items):
