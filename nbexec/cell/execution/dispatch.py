@@ -237,7 +237,7 @@ def _start(
 
     late = options.progress == "auto"
     quiet = options.updated({"progress": "off"}) if late else options
-    sink.run = run = api.prepare(function, (items,), None, quiet, sink.open, sink.first)
+    sink.run = run = api.prepare(function, (items,), None, quiet, sink.open, first=sink.first)
     if sink.watch is not None:
         sink.watch.begun(run)
     if late:
