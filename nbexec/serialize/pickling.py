@@ -122,6 +122,8 @@ class Sent:
 _NOTHING = Sent("")
 
 
+INSTEAD = "__nbexec_instead__"  # of what is pickled first: see `Pickler.instead`
+
 # Code that functions have for a while, with the code that is to be sent in its place.
 stands_for: dict[CodeType, CodeType] = {}
 
@@ -149,6 +151,7 @@ def pickler() -> Any:
 
         def __init__(self, *args: Any, **named: Any) -> None:
             super().__init__(*args, **named)
+            self.instead: dict[int, CodeType] = {}  # code to send of functions, by their ids
             self.plain: set[type] = set()  # classes whose instances pickle knows how to reduce
             self.lossy = False  # whether exceptions leave out what can't be pickled
 
@@ -171,6 +174,8 @@ def pickler() -> Any:
                     return exceptions.reduced_to_sendable(thing, kind, is_small, is_sendable)
                 return exceptions.reduced(thing, kind, is_small)
             self.plain.add(kind)
+            if hasattr(kind, INSTEAD):
+                self.instead = getattr(thing, INSTEAD)()
             return NotImplemented
 
         def _class(self, thing: type) -> Any:
@@ -195,7 +200,9 @@ def pickler() -> Any:
                 reduced = self.dispatch_table[ModuleType](thing)
                 whole = reduced[0] is not cloudpickle.cloudpickle.subimport
             else:
-                reduced = self.as_cloudpickle_does(thing)
+                code = self.instead.get(id(thing)) or stands_for.get(thing.__code__)
+                sent = thing if code is None else with_code(thing, code)
+                reduced = self.as_cloudpickle_does(sent)
                 whole = reduced is not NotImplemented
             if not whole:
                 return reduced
@@ -245,6 +252,30 @@ def is_sendable(thing: Any) -> bool:
     except Exception:
         return False
     return True
+
+
+def with_code(function: FunctionType, code: CodeType) -> FunctionType:
+    """Give a copy of a function, with other code.
+
+    Examples
+    --------
+    >>> def one(x=1): return x
+    >>> def two(x=1): return x + 1
+    >>> made = with_code(one, two.__code__)
+    >>> made(), made.__name__
+    (2, 'one')
+    """
+    made = FunctionType(
+        code, function.__globals__, function.__name__, function.__defaults__, function.__closure__
+    )
+    made.__kwdefaults__ = function.__kwdefaults__
+    made.__dict__.update(function.__dict__)
+    for name in ("__qualname__", "__module__", "__doc__", "__type_params__"):
+        if hasattr(function, name):
+            setattr(made, name, getattr(function, name))
+    lazy = "__annotate__" if hasattr(function, "__annotate__") else "__annotations__"
+    setattr(made, lazy, getattr(function, lazy))
+    return made
 
 
 def _code_of_file(make: Callable[..., CodeType], arguments: Any, filename: str) -> CodeType:

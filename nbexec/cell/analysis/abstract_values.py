@@ -54,6 +54,8 @@ class Value:
         Its documented name, where it was reached through a module.
     options : tuple of object
         The functions or classes of which it is one, where it is known to be one of a few.
+    key : tuple or None
+        What a name is bound to, where that is a key of the loop's item; see `own_reads`.
     """
 
     shared: bool = False
@@ -65,12 +67,13 @@ class Value:
     gives: Value | None = None
     path: str = ""
     options: tuple[Any, ...] = ()
+    key: tuple[Any, ...] | None = None
 
     def _key(self) -> tuple[Any, ...]:
         known = id(self.known)
         options = tuple(map(id, self.options))
         facts = (self.shared, self.sites, known, self.type, self.parts, self.checked)
-        return (*facts, self.gives, options)
+        return (*facts, self.gives, options, self.key)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Value) and self._key() == other._key()

@@ -23,6 +23,7 @@ from .aliases import TooLarge, generations
 from .arguments import Args
 from .heap import Heap
 from .object_facts import read_once
+from .own_reads import OwnRead, OwnReads
 
 LARGEST = 2_000  # functions looked into, each for each kind of arguments; about 0.5 s
 MOST_ROUNDS = 50  # rounds through the whole body until nothing is added; 2 or 3 are usual
@@ -99,10 +100,13 @@ class Analysis:
         self.captured: dict[int, Any] = {}  # what it reaches that isn't frozen, by id
         self.entries = False  # whether it reaches a defaultdict, which looking up changes
         self.keys: dict[str, list[Any]] = {}  # what the loop's targets are bound to, if known
+        self.own_reads: OwnReads | None = None  # what is read at the item's own keys alone
+        self.entered: dict[int, types.FunctionType] = {}  # the user's functions, by id
         self.rebound: Counter[str] | None = None  # where the loop binds each name, if it is known
         self.plain: dict[int, bool] = {}  # whether what it reads holds numbers and texts alone
         self.hashing = 0  # methods around that are called to look something up by its hash
         self.libraries: list[str] = []  # whose code it gives something that can be changed
+        self._looked: dict[int, int] = {}  # entries that were looked through, of a container
         self._frozen: dict[int, tuple[Any, Value]] = {}  # tuples that were looked through
         self._seen: set[type] = set()  # classes whose attributes were taken in
         self._memo: dict[Any, Value] = {}
@@ -155,6 +159,21 @@ class Analysis:
         if hasattr(builtins, name):
             return value_of(getattr(builtins, name))
         return SHARED  # a NameError, when the cell runs
+
+    def steady(self, name: str, scope: dict[str, Any]) -> bool:
+        """Whether a global name is one of the notebook's, and keeps a value that is known."""
+        if name not in scope or name not in self.namespace:
+            return False
+        changes = scope is self.namespace and (name in self.changed or name in self.unknown)
+        return scope[name] is self.namespace[name] and not changes
+
+    def take_in_entries(self, read: OwnRead, line: int) -> None:
+        """Take in that entries of a container are used, each by the items whose own it is."""
+        for kind in set(map(type, read.entries)):
+            self.involve(kind, line, shared=True)
+        if len(read.entries) != self._looked.get(id(read.container)):
+            self._looked[id(read.container)] = len(read.entries)
+            self.involve_all(read.entries, line)
 
     def possible(self, name: str) -> list[Any] | None:
         """Give the objects that a name of the body itself stands for; None if not known."""

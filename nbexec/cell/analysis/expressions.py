@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import types
 import weakref
 from dataclasses import replace
 from typing import Any, Protocol
 
-from . import orders
+from . import orders, own_reads
 from .abstract_values import FROZEN, SHARED, UNKNOWN, Value, join, value_of
 from .analysis import refuse
 from .arguments import Args
@@ -15,7 +16,7 @@ from .calls import CallAnalysis
 from .heap import ITEMS, KEYS
 from .library_kinds import is_kind
 from .names import Names, merge
-from .source import is_own_class
+from .source import is_own_class, is_own_code
 
 _KINDS: dict[type, type] = {ast.ListComp: list, ast.SetComp: set}
 
@@ -88,7 +89,8 @@ class Expressions:
         """Look up a name, wherever it is used."""
         name = node.id
         if self.names.env is not None and name in self.names.env:
-            return self.names.env[name]
+            value = self.names.env[name]  # what it holds, or what is made of it, is no key
+            return value if value.key is None else replace(value, key=None)
         if name in self.names.local:
             return self.around.unbound(node)
         found = self.names.captured(name)
@@ -101,6 +103,8 @@ class Expressions:
 
     def e_Subscript(self, node: ast.Subscript) -> Value:
         own = self.around.own_entry(node)
+        if own is None:
+            own = self.own_read(node.value, node.slice)
         if own is not None:
             return own
         base = self.expr(node.value)
@@ -119,6 +123,23 @@ class Expressions:
             return self.new.made(node, [found], base.type)
         return join(replace(base, type=None, known=UNKNOWN), found)  # an array's is a view
 
+    def own_read(self, container: ast.expr, key: ast.expr, perhaps: bool = False) -> Value | None:
+        """Describe an entry of a global at the item's own key; None for any other."""
+        env, own = self.names.env, self.analysis.own_reads
+        if own is None or not env or not isinstance(container, ast.Name):
+            return None
+        name, found = container.id, own_reads.key_of(key, env)
+        if found is None or name in env or name in self.names.local or self.names.captured(name):
+            return None
+        if not self.analysis.steady(name, self.names.globals):
+            return None
+        read = own.read(container, self.names.globals[name], found, perhaps)
+        if read is None:
+            return None
+        self.expr(key)
+        self.analysis.take_in_entries(read, container.lineno)
+        return own_reads.described(read)
+
     def e_Slice(self, node: ast.Slice) -> Value:
         for part in (node.lower, node.upper, node.step):
             if part is not None:
@@ -133,11 +154,45 @@ class Expressions:
         if isinstance(func, ast.Attribute) and _is_super(func.value):
             return self.calls.super_method(node, func.attr, self.arguments(node))
         if isinstance(func, ast.Attribute):
+            got = self.own_get(node)
+            if got is not None:
+                return got
             base = self.expr(func.value)
             return self.calls.method(node, base, func.attr, self.arguments(node))
         callee = self.name(func) if isinstance(func, ast.Name) else self.expr(func)
         in_order = bool(node.keywords) or not any(callee.known is one for one in orders.ANY_ORDER)
-        return self.calls.apply(node, callee, self.arguments(node, in_order))
+        args = self.arguments(node, in_order)
+        if self.analysis.own_reads is not None and _is_own(callee.known):
+            args = self.with_keys(node, args)
+        return self.calls.apply(node, callee, args)
+
+    def own_get(self, node: ast.Call) -> Value | None:
+        """Describe what ``big.get(key)`` gives, for the item's own key; None for any other."""
+        match node:
+            case ast.Call(ast.Attribute(ast.Name() as base, "get"), [key, *given], []) if len(
+                given
+            ) < 2 and not any(isinstance(one, ast.Starred) for one in node.args):
+                if type(self.names.globals.get(base.id)) is dict:
+                    found = self.own_read(base, key, perhaps=True)
+                    if found is not None:
+                        default = self.expr(given[0]) if given else value_of(None)
+                        return join(found, default)
+        return None
+
+    def with_keys(self, node: ast.Call, args: Args) -> Args:
+        """Say of the arguments of a function of the user's which are keys of the item."""
+        env = self.names.env or {}
+        if args.starred or not env:
+            return args
+        positional = [
+            replace(value, key=own_reads.key_of(one, env))
+            for one, value in zip(node.args, args.positional, strict=True)
+        ]
+        keywords = {
+            str(one.arg): replace(args.keywords[str(one.arg)], key=own_reads.key_of(one.value, env))
+            for one in node.keywords
+        }
+        return Args(positional, keywords)
 
     def arguments(self, node: ast.Call, in_order: bool = True) -> Args:
         args = Args([], {})
@@ -217,6 +272,11 @@ class Expressions:
         return FROZEN if isinstance(node.op, ast.Not) else self.new.computed(node, [value])
 
     def e_Compare(self, node: ast.Compare) -> Value:
+        match node:
+            case ast.Compare(key, [ast.In() | ast.NotIn()], [ast.Name(base) as container]):
+                plain = type(self.names.globals.get(base)) is dict
+                if plain and self.own_read(container, key, perhaps=True) is not None:
+                    return FROZEN
         values = [self.expr(one) for one in (node.left, *node.comparators)]
         if all(isinstance(op, ast.Is | ast.IsNot | ast.In | ast.NotIn) for op in node.ops):
             return FROZEN
@@ -327,6 +387,10 @@ class Expressions:
 def loosened(value: Value) -> Value:
     """Describe a variable that a nested function reads: it may be bound again before that runs."""
     return SHARED
+
+
+def _is_own(thing: Any) -> bool:
+    return isinstance(thing, types.FunctionType) and is_own_code(thing.__code__)
 
 
 def _is_super(node: ast.AST) -> bool:

@@ -32,6 +32,7 @@ def new_analysis(
 def enter(analysis: Analysis, function: types.FunctionType, args: Args) -> Value:
     """Look into a function of the user's, called with `args`; give what it returns."""
     analysis.capture(function, 0)
+    analysis.entered[id(function)] = function
     code = function.__code__
     node = source.function_node(code)
     if node is None:

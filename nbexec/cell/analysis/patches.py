@@ -20,6 +20,7 @@ from .object_facts import fields_of
 
 _LAST = {"_", "__", "___", "_i", "_ii", "_iii"}  # of IPython, in builtins, where there are any
 WHY = "was replaced in the notebook, which other processes don't know"
+LOOK = 100  # entries whose classes are looked at
 _clean: dict[int, tuple[Any, list[Any]]] = {}  # holders that were looked at, and what they held
 
 
@@ -50,6 +51,8 @@ def reached(analysis: Analysis, items: Iterable[Any] = ()) -> list[Any]:
     """Give what a body reaches, as `patch_of` takes it; `items` are some of those of its loop."""
     namespace = analysis.namespace
     named = [namespace[name] for name in analysis.reads if name in namespace]
+    own = analysis.own_reads.found.values() if analysis.own_reads else ()
+    named += [one for read in own for one in read.entries[:LOOK]]
     return [*named, *analysis.captured.values(), *analysis.modules, *analysis.involved, *items]
 
 

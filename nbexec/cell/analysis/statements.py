@@ -142,6 +142,8 @@ class Scope:
             refuse(node, f"changes the global `{name}`")
         if name in self.names.volatile:
             value = SHARED
+        if value.key is not None:
+            value = replace(value, key=None)
         if self.names.env is not None:
             self.names.env[name] = value
         self.names.bound.append((name, value))

@@ -17,9 +17,11 @@ from ...telemetry.stats import Stats
 from ...worker.item_errors import Partial
 from ..analysis.aliases import TooLarge
 from ..analysis.analysis import Analysis, Refusal
+from ..analysis.own_reads import OwnRead
 from ..analysis.patches import WHY, patch_of, reached
 from ..analysis.source import silently
 from ..iteration.block import BlockIteration, BlockRecord
+from ..iteration.held import Brought, HeldCode
 from ..iteration.iteration import (
     AwaitingIteration,
     Changed,
@@ -32,6 +34,8 @@ from ..iteration.set_order import holds_varying
 from ..loops import rewrite
 from ..loops.eligibility import examine
 from ..loops.find import ItemLoop
+from ..loops.own_keys import held_code
+from ..loops.places import Places
 from .commit import Ending
 from .dispatch import MapOutcome, MapRun, failed_as
 from .in_kernel import StatementRunner
@@ -77,6 +81,9 @@ class LoopRun(Ending):
         self._analysis = self._examine()
         self._more = self._backend(self._analysis, options)
         self._indexed = self._sharing(self._analysis, options)
+        if self._indexed and self._bring:  # they travel with what is read, all of them
+            self._analysis = self._examine(apart=False)
+            self._indexed = self._sharing(self._analysis, options)
 
     def start(
         self, options: Options, given: dict[str, Any], profile: Profile | None = None
@@ -95,19 +102,25 @@ class LoopRun(Ending):
         analysis, indexed, cell = self._analysis, self._indexed, self.kernel.cell
         self._body = self._function()
         kind: Any = AwaitingIteration if self.loop.awaits else Iteration
+        body = None
         if not _item_by_item(options):
             body = rewrite.block_body(self.loop, self.kernel.namespace, cell.filename, cell.flags)
             kind = kind if body is None else functools.partial(BlockIteration, block=body)
+        may_bring = bool(self._bring) and leaves(options) and options.checkpoint is None
+        held = self._held(body is not None) if may_bring else None
         self._iteration = kind(
             self._body,
             tuple(sorted(self.loop.made)),
             self.items.known if indexed else None,
             keeps=bool(analysis.places) or self.loop.awaits or self._binds,
-            guarded=bool(analysis.captured) or not self.items.expected.frozen,
+            guarded=bool(analysis.captured or self._bring) or not self.items.expected.frozen,
             profile=profile,
+            held=held,
         )
         given = {**given, **self._more, "name": options.name or self._name()}
         feed = self.items.feed(indexed)
+        if held is not None:
+            feed = [self._bringing(one, at) for at, one in enumerate(feed)]
         self._run = MapRun(
             *(self._iteration, feed, analysis.modules, given, _broke),
             collect=self.collect,
@@ -115,9 +128,38 @@ class LoopRun(Ending):
         )
         self._run.start()
 
-    def _function(self) -> types.FunctionType:
-        cell = self.kernel.cell
-        return rewrite.body_function(self.loop, self.kernel.namespace, cell.filename, cell.flags)
+    def _function(self, places: Places | None = None) -> types.FunctionType:
+        cell, namespace = self.kernel.cell, self.kernel.namespace
+        return rewrite.body_function(self.loop, namespace, cell.filename, cell.flags, places=places)
+
+    @property
+    def _bring(self) -> list[OwnRead]:
+        """The containers whose entries travel with the items."""
+        return _own_of(self._analysis)
+
+    def _held(self, blocks: bool) -> HeldCode | None:
+        """Give the code that reads these entries."""
+        cell, namespace = self.kernel.cell, self.kernel.namespace
+
+        def block(places: Places) -> types.FunctionType:
+            made = rewrite.block_body(self.loop, namespace, cell.filename, cell.flags, places)
+            assert made is not None
+            return made.func
+
+        return held_code(self.loop, self._analysis, self._function, block if blocks else None)
+
+    def _bringing(self, item: Any, at: int) -> Any:
+        reads = self._bring
+        if type(item) is Last:
+            return Last(Brought(item.item, at, reads))
+        return Brought(item, at, reads)
+
+    def shown(self, count: int) -> list[Any]:
+        """Give some items as they would be sent."""
+        found = self.items.sample[:count]
+        if not self._bring or self.items.known is None:
+            return found
+        return [self._bringing(one, at) for at, one in enumerate(found)]
 
     def tried(self, count: int) -> list[Any]:
         """Give what the body records for a few items, which it may run once more.
@@ -196,7 +238,7 @@ class LoopRun(Ending):
         except InKernel as error:
             return error
 
-    def _examine(self) -> Analysis:
+    def _examine(self, apart: bool = True) -> Analysis:
         items, loop = self.items, self.loop
         if items.changing:
             raise Refusal(loop.line, "its items are iterators, which reading changes")
@@ -211,6 +253,7 @@ class LoopRun(Ending):
             items.sample,
             items.known,
             items.skipped,
+            apart and not loop.awaits,
         )
 
     def _backend(self, analysis: Analysis, options: Options) -> dict[str, Any]:
@@ -236,6 +279,7 @@ class LoopRun(Ending):
         """Give the line and the reason why its items must stay in this process, or None."""
         if analysis.one_process is None and analysis.set_from_outside is not None:
             things = [*analysis.captured.values(), self.items.sample]
+            things += [read.entries for read in _own_of(analysis)]
             if self.items.lazy or holds_varying(things):
                 return analysis.set_from_outside
         if analysis.one_process is None:
@@ -323,6 +367,10 @@ def _listed(names: list[str]) -> str:
 
 def _count(record: IterationRecord | BlockRecord) -> int:
     return record.count if isinstance(record, BlockRecord) else 1
+
+
+def _own_of(analysis: Analysis) -> list[OwnRead]:
+    return [] if analysis.own_reads is None else [*analysis.own_reads.found.values()]
 
 
 def _item_by_item(options: Options) -> bool:

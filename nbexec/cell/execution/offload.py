@@ -116,7 +116,7 @@ class Offload:
         if left == 0:
             return False
         values = self.rest.tried(min(SEVERAL, int(TRYING / max(_seconds(seen, 1), 1e-9))))
-        choice = self._destination.choose(seen, items.sample[:SAMPLE], values)
+        choice = self._destination.choose(seen, self.rest.shown(SAMPLE), values)
         if choice is None or choice.backend == "serial":
             self._stays = choice.reason if choice is not None else ""
             return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from ...worker.item_errors import interrupts
 from .boundary import Reference, replaced_by
 from .columns import Column, all_plain, checked, make, parts, replaced
 from .effect_log import Entry, Log, Unsafe
+from .held import Brought, Carried
 from .iteration import Checked, Iteration, cheap, may_hold_sets
 from .set_order import REASON, disordered
 
@@ -101,10 +102,19 @@ class BlockIteration(Iteration):
     block: BlockBody = field(kw_only=True)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "block": self.block}
+        block = self.block
+        if self.held is not None and self.held.block is not None:
+            block = BlockBody(self.held.block, block.columns)
+        return {**super().__getstate__(), "block": block}
 
     def __nbexec_block__(self, block: Block) -> Ran:
         """Run the items of a block; give their record."""
+        if self.held is None:
+            return self._block(block, lambda items: None)
+        with self.held.holding() as hold:
+            return self._block(block, hold)
+
+    def _block(self, block: Block, hold: Callable[[list[Any]], None]) -> Ran:
         odd = self._cache.get("odd", 0)
         if odd >= ENOUGH:
             return Ran(None, 0, len(block.items))
@@ -113,9 +123,11 @@ class BlockIteration(Iteration):
             guard.begin_block()
 
         def prepare(part: list[Any]) -> list[Any]:
+            hold(part)
+            entries = [one.entries for one in part if type(one) is Carried]
             part = self._of(part)
             if guard is not None:
-                guard.begin_part(part)
+                guard.begin_part([part, entries] if entries else part)
             return part
 
         ran = None
@@ -124,6 +136,7 @@ class BlockIteration(Iteration):
         except BaseException as error:
             if interrupts(error):
                 raise
+            self.strayed()  # the item runs once more, alone
         self.unchanged(guard)
         unguarded = guard is not None and not guard.looked
         whole = ran is not None and not ran.log.broke
@@ -145,6 +158,8 @@ class BlockIteration(Iteration):
         """Give the items themselves."""
         if self.items is not None:
             return [self.items[at] for at in part]
+        if not {Brought, Carried}.isdisjoint(map(type, part)):
+            part = [one.item if type(one) in (Brought, Carried) else one for one in part]
         if Checked in set(map(type, part)):
             return [one.item if type(one) is Checked else one for one in part]
         return part
@@ -159,7 +174,7 @@ class BlockIteration(Iteration):
     def _record(self, ran: _Ran, items: list[Any], unguarded: bool) -> BlockRecord:
         """Give the record; what it raises means that it can't be one of a block."""
         log, bound = ran.log, ran.bound
-        if log.unsafe or log.defined or log.broke or log.warned:
+        if self.strayed() or log.unsafe or log.defined or log.broke or log.warned:
             raise _Odd
         whole = tuple(items)
         if self.away and self.border.has_nans(whole):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import types
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from ..analysis.aliases import TooLarge, allowance, reachable
 from ..analysis.object_facts import frozen
 from ..analysis.source import is_own_code
 from .effect_log import Copied, Entry, Taken, Touch, Unsafe
+from .held import Held
 
 # Objects that are looked at in a worker: they were sent, or will be, which takes longer.
 UNPICKLED = 10_000_000
@@ -31,7 +32,7 @@ class Reference:
     """Stands for an object of the kernel: the value of a global name, or a part of the item."""
 
     name: str
-    path: tuple[int, ...] = ()
+    path: tuple[Any, ...] = ()  # indices, or the key of an entry
 
     def resolve(self, namespace: dict[str, Any], item: Any) -> Any:
         """Give the object itself."""
@@ -44,7 +45,8 @@ class Reference:
 class Border:
     """Checks and prepares what a worker process sends back to the kernel."""
 
-    def __init__(self, scope: dict[str, Any]) -> None:
+    def __init__(self, scope: dict[str, Any], holders: Sequence[Held] = ()) -> None:
+        self._holders = holders
         self._scope = {
             name: thing
             for name, thing in scope.items()
@@ -61,7 +63,7 @@ class Border:
         Unsafe
             An object of the kernel would come back as a copy.
         """
-        nans = self._nans
+        nans = {**self._nans, **self._nans_held()} if self._holders else self._nans
         if type(item) is float or type(item) is tuple:
             nans = {**nans, **_nan_places(item)}
         if not nans and all(frozen(payload) for _, payload in entries):
@@ -77,14 +79,25 @@ class Border:
         for name, thing in self._scope.items():
             if not isinstance(thing, types.ModuleType | type):
                 known.setdefault(id(thing), Reference(name))
-        return known
+        for holder in self._holders:
+            for key, one in holder.pairs() if not holder.rows else ():
+                known |= dict(_places(one, (key,), holder.name))
+        return {**known, **self._nans_held()} if self._holders else known
+
+    def _nans_held(self) -> dict[int, Reference]:
+        """Give references to NaNs among the entries of containers that are held."""
+        found: dict[int, Reference] = {}
+        for holder in self._holders:
+            for key, one in holder.pairs() if not holder.rows else ():
+                found |= _nan_places(one, (key,), holder.name)
+        return found
 
     def has_nans(self, item: Any) -> bool:
         """Whether there are NaNs of the kernel, which are told by their identity."""
         parts = item if type(item) is tuple else (item,)
         kinds = set(map(type, parts))  # most items are none of these
         may = bool(kinds & {float, tuple}) and any(_nan_places(one) for one in parts)
-        return may or bool(self._nans)
+        return may or bool(self._nans) or bool(self._holders and self._nans_held())
 
     def check(self, things: Iterable[Any], item: Any) -> None:
         """Raise `Unsafe` where one of `things` holds an object that existed before."""
@@ -102,7 +115,8 @@ class Border:
                 return
             if self._captured is None:
                 self._captured = _there_before(self._scope.values())
-            before = {id(one) for one in reachable([item])} | self._captured
+            own = [one for holder in self._holders for _, one in holder.pairs()]
+            before = {id(one) for one in reachable([item, *own])} | self._captured
         except TooLarge:
             raise Unsafe("there is too much to see whether it gives what was there") from None
         if not inner.isdisjoint(before):
@@ -142,26 +156,26 @@ def _there_before(things: Iterable[Any]) -> set[int]:
 _HOLDERS = (type, types.ModuleType)
 
 
-def _places(thing: Any, path: tuple[int, ...]) -> Iterable[tuple[int, Reference]]:
+def _places(thing: Any, path: tuple[Any, ...], name: str = "") -> Iterable[tuple[int, Reference]]:
     if frozen(thing):
         return
-    yield id(thing), Reference("", path)
+    yield id(thing), Reference(name, path)
     if type(thing) is tuple:
         for index, part in enumerate(thing):
-            yield from _places(part, (*path, index))
+            yield from _places(part, (*path, index), name)
 
 
 def _is_nan(thing: Any) -> bool:
     return type(thing) is float and thing != thing
 
 
-def _nan_places(item: Any) -> dict[int, Reference]:
-    """Give where an item has NaNs, which are told by their identity."""
+def _nan_places(item: Any, path: tuple[Any, ...] = (), name: str = "") -> dict[int, Reference]:
+    """Give where an item, or an entry, has NaNs, which are told by their identity."""
     if _is_nan(item):
-        return {id(item): Reference("")}
+        return {id(item): Reference(name, path)}
     if type(item) is not tuple:
         return {}
-    return {id(one): Reference("", (at,)) for at, one in enumerate(item) if _is_nan(one)}
+    return {id(one): Reference(name, (*path, at)) for at, one in enumerate(item) if _is_nan(one)}
 
 
 def replaced_by(known: dict[int, Reference]) -> Callable[[Any], Any]:

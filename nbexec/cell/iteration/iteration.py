@@ -6,7 +6,7 @@ import contextlib
 import functools
 import inspect
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from .boundary import HERE, Border
 from .effect_log import Entry, Log, Taken, Unsafe
 from .environment import Luggage, Surroundings
 from .guard import Guard, captured
+from .held import Brought, Carried, HeldCode
 from .set_order import REASON, disordered
 from .warned import Warned
 
@@ -150,6 +151,8 @@ class Iteration:
         Whether to check, in another process, that it didn't change its inputs.
     profile : Profile or None
         What its first items, which ran in the kernel, were like; it isn't sent.
+    held : HeldCode or None
+        What is sent in the place of `func`, where items bring entries of what it reads.
     """
 
     func: types.FunctionType
@@ -160,6 +163,7 @@ class Iteration:
     keeps: bool = False
     guarded: bool = False
     profile: Any = None
+    held: HeldCode | None = None
     _cache: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __nbexec_key__(self) -> Any:
@@ -169,13 +173,16 @@ class Iteration:
     def __getstate__(self) -> dict[str, Any]:
         fields = ("func", "names", "items", "home", "label", "keeps", "guarded")
         self.keep_order()
-        luggage = Luggage(Surroundings())  # first: it is there when the function is unpickled
-        return {"_luggage": luggage, **{name: getattr(self, name) for name in fields}, "_cache": {}}
+        # First: they are there when the function is unpickled.
+        first = {"_luggage": Luggage(Surroundings()), "held": self.held}
+        state = {**first, **{name: getattr(self, name) for name in fields}, "_cache": {}}
+        return state if self.held is None else {**state, "func": self.held.body}
 
     def keep_order(self) -> None:
         """Raise `PickleError` where a set that is sent along would have another order."""
         if "ordered" not in self._cache:
-            self._cache["ordered"] = not disordered((self.func, self.items))
+            sent = self.func if self.held is None else self.held
+            self._cache["ordered"] = not disordered((sent, self.items))
         if not self._cache["ordered"]:
             raise PickleError(REASON)
 
@@ -188,15 +195,25 @@ class Iteration:
         return self.home != HERE
 
     def __call__(self, item: Any) -> IterationRecord:
+        carried = item.item if type(item) is Last else item
+        if type(carried) is not Carried or self.held is None:
+            return self._one(item, ())
+        with self.held.holding() as hold:
+            hold([carried])
+            return self._one(item, carried.entries)
+
+    def _one(self, item: Any, entries: Sequence[Any]) -> IterationRecord:
         item, last = self.unwrapped(item)
         log = Log()
         guard = self.guard if self.guarded and self.elsewhere else None
         if guard is not None:
-            guard.begin(None if self.items is not None else item)
+            seen = (item, entries) if entries else item
+            guard.begin(None if self.items is not None else seen)
         try:
             with self.surroundings(log):
                 bound = self.func(item, log, locals)
         except Unsafe as unsafe:
+            self.strayed()
             raise InKernel(unsafe.reason) from None
         except BaseException as error:
             if interrupts(error):
@@ -213,6 +230,8 @@ class Iteration:
         """Give the item itself, and whether it is the last one."""
         last = type(item) is Last
         if last:
+            item = item.item
+        if type(item) in (Brought, Carried):
             item = item.item
         if type(item) is Checked:
             item = item.item
@@ -249,8 +268,9 @@ class Iteration:
             raise Changed(f"something changed {what}, which nothing had shown")
 
     def finished(self, log: Log, item: Any, bound: dict[str, Any], last: bool) -> IterationRecord:
-        if log.unsafe:  # raised and swallowed
-            raise InKernel(log.unsafe)
+        unsafe = log.unsafe or self.strayed()
+        if unsafe:  # raised and swallowed
+            raise InKernel(unsafe)
         entries = self.declared(log, item)
         wanted = self.wanted(log, bound)
         every = last or log.broke or self.keeps
@@ -262,6 +282,10 @@ class Iteration:
         noted = log.gone or log.defined or log.warned
         return record if not noted else _with_notes(record, log, bound)
 
+    def strayed(self) -> str:
+        """Say what the body looked up that no item has brought; "" for nothing."""
+        return "" if self.held is None else self.held.strayed()
+
     def wanted(self, log: Log, bound: dict[str, Any]) -> dict[str, Any]:
         """Give the names that the body bound, except functions, which are made again."""
         return {
@@ -270,8 +294,9 @@ class Iteration:
 
     def stopped(self, log: Log, item: Any, error: BaseException) -> Exception:
         """Give the exception to raise instead of the body's."""
-        if log.unsafe:
-            return InKernel(log.unsafe)
+        unsafe = log.unsafe or self.strayed()
+        if unsafe:
+            return InKernel(unsafe)
         own = error.__traceback__
         trace = own.tb_next if own is not None else None
         bound = trace.tb_frame.f_locals if trace is not None else {}
@@ -332,7 +357,8 @@ class Iteration:
         if "border" not in self._cache:
             given = self.func.__defaults__ or ()
             inputs = dict(zip(self.func.__code__.co_varnames[3:], given, strict=False))
-            self._cache["border"] = Border({**self.func.__globals__, **inputs})
+            holders = () if self.held is None else self.held.holders
+            self._cache["border"] = Border({**self.func.__globals__, **inputs}, holders)
         found: Border = self._cache["border"]
         return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..analysis import accumulators, aliases, arrays, bindings, orders
@@ -12,9 +13,11 @@ from ..analysis.abstract_values import SHARED, Value
 from ..analysis.analysis import Analysis, Refusal, makes_entries, refuse
 from ..analysis.functions import new_analysis
 from ..analysis.object_facts import is_array
+from ..analysis.own_reads import OwnReads
 from ..analysis.statements import Scope
 from .find import Comprehension, ItemLoop, named_handlers
 from .own_entries import in_step, keys_of, own_places
+from .own_keys import not_alone
 
 _REFUSED: dict[type[ast.AST], str] = {
     ast.AnnAssign: "annotates a name",
@@ -141,6 +144,7 @@ def examine(
     sample: list[Any] | None = None,
     known: list[Any] | None = None,
     skipped: int = 0,
+    apart: bool = True,
 ) -> Analysis:
     """Analyse whether the items can run in parallel.
 
@@ -162,6 +166,8 @@ def examine(
         All items, where they are known.
     skipped : int
         How many items have run before these.
+    apart : bool
+        Whether large containers may be left out of which each item reads its own entries alone.
 
     Returns
     -------
@@ -173,6 +179,41 @@ def examine(
     Refusal
         They can't, or it can't be shown that they can: the line and the reason.
     """
+    given = _Given(loop, namespace, item, roots, lazy, sample, known, skipped)
+    whole: frozenset[int] = frozenset()
+    while apart and known:
+        keys = keys_of(loop, known)
+        own = OwnReads(keys, len(known), whole) if keys else None
+        try:
+            analysis = _examined(given, own)
+            more = not_alone(analysis, loop)
+        except Refusal:
+            if own is None or not own.found:
+                raise
+            break  # as a whole it may be another answer, or another reason
+        if not more:
+            return analysis
+        whole |= more
+    return _examined(given, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What is to be examined; see `examine`."""
+
+    loop: ItemLoop
+    namespace: dict[str, Any]
+    item: Value
+    roots: list[Any]
+    lazy: bool
+    sample: list[Any] | None
+    known: list[Any] | None
+    skipped: int
+
+
+def _examined(given: _Given, own: OwnReads | None) -> Analysis:
+    loop, namespace, known = given.loop, given.namespace, given.known
+    item, roots, lazy = given.item, given.roots, given.lazy
     changed = loop.accumulators | loop.bound
     if isinstance(loop.node, ast.For):
         changed |= loop.targets
@@ -186,14 +227,15 @@ def examine(
     if known is not None:
         every = keys_of(loop, known)
         analysis.keys = {one: every[one] for one in every if analysis.rebound[one] == 1}
+    analysis.own_reads = own
     if not item.frozen:
         for root in roots:
             analysis.involve(type(root), loop.line, shared=True)
-        analysis.involve_all(known if known is not None else sample or (), loop.line)
+        analysis.involve_all(known if known is not None else given.sample or (), loop.line)
         if lazy:
             analysis.involve_every(loop.line)
     analysis.run(lambda: _look(analysis, loop, elements, item, lazy))
-    aliased(analysis, loop, namespace, roots, known, skipped)
+    aliased(analysis, loop, namespace, roots, known, given.skipped)
     return analysis
 
 
@@ -234,6 +276,9 @@ def _look(
         scope.iterate(loop.iter)
     scope = Body(analysis, namespace, local, {})
     scope.bind(loop.target, item)
+    if analysis.own_reads is not None and scope.names.env is not None:
+        for name in analysis.own_reads.names:
+            scope.names.env[name] = replace(scope.names.env[name], key=("name", name))
     if isinstance(node, ast.For):
         scope.own = _own_names(loop)
         scope.block(node.body)
@@ -296,6 +341,9 @@ def aliased(
                 raise Refusal(line, f"`{name}` and `{other}` are the same object")
         for text, root in _roots(analysis, loop, namespace, name, items, known, skipped).items():
             _apart(things, name, text, root, line)
+        for read in analysis.own_reads.found.values() if analysis.own_reads else ():
+            itself = any(one is read.container for one in things)
+            _apart(things, name, read.name, things if itself else read.roots, line)
 
 
 _ENTRIES = ("count", "grow", "grow_many", "grow_add")  # effects that change entries too

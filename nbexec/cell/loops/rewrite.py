@@ -19,6 +19,7 @@ from ..iteration.columns import Column
 from ..iteration.effect_log import Log
 from .block_columns import columns_of, recorded
 from .find import EACH, ItemLoop
+from .places import Places
 
 ITEM, LOG, LOCALS, HIDDEN = "_nbexec_item", "_nbexec_log", "_nbexec_locals", "_nbexec_items"
 COLUMN = "_nbexec_column_"
@@ -32,6 +33,7 @@ def body_function(
     filename: str,
     flags: int,
     inputs: tuple[str, ...] = (),
+    places: Places | None = None,
 ) -> types.FunctionType:
     """Give ``function(item, log, locals)``, which returns the names that the body bound.
 
@@ -49,10 +51,12 @@ def body_function(
         Compiler flags: the cell's ``from __future__`` imports.
     inputs : tuple of str
         Names that the body reads before it binds them: it gets their current values.
+    places : Places or None
+        What is to be read from elsewhere than from a name.
     """
     node = loop.node
     body = _of_for(loop, None) if isinstance(node, ast.For) else _of_comprehension(loop)
-    code = _compiled(loop, body, (ITEM, LOG, LOCALS, *inputs), filename, flags)
+    code = _compiled(loop, body, (ITEM, LOG, LOCALS, *inputs), filename, flags, places)
     made = types.FunctionType(code, namespace, "body")
     made.__defaults__ = tuple(namespace[name] for name in inputs) or None
     made.__module__ = "__main__"  # cloudpickle sends it by value then
@@ -66,13 +70,17 @@ def runs_in_blocks(loop: ItemLoop) -> bool:
 
 
 def block_body(
-    loop: ItemLoop, namespace: dict[str, Any], filename: str, flags: int
+    loop: ItemLoop,
+    namespace: dict[str, Any],
+    filename: str,
+    flags: int,
+    places: Places | None = None,
 ) -> BlockBody | None:
     """Give the body as a function of several items, a loop itself; None where it can't be one.
 
     Parameters
     ----------
-    loop, namespace, filename, flags
+    loop, namespace, filename, flags, places
         As for `body_function`.
     """
     if not runs_in_blocks(loop):
@@ -86,14 +94,19 @@ def block_body(
         chosen = [Column(_KINDS.get(type(loop.node), "elements"), 0)]
         body = _of_comprehension_in_block(loop)
     parameters = (ITEM, LOG, LOCALS, *(f"{COLUMN}{at}" for at in range(len(chosen))))
-    code = _compiled(loop, body, parameters, filename, flags)
+    code = _compiled(loop, body, parameters, filename, flags, places)
     made = types.FunctionType(code, namespace, "body")
     made.__module__ = "__main__"
     return BlockBody(made, tuple(chosen))
 
 
 def _compiled(
-    loop: ItemLoop, body: ast.stmt, names: tuple[str, ...], filename: str, flags: int
+    loop: ItemLoop,
+    body: ast.stmt,
+    names: tuple[str, ...],
+    filename: str,
+    flags: int,
+    places: Places | None,
 ) -> types.CodeType:
     """Compile a function with parameters `names`, as if it were code of the cell itself."""
     parameters = ", ".join(names)
@@ -105,12 +118,16 @@ def _compiled(
         function.body = [body, *ast.parse(f"{LOG}.leave()\n{_RETURN}").body]
     ast.copy_location(function, loop.stmt)
     function.lineno = 1  # as the cell's own code has it: IPython numbers its lines from there
+    if places is not None:
+        places.put(function)
     module = ast.fix_missing_locations(ast.Module([function], type_ignores=[]))
     with silently():
         compiled = compile(module, filename, "exec", flags=flags, dont_inherit=True)
     code = next(one for one in compiled.co_consts if isinstance(one, types.CodeType))
     if isinstance(loop.node, ast.GeneratorExp):
         code = _as_generators(code)
+    if places is not None:
+        code = places.filled(code)
     return _unnested(code).replace(co_name="<module>", co_qualname="<module>")
 
 

@@ -21,12 +21,13 @@ from __future__ import annotations
 import ast
 import copy
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 from ..analysis import bindings
+from ..analysis.recompile import FLAGS, may_be_recompiled, recompiled
 from ..analysis.source import function_node, silently
 from ..loops.displays import as_in_loop
 from ..loops.find import CONSUMERS
@@ -43,7 +44,6 @@ _CHEAP = {
     *("len", "abs", "min", "max", "int", "str", "float", "bool", "ord", "chr", "isinstance"),
     *("range", "enumerate", "zip", "list", "tuple", "set", "dict", "round", "divmod", "print"),
 }
-_FLAGS = 0xFFFF0000  # of co_flags: those of `from __future__` imports
 
 
 @dataclass(eq=False)
@@ -117,19 +117,17 @@ def instrument(function: types.FunctionType, sites: dict[int, LoopSite]) -> Inst
     if code.co_flags & 0x2A0 or _SEEING & set(code.co_names):  # generators, coroutines
         return None
     node = function_node(code)
-    if not isinstance(node, ast.FunctionDef):
+    if not (isinstance(node, ast.FunctionDef) and may_be_recompiled(node, code)):
         return None
-    if "<locals>" in code.co_qualname and any(map(_mangled, ast.walk(node))):
-        return None  # it may stand in a class, which isn't known
     shared = set(code.co_cellvars) | set(code.co_freevars) | _declared(node)
     made = copy.deepcopy(node)
-    named = code.co_name, function.__qualname__, code.co_filename, code.co_flags & _FLAGS
+    named = code.co_name, function.__qualname__, code.co_filename, code.co_flags & FLAGS
     local = dict.fromkeys(code.co_varnames)  # a name that hides what consumes a generator
     finder = _Instrumenter(named, shared, sites, {**function.__globals__, **local})
     made.body = finder.block(made.body)
     if not finder.found:
         return None
-    new = _compiled(made, code)
+    new = recompiled(made, code)
     return Instrumented(new, finder.found) if new is not None else None
 
 
@@ -193,60 +191,6 @@ def _declared(node: ast.FunctionDef) -> set[str]:
         if isinstance(part, ast.Global | ast.Nonlocal):
             found.update(part.names)
     return found
-
-
-def _compiled(made: ast.FunctionDef, code: types.CodeType) -> types.CodeType | None:
-    """Compile a function as it stood: with its free names, and in its class."""
-    body: list[ast.stmt] = [made]
-    owner = code.co_qualname.rpartition(".")[0].rpartition(".")[2]
-    if owner and owner != "<locals>":
-        empty = ast.parse(f"class {owner}: pass").body[0]
-        assert isinstance(empty, ast.ClassDef)
-        empty.body = body
-        body = [empty]
-    elif made.name not in code.co_freevars:  # it may call itself
-        body = [ast.Global([made.name]), made]
-    free = [name for name in code.co_freevars if name != "__class__"]
-    outer: Any = ast.parse(f"def outer({', '.join(free)}): pass").body[0]
-    outer.body = body
-    module = ast.fix_missing_locations(ast.Module([outer], type_ignores=[]))
-    with silently():
-        flags = code.co_flags & _FLAGS
-        try:
-            whole = compile(module, code.co_filename, "exec", flags=flags, dont_inherit=True)
-        except (SyntaxError, ValueError):
-            return None
-    for one in _nested(whole):
-        if one.co_name == code.co_name and one.co_firstlineno == code.co_firstlineno:
-            same = one.co_freevars == code.co_freevars and one.co_argcount == code.co_argcount
-            if not same:
-                return None
-            named = _renamed(one, one.co_qualname, code.co_qualname)
-            return named.replace(co_flags=code.co_flags)
-    return None
-
-
-def _renamed(code: types.CodeType, old: str, new: str) -> types.CodeType:
-    """Give code, and all code in it, the qualified names that begin with another one."""
-    constants: list[Any] = []
-    for one in code.co_consts:
-        if isinstance(one, types.CodeType):
-            constants.append(_renamed(one, old, new))
-        elif isinstance(one, str) and one == code.co_qualname and one.startswith(f"{old}."):
-            constants.append(new + one[len(old) :])  # a class body binds its own
-        else:
-            constants.append(one)
-    qualname = code.co_qualname
-    if qualname == old or qualname.startswith(f"{old}."):
-        qualname = new + qualname[len(old) :]
-    return code.replace(co_consts=tuple(constants), co_qualname=qualname)
-
-
-def _nested(code: types.CodeType) -> Iterator[types.CodeType]:
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield constant
-            yield from _nested(constant)
 
 
 class _Instrumenter(ast.NodeTransformer):
@@ -425,12 +369,6 @@ def _private(part: ast.AST) -> bool:
     if not isinstance(name, str):
         return False
     return (name.startswith("__") and not name.endswith("__")) or name in ("super", "__class__")
-
-
-def _mangled(part: ast.AST) -> bool:
-    """Whether it has a name that a class mangles."""
-    named = (value for _, value in ast.iter_fields(part) if isinstance(value, str))
-    return any(one.startswith("__") and not one.endswith("__") for one in named)
 
 
 def _consumes(node: ast.expr, scope: Mapping[str, Any]) -> bool:
