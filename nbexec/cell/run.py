@@ -26,7 +26,8 @@ from .loops import dataflow
 from .loops.evaluated_first import awaits
 from .own_functions.decorated import parallel_function
 from .own_functions.entering import Entering
-from .own_functions.instrument import LOOP, MODULE
+from .own_functions.handing_over import LOOP
+from .own_functions.instrument import MODULE
 from .plan import lines, ready, step_of
 from .plan_drawing import outcome
 from .report import CellReport
@@ -292,7 +293,7 @@ class CellRun:
         loop = entering.longest
         if loop is None or step.kind == "parallel":
             return step
-        more = len({one.site.number for one in entering.loops}) - 1
+        more = len({id(one.site) for one in entering.loops}) - 1
         where = f" in `{loop.site.function}`" if loop.site.function != MODULE else ""
         what = f"{loop.what}{where}, line {loop.site.line}"
         what += f", and {more} more" if more else ""

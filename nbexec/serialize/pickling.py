@@ -15,6 +15,7 @@ import mmap
 import pickle
 import struct
 import traceback as traceback_module
+import weakref
 from collections.abc import Callable, Container, Iterable, Iterator
 from pathlib import Path
 from types import CellType, CodeType, FunctionType, ModuleType
@@ -125,7 +126,7 @@ _NOTHING = Sent("")
 INSTEAD = "__nbexec_instead__"  # of what is pickled first: see `Pickler.instead`
 
 # Code that functions have for a while, with the code that is to be sent in its place.
-stands_for: dict[CodeType, CodeType] = {}
+stands_for: weakref.WeakKeyDictionary[CodeType, CodeType] = weakref.WeakKeyDictionary()
 
 
 @functools.cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .source import silently
@@ -64,6 +64,23 @@ def recompiled(made: ast.FunctionDef, code: types.CodeType) -> types.CodeType | 
             named = _renamed(one, one.co_qualname, code.co_qualname)
             return named.replace(co_flags=code.co_flags)
     return None
+
+
+def with_things(code: types.CodeType, things: Mapping[str, Any]) -> types.CodeType:
+    """Give code with objects as constants, in the place of texts that stand for them.
+
+    Examples
+    --------
+    >>> eval(with_things(compile("'mark'[i]", "<cell>", "eval"), {"mark": ["first"]}), {"i": 0})
+    'first'
+    """
+
+    def filled(constant: Any) -> Any:
+        if isinstance(constant, types.CodeType):
+            return with_things(constant, things)
+        return things.get(constant, constant) if type(constant) is str else constant
+
+    return code.replace(co_consts=tuple(map(filled, code.co_consts)))
 
 
 def _renamed(code: types.CodeType, old: str, new: str) -> types.CodeType:

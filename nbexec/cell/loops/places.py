@@ -7,6 +7,8 @@ import types
 from collections.abc import Iterable
 from typing import Any
 
+from ..analysis.recompile import with_things
+
 _MARK = "_nbexec_place_"  # begins the text that stands for an object while code is compiled
 
 
@@ -50,9 +52,4 @@ class Places(ast.NodeTransformer):
 
     def filled(self, code: types.CodeType) -> types.CodeType:
         """Give code with the objects in the place of the marks."""
-        return code.replace(co_consts=tuple(map(self._filled, code.co_consts)))
-
-    def _filled(self, constant: Any) -> Any:
-        if isinstance(constant, types.CodeType):
-            return self.filled(constant)
-        return self._things.get(constant, constant) if type(constant) is str else constant
+        return with_things(code, self._things)

@@ -10,6 +10,7 @@ import sys
 import threading
 import types
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,9 @@ from ..analysis.aliases import held
 from ..execution import plain_first
 from ..execution.watcher import Watcher
 from .function_loop import FunctionLoop, PlainLoop
-from .instrument import ENTER, Instrumented, LoopSite, instrument, instrument_statement, sees_names
+from .handing_over import consumers_hidden
+from .instrument import ENTER, Instrumented, instrument, instrument_statement, sees_names
+from .loop_site import AtSite, LoopSite
 from .reach import own_functions
 
 OFTEN = 16  # entries of a loop, after which its time tells whether it is worth a look
@@ -30,24 +33,47 @@ BRIEF = 0.001  # seconds that an entry takes at most of one that isn't
 
 # Functions that ask for these would see what is put into a function.
 _SEEN = {"__code__", "f_locals", "f_code", "getsource", "dis", "settrace", "setprofile"}
-_sites: dict[int, LoopSite] = {}
-_made: dict[tuple[types.CodeType, str, str], Instrumented | None] = {}
+MOST = 300  # functions whose code is kept
+_sites: dict[int, LoopSite] = {}  # of the statements that run
+_GONE = LoopSite(None, "", "", "", 0, off=True)  # of a statement that has ended
+_made: OrderedDict[Any, Instrumented | None] = OrderedDict()
 _current: list[Entering] = []  # the one that loops are handed over to
 
 
-def _enter(number: int, source: Any) -> Any:
-    """Take in a loop that begins; its code calls this."""
-    site = _sites[number]
-    if site.off or not _current:
-        return PlainLoop(source)
-    if sys.exc_info()[0] is not None:  # of an `except` block, which no worker is in
-        return PlainLoop(source)
-    around = _current[0]
-    if around.suspended or (os.getpid(), threading.get_ident()) != (around.process, around.thread):
-        return PlainLoop(source)
-    given = [source]
-    del source
-    return around.begin(site, given)
+class _Enter(AtSite):
+    """Hands a loop over that begins while a step runs."""
+
+    def enter(self, source: Any) -> Any:
+        site = self.site
+        if site.off or not _current:
+            return PlainLoop(source)
+        if sys.exc_info()[0] is not None:  # of an `except` block, which no worker is in
+            return PlainLoop(source)
+        around = _current[0]
+        here = os.getpid(), threading.get_ident()
+        if around.suspended or here != (around.process, around.thread):
+            return PlainLoop(source)
+        given = [source]
+        del source
+        return around.begin(site, given)
+
+
+def _of_statement(number: int) -> AtSite:
+    """Give what a cell's statement calls when a loop of it begins."""
+    return _Enter(_sites.get(number, _GONE))
+
+
+def _instrumented(function: types.FunctionType) -> Instrumented | None:
+    """Give the instrumented code of a function; that of `MOST` functions is kept."""
+    code = function.__code__
+    hidden = consumers_hidden(code, function.__globals__)  # all that is looked at of its globals
+    key = code, code.co_qualname, code.co_filename, function.__qualname__, hidden
+    if key not in _made:
+        _made[key] = instrument(function, _Enter)
+    _made.move_to_end(key)
+    while len(_made) > MOST:
+        _made.popitem(last=False)
+    return _made[key]
 
 
 @dataclass(frozen=True)
@@ -113,6 +139,7 @@ class Entering:
         self.stopped = False  # whether that is so until the end
         self.loops: list[LoopRecord] = []
         self._left: weakref.WeakSet[FunctionLoop] = weakref.WeakSet()
+        self._numbers: list[int] = []  # of the loops of a statement
         self._closed = False
         self.strict = strict
         self._functions = functions
@@ -141,10 +168,7 @@ class Entering:
             return
         for function in self._reached:
             code = function.__code__
-            key = code, code.co_qualname, code.co_filename
-            if key not in _made:
-                _made[key] = instrument(function, _sites)
-            made = _made[key]
+            made = _instrumented(function)
             if made is not None:
                 stands_for[made.code] = code
                 self._swapped.append((function, code, made))
@@ -160,7 +184,10 @@ class Entering:
         asks = any("globals" in one.__code__.co_names for one in self._reached)
         if asks or sees_names(stmt):
             return stmt
-        made = instrument_statement(stmt, filename, flags, _sites, self._namespace)
+        sites: dict[int, LoopSite] = {}
+        made = instrument_statement(stmt, filename, flags, sites, self._namespace)
+        self._numbers += sites
+        _sites.update(sites)
         if made is None:
             return stmt
         self._begin()
@@ -168,7 +195,7 @@ class Entering:
 
     def _begin(self) -> None:
         if self not in _current:
-            setattr(builtins, ENTER, _enter)
+            setattr(builtins, ENTER, _of_statement)
             _current.append(self)
             self.resume()
 
@@ -188,6 +215,8 @@ class Entering:
             if self in _current:
                 _current.remove(self)
             self.suspend()
+        for number in self._numbers:
+            _sites.pop(number, None)
         for loop in [*self._left]:
             loop.drop()  # an exception that is kept has its frame, and so the loop
 

@@ -25,7 +25,9 @@ from ..execution.plain_first import PlainFirst
 from ..execution.watcher import Watcher
 from ..iteration.iteration import InKernel
 from ..loops.find import find_loop
-from .instrument import LOOP, MODULE, LoopSite
+from .handing_over import LOOP
+from .instrument import MODULE
+from .loop_site import LoopSite
 
 
 class Around(Protocol):

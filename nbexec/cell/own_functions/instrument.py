@@ -1,90 +1,26 @@
-"""Instrumented code of a function: its loops take their items from a `FunctionLoop`.
-
-A ``for`` loop becomes
-
-    while True:
-        for x in loop: ...
-        else:
-            if loop.more():
-                x = loop.values["x"]         # what workers did
-                if loop.again: continue      # over what they could not do
-            ...                              # its own `else`
-        break
-    del loop
-
-and a comprehension the value of ``loop``, to which it is added once or twice.  Both run
-natively, in the function's own frame, with its own lines.
-"""
+"""Instrumented code of a function: its loops are handed over; see `handing_over`."""
 
 from __future__ import annotations
 
 import ast
 import copy
+import itertools
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from ..analysis import bindings
-from ..analysis.recompile import FLAGS, may_be_recompiled, recompiled
+from ..analysis.recompile import FLAGS, may_be_recompiled, recompiled, with_things
 from ..analysis.source import function_node, silently
-from ..loops.displays import as_in_loop
-from ..loops.find import CONSUMERS
+from .handing_over import SCOPES, HandingOver
+from .loop_site import AtSite, LoopSite
 
 ENTER = "__nbexec_enter__"  # a name that ends so isn't mangled in a class
-LOOP = "_nbexec_loop"
+_MARK = "_nbexec_enter_"  # begins the text that stands for an `AtSite` while code is compiled
+_numbers = itertools.count()
 MODULE = "<module>"  # the name of a cell's own frame
-_LOOPS = (ast.For, ast.ListComp, ast.SetComp, ast.DictComp)
-_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 _SEEING = {"locals", "vars", "eval", "exec", "dir", "globals", "super", "breakpoint"}
-# Names under which a generator is consumed to its end; they are looked up when it is.
-_CONSUMERS = {name.rpartition(".")[2] for name in CONSUMERS}
-_CHEAP = {
-    *("len", "abs", "min", "max", "int", "str", "float", "bool", "ord", "chr", "isinstance"),
-    *("range", "enumerate", "zip", "list", "tuple", "set", "dict", "round", "divmod", "print"),
-}
-
-
-@dataclass(eq=False)
-class LoopSite:
-    """A loop of a function.
-
-    Attributes
-    ----------
-    number : int
-        Its number in the function.
-    node : ast.AST
-        The `for` loop, comprehension, or call that consumes a generator.
-    name, function : str
-        The function's name, and its qualified name.
-    filename : str
-        Its file.
-    flags : int
-        Compiler flags of its ``from __future__`` imports.
-    entries : int
-        How often it began.
-    seconds : float
-        What those took that came to their end.
-    off : bool
-        Whether it runs as it is: it is called often, and briefly.
-    """
-
-    number: int
-    node: Any
-    name: str
-    function: str
-    filename: str
-    flags: int
-    entries: int = 0
-    seconds: float = 0.0
-    off: bool = False
-
-    @property
-    def line(self) -> int:
-        """Its first line."""
-        line: int = self.node.lineno
-        return line
 
 
 @dataclass(eq=False)
@@ -103,15 +39,17 @@ class Instrumented:
     sites: list[LoopSite] = field(default_factory=list)
 
 
-def instrument(function: types.FunctionType, sites: dict[int, LoopSite]) -> Instrumented | None:
+def instrument(
+    function: types.FunctionType, at: Callable[[LoopSite], AtSite]
+) -> Instrumented | None:
     """Give the instrumented code of a function; None where it has no loop, or can't have it.
 
     Parameters
     ----------
     function : function
         One of the user's own.
-    sites : dict
-        Takes in its loops, by a number that the code hands over.
+    at : callable
+        Gives what the code calls when a loop begins.
     """
     code = function.__code__
     if code.co_flags & 0x2A0 or _SEEING & set(code.co_names):  # generators, coroutines
@@ -123,12 +61,19 @@ def instrument(function: types.FunctionType, sites: dict[int, LoopSite]) -> Inst
     made = copy.deepcopy(node)
     named = code.co_name, function.__qualname__, code.co_filename, code.co_flags & FLAGS
     local = dict.fromkeys(code.co_varnames)  # a name that hides what consumes a generator
-    finder = _Instrumenter(named, shared, sites, {**function.__globals__, **local})
+    things: dict[str, Any] = {}
+
+    def entering(site: LoopSite) -> ast.expr:
+        mark = f"{_MARK}{len(things)}_"
+        things[mark] = at(site)
+        return ast.Constant(mark)
+
+    finder = HandingOver(named, shared, entering, {**function.__globals__, **local})
     made.body = finder.block(made.body)
     if not finder.found:
         return None
     new = recompiled(made, code)
-    return Instrumented(new, finder.found) if new is not None else None
+    return Instrumented(with_things(new, things), finder.found) if new is not None else None
 
 
 def instrument_statement(
@@ -149,13 +94,19 @@ def instrument_statement(
     flags : int
         Compiler flags of its ``from __future__`` imports.
     sites : dict
-        Takes in the loops.
+        Takes in the loops, by the numbers that the code asks for.
     namespace : dict
         The notebook's names.
     """
-    if isinstance(stmt, _SCOPES):
+    if isinstance(stmt, SCOPES):
         return None
-    finder = _Instrumenter((MODULE, MODULE, filename, flags), set(), sites, namespace)
+
+    def entering(site: LoopSite) -> ast.expr:
+        number = next(_numbers)
+        sites[number] = site
+        return ast.Call(ast.Name(ENTER, ast.Load()), [ast.Constant(number)], [])
+
+    finder = HandingOver((MODULE, MODULE, filename, flags), set(), entering, namespace)
     made = copy.deepcopy(stmt)
     if isinstance(made, ast.For):
         finder.inside = 1
@@ -191,209 +142,3 @@ def _declared(node: ast.FunctionDef) -> set[str]:
         if isinstance(part, ast.Global | ast.Nonlocal):
             found.update(part.names)
     return found
-
-
-class _Instrumenter(ast.NodeTransformer):
-    """Replaces the loops of a function's body, the outermost and those inside them."""
-
-    def __init__(
-        self,
-        named: tuple[str, str, str, int],
-        shared: set[str],
-        sites: dict[int, LoopSite],
-        scope: Mapping[str, Any],
-    ) -> None:
-        self._scope = scope  # names, as far as they are known; None for a local one
-        self._named = named  # the function's name, its qualified name, file and flags
-        self._shared = shared  # names that other functions see
-        self._sites = sites
-        self.inside = 0  # loops around the node
-        self.found: list[LoopSite] = []
-
-    def block(self, body: list[ast.stmt]) -> list[ast.stmt]:
-        """Instrument statements."""
-        made: list[ast.stmt] = []
-        for stmt in body:
-            new = self.visit(stmt)
-            made += new if isinstance(new, list) else [new]
-        return made
-
-    def visit(self, node: ast.AST) -> Any:
-        if isinstance(node, _SCOPES):
-            return node
-        return super().visit(node)
-
-    # ------------------------------------------------------------ for loops
-
-    def visit_For(self, node: ast.For) -> Any:
-        fit = self._fit(node)
-        original = copy.deepcopy(node) if fit else node
-        self.inside += 1
-        self.generic_visit(node)
-        self.inside -= 1
-        if not fit:
-            return node
-        names = sorted(set(bindings.stored([original.target, *original.body])))
-        original.orelse = []
-        _Breaking().visit(original)
-        handle, enter = self._entered(original, node.iter)
-        more = ast.Call(ast.Attribute(_load(handle), "more", ast.Load()), [], [])
-        values = f"{handle}.values"
-        assign = [
-            _parsed(f"if {name!r} in {values}: {name} = {values}[{name!r}]") for name in names
-        ]
-        again = ast.If(_attribute(handle, "again"), [ast.Continue()], [])
-        taken = ast.If(more, [*assign, again], [])
-        inner = ast.For(node.target, _load(handle), node.body, [taken, *node.orelse])
-        whole = ast.While(ast.Constant(True), [inner, ast.Break()], [])
-        begin = ast.Assign([ast.Name(handle, ast.Store())], enter)
-        for one in (begin, taken, whole):
-            _placed(one, node)
-        ast.copy_location(inner, node)
-        inner.iter = ast.copy_location(inner.iter, node.iter)
-        # No `= None`: CPython 3.11 does a store and the load after it in one, and an error of the
-        # load, of a name that isn't bound yet, would be told of our line.
-        return [begin, whole, _placed(_parsed(f"del {handle}"), node)]
-
-    def _fit(self, node: ast.For) -> bool:
-        """Whether what workers do can be put into the function's frame."""
-        if _leaves_outer(node.orelse):
-            return False
-        names = set(bindings.stored([node.target, *node.body]))
-        if names & self._shared or any(name.startswith("__") for name in names):
-            return False
-        refused = (*_SCOPES[:3], ast.Delete, ast.Yield, ast.YieldFrom, ast.Await)
-        parts = [part for one in (node.target, *node.body) for part in ast.walk(one)]
-        if any(isinstance(part, refused) or _private(part) for part in parts):
-            return False
-        inner = [part for part in parts if isinstance(part, ast.For | ast.While)]
-        returning = any(isinstance(part, ast.Return) for one in inner for part in ast.walk(one))
-        return not returning and self._worth(node)
-
-    # ------------------------------------------------------------ comprehensions
-
-    def _comprehension(self, node: Any) -> Any:
-        if node.generators[0].is_async or self._binding(node) or not self._worth(node):
-            return self.generic_visit(node)
-        handle, enter = self._entered(copy.deepcopy(node), node.generators[0].iter)
-        first, again = self._over(node, handle), self._over(copy.deepcopy(node), handle)
-        if isinstance(again, ast.SetComp):  # its elements are added in their order, not a set's
-            again = ast.copy_location(ast.ListComp(again.elt, again.generators), again)
-        add = ast.Attribute(_load(handle), "add", ast.Load())
-        added: list[ast.expr] = [ast.Call(add, [one], []) for one in (first, again)]
-        begin = ast.NamedExpr(ast.Name(handle, ast.Store()), enter)
-        take = ast.Call(_attribute(handle, "take"), [], [])
-        whole = ast.Tuple([begin, ast.BoolOp(ast.Or(), added), take])
-        whole.ctx = ast.Load()
-        return _placed(ast.Subscript(whole, ast.Constant(-1), ast.Load()), node, but=(first, again))
-
-    visit_ListComp = visit_SetComp = visit_DictComp = _comprehension
-
-    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> Any:
-        return node  # nobody knows when its items are asked for
-
-    def visit_Call(self, node: ast.Call) -> Any:
-        inner = node.args[0] if len(node.args) == 1 and not node.keywords else None
-        if not (isinstance(inner, ast.GeneratorExp) and _consumes(node.func, self._scope)):
-            return self.generic_visit(node)
-        if inner.generators[0].is_async or self._binding(inner) or not self._worth(inner):
-            return node
-        handle, enter = self._entered(copy.deepcopy(node), inner.generators[0].iter)
-        first, again = self._over(inner, handle), self._over(copy.deepcopy(inner), handle)
-        begin = ast.NamedExpr(ast.Name(handle, ast.Store()), enter)
-        chained = ast.Call(ast.Attribute(begin, "chain", ast.Load()), [first, again], [])
-        node.args = [_placed(chained, inner, but=(first, again))]
-        return node
-
-    def _worth(self, node: ast.AST) -> bool:
-        """Whether an iteration may take a while: it calls something, or has a loop of its own."""
-        own = [part for part in ast.walk(node) if part is not node]
-        calls = (part for part in own if isinstance(part, ast.Call))
-        if any(not (isinstance(one.func, ast.Name) and one.func.id in _CHEAP) for one in calls):
-            return True
-        return not self.inside and any(isinstance(part, (ast.While, *_LOOPS)) for part in own)
-
-    def _binding(self, node: Any) -> bool:
-        """Whether it binds names, or has private ones."""
-        return any(
-            isinstance(part, ast.NamedExpr | ast.Lambda | ast.Yield | ast.YieldFrom | ast.Await)
-            or _private(part)
-            for part in ast.walk(node)
-        )
-
-    def _over(self, node: Any, handle: str) -> Any:
-        node.generators[0].iter = ast.copy_location(_load(handle), node.generators[0].iter)
-        return node
-
-    def _entered(self, node: Any, source: ast.expr) -> tuple[str, ast.Call]:
-        number = len(self._sites)
-        site = LoopSite(number, node, *self._named)
-        self._sites[number] = site
-        self.found.append(site)
-        handle = f"{LOOP}{len(self.found)}"
-        return handle, ast.Call(_load(ENTER), [ast.Constant(number), as_in_loop(source)], [])
-
-
-class _Breaking(ast.NodeTransformer):
-    """Has a `return` end the loop: the item that comes to it is done by the function itself."""
-
-    def visit_Return(self, node: ast.Return) -> ast.stmt:
-        return ast.copy_location(ast.Break(), node)
-
-
-def _leaves_outer(body: list[ast.stmt]) -> bool:
-    """Whether a `break` or `continue` among statements is that of a loop around them."""
-    todo: list[ast.AST] = [*body]
-    while todo:
-        part = todo.pop()
-        if isinstance(part, ast.Break | ast.Continue):
-            return True
-        if isinstance(part, ast.For | ast.AsyncFor | ast.While):
-            todo += part.orelse
-        elif not isinstance(part, _SCOPES):
-            todo += ast.iter_child_nodes(part)
-    return False
-
-
-def _load(name: str) -> ast.Name:
-    return ast.Name(name, ast.Load())
-
-
-def _attribute(handle: str, name: str) -> ast.Attribute:
-    return ast.Attribute(_load(handle), name, ast.Load())
-
-
-def _private(part: ast.AST) -> bool:
-    """Whether it is a name that a class mangles, or that of the class."""
-    name = getattr(part, "attr", getattr(part, "id", ""))
-    if not isinstance(name, str):
-        return False
-    return (name.startswith("__") and not name.endswith("__")) or name in ("super", "__class__")
-
-
-def _consumes(node: ast.expr, scope: Mapping[str, Any]) -> bool:
-    match node:
-        case ast.Name(name) if isinstance(scope.get(name, sum), types.FunctionType | None):
-            return False  # the user's own of that name, or a local one
-        case ast.Name(name) | ast.Attribute(_, name):
-            return name in _CONSUMERS or name == "join"
-    return False
-
-
-def _parsed(text: str) -> ast.stmt:
-    """Give a statement that has no position."""
-    made = ast.parse(text).body[0]
-    for part in ast.walk(made):
-        for name in ("lineno", "col_offset", "end_lineno", "end_col_offset"):
-            vars(part).pop(name, None)
-    return made
-
-
-def _placed(made: Any, node: Any, but: tuple[Any, ...] = ()) -> Any:
-    """Give all new parts of a tree the position of the loop that it stands for."""
-    for part in ast.iter_child_nodes(made):
-        if part not in but and not hasattr(part, "lineno"):
-            _placed(part, node, but)
-    if hasattr(made, "_attributes") and "lineno" in made._attributes:
-        ast.copy_location(made, node)
-    return made
