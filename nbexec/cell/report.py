@@ -114,7 +114,8 @@ def _ran(step: Step) -> list[str]:
     stats = step.stats
     if step.kind == "together":
         lines = ", ".join(str(line) for line in sorted([step.first, *step.beside]))
-        said = f"lines {lines}: at the same time on {wording.where(stats)}"
+        which = f"lines {lines}:" if step.what != "calls" else f"{step.lines}: its calls"
+        said = f"{which} at the same time on {wording.where(stats)}"
         took = stats.elapsed
     else:
         said = f"{step.lines}: {step.what}, {stats.done:,} items on {wording.where(stats)}"

@@ -21,8 +21,10 @@ from .execution.group_run import NotThere, StatementGroup, find_group
 from .execution.grouping import functions_of, is_loop, note
 from .execution.in_kernel import StatementRunner, parse
 from .execution.loop_step import LoopStep
+from .execution.parts import parts_of
 from .iteration import recursion
 from .loops import dataflow
+from .loops.calls_in_row import PART
 from .loops.evaluated_first import awaits
 from .own_functions.decorated import parallel_function
 from .own_functions.entering import Entering
@@ -178,6 +180,7 @@ class CellRun:
         # Groups whose members run before their turn, by the positions of these.
         self._ahead: dict[int, StatementGroup] = {}
         self._groups: list[StatementGroup] = []
+        self._around: list[StatementGroup] = []  # of the cell that this is a statement of
 
     def report(self) -> CellReport:
         """Give the report of the statements that have run so far."""
@@ -237,6 +240,10 @@ class CellRun:
         """Run a statement, and hand others to workers meanwhile if it takes long."""
         __tracebackhide__ = True
         last = len(self._body) - 1
+        if not _one_at_a_time(self._options):
+            parts = parts_of(stmt, self._kernel)
+            if parts is not None:
+                return self._in_parts(stmt, parts)
         group = None
         if not _one_at_a_time(self._options):
             group = find_group(position, self._kernel, last, self._ahead)
@@ -247,6 +254,28 @@ class CellRun:
         if group is not None:
             self._ahead.update(dict.fromkeys(group.end_first(), group))
         return step
+
+    def _in_parts(self, stmt: ast.stmt, parts: StatementRunner) -> Step:
+        """Run a statement as several, which may run at the same time."""
+        __tracebackhide__ = True
+        functions = functions_of(stmt, self._kernel.namespace)
+        began = time.perf_counter()
+        inner = CellRun(parts, self._options, self._given)
+        inner._around = self._groups
+        try:
+            for position in range(len(parts.cell.body)):
+                inner._step(position)
+        finally:
+            inner._end_groups()
+            parts.forget(PART)
+        self._value = inner._value
+        note(functions, time.perf_counter() - began)
+        first, final = lines(stmt)
+        together = [step for step in inner.steps if step.kind == "together"]
+        others = [step for step in inner.steps if step.kind == "parallel"]
+        step = (together or others or inner.steps[-1:])[0]
+        what = "calls" if together else step.what
+        return replace(step, first=first, last=final, what=what, beside=())
 
     def _end_groups(self) -> None:
         """Let no run of a group go on, and mark the steps that ran beside others."""
@@ -280,7 +309,7 @@ class CellRun:
     def _alone(self, stmt: ast.stmt, wanted: bool, group: StatementGroup | None = None) -> Step:
         __tracebackhide__ = True
         entering = Entering.of(stmt, self._kernel.namespace, self._options, self._given)
-        if any(one.running for one in self._groups):
+        if any(one.running for one in [*self._groups, *self._around]):
             entering.stop()  # what its members call is still to be sent
         if group is not None:
             self._groups.append(group)

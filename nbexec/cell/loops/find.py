@@ -136,19 +136,7 @@ def find_loop(stmt: ast.stmt, namespace: dict[str, Any]) -> ItemLoop:
     if awaits(stmt):
         raise Refusal(stmt.lineno, "awaits, and is no for loop or comprehension")
     reason = "it is no for loop, comprehension, or call like sum(... for ... in ...)"
-    if _several_calls(stmt):
-        reason += "; as statements of their own, `a = f(x)`, its calls may run at the same time"
     raise Refusal(stmt.lineno, reason)
-
-
-def _several_calls(stmt: ast.stmt) -> bool:
-    """Whether a statement has a row of calls, as ``f(a), f(b)`` and ``x, y = f(a), f(b)``."""
-    match stmt:
-        case ast.Expr(ast.Tuple(parts) | ast.List(parts)) | ast.Assign(
-            _, ast.Tuple(parts) | ast.List(parts)
-        ):
-            return sum(isinstance(part, ast.Call) for part in parts) > 1
-    return False
 
 
 def _loops(node: ast.expr, namespace: dict[str, Any]) -> bool:

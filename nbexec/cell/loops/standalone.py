@@ -147,7 +147,7 @@ def worth(stmt: ast.stmt, namespace: dict[str, Any]) -> bool:
     """
     if not isinstance(stmt, ast.Assign | ast.AugAssign | ast.Expr | ast.With | ast.If | ast.Try):
         return False
-    return any(_costly(call.func, namespace) for call in _calls(stmt))
+    return any(costly(call.func, namespace) for call in _calls(stmt))
 
 
 def _calls(node: ast.AST) -> Iterator[ast.Call]:
@@ -156,7 +156,8 @@ def _calls(node: ast.AST) -> Iterator[ast.Call]:
             yield part
 
 
-def _costly(func: ast.expr, namespace: dict[str, Any]) -> bool:
+def costly(func: ast.expr, namespace: dict[str, Any]) -> bool:
+    """Whether a call may take a while: it is not one of a built-in function."""
     known = resolve(func, namespace)
     if known is None:
         return isinstance(func, ast.Attribute)  # a method of something

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import ast
-
 import pytest
-
-from nbexec.cell.analysis.analysis import Refusal
-from nbexec.cell.loops.find import find_loop
 
 from ..both_ways import runs_in_parallel, runs_serially
 
@@ -75,12 +70,3 @@ REFUSED = {
 @pytest.mark.parametrize(("source", "said"), REFUSED.values(), ids=REFUSED)
 def test_refused(source, said):
     runs_serially(source, said)
-
-
-@pytest.mark.parametrize(
-    "source", ["slow(1), slow(2)", "[slow(1), slow(2)]", "a, b = slow(1), slow(2)"]
-)
-def test_a_row_of_calls_says_what_would_have_to_be_different(source):
-    names = {"slow": sum}
-    with pytest.raises(Refusal, match="as statements of their own"):
-        find_loop(ast.parse(source).body[0], names)
