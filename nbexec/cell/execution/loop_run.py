@@ -32,6 +32,7 @@ from ..iteration.iteration import (
 )
 from ..iteration.set_order import holds_varying
 from ..loops import rewrite
+from ..loops.attributes import Lifted
 from ..loops.eligibility import examine
 from ..loops.find import ItemLoop
 from ..loops.own_keys import held_code
@@ -55,9 +56,12 @@ class LoopRun(Ending):
         What was assumed without a check.
     stays_here : bool
         Whether its items must run in this process.
+    lifted : Lifted or None
+        The loop's attributes that are names.
     """
 
     stays_here = False
+    lifted: Lifted | None = None
 
     def __init__(self, loop: ItemLoop, kernel: StatementRunner, collect: bool = False) -> None:
         self.loop = loop
@@ -84,6 +88,9 @@ class LoopRun(Ending):
         if self._indexed and self._bring:  # they travel with what is read, all of them
             self._analysis = self._examine(apart=False)
             self._indexed = self._sharing(self._analysis, options)
+        if self.lifted is not None:
+            own = [one for read in self._bring for one in read.roots]
+            self.lifted.check([items.source, *items.sample, *self.captured, *own])
 
     def start(
         self, options: Options, given: dict[str, Any], profile: Profile | None = None

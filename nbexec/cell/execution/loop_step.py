@@ -13,7 +13,8 @@ from ...placement.auto import Evidence
 from ..analysis.aliases import held
 from ..analysis.analysis import Refusal
 from ..loops import displays, rewrite
-from ..loops.find import ItemLoop
+from ..loops.attributes import lifted
+from ..loops.find import ItemLoop, find_loop
 from . import plain_first
 from .in_kernel import StatementRunner
 from .loop_items import Items, listable
@@ -98,7 +99,11 @@ class LoopStep(Offload):
                 self._all_on_workers(fresh, strict)
             else:
                 if strict:
-                    self.rest.settle(Items(fresh[0]), self.options)
+                    try:
+                        self.prepare()
+                        self.rest.settle(Items(fresh[0]), self.options)
+                    finally:
+                        self.left_alone()
                 self._plain_first(fresh)
         finally:
             self.rest.release()
@@ -121,8 +126,10 @@ class LoopStep(Offload):
         __tracebackhide__ = True
         items = Items(fresh[0])
         try:
+            self.prepare()
             self.rest.settle(items, self.options)
         except Refusal as refusal:
+            self.left_alone()
             if strict:
                 raise
             self.refusal = refusal
@@ -136,14 +143,45 @@ class LoopStep(Offload):
         self.rest.start(self.options, self.given)
         self._end_rest()
 
+    def prepare(self) -> None:
+        """Have attributes that the loop accumulates into be names, as they are now."""
+        found = lifted(self.loop.stmt, self.kernel.namespace) if self._lifts else None
+        if found is None:
+            return
+        found.put(self.kernel.namespace)
+        collect = self.rest.collect
+        try:
+            self.rest = LoopRun(find_loop(found.stmt, self.kernel.namespace), self.kernel, collect)
+            self.rest.lifted = found
+        except Refusal:
+            found.forget(self.kernel.namespace)
+            raise
+
+    @property
+    def _lifts(self) -> bool:
+        return self.rest.lifted is None and isinstance(self.loop.node, ast.For)
+
+    def left_alone(self) -> None:
+        """Let these names be attributes again."""
+        if self.rest.lifted is not None:
+            self.rest.lifted.forget(self.kernel.namespace)
+            self.rest = LoopRun(self.loop, self.kernel, self._collect)
+
     def _end_rest(self, made: Any = None) -> None:
         __tracebackhide__ = True
-        error = self.rest.wait()
-        if isinstance(self.loop.node, ast.For):
-            self.rest.end_for(error)
-        else:
-            self.rest.end_comprehension(error, made)
-            self.value = self.rest.value
+        attributes = self.rest.lifted
+        if attributes is not None:
+            attributes.put(self.kernel.namespace)  # the plain loop went on since
+        try:
+            error = self.rest.wait()
+            if isinstance(self.loop.node, ast.For):
+                self.rest.end_for(error)
+                return
+        finally:
+            if attributes is not None:
+                attributes.write_back(self.kernel.namespace)
+        self.rest.end_comprehension(error, made)
+        self.value = self.rest.value
 
     # ------------------------------------------------------------ the plain loop, at first
 
@@ -160,6 +198,7 @@ class LoopStep(Offload):
             watcher.close()
             if plain.left and not plain.handed_over and self._instead is None:
                 self.rest.cancel()  # the loop broke, or raised, before it came to the rest
+                self.left_alone()
             if not (raised and self._has_frame):  # its frame, which the traceback has, holds them
                 plain.release()
         self.left = plain.handed_over and self._instead is None

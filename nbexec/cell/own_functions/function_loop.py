@@ -24,6 +24,7 @@ from ..execution.offload import Offload
 from ..execution.plain_first import PlainFirst
 from ..execution.watcher import Watcher
 from ..iteration.iteration import InKernel
+from ..loops.attributes import lifted
 from ..loops.find import find_loop
 from .handing_over import LOOP
 from .instrument import MODULE
@@ -148,12 +149,23 @@ class FunctionLoop(Offload):
         """Take in that the plain loop has ended; give whether workers did some of it."""
         if not self._handed_over():
             return False
+        self._refresh(sys._getframe(1))
         self._finish()
         names = {*self.rest.loop.made, *self.rest.loop.targets, *self.rest.loop.accumulators}
         scope = self.rest.kernel.namespace
         if self._through:
             self.values = {name: scope[name] for name in names if name in scope}
         return True
+
+    def _refresh(self, frame: types.FrameType) -> None:
+        """Take what the loop changes as it is now: the plain loop went on since then."""
+        loop, scope = self.rest.loop, self.rest.kernel.namespace
+        if self.site.name != MODULE:
+            found = frame.f_locals
+            for name in {*loop.made, *loop.targets, *loop.accumulators} & found.keys():
+                scope[name] = found[name]
+        if self.rest.lifted is not None:
+            self.rest.lifted.put(scope)
 
     def add(self, part: Any) -> bool:
         """Take in a comprehension's value; give whether that is all of it."""
@@ -207,6 +219,8 @@ class FunctionLoop(Offload):
         try:
             error = self.rest.wait()
             self._through = self.rest.commit_part()
+            if self.rest.lifted is not None:
+                self.rest.lifted.write_back(self.rest.kernel.namespace)
         finally:
             self._around.busy = False
             self._around.resume()
@@ -270,7 +284,12 @@ class FunctionLoop(Offload):
         node = self.site.node
         stmt = node if isinstance(node, ast.For) else ast.copy_location(ast.Expr(node), node)
         kernel = StatementRunner(Cell(self.site.filename, [], self.site.flags), scope)
+        found = lifted(stmt, scope) if self.site.name != MODULE else None
+        if found is not None:
+            found.put(scope)
+            stmt = found.stmt
         self.rest = LoopRun(find_loop(stmt, scope), kernel)
+        self.rest.lifted = found
 
     def _is_in(self, frame: types.FrameType) -> bool:
         """Whether a frame has this loop among its names."""

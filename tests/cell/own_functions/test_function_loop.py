@@ -219,6 +219,44 @@ def test_a_break_before_the_rest_began_drops_it():
     assert not entering._current
 
 
+CHANGING = {
+    "a number": "t = 0\n    for x in xs:\n        wait(x)\n        t += 1\n    return t",
+    "a text": "t = ''\n    for x in xs:\n        wait(x)\n        t += str(x)\n    return t",
+    "a name": (
+        "t = None\n    for x in xs:\n        wait(x)\n        if x == 0: t = x\n    return t"
+    ),
+    "an attribute": (
+        "t = Box()\n    for x in xs:\n        wait(x)\n        t.n += 1\n        t.rows.append(x)\n"
+        "    return t.n, t.rows"
+    ),
+}
+
+
+@pytest.mark.parametrize("body", CHANGING.values(), ids=CHANGING)
+@pytest.mark.parametrize("where", ["in a function", "in the cell"])
+def test_what_the_plain_loop_does_while_the_rest_leaves_counts(body, where):
+    source = (
+        "import time\nclass Box:\n    def __init__(self):\n        self.n, self.rows = 0, []\n"
+        "def wait(x):\n"
+        "    if x == 0:\n"
+        "        while not go: time.sleep(0.001)\n"
+        "        time.sleep(0.05)\n"
+        "    time.sleep(0.01)\n"
+    )
+    if where == "in a function":
+        source += f"def f(xs):\n    {body}\ny = f(range(30))"
+    else:
+        lines = body.replace("\n    ", "\n").replace("return", "y =")
+        source += f"xs = range(30)\n{lines}"
+    plain = {"go": [1]}
+    exec(source, plain)
+    with filled_once_a_run_began() as go:
+        names = {"go": go}
+        report = nbexec.parallel(source, names, backend="threads", workers=2, progress="off")
+    assert names["y"] == plain["y"]
+    assert any(step.kind == "parallel" for step in report.steps)
+
+
 def test_a_debugger_sees_the_plain_call():
     names = {}
     nbexec.parallel(cell("list"), names, progress="off")
