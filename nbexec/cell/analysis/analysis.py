@@ -23,7 +23,7 @@ from .aliases import TooLarge, generations
 from .arguments import Args
 from .heap import Heap
 from .object_facts import read_once
-from .own_reads import OwnRead, OwnReads
+from .own_reads import NotAlone, OwnRead, OwnReads
 
 LARGEST = 2_000  # functions looked into, each for each kind of arguments; about 0.5 s
 MOST_ROUNDS = 50  # rounds through the whole body until nothing is added; 2 or 3 are usual
@@ -194,6 +194,8 @@ class Analysis:
         elif isinstance(thing, types.ModuleType):
             pass
         elif found.shared and id(thing) not in self.captured:
+            if self.own_reads is not None and id(thing) in self.own_reads.found:
+                raise NotAlone(id(thing))  # before all of it is looked through
             self.captured[id(thing)] = thing
             self.involve_all([thing], line, inside=True)
         self.involve(thing if isinstance(thing, type) else type(thing), line, shared=True)

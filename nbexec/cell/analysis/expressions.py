@@ -133,6 +133,8 @@ class Expressions:
             return None
         if not self.analysis.steady(name, self.names.globals):
             return None
+        if id(self.names.globals[name]) in self.analysis.captured:
+            return None
         read = own.read(container, self.names.globals[name], found, perhaps)
         if read is None:
             return None

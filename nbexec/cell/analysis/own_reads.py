@@ -42,6 +42,10 @@ class NoKey(Exception):
     """The key of an item can't be computed beforehand, or nothing is there."""
 
 
+class NotAlone(Exception):
+    """A container, given by its id, is used in another way too."""
+
+
 def key_of(node: ast.expr, env: dict[str, Value]) -> Key | None:
     """Give the key that an expression is; None where it may be anything else.
 

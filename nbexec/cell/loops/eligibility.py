@@ -13,7 +13,7 @@ from ..analysis.abstract_values import SHARED, Value
 from ..analysis.analysis import Analysis, Refusal, makes_entries, refuse
 from ..analysis.functions import new_analysis
 from ..analysis.object_facts import is_array
-from ..analysis.own_reads import OwnReads
+from ..analysis.own_reads import NotAlone, OwnReads
 from ..analysis.statements import Scope
 from .find import Comprehension, ItemLoop, named_handlers
 from .own_entries import in_step, keys_of, own_places
@@ -187,6 +187,8 @@ def examine(
         try:
             analysis = _examined(given, own)
             more = not_alone(analysis, loop)
+        except NotAlone as other:
+            more = frozenset(other.args)
         except Refusal:
             if own is None or not own.found:
                 raise

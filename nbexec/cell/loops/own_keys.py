@@ -11,7 +11,7 @@ import copy
 import types
 from collections.abc import Callable, Iterator
 
-from ..analysis.aliases import TooLarge, generations
+from ..analysis.aliases import TooLarge, generations, more_allowed
 from ..analysis.analysis import Analysis
 from ..analysis.object_facts import all_frozen, is_plain
 from ..analysis.own_reads import OwnRead
@@ -43,8 +43,9 @@ def not_alone(analysis: Analysis, loop: ItemLoop) -> frozenset[int]:
     deep = {at: read for at, read in own.found.items() if not all_frozen(read.entries)}
     try:
         if deep and analysis.captured:
-            others = {key for one in generations(analysis.captured.values()) for key in one}
-            found = {at for at, read in deep.items() if not others.isdisjoint(_inside(read))}
+            with more_allowed():
+                others = {key for one in generations(analysis.captured.values()) for key in one}
+                found = {at for at, read in deep.items() if not others.isdisjoint(_inside(read))}
     except TooLarge:
         return frozenset(deep)
     return frozenset(found)
