@@ -16,6 +16,7 @@ from .calls import CallAnalysis
 from .heap import ITEMS, KEYS
 from .library_kinds import is_kind
 from .names import Names, merge
+from .object_facts import is_plain
 from .source import is_own_class, is_own_code
 
 _KINDS: dict[type, type] = {ast.ListComp: list, ast.SetComp: set}
@@ -128,7 +129,11 @@ class Expressions:
         env, own = self.names.env, self.analysis.own_reads
         if own is None or not env or not isinstance(container, ast.Name):
             return None
-        name, found = container.id, own_reads.key_of(key, env)
+        name = container.id
+        tuple_of = isinstance(key, ast.Tuple) and bool(key.elts)
+        of_row = tuple_of and is_plain(self.names.globals.get(name))
+        first = key.elts[0] if isinstance(key, ast.Tuple) and of_row else key
+        found = own_reads.key_of(first, env)
         if found is None or name in env or name in self.names.local or self.names.captured(name):
             return None
         if not self.analysis.steady(name, self.names.globals):
@@ -138,8 +143,10 @@ class Expressions:
         read = own.read(container, self.names.globals[name], found, perhaps)
         if read is None:
             return None
-        self.expr(key)
+        place = self.expr(key)
         self.analysis.take_in_entries(read, container.lineno)
+        if of_row:
+            return self.reads.entry(value_of(read.container), place)
         return own_reads.described(read)
 
     def e_Slice(self, node: ast.Slice) -> Value:

@@ -91,10 +91,21 @@ class Held:
     # ------------------------------------------------------------ called by the user's code
 
     def __getitem__(self, key: Any) -> Any:
+        if self.rows and type(key) is tuple:
+            return self._in_row(*key)
         found = self._found(key)
         if found is Missing:
             self._stray()
         return found[...] if self.rows and is_plain(found) else found
+
+    def _in_row(self, key: Any, *places: Any) -> Any:
+        """Give what is at some places of a row, as ``array[key, places]``."""
+        if not all(type(one) in (int, slice) for one in places):
+            self._stray()
+        try:
+            return self._found(key)[places]
+        except (IndexError, TypeError):  # it is told of the whole array
+            self._stray()
 
     def get(self, key: Any, default: Any = None) -> Any:
         """Do as a dict does."""

@@ -120,6 +120,12 @@ ODD = {
     ),
     "numbers of an array": "out = [flat[i] for i in range(9)]",
     "elements of an array": "out = [rows[i][2] + rows[i, 3] for i in range(9)]",
+    "columns of rows": "out = [(rows[i, :].sum(), rows[i, 2], rows[i, 1:3] @ rows[i, 3:5]) for i in range(9)]",
+    "a column that isn't there": "out = []\nfor i in range(9):\n    out.append(rows[i, i])",
+    "a column too many": "out = []\nfor i in range(9):\n    out.append(flat[i, 0])",
+    "columns by a list": "out = [rows[i, [1, 2]].sum() for i in range(9)]",
+    "columns by names": "j = 3\nout = [rows[i, j] + rows[i, i % 6] for i in range(9)]",
+    "views that are given": "out = []\nfor i in range(3):\n    out.append(rows[i, 1:])\n    rows[0, 0] = 7",
     "instances": "out = [(things[i].double(), things[i]) for i in range(9)]",
     "instances alone": "out = []\nfor i in range(9):\n    out.append(things[i])",
     "NaNs": "out = [numbers[i] for i in range(30)]\nsame = [a is b for a, b in zip(out, numbers) if a != a]",
@@ -227,7 +233,9 @@ ODD = {
 }
 
 
-@pytest.mark.parametrize("name", ["rows of an array", "instances", "the entry itself"])
+@pytest.mark.parametrize(
+    "name", ["rows of an array", "columns of rows", "instances", "the entry itself"]
+)
 def test_arrays_and_instances_are_read_apart_too(name, brought):
     both(BIG + MORE + {**ALONE, **ODD}[name], "processes")
     assert brought
