@@ -162,8 +162,9 @@ class FunctionLoop(Offload):
         loop, scope = self.rest.loop, self.rest.kernel.namespace
         if self.site.name != MODULE:
             found = frame.f_locals
-            for name in {*loop.made, *loop.targets, *loop.accumulators} & found.keys():
-                scope[name] = found[name]
+            for name in {*loop.made, *loop.targets, *loop.accumulators}:
+                if name in found:  # since 3.13 it is no dict, and `keys()` gives a list
+                    scope[name] = found[name]
         if self.rest.lifted is not None:
             self.rest.lifted.put(scope)
 
