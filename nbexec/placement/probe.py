@@ -18,9 +18,9 @@ from ..worker.blocks import Covering
 from .auto import COPIES, FIRST, SEND, Evidence, Recent
 
 NOISE = 8e-6  # seconds that to pickle takes however little there is: 4.4 to 7.5 us
-LIGHT = 2e-5  # seconds; up to here several are weighed together, as in a chunk
+LIGHT = 2e-5  # seconds; up to here SEVERAL are weighed together, as in a chunk
 HEAVY = 1e-3  # seconds; from here on once is enough
-SEVERAL = 100  # that is how many
+SEVERAL = 100  # that is how many; of larger ones as many as take `HEAVY`
 LATE = 0.0005  # seconds; where the GIL is free a thread that waited comes to itself in 0.1 ms
 
 
@@ -65,10 +65,10 @@ class SendingCost:
         self.wanted = wanted
 
     def measure(self, running: Chunk | None) -> None:
-        """Measure what it takes to send the sample, or an item that runs."""
+        """Measure what it takes to send the sample, or items of a chunk that runs."""
         if self.measured or (self._sample is None and running is None):
             return
-        sample = self._sample or _Sample(running.items[:1] if running else (), ())
+        sample = self._sample or _Sample(running.items[:SEVERAL] if running else (), ())
         self.measured = self._sample is not None
         self._sample = None
         try:
@@ -172,8 +172,10 @@ def _cost_of(values: Sequence[Any]) -> tuple[float, float, float]:
     one = _pickle_times(values[:1])
     if LIGHT < _total(one) < HEAVY:
         one = min(one, _pickle_times(values[:1]), key=_total)  # the first time takes longer
-    if _total(one) > LIGHT:
+    if _total(one) >= HEAVY:
         return one.pickling, one.reading, one.size
+    if _total(one) > LIGHT:  # or this machine is busy: one alone doesn't tell
+        values = values[: int(HEAVY / _total(one)) + 1]
     several, count = min(_pickle_times(values), _pickle_times(values), key=_total), len(values)
     much = 1 - min(1.0, NOISE / _total(several))
     return much * several.pickling / count, much * several.reading / count, several.size / count

@@ -1,4 +1,4 @@
-"""Cells under ``%%parallel`` against the plain cell: what an item takes, what it does, what is there.
+"""Cells under ``%%parallel`` against the plain cell: by what an item takes, does, and reads.
 
 ``python -m tests.benchmarks.sweep --costs 1,100 --bodies append,sum --heaps none`` measures some.
 """
@@ -156,7 +156,7 @@ def misses(cost: float, found: Reading, cores: int) -> str:
     "many sorts of brief items: the cell that loses most against the plain one",
     {"": value(30, "ms")},
 )
-def sweep(setting: Setting) -> Iterator[Sides]:
+def brief(setting: Setting) -> Iterator[Sides]:
     grid = [(cost, body) for cost in COSTS[:3] for body in BODIES][:: setting.size(1, 9)]
     nbexec.map(abs, range(4), backend="processes", progress="off")  # workers are there
 
@@ -181,12 +181,10 @@ def main() -> None:
         given.heaps.split(","), map(float, given.costs.split(",")), given.bodies.split(",")
     ):
         found = measure(cost, body, heap, given.rounds, backend=given.backend)
-        print(
-            f"{heap:7}{cost:>9g} us {body:14}{found.items:>8,} items  plain {found.plain * 1e3:8.1f}"
-            f" ms  ours {found.ours * 1e3:8.1f} ms  more {found.more:8.1f} ms"
-            f"  CPU {found.overhead:8.2f} us an item more  {misses(cost, found, cores)}",
-            flush=True,
-        )
+        what = f"{heap:7}{cost:>9g} us {body:14}{found.items:>8,} items"
+        took = f"plain {found.plain * 1e3:8.1f} ms, ours {found.ours * 1e3:8.1f}"
+        more = f"{found.more:8.1f} ms more; an item {found.overhead:6.2f} us of CPU more"
+        print(f"{what}  {took}, {more}  {misses(cost, found, cores)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -321,6 +321,22 @@ def test_threads_that_end_items_all_the_time_are_asked_too(monkeypatch):
     assert chooser.timeout() == PROBE_OFTEN
 
 
+@pytest.mark.parametrize(("each", "about"), [(0.0, 0.0), (3e-5, 3e-5)])
+def test_light_items_are_not_taken_for_heavy_ones_on_a_busy_machine(each, about, monkeypatch):
+    """There to pickle one takes long, whatever it is."""
+    asked = []
+
+    def took(values):
+        asked.append(len(values))
+        return probe._PickleTimes(3e-5 + each * len(values), 0.0, 0)
+
+    monkeypatch.setattr(probe, "_pickle_times", took)
+    cost = SendingCost()
+    cost.measure(Chunk(range(100), list(range(100))))
+    assert cost.here == pytest.approx(SEND / 2 + about, abs=2e-6)
+    assert max(asked) * each <= 2 * probe.HEAVY
+
+
 @alone
 def test_what_sending_takes_is_measured_of_an_item_and_its_value():
     heavy, light = SendingCost(), SendingCost()
