@@ -27,6 +27,7 @@ GOALS = """
 noop-processes      concurrent.futures    ≤ 1
 noop-processes      joblib                ≤ 0.15
 noop-threads        concurrent.futures    ≤ 0.05
+noop-default        -                     ≤ 5 ms
 cpu                 ideal                 ≥ 0.93
 sleeps              ideal                 ≥ 0.95
 coroutines          ideal                 ≥ 0.9
@@ -58,6 +59,7 @@ cells-work-0.1ms    the plain cell        ≥ 1.5
 cells-work-1ms      the plain cell        ≥ 1.7
 cells-work-10ms     the plain cell        ≥ 1.7
 cells-function      the plain cell        ≥ 1.7
+cells-sweep         -                     ≤ 30 ms
 """
 RIVALS = [
     *("concurrent.futures", "multiprocessing.Pool", "joblib", "loky", "mpire", "dask"),

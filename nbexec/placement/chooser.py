@@ -57,7 +57,6 @@ class BackendChooser:
         self._moves = 0
         self._unsent = False  # whether something could not be sent, or not in an earlier run
         self._gil_probed = 0.0  # when it was last seen whether the GIL is held
-        self._begun = float("-inf")  # when the first items were about to begin
 
     @property
     def looking(self) -> bool:
@@ -122,7 +121,6 @@ class BackendChooser:
         if known is not None and self._sending.unsendable is None:
             return self._move(known)
         self._engage(choice)
-        self._begun = self._clock()
         return choice
 
     def _recalled(self, feed: Feed) -> Choice | None:
@@ -222,13 +220,8 @@ class BackendChooser:
         return False
 
     def gil_probe(self, timeout: float | None) -> GilProbe | None:
-        """Begin to probe whether the GIL is held, where that is of use; `gil_answered` ends it.
-
-        It takes 50 us, and a run of few brief items is over before it could tell anything.
-        """
-        if not timeout or timeout > LOOK or not self.looking:
-            return None
-        return GilProbe(timeout) if self._clock() - self._begun >= PROBE_OFTEN else None
+        """Begin to probe whether the GIL is held, where that is of use; `gil_answered` ends it."""
+        return GilProbe(timeout) if timeout and timeout <= LOOK and self.looking else None
 
     def gil_answered(self, gil_probe: GilProbe) -> None:
         """Take in the answer of a probe."""
