@@ -12,7 +12,7 @@ from collections.abc import Callable
 from ..items.outcomes import cut
 from ..model import Chunk, Outcome
 from ..placement.slots import InFlight, Slot
-from ..worker.calls import BRIEF
+from ..worker.item_calls import BRIEF
 from .context import RunContext
 
 LOOK = 0.02  # seconds between two looks at chunks of brief items: which one of them lasts

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple, TypeVar
 
 from ..model import Error, Outcome, Task
 from ..system import machine, subinterpreter
-from .calls import call_items
 from .capture import Capture, Report, current
 from .chunk_state import ChunkState
+from .item_calls import call_items
 from .item_errors import failed, from_users, interrupts, parted
 
 depth: ContextVar[int] = ContextVar("nbexec_depth", default=0)  # runs around this code

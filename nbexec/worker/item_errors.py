@@ -11,7 +11,7 @@ from ..model import Error
 from ..system import subinterpreter
 
 _HERE = os.path.dirname(__file__)
-_OURS = {os.path.join(_HERE, f"{one}.py") for one in ("execute", "calls", "blocks")}
+_OURS = {os.path.join(_HERE, f"{one}.py") for one in ("execute", "item_calls", "blocks")}
 
 
 class Partial(Exception):

@@ -10,14 +10,13 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from ..model import Task
 from . import blocks
+from .capture import Report
 from .chunk_state import ChunkState
 from .item_errors import failed, interrupts, parted
-
-if TYPE_CHECKING:
-    from .execute import ExecutionSpec
 
 BRIEF = 5e-6  # seconds; to time an item alone takes 0.1 us: the noop-* benchmarks
 FIRST, LARGEST = 16, 1024  # items of a group
@@ -26,7 +25,23 @@ PART = 2e-4  # seconds that one is to take; it costs 1.5 us more than its items
 _clock = time.perf_counter
 
 
-def call_items(spec: ExecutionSpec, chunk_state: ChunkState, budget: float, begun: float) -> None:
+class Spec(Protocol):
+    """How a worker runs a chunk: see `execute.ExecutionSpec`."""
+
+    @property
+    def task(self) -> Task: ...
+
+    @property
+    def prepared(self) -> Callable[[], Callable[[Any], Any]]: ...
+
+    @property
+    def stop_flag(self) -> blocks.Stoppable: ...
+
+    @property
+    def report(self) -> Report: ...
+
+
+def call_items(spec: Spec, chunk_state: ChunkState, budget: float, begun: float) -> None:
     """Call the function on each item, until the items or `budget` (seconds) are used up.
 
     `begun` is when the chunk began, by this module's clock.
@@ -42,7 +57,7 @@ def call_items(spec: ExecutionSpec, chunk_state: ChunkState, budget: float, begu
 
 
 def _call_each(
-    spec: ExecutionSpec,
+    spec: Spec,
     chunk_state: ChunkState,
     budget: float,
     begun: float,

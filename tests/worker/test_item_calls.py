@@ -1,4 +1,7 @@
-"""Brief items of a chunk, which are timed as a group."""
+"""Brief items of a chunk, which are timed as a group.
+
+Covers `nbexec.worker.item_errors`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import pytest
 import nbexec
 from nbexec.model import Task
 from nbexec.telemetry.events import Finished
-from nbexec.worker import calls
+from nbexec.worker import item_calls
 from nbexec.worker.chunk_state import LONG, SharedChunkState
 from nbexec.worker.execute import ExecutionSpec, StopFlag, prepare, run_chunk
 from nbexec.worker.item_errors import failed
@@ -23,9 +26,9 @@ MANY = 200  # the first 16 are timed one by one
 @pytest.fixture(autouse=True)
 def all_are_brief(monkeypatch):
     """Have items run in groups of 64 after the first, however busy this machine is."""
-    monkeypatch.setattr(calls, "BRIEF", 1e9)
-    monkeypatch.setattr(calls, "PART", 1e9)
-    monkeypatch.setattr(calls, "LARGEST", 64)
+    monkeypatch.setattr(item_calls, "BRIEF", 1e9)
+    monkeypatch.setattr(item_calls, "PART", 1e9)
+    monkeypatch.setattr(item_calls, "LARGEST", 64)
 
 
 def run(fn, state, stop_flag=None, **more):
@@ -196,7 +199,7 @@ def test_an_interrupt_amid_a_failure_leaves_no_error_without_an_item(monkeypatch
         state.errors[len(state.values)] = made
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(calls, "failed", interrupted)
+    monkeypatch.setattr(item_calls, "failed", interrupted)
     state = brief()
     outcome = run(lambda x: 1 // (x - 100), state, interrupt=lambda error: None)
     assert len(outcome.values) == 100
