@@ -9,6 +9,7 @@ In the order in which imports go (each may import what is below it):
     detached.py     a cell in a thread, while the notebook goes on
     run.py          parallel(): each statement in its turn
     plan.py         source and namespace -> CellPlan, without running anything
+    callbacks/      library calls that call a function for each row: their arguments, a stand-in
     execution/      loop_run.py: one loop, item by item;  commit.py: its effects and its end
                     group_run.py: statements at the same time;  in_kernel.py: as they stand
                     dispatch.py: the one caller of nbexec's runs;  effects.py: the log, applied

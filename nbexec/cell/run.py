@@ -320,6 +320,9 @@ class CellRun:
         finally:
             self._kernel.forget(LOOP)
         loop = entering.longest
+        if loop is None and entering.declined and step.kind == "serial":
+            what, why = entering.declined[0]
+            return replace(step, reason=f"{what}: {why.reason}", line=why.line)
         if loop is None or step.kind == "parallel":
             return step
         more = len({id(one.site) for one in entering.loops}) - 1

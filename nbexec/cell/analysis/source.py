@@ -177,7 +177,16 @@ def function_node(code: types.CodeType) -> FunctionNode | None:
     if code not in codes:
         return None
     here = nodes.get((code.co_name, code.co_firstlineno), [])
+    if len(here) > 1:  # lambdas of one line
+        here = [node for node in here if isinstance(node, ast.Lambda) and _is_of(code, node)]
     return here[0] if len(here) == 1 else None
+
+
+def _is_of(code: types.CodeType, node: ast.Lambda) -> bool:
+    """Whether a lambda's code has something that stands where the whole of the node's body does."""
+    body = node.body
+    place = body.lineno, body.end_lineno, body.col_offset, body.end_col_offset
+    return place in set(code.co_positions())
 
 
 def harmless(code: types.CodeType) -> bool:

@@ -58,10 +58,13 @@ class LoopRun(Ending):
         Whether its items must run in this process.
     lifted : Lifted or None
         The loop's attributes that are names.
+    fresh : bool
+        Whether its items were made for this run, and nothing else refers to them.
     """
 
     stays_here = False
     lifted: Lifted | None = None
+    fresh = False
 
     def __init__(self, loop: ItemLoop, kernel: StatementRunner, collect: bool = False) -> None:
         self.loop = loop
@@ -120,7 +123,9 @@ class LoopRun(Ending):
             tuple(sorted(self.loop.made)),
             self.items.known if indexed else None,
             keeps=bool(analysis.places) or self.loop.awaits or self._binds,
-            guarded=bool(analysis.captured or self._bring) or not self.items.expected.frozen,
+            guarded=bool(analysis.captured or self._bring)
+            or not (self.fresh or self.items.expected.frozen),
+            fresh=self.fresh,
             profile=profile,
             held=held,
         )

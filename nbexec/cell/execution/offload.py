@@ -67,6 +67,10 @@ class Offload:
     def prepare(self) -> None:
         """Make `rest`, before the items are looked at; raises `Refusal` where none can be made."""
 
+    def items(self, position: int) -> Items:
+        """Give the items from `position` on."""
+        return Items(self.plain.source, self.plain, position)
+
     def left_alone(self) -> None:
         """Take in that the plain loop goes on, after all."""
 
@@ -95,7 +99,7 @@ class Offload:
 
     def _leaves(self, seen: Evidence, position: int) -> bool:
         self.prepare()
-        items = Items(self.plain.source, self.plain, position)
+        items = self.items(position)
         leaves = False
         try:
             with allowance(affordable(_seconds(seen, len(items.sample)))):

@@ -123,6 +123,11 @@ class PlainFirst:
         return self.fate.handed_over
 
     @property
+    def stayed(self) -> bool:
+        """Whether nothing is looked at any more."""
+        return self._stays
+
+    @property
     def taken(self) -> int:
         """How many items the plain loop has been given."""
         if self._sized:

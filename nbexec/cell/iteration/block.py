@@ -126,7 +126,7 @@ class BlockIteration(Iteration):
             hold(part)
             entries = [one.entries for one in part if type(one) is Carried]
             part = self._of(part)
-            if guard is not None:
+            if guard is not None and (entries or not self.fresh):
                 guard.begin_part([part, entries] if entries else part)
             return part
 
@@ -160,8 +160,8 @@ class BlockIteration(Iteration):
             return [self.items[at] for at in part]
         if not {Brought, Carried}.isdisjoint(map(type, part)):
             part = [one.item if type(one) in (Brought, Carried) else one for one in part]
-        if Checked in set(map(type, part)):
-            return [one.item if type(one) is Checked else one for one in part]
+        if any(issubclass(kind, Checked) for kind in set(map(type, part))):
+            return [one.item if isinstance(one, Checked) else one for one in part]
         return part
 
     def _run(self, items: Iterable[Any]) -> _Ran:

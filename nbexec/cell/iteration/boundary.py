@@ -123,6 +123,19 @@ class Border:
             raise Unsafe("it gives part of what was there before, which would come back as a copy")
 
 
+class BorderOfFresh(Border):
+    """The border of items that were made for the run: nothing else refers to them."""
+
+    def declare(self, entries: list[Entry], item: Any) -> list[Entry]:
+        return super().declare(entries, None)
+
+    def known(self, item: Any) -> dict[int, Reference]:
+        return super().known(None)
+
+    def check(self, things: Iterable[Any], item: Any) -> None:
+        super().check(things, None)
+
+
 def _there_before(things: Iterable[Any]) -> set[int]:
     """Give the ids of what is reachable from `things`, also as an attribute of a class or module.
 

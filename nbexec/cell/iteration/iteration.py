@@ -14,7 +14,7 @@ from ...errors import PickleError
 from ...worker.item_errors import Partial, interrupts
 from ..analysis.object_facts import immutable, is_plain
 from . import exceptions
-from .boundary import HERE, Border
+from .boundary import HERE, Border, BorderOfFresh
 from .effect_log import Entry, Log, Taken, Unsafe
 from .environment import Luggage, Surroundings
 from .guard import Guard, captured
@@ -76,7 +76,7 @@ class Last:
 
     def __nbexec_key__(self) -> Any:
         """Give the key in a journal: that of the item, since a record with more names will do."""
-        return self.item.item if type(self.item) is Checked else self.item
+        return self.item.item if isinstance(self.item, Checked) else self.item
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +149,9 @@ class Iteration:
         Whether all names that it binds must come back, since it can't run again.
     guarded : bool
         Whether to check, in another process, that it didn't change its inputs.
+    fresh : bool
+        Whether each item was made for this run: nothing else refers to it, so that it need not
+        be looked at, and what it gives may be a part of a copy.
     profile : Profile or None
         What its first items, which ran in the kernel, were like; it isn't sent.
     held : HeldCode or None
@@ -162,6 +165,7 @@ class Iteration:
     label: str = ""
     keeps: bool = False
     guarded: bool = False
+    fresh: bool = False
     profile: Any = None
     held: HeldCode | None = None
     _cache: dict[str, Any] = field(default_factory=dict, repr=False)
@@ -171,7 +175,7 @@ class Iteration:
         return self.func, self.names, self.items, self.keeps
 
     def __getstate__(self) -> dict[str, Any]:
-        fields = ("func", "names", "items", "home", "label", "keeps", "guarded")
+        fields = ("func", "names", "items", "home", "label", "keeps", "guarded", "fresh")
         self.keep_order()
         # First: they are there when the function is unpickled.
         first = {"_luggage": Luggage(Surroundings()), "held": self.held}
@@ -208,7 +212,7 @@ class Iteration:
         guard = self.guard if self.guarded and self.elsewhere else None
         if guard is not None:
             seen = (item, entries) if entries else item
-            guard.begin(None if self.items is not None else seen)
+            guard.begin(None if self.items is not None or self.fresh else seen)
         try:
             with self.surroundings(log):
                 bound = self.func(item, log, locals)
@@ -233,7 +237,7 @@ class Iteration:
             item = item.item
         if type(item) in (Brought, Carried):
             item = item.item
-        if type(item) is Checked:
+        if isinstance(item, Checked):
             item = item.item
         return (item if self.items is None else self.items[item]), last
 
@@ -254,7 +258,7 @@ class Iteration:
     def guard(self) -> Guard:
         if "guard" not in self._cache:
             things = captured(self.func)
-            if self.items is not None:
+            if self.items is not None and not self.fresh:
                 things["the items"] = self.items
             self._cache["guard"] = Guard(things)
         found: Guard = self._cache["guard"]
@@ -358,7 +362,8 @@ class Iteration:
             given = self.func.__defaults__ or ()
             inputs = dict(zip(self.func.__code__.co_varnames[3:], given, strict=False))
             holders = () if self.held is None else self.held.holders
-            self._cache["border"] = Border({**self.func.__globals__, **inputs}, holders)
+            kind = BorderOfFresh if self.fresh else Border
+            self._cache["border"] = kind({**self.func.__globals__, **inputs}, holders)
         found: Border = self._cache["border"]
         return found
 

@@ -19,11 +19,21 @@ from ...options.record import Options
 from ...serialize.pickling import stands_for
 from ...telemetry.stats import Stats
 from ..analysis.aliases import held
+from ..analysis.analysis import Refusal
+from ..callbacks.recognise import recognise
 from ..execution import plain_first
 from ..execution.watcher import Watcher
+from .callback_loop import CallbackLoop, PlainCall
 from .function_loop import FunctionLoop, PlainLoop
 from .handing_over import consumers_hidden
-from .instrument import ENTER, Instrumented, instrument, instrument_statement, sees_names
+from .instrument import (
+    ENTER,
+    MODULE,
+    Instrumented,
+    instrument,
+    instrument_statement,
+    sees_names,
+)
 from .loop_site import AtSite, LoopSite
 from .reach import own_functions
 
@@ -50,12 +60,17 @@ class _Enter(AtSite):
         if sys.exc_info()[0] is not None:  # of an `except` block, which no worker is in
             return PlainLoop(source)
         around = _current[0]
-        here = os.getpid(), threading.get_ident()
-        if around.suspended or here != (around.process, around.thread):
+        if not around.here:
             return PlainLoop(source)
         given = [source]
         del source
         return around.begin(site, given)
+
+    def call(self, callee: Any, /, *args: Any, **kwargs: Any) -> Any:
+        around = _current[0] if _current else None
+        if self.site.off or around is None or not around.here or sys.exc_info()[0] is not None:
+            return PlainCall(callee, args, kwargs)
+        return around.begin_call(self.site, callee, args, kwargs)
 
 
 def _of_statement(number: int) -> AtSite:
@@ -118,6 +133,8 @@ class Entering:
         Whether functions run as they are.
     loops : list of LoopRecord
         What is to be said of loops whose items went to workers.
+    declined : list of tuple
+        Library calls whose calls of the user's function stayed here, and why.
     """
 
     def __init__(
@@ -138,6 +155,7 @@ class Entering:
         self.suspended = True
         self.stopped = False  # whether that is so until the end
         self.loops: list[LoopRecord] = []
+        self.declined: list[tuple[str, Refusal]] = []
         self._left: weakref.WeakSet[FunctionLoop] = weakref.WeakSet()
         self._numbers: list[int] = []  # of the loops of a statement
         self._closed = False
@@ -205,6 +223,12 @@ class Entering:
             return True
         return not plain_first.ENABLED or self.options.checkpoint is not None
 
+    @property
+    def here(self) -> bool:
+        """Whether loops that begin in this thread are handed over."""
+        here = os.getpid(), threading.get_ident()
+        return not self.suspended and here == (self.process, self.thread)
+
     def __enter__(self) -> Entering:
         return self
 
@@ -241,6 +265,20 @@ class Entering:
         if self.strict:
             loop.check(sys._getframe(2))
         return loop
+
+    def begin_call(
+        self, site: LoopSite, callee: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> CallbackLoop | PlainCall:
+        """Give the call of a library's that a function, or the cell, comes to."""
+        site.entries += 1
+        if site.entries > OFTEN and site.seconds < BRIEF * site.entries:
+            self._leave_as_it_is(site)
+        func = site.node.func
+        name = func.attr if isinstance(func, ast.Attribute) else ""
+        call = recognise(name, callee, args, kwargs)
+        if call is None or not call.count:
+            return PlainCall(callee, args, kwargs)
+        return CallbackLoop(site, call, self)
 
     def _leave_as_it_is(self, site: LoopSite) -> None:
         """Have a loop run as it is from now on, and its function where all its loops do."""
@@ -297,6 +335,12 @@ class Entering:
     def leaves(self, loop: FunctionLoop) -> None:
         """Take in that items of a loop are with workers."""
         self._left.add(loop)
+
+    def declines(self, site: LoopSite, what: str, refusal: Refusal) -> None:
+        """Take in why the calls of a function that a library makes don't go to workers."""
+        if site.name != MODULE:
+            what += f" in `{site.function}`, line {site.line}"
+        self.declined.append((what, refusal))
 
     def ended(self, site: LoopSite, took: float) -> None:
         """Take in what a loop took that came to its end."""

@@ -54,6 +54,9 @@ class Around(Protocol):
     def ran(self, loop: FunctionLoop) -> None:
         """Take in that items of a loop went to workers."""
 
+    def declines(self, site: LoopSite, what: str, refusal: Refusal) -> None:
+        """Take in why the calls of a function that a library makes don't go to workers."""
+
     def ended(self, site: LoopSite, took: float) -> None:
         """Take in what a loop took that came to its end."""
 

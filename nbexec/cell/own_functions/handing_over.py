@@ -25,6 +25,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..analysis import bindings
+from ..callbacks.names import calls_back
 from ..loops.displays import as_in_loop
 from ..loops.find import CONSUMERS
 from .loop_site import LoopSite
@@ -154,7 +155,8 @@ class HandingOver(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> Any:
         inner = node.args[0] if len(node.args) == 1 and not node.keywords else None
         if not (isinstance(inner, ast.GeneratorExp) and _consumes(node.func, self._scope)):
-            return self.generic_visit(node)
+            self.generic_visit(node)
+            return self._calling_back(node) if calls_back(node, self._scope) else node
         if inner.generators[0].is_async or self._binding(inner) or not self._worth(inner):
             return node
         handle, enter = self._entered(copy.deepcopy(node), inner.generators[0].iter)
@@ -163,6 +165,19 @@ class HandingOver(ast.NodeTransformer):
         chained = ast.Call(ast.Attribute(begin, "chain", ast.Load()), [first, again], [])
         node.args = [_placed(chained, inner, but=(first, again))]
         return node
+
+    def _calling_back(self, node: ast.Call) -> Any:
+        """Give ``(handle := call(f, x)).end(handle.callee(*handle.args))`` for ``f(x)``."""
+        handle, site = self._at(copy.deepcopy(node))
+        call = ast.Call(ast.Attribute(site, "call", ast.Load()), [node.func, *node.args], [])
+        call.keywords = node.keywords
+        begin = ast.NamedExpr(ast.Name(handle, ast.Store()), call)
+        # The traceback of a call in a chain has the line of the method's name.
+        callee = ast.copy_location(_attribute(handle, "callee"), node.func)
+        starred: list[ast.expr] = [ast.Starred(_attribute(handle, "args"), ast.Load())]
+        called = ast.Call(callee, starred, [ast.keyword(None, _attribute(handle, "kwargs"))])
+        end = ast.Attribute(begin, "end", ast.Load())
+        return _placed(ast.Call(end, [called], []), node)
 
     def _worth(self, node: ast.AST) -> bool:
         """Whether an iteration may take a while: it calls something, or has a loop of its own."""
@@ -185,11 +200,14 @@ class HandingOver(ast.NodeTransformer):
         return node
 
     def _entered(self, node: Any, source: ast.expr) -> tuple[str, ast.Call]:
+        handle, site = self._at(node)
+        return handle, ast.Call(ast.Attribute(site, "enter", ast.Load()), [as_in_loop(source)], [])
+
+    def _at(self, node: Any) -> tuple[str, ast.expr]:
+        """Give the name for what a loop takes its items from, and what gives it."""
         site = LoopSite(node, *self._named)
         self.found.append(site)
-        handle = f"{LOOP}{len(self.found)}"
-        enter = ast.Attribute(self._entering(site), "enter", ast.Load())
-        return handle, ast.Call(enter, [as_in_loop(source)], [])
+        return f"{LOOP}{len(self.found)}", self._entering(site)
 
 
 class _Breaking(ast.NodeTransformer):

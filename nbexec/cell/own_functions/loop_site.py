@@ -16,6 +16,11 @@ _PLAIN = """type("AtSite", (), {"enter": type("PlainLoop", (), {
     "add": lambda self, part: vars(self).update(value=part) is None,
     "take": lambda self: vars(self).pop("value"),
     "chain": lambda self, first, again: first,
+}), "call": type("PlainCall", (), {
+    "__init__": lambda self, callee, *args, **kwargs: vars(self).update(
+        callee=callee, args=args, kwargs=kwargs
+    ),
+    "end": lambda self, value: value,
 })})"""
 
 
@@ -26,7 +31,7 @@ class LoopSite:
     Attributes
     ----------
     node : ast.AST
-        The `for` loop, comprehension, or call that consumes a generator.
+        The `for` loop, comprehension, or call that consumes a generator or calls a function.
     name, function : str
         The function's name, and its qualified name.
     filename : str
@@ -80,6 +85,13 @@ class AtSite:
         """Take in that the loop begins, over `source`; give what its code takes items from.
 
         It is a method written in Python, since the caller keeps no reference to `source` then.
+        """
+        raise NotImplementedError
+
+    def call(self, callee: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Take in that a call begins that may call a function of the user's many times.
+
+        Give what has the call's `callee`, `args` and `kwargs`, and is told of its `end`.
         """
         raise NotImplementedError
 
