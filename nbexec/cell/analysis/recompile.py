@@ -47,7 +47,7 @@ def recompiled(made: ast.FunctionDef, code: types.CodeType) -> types.CodeType | 
     elif made.name not in code.co_freevars:  # it may call itself
         body = [ast.Global([made.name]), made]
     free = [name for name in code.co_freevars if name != "__class__"]
-    outer: Any = ast.parse(f"def outer({', '.join(free)}): pass").body[0]
+    outer: Any = ast.parse(f"def _nbexec_outer({', '.join(free)}): pass").body[0]
     outer.body = body
     module = ast.fix_missing_locations(ast.Module([outer], type_ignores=[]))
     with silently():

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+import nbexec
 from nbexec.cell.callbacks import arguments
 from nbexec.cell.own_functions import callback_loop
 from nbexec.cell.own_functions.callback_loop import CallbackLoop
-from tests.cell.both_ways import both, frames, kind, leaving_after, plainly, reason, run
+from nbexec.cell.own_functions.loop_site import AtSite, LoopSite
+from tests.cell.both_ways import (
+    both,
+    filled_once_a_run_began,
+    frames,
+    kind,
+    leaving_after,
+    plainly,
+    reason,
+    run,
+)
 
 pd = pytest.importorskip("pandas")
 np = pytest.importorskip("numpy")
@@ -337,6 +349,27 @@ def test_lambdas_of_one_line_are_told_apart(answered: list[Any]) -> None:
     goes(f"{source}g)", "threads")
     assert answered
     assert kind(both(f"{source}f)", earlier=EARLIER)) == "serial"
+
+
+@pytest.mark.parametrize("backend", ["threads"])
+def test_calls_leave_while_the_first_one_lasts(
+    backend: str, monkeypatch: pytest.MonkeyPatch, answered: list[Any]
+) -> None:
+    source = "import time\ndef g(x):\n    while not go: time.sleep(0.005)\n    return x + 1\n"
+    source += "r = df.groupby('k').apply(lambda q: g(q.b.sum()))"
+    names: dict[str, Any] = {}
+    exec(EARLIER, names)
+    with leaving_after(0), filled_once_a_run_began() as names["go"]:
+        report = nbexec.parallel(source, names, backend=backend, progress="off")
+    assert report.steps[-1].kind == "parallel"
+    assert len(answered) >= 18
+    assert_equal(names["r"], run(plainly, source, EARLIER + "go = [1]").names["r"])
+
+
+def test_code_that_was_pickled_makes_the_call_as_it_stands() -> None:
+    site: Any = pickle.loads(pickle.dumps(AtSite(LoopSite(None, "", "", "", 0))))
+    call = site.call(pow, 2, 3, mod=5)
+    assert call.end(call.callee(*call.args, **call.kwargs)) == 3
 
 
 def test_names_of_ours_are_gone() -> None:
