@@ -113,9 +113,7 @@ class StatementRunner:
             stmt = with_hidden(loop, whole=False)
         if not orelse and isinstance(stmt, ast.For):
             stmt.orelse = []
-        over = self.over(source)
-        del source  # a traceback would keep it
-        with self.hidden(over):
+        with self.hidden(self.over(source)):
             return self.statement(stmt)
 
     @contextlib.contextmanager
@@ -144,5 +142,4 @@ class _Once:
 
     def __iter__(self) -> Iterator[Any]:
         self._namespace.pop(HIDDEN, None)
-        source, self._source = self._source, ()
-        return iter(source)
+        return iter(self._source)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import itertools
 import sys
+import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -82,31 +84,41 @@ class LoopStep(Offload):
     def run(self, strict: bool = False) -> None:
         """Run it, and raise what the statement would raise; with `strict`, rather the refusal."""
         __tracebackhide__ = True
+        raised = True
+        try:
+            self._run(strict)
+            raised = False
+        except BaseException as error:
+            if not self._has_frame:
+                hold_nothing(error.__traceback__)
+            raise
+        finally:
+            if not (raised and self._has_frame):
+                self._release()
+
+    def _run(self, strict: bool) -> None:
+        __tracebackhide__ = True
         is_argument = isinstance(self.loop.place, ast.Call)  # of a `map`
         constant = None if is_argument else displays.constant(self.loop.iter)
-        # In a list, which is emptied: a traceback's frames would keep it, where the plain loop
-        # drops it as it ends, and closes a generator with that.
         fresh = [self.kernel.evaluate(self.loop.iter) if constant is None else constant]
-        if held(fresh):
+        shared = held(fresh)
+        source = fresh.pop()
+        if shared:
             text = ast.unparse(self.loop.iter)
             self.refusal = Refusal(self.loop.line, f"takes its items from `{text}`, an iterator")
             if strict:
                 raise self.refusal
-            self.value = self.kernel.over_items(self.loop, fresh.pop())
-            return
-        try:
-            if not self._begins_plain(fresh[0], strict):
-                self._all_on_workers(fresh, strict)
-            else:
-                if strict:
-                    try:
-                        self.prepare()
-                        self.rest.settle(Items(fresh[0]), self.options)
-                    finally:
-                        self.left_alone()
-                self._plain_first(fresh)
-        finally:
-            self.rest.release()
+            self.value = self.kernel.over_items(self.loop, source)
+        elif not self._begins_plain(source, strict):
+            self._all_on_workers(source, strict)
+        else:
+            if strict:
+                try:
+                    self.prepare()
+                    self.rest.settle(Items(source), self.options)
+                finally:
+                    self.left_alone()
+            self._plain_first(source)
 
     def _begins_plain(self, source: Any, strict: bool) -> bool:
         """Whether the plain loop can do what the options ask for."""
@@ -122,9 +134,9 @@ class LoopStep(Offload):
             return False
         return plain_first.ENABLED and (not strict or listable(source))
 
-    def _all_on_workers(self, fresh: list[Any], strict: bool) -> None:
+    def _all_on_workers(self, source: Any, strict: bool) -> None:
         __tracebackhide__ = True
-        items = Items(fresh[0])
+        items = Items(source)
         try:
             self.prepare()
             self.rest.settle(items, self.options)
@@ -134,11 +146,8 @@ class LoopStep(Offload):
                 raise
             self.refusal = refusal
         if self.refusal is not None:  # out here: what the user's code raises gets no context
-            if items.lazy:
-                fresh[0] = items.rest(0)
-            self.value = self.kernel.over_items(self.loop, fresh.pop())
+            self.value = self.kernel.over_items(self.loop, items.rest(0) if items.lazy else source)
             return
-        fresh.clear()
         self.left = True
         self.rest.start(self.options, self.given)
         self._end_rest()
@@ -185,32 +194,33 @@ class LoopStep(Offload):
 
     # ------------------------------------------------------------ the plain loop, at first
 
-    def _plain_first(self, fresh: list[Any]) -> None:
+    def _plain_first(self, source: Any) -> None:
         __tracebackhide__ = True
         watcher = Watcher()
-        plain = self.begin(fresh.pop(), watcher)
-        raised = True
+        plain = self.begin(source, watcher)
         try:
             with plain:
                 self._run_plain(plain)
-            raised = False
         finally:
             watcher.close()
             if plain.left and not plain.handed_over and self._instead is None:
                 self.rest.cancel()  # the loop broke, or raised, before it came to the rest
                 self.left_alone()
-            if not (raised and self._has_frame):  # its frame, which the traceback has, holds them
-                plain.release()
         self.left = plain.handed_over and self._instead is None
         if not self.left and self.refusal is None:
             self.refusal = Refusal(self.loop.line, self.stays)
 
     @property
     def _has_frame(self) -> bool:
-        """Whether the plain loop has a frame of its own, which keeps its iterator."""
-        node = self.loop.node
+        """Whether the plain loop has a frame of its own: a traceback keeps its iterator, too."""
         inlined = () if sys.version_info < (3, 12) else (ast.ListComp, ast.SetComp, ast.DictComp)
-        return not isinstance(node, (ast.For, *inlined))
+        return not isinstance(self.loop.node, (ast.For, *inlined))
+
+    def _release(self) -> None:
+        """Drop the iterable, as the plain loop does when it ends: a generator is closed then."""
+        self.rest.release()
+        if hasattr(self, "plain"):
+            self.plain.release()
 
     def decide(self, seen: Evidence, position: int, running: bool) -> bool:
         """Give whether the items from `position` on go to workers, and start these."""
@@ -251,3 +261,15 @@ class LoopStep(Offload):
         """Give the elements that come from workers, once the plain generator has ended."""
         if plain.handed_over:
             yield from self.rest.elements(self.rest.wait())
+
+
+def hold_nothing(trace: types.TracebackType | None) -> None:
+    """Clear the names of our own frames in a traceback, which would keep a loop's iterable."""
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename in _OURS:
+            with contextlib.suppress(RuntimeError):  # it is still running
+                trace.tb_frame.clear()
+        trace = trace.tb_next
+
+
+_OURS = {one.__code__.co_filename for one in (LoopStep.run, StatementRunner.statement)}
