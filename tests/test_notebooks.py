@@ -95,3 +95,22 @@ def test_the_saved_quickstart_tells_what_happened():
         assert re.search(r"([\d,]+) / \1", data["text/plain"]), data["text/plain"]
         assert "cores used" in data["text/plain"]
         assert "nbexec-summary" in data["text/html"]
+
+
+def test_the_saved_cells_tell_what_ran_where():
+    """Of each kind of reason one, and loops of the cell and of a function in parallel."""
+    notebook = nbformat.read(ROOT / "notebooks" / "02-parallel-cells.ipynb", as_version=4)
+    cells = [cell for cell in notebook.cells if cell.source.startswith("%%parallel")]
+    assert len(cells) >= 10
+    told = "\n".join(o.data["text/plain"] for c in cells for o in c.outputs if "data" in o)
+    for line in (
+        r"for loop, [\d,]+ items on processes × 2",
+        r"list comprehension in `perfect_numbers`, line 6, [\d,]+ items on",
+        r"dict comprehension in `scenarios`, line \d+, [\d,]+ items on",
+        r"serial: calls `random\.random`, which draws random numbers, which come in an order",
+        r"serial: reads `x` before it is assigned in the same iteration",
+        r"serial: all of it took .*: workers would not pay",
+        r"serial: calls `account.year`|calls `year`",
+        r"left out: 1 that failed",
+    ):
+        assert re.search(line, told), f"{line}\n{told}"

@@ -36,6 +36,10 @@ AS_IT_IS = (int, float, complex, str, bytes, type(None), type(...), range, slice
 NOT_OF_A_CLASS = {"__slotnames__", "__dict__", "__weakref__", "__doc__", "__module__", "_abc_impl"}
 
 
+class Unfit(Exception):
+    """An earlier cell raised: there is nothing to compare."""
+
+
 class Picture:
     """Gives values as plain data; objects are numbered in the order in which they are met."""
 
@@ -220,8 +224,11 @@ def whole_state(
         stack.enter_context(pytest.MonkeyPatch.context()).setattr("tqdm.std.time", lambda: 0.0)
         main, sys.modules["__main__"] = sys.modules["__main__"], module
         try:
-            for at, one in enumerate(earlier):
-                exec(_compiled(one, at), names)
+            try:
+                for at, one in enumerate(earlier):
+                    exec(_compiled(one, at), names)
+            except Exception as caught:
+                raise Unfit(repr(caught)) from caught
             try:
                 returned = how(cell, names)
             except Exception as caught:
