@@ -373,7 +373,7 @@ class CellRun:
             first,
             final,
             "parallel",
-            run.loop.what,
+            run.what,
             run.reason,
             stats=run.rest.stats,
             assumed=run.rest.assumed,

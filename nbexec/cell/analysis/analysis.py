@@ -88,6 +88,7 @@ class Analysis:
         self.ahead = ahead
         self.awaits = False  # whether the body itself may await
         self.places: dict[str, str] = {}  # accumulators with a place for each item, and its key
+        self.carried: dict[str, Value] = {}  # what the loop changes and may read: it runs in order
         self.heap = Heap()
         self.reads: dict[str, int] = {}  # names of the namespace, and where first
         self.modules: set[types.ModuleType] = set()  # of the user's, with functions in use
@@ -148,6 +149,8 @@ class Analysis:
     def lookup(self, name: str, scope: dict[str, Any], line: int) -> Value:
         """Describe a global name, as functions with the globals `scope` see it."""
         if scope is self.namespace:
+            if name in self.carried:
+                return self.carried[name]
             if name in self.changed:
                 raise Refusal(line, f"reads `{name}`, which the loop changes")
             self.reads.setdefault(name, line)

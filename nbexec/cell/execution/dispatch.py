@@ -97,6 +97,9 @@ class ResultListener(Protocol):
     def finished(self, index: int, record: Any) -> None:
         """Take in a result, or the `Failure` of an item whose function raised."""
 
+    def missing(self, index: int, failure: Failure) -> None:
+        """Take in that an item has neither."""
+
 
 class MapOutcome(NamedTuple):
     """The results of a run over items.
@@ -319,6 +322,8 @@ class _Ends(Gather):
                 continue
             if self.watch is not None and (failure is None or failure.left is not None):
                 self.watch.finished(index, value if failure is None else failure)
+            elif self.watch is not None and failure is not None:
+                self.watch.missing(index, failure)
             if self._over(value, failure):
                 assert self.run is not None
                 self.run.enough(index)

@@ -279,6 +279,9 @@ class StatementGroup:
         self._left[position] = record
         self._there[position].set()
 
+    def missing(self, index: int, failure: Failure) -> None:
+        """Take in that a member has neither: what the run gives in the end says why."""
+
     def _patch(self) -> str:
         """Say what they meet that the notebook put into a library; "" for nothing."""
         things = [thing for one in self.members.values() for thing in reached(one.analysis)]

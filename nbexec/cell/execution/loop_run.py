@@ -189,6 +189,11 @@ class LoopRun(Ending):
         return found
 
     @property
+    def in_blocks(self) -> bool:
+        """Whether its brief items run many in one call."""
+        return rewrite.runs_in_blocks(self.loop)
+
+    @property
     def captured(self) -> list[Any]:
         """What the body reads from outside, which workers are sent."""
         return list(self._analysis.captured.values())

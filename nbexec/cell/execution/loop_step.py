@@ -17,7 +17,9 @@ from ..analysis.analysis import Refusal
 from ..loops import displays, rewrite
 from ..loops.attributes import lifted
 from ..loops.find import ItemLoop, find_loop
+from ..loops.split import find_split
 from . import plain_first
+from .ahead import Ahead, ahead_of
 from .in_kernel import StatementRunner
 from .loop_items import Items, listable
 from .loop_run import LoopRun
@@ -72,14 +74,23 @@ class LoopStep(Offload):
         self.value: Any = None
         self._collect = collect
         self._refused = refused
+        self._serial = ""  # why the rest of the body is in order
         self._instead: ast.For | None = None  # what runs the rest, where workers can't
+        self._ahead: Ahead | None = None  # or with what they compute ahead
 
     @property
     def reason(self) -> str:
         said = []
+        if self._ahead is not None:
+            return f"computed ahead; the rest of the loop in order, which {self._serial}"
         if self.left and self.rest.items.skipped:
             said.append(f"the first {self.rest.items.skipped:,} in the kernel")
         return "; ".join([*said, *([self.rest.reason] if self.rest.reason else [])])
+
+    @property
+    def what(self) -> str:
+        """What ran on workers."""
+        return self.loop.what if self._ahead is None else f"{self._ahead.split.what} of a loop"
 
     def run(self, strict: bool = False) -> None:
         """Run it, and raise what the statement would raise; with `strict`, rather the refusal."""
@@ -121,18 +132,15 @@ class LoopStep(Offload):
             self._plain_first(source)
 
     def _begins_plain(self, source: Any, strict: bool) -> bool:
+        return plain_first.ENABLED and self._plain_will_do and (not strict or listable(source))
+
+    @property
+    def _plain_will_do(self) -> bool:
         """Whether the plain loop can do what the options ask for."""
         one = self.options
         limited = any(given is not None for given in (one.timeout, one.deadline, one.memory_limit))
-        if (
-            self.loop.awaits
-            or self._collect
-            or limited
-            or one.retries
-            or one.checkpoint is not None
-        ):
-            return False
-        return plain_first.ENABLED and (not strict or listable(source))
+        asked = self._collect or limited or one.retries or one.checkpoint is not None
+        return not (self.loop.awaits or asked)
 
     def _all_on_workers(self, source: Any, strict: bool) -> None:
         __tracebackhide__ = True
@@ -145,6 +153,9 @@ class LoopStep(Offload):
             if strict:
                 raise
             self.refusal = refusal
+        if self._splits_at_once(source):
+            self._run_ahead()
+            return
         if self.refusal is not None:  # out here: what the user's code raises gets no context
             self.value = self.kernel.over_items(self.loop, items.rest(0) if items.lazy else source)
             return
@@ -176,6 +187,15 @@ class LoopStep(Offload):
             self.rest.lifted.forget(self.kernel.namespace)
             self.rest = LoopRun(self.loop, self.kernel, self._collect)
 
+    def _splits_at_once(self, source: Any) -> bool:
+        """Whether a loop that is refused has a part that is computed ahead, from now on."""
+        able = self._plain_will_do and self.options.backend != "serial" and listable(source)
+        if self.refusal is None or not able:
+            return False
+        if self._split(PlainFirst(source, _stays), Evidence()) and self._ahead is not None:
+            self._ahead.begin_at_once()
+        return self._ahead is not None
+
     def _end_rest(self, made: Any = None) -> None:
         __tracebackhide__ = True
         attributes = self.rest.lifted
@@ -203,10 +223,12 @@ class LoopStep(Offload):
                 self._run_plain(plain)
         finally:
             watcher.close()
-            if plain.left and not plain.handed_over and self._instead is None:
+            elsewhere = self._instead is not None or self._ahead is not None
+            if plain.left and not plain.handed_over and not elsewhere:
                 self.rest.cancel()  # the loop broke, or raised, before it came to the rest
                 self.left_alone()
-        self.left = plain.handed_over and self._instead is None
+        if plain.handed_over and self.refusal is None:
+            self.left = True
         if not self.left and self.refusal is None:
             self.refusal = Refusal(self.loop.line, self.stays)
 
@@ -225,19 +247,59 @@ class LoopStep(Offload):
     def decide(self, seen: Evidence, position: int, running: bool) -> bool:
         """Give whether the items from `position` on go to workers, and start these."""
         leaves = super().decide(seen, position, running)
+        if self.refusal is not None and self._splits(seen, running):
+            return self._ahead is not None
         if self.refusal is not None and self._refused is not None:
-            instead = self._refused()
-            if isinstance(instead, ast.For) and isinstance(self.loop.node, ast.For):
-                self._instead = instead
-                return True
+            self._instead = self._other_loop()
+            return leaves or self._instead is not None
         return leaves
+
+    def _other_loop(self) -> ast.For | None:
+        """Give the loop that hands over those inside it, and those of functions; None for none."""
+        made = self._refused() if self._refused is not None else None
+        return made if isinstance(made, ast.For) and isinstance(self.loop.node, ast.For) else None
+
+    def _splits(self, seen: Evidence, running: bool) -> bool:
+        """Whether a part of the body may be computed ahead; between two items it is prepared."""
+        if running:  # it is seen between two items
+            found = find_split(self.loop, self.kernel.namespace)
+            if found is not None and listable(self.plain.source):
+                self.refusal = None
+                self.plain.look_again()
+            return self.refusal is None
+        return listable(self.plain.source) and self._split(self.plain, seen)
+
+    def _split(self, plain: PlainFirst, seen: Evidence) -> bool:
+        """Prepare that a part of the body is computed ahead; give whether there is one."""
+        self._ahead = ahead_of(
+            self.loop, self.kernel, plain, self.options, self.given, seen, self._other_loop
+        )
+        return self._ahead is not None
+
+    def _run_ahead(self) -> None:
+        """Run the rest of the loop, a part of whose body may be computed ahead."""
+        __tracebackhide__ = True
+        ahead, refusal = self._ahead, self.refusal
+        assert ahead is not None
+        assert refusal is not None
+        assert isinstance(self.loop.node, ast.For)
+        try:
+            ahead.run(self.loop.node.orelse)
+        finally:
+            if ahead.begun and ahead.longest is not None:
+                self._serial, self.refusal = refusal.reason, None
+                self.left, self.rest = True, ahead.longest
+            else:
+                self._ahead = None
 
     def _run_plain(self, plain: PlainFirst) -> None:
         __tracebackhide__ = True
         kernel, loop = self.kernel, self.loop
         if isinstance(loop.node, ast.For):
             kernel.over_items(loop, plain, orelse=False)
-            if plain.handed_over and self._instead is not None:
+            if plain.handed_over and self._ahead is not None:
+                self._run_ahead()
+            elif plain.handed_over and self._instead is not None:
                 kernel.over_items(loop, plain.iterator, instead=self._instead)
             elif plain.handed_over:
                 self._end_rest()
@@ -273,3 +335,8 @@ def hold_nothing(trace: types.TracebackType | None) -> None:
 
 
 _OURS = {one.__code__.co_filename for one in (LoopStep.run, StatementRunner.statement)}
+
+
+def _stays(seen: Evidence, position: int, running: bool) -> bool:
+    """Decide nothing: all items are taken one by one."""
+    return False

@@ -11,7 +11,6 @@ from ...placement.auto import ENDLESS, Evidence, profile_of
 from ...telemetry.wording import seconds
 from ..analysis.aliases import affordable, allowance
 from ..analysis.analysis import Refusal
-from ..loops.rewrite import runs_in_blocks
 from .loop_items import Items, listable
 from .loop_run import LoopRun
 from .plain_first import Decide, PlainFirst
@@ -114,7 +113,7 @@ class Offload:
 
     def _pays(self, items: Items, seen: Evidence) -> bool:
         """Whether workers are there, and what is to be sent to them is little enough."""
-        self._destination.in_blocks = runs_in_blocks(self.rest.loop)
+        self._destination.in_blocks = self.rest.in_blocks
         left = None if items.known is None else len(items.known)
         seen = replace(seen, left=left)
         if left == 0:

@@ -156,6 +156,10 @@ class PlainFirst:
         self.source, self.iterator, self._back = (), iter(()), iter(())
         self._sized = True
 
+    def look_again(self) -> None:
+        """Take back that the plain loop stays; called while it is decided."""
+        self._stays = False
+
     def __enter__(self) -> PlainFirst:
         return self
 

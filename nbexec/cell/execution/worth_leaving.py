@@ -61,6 +61,11 @@ class Destination:
         """Whether nothing could be faster than the plain loop."""
         return bool(self._options.backend == "serial")
 
+    @property
+    def starting(self) -> bool:
+        """Whether workers are being started, so that it is decided later."""
+        return self._warming is not None and not self._warming.over
+
     def choose(
         self, seen: Evidence, items: Sequence[Any] = (), values: Sequence[Any] = ()
     ) -> Choice | None:

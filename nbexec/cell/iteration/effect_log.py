@@ -79,6 +79,9 @@ class Log:
     def append(self, site: int, value: Any) -> None:
         self.entries.append((site, value))
 
+    def ahead(self, site: int, values: tuple[Any, ...]) -> None:
+        self.entries.append((site, values))
+
     def extend(self, site: int, values: Iterable[Any]) -> None:
         taken = Taken()
         self.entries.append((site, taken))  # before: items are kept that come before it raises

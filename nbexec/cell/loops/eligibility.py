@@ -28,13 +28,14 @@ _REFUSED: dict[type[ast.AST], str] = {
 }
 
 
-_KEEPING = {"append", "add", "setitem", "setindex", "grow", "grow_add"}
+_KEEPING = {"ahead", "append", "add", "setitem", "setindex", "grow", "grow_add"}
 
 
 class Body(Scope):
     """The body of the loop: its names are the notebook's."""
 
     storing = ""  # the accumulator whose statement is looked at
+    noting = False  # whether it is noted what is computed ahead
     making = ""  # the function whose definition is looked at
     own: frozenset[str] = frozenset()  # names that may be deleted, or be a function's
 
@@ -52,9 +53,9 @@ class Body(Scope):
         site = self.analysis.sites[stmt]
         if site.kind in _KEEPING and any(isinstance(one, ast.GeneratorExp) for one in args):
             refuse(stmt, "keeps a generator that was made in the loop")
-        self.storing = site.name
+        self.storing, self.noting = site.name, site.kind == "ahead"
         given = self.expressions.arguments(ast.Call(stmt, args, keywords))
-        self.storing = ""
+        self.storing, self.noting = "", False
         for value in given.all():
             self.keep(stmt, value)
             if site.kind in ("print", "extend", "update_dict", "update_counter", "grow_many"):
@@ -115,11 +116,13 @@ class Body(Scope):
         super().bind_name(node, name, value)
 
     def unbound(self, node: ast.Name) -> Value:
-        refuse(
-            node,
-            f"reads `{node.id}` before it is assigned in the same iteration: "
-            "it would carry a value from one to the next",
-        )
+        if not self.noting:  # else nothing is noted if it is not bound
+            refuse(
+                node,
+                f"reads `{node.id}` before it is assigned in the same iteration: "
+                "it would carry a value from one to the next",
+            )
+        return SHARED
 
     def awaiting(self, node: ast.AST) -> None:
         if not self.analysis.awaits:
@@ -145,6 +148,7 @@ def examine(
     known: list[Any] | None = None,
     skipped: int = 0,
     apart: bool = True,
+    ahead: bool = False,
 ) -> Analysis:
     """Analyse whether the items can run in parallel.
 
@@ -168,6 +172,8 @@ def examine(
         How many items have run before these.
     apart : bool
         Whether large containers may be left out of which each item reads its own entries alone.
+    ahead : bool
+        Whether the body runs ahead of statements of the loop: then it must not read a clock.
 
     Returns
     -------
@@ -179,7 +185,7 @@ def examine(
     Refusal
         They can't, or it can't be shown that they can: the line and the reason.
     """
-    given = _Given(loop, namespace, item, roots, lazy, sample, known, skipped)
+    given = _Given(loop, namespace, item, roots, lazy, sample, known, skipped, ahead)
     whole: frozenset[int] = frozenset()
     while apart and known:
         keys = keys_of(loop, known)
@@ -211,6 +217,7 @@ class _Given:
     sample: list[Any] | None
     known: list[Any] | None
     skipped: int
+    ahead: bool
 
 
 def _examined(given: _Given, own: OwnReads | None) -> Analysis:
@@ -219,7 +226,7 @@ def _examined(given: _Given, own: OwnReads | None) -> Analysis:
     changed = loop.accumulators | loop.bound
     if isinstance(loop.node, ast.For):
         changed |= loop.targets
-    analysis = new_analysis(namespace, changed, loop.sites)
+    analysis = new_analysis(namespace, changed, loop.sites, ahead=given.ahead)
     if isinstance(loop.node, ast.For):
         handlers(loop, namespace)
         analysis.places = own_places(loop, namespace, known)
@@ -282,7 +289,7 @@ def _look(
         for name in analysis.own_reads.names:
             scope.names.env[name] = replace(scope.names.env[name], key=("name", name))
     if isinstance(node, ast.For):
-        scope.own = _own_names(loop)
+        scope.own = own_names(loop)
         scope.block(node.body)
         return
     for condition in node.generators[0].ifs:
@@ -294,7 +301,7 @@ def _look(
             scope.calls.callback(one, scope.expr(one))
 
 
-def _own_names(loop: ItemLoop) -> frozenset[str]:
+def own_names(loop: ItemLoop) -> frozenset[str]:
     """Give names of the body that may be deleted, or be a function's."""
     assert isinstance(loop.node, ast.For)
     counts = Counter(bindings.stored(loop.node.body))
@@ -326,7 +333,7 @@ def aliased(
 ) -> None:
     """Refuse accumulators that the body can also reach under another name."""
     sites = loop.sites.items()
-    changed = [(stmt, one) for stmt, one in sites if one.kind not in ("print", "augment", "pick")]
+    changed = [(stmt, one) for stmt, one in sites if one.kind not in _BY_VALUE]
     lines: dict[str, int] = {}  # where first
     for stmt, one in changed:
         lines.setdefault(one.name, stmt.lineno)
@@ -348,6 +355,7 @@ def aliased(
             _apart(things, name, read.name, things if itself else read.roots, line)
 
 
+_BY_VALUE = ("print", "augment", "pick", "ahead")  # nothing is changed in place
 _ENTRIES = ("count", "grow", "grow_many", "grow_add")  # effects that change entries too
 
 

@@ -147,7 +147,12 @@ def worth(stmt: ast.stmt, namespace: dict[str, Any]) -> bool:
     """
     if not isinstance(stmt, ast.Assign | ast.AugAssign | ast.Expr | ast.With | ast.If | ast.Try):
         return False
-    return any(costly(call.func, namespace) for call in _calls(stmt))
+    return costly_calls(stmt, namespace)
+
+
+def costly_calls(node: ast.AST, namespace: dict[str, Any]) -> bool:
+    """Whether a part of the source calls more than built-in functions."""
+    return any(costly(call.func, namespace) for call in _calls(node))
 
 
 def _calls(node: ast.AST) -> Iterator[ast.Call]:
