@@ -19,6 +19,7 @@ from .find import ItemLoop
 from .standalone import costly_calls
 
 AHEAD = "_nbexec_loop_ahead"  # the name of what gives the values; a step forgets it at its end
+_SEEING = {"dir", "vars", "locals", "globals", "eval", "exec"}
 _MOVED = (ast.Assign, ast.AugAssign, ast.Expr, ast.If, ast.For, ast.While, ast.Try)
 _LATER = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _OTHER = (*_LATER[:1], ast.GeneratorExp, ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom)
@@ -91,6 +92,8 @@ def find_split(
     """
     node = loop.node
     if not isinstance(node, ast.For) or loop.awaits or loop.defs or loop.bound & loop.targets:
+        return None
+    if _SEEING & _loaded(node):  # it would see the name that gives the values
         return None
     changed = loop.bound | loop.accumulators
     leading, bound = _leading(loop, changed, kept)

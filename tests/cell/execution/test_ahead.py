@@ -115,6 +115,7 @@ STAYS = {
     "writes a file": "import os, tempfile\nname = os.path.join(tempfile.gettempdir(), 'nbexec-ahead')\nimport pathlib\nlog = pathlib.Path(name)\nlog.write_text('1')\ndef f(x): return len(log.read_text())\nt = 0\nfor x in range(5):\n    r = f(x)\n    t = t * 2 + r\n    log.write_text('x' * t)",
     "its own items": "xs = [[0], [1], [2]]\nprevious = [9]\ndef f(x): return sum(x)\nt = 0\nfor x in xs:\n    t = t * 2 + f(x)\n    previous[0] = t\n    xs[2].append(t)",
     "a name of the target": "s = 0\nfor x in range(9):\n    s = step(s, x)\n    x = s\n    s = step(s, slow(x))",
+    "the names that there are": "s = 0\nfor x in range(9):\n    s = step(s, slow(x))\n    n = len(dir())",
     "a generator": "def items():\n    for i in range(9):\n        yield i + s\ns = 0\nfor x in items(): s = step(s, slow(x))",
 }  # fmt: skip
 
