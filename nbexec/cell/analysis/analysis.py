@@ -89,6 +89,7 @@ class Analysis:
         self.awaits = False  # whether the body itself may await
         self.places: dict[str, str] = {}  # accumulators with a place for each item, and its key
         self.carried: dict[str, Value] = {}  # what the loop changes and may read: it runs in order
+        self.caches: set[int] = set()  # those of `functools` that are called in the loop's order
         self.heap = Heap()
         self.reads: dict[str, int] = {}  # names of the namespace, and where first
         self.modules: set[types.ModuleType] = set()  # of the user's, with functions in use

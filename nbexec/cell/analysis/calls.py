@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from . import library_facts, orders
-from .abstract_values import FROZEN, SHARED, UNKNOWN, Value, joined, value_of
+from .abstract_values import FROZEN, SHARED, UNKNOWN, Value, join, joined, value_of
 from .aliases import TooLarge, reachable
 from .analysis import Analysis, Refusal, refuse
 from .arguments import ANYTHING, Args
@@ -104,6 +104,8 @@ class CallAnalysis:
             return self.method(node, callee, "__call__", args)
         wrapped = inspect.getattr_static(callee.known, "__wrapped__", None)
         if isinstance(wrapped, types.FunctionType) and is_own_code(wrapped.__code__):
+            if id(callee.known) in self.analysis.caches:  # what it gives is in the cache, too
+                return join(SHARED, self.function(node, wrapped, args))
             refuse(node, f"calls `{wrapped.__name__}`, which keeps what it has computed")
         outputs = args.positional[callee.known.nin :] if dotted(kind) == "numpy.ufunc" else []
         if any(one.shared for one in outputs):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import time
+import types
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -17,12 +18,13 @@ from ...placement.auto import ENOUGH, Evidence
 from ..analysis.analysis import Refusal
 from ..analysis.object_facts import frozen
 from ..loops.find import ItemLoop
-from ..loops.split import AHEAD, Split, find_split, in_order
+from ..loops.split import AHEAD, Split, find_split, in_order, inner
 from .ahead_run import AheadRun
 from .in_kernel import StatementRunner
 from .loop_items import Items, listable
 from .offload import Offload
 from .plain_first import PlainFirst
+from .replay import Replay, cached_function, twin_of
 from .worth_leaving import Destination
 
 T = TypeVar("T")
@@ -93,9 +95,27 @@ class Ahead(Offload):
         self._first, self._took = time.perf_counter(), 0.0
         self._items = 0
         self._strange = self._at_once = False
-        self._look_through()
+        self._functions: dict[int, types.FunctionType] = {}
+        self._replay = Replay()
+        self._item: Any = None
+        try:
+            self._look_through()
+        except Refusal:
+            self._forget()
+            raise
+
+    def _forget(self) -> None:
+        for name in [AHEAD, *map(inner, self.split.caches)]:
+            self._kernel.namespace.pop(name, None)
 
     def _look_through(self) -> None:
+        for at, cache in self.split.caches.items():
+            function = cached_function(cache)
+            if function is None:
+                line = self.split.whole.line
+                raise Refusal(line, "calls a cache of what can't be looked into")
+            self._functions[at + 1] = function
+            self._kernel.namespace[inner(at)] = twin_of(function)
         self.prepare()
         self.rest.settle(Items(self.plain.source, self.plain, self.plain.taken), self.options)
 
@@ -141,8 +161,9 @@ class Ahead(Offload):
         try:
             kernel.over_items(loop, self, instead=in_order(self.split))
         finally:
-            kernel.namespace.pop(AHEAD, None)
+            self._replay.finish()
             self._end()
+            self._forget()
         if self._through:
             kernel.execute(orelse)
         elif self._over:
@@ -185,6 +206,12 @@ class Ahead(Offload):
         self._values, self._asked = None, False
         if self._active and not self.rest.is_item(self._at, item):
             self._asked = self._strange = True  # the items are others now: there are no values
+        elif self._active and not self.rest.is_sent(self._at):
+            self._asked = True
+            self._passed -= 1
+        if self._functions:
+            self._replay.finish()  # it may have raised
+            self._item = item
         return item
 
     # ------------------------------------------------------------ called by the loop's code
@@ -199,10 +226,13 @@ class Ahead(Offload):
         if not self._asked:
             self._asked = True
             self._values = self.rest.values(self._at)
-            self._used += self._values is not None
+            self._used += self._values is not None and not self._functions
         values = self._values
         if values is None:
             return False
+        if part in self._functions:
+            self._replay.prepare(self._functions[part], self._item, self.value(part))
+            return True
         # What was made in this iteration may have been changed in it.
         return part == 0 or all(frozen(values[at]) for at in self.split.uses[part - 1])
 
@@ -223,6 +253,8 @@ class Ahead(Offload):
 
     def ended(self, part: int, value: Any) -> Any:
         """Take in that a part of the body has run here; give its value."""
+        if self._functions and self._replay.finish():
+            self._used += 1
         if not self._active:
             took = time.perf_counter() - self._since
             if self._reached[part] < SAMPLED:

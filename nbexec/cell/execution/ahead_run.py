@@ -59,6 +59,8 @@ class AheadRun(LoopRun):
         self.seen: list[Any] = []
         self.backend = "processes"
         self._there = threading.Condition()
+        self._every: list[Any] = []
+        self._places: dict[int, int] | None = None  # of items, among those that are sent
         self._before = 0  # items before the first
         self._come: dict[int, Any] = {}
         self._handle: Run | None = None
@@ -86,7 +88,22 @@ class AheadRun(LoopRun):
             ahead=True,
         )
         self._in_order(analysis)
+        self._only_first()
         return analysis
+
+    def _only_first(self) -> None:
+        """Leave out items that a cache has values of by then, where all that is moved is its."""
+        items = self.items
+        self._every = known = items.known or []
+        if not self.split.caches or len(self.split.moved) > len(self.split.caches):
+            return
+        if not items.expected.frozen:
+            raise Refusal(self.split.whole.line, "a cache is called with what can be changed")
+        first: dict[Any, int] = {}
+        for at, item in enumerate(known):
+            first.setdefault(item, at)
+        self._places = {at: place for place, at in enumerate(first.values())}
+        items.known = items.taken = [known[at] for at in first.values()]
 
     def _in_order(self, analysis: Analysis) -> None:
         """Look at what the loop itself does, with its names as they are now."""
@@ -95,7 +112,13 @@ class AheadRun(LoopRun):
         told = type(items.source) in (*_HOLDING, *_FIXED)
         roots = known if told else [*known, items.source]
         self.carried = examine_in_order(
-            self.split.whole, self.kernel.namespace, items.expected, roots, items.skipped, analysis
+            self.split.whole,
+            self.kernel.namespace,
+            items.expected,
+            roots,
+            items.skipped,
+            analysis,
+            self.split.caches.values(),
         )
 
     def holds(self) -> bool:
@@ -144,7 +167,7 @@ class AheadRun(LoopRun):
 
     def end(self, wanted: bool) -> None:
         """End the run; what is not `wanted` any more is cancelled."""
-        if not wanted and self._handle is not None:
+        if not wanted and self._handle is not None and self._run.goes_on:
             self._handle.cancel()
         self.stats = self._run.finish().stats
         here = self.stats is not None and self.stats.backend == "threads"
@@ -156,15 +179,20 @@ class AheadRun(LoopRun):
 
     def is_item(self, at: int, item: Any) -> bool:
         """Whether an item of the loop is the one at a position of the run's."""
-        known = self.items.known or []
-        return at < len(known) and (not self._told or known[at] is item)
+        return at < len(self._every) and (not self._told or self._every[at] is item)
 
     def is_over(self, at: int) -> bool:
         """Whether there is no item at a position."""
-        return at >= len(self.items.known or [])
+        return at >= len(self._every)
+
+    def is_sent(self, at: int) -> bool:
+        """Whether the item at a position is one whose values are computed ahead."""
+        return self._places is None or at in self._places
 
     def values(self, at: int) -> tuple[Any, ...] | None:
         """Wait for the values of the item at a position; None where the loop must compute them."""
+        item = self._every[at]
+        at = at if self._places is None else self._places[at]
         record = self._wait(at)
         if not isinstance(record, IterationRecord) or self._changed(at):
             return None
@@ -172,9 +200,8 @@ class AheadRun(LoopRun):
             return None  # whether it changed something isn't known
         if record.warned and len(self.split.moved) > 1:
             return None  # which part of it warned isn't known
-        assert self.items.known is not None
         ((_, values),) = record.entries
-        found: tuple[Any, ...] = arrived(values, self.kernel.namespace, self.items.known[at])
+        found: tuple[Any, ...] = arrived(values, self.kernel.namespace, item)
         reissue(record.warned, self.kernel.namespace)
         return found
 
@@ -184,7 +211,7 @@ class AheadRun(LoopRun):
 
     def _wait(self, at: int) -> Any:
         handle = self._handle
-        while handle is not None and not handle.done:
+        while handle is not None and self._run.goes_on:
             with self._there:
                 if self._there.wait_for(lambda: at in self._come, LOOK):
                     break

@@ -187,6 +187,12 @@ class MapRun:
         except (Exception, KeyboardInterrupt) as error:
             self._ended = _ours(error)
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether it was started, and isn't over: one that could not be sent never was."""
+        run = self._sink.run
+        return run is not None and self._ended is None and not run.done
+
     def cancel(self) -> None:
         """Cancel it, and wait until it has ended: its results are not wanted."""
         if self._sink.run is not None and self._ended is None:

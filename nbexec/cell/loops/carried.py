@@ -7,6 +7,7 @@ is what it would have computed.
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 from typing import Any
 
 from ..analysis import aliases
@@ -28,6 +29,7 @@ def examine_in_order(
     known: list[Any],
     skipped: int,
     ahead: Analysis,
+    caches: Iterable[Any] = (),
 ) -> dict[str, type]:
     """Look whether a loop changes nothing that a part of it reads which runs ahead.
 
@@ -45,6 +47,8 @@ def examine_in_order(
         How many items came before these.
     ahead : Analysis
         Of the part that runs ahead.
+    caches : iterable
+        Those that the loop may call.
 
     Returns
     -------
@@ -62,6 +66,7 @@ def examine_in_order(
     analysis = new_analysis(
         namespace, loop.accumulators | loop.bound | loop.targets, loop.sites, ahead=True
     )
+    analysis.caches = set(map(id, caches))
     handlers(loop, namespace)
     line, body = loop.line, loop.node.body
     names = sorted(name for name in loop.accumulators | loop.bound if name in namespace)

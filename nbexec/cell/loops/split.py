@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import ast
 import copy
+import functools
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from ..analysis.accumulators import Site
 from ..analysis.bindings import inside, stored
+from .evaluated_first import resolve
 from .find import ItemLoop
 from .standalone import costly_calls
 
 AHEAD = "_nbexec_loop_ahead"  # the name of what gives the values; a step forgets it at its end
+CACHE: type = type(functools.lru_cache(len))
 _SEEING = {"dir", "vars", "locals", "globals", "eval", "exec"}
 _MOVED = (ast.Assign, ast.AugAssign, ast.Expr, ast.If, ast.For, ast.While, ast.Try)
 _LATER = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -43,6 +46,9 @@ class Split:
         Calls in the other statements that are computed ahead.
     uses : tuple of tuple of int
         For each of the calls, which of `names` it uses.
+    caches : dict
+        Those of the calls that are of a cache, by their positions, with the cache: workers
+        call the function inside it, under the name that `inner` gives.
     """
 
     whole: ItemLoop
@@ -51,6 +57,7 @@ class Split:
     names: tuple[str, ...]
     calls: tuple[ast.Call, ...]
     uses: tuple[tuple[int, ...], ...]
+    caches: dict[int, Any]
 
     @property
     def moved(self) -> list[ast.AST]:
@@ -105,7 +112,10 @@ def find_split(
     if not calls and not slow:
         return None
     names = tuple(sorted(bound))
-    values = [*(ast.Name(name, ast.Load()) for name in names), *calls]
+    caches = {at: of for at, call in enumerate(calls) if (of := _cache(call, loop, namespace))}
+    values: list[ast.expr] = [ast.Name(name, ast.Load()) for name in names]
+    for at, call in enumerate(calls):
+        values.append(_inside(call, at) if at in caches else call)
     noted = ast.Expr(ast.Call(ast.Name(AHEAD, ast.Load()), [ast.Tuple(values, ast.Load())], []))
     _place(noted, calls[0] if calls else node.body[leading - 1])
     body = [*node.body[:leading], noted]
@@ -113,7 +123,27 @@ def find_split(
     sites: dict[ast.stmt, Site] = {noted: Site(0, "ahead", AHEAD)}
     ahead = ItemLoop(made, made, "for loop", sites, changed, loop.targets)
     uses = tuple(tuple(at for at, one in enumerate(names) if one in _loaded(c)) for c in calls)
-    return Split(loop, ahead, leading, names, tuple(calls), uses)
+    return Split(loop, ahead, leading, names, tuple(calls), uses, caches)
+
+
+def inner(at: int) -> str:
+    """Give the name of the function inside the cache that the call at a position is of."""
+    return f"{AHEAD}_inner{at}"
+
+
+def _inside(call: ast.Call, at: int) -> ast.Call:
+    made = ast.Call(ast.Name(inner(at), ast.Load()), call.args, [])
+    _place(made, call)
+    return made
+
+
+def _cache(call: ast.Call, loop: ItemLoop, namespace: dict[str, Any]) -> Any:
+    """Give the cache of `functools` that a call with the item is of; None for any other call."""
+    match call, loop.target:
+        case ast.Call(func, [ast.Name(given)], []), ast.Name(target) if given == target:
+            found = resolve(func, namespace)
+            return found if type(found) is CACHE else None
+    return None
 
 
 def _leading(
@@ -229,7 +259,8 @@ def in_order(split: Split) -> ast.For:
     node = split.whole.node
     memo: dict[int, Any] = {}
     made: ast.For = copy.deepcopy(node, memo)  # type: ignore[assignment]
-    _Taking({id(memo[id(call)]): at for at, call in enumerate(split.calls, 1)}).visit(made)
+    calls = {id(memo[id(call)]): at for at, call in enumerate(split.calls, 1)}
+    _Taking(calls, {at + 1 for at in split.caches}).visit(made)
     leading = made.body[: split.leading]
     if leading:
         names = ast.Tuple([ast.Name(one, ast.Store()) for one in split.names], ast.Store())
@@ -243,14 +274,20 @@ def in_order(split: Split) -> ast.For:
 
 
 class _Taking(ast.NodeTransformer):
-    def __init__(self, calls: dict[int, int]) -> None:
+    def __init__(self, calls: dict[int, int], caches: set[int]) -> None:
         self._calls = calls
+        self._caches = caches
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         at = self._calls.get(id(node))
         if at is None:
             return self.generic_visit(node)  # type: ignore[return-value]
-        made = ast.IfExp(_asked("has", at), _asked("value", at), _asked("ended", at, node))
+        ended = _asked("ended", at, node)
+        if at in self._caches:  # it is called in any case
+            both = ast.Tuple([_asked("has", at), ended], ast.Load())
+            made: ast.expr = ast.Subscript(both, ast.Constant(1), ast.Load())
+        else:
+            made = ast.IfExp(_asked("has", at), _asked("value", at), ended)
         _place(made, node)
         return made
 

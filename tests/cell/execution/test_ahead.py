@@ -63,6 +63,7 @@ AHEAD = {
     "own memo": "memo = {}\nout = []\nfor x in [3, 1, 3, 2, 1, 4]:\n    if x not in memo: memo[x] = pair(x)\n    out.append(memo[x])",
     "none at first": "best = None\nfor x in range(20):\n    r = slow(x)\n    if x % 6 == 5: best = (r, best)\n    last = best",
     "a total at first whole": "t = 0\nfor x in range(20):\n    t = step(t, slow(x))",
+    "can't be sent": "import threading\nlock = threading.Lock()\ndef f(x): return x + (lock is None)\ns = 0\nfor x in range(9): s = step(s, f(x))\nlock = 0",
     "the type changes": "s = 0\nfor x in range(20):\n    r = slow(x)\n    s = [s] if x == 9 else 0\n    t = s",
     "warns": "s = 0\nfor x in range(9): s = step(s, warned(x))",
     "an array": "import numpy as np\na = np.arange(4.0)\nfor x in range(20):\n    r = slow(x)\n    a = a * 0.5 + r",
