@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ...errors import PickleError
@@ -23,6 +24,7 @@ from ..loops.find import ItemLoop
 from .block_effects import apply_block, resolved
 from .effects import Effects
 from .in_kernel import StatementRunner
+from .keys import ReplayedKey
 from .loop_items import Items
 from .reissue import reissue
 
@@ -40,6 +42,8 @@ class Ending:
         The value of the statement, if it is an expression.
     failures : list of Failure
         Failures of items, where they are collected.
+    keyed : iterable
+        The items for what calls a `key=`.
     """
 
     loop: ItemLoop
@@ -48,6 +52,7 @@ class Ending:
     reason = ""
     value: Any = None
     collect = False
+    keyed: Any = ()
     failures: list[Failure]
     _iteration: Iteration
     _body: Any
@@ -72,6 +77,9 @@ class Ending:
     def end_for(self, error: Failure | BaseException | None) -> None:
         """Commit a for loop; `error` is what ended it, or why the rest must run in the kernel."""
         __tracebackhide__ = True
+        raised = error.exception if isinstance(error, Failure) else None
+        if self.loop.mapped is not None and isinstance(raised, StopIteration):
+            error = InKernel("an item raised StopIteration")  # which ends a `map`, and so the loop
         error, broke = self._until_break(error)
         odd = self._apply([(error.index, error.left)] if isinstance(error, Failure) else [])
         if odd is not None:
@@ -250,6 +258,8 @@ class Ending:
             self.kernel.execute([self.loop.defs[name]])
 
     def _assign_target(self, index: int) -> None:
+        if self.loop.mapped is not None:  # its body binds the statement's own target
+            return
         with self.kernel.hidden(self.items.taken[index]):
             self.kernel.execute([rewrite.assignment(self.loop)])
 
@@ -266,8 +276,11 @@ class Ending:
             What its first items have made in the kernel; the elements are added to it.
         """
         __tracebackhide__ = True
-        elements = self.elements(error)
         node = self.loop.node
+        if self.loop.key:
+            self.complete(self.replayed((), lambda: self.recorded(error)))
+            return
+        elements = self.elements(error)
         whole: Any = elements
         if isinstance(node, ast.ListComp):
             whole = [*elements] if made is None else made
@@ -278,6 +291,11 @@ class Ending:
             whole.update(elements)
         self.complete(whole)
 
+    def replayed(self, plain: Iterable[Any], later: Callable[[], Iterator[Any]]) -> ReplayedKey:
+        """Give the key that stands in the statement for the user's own; see `ReplayedKey`."""
+        assert self.loop.place is not None
+        return ReplayedKey(self.kernel.evaluate(self.loop.place), plain, later, self.keyed)
+
     def complete(self, whole: Any) -> None:
         """Run the statement of a comprehension with `whole` in its place."""
         __tracebackhide__ = True
@@ -286,6 +304,20 @@ class Ending:
 
     def elements(self, error: Failure | BaseException | None) -> Iterator[Any]:
         """Give the elements of a comprehension in order; it raises `error` in its turn."""
+        __tracebackhide__ = True
+        elements = self.recorded(error)
+        ended = self.items.over and self._through >= len(self.items.taken)  # no consumer stopped
+        if isinstance(error, InKernel | PickleError) or (error is None and not ended):
+            with self.kernel.hidden(self.items.rest(self._through)):
+                rest = self.kernel.evaluate(rewrite.rest_of(self.loop).body)
+            if self.loop.awaits:
+                parts = (one.items() if type(one) is dict else one for one in rest)
+                rest = itertools.chain.from_iterable(parts)
+            elements = itertools.chain(elements, rest)
+        return elements
+
+    def recorded(self, error: Failure | BaseException | None) -> Iterator[Any]:
+        """Give the elements that workers recorded, as `elements` does, and none after them."""
         __tracebackhide__ = True
         elements: Iterator[Any] = itertools.chain.from_iterable(self._elements())
         node = self.loop.node
@@ -296,18 +328,15 @@ class Ending:
                 raised.__traceback__ = raised.__traceback__.tb_next  # the kernel's own stays
             if isinstance(raised, StopIteration) and not consumed:
                 self._raise_at_once(raised, error.left)
-            elements = itertools.chain(elements, self._raising(raised, error.left))
+            if self.loop.place is node:
+                ends: Iterator[Any] = self._raising(raised, error.left)
+            else:  # no generator, in which a StopIteration would become another error
+                ends = map(functools.partial(self._raise, raised), [error.left])
+            elements = itertools.chain(elements, ends)
         elif isinstance(error, InKernel | PickleError):
             self.fall_back(error)
         elif error is not None:
             raise error
-        if isinstance(error, InKernel | PickleError) or (error is None and not self.items.over):
-            with self.kernel.hidden(self.items.rest(self._through)):
-                rest = self.kernel.evaluate(rewrite.rest_of(self.loop).body)
-            if self.loop.awaits:
-                parts = (one.items() if type(one) is dict else one for one in rest)
-                rest = itertools.chain.from_iterable(parts)
-            elements = itertools.chain(elements, rest)
         return elements
 
     def _elements(self) -> Iterator[Iterable[Any]]:
@@ -335,10 +364,14 @@ class Ending:
         raise error
 
     def _raising(self, error: BaseException, left: IterationRecord) -> Iterator[Any]:
+        self._raise(error, left)
+        yield
+
+    def _raise(self, error: BaseException, left: IterationRecord) -> None:
+        __tracebackhide__ = True
         reissue(left.warned, self.kernel.namespace)
         self.kernel.namespace.update(left.names)
         raise error
-        yield
 
 
 def _listed(column: Any) -> Iterable[Any]:

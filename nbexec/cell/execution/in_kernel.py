@@ -11,7 +11,8 @@ from typing import Any
 
 from ..analysis.source import future_flags, silently
 from ..loops.find import ItemLoop
-from ..loops.rewrite import HIDDEN, with_hidden
+from ..loops.mapped_for import values_of
+from ..loops.rewrite import HIDDEN, replaced, with_hidden
 from .awaiting import result_of
 
 
@@ -106,6 +107,8 @@ class StatementRunner:
             A for loop to run in its place.
         """
         __tracebackhide__ = True
+        if loop.mapped is not None:
+            source = values_of(loop.mapped, source, self._over)
         if instead is not None:
             stmt: ast.stmt = instead
             instead.iter = ast.copy_location(ast.Name(HIDDEN, ast.Load()), loop.iter)
@@ -113,8 +116,21 @@ class StatementRunner:
             stmt = with_hidden(loop, whole=False)
         if not orelse and isinstance(stmt, ast.For):
             stmt.orelse = []
-        with self.hidden(self.over(source)):
+        # What calls a `key=` may ask for more than the items, such as how many there are.
+        over = source if loop.key else self.over(source)
+        del source  # a traceback would keep it
+        with self.hidden(over):
             return self.statement(stmt)
+
+    def _over(self, node: ast.expr, source: Any) -> Any:
+        """Give the value of an expression; of a generator expression, over the items given."""
+        __tracebackhide__ = True
+        if not isinstance(node, ast.GeneratorExp):
+            return self.evaluate(node)
+        iterable = node.generators[0].iter
+        name = ast.copy_location(ast.Name(HIDDEN, ast.Load()), iterable)
+        with self.hidden(source):
+            return self.evaluate(replaced(node, (iterable, name)))
 
     @contextlib.contextmanager
     def hidden(self, thing: Any) -> Iterator[None]:

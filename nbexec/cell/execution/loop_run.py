@@ -6,6 +6,7 @@ import ast
 import functools
 import itertools
 import types
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -37,10 +38,13 @@ from ..loops.eligibility import examine
 from ..loops.find import ItemLoop
 from ..loops.own_keys import held_code
 from ..loops.places import Places
+from ..loops.prompt import gives_promptly
+from . import keys
 from .commit import Ending
 from .dispatch import MapOutcome, MapRun, failed_as
 from .in_kernel import StatementRunner
 from .loop_items import Items
+from .stopping import stopping
 
 LOOK = 100  # items whose classes are looked at for patches
 
@@ -134,7 +138,7 @@ class LoopRun(Ending):
         if held is not None:
             feed = [self._bringing(one, at) for at, one in enumerate(feed)]
         self._run = MapRun(
-            *(self._iteration, feed, analysis.modules, given, _broke),
+            *(self._iteration, feed, analysis.modules, given, self._ends),
             collect=self.collect,
             first=self.items.skipped,
         )
@@ -200,6 +204,7 @@ class LoopRun(Ending):
 
     def release(self) -> None:
         """Hold the items no more: the loop has ended."""
+        self.keyed = ()
         if hasattr(self, "items"):
             self.items.release()
 
@@ -259,9 +264,9 @@ class LoopRun(Ending):
         items, loop = self.items, self.loop
         if items.changing:
             raise Refusal(loop.line, "its items are iterators, which reading changes")
-        if items.lazy and loop.stops:
+        if items.lazy and loop.stops and not self._may_run_on:
             raise Refusal(loop.line, f"{loop.what} may stop before it has taken every item")
-        return examine(
+        found = examine(
             loop,
             self.kernel.namespace,
             items.expected,
@@ -272,6 +277,25 @@ class LoopRun(Ending):
             items.skipped,
             apart and not loop.awaits,
         )
+        if loop.key == "list.sort":
+            name = ast.unparse(loop.iter)
+            keys.unseen(self.kernel.namespace[name], name, loop.line, found)
+        return found
+
+    @property
+    def _may_run_on(self) -> bool:
+        """Whether workers may be given more items than the consumer asks for."""
+        found, scope = self.loop.consumed, self.kernel.namespace
+        return found is not None and found.ends != "some" and gives_promptly(self.loop.iter, scope)
+
+    @property
+    def _ends(self) -> Callable[[Any], bool]:
+        """Whether a record is the last one that is wanted."""
+        found = self.loop.consumed
+        if found is None or found.ends in ("", "some"):
+            return _broke
+        equal = found.ends == "equal"
+        return stopping(found.ends, self.kernel.evaluate(found.others[0]) if equal else None)
 
     def _backend(self, analysis: Analysis, options: Options) -> dict[str, Any]:
         """Give the options that keep each worker to one item at a time, where that matters."""
@@ -372,7 +396,8 @@ class LoopRun(Ending):
         return ""
 
     def _name(self) -> str:
-        target, source = ast.unparse(self.loop.target), ast.unparse(self.loop.iter)
+        shown: Any = self.loop if self.loop.mapped is None else self.loop.stmt
+        target, source = ast.unparse(shown.target), ast.unparse(shown.iter)
         name = f"for {target} in {source}"
         return name if len(name) <= 60 else f"{name[:59]}…"
 

@@ -18,7 +18,7 @@ from ..loops import displays, rewrite
 from ..loops.attributes import lifted
 from ..loops.find import ItemLoop, find_loop
 from ..loops.split import find_split
-from . import plain_first
+from . import keys, plain_first
 from .ahead import Ahead, ahead_of
 from .in_kernel import StatementRunner
 from .loop_items import Items, listable
@@ -109,18 +109,22 @@ class LoopStep(Offload):
 
     def _run(self, strict: bool) -> None:
         __tracebackhide__ = True
-        is_argument = isinstance(self.loop.place, ast.Call)  # of a `map`
-        constant = None if is_argument else displays.constant(self.loop.iter)
-        fresh = [self.kernel.evaluate(self.loop.iter) if constant is None else constant]
-        shared = held(fresh)
-        source = fresh.pop()
-        if shared:
+        fresh = [self._evaluated_source()]
+        if not _iterable(fresh[0]):
+            with self.kernel.hidden(fresh[0]):  # it says so itself, at its own line
+                self.kernel.statement(rewrite.with_hidden(self.loop, whole=False))
+        if held(fresh):
             text = ast.unparse(self.loop.iter)
             self.refusal = Refusal(self.loop.line, f"takes its items from `{text}`, an iterator")
+        elif self.loop.key:
+            self._twice(fresh)
+        if self.refusal is not None:
             if strict:
                 raise self.refusal
-            self.value = self.kernel.over_items(self.loop, source)
-        elif not self._begins_plain(source, strict):
+            self._serially(fresh.pop())
+            return
+        source = fresh.pop()
+        if not self._begins_plain(source, strict):
             self._all_on_workers(source, strict)
         else:
             if strict:
@@ -130,6 +134,53 @@ class LoopStep(Offload):
                 finally:
                     self.left_alone()
             self._plain_first(source)
+
+    def _evaluated_source(self) -> Any:
+        """Give what the items come from, as the statement evaluates it."""
+        __tracebackhide__ = True
+        loop, kernel = self.loop, self.kernel
+        if loop.consumed is not None and loop.consumed.sources:
+            return self._zipped(loop.consumed.sources)
+        is_argument = loop.place is not None and loop.place is not loop.node  # of a `map`
+        is_argument = is_argument or loop.mapped is not None
+        constant = None if is_argument else displays.constant(loop.iter)
+        return kernel.evaluate(loop.iter) if constant is None else constant
+
+    def _zipped(self, sources: tuple[ast.expr, ...]) -> Any:
+        """Give the arguments of a `map` over several iterables, one tuple for each item."""
+        __tracebackhide__ = True
+        found = [self.kernel.evaluate(one) for one in sources]
+        if all(map(_iterable, found)):
+            return zip(*found, strict=False)
+        with self.kernel.hidden(found):  # it says so itself, at its own line
+            return self.kernel.evaluate(rewrite.over_parts(self.loop, sources))
+
+    def _twice(self, fresh: list[Any]) -> None:
+        """Give the items for a `key=`, and keep them for what calls it."""
+        __tracebackhide__ = True
+        found = keys.for_both(fresh[0], self.loop.key)
+        if found is None:
+            text, kind = ast.unparse(self.loop.iter), type(fresh[0]).__name__
+            reason = f"takes its items from `{text}`, and a {kind} may give others a second time"
+            self.refusal = Refusal(self.loop.line, f"{reason}; `list({text})` would do")
+            return
+        self.rest.keyed = fresh[0] if self.loop.key == "list.sort" else found[0]
+        fresh[0] = found[1]
+
+    def _serially(self, source: Any) -> None:
+        """Run the statement as it stands, over the items of a source."""
+        __tracebackhide__ = True
+        loop, kernel = self.loop, self.kernel
+        if loop.consumed is None or not loop.consumed.sources:
+            self.value = kernel.over_items(loop, source)
+            return
+        self.rest.complete(itertools.starmap(self._function(), source))
+        self.value = self.rest.value
+
+    def _function(self) -> Any:
+        """Give the function that a `map`, or a `key=`, calls for each item."""
+        place: Any = self.loop.place
+        return self.kernel.evaluate(place if self.loop.key else place.args[0])
 
     def _begins_plain(self, source: Any, strict: bool) -> bool:
         return plain_first.ENABLED and self._plain_will_do and (not strict or listable(source))
@@ -157,7 +208,11 @@ class LoopStep(Offload):
             self._run_ahead()
             return
         if self.refusal is not None:  # out here: what the user's code raises gets no context
-            self.value = self.kernel.over_items(self.loop, items.rest(0) if items.lazy else source)
+            if self.loop.key:
+                source = self.rest.keyed
+            elif items.lazy:
+                source = items.rest(0)
+            self._serially(source)
             return
         self.left = True
         self.rest.start(self.options, self.given)
@@ -179,7 +234,8 @@ class LoopStep(Offload):
 
     @property
     def _lifts(self) -> bool:
-        return self.rest.lifted is None and isinstance(self.loop.node, ast.For)
+        loop = self.loop
+        return self.rest.lifted is None and isinstance(loop.node, ast.For) and loop.mapped is None
 
     def left_alone(self) -> None:
         """Let these names be attributes again."""
@@ -190,7 +246,7 @@ class LoopStep(Offload):
     def _splits_at_once(self, source: Any) -> bool:
         """Whether a loop that is refused has a part that is computed ahead, from now on."""
         able = self._plain_will_do and self.options.backend != "serial" and listable(source)
-        if self.refusal is None or not able:
+        if self.refusal is None or not able or self.loop.mapped is not None:
             return False
         if self._split(PlainFirst(source, _stays), Evidence()) and self._ahead is not None:
             self._ahead.begin_at_once()
@@ -261,6 +317,8 @@ class LoopStep(Offload):
 
     def _splits(self, seen: Evidence, running: bool) -> bool:
         """Whether a part of the body may be computed ahead; between two items it is prepared."""
+        if self.loop.mapped is not None:
+            return False
         if running:  # it is seen between two items
             found = find_split(self.loop, self.kernel.namespace)
             if found is not None and listable(self.plain.source):
@@ -306,10 +364,10 @@ class LoopStep(Offload):
             elif plain.over:
                 kernel.execute(loop.node.orelse)
             return
-        if isinstance(loop.node, ast.GeneratorExp):
-            with kernel.hidden(plain):
-                first = kernel.evaluate(rewrite.over_hidden(loop))
-            made: Any = itertools.chain(first, self._later(plain))
+        if loop.key:
+            made: Any = self.rest.replayed(plain, lambda: self._later(plain))
+        elif isinstance(loop.node, ast.GeneratorExp):
+            made = itertools.chain(self._first(plain), self._later(plain))
         else:
             with kernel.hidden(kernel.over(plain)):
                 made = kernel.evaluate(rewrite.over_hidden(loop))
@@ -319,10 +377,21 @@ class LoopStep(Offload):
         self.rest.complete(made)
         self.value = self.rest.value
 
+    def _first(self, plain: PlainFirst) -> Iterator[Any]:
+        """Give the elements of the plain generator, or `map`."""
+        __tracebackhide__ = True
+        loop, kernel = self.loop, self.kernel
+        if loop.consumed is not None and loop.consumed.sources:
+            return itertools.starmap(self._function(), plain)
+        with kernel.hidden(plain):
+            first: Iterator[Any] = kernel.evaluate(rewrite.over_hidden(loop))
+        return first
+
     def _later(self, plain: PlainFirst) -> Iterator[Any]:
         """Give the elements that come from workers, once the plain generator has ended."""
         if plain.handed_over:
-            yield from self.rest.elements(self.rest.wait())
+            error = self.rest.wait()
+            yield from self.rest.recorded(error) if self.loop.key else self.rest.elements(error)
 
 
 def hold_nothing(trace: types.TracebackType | None) -> None:
@@ -340,3 +409,8 @@ _OURS = {one.__code__.co_filename for one in (LoopStep.run, StatementRunner.stat
 def _stays(seen: Evidence, position: int, running: bool) -> bool:
     """Decide nothing: all items are taken one by one."""
     return False
+
+
+def _iterable(thing: Any) -> bool:
+    """Whether a loop may go through it."""
+    return hasattr(type(thing), "__iter__") or hasattr(type(thing), "__getitem__")

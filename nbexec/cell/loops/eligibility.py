@@ -296,8 +296,8 @@ def _look(
         scope.expr(condition)
     for element in elements:
         scope.keep(element, scope.expr(element))
-    if loop.consumer is not None:
-        for one in (*loop.consumer.args[1:], *(k.value for k in loop.consumer.keywords)):
+    if loop.consumed is not None:
+        for one in loop.consumed.others:
             scope.calls.callback(one, scope.expr(one))
 
 

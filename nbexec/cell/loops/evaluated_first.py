@@ -10,7 +10,7 @@ import ast
 import builtins
 import inspect
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..analysis.object_facts import fields_of
@@ -18,7 +18,7 @@ from ..analysis.object_facts import fields_of
 _METHODS = (types.FunctionType, types.MethodDescriptorType, types.BuiltinFunctionType)
 
 
-def resolve(node: ast.expr, namespace: dict[str, Any]) -> Any:
+def resolve(node: ast.expr, namespace: Mapping[str, Any]) -> Any:
     """Give the object that a name, or an attribute of a module, stands for; None if unknown."""
     if isinstance(node, ast.Name):
         return namespace.get(node.id, getattr(builtins, node.id, None))
@@ -28,7 +28,7 @@ def resolve(node: ast.expr, namespace: dict[str, Any]) -> Any:
     return None
 
 
-def there(node: ast.expr, namespace: dict[str, Any]) -> bool:
+def there(node: ast.expr, namespace: Mapping[str, Any]) -> bool:
     """Whether evaluating `node` has no effect and can't fail.
 
     Examples
@@ -57,7 +57,7 @@ def there(node: ast.expr, namespace: dict[str, Any]) -> bool:
     return isinstance(inspect.getattr_static(kind, node.attr, None), _METHODS)
 
 
-def evaluated(stmt: ast.stmt, namespace: dict[str, Any]) -> ast.expr | None:
+def evaluated(stmt: ast.stmt, namespace: Mapping[str, Any]) -> ast.expr | None:
     """Give the expression that a statement evaluates once, before it does anything else."""
     match stmt:
         case ast.Expr(value) | ast.Assign(_, value):
@@ -72,7 +72,7 @@ def evaluated(stmt: ast.stmt, namespace: dict[str, Any]) -> ast.expr | None:
 
 
 def first_of(
-    node: ast.expr, wanted: Callable[[ast.expr], bool], namespace: dict[str, Any]
+    node: ast.expr, wanted: Callable[[ast.expr], bool], namespace: Mapping[str, Any]
 ) -> ast.expr | None:
     """Find the first expression that is `wanted` inside `node`, before which nothing happens."""
     if wanted(node):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import builtins
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,20 +10,12 @@ from typing import Any
 from ..analysis import accumulators, bindings
 from ..analysis.accumulators import Site
 from ..analysis.analysis import Refusal
-from ..analysis.library_calls import names_of
-from .evaluated_first import awaits, evaluated, first_of, resolve, there
+from .consumers import Consumed, calm, consumed
+from .evaluated_first import awaits, evaluated, first_of, there
+from .mapped_for import Mapped, mapped_for
 
 Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
-# Functions that consume a generator expression to its end; some, as `any`, may stop early.
-CONSUMERS = {
-    *("builtins.sum", "builtins.min", "builtins.max", "builtins.any", "builtins.all"),
-    *("builtins.sorted", "builtins.list", "builtins.tuple", "builtins.set", "builtins.dict"),
-    *("builtins.frozenset", "collections.Counter", "collections.OrderedDict"),
-    *("collections.deque", "math.fsum", "math.prod", "statistics.fmean", "statistics.mean"),
-    *("statistics.median", "statistics.stdev", "statistics.variance"),
-}
-STOPPERS = {"builtins.any", "builtins.all"}
 KINDS = {
     ast.ListComp: "list comprehension",
     ast.SetComp: "set comprehension",
@@ -52,10 +43,10 @@ class ItemLoop:
         Names that the items are bound to.
     place : ast.expr or None
         The expression that it is, or stands for; None for a statement.
-    consumer : ast.Call or None
-        The call that a generator expression is the argument of.
-    stops : bool
-        Whether the consumer may stop before the last item.
+    consumed : Consumed or None
+        What consumes the values of a generator expression, and how.
+    mapped : Mapped or None
+        Says that `node` goes through the items of a function, the statement through its values.
     """
 
     stmt: ast.stmt
@@ -65,8 +56,8 @@ class ItemLoop:
     bound: frozenset[str] = frozenset()
     targets: frozenset[str] = frozenset()
     place: ast.expr | None = None
-    consumer: ast.Call | None = None
-    stops: bool = False
+    consumed: Consumed | None = None
+    mapped: Mapped | None = None
 
     @property
     def line(self) -> int:
@@ -83,6 +74,16 @@ class ItemLoop:
         """The target that each item is bound to."""
         node = self.node
         return node.target if isinstance(node, ast.For) else node.generators[0].target
+
+    @property
+    def stops(self) -> bool:
+        """Whether what consumes it may stop before the last item."""
+        return self.consumed is not None and bool(self.consumed.ends)
+
+    @property
+    def key(self) -> str:
+        """What calls it as a `key=`; "" where nothing does."""
+        return self.consumed.key if self.consumed is not None else ""
 
     @property
     def defs(self) -> dict[str, ast.FunctionDef]:
@@ -116,8 +117,17 @@ class ItemLoop:
         return frozenset(site.name for site in self.sites.values() if site.name)
 
 
-def find_loop(stmt: ast.stmt, namespace: dict[str, Any]) -> ItemLoop:
+def find_loop(stmt: ast.stmt, namespace: dict[str, Any], mapped: bool = True) -> ItemLoop:
     """Find the loop that a statement is, or contains, with `namespace` as it is now.
+
+    Parameters
+    ----------
+    stmt : ast.stmt
+        The statement.
+    namespace : dict
+        Names and their values.
+    mapped : bool
+        Whether a for loop over a function's values may be taken as one over its items.
 
     Raises
     ------
@@ -125,7 +135,7 @@ def find_loop(stmt: ast.stmt, namespace: dict[str, Any]) -> ItemLoop:
         It has none that can run item by item: the line and the reason.
     """
     if isinstance(stmt, ast.For):
-        return _for_loop(stmt, namespace)
+        return _for_loop(stmt, namespace, mapped)
     expression = evaluated(stmt, namespace)
     if expression is not None:
         found = first_of(expression, lambda node: _loops(node, namespace), namespace)
@@ -143,69 +153,41 @@ def _loops(node: ast.expr, namespace: dict[str, Any]) -> bool:
     """Whether an expression is a comprehension, or a call that consumes one."""
     if isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp):
         return True
-    if not (isinstance(node, ast.Call) and node.args):
-        return False
-    inner = node.args[0]
-    if isinstance(inner, ast.GeneratorExp):
+    if consumed(node, namespace) is not None:
         return True
-    return _mapped(inner, namespace) and _consumer(node.func, namespace) is not None
+    return (
+        isinstance(node, ast.Call)
+        and bool(node.args[:1])
+        and (isinstance(node.args[0], ast.GeneratorExp))
+    )
 
 
-def _mapped(node: ast.expr, namespace: dict[str, Any]) -> bool:
-    """Whether an expression is ``map(f, xs)`` or ``filter(f, xs)``."""
-    match node:
-        case ast.Call(ast.Name("map" | "filter" as name), [function, items], []):
-            builtin = resolve(ast.Name(name), namespace) is getattr(builtins, name)
-            starred = isinstance(items, ast.Starred) or isinstance(function, ast.Starred)
-            empty = isinstance(function, ast.Constant)
-            return builtin and not starred and not empty and there(function, namespace)
-    return False
-
-
-def _for_loop(stmt: ast.For, namespace: dict[str, Any]) -> ItemLoop:
+def _for_loop(stmt: ast.For, namespace: dict[str, Any], mapped: bool) -> ItemLoop:
     for part in ast.walk(stmt.target):
         if isinstance(part, ast.Attribute | ast.Subscript):
             raise Refusal(stmt.lineno, f"each item is stored in `{ast.unparse(part)}`")
-    found = accumulators.find(stmt, namespace)
-    names = bindings.stored(stmt.body)
-    targets = frozenset(bindings.stored([stmt.target]))
+    over = mapped_for(stmt, namespace) if mapped else None
+    node = stmt if over is None else over.node
+    found = accumulators.find(node, namespace)
+    names = bindings.stored(node.body)
+    targets = frozenset(bindings.stored([node.target]))
     added = {site.name for site in found.values()}
     bound = frozenset(names) - added
-    return ItemLoop(stmt, stmt, "for loop", found, bound, targets)
+    return ItemLoop(stmt, node, "for loop", found, bound, targets, mapped=over)
 
 
 def _comprehension(stmt: ast.stmt, value: ast.expr, namespace: dict[str, Any]) -> ItemLoop:
     if isinstance(value, ast.ListComp | ast.SetComp | ast.DictComp):
         return _of_items(stmt, value, value, KINDS[type(value)])
-    assert isinstance(value, ast.Call)
-    inner = value.args[0]
-    name = _consumer(value.func, namespace)
-    text = ast.unparse(value.func)
-    if name is None:
+    found = consumed(value, namespace)
+    if found is None:
+        assert isinstance(value, ast.Call)
+        text = ast.unparse(value.func)
         raise Refusal(stmt.lineno, f"`{text}` may do anything with the items that it is given")
-    for other in (*value.args[1:], *(keyword.value for keyword in value.keywords)):
-        if not there(other, namespace):
+    for other in found.others:
+        if not (there(other, namespace) or calm(other, namespace)):
             raise Refusal(other.lineno, f"`{ast.unparse(other)}` is evaluated between the items")
-    node = inner if isinstance(inner, ast.GeneratorExp) else _as_generator(inner)
-    what = f"`{text}` over a generator" if node is inner else f"`{text}` over a map"
-    return _of_items(stmt, node, inner, what, value, name in STOPPERS)
-
-
-EACH = "_nbexec_each"
-
-
-def _as_generator(call: Any) -> ast.GeneratorExp:
-    """Write ``map(f, xs)`` or ``filter(f, xs)`` as a generator expression."""
-    function, items = call.args
-    each, target = ast.Name(EACH, ast.Load()), ast.Name(EACH, ast.Store())
-    applied = ast.Call(function, [each], [])
-    if call.func.id == "map":
-        made = ast.GeneratorExp(applied, [ast.comprehension(target, items, [], 0)])
-    else:
-        made = ast.GeneratorExp(each, [ast.comprehension(target, items, [applied], 0)])
-    for part in (made, applied, each, target):
-        ast.copy_location(part, call)
-    return made
+    return _of_items(stmt, found.node, found.place, found.what, found)
 
 
 def _of_items(
@@ -213,8 +195,7 @@ def _of_items(
     node: Comprehension,
     place: ast.expr,
     what: str,
-    consumer: ast.Call | None = None,
-    stops: bool = False,
+    found: Consumed | None = None,
 ) -> ItemLoop:
     bound = _bound_by(stmt, node)
     for part in ast.walk(node.generators[0].target):
@@ -232,8 +213,7 @@ def _of_items(
         bound=bound,
         targets=targets,
         place=place,
-        consumer=consumer,
-        stops=stops,
+        consumed=found,
     )
 
 
@@ -255,15 +235,6 @@ def _bound_by(stmt: ast.stmt, node: Comprehension) -> frozenset[str]:
         if (part.lineno, part.col_offset) < (node.lineno, node.col_offset):
             raise Refusal(part.lineno, f"`{part.id}` stands before what binds it anew")
     return bound
-
-
-def _consumer(node: ast.expr, namespace: dict[str, Any]) -> str | None:
-    match node:
-        case ast.Attribute(ast.Constant(str()), "join"):
-            return "str.join"
-    known = resolve(node, namespace)
-    names = names_of(known, "") if known is not None else []
-    return next((name for name in names if name in CONSUMERS), None)
 
 
 def named_handlers(body: list[ast.stmt]) -> Iterator[ast.ExceptHandler]:

@@ -18,7 +18,8 @@ from ..iteration.block import BlockBody
 from ..iteration.columns import Column
 from ..iteration.effect_log import Log
 from .block_columns import columns_of, recorded
-from .find import EACH, ItemLoop
+from .consumers import EACH
+from .find import ItemLoop
 from .places import Places
 
 ITEM, LOG, LOCALS, HIDDEN = "_nbexec_item", "_nbexec_log", "_nbexec_locals", "_nbexec_items"
@@ -124,7 +125,7 @@ def _compiled(
     with silently():
         compiled = compile(module, filename, "exec", flags=flags, dont_inherit=True)
     code = next(one for one in compiled.co_consts if isinstance(one, types.CodeType))
-    if isinstance(loop.node, ast.GeneratorExp):
+    if isinstance(loop.node, ast.GeneratorExp) and loop.place is loop.node:
         code = _as_generators(code)
     if places is not None:
         code = places.filled(code)
@@ -303,20 +304,19 @@ def with_hidden(loop: ItemLoop, whole: bool) -> ast.stmt:
     whole : bool
         Whether the name stands for the whole result of a comprehension, not for its items.
     """
-    memo: dict[int, Any] = {}
-    stmt: ast.stmt = copy.deepcopy(loop.stmt, memo)
-    name = ast.Name(HIDDEN, ast.Load())
-    if whole:
-        assert loop.place is not None
-        ast.copy_location(name, loop.place)
-        return _Put(memo[id(loop.place)], name).visit(stmt)  # type: ignore[no-any-return]
-    ast.copy_location(name, loop.iter)
-    place = memo[id(loop.place or loop.node)]
-    if isinstance(place, ast.Call):  # a `map` or a `filter`
-        place.args[1] = name
-    else:
-        (place if isinstance(place, ast.For) else place.generators[0]).iter = name
-    return stmt
+    name: ast.expr = ast.Name(HIDDEN, ast.Load())
+    items = loop.iter if loop.mapped is None else loop.stmt.iter  # type: ignore[attr-defined]
+    pairs: list[tuple[Any, ast.expr]] = [(loop.place if whole else items, name)]
+    if whole and loop.key:
+        pairs = [(loop.place, ast.Attribute(name, "key", ast.Load()))]
+        if loop.key != "list.sort":
+            again = ast.Name(HIDDEN, ast.Load())
+            pairs.append((loop.iter, ast.Attribute(again, "items", ast.Load())))
+    for old, new in pairs:
+        for part in ast.walk(new):
+            if isinstance(part, ast.expr):
+                ast.copy_location(part, old)
+    return replaced(loop.stmt, *pairs)  # type: ignore[no-any-return]
 
 
 class _Put(ast.NodeTransformer):
@@ -327,6 +327,15 @@ class _Put(ast.NodeTransformer):
 
     def visit(self, node: ast.AST) -> Any:
         return self._new if node is self._old else self.generic_visit(node)
+
+
+def replaced(node: Any, *pairs: tuple[ast.expr, ast.expr]) -> Any:
+    """Give a copy of a tree in which parts are replaced, given as pairs of old and new."""
+    memo: dict[int, Any] = {}
+    made = copy.deepcopy(node, memo)
+    for old, new in pairs:
+        made = _Put(memo[id(old)], new).visit(made)
+    return made
 
 
 def rest_of(loop: ItemLoop) -> ast.Expression:
@@ -347,13 +356,21 @@ def rest_of(loop: ItemLoop) -> ast.Expression:
 
 def over_hidden(loop: ItemLoop) -> ast.expr:
     """Give the comprehension of a loop, or its `map`, as it stands, over the items in `HIDDEN`."""
-    place: Any = copy.deepcopy(loop.place)
     name = ast.copy_location(ast.Name(HIDDEN, ast.Load()), loop.iter)
-    if isinstance(place, ast.Call):
-        place.args[1] = name
-    else:
-        place.generators[0].iter = name
-    return place  # type: ignore[no-any-return]
+    made: ast.expr = replaced(loop.place, (loop.iter, name))
+    return made
+
+
+def over_parts(loop: ItemLoop, parts: tuple[ast.expr, ...]) -> ast.expr:
+    """Give the `map` of a loop over several iterables, which are those in the list `HIDDEN`."""
+    pairs = []
+    for at, part in enumerate(parts):
+        made = ast.Subscript(ast.Name(HIDDEN, ast.Load()), ast.Constant(at), ast.Load())
+        for one in (made, made.value, made.slice):
+            ast.copy_location(one, part)
+        pairs.append((part, made))
+    whole: ast.expr = replaced(loop.place, *pairs)
+    return whole
 
 
 def assignment(loop: ItemLoop) -> ast.stmt:

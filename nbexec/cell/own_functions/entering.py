@@ -21,11 +21,11 @@ from ...telemetry.stats import Stats
 from ..analysis.aliases import held
 from ..analysis.analysis import Refusal
 from ..callbacks.recognise import recognise
-from ..execution import plain_first
+from ..execution import keys, plain_first
 from ..execution.watcher import Watcher
 from .callback_loop import CallbackLoop, PlainCall
 from .function_loop import FunctionLoop, PlainLoop
-from .handing_over import consumers_hidden
+from .handing_over import looked_up
 from .instrument import (
     ENTER,
     MODULE,
@@ -81,8 +81,8 @@ def _of_statement(number: int) -> AtSite:
 def _instrumented(function: types.FunctionType) -> Instrumented | None:
     """Give the instrumented code of a function; that of `MOST` functions is kept."""
     code = function.__code__
-    hidden = consumers_hidden(code, function.__globals__)  # all that is looked at of its globals
-    key = code, code.co_qualname, code.co_filename, function.__qualname__, hidden
+    seen = looked_up(code, function.__globals__)
+    key = code, code.co_qualname, code.co_filename, function.__qualname__, seen
     if key not in _made:
         _made[key] = instrument(function, _Enter)
     _made.move_to_end(key)
@@ -261,6 +261,8 @@ class Entering:
         given.clear()
         if not (hasattr(type(source), "__iter__") or hasattr(type(source), "__getitem__")):
             return PlainLoop(source)  # the loop itself says that it is no iterable
+        if site.key:
+            return self._begin_key(site, source)
         loop = FunctionLoop(site, source, self)
         if self.strict:
             loop.check(sys._getframe(2))
@@ -279,6 +281,19 @@ class Entering:
         if call is None or not call.count:
             return PlainCall(callee, args, kwargs)
         return CallbackLoop(site, call, self)
+
+    def _begin_key(self, site: LoopSite, source: Any) -> FunctionLoop | PlainLoop:
+        """Give the loop of a `key=`, whose items are gone through twice."""
+        if site.key == "list.sort" and type(source) is not list:
+            return PlainLoop(source)
+        both = keys.for_both(source, site.key)
+        if both is None:
+            return PlainLoop(source)
+        loop = FunctionLoop(site, both[1], self)
+        loop.keyed = both[0]
+        if self.strict:
+            loop.check(sys._getframe(3))
+        return loop
 
     def _leave_as_it_is(self, site: LoopSite) -> None:
         """Have a loop run as it is from now on, and its function where all its loops do."""

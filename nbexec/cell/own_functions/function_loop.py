@@ -18,6 +18,7 @@ from ...options.record import Options
 from ...placement.auto import Evidence
 from ..analysis.analysis import Refusal
 from ..execution.in_kernel import Cell, StatementRunner
+from ..execution.keys import ReplayedKey
 from ..execution.loop_items import Items, listable
 from ..execution.loop_run import LoopRun
 from ..execution.offload import Offload
@@ -88,6 +89,17 @@ class PlainLoop:
         value, self.value, self._source = self.value, None, ()
         return value
 
+    @property
+    def items(self) -> Iterable[Any]:
+        """The items, for what calls a `key=`."""
+        source, self._source = self._source, ()
+        return source
+
+    def replayed(self, key: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Give the key."""
+        self._source = ()
+        return key
+
     def chain(self, first: Iterator[Any], again: Iterator[Any]) -> Iterator[Any]:
         """Give the elements of a generator."""
         return first
@@ -106,7 +118,11 @@ class FunctionLoop(Offload):
         Whether the plain loop has to go on, with `values`.
     value : object
         The value of a comprehension.
+    keyed : iterable
+        The items for what calls a `key=`.
     """
+
+    keyed: Any = ()
 
     def __init__(self, site: LoopSite, source: Iterable[Any], around: Around) -> None:
         super().__init__(around.options, around.given)
@@ -118,6 +134,7 @@ class FunctionLoop(Offload):
         self._begun = time.perf_counter()
         self._asked = 0
         self._finished = False
+        self._deeper: list[int] = []  # what a `key=` adds to the depth
         self.begin(source, around.watcher)
 
     @property
@@ -208,6 +225,27 @@ class FunctionLoop(Offload):
             self.drop()
             self._let_go()
 
+    @property
+    def items(self) -> Any:
+        """The items, for what calls a `key=`; it is asked once, and holds them no longer."""
+        items, self.keyed = self.keyed, ()
+        return items
+
+    def replayed(self, key: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Give the key that stands for the user's own; see `ReplayedKey`."""
+        self._around.inside += 1
+        self._deeper.append(1)
+        return ReplayedKey(key, self, self._of_workers).key
+
+    def _of_workers(self) -> Iterator[Any]:
+        try:
+            if self._handed_over():
+                self._finish()
+                yield from self.rest.elements_so_far()
+        finally:
+            self.drop()
+            self._let_go()
+
     def _handed_over(self) -> bool:
         """Whether items are with workers; takes in what the loop took, if not."""
         if self._fate.handed_over and not self._finished:
@@ -292,7 +330,7 @@ class FunctionLoop(Offload):
         if found is not None:
             found.put(scope)
             stmt = found.stmt
-        self.rest = LoopRun(find_loop(stmt, scope), kernel)
+        self.rest = LoopRun(find_loop(stmt, scope, mapped=False), kernel)
         self.rest.lifted = found
 
     def _is_in(self, frame: types.FrameType) -> bool:
@@ -325,8 +363,12 @@ class FunctionLoop(Offload):
 def _when_gone(loop: FunctionLoop) -> Callable[[Any], None]:
     """Give what drops a loop's rest when its plain loop is gone before it came to it."""
     ref = weakref.ref(loop)
+    site, around, begun, deeper = loop.site, loop._around, loop._begun, loop._deeper
 
     def gone(_: Any) -> None:
+        if site.key:  # nothing else says that what called the key has ended
+            around.inside -= len(deeper)
+            around.ended(site, time.perf_counter() - begun)
         found = ref()
         if found is not None and not found._fate.handed_over and not sys.is_finalizing():
             found.drop()

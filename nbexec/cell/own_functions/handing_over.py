@@ -21,13 +21,16 @@ from __future__ import annotations
 import ast
 import copy
 import types
-from collections.abc import Callable, Mapping
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..analysis import bindings
+from ..analysis.library_calls import names_of
 from ..callbacks.names import calls_back
+from ..loops.consumers import CONSUMERS, Consumed, consumed
 from ..loops.displays import as_in_loop
-from ..loops.find import CONSUMERS
+from ..loops.rewrite import replaced
 from .loop_site import LoopSite
 
 LOOP = "_nbexec_loop"
@@ -153,17 +156,16 @@ class HandingOver(ast.NodeTransformer):
         return node  # nobody knows when its items are asked for
 
     def visit_Call(self, node: ast.Call) -> Any:
+        made = self._consumer(node)
+        if made is not None:
+            return made
         inner = node.args[0] if len(node.args) == 1 and not node.keywords else None
         if not (isinstance(inner, ast.GeneratorExp) and _consumes(node.func, self._scope)):
             self.generic_visit(node)
             return self._calling_back(node) if calls_back(node, self._scope) else node
         if inner.generators[0].is_async or self._binding(inner) or not self._worth(inner):
             return node
-        handle, enter = self._entered(copy.deepcopy(node), inner.generators[0].iter)
-        first, again = self._over(inner, handle), self._over(copy.deepcopy(inner), handle)
-        begin = ast.NamedExpr(ast.Name(handle, ast.Store()), enter)
-        chained = ast.Call(ast.Attribute(begin, "chain", ast.Load()), [first, again], [])
-        node.args = [_placed(chained, inner, but=(first, again))]
+        node.args = [self._chained(node, inner, inner.generators[0].iter)]
         return node
 
     def _calling_back(self, node: ast.Call) -> Any:
@@ -178,6 +180,66 @@ class HandingOver(ast.NodeTransformer):
         called = ast.Call(callee, starred, [ast.keyword(None, _attribute(handle, "kwargs"))])
         end = ast.Attribute(begin, "end", ast.Load())
         return _placed(ast.Call(end, [called], []), node)
+
+    def _consumer(self, node: ast.expr) -> ast.expr | None:
+        """Instrument what consumes a generator, a `map` or a `key=`; None where it isn't known."""
+        found = consumed(node, self._as_known(node))
+        if found is None or found.sources or isinstance(found.place, ast.GeneratorExp):
+            return None if found is None or found.sources else self._of_generator(node, found)
+        function: Any = found.place if found.key else getattr(found.place, "args", [None])[0]
+        inside = function.body if isinstance(function, ast.Lambda) else function
+        items = found.node.generators[0].iter
+        if self._binding(inside) or self._binding(items) or not self._worth(found.node):
+            return None
+        if not found.key:
+            return self._in_place(node, found.place, items)
+        handle, enter = self._entered(copy.deepcopy(node), items, False, found.key)
+        begin: ast.expr = ast.NamedExpr(ast.Name(handle, ast.Store()), enter)
+        listed = found.key == "list.sort"
+        owner = begin if listed else _load(handle)
+        key = ast.Call(ast.Attribute(owner, "replayed", ast.Load()), [function], [])
+        pairs = [(function, _placed(key, function, but=(function,)))]
+        if not listed:
+            pairs.append((items, _placed(ast.Attribute(begin, "items", ast.Load()), items)))
+        made: ast.expr = replaced(node, *pairs)
+        return made
+
+    def _of_generator(self, node: ast.expr, found: Consumed) -> ast.expr | None:
+        inner: Any = found.place
+        if inner.generators[0].is_async or self._binding(inner) or not self._worth(inner):
+            return None
+        return self._in_place(node, inner, inner.generators[0].iter)
+
+    def _in_place(self, node: ast.expr, place: Any, items: ast.expr) -> ast.expr:
+        made: ast.expr = replaced(node, (place, self._chained(node, place, items)))
+        return made
+
+    def _chained(self, node: ast.expr, place: Any, items: ast.expr) -> ast.expr:
+        """Give what stands for a generator or a `map`: its elements come from a handle."""
+        argument = not isinstance(place, ast.GeneratorExp)
+        whole: Any = ast.List([node], ast.Load()) if isinstance(node, ast.Starred) else node
+        handle, enter = self._entered(_placed(copy.deepcopy(whole), node), items, not argument)
+        name = ast.copy_location(_load(handle), items)
+        over = [replaced(place, (items, name)) for _ in range(2)]
+        begin = ast.NamedExpr(ast.Name(handle, ast.Store()), enter)
+        chained = ast.Call(ast.Attribute(begin, "chain", ast.Load()), over, [])
+        placed: ast.expr = _placed(chained, place, but=tuple(over))
+        return placed
+
+    def visit_Starred(self, node: ast.Starred) -> Any:
+        return self._consumer(node) or self.generic_visit(node)
+
+    def visit_Compare(self, node: ast.Compare) -> Any:
+        return self._consumer(node) or self.generic_visit(node)
+
+    def _as_known(self, node: ast.expr) -> Mapping[str, Any]:
+        """Give the names that are known; a local one that is sorted may be a list."""
+        match node:
+            case ast.Call(ast.Attribute(ast.Name(name), "sort"), []) if (
+                self._scope.get(name) is None
+            ):
+                return ChainMap({name: []}, self._scope)  # type: ignore[arg-type]
+        return self._scope
 
     def _worth(self, node: ast.AST) -> bool:
         """Whether an iteration may take a while: it calls something, or has a loop of its own."""
@@ -199,13 +261,16 @@ class HandingOver(ast.NodeTransformer):
         node.generators[0].iter = ast.copy_location(_load(handle), node.generators[0].iter)
         return node
 
-    def _entered(self, node: Any, source: ast.expr) -> tuple[str, ast.Call]:
-        handle, site = self._at(node)
-        return handle, ast.Call(ast.Attribute(site, "enter", ast.Load()), [as_in_loop(source)], [])
+    def _entered(
+        self, node: Any, source: ast.expr, in_loop: bool = True, key: str = ""
+    ) -> tuple[str, ast.Call]:
+        handle, site = self._at(node, key)
+        given = as_in_loop(source) if in_loop else self.visit(copy.deepcopy(source))
+        return handle, ast.Call(ast.Attribute(site, "enter", ast.Load()), [given], [])
 
-    def _at(self, node: Any) -> tuple[str, ast.expr]:
+    def _at(self, node: Any, key: str = "") -> tuple[str, ast.expr]:
         """Give the name for what a loop takes its items from, and what gives it."""
-        site = LoopSite(node, *self._named)
+        site = LoopSite(node, *self._named, key=key)
         self.found.append(site)
         return f"{LOOP}{len(self.found)}", self._entering(site)
 
@@ -256,12 +321,33 @@ def _consumes(node: ast.expr, scope: Mapping[str, Any]) -> bool:
     return False
 
 
-def consumers_hidden(code: types.CodeType, scope: Mapping[str, Any]) -> frozenset[str]:
-    """Give names of code that could consume a generator, if a function had not taken them."""
-    names = _CONSUMERS & set(code.co_names)
-    return frozenset(
-        one for one in names if isinstance(scope.get(one, sum), types.FunctionType | None)
-    )
+def looked_up(code: types.CodeType, scope: Mapping[str, Any]) -> frozenset[Any]:
+    """Give what is looked at of a function's globals: what kinds of things its names stand for.
+
+    Examples
+    --------
+    >>> before = looked_up(looked_up.__code__, {})
+    >>> looked_up(looked_up.__code__, {"map": max, "other": 1}) == before
+    True
+    >>> looked_up(looked_up.__code__, {"frozenset": looked_up}) == before
+    False
+    """
+    names = {name for one in _codes(code) for name in one.co_names}
+    return frozenset((name, _kind(scope[name])) for name in names if name in scope)
+
+
+def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _codes(constant)
+
+
+def _kind(thing: Any) -> Any:
+    kind = type(thing)
+    if issubclass(kind, types.FunctionType | types.BuiltinFunctionType | type):
+        return names_of(thing)[0], kind
+    return (thing.__name__, kind) if kind is types.ModuleType else kind
 
 
 def _parsed(text: str) -> ast.stmt:

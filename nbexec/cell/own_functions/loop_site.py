@@ -16,6 +16,8 @@ _PLAIN = """type("AtSite", (), {"enter": type("PlainLoop", (), {
     "add": lambda self, part: vars(self).update(value=part) is None,
     "take": lambda self: vars(self).pop("value"),
     "chain": lambda self, first, again: first,
+    "items": property(lambda self: vars(self).pop("source")),
+    "replayed": lambda self, key: vars(self).clear() or key,
 }), "call": type("PlainCall", (), {
     "__init__": lambda self, callee, *args, **kwargs: vars(self).update(
         callee=callee, args=args, kwargs=kwargs
@@ -44,6 +46,8 @@ class LoopSite:
         What those took that came to their end.
     off : bool
         Whether it runs as it is: it is called often, and briefly.
+    key : str
+        The name of what calls it as a `key=`; "" where nothing does.
     """
 
     node: Any
@@ -54,6 +58,7 @@ class LoopSite:
     entries: int = 0
     seconds: float = 0.0
     off: bool = False
+    key: str = ""
 
     @property
     def line(self) -> int:

@@ -245,3 +245,19 @@ def test_a_generator_is_closed_as_the_loop_ends(source, items):
     with leaving_after(items):
         ours = both(CLOSING + source, "threads", workers=2)
     assert ours.printed.count("closed") == 1  # though the exception, and its frames, are kept
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "for x in 5: print(x)",
+        "y = [print(x) for x in 5]",
+        "y = sum(map(lambda x: x + 1, None))",
+        "y = sum(map(lambda a, b: a + b, [1], 5))",
+        "for r in map(lambda x: abs(x), 5): print(r)",
+        "y = sorted(5, key=lambda x: pow(x, 2))",
+    ],
+)
+def test_what_is_no_iterable_says_so_at_its_own_line(source):
+    error = both(source).error
+    assert frames(error) == [("<cell>", 1, "<module>")]
