@@ -117,7 +117,7 @@ class StatementRunner:
         if not orelse and isinstance(stmt, ast.For):
             stmt.orelse = []
         # What calls a `key=` may ask for more than the items, such as how many there are.
-        over = source if loop.key else self.over(source)
+        over = source if loop.key and hasattr(source, "__len__") else self.over(source)
         del source  # a traceback would keep it
         with self.hidden(over):
             return self.statement(stmt)
