@@ -89,14 +89,25 @@ def silently() -> Iterator[None]:
     """Show no warnings, nor raise them, inside a `with` block: they were shown before.
 
     Python isn't told of the change of its filters, as `warnings.catch_warnings` does: it would
-    forget what it has shown.
+    forget what it has shown.  Nor does library code tell it that enters `catch_warnings` here.
     """
     before = warnings.filters
     warnings.filters = [("ignore", None, Warning, None, 0)]
+    for name in _TELLING:
+        setattr(warnings, name, lambda: None)
     try:
         yield
     finally:
         warnings.filters = before
+        for name, tell in _TELLING.items():  # as they were at first: another thread may be here
+            setattr(warnings, name, tell)
+
+
+_TELLING = {
+    name: getattr(warnings, name)
+    for name in ("_filters_mutated", "_filters_mutated_lock_held")  # the second since Python 3.14
+    if hasattr(warnings, name)
+}
 
 
 @functools.lru_cache(64)

@@ -8,12 +8,13 @@ import os
 import subprocess
 import sys
 import textwrap
+import warnings
 from typing import Any
 
 import pytest
 
 import nbexec
-from nbexec.cell.analysis.source import function_node, remember
+from nbexec.cell.analysis.source import function_node, remember, silently
 
 
 def test_the_source_of_an_older_cell_of_the_same_name_is_not_taken_for_it():
@@ -177,3 +178,18 @@ def test_the_reason_is_the_same_in_every_run():
     }
     assert len(said) == 1
     assert "seen" in said.pop()
+
+
+def test_what_was_shown_once_is_not_shown_again_after_a_silent_block():
+    code, names = compile("import warnings\nwarnings.warn('once')", "<cell>", "exec"), {}
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("default")
+        exec(code, names)
+        with silently(), warnings.catch_warnings():  # as library code does
+            warnings.simplefilter("ignore")
+        exec(code, names)
+        assert len(seen) == 1
+        with warnings.catch_warnings():
+            pass
+        exec(code, names)
+    assert len(seen) == 2  # the next one is told of again
