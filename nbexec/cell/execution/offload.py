@@ -66,7 +66,7 @@ class Offload:
     def prepare(self) -> None:
         """Make `rest`, before the items are looked at; raises `Refusal` where none can be made."""
 
-    def items(self, position: int) -> Items:
+    def items_from(self, position: int) -> Items:
         """Give the items from `position` on."""
         return Items(self.plain.source, self.plain, position)
 
@@ -98,7 +98,7 @@ class Offload:
 
     def _leaves(self, seen: Evidence, position: int) -> bool:
         self.prepare()
-        items = self.items(position)
+        items = self.items_from(position)
         leaves = False
         try:
             with allowance(affordable(_seconds(seen, len(items.sample)))):

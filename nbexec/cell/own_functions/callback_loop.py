@@ -150,7 +150,7 @@ class CallbackLoop(FunctionLoop):
         loop = loop_of(self._call, self._given, self.site.node, scope)
         self.rest = CallRun(loop, kernel, self._call)
 
-    def items(self, position: int) -> Items:
+    def items_from(self, position: int) -> Items:
         """Give the arguments of the calls from `position` on."""
         assert self._given is not None
         if position >= len(self._given.items):
