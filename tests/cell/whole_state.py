@@ -103,13 +103,21 @@ class Picture:
         if isinstance(value, tqdm):
             return value.n, value.total, value.desc, value.disable
         if hasattr(type(value), "__next__"):  # what it has yet to give
-            return ([self.of(one) for one in itertools.islice(value, 50)],)
+            return (self._rest_of(value),)
         if type(value).__module__.partition(".")[0] == "pandas":
             return self._of_table(value)
         attributes = self._attributes(value)
         if attributes:
             return (attributes,)
         return (ADDRESS.sub("", repr(value)),)
+
+    def _rest_of(self, value: Any) -> list[Any]:
+        found: list[Any] = []
+        try:
+            found.extend(self.of(one) for one in itertools.islice(value, 50))
+        except Exception as error:  # it raises as it goes on
+            found.append(repr(error))
+        return found
 
     def _attributes(self, value: Any) -> Any:
         found = dict(getattr(value, "__dict__", {}))
