@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import PickleError
 from ..model import Failure
-from . import exceptions, pickling, returning, tracebacks
+from . import made_exceptions, pickling, returning, tracebacks
 
 
 class _Carried:
@@ -33,7 +33,7 @@ class _Carried:
                 packed = _packed(error, alone, lossy)
                 with contextlib.suppress(Exception):
                     copy = tracebacks.unpack(pickling.loads(dumps(packed)))
-                    if lossy or exceptions.alike(copy, error):
+                    if lossy or made_exceptions.alike(copy, error):
                         return tracebacks.unpack, (packed,)
         where = tracebacks.dump(error.__traceback__)
         return not_sent, (f"{type(error).__name__}: {error}", where)
@@ -58,14 +58,14 @@ class _Part:
     def __reduce__(self) -> Any:
         error, kind = self._error, type(self._error)
         if self._lossy:
-            found = exceptions.reduced_to_sendable(error, kind, _small, _sendable)
+            found = made_exceptions.reduced_to_sendable(error, kind, _small, _sendable)
         else:
-            found = exceptions.reduced(error, kind, _small)
+            found = made_exceptions.reduced(error, kind, _small)
         if found is NotImplemented:
             found = error.__reduce_ex__(4)
         make, arguments, *state = found
         if make is copyreg.__newobj__:  # type: ignore[attr-defined]  # only for the object itself
-            make = exceptions.new
+            make = made_exceptions.new
         return make, tuple(map(self._part, arguments)), *state
 
     def _part(self, value: Any) -> Any:

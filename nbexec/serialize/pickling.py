@@ -22,7 +22,7 @@ from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 from ..errors import PickleError
-from . import by_value, exceptions, nans, singletons
+from . import by_value, made_exceptions, nans, singletons
 from .owned_arrays import LaterBytes
 
 LARGE = 1 << 16  # bytes; to write a buffer to a file and read it takes 0.03 ms then, a pipe 0.18
@@ -172,8 +172,8 @@ def pickler() -> Any:
                 return singletons.reference(thing, kind)
             if issubclass(kind, BaseException):
                 if self.lossy:
-                    return exceptions.reduced_to_sendable(thing, kind, is_small, is_sendable)
-                return exceptions.reduced(thing, kind, is_small)
+                    return made_exceptions.reduced_to_sendable(thing, kind, is_small, is_sendable)
+                return made_exceptions.reduced(thing, kind, is_small)
             self.plain.add(kind)
             if hasattr(kind, INSTEAD):
                 self.instead = getattr(thing, INSTEAD)()

@@ -14,7 +14,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 from weakref import WeakSet
 
-from . import by_value, exceptions, pickling, singletons, tracebacks
+from . import by_value, made_exceptions, pickling, singletons, tracebacks
 from .owned_arrays import ArrayReducer, is_array
 
 
@@ -47,7 +47,7 @@ def dumps_error(error: BaseException) -> bytes | None:
     for alone, lossy in ((False, False), (False, True), (True, True)):
         with contextlib.suppress(BaseException):
             data = dumps(tracebacks.pack(error, alone), lossy=lossy)
-            if lossy or exceptions.alike(loads_error(data), error):
+            if lossy or made_exceptions.alike(loads_error(data), error):
                 return data
     return None
 

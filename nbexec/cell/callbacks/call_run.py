@@ -18,8 +18,8 @@ from ..execution.offload import SAMPLE
 from ..iteration.iteration import Last
 from ..loops.eligibility import examine
 from ..loops.find import ItemLoop, find_loop
-from .arguments import Arguments, Pinned, PinnedList, Rows, has_own_name, unchanging
 from .call import CallbackCall
+from .coming_arguments import Arguments, Pinned, PinnedList, RowsToCome, has_own_name, unchanging
 
 FUNCTION, ARGUMENTS = "_nbexec_function", "_nbexec_arguments"
 EACH, SAME = "_nbexec_each", "_nbexec_same"
@@ -85,11 +85,11 @@ class CallItems(Items):
 
     def __init__(self, arguments: Sequence[Any], source: Any, position: int) -> None:
         left: Any = arguments[position:]
-        if not isinstance(left, Rows) and left and has_own_name(left[0]):
+        if not isinstance(left, RowsToCome) and left and has_own_name(left[0]):
             left = PinnedList(left)
         self.source = source
         self.skipped = position
-        self.in_rows = isinstance(left, Rows)
+        self.in_rows = isinstance(left, RowsToCome)
         self.known = self.taken = left
         sample = [left[at] for at in range(min(SAMPLE, len(left)))] if self.in_rows else left
         self.sample = sample

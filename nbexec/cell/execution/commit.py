@@ -24,9 +24,9 @@ from ..loops.find import ItemLoop
 from .block_effects import apply_block, resolved
 from .effects import Effects
 from .in_kernel import StatementRunner
-from .keys import ReplayedKey
 from .loop_items import Items
 from .reissue import reissue
+from .replayed_key import ReplayedKey
 
 _CATCHING = (ast.Try, ast.TryStar, ast.With, ast.AsyncWith)
 

@@ -39,12 +39,12 @@ from ..loops.find import ItemLoop
 from ..loops.own_keys import held_code
 from ..loops.places import Places
 from ..loops.prompt import gives_promptly
-from . import keys
+from . import replayed_key
 from .commit import Ending
 from .dispatch import MapOutcome, MapRun, failed_as
+from .early_end import stopping
 from .in_kernel import StatementRunner
 from .loop_items import Items
-from .stopping import stopping
 
 LOOK = 100  # items whose classes are looked at for patches
 
@@ -279,7 +279,7 @@ class LoopRun(Ending):
         )
         if loop.key == "list.sort":
             name = ast.unparse(loop.iter)
-            keys.unseen(self.kernel.namespace[name], name, loop.line, found)
+            replayed_key.unseen(self.kernel.namespace[name], name, loop.line, found)
         return found
 
     @property

@@ -18,7 +18,7 @@ from ..loops import displays, rewrite
 from ..loops.attributes import lifted
 from ..loops.find import ItemLoop, find_loop
 from ..loops.split import find_split
-from . import keys, plain_first
+from . import plain_first, replayed_key
 from .ahead import Ahead, ahead_of
 from .in_kernel import StatementRunner
 from .loop_items import Items, listable
@@ -158,7 +158,7 @@ class LoopStep(Offload):
     def _twice(self, fresh: list[Any]) -> None:
         """Give the items for a `key=`, and keep them for what calls it."""
         __tracebackhide__ = True
-        found = keys.for_both(fresh[0], self.loop.key)
+        found = replayed_key.for_both(fresh[0], self.loop.key)
         if found is None:
             text, kind = ast.unparse(self.loop.iter), type(fresh[0]).__name__
             reason = f"takes its items from `{text}`, and a {kind} may give others a second time"

@@ -11,9 +11,9 @@ from typing import Any
 from ...placement.auto import Evidence
 from ...telemetry.wording import seconds
 from ..analysis.analysis import Refusal
-from ..callbacks.arguments import Arguments, arguments_of, matcher
 from ..callbacks.call import CallbackCall
 from ..callbacks.call_run import CallItems, CallRun, loop_of
+from ..callbacks.coming_arguments import Arguments, arguments_of, matcher
 from ..callbacks.stand_in import END, StandIn
 from ..execution.in_kernel import Cell, StatementRunner
 from ..execution.loop_items import Items

@@ -21,7 +21,7 @@ from ...telemetry.stats import Stats
 from ..analysis.aliases import held
 from ..analysis.analysis import Refusal
 from ..callbacks.recognise import recognise
-from ..execution import keys, plain_first
+from ..execution import plain_first, replayed_key
 from ..execution.watcher import Watcher
 from .callback_loop import CallbackLoop, PlainCall
 from .function_loop import FunctionLoop, PlainLoop
@@ -286,7 +286,7 @@ class Entering:
         """Give the loop of a `key=`, whose items are gone through twice."""
         if site.key == "list.sort" and type(source) is not list:
             return PlainLoop(source)
-        both = keys.for_both(source, site.key)
+        both = replayed_key.for_both(source, site.key)
         if both is None:
             return PlainLoop(source)
         loop = FunctionLoop(site, both[1], self)

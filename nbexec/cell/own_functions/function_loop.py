@@ -18,11 +18,11 @@ from ...options.record import Options
 from ...placement.auto import Evidence
 from ..analysis.analysis import Refusal
 from ..execution.in_kernel import Cell, StatementRunner
-from ..execution.keys import ReplayedKey
 from ..execution.loop_items import Items, listable
 from ..execution.loop_run import LoopRun
 from ..execution.offload import Offload
 from ..execution.plain_first import PlainFirst
+from ..execution.replayed_key import ReplayedKey
 from ..execution.watcher import Watcher
 from ..iteration.iteration import InKernel
 from ..loops.attributes import lifted

@@ -27,7 +27,7 @@ from typing import Any
 
 from ..analysis import bindings
 from ..analysis.library_calls import names_of
-from ..callbacks.names import calls_back
+from ..callbacks.known_methods import calls_back
 from ..loops.consumers import CONSUMERS, Consumed, consumed
 from ..loops.displays import as_in_loop
 from ..loops.rewrite import replaced

@@ -1,4 +1,10 @@
-"""Calls of pandas and NumPy that call a function of the user's leave what the plain cell leaves."""
+"""Calls of pandas and NumPy that call a function of the user's leave what the plain cell leaves.
+
+Covers `cell/callbacks/call.py`, `cell/callbacks/call_run.py`, `cell/callbacks/stand_in.py`,
+`cell/callbacks/recognise.py`, `cell/callbacks/known_methods.py`, `cell/callbacks/numpy_calls.py`,
+`cell/callbacks/pandas_calls.py`, `cell/callbacks/coming_arguments.py` and
+`cell/own_functions/callback_loop.py`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +16,7 @@ from typing import Any
 import pytest
 
 import nbexec
-from nbexec.cell.callbacks import arguments
+from nbexec.cell.callbacks import coming_arguments as arguments
 from nbexec.cell.own_functions import callback_loop
 from nbexec.cell.own_functions.callback_loop import CallbackLoop
 from nbexec.cell.own_functions.loop_site import AtSite, LoopSite
@@ -285,9 +291,9 @@ def test_what_was_not_foreseen_is_computed_here(
 
     def wrong(call: Any, line: int) -> Any:
         found = real(call, line)
-        if isinstance(found.items, arguments.Rows):
+        if isinstance(found.items, arguments.RowsToCome):
             other = call.of(call.source.iloc[::-1], None)
-            return arguments.Arguments(arguments.Rows(other), found.more, found.named)
+            return arguments.Arguments(arguments.RowsToCome(other), found.more, found.named)
         return arguments.Arguments(found.items[::-1], found.more, found.named)
 
     monkeypatch.setattr(callback_loop, "arguments_of", wrong)

@@ -1,7 +1,7 @@
 """Expressions that consume a function's values: each form leaves what the plain cell leaves.
 
 Covers `nbexec.cell.loops.consumers`, `nbexec.cell.loops.prompt` and
-`nbexec.cell.execution.stopping`.
+`nbexec.cell.execution.early_end`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import itertools
 
 import pytest
 
-from nbexec.cell.execution.stopping import at_value
+from nbexec.cell.execution.early_end import at_value
 from nbexec.cell.loops.consumers import consumed
 from nbexec.cell.loops.prompt import gives_promptly
 

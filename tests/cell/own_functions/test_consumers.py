@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ...cell.execution import test_keys as keys
+from ...cell.execution import test_replayed_key as keys
 from ...cell.loops import test_consumers as streams
 from ..both_ways import both, frames, kind, leaving_after, plainly, reason, run
 

@@ -1,6 +1,6 @@
 """A slow ``key=``: its values come from workers, the items are the kernel's own.
 
-Covers `nbexec.cell.execution.keys`.
+Covers `nbexec.cell.execution.replayed_key`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import collections
 
 import pytest
 
-from nbexec.cell.execution.keys import ReplayedKey, for_both
+from nbexec.cell.execution.replayed_key import ReplayedKey, for_both
 
 from ..both_ways import both, frames, kind, leaving_after, plainly, reason, run
 

@@ -1,4 +1,7 @@
-"""Exceptions come back as what they are, from every backend that pickles them."""
+"""Exceptions come back as what they are, from every backend that pickles them.
+
+Covers `serialize/failures.py`.
+"""
 
 import copy
 import pickle

@@ -51,7 +51,7 @@ def arguments_of(call: CallbackCall, line: int) -> Arguments:
         with silently():  # the call itself warns
             if call.in_rows and _in_windows(call.source):
                 first = _collected(_part(call, 0, 1))
-                return Arguments(Rows(call), first.more, first.named)
+                return Arguments(RowsToCome(call), first.more, first.named)
             return _collected(call)
     except Exception as error:
         why = f"{type(error).__name__} while the arguments of its calls were collected"
@@ -104,7 +104,7 @@ def _part(call: CallbackCall, start: int, stop: int) -> CallbackCall:
     return call.of(part, part.apply)
 
 
-class Rows(Sequence[Any]):
+class RowsToCome(Sequence[Any]):
     """The rows of a frame, as its `apply` gives them to a function.
 
     They are made some at a time, where they are needed: a frame is sent to workers once, and
@@ -131,7 +131,7 @@ class Rows(Sequence[Any]):
 
     def __getitem__(self, at: Any) -> Any:
         if isinstance(at, slice):
-            made = Rows.__new__(Rows)
+            made = RowsToCome.__new__(RowsToCome)
             made._frame, made._options, made._made = self._frame.iloc[at], self._options, {}
             return made
         if not 0 <= at < len(self):
@@ -163,7 +163,7 @@ class Rows(Sequence[Any]):
 
 def matcher(items: Sequence[Any], several: int) -> Callable[[int, tuple[Any, ...]], bool]:
     """Give a function that tells whether a call's arguments are those of the item at a position."""
-    if isinstance(items, Rows):
+    if isinstance(items, RowsToCome):
         index = list(items.frame.index)
         columns = items.frame.columns
 
