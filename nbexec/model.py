@@ -128,6 +128,11 @@ class Failure:
         """A failure is false, so that ``[r for r in results if r]`` drops it."""
         return False
 
+    def __nbexec_content__(self) -> tuple[Any, ...]:
+        """Give a reduction without `run`, which is another one each time."""
+        make, arguments, state, *others = object.__reduce_ex__(self, 5)
+        return make, arguments, list(state)[:-1], *others
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:

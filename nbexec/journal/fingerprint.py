@@ -219,7 +219,8 @@ class _Walk:
     def _reduced(self, kind: type, value: Any) -> None:
         """Feed an object in the parts that pickle would reduce it to."""
         try:
-            reduce = copyreg.dispatch_table.get(kind)
+            # What is the same in each run, where not all that is pickled is.
+            reduce = getattr(kind, "__nbexec_content__", None) or copyreg.dispatch_table.get(kind)
             reduced: Any = reduce(value) if reduce is not None else value.__reduce_ex__(5)
         except RecursionError:
             raise

@@ -52,6 +52,11 @@ class Results(list[Any]):
         state = {name: value for name, value in vars(self).items() if name != "run"}
         return type(self), (), state, iter(self)
 
+    def __nbexec_content__(self) -> tuple[Any, ...]:
+        """Give a reduction without `origin`, which is another one each time."""
+        kind, arguments, state, items = self.__reduce__()
+        return kind, arguments, {**state, "origin": ""}, items
+
     def failed(self, value: Any) -> bool:
         """Whether a value stands for an item that failed.
 

@@ -182,8 +182,13 @@ def _is_slot(value: Any) -> bool:
 
 
 def _bars(text: str) -> list[Any]:
-    """Give what stands on each line of what was written to stderr: of a bar, where it ended."""
-    return [line.split("\r")[-1].partition(" [")[0] for line in text.split("\n")]
+    """Give what stands on each line of what was written to stderr: of a bar, where it ended.
+
+    Without the bar itself: while a run goes on, `sys.stderr` has an encoding, which a text in
+    memory has not, and tqdm draws with other characters.
+    """
+    ends = [line.split("\r")[-1].partition(" [")[0] for line in text.split("\n")]
+    return [re.sub(r"\|[^|]*\|", "||", one) for one in ends]
 
 
 @functools.lru_cache(maxsize=8)

@@ -132,3 +132,16 @@ def test_a_second_stage_takes_the_results_of_the_first(backend):
     assert nbexec.map(lambda at: rows[at], [0, 1], backend=backend, **QUIET) == [1, 2]
     assert nbexec.map(max, [rows, rows], backend=backend, **QUIET) == [2, 2]
     assert nbexec.map(lambda x: nbexec.map(abs, [x], **QUIET), [-3], backend=backend) == [[3]]
+
+
+def test_a_stage_over_results_is_restored(tmp_path):
+    def stage():
+        rows = nbexec.map(lambda x: 1 / x, [1, 0], backend="serial", on_error="collect", **QUIET)
+        how = {"backend": "serial", "checkpoint": str(tmp_path / "journal"), **QUIET}
+        of_each = nbexec.map(lambda one: str(one)[:3], rows, **how)
+        captured = nbexec.map(lambda at: len(rows) + at, [0, 1], **how)
+        of_all = nbexec.map(len, [rows, rows.failures], **how)
+        return [one.stats.restored for one in (of_each, captured, of_all)]
+
+    assert stage() == [0, 0, 0]
+    assert stage() == [2, 2, 2]

@@ -135,8 +135,8 @@ REFUSED = {
     ),
     "a cached function": (
         "from functools import lru_cache\n@lru_cache\ndef f(x):\n    return [x]\n"
-        "out = []\nfor x in [1, 1]:\n    out.append(f(x))\ndel lru_cache, f",
-        "line 8: serial",
+        "out = [f(x) for x in [1, 1]]",
+        "line 5: serial: calls `f`, which keeps what it has computed",
     ),
     "a callback that changes something": (
         "seen = []\ndef key(x):\n    seen.append(x)\n    return x\n"
