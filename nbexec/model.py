@@ -130,7 +130,8 @@ class Failure:
 
     def __nbexec_content__(self) -> tuple[Any, ...]:
         """Give a reduction without `run`, which is another one each time."""
-        make, arguments, state, *others = object.__reduce_ex__(self, 5)
+        reduced: Any = object.__reduce_ex__(self, 5)
+        make, arguments, state, *others = reduced
         return make, arguments, list(state)[:-1], *others
 
 
