@@ -29,7 +29,7 @@ class _Carried:
         error = self.error
         # Nobody tells which pickler it is.  Classes of a notebook need ours, in a worker.
         for dumps in (_dumps, returning.dumps):
-            for alone, lossy in ((False, False), (False, True), (True, True)):
+            for alone, lossy in made_exceptions.WAYS:
                 packed = _packed(error, alone, lossy)
                 with contextlib.suppress(Exception):
                     copy = tracebacks.unpack(pickling.loads(dumps(packed)))
@@ -57,15 +57,12 @@ class _Part:
 
     def __reduce__(self) -> Any:
         error, kind = self._error, type(self._error)
-        if self._lossy:
-            found = made_exceptions.reduced_to_sendable(error, kind, _small, _sendable)
-        else:
-            found = made_exceptions.reduced(error, kind, _small)
+        found = made_exceptions.reduced(error, kind, pickle.Pickler, self._lossy)
         if found is NotImplemented:
             found = error.__reduce_ex__(4)
         make, arguments, *state = found
-        if make is copyreg.__newobj__:  # type: ignore[attr-defined]  # only for the object itself
-            make = made_exceptions.new
+        if make is made_exceptions.NEWOBJ:
+            make, arguments = made_exceptions.made, (kind, *arguments)
         return make, tuple(map(self._part, arguments)), *state
 
     def _part(self, value: Any) -> Any:
@@ -75,20 +72,8 @@ class _Part:
         return self._parts.get(id(value), value)
 
 
-def _small(thing: Any) -> bool:
-    return pickling.is_small(thing, pickle.Pickler)
-
-
 def _dumps(thing: Any) -> bytes:
     return pickle.dumps(thing, protocol=5)
-
-
-def _sendable(thing: Any) -> bool:
-    try:
-        pickle.loads(_dumps(thing))
-    except Exception:
-        return False
-    return True
 
 
 def not_sent(text: str, positions: list[tracebacks.FramePosition]) -> BaseException:

@@ -10,19 +10,23 @@ from __future__ import annotations
 import copyreg
 import functools
 import types
-from collections.abc import Callable
 from typing import Any
 
+from .trial import is_sendable, is_small
+
+NEWOBJ: Any = vars(copyreg)["__newobj__"]  # pickle takes it for the object's own class alone
+# What is tried in turn: whether what an exception came from is left out, and what can't be pickled.
+WAYS = ((False, False), (False, True), (True, True))
 _HEAP = 1 << 9  # the flag of classes that were made by a `class` statement, or like one
 _MEMBERS = (types.MemberDescriptorType, types.GetSetDescriptorType)
 # Members that `__new__` sets, from the arguments.
 _FROM_ARGUMENTS = ("args", "message", "exceptions")
 _AS_PYTHON_DOES = ("__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__new__")
 
-Sendable = Callable[[Any], bool]
 
-
-def reduced(error: BaseException, kind: type[BaseException], small: Sendable) -> Any:
+def reduced(
+    error: BaseException, kind: type[BaseException], pickler: Any, lossy: bool = False
+) -> Any:
     """Give the reduction of an exception; NotImplemented where pickle's own is right.
 
     Parameters
@@ -31,50 +35,53 @@ def reduced(error: BaseException, kind: type[BaseException], small: Sendable) ->
         The exception.
     kind : type
         Its class.
-    small : callable
-        Tells whether the object that an AttributeError is about may go along.
+    pickler : type
+        The class of the pickler that is at work.
+    lossy : bool
+        Whether what can't be pickled is left out.
 
     Examples
     --------
+    >>> import pickle
     >>> class HttpError(Exception):
     ...     def __init__(self, response):
     ...         super().__init__(f"status {response['status']}")
-    >>> make, arguments, state = reduced(HttpError({"status": 503}), HttpError, lambda thing: True)
+    >>> make, arguments, state = reduced(HttpError({"status": 503}), HttpError, pickle.Pickler)
     >>> make(*arguments)
     HttpError('status 503')
     """
+    if lossy:
+        return _reduced_to_sendable(error, kind, pickler)
     base = _built_in(kind)
     if any(getattr(kind, name) is not getattr(base, name) for name in _AS_PYTHON_DOES):
         return NotImplemented  # the class says itself how it is pickled
-    state = _state(error, kind, base, small)
+    state = _state(error, kind, base, pickler)
     if not _own_init(kind) and state.keys() <= getattr(error, "__dict__", {}).keys():
         return NotImplemented
     arguments = (kind, *error.args)
     if kind.__setattr__ is not BaseException.__setattr__:
-        return copyreg.__newobj__, arguments, state, None, None, set_state  # type: ignore[attr-defined]
-    return copyreg.__newobj__, arguments, state or None  # type: ignore[attr-defined]
+        return NEWOBJ, arguments, state, None, None, set_state
+    return NEWOBJ, arguments, state or None
 
 
-def reduced_to_sendable(
-    error: BaseException, kind: type[BaseException], small: Sendable, sendable: Sendable
-) -> Any:
+def _reduced_to_sendable(error: BaseException, kind: type[BaseException], pickler: Any) -> Any:
     """Give the reduction of an exception that can't be pickled as it is.
 
-    Arguments that are not `sendable` become their text, and attributes that are not are left
+    Arguments that can't be become their text, and attributes that are not are left
     out; a note on the exception names them.
     """
     base = _built_in(kind)
     left_out: list[str] = []
     arguments = []
     for value in error.args:
-        if _of_exceptions(value) or sendable(value):
+        if _of_exceptions(value) or is_sendable(value, pickler):
             arguments.append(value)
         else:
             arguments.append(_text(value))
             left_out.append(f"an argument, {_sort(value)}, whose text is here")
     state = {}
-    for name, value in _state(error, kind, base, small).items():
-        if name == "args" or _of_exceptions(value) or sendable(value):
+    for name, value in _state(error, kind, base, pickler).items():
+        if name == "args" or _of_exceptions(value) or is_sendable(value, pickler):
             state[name] = value
         else:
             left_out.append(f"attribute `{name}`, {_sort(value)}")
@@ -92,13 +99,8 @@ def alike(copy: BaseException, error: BaseException) -> bool:
 
 
 def made(kind: type[BaseException], base: type[BaseException], *arguments: Any) -> BaseException:
-    """Make an exception of `kind` as its built-in `base` does."""
+    """Make an exception of `kind` as its `base` does, without calling `__init__`."""
     return base.__new__(kind, *arguments)
-
-
-def new(kind: type[BaseException], *arguments: Any) -> BaseException:
-    """Make an exception without calling its `__init__`."""
-    return kind.__new__(kind, *arguments)
 
 
 def set_state(error: BaseException, state: dict[str, Any]) -> None:
@@ -135,13 +137,13 @@ def _own_init(kind: type[BaseException]) -> bool:
 
 
 def _state(
-    error: BaseException, kind: type[BaseException], base: Any, small: Sendable
+    error: BaseException, kind: type[BaseException], base: Any, pickler: Any
 ) -> dict[str, Any]:
     state: dict[str, Any] = {}
     if _own_init(kind) or issubclass(base, AttributeError | NameError):
         for name in _members(base):
             value = getattr(error, name, None)
-            if value is not None and not (name == "obj" and not small(value)):
+            if value is not None and (name != "obj" or is_small(value, pickler)):
                 state[name] = value
     for name in copyreg._slotnames(kind):  # type: ignore[attr-defined]  # as pickle does
         if hasattr(error, name):

@@ -171,9 +171,7 @@ def pickler() -> Any:
             if singletons.are_in(kind):
                 return singletons.reference(thing, kind)
             if issubclass(kind, BaseException):
-                if self.lossy:
-                    return made_exceptions.reduced_to_sendable(thing, kind, is_small, is_sendable)
-                return made_exceptions.reduced(thing, kind, is_small)
+                return made_exceptions.reduced(thing, kind, type(self), self.lossy)
             self.plain.add(kind)
             if hasattr(kind, INSTEAD):
                 self.instead = getattr(thing, INSTEAD)()
@@ -212,47 +210,6 @@ def pickler() -> Any:
             return by_value.by_value(thing, reduced, self.sent.run, self.sent.known)
 
     return Pickler
-
-
-SMALL = 4096  # bytes of an object that goes along with an AttributeError about it
-
-
-class _Short(io.RawIOBase):
-    """A file that takes no more than `SMALL` bytes."""
-
-    def __init__(self) -> None:
-        self._taken = 0
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self._taken += memoryview(data).nbytes
-        if self._taken > SMALL:
-            raise OverflowError
-        return memoryview(data).nbytes
-
-
-def is_small(thing: Any, kind: Any = None) -> bool:
-    """Whether an object can be pickled in a few bytes; `kind` is the pickler's class."""
-    try:
-        (kind or pickler())(_Short(), protocol=5).dump(thing)
-    except Exception:
-        return False
-    return True
-
-
-def is_sendable(thing: Any) -> bool:
-    """Whether an object can be pickled by itself, and unpickled."""
-    try:
-        with io.BytesIO() as file:
-            alone = pickler()(file, protocol=5)
-            alone.lossy = True
-            alone.dump(thing)
-            nans.loads(file.getvalue())
-    except Exception:
-        return False
-    return True
 
 
 def with_code(function: FunctionType, code: CodeType) -> FunctionType:

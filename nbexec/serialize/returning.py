@@ -44,7 +44,7 @@ def dumps_error(error: BaseException) -> bytes | None:
 
     What can't be pickled is left out; None where not even the rest can be.
     """
-    for alone, lossy in ((False, False), (False, True), (True, True)):
+    for alone, lossy in made_exceptions.WAYS:
         with contextlib.suppress(BaseException):
             data = dumps(tracebacks.pack(error, alone), lossy=lossy)
             if lossy or made_exceptions.alike(loads_error(data), error):

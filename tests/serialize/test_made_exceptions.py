@@ -1,6 +1,6 @@
 """Exceptions come back as what they are, from every backend that pickles them.
 
-Covers `serialize/failures.py`.
+Covers `serialize/failures.py` and `serialize/trial.py`.
 """
 
 import copy

@@ -46,6 +46,11 @@ def listed(source: Any) -> list[Any] | None:
         return None
 
 
+def iterable(thing: Any) -> bool:
+    """Whether a loop may go through it."""
+    return hasattr(type(thing), "__iter__") or hasattr(type(thing), "__getitem__")
+
+
 def listable(source: Any) -> bool:
     """Whether the items of `source` can be listed without changing it."""
     return _twin(source) is not None and not (type(source) is range and source[:MANY] != source)

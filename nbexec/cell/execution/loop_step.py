@@ -21,7 +21,7 @@ from ..loops.split import find_split
 from . import plain_first, replayed_key
 from .ahead import Ahead, ahead_of
 from .in_kernel import StatementRunner
-from .loop_items import Items, listable
+from .loop_items import Items, iterable, listable
 from .loop_run import LoopRun
 from .offload import Offload
 from .plain_first import PlainFirst
@@ -110,7 +110,7 @@ class LoopStep(Offload):
     def _run(self, strict: bool) -> None:
         __tracebackhide__ = True
         fresh = [self._evaluated_source()]
-        if not _iterable(fresh[0]):
+        if not iterable(fresh[0]):
             with self.kernel.hidden(fresh[0]):  # it says so itself, at its own line
                 self.kernel.statement(rewrite.with_hidden(self.loop, whole=False))
         if held(fresh):
@@ -150,7 +150,7 @@ class LoopStep(Offload):
         """Give the arguments of a `map` over several iterables, one tuple for each item."""
         __tracebackhide__ = True
         found = [self.kernel.evaluate(one) for one in sources]
-        if all(map(_iterable, found)):
+        if all(map(iterable, found)):
             return zip(*found, strict=False)
         with self.kernel.hidden(found):  # it says so itself, at its own line
             return self.kernel.evaluate(rewrite.over_parts(self.loop, sources))
@@ -409,8 +409,3 @@ _OURS = {one.__code__.co_filename for one in (LoopStep.run, StatementRunner.stat
 def _stays(seen: Evidence, position: int, running: bool) -> bool:
     """Decide nothing: all items are taken one by one."""
     return False
-
-
-def _iterable(thing: Any) -> bool:
-    """Whether a loop may go through it."""
-    return hasattr(type(thing), "__iter__") or hasattr(type(thing), "__getitem__")

@@ -22,6 +22,7 @@ from ..analysis.aliases import held
 from ..analysis.analysis import Refusal
 from ..callbacks.recognise import recognise
 from ..execution import plain_first, replayed_key
+from ..execution.loop_items import iterable
 from ..execution.watcher import Watcher
 from .callback_loop import CallbackLoop, PlainCall
 from .function_loop import FunctionLoop, PlainLoop
@@ -246,9 +247,7 @@ class Entering:
 
     def begin(self, site: LoopSite, given: list[Any]) -> FunctionLoop | PlainLoop:
         """Give the loop that a function enters."""
-        site.entries += 1
-        if site.entries > OFTEN and site.seconds < BRIEF * site.entries:
-            self._leave_as_it_is(site)
+        self._comes_to(site)
         source = given[0]
         if self.inside >= DEEP:
             return PlainLoop(source)
@@ -259,7 +258,7 @@ class Entering:
             if shared:  # another one reads from it too
                 return PlainLoop(source)
         given.clear()
-        if not (hasattr(type(source), "__iter__") or hasattr(type(source), "__getitem__")):
+        if not iterable(source):
             return PlainLoop(source)  # the loop itself says that it is no iterable
         if site.key:
             return self._begin_key(site, source)
@@ -272,9 +271,7 @@ class Entering:
         self, site: LoopSite, callee: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> CallbackLoop | PlainCall:
         """Give the call of a library's that a function, or the cell, comes to."""
-        site.entries += 1
-        if site.entries > OFTEN and site.seconds < BRIEF * site.entries:
-            self._leave_as_it_is(site)
+        self._comes_to(site)
         func = site.node.func
         name = func.attr if isinstance(func, ast.Attribute) else ""
         call = recognise(name, callee, args, kwargs)
@@ -295,9 +292,12 @@ class Entering:
             loop.check(sys._getframe(3))
         return loop
 
-    def _leave_as_it_is(self, site: LoopSite) -> None:
-        """Have a loop run as it is from now on, and its function where all its loops do."""
-        site.off = True
+    def _comes_to(self, site: LoopSite) -> None:
+        """Count an entry; what is entered often, and is brief, runs as it is from now on."""
+        site.entries += 1
+        if site.entries <= OFTEN or site.seconds >= BRIEF * site.entries:
+            return
+        site.off = True  # and its function, where all its loops are
         for function, code, made in self._swapped:
             if function.__code__ is made.code and all(one.off for one in made.sites):
                 function.__code__ = code
