@@ -6,9 +6,11 @@ import functools
 import threading
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from ..model import Chunk
 from ..system import machine
+from ..system.full_collections import Collected, collected
 from ..worker import streams
 from ..worker.chunk_state import SharedChunkState
 from ..worker.execute import ExecutionSpec, StopFlag, prepare, run_chunk
@@ -85,15 +87,20 @@ class SerialSession(Session):
 
 
 class Stopwatch:
-    """Times of the current job of a thread, for another thread to read."""
+    """Times of the current job of a thread, for another thread to read.
+
+    Full garbage collections are left out: they are no cost of what the thread does.
+    """
 
     def __init__(self) -> None:
-        self._begun: tuple[Running, Clock, Clock, int] | None = None
+        self._begun: _Begun | None = None
 
     def __enter__(self) -> Stopwatch:
+        thread = threading.get_ident()
         cpu, starved = _cpu_clock_of_this_thread(), machine.starving_of_this_thread()
         at_first = Running(time.perf_counter(), cpu(), starved())
-        self._begun = at_first, cpu, starved, threading.get_native_id()
+        native = threading.get_native_id()
+        self._begun = _Begun(at_first, collected(thread), cpu, starved, thread, native)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -103,22 +110,42 @@ class Stopwatch:
         """Give the seconds so far, in the thread itself; None while nothing is done."""
         if (begun := self._begun) is None:
             return None
-        at_first, cpu_clock, starved, _ = begun
-        wall, cpu = time.perf_counter() - at_first.wall, cpu_clock() - at_first.cpu
-        return Running(wall, cpu, starved() - at_first.starved)
+        wall, cpu = begun.so_far()
+        return Running(wall, cpu, begun.starved())
 
     def read(self) -> Running | None:
         """Give the seconds so far, in another thread; None while nothing is done."""
         if (begun := self._begun) is None:
             return None
-        at_first, cpu_clock, starved, thread = begun
-        wall, cpu = time.perf_counter() - at_first.wall, cpu_clock() - at_first.cpu
+        wall, cpu = begun.so_far()
         # To ask for it releases the GIL, and to get that back takes 5 ms where items hold it.
         if wall - cpu <= UNASKED * wall:
             return Running(wall, cpu, 0.0)
-        if machine.ready(thread):  # perhaps all the time; if not, a later look shows it
+        if machine.ready(begun.native):  # perhaps all the time; if not, a later look shows it
             return Running(wall, cpu, wall - cpu)
-        return Running(wall, cpu, starved() - at_first.starved)
+        return Running(wall, cpu, begun.starved())
+
+
+class _Begun(NamedTuple):
+    """The clocks of a thread, and what they were when its job began."""
+
+    at_first: Running
+    collections: Collected
+    cpu_clock: Clock
+    starving: Clock
+    thread: int
+    native: int
+
+    def so_far(self) -> tuple[float, float]:
+        """Give the seconds since then, and those on a core."""
+        now, before = collected(self.thread), self.collections
+        wall = time.perf_counter() - self.at_first.wall - (now.wall - before.wall)
+        cpu = self.cpu_clock() - self.at_first.cpu - (now.cpu - before.cpu)
+        return wall, cpu
+
+    def starved(self) -> float:
+        """Give the seconds since then without a core."""
+        return self.starving() - self.at_first.starved
 
 
 def _cpu_clock_of_this_thread() -> Clock:

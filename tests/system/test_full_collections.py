@@ -1,0 +1,37 @@
+"""Full garbage collections are no cost of the items that they begin in."""
+
+import gc
+import threading
+import time
+
+from nbexec.backends.serial import Stopwatch
+from nbexec.system.full_collections import collected
+
+
+def test_a_collection_counts_for_the_thread_that_it_ran_in():
+    here = threading.get_ident()
+    before = collected(here)
+    thread = threading.Thread(target=gc.collect)
+    thread.start()
+    thread.join()
+    assert collected(here) == before
+    gc.collect(1)
+    assert collected(here) == before
+    gc.collect()
+    assert collected(here).wall > before.wall
+    assert collected(here).cpu > before.cpu
+
+
+def test_a_stopwatch_leaves_full_collections_out():
+    kept = [[n] for n in range(500_000)]  # a full collection of these takes over 10 ms
+    begun = time.thread_time()
+    gc.collect()
+    took = time.thread_time() - begun
+    with Stopwatch() as watch:
+        for _ in range(5):
+            gc.collect()
+        read, here = watch.read(), watch.here()
+    assert len(kept) == 500_000
+    assert here is not None
+    assert read is not None
+    assert max(here.wall, here.cpu, read.cpu) < took
