@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Protocol
 from ..model import Chunk, Outcome, Task
 from ..telemetry.events import Part
 from ..worker.chunk_state import SharedChunkState
+from ..worker.surroundings.kernel_state import Surroundings
 from .caller_thread import CallerThread
 
 Reply = Callable[[], Outcome]  # called in the run's loop: unpacking is not a callback's work
@@ -47,6 +48,7 @@ class SessionSpec:
     report: ReportChunk
     context: contextvars.Context  # of the caller; copied for each thread that enters it
     workers: int
+    surroundings: Surroundings  # when the run began
     direct: bool = False  # whether output also goes where it would have gone without us
     judged: bool = False  # whether the seconds without a core, and `running`, are asked for
 

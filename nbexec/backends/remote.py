@@ -23,6 +23,7 @@ from ..worker.envelope import Envelope, PackedCall, items_file, unwanted_file, v
 from ..worker.item_errors import failed
 from ..worker.module_reloads import reloaded
 from ..worker.reply import receive
+from ..worker.surroundings.kernel_state import Renewed
 from .base import Session, SessionSpec
 from .buffer_store import shared_buffers, store_task
 from .listener import listener
@@ -61,8 +62,11 @@ class RemoteSession(Session):
         self.key = f"{os.getpid()}-{next(_runs)}"  # a worker keeps one task loaded for each key
         self._reloaded = reloaded()
         self._by_value = pickling.Sent(self.key)
+        self._surroundings = Renewed(spec.surroundings) if spec.task.fn is execute.call else None
         try:
-            data, buffers = pickling.dumps_apart((spec.task, _logging()), self._by_value)
+            data, buffers = pickling.dumps_apart(
+                (spec.surroundings, spec.task, _logging()), self._by_value
+            )
         except PickleError:  # it says why itself
             raise
         except Exception as error:
@@ -97,7 +101,8 @@ class RemoteSession(Session):
         if self._listener is not None:
             self._listener.expect(envelope.serial, functools.partial(self.spec.report, chunk))
         facts = self.key, self.block, len(chunk), items, chunk.budget, self.alone, envelope
-        future = self.send(slot, chunk, PackedCall(*facts))
+        renewed = self._surroundings.bytes() if self._surroundings is not None else b""
+        future = self.send(slot, chunk, PackedCall(*facts, renewed))
         size = beside or len(items)
         future.add_done_callback(functools.partial(self._done, slot, chunk, size, spent))
 
