@@ -21,10 +21,10 @@ from .dask_given import GivenSession
 
 # A nanny would set these to 1 in the kernel's own environment, and leave them there, where
 # every library that is loaded later, and every worker process, finds them: see `blas`.
-_UNSAID = {
+_UNSAID: dict[str, Any] = {
     f"distributed.nanny.pre-spawn-environ.{variable}": None
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-}
+} | {"distributed.nanny.pre-spawn-environ.MPLBACKEND": "agg"}  # a worker has no window
 
 
 def _hash_seed() -> dict[str, str]:

@@ -31,7 +31,7 @@ class ProcessWorker:
         self.number = number
         self.healthy = True
         self.ready = False
-        env = interpreter_flags.flags_as_variables()
+        env = {**interpreter_flags.flags_as_variables(), "MPLBACKEND": "agg"}  # it has no window
         self._executor = ProcessPoolExecutor(
             1, initializer=begin_worker, initargs=(os.getpid(),), env=env
         )

@@ -103,6 +103,17 @@ class Surroundings:
         }
 
     def __reduce__(self) -> Any:
+        global _packed_last
+        if _packed_last is not None and not self.values[VARIABLES] and not self.carried:
+            last, reduced = _packed_last
+            if same(last.values, self.values):
+                return reduced
+        reduced = self._reduced()
+        if not self.values[VARIABLES] and not self.carried:
+            _packed_last = self, reduced
+        return reduced
+
+    def _reduced(self) -> Any:
         changed = self.changed_environment() if _first_environment() else {}
         first = {name: self.values[name] for name in _FIRST if name in self.values}
         rest = {name: value for name, value in self.values.items() if name not in _FIRST}
@@ -156,6 +167,7 @@ class Renewed:
 
 
 VARIABLES = "context variables"
+_packed_last: tuple[Surroundings, Any] | None = None  # most runs have those of the last one
 
 # What is needed to unpickle the others.
 _FIRST = ("working directory", "environment variables", "import path")

@@ -167,6 +167,8 @@ def _set(entry: Entry, value: Any) -> None:
 
 # ---------------------------------------------------------------- what the kernel doesn't tell
 
+_NAMES = "SIGINT SIGTERM SIGHUP SIGQUIT SIGALRM SIGVTALRM SIGPROF SIGUSR1 SIGUSR2 SIGCHLD SIGPIPE"
+_SIGNALS = tuple(getattr(signal, name) for name in _NAMES.split() if hasattr(signal, name))
 _at_first: dict[int, Any] | None = None
 
 
@@ -175,7 +177,7 @@ def _put_back() -> None:
     global _at_first
     if subinterpreter.number or threading.current_thread() is not threading.main_thread():
         return
-    found: dict[int, Any] = {one: signal.getsignal(one) for one in signal.valid_signals()}
+    found: dict[int, Any] = {one: signal.getsignal(one) for one in _SIGNALS}
     if _at_first is None:
         _at_first = found
         return
