@@ -12,7 +12,7 @@ import contextvars
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from ..model import Chunk, Outcome, Task
@@ -48,9 +48,9 @@ class SessionSpec:
     report: ReportChunk
     context: contextvars.Context  # of the caller; copied for each thread that enters it
     workers: int
-    surroundings: Surroundings  # when the run began
     direct: bool = False  # whether output also goes where it would have gone without us
     judged: bool = False  # whether the seconds without a core, and `running`, are asked for
+    surroundings: Surroundings = field(default_factory=Surroundings.here)  # when the run began
 
 
 class Running(NamedTuple):

@@ -38,7 +38,6 @@ from ..telemetry.events import (
 from ..telemetry.observer import Observer
 from ..telemetry.publisher import Publisher
 from ..telemetry.stats import Stats
-from ..worker.surroundings.kernel_state import Surroundings
 from .backlog import Backlog
 from .context import RunContext
 from .intake import Intake
@@ -96,7 +95,6 @@ class Loop:
             self._intake.report,
             contextvars.copy_context(),
             1,
-            Surroundings.here(),
         )
         return BackendChooser(spec.options, self._slots, session, spec.kernel_backend, spec.clock)
 
