@@ -22,7 +22,15 @@ from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 from ..errors import PickleError
-from . import by_value, made_exceptions, nans, singletons
+from . import (
+    by_value,
+    dispatchers,
+    made_exceptions,
+    nans,
+    singletons,
+    standard_objects,
+    weak_references,
+)
 from .owned_arrays import LaterBytes
 
 LARGE = 1 << 16  # bytes; to write a buffer to a file and read it takes 0.03 ms then, a pipe 0.18
@@ -162,7 +170,7 @@ def pickler() -> Any:
                 return NotImplemented
             if issubclass(kind, type):
                 return self._class(thing)
-            if kind is FunctionType or kind is ModuleType:
+            if kind in standard_objects.BY_VALUE:
                 return self._by_value(thing)
             return self.of_instance(thing, kind)
 
@@ -172,6 +180,10 @@ def pickler() -> Any:
                 return singletons.reference(thing, kind)
             if issubclass(kind, BaseException):
                 return made_exceptions.reduced(thing, kind, type(self), self.lossy)
+            if kind in weak_references.KINDS:
+                return weak_references.reduction(thing, self.sent.run)
+            if standard_objects.has_plain(kind):
+                return standard_objects.plain(thing)
             self.plain.add(kind)
             if hasattr(kind, INSTEAD):
                 self.instead = getattr(thing, INSTEAD)()
@@ -195,9 +207,15 @@ def pickler() -> Any:
             return super().reducer_override(thing)
 
         def _by_value(self, thing: Any) -> Any:
-            if type(thing) is ModuleType:
+            kind, arrives = type(thing), by_value.by_value
+            if kind is ModuleType:
                 reduced = self.dispatch_table[ModuleType](thing)
                 whole = reduced[0] is not cloudpickle.cloudpickle.subimport
+            elif kind in standard_objects.NAMED or dispatchers.is_dispatcher(thing):
+                if by_value.is_importable(thing):
+                    return NotImplemented
+                reduce = standard_objects.NAMED.get(kind, dispatchers.reduced)
+                reduced, whole, arrives = reduce(thing), True, by_value.once_by_value
             else:
                 code = self.instead.get(id(thing)) or stands_for.get(thing.__code__)
                 sent = thing if code is None else with_code(thing, code)
@@ -207,7 +225,7 @@ def pickler() -> Any:
                 return reduced
             if self.sent.noting:
                 self.sent.note(thing, by_value.thing_name(thing))
-            return by_value.by_value(thing, reduced, self.sent.run, self.sent.known)
+            return arrives(thing, reduced, self.sent.run, self.sent.known)
 
     return Pickler
 
@@ -450,7 +468,7 @@ def _culprit(fn: Callable[..., Any]) -> str:
     names = inspect.getclosurevars(plain).globals if cells is not None else {}
     for name, value in {**captured, **names}.items():
         try:
-            dumps(value)
+            dumps_apart(value, Sent("trial"))
         except Exception:
             return f"{name!r} ({type(value).__module__}.{type(value).__qualname__})"
     return ""

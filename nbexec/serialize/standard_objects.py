@@ -1,0 +1,118 @@
+"""Objects of the standard library that pickle can't send, or sends by a name that isn't there.
+
+They are made again from what they were made of.  Those of `NAMED` are told by their identity,
+as functions are: a worker has one of each, and gives the kernel's own back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import sys
+import typing
+from collections.abc import Callable
+from types import FunctionType, ModuleType
+from typing import Any
+
+from . import cached_functions
+
+_Reduce = Callable[[Any], Any]
+
+
+def _parameter(thing: Any) -> tuple[Any, ...]:
+    """Give the reduction of a ``ParamSpec`` or a ``TypeVarTuple``."""
+    flags = ("bound", "covariant", "contravariant", "infer_variance")
+    given = {flag: getattr(thing, f"__{flag}__", None) for flag in flags}
+    return _made_parameter, (type(thing), thing.__name__, thing.__module__, given)
+
+
+def _made_parameter(kind: Any, name: str, module: str | None, given: dict[str, Any]) -> Any:
+    made = kind(name, **{flag: value for flag, value in given.items() if value})
+    return _in_module(made, module)
+
+
+def _in_module(made: Any, module: str | None) -> Any:
+    with contextlib.suppress(AttributeError):
+        made.__module__ = module
+    return made
+
+
+def _new_type(thing: Any) -> tuple[Any, ...]:
+    names = {key: getattr(thing, key) for key in ("__qualname__", "__module__")}
+    return typing.NewType, (thing.__name__, thing.__supertype__), names
+
+
+def _alias(thing: Any) -> tuple[Any, ...]:
+    return _made_alias, (thing.__name__, thing.__value__, thing.__type_params__, thing.__module__)
+
+
+def _made_alias(name: str, value: Any, parameters: Any, module: str) -> Any:
+    kind: Any = getattr(typing, "TypeAliasType")  # noqa: B009  (since Python 3.12)
+    return _in_module(kind(name, value, type_params=parameters), module)
+
+
+def _property(thing: Any) -> Any:
+    """Give the reduction of a `functools.cached_property`: before Python 3.12 it has a lock."""
+    if type(thing).__reduce_ex__ is not object.__reduce_ex__:
+        return NotImplemented
+    attributes = {key: one for key, one in vars(thing).items() if key != "lock"}
+    return _made_property, (type(thing), thing.func), attributes
+
+
+def _made_property(kind: Any, function: Any) -> Any:
+    made = kind.__new__(kind)
+    functools.cached_property.__init__(made, function)
+    return made
+
+
+def _context(thing: Any) -> Any:
+    """Give the reduction of a context manager of a generator function that was not entered."""
+    if not hasattr(thing, "gen") or not _is_new(thing.gen):
+        return NotImplemented
+    return type(thing), (thing.func, thing.args, thing.kwds)
+
+
+def _is_new(generator: Any) -> bool:
+    if inspect.isasyncgen(generator):
+        return generator.ag_frame is not None and generator.ag_frame.f_lasti < 0
+    return inspect.getgeneratorstate(generator) == inspect.GEN_CREATED
+
+
+def _reducers() -> tuple[dict[type, _Reduce], dict[type, _Reduce]]:
+    named: dict[type, _Reduce] = {
+        cached_functions.KIND: cached_functions.reduced,
+        typing.ParamSpec: _parameter,
+        typing.TypeVarTuple: _parameter,
+        typing.NewType: _new_type,
+    }
+    if sys.version_info >= (3, 12):
+        named[typing.TypeAliasType] = _alias
+    plain: dict[type, _Reduce] = {functools.cached_property: _property}
+    for name in ("_GeneratorContextManager", "_AsyncGeneratorContextManager"):
+        plain[getattr(contextlib, name)] = _context
+    return named, plain
+
+
+NAMED, _PLAIN = _reducers()
+BY_VALUE = {FunctionType, ModuleType, *NAMED}  # kinds of things of which a worker has one of each
+
+
+def plain(thing: Any) -> Any:
+    """Give the reduction of an object that is not told by its identity, or NotImplemented.
+
+    Examples
+    --------
+    >>> make, arguments, attributes = plain(functools.cached_property(len))
+    >>> make(*arguments).func
+    <built-in function len>
+    """
+    for kind in type(thing).__mro__:
+        if kind in _PLAIN:
+            return _PLAIN[kind](thing)
+    return NotImplemented
+
+
+def has_plain(kind: type) -> bool:
+    """Whether `plain` may have a reduction for the instances of a class."""
+    return any(one in _PLAIN for one in kind.__mro__)
