@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ..serialize import dispatchers
 from ..system.user_code import is_library_module, is_own_code
 from .fingerprint import ATOMS, SIZE, NoFingerprint, digest, fingerprint, flat
 
@@ -166,6 +167,9 @@ class _Graph:
 
     def _function(self, fn: types.FunctionType, label: str) -> None:
         own, code = f" of {label}" if label else "", fn.__code__
+        if dispatchers.is_dispatcher(fn):
+            self._part(f"what was registered{own}", dispatchers.content(fn))
+            return
         self._parts[f"{label}, which it calls" if label else "its code"] = code_digest(
             code, self._refer
         )
@@ -182,9 +186,16 @@ class _Graph:
     def _class(self, kind: type, label: str) -> None:
         label = label or f"`{kind.__qualname__}`"
         self._part(f"{label}, which it uses", [type(kind), *kind.__bases__])
-        members = {name: one for name, one in vars(kind).items() if name not in _PASSING}
-        for name, member in members.items():
+        for name, member in vars(kind).items():
+            if name in _PASSING or (name == "__hash__" and _is_salted(member)):
+                continue
             self._part(f"`{name}` of {label}", member)
+
+
+def _is_salted(method: Any) -> bool:
+    """Whether attrs wrote a ``__hash__``: there is a string's hash in it, of this process."""
+    code = getattr(method, "__code__", None)
+    return code is not None and str(code.co_filename).startswith("<attrs generated")
 
 
 def _name(thing: Any) -> str:

@@ -30,11 +30,16 @@ def is_dispatcher(thing: Any) -> bool:
     return type(thing) is FunctionType and thing.__code__ is _code()
 
 
+def content(thing: Any) -> tuple[dict[type, Any], dict[str, Any]]:
+    """Give what a dispatcher does with each class, and the attributes that the user gave it."""
+    attributes = {key: one for key, one in vars(thing).items() if key not in MADE}
+    return dict(thing.registry), attributes
+
+
 def reduced(thing: Any) -> tuple[Any, ...]:
     """Give the reduction of a dispatcher by value."""
-    registry = dict(thing.registry)
+    registry, attributes = content(thing)
     default = registry.pop(object)
-    attributes = {key: one for key, one in vars(thing).items() if key not in MADE}
     names = {key: getattr(thing, key) for key in functools.WRAPPER_ASSIGNMENTS if hasattr(thing, key)}
     state = names, attributes, [*registry.items()]
     return functools.singledispatch, (default,), state, None, None, restored

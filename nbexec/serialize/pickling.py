@@ -221,6 +221,8 @@ def pickler() -> Any:
                 sent = thing if code is None else with_code(thing, code)
                 reduced = self.as_cloudpickle_does(sent)
                 whole = reduced is not NotImplemented
+                if whole and getattr(thing, "__type_params__", ()):  # cloudpickle leaves them out
+                    reduced[2][1]["__type_params__"] = thing.__type_params__  # type: ignore[attr-defined]
             if not whole:
                 return reduced
             if self.sent.noting:

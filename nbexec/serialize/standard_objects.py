@@ -29,10 +29,6 @@ def _parameter(thing: Any) -> tuple[Any, ...]:
 
 def _made_parameter(kind: Any, name: str, module: str | None, given: dict[str, Any]) -> Any:
     made = kind(name, **{flag: value for flag, value in given.items() if value})
-    return _in_module(made, module)
-
-
-def _in_module(made: Any, module: str | None) -> Any:
     with contextlib.suppress(AttributeError):
         made.__module__ = module
     return made
@@ -44,12 +40,30 @@ def _new_type(thing: Any) -> tuple[Any, ...]:
 
 
 def _alias(thing: Any) -> tuple[Any, ...]:
-    return _made_alias, (thing.__name__, thing.__value__, thing.__type_params__, thing.__module__)
+    """Give the reduction of a ``type`` statement's alias, which may refer to itself."""
+    name, module, parameters = thing.__name__, thing.__module__, thing.__type_params__
+    if not parameters and name.isidentifier():
+        return _made_alias, (name, module), thing.__value__, None, None, _set_alias
+    make = functools.partial(type(thing), type_params=parameters)
+    return make, (name, thing.__value__)
 
 
-def _made_alias(name: str, value: Any, parameters: Any, module: str) -> Any:
-    kind: Any = getattr(typing, "TypeAliasType")  # noqa: B009  (since Python 3.12)
-    return _in_module(kind(name, value, type_params=parameters), module)
+def _made_alias(name: str, module: str) -> Any:
+    """Make an alias whose value is asked for when it is first used."""
+    names: dict[str, Any] = {"__name__": module}
+    exec(f"type {name} = __nbexec_value__", names)
+    _unset[names[name]] = names
+    return names[name]
+
+
+_unset: dict[Any, dict[str, Any]] = {}  # the names that the values of new aliases come from
+
+
+def _set_alias(thing: Any, value: Any) -> None:
+    names = _unset.pop(thing, None)
+    if names is not None:
+        names["__nbexec_value__"] = value
+        thing.__value__  # noqa: B018  (it is kept from now on)
 
 
 def _property(thing: Any) -> Any:
@@ -86,9 +100,9 @@ def _reducers() -> tuple[dict[type, _Reduce], dict[type, _Reduce]]:
         typing.TypeVarTuple: _parameter,
         typing.NewType: _new_type,
     }
-    if sys.version_info >= (3, 12):
-        named[typing.TypeAliasType] = _alias
     plain: dict[type, _Reduce] = {functools.cached_property: _property}
+    if sys.version_info >= (3, 12):
+        plain[typing.TypeAliasType] = _alias  # which has no weak references
     for name in ("_GeneratorContextManager", "_AsyncGeneratorContextManager"):
         plain[getattr(contextlib, name)] = _context
     return named, plain

@@ -27,6 +27,18 @@ def reduction(thing: Any, run: str) -> Any:
     return NotImplemented if reduce is None else reduce(thing, run)
 
 
+def content(thing: Any) -> Any:
+    """Give what something weak refers to, in a container that is not; itself if it isn't weak."""
+    kind = type(thing)
+    if kind is weakref.ref:
+        return (thing(),)
+    if kind is weakref.ProxyType or kind is weakref.CallableProxyType:
+        return _proxied(thing)
+    if kind is weakref.WeakSet:
+        return {*thing}
+    return dict(thing) if kind in KINDS else thing
+
+
 def forget(run: str) -> None:
     """Let go of what was held for a run."""
     _held.pop(run, None)
@@ -44,11 +56,16 @@ def _reference(thing: Any, run: str) -> Any:
 
 
 def _proxy(thing: Any, run: str) -> Any:
+    for target in _proxied(thing):
+        return _made, (run, weakref.proxy, target)
+    return _dead, (weakref.proxy,)
+
+
+def _proxied(thing: Any) -> tuple[Any, ...]:
     try:
-        target = thing.__repr__.__self__
+        return (thing.__repr__.__self__,)
     except ReferenceError:
-        return _dead, (weakref.proxy,)
-    return _made, (run, weakref.proxy, target)
+        return ()
 
 
 def _made(run: str, make: Callable[[Any], Any], target: Any) -> Any:
