@@ -19,12 +19,14 @@ from ..serialize import dispatchers
 from ..system.user_code import is_library_module, is_own_code
 from .fingerprint import ATOMS, SIZE, NoFingerprint, digest, fingerprint, flat
 
-# Attributes of a class that don't count: its place in the source, and additions of Python's.
+# Attributes of a class that don't count: its place in the source, and what Python or pydantic
+# made of the others.
 _PASSING = frozenset(
     (
         *("__module__", "__qualname__", "__doc__", "__dict__", "__weakref__", "__slotnames__"),
         *("__firstlineno__", "__static_attributes__", "__match_args__"),
         *("__annotations__", "__annotations_cache__", "__annotate__", "__annotate_func__"),
+        *("__pydantic_core_schema__", "__pydantic_validator__", "__pydantic_serializer__"),
         *("__abstractmethods__", "_abc_impl", "__orig_bases__", "__parameters__"),
     )
 )
@@ -189,6 +191,8 @@ class _Graph:
         for name, member in vars(kind).items():
             if name in _PASSING or (name == "__hash__" and _is_salted(member)):
                 continue
+            if name == "__pydantic_decorators__":
+                member = _decorators(member)
             self._part(f"`{name}` of {label}", member)
 
 
@@ -196,6 +200,15 @@ def _is_salted(method: Any) -> bool:
     """Whether attrs wrote a ``__hash__``: there is a string's hash in it, of this process."""
     code = getattr(method, "__code__", None)
     return code is not None and str(code.co_filename).startswith("<attrs generated")
+
+
+def _decorators(found: Any) -> list[Any]:
+    """Give how pydantic's decorators were called, without the places of classes in memory."""
+    return [
+        (group, name, one.info)
+        for group in found.__dataclass_fields__
+        for name, one in getattr(found, group).items()
+    ]
 
 
 def _name(thing: Any) -> str:

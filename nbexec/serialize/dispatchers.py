@@ -40,7 +40,9 @@ def reduced(thing: Any) -> tuple[Any, ...]:
     """Give the reduction of a dispatcher by value."""
     registry, attributes = content(thing)
     default = registry.pop(object)
-    names = {key: getattr(thing, key) for key in functools.WRAPPER_ASSIGNMENTS if hasattr(thing, key)}
+    names = {
+        key: getattr(thing, key) for key in functools.WRAPPER_ASSIGNMENTS if hasattr(thing, key)
+    }
     state = names, attributes, [*registry.items()]
     return functools.singledispatch, (default,), state, None, None, restored
 

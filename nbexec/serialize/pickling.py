@@ -214,15 +214,16 @@ def pickler() -> Any:
             elif kind in standard_objects.NAMED or dispatchers.is_dispatcher(thing):
                 if by_value.is_importable(thing):
                     return NotImplemented
-                reduce = standard_objects.NAMED.get(kind, dispatchers.reduced)
-                reduced, whole, arrives = reduce(thing), True, by_value.once_by_value
+                reduce_named: Any = standard_objects.NAMED.get(kind, dispatchers.reduced)
+                reduced, whole, arrives = reduce_named(thing), True, by_value.once_by_value
             else:
                 code = self.instead.get(id(thing)) or stands_for.get(thing.__code__)
                 sent = thing if code is None else with_code(thing, code)
                 reduced = self.as_cloudpickle_does(sent)
                 whole = reduced is not NotImplemented
-                if whole and getattr(thing, "__type_params__", ()):  # cloudpickle leaves them out
-                    reduced[2][1]["__type_params__"] = thing.__type_params__  # type: ignore[attr-defined]
+                parameters: Any = getattr(thing, "__type_params__", None)
+                if whole and parameters:  # cloudpickle leaves them out
+                    reduced[2][1]["__type_params__"] = parameters
             if not whole:
                 return reduced
             if self.sent.noting:

@@ -44,7 +44,8 @@ def _alias(thing: Any) -> tuple[Any, ...]:
     name, module, parameters = thing.__name__, thing.__module__, thing.__type_params__
     if not parameters and name.isidentifier():
         return _made_alias, (name, module), thing.__value__, None, None, _set_alias
-    make = functools.partial(type(thing), type_params=parameters)
+    kind: Any = type(thing)
+    make = functools.partial(kind, type_params=parameters)
     return make, (name, thing.__value__)
 
 
@@ -68,10 +69,11 @@ def _set_alias(thing: Any, value: Any) -> None:
 
 def _property(thing: Any) -> Any:
     """Give the reduction of a `functools.cached_property`: before Python 3.12 it has a lock."""
-    if type(thing).__reduce_ex__ is not object.__reduce_ex__:
+    kind: Any = type(thing)
+    if kind.__reduce_ex__ is not object.__reduce_ex__:
         return NotImplemented
     attributes = {key: one for key, one in vars(thing).items() if key != "lock"}
-    return _made_property, (type(thing), thing.func), attributes
+    return _made_property, (kind, thing.func), attributes
 
 
 def _made_property(kind: Any, function: Any) -> Any:
