@@ -17,6 +17,7 @@ from .items.sinks import Gather, Sink, Stream
 from .model import Task
 from .options import resolve
 from .options.record import Options
+from .run.drawing import streams_for
 from .run.handle import Run
 from .run.results import Results
 from .run.streaming import iterate
@@ -282,6 +283,7 @@ def prepare(
         setup=setup,
         coroutine=is_coroutine(fn),
         depth=depth.get(),
+        streams=streams_for((fn, setup), options.seed),
     )
     caller_thread = CallerThread()
     source = Source(_taken(iterables, options, loop), caller_thread.call, first)

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import itertools
 import os
+import pickle
 import signal
 import time
 from abc import abstractmethod
@@ -96,8 +97,9 @@ class RemoteSession(Session):
             self._large.add(envelope.serial)
         if self._listener is not None:
             self._listener.expect(envelope.serial, functools.partial(self.spec.report, chunk))
-        facts = self.key, self.block, len(chunk), items, chunk.budget, self.alone, envelope
-        future = self.send(slot, chunk, PackedCall(*facts))
+        indices = b"" if self.spec.task.streams is None else pickle.dumps(chunk.indices)
+        facts = self.key, self.block, len(chunk), items, chunk.budget, self.alone, indices
+        future = self.send(slot, chunk, PackedCall(*facts, envelope))
         size = beside or len(items)
         future.add_done_callback(functools.partial(self._done, slot, chunk, size, spent))
 

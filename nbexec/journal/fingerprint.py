@@ -18,7 +18,7 @@ import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..serialize import standard_objects, weak_references
+from ..serialize import own_generators, standard_objects, weak_references
 from ..system.user_code import is_library_module
 from .moved import before
 
@@ -184,6 +184,8 @@ class _Walk:
             self._named(value.__name__, "")
         elif kind is types.BuiltinFunctionType and _of_module(value):
             self._named(value.__module__ or "", value.__qualname__)
+        elif kept := own_generators.place(value, kind):
+            self._named(*kept)
         elif isinstance(value, functools._lru_cache_wrapper):
             self._parts(b"w", value.__wrapped__)
         elif kind in weak_references.KINDS:

@@ -27,6 +27,7 @@ from . import (
     dispatchers,
     made_exceptions,
     nans,
+    own_generators,
     singletons,
     standard_objects,
     weak_references,
@@ -180,6 +181,9 @@ def pickler() -> Any:
                 return singletons.reference(thing, kind)
             if issubclass(kind, BaseException):
                 return made_exceptions.reduced(thing, kind, type(self), self.lossy)
+            if kind.__name__ in own_generators.KINDS:
+                kept = own_generators.place(thing, kind)
+                return NotImplemented if kept is None else (singletons.at, kept)
             if kind in weak_references.KINDS:
                 return weak_references.reduction(thing, self.sent.run)
             if standard_objects.has_plain(kind):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import pickle
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ from .envelope import Envelope, PackedCall, items_file, unwanted_file
 from .execute import ExecutionSpec, StopFlag, run_chunk
 from .item_errors import failed
 from .module_reloads import follow
+from .random_streams import ChunkStreams
 from .reply import pack, unreadable
 from .task_cache import Loaded, load
 
@@ -116,8 +118,14 @@ def run_packed(call: PackedCall, send: Send | None = None) -> bytes:
 def _spec(call: PackedCall, loaded: Loaded, report: Report) -> ExecutionSpec:
     clock = time.process_time if call.alone else time.thread_time
     stop_flag, starved = StopFile(call.envelope), machine.starved
+    streams, task = None, loaded.task
+    if call.indices:
+        streams = ChunkStreams(task.streams, pickle.loads(call.indices), keeps=False)
     return ExecutionSpec(
-        loaded.task, loaded.prepared, stop_flag, report, cpu_clock=clock, starved=starved
+        *(task, loaded.prepared, stop_flag, report),
+        cpu_clock=clock,
+        starved=starved,
+        streams=streams,
     )
 
 
