@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import secrets
 import sys
 import types
 from collections import deque
@@ -23,6 +22,7 @@ from ..worker.random_streams import (
     is_generator,
     number,
     own_generator,
+    peeked,
 )
 
 MOST = 20_000  # objects that are looked at: to look at more would take longer than brief items do
@@ -32,7 +32,7 @@ MODULES = ("random", "numpy", "torch")
 
 
 def streams_for(
-    things: Iterable[Any], seed: int | None, fresh: int | None = None
+    things: Iterable[Any], seed: int | None, repeats: bool = False, fresh: int | None = None
 ) -> Streams | None:
     """Give the streams of calls of functions; None where these draw nothing, as far as is seen.
 
@@ -43,8 +43,10 @@ def streams_for(
     seed : int or None
         That was given; None takes one from the generators themselves, which go on by that: what
         they give is another one the next time, and the same one if they were seeded before.
+    repeats : bool
+        Whether the generators don't go on: the same call is to find them as they were.
     fresh : int or None
-        Where no seed was given: one that was made before.
+        The seed where none was given; None takes one from the generators.
 
     Examples
     --------
@@ -65,8 +67,9 @@ def streams_for(
         loaded = tuple(name for name in MODULES if name in sys.modules and name not in named)
         return Streams(seed, True, named, held, loaded)
     own = [own_generator(name) for name in named]
+    draw = peeked if repeats else drawn
     if fresh is None:
-        fresh = number(0, tuple(drawn(one) for one in (*held, *own)), 64)
+        fresh = number(0, tuple(map(draw, (*held, *own))), 64)
     return Streams(fresh, False, named, held)
 
 
@@ -74,6 +77,8 @@ def seed_of(task: Task, seed: int | None) -> int:
     """Give the seed of a run: that of its streams, the one that was given, or any."""
     if task.streams is not None:
         return int(task.streams.seed)
+    import secrets
+
     return secrets.randbits(64) if seed is None else seed
 
 

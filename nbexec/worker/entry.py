@@ -25,7 +25,7 @@ from .envelope import Envelope, PackedCall, items_file, unwanted_file
 from .execute import ExecutionSpec, StopFlag, run_chunk
 from .item_errors import failed
 from .module_reloads import follow
-from .random_streams import ChunkStreams
+from .random_streams import ChunkStreams, is_kernel
 from .reply import pack, unreadable
 from .task_cache import Loaded, load
 
@@ -120,7 +120,9 @@ def _spec(call: PackedCall, loaded: Loaded, report: Report) -> ExecutionSpec:
     stop_flag, starved = StopFile(call.envelope), machine.starved
     streams, task = None, loaded.task
     if call.indices:
-        streams = ChunkStreams(task.streams, pickle.loads(call.indices), keeps=False)
+        kernel = int(call.key.partition("-")[0])
+        indices = pickle.loads(call.indices)
+        streams = ChunkStreams(task.streams, indices, keeps=is_kernel(kernel))
     return ExecutionSpec(
         *(task, loaded.prepared, stop_flag, report),
         cpu_clock=clock,

@@ -8,7 +8,7 @@ import threading
 import time
 from array import array
 from collections.abc import Callable, Coroutine
-from contextvars import ContextVar, copy_context
+from contextvars import copy_context
 from typing import Any, NamedTuple, TypeVar
 
 from ..model import Error, Outcome, Task
@@ -17,9 +17,7 @@ from .capture import Capture, Report, current
 from .chunk_state import ChunkState
 from .item_calls import call_items
 from .item_errors import failed, from_users, interrupts, parted
-from .random_streams import CallStreams, ChunkStreams
-
-depth: ContextVar[int] = ContextVar("nbexec_depth", default=0)  # runs around this code
+from .random_streams import CallStreams, ChunkStreams, depth
 
 T = TypeVar("T")
 
@@ -69,7 +67,7 @@ class Call(NamedTuple):
 def call(it: Call) -> Any:
     """Call the function of an executor's item, to its end if it is a coroutine function."""
     if it.streams is not None:
-        return it.streams.call(functools.partial(call, it._replace(streams=None)), depth.get())
+        return it.streams.call(functools.partial(call, it._replace(streams=None)))
     value = it.fn(*it.args, **it.kwargs)
     return _run_loop(value) if isinstance(value, Coroutine) else value
 

@@ -18,12 +18,15 @@ import threading
 import weakref
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..system import subinterpreter
 
 Call = Callable[[Any], Any]
+
+depth: ContextVar[int] = ContextVar("nbexec_depth", default=0)  # runs around this code
 
 _turns: defaultdict[int, Any] = defaultdict(threading.RLock)  # by how many runs are around it
 _turns_of_loops: weakref.WeakKeyDictionary[Any, dict[int, Any]] = (
@@ -75,7 +78,8 @@ class Streams:
         back = [_setter(generator) for generator in generators] if keeps else []
         try:
             for place, generator in enumerate(generators):
-                restart(generator, self.seed, (index, place) if place else (index,))
+                # the latter is the key of no generator that the first one spawns
+                restart(generator, self.seed, (index, 2**32 - place) if place else (index,))
             yield
         finally:
             for function in back:
@@ -99,9 +103,9 @@ class ChunkStreams(NamedTuple):
     indices: Sequence[int]
     keeps: bool = True
 
-    def each(self, call: Call, depth: int) -> Call:
+    def each(self, call: Call, around: int) -> Call:
         """Give a function of one item that gives each its stream, as they come, in order."""
-        indices, turn = iter(self.indices), _turns[depth]
+        indices, turn = iter(self.indices), _turns[around]
         item, keeps = self.streams.item, self.keeps
 
         def in_stream(it: Any) -> Any:
@@ -112,13 +116,13 @@ class ChunkStreams(NamedTuple):
         return in_stream
 
     def each_awaited(
-        self, call: Callable[[Any], Awaitable[Any]], depth: int
+        self, call: Callable[[Any], Awaitable[Any]], around: int
     ) -> Callable[[Any], Awaitable[Any]]:
         """Do as `each` for a function that is awaited: on one loop, one item at a time."""
         import asyncio  # which a worker process seldom needs
 
         turns = _turns_of_loops.setdefault(asyncio.get_running_loop(), {})
-        turn = turns.setdefault(depth, asyncio.Lock())
+        turn = turns.setdefault(around, asyncio.Lock())
         indices, item, keeps = iter(self.indices), self.streams.item, self.keeps
 
         async def in_stream(it: Any) -> Any:
@@ -153,15 +157,20 @@ class CallStreams(NamedTuple):
 
     streams: Streams
     place: int  # among all calls
-    process: int  # the kernel's
+    kernel: int  # the kernel's process
 
-    def call(self, function: Callable[[], Any], depth: int) -> Any:
+    def call(self, function: Callable[[], Any]) -> Any:
         """Call a function in this stream."""
-        here = os.getpid() == self.process and not subinterpreter.number
+        here = is_kernel(self.kernel)
         if here and not (self.streams and self.streams.given):
             return function()
-        with _turns[depth], self.streams.item(self.place, here):
+        with _turns[depth.get() - 1], self.streams.item(self.place, here):
             return function()
+
+
+def is_kernel(process: int) -> bool:
+    """Whether this is the kernel, whose process is given, and no worker."""
+    return os.getpid() == process and not subinterpreter.number
 
 
 # ---------------------------------------------------------------- generators
@@ -170,13 +179,14 @@ class CallStreams(NamedTuple):
 def own_generator(module: str) -> Any:
     """Give the generator that a module's own functions draw from."""
     if module == "random":
-        return random._inst  # type: ignore[attr-defined]
+        return vars(random)["_inst"]
     if module == "numpy":
         import numpy as np
 
         return np.random.mtrand._rand
-    torch: Any = sys.modules["torch"]
-    return torch.default_generator
+    import importlib
+
+    return importlib.import_module("torch").default_generator
 
 
 def is_generator(thing: Any) -> bool:
@@ -195,7 +205,9 @@ def is_generator(thing: Any) -> bool:
 
 def _is_numpys(thing: Any) -> bool:
     found: Any = sys.modules.get("numpy.random")
-    kinds = (found.Generator, found.RandomState, found.BitGenerator) if found is not None else ()
+    if found is None:
+        return False
+    kinds = found.Generator, found.RandomState, found.BitGenerator, found.SeedSequence
     return isinstance(thing, kinds)
 
 
@@ -227,9 +239,13 @@ def restart(generator: Any, seed: int, key: tuple[int, ...]) -> None:
     else:
         from numpy.random import SeedSequence
 
-        own = _bits(generator)
-        made = type(own)(SeedSequence(seed, spawn_key=key))
-        _set_numpys(generator, made.state)
+        sequence, own = SeedSequence(seed, spawn_key=key), _bits(generator)
+        if isinstance(generator, SeedSequence):
+            _set_sequence(generator, sequence)
+            return
+        _set_numpys(generator, type(own)(sequence).state)
+        if isinstance(getattr(own, "seed_seq", None), SeedSequence):  # which spawns others
+            _set_sequence(own.seed_seq, sequence)
 
 
 def _bits(generator: Any) -> Any:
@@ -245,6 +261,11 @@ def _set_numpys(generator: Any, state: dict[str, Any]) -> None:
         _bits(generator).state = state
 
 
+def _set_sequence(sequence: Any, like: Any) -> None:
+    """Make a seed sequence like another, in place, by what pickle would set."""
+    sequence.__setstate_cython__(like.__reduce_cython__()[2])
+
+
 def _setter(generator: Any) -> Callable[[], None]:
     """Give a function that sets a generator back to where it is now."""
     if isinstance(generator, random.Random):
@@ -253,9 +274,20 @@ def _setter(generator: Any) -> Callable[[], None]:
     if _is_torchs(generator):
         state = generator.get_state()
         return lambda: generator.set_state(state)
-    legacy = hasattr(generator, "set_state")
-    found = generator.get_state(legacy=False) if legacy else _bits(generator).state
-    return lambda: _set_numpys(generator, found)
+    own = _bits(generator)
+    sequence = getattr(own, "seed_seq", own)
+    before = sequence.__reduce_cython__()[2] if hasattr(sequence, "__reduce_cython__") else None
+    legacy, found = hasattr(generator, "set_state"), None
+    if own is not sequence:
+        found = generator.get_state(legacy=False) if legacy else own.state
+
+    def back() -> None:
+        if found is not None:
+            _set_numpys(generator, found)
+        if before is not None:
+            sequence.__setstate_cython__(before)
+
+    return back
 
 
 def drawn(generator: Any) -> int:
@@ -267,4 +299,14 @@ def drawn(generator: Any) -> int:
         return int(torch.randint(2**62, (1,), generator=generator).item())
     if hasattr(generator, "bytes"):
         return int.from_bytes(generator.bytes(8), "big")
-    return int(_bits(generator).random_raw())
+    if hasattr(generator, "spawn"):  # a seed sequence
+        return int(generator.spawn(1)[0].generate_state(1, "uint64")[0])
+    return int(generator.random_raw())
+
+
+def peeked(generator: Any) -> int:
+    """Give the 64 bits that would be drawn next from a generator, which stays where it is."""
+    back = _setter(generator)
+    found = drawn(generator)
+    back()
+    return found
