@@ -285,6 +285,8 @@ def prepare(
                 f"items must be an iterable, not {type(iterable).__qualname__} "
                 f"(argument {position + 1} after the function)"
             ) from None
+    again = options.checkpoint is not None  # the same call is to find its seed again
+    streams = streams_for((fn,), options.seed, repeats=again, setup=setup)
     task = Task(
         fn,
         function_name(fn),
@@ -292,7 +294,7 @@ def prepare(
         setup=setup,
         coroutine=is_coroutine(fn),
         depth=depth.get(),
-        streams=streams_for((fn, setup), options.seed, repeats=options.checkpoint is not None),
+        streams=streams,
     )
     caller_thread = CallerThread()
     source = Source(_taken(iterables, options, loop), caller_thread.call, first)

@@ -86,7 +86,11 @@ class RemoteSession(Session):
         envelope = self._envelope()
         try:
             file = items_file(envelope) if self._local else None
+            self._by_value.generators.clear()
             items, beside = pickling.dumps_beside(chunk.items, file, self._by_value)
+            if self._by_value.generators:  # of random numbers
+                for index, item in zip(chunk.indices, chunk.items, strict=True):
+                    self._by_value.own_generators(index, item)
         except Exception as error:
             outcome = unsendable(error, chunk)
             self.spec.deliver(chunk, lambda: outcome)

@@ -32,7 +32,11 @@ MODULES = ("random", "numpy", "torch")
 
 
 def streams_for(
-    things: Iterable[Any], seed: int | None, repeats: bool = False, fresh: int | None = None
+    things: Iterable[Any],
+    seed: int | None,
+    repeats: bool = False,
+    fresh: int | None = None,
+    setup: Any = None,
 ) -> Streams | None:
     """Give the streams of calls of functions; None where these draw nothing, as far as is seen.
 
@@ -47,6 +51,8 @@ def streams_for(
         Whether the generators don't go on: the same call is to find them as they were.
     fresh : int or None
         The seed where none was given; None takes one from the generators.
+    setup : callable or None
+        What each worker calls once: there may be generators in what it gives.
 
     Examples
     --------
@@ -57,20 +63,21 @@ def streams_for(
     >>> streams_for([len], None) is None
     True
     """
-    modules, generators = _reached(things)
-    if not modules and not generators and seed is None:
+    modules, generators = _reached((*things, setup))
+    if not modules and not generators and seed is None and setup is None:
         return None
     named = tuple(name for name in MODULES if name in modules)
     own = [own_generator(name) for name in MODULES if name in sys.modules]
     held = tuple(one for one in generators if not any(one is other for other in own))
     if seed is not None:  # libraries may draw, too
         loaded = tuple(name for name in MODULES if name in sys.modules and name not in named)
-        return Streams(seed, True, named, held, loaded)
+        return Streams(seed, True, named, held, loaded, setup is not None)
     own = [own_generator(name) for name in named]
     draw = peeked if repeats else drawn
     if fresh is None:
-        fresh = number(0, tuple(map(draw, (*held, *own))), 64)
-    return Streams(fresh, False, named, held)
+        found = (*held, *own) or (own_generator("random"),)
+        fresh = number(0, tuple(map(draw, found)), 64)
+    return Streams(fresh, False, named, held, setup=setup is not None)
 
 
 def seed_of(task: Task, seed: int | None) -> int:

@@ -102,12 +102,17 @@ class Sent:
     ----------
     known : set of str
         Names of classes, functions and modules: every worker has them when it gets items.
+    generators, streamed : list
+        Generators of random numbers that were met, and those that items have streams of.
     """
 
     def __init__(self, run: str) -> None:
         self.run = run
         self.known: set[str] = set()
+        self.generators: list[Any] = []  # of random numbers, which were met
+        self.streamed: list[Any] = []  # those that are set to streams
         self._names: set[str] = set()
+        self._owners = own_generators.Owners()
         self._things: list[Any] = []  # they are there as long as they may come back
 
     def note(self, thing: Any, name: str) -> None:
@@ -119,9 +124,24 @@ class Sent:
         """Take in that the task is pickled, and items are next."""
         self.known = self._names
 
+    def own_generators(self, index: int, item: Any) -> None:
+        """Take in the generators that an item has, but for those that are set to streams.
+
+        Raises
+        ------
+        PickleError
+            Another item has one of them, too.
+        """
+        met = Sent(self.run)
+        met.known = self.known
+        dumps_apart(item, met)
+        streamed = set(map(id, met.streamed))
+        self._owners.add([one for one in met.generators if id(one) not in streamed], index)
+
     def forget(self) -> None:
         """Let go of what was sent: nothing comes back any more."""
         self._things.clear()
+        self._owners = own_generators.Owners()
 
     @property
     def noting(self) -> bool:
@@ -181,9 +201,13 @@ def pickler() -> Any:
                 return singletons.reference(thing, kind)
             if issubclass(kind, BaseException):
                 return made_exceptions.reduced(thing, kind, type(self), self.lossy)
-            if kind.__name__ in own_generators.KINDS:
+            if own_generators.are(kind):
                 kept = own_generators.place(thing, kind)
+                if kept is None and self.sent.run:
+                    self.sent.generators.append(thing)
                 return NotImplemented if kept is None else (singletons.at, kept)
+            if self.sent.run and hasattr(kind, "__nbexec_streams__"):
+                self.sent.streamed += thing.generators
             if kind in weak_references.KINDS:
                 return weak_references.reduction(thing, self.sent.run)
             if standard_objects.has_plain(kind):

@@ -17,7 +17,8 @@ from .capture import Capture, Report, current
 from .chunk_state import ChunkState
 from .item_calls import call_items
 from .item_errors import failed, from_users, interrupts, parted
-from .random_streams import CallStreams, ChunkStreams, depth
+from .random_streams import SET_UP, CallStreams, ChunkStreams, in_state
+from .random_streams import depth as depth
 
 T = TypeVar("T")
 
@@ -47,9 +48,12 @@ def calling(task: Task, state: Any) -> Callable[[Any], Any]:
     """Give the function of one item of `task`."""
     fn = task.fn
     if task.setup is not None:
-        if task.star:
-            return lambda item: fn(*item, state)
-        return lambda item: fn(item, state)
+        with_state = (
+            (lambda item: fn(*item, state)) if task.star else (lambda item: fn(item, state))
+        )
+        if task.streams is not None:
+            setattr(with_state, SET_UP, in_state(state))
+        return with_state
     if task.star:
         return lambda item: fn(*item)
     return fn

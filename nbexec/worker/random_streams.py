@@ -29,9 +29,7 @@ Call = Callable[[Any], Any]
 depth: ContextVar[int] = ContextVar("nbexec_depth", default=0)  # runs around this code
 
 _turns: defaultdict[int, Any] = defaultdict(threading.RLock)  # by how many runs are around it
-_turns_of_loops: weakref.WeakKeyDictionary[Any, dict[int, Any]] = (
-    weakref.WeakKeyDictionary()
-)
+_turns_of_loops: weakref.WeakKeyDictionary[Any, dict[int, Any]] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,30 +49,40 @@ class Streams:
         Generators that they hold; pickled with what holds them, so that they stay the same ones.
     others : tuple of str
         Modules whose own generators libraries may draw from: only in a worker process.
+    setup : bool
+        Whether there may be more in what each worker sets up.
     """
+
+    __nbexec_streams__ = True  # see `serialize.own_generators`
 
     seed: int
     given: bool
     modules: tuple[str, ...] = ()
     generators: tuple[Any, ...] = ()
     others: tuple[str, ...] = ()
+    setup: bool = False
 
     def __bool__(self) -> bool:
         """Whether there is any generator that is seen to be drawn from."""
-        return bool(self.modules or self.generators)
+        return bool(self.modules or self.generators or self.setup)
 
-    def generators_of(self, kernel: bool) -> list[Any]:
+    def generators_of(self, kernel: bool, set_up: Sequence[Any] = ()) -> list[Any]:
         """Give the generators that have streams, in the kernel or in a worker process."""
         modules = self.modules if kernel else (*self.modules, *self.others)
-        return [*self.generators, *map(own_generator, modules)]
+        return [*self.generators, *set_up, *map(own_generator, modules)]
+
+    def of_setup(self) -> Streams:
+        """Give the streams of what a worker sets up for itself alone."""
+        return Streams(self.seed, self.given, setup=self.setup)
 
     @contextlib.contextmanager
-    def item(self, index: int, keeps: bool) -> Iterator[None]:
+    def item(self, index: int, keeps: bool, set_up: Sequence[Any] = ()) -> Iterator[None]:
         """Have what is drawn inside a `with` block come from an item's stream.
 
-        With `keeps` the generators are then as they were.
+        With `keeps` the generators are then as they were.  `set_up` has those that are this
+        worker's alone.
         """
-        generators = self.generators_of(keeps)
+        generators = self.generators_of(keeps, set_up)
         back = [_setter(generator) for generator in generators] if keeps else []
         try:
             for place, generator in enumerate(generators):
@@ -84,6 +92,18 @@ class Streams:
         finally:
             for function in back:
                 function()
+
+
+SET_UP = "__nbexec_set_up__"  # on a function of one item: generators in its worker's state
+
+
+def in_state(state: Any) -> list[Any]:
+    """Give the generators in what a worker set up: itself, what it holds, and its attributes."""
+    if is_generator(state):
+        return [state]
+    held = state if isinstance(state, list | tuple) else ()
+    names = state if isinstance(state, dict) else getattr(state, "__dict__", {})
+    return [one for one in (*held, *names.values()) if is_generator(one)]
 
 
 class ChunkStreams(NamedTuple):
@@ -105,12 +125,16 @@ class ChunkStreams(NamedTuple):
 
     def each(self, call: Call, around: int) -> Call:
         """Give a function of one item that gives each its stream, as they come, in order."""
-        indices, turn = iter(self.indices), _turns[around]
-        item, keeps = self.streams.item, self.keeps
+        set_up = getattr(call, SET_UP, ())
+        shared = self.streams.generators_of(self.keeps)
+        if not shared and not set_up:
+            return call
+        indices, item, keeps = iter(self.indices), self.streams.item, self.keeps
+        turn: Any = _turns[around] if shared else contextlib.nullcontext()
 
         def in_stream(it: Any) -> Any:
             index = next(indices)
-            with turn, item(index, keeps):
+            with turn, item(index, keeps, set_up):
                 return call(it)
 
         return in_stream
@@ -121,14 +145,17 @@ class ChunkStreams(NamedTuple):
         """Do as `each` for a function that is awaited: on one loop, one item at a time."""
         import asyncio  # which a worker process seldom needs
 
+        set_up = getattr(call, SET_UP, ())
+        if not self.streams.generators_of(self.keeps) and not set_up:
+            return call
         turns = _turns_of_loops.setdefault(asyncio.get_running_loop(), {})
         turn = turns.setdefault(around, asyncio.Lock())
         indices, item, keeps = iter(self.indices), self.streams.item, self.keeps
 
         async def in_stream(it: Any) -> Any:
             index = next(indices)
-            async with turn:
-                with item(index, keeps):
+            async with turn:  # then other threads, which have loops of their own
+                with _turns[around], item(index, keeps, set_up):
                     return await call(it)
 
         return in_stream
@@ -147,8 +174,10 @@ def streams_of(task: Any, indices: Sequence[int], shared: bool = False) -> Chunk
         Whether several items run at the same time.
     """
     streams: Streams | None = task.streams
-    if not streams or (shared and not streams.given):
+    if not streams:
         return None
+    if shared and not streams.given:
+        return ChunkStreams(streams.of_setup(), indices) if streams.setup else None
     return ChunkStreams(streams, indices)
 
 
