@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import functools
 import inspect
+import os
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator
 from typing import Any, cast
 
@@ -17,10 +18,12 @@ from .items.sinks import Gather, Sink, Stream
 from .model import Task
 from .options import resolve
 from .options.record import Options
+from .run.drawing import streams_for
 from .run.handle import Run
 from .run.results import Results
 from .run.streaming import iterate
 from .worker.execute import depth
+from .worker.random_streams import CallStreams
 
 Items = Iterable[Any] | AsyncIterable[Any]
 
@@ -230,6 +233,13 @@ def invoke(*functions: Callable[[], Any], **options: Any) -> Results:
     for position, function in enumerate(functions):
         if not callable(function):
             raise OptionError(f"invoke() calls functions; argument {position} is {function!r}")
+    streams = streams_for(functions, resolve(options).seed)
+    if streams is not None:
+        of = [CallStreams(streams, at, os.getpid()) for at in range(len(functions))]
+        functions = tuple(
+            functools.partial(one.call, function)
+            for one, function in zip(of, functions, strict=True)
+        )
     return map(_call, functions, **{"name": "invoke", "chunk": 1, **options})
 
 
@@ -275,6 +285,8 @@ def prepare(
                 f"items must be an iterable, not {type(iterable).__qualname__} "
                 f"(argument {position + 1} after the function)"
             ) from None
+    again = options.checkpoint is not None  # the same call is to find its seed again
+    streams = streams_for((fn,), options.seed, repeats=again, setup=setup)
     task = Task(
         fn,
         function_name(fn),
@@ -282,6 +294,7 @@ def prepare(
         setup=setup,
         coroutine=is_coroutine(fn),
         depth=depth.get(),
+        streams=streams,
     )
     caller_thread = CallerThread()
     source = Source(_taken(iterables, options, loop), caller_thread.call, first)

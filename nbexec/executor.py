@@ -6,6 +6,7 @@ import concurrent.futures
 import contextvars
 import functools
 import itertools
+import os
 import time
 import weakref
 from collections import deque
@@ -20,11 +21,13 @@ from .items.call_queue import CallQueue
 from .items.chunk_size import ChunkSizer
 from .model import Task
 from .options import resolve
+from .run.drawing import streams_for
 from .run.handle import Run
 from .system import at_exit
 from .telemetry.stats import Stats
 from .worker import execute, reductions
 from .worker.execute import Call
+from .worker.random_streams import CallStreams
 
 T = TypeVar("T")
 
@@ -80,6 +83,7 @@ class Executor(concurrent.futures.Executor):
         if initializer is not None:
             setup = functools.partial(_initialize, initializer, initargs)
             task = replace(task, fn=_call, setup=setup)
+        self._places = itertools.count()  # of submitted calls
         self._calls = CallQueue()
         caller_thread = CallerThread()
         self._run = Run(
@@ -108,7 +112,7 @@ class Executor(concurrent.futures.Executor):
             The executor was shut down.
         """
         future: Future[T] = Future()
-        self._calls.add(Call(fn, args, kwargs), future)
+        self._calls.add(Call(fn, args, kwargs, self._streams(fn)), future)
         self._run.wake()
         return future
 
@@ -174,6 +178,14 @@ class Executor(concurrent.futures.Executor):
         due = None if timeout is None else time.monotonic() + timeout
         futures = deque(self.submit(fn, *args) for args in itertools.islice(calls, buffersize))
         return _taken(futures, due, fn, calls, weakref.ref(self))
+
+    def _streams(self, fn: Any) -> CallStreams | None:
+        """Give the stream of random numbers of the next call, if it draws any."""
+        place = next(self._places)
+        if self.options.seed is None and self.options.backend in ("serial", "threads", "asyncio"):
+            return None
+        streams = streams_for((fn,), self.options.seed, fresh=self._run.seed)
+        return None if streams is None else CallStreams(streams, place, os.getpid())
 
     @property
     def _max_workers(self) -> int:

@@ -30,6 +30,7 @@ class Task:
     setup: Callable[[], Any] | None = None  # once a worker and a run: fn(item, state)
     coroutine: bool = False  # calling fn gives an awaitable
     depth: int = 0  # 0 in the kernel, 1 in a task of a run, 2 in a task of that task's run
+    streams: Any = None  # what items draw random numbers from: see `worker.random_streams`
     timed: bool = False  # whether a worker says when it begins an item, being ready for it
 
 

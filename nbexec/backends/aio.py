@@ -18,6 +18,7 @@ from ..system import blas
 from ..worker import streams
 from ..worker.chunk_state import SharedChunkState
 from ..worker.execute import ExecutionSpec, StopFlag, prepare, run_chunk_async, worker_name
+from ..worker.random_streams import streams_of
 from .base import Backend, Session, SessionSpec
 from .pool import Pool
 from .threads import WARM, ThreadWorker
@@ -129,7 +130,8 @@ class AsyncioSession(Session):
         while lane.chunks:
             chunk, chunk_state, stop_flag = lane.chunks.popleft()
             report = functools.partial(self._spec.report, chunk)
-            spec = ExecutionSpec(task, prepared, stop_flag, report)
+            drawn_from = streams_of(task, chunk.indices, shared=True)
+            spec = ExecutionSpec(task, prepared, stop_flag, report, streams=drawn_from)
             outcome = await run_chunk_async(spec, chunk_state, chunk.budget, self._share)
             if not task.coroutine:
                 self._release_thread(stop_flag)

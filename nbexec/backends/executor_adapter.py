@@ -13,6 +13,7 @@ from ..worker.chunk_state import ChunkState
 from ..worker.entry import run_packed
 from ..worker.envelope import PackedCall
 from ..worker.execute import ExecutionSpec, StopFlag, prepare, run_chunk
+from ..worker.random_streams import streams_of
 from .base import Backend, Session, SessionSpec
 from .remote import RemoteSession
 
@@ -70,7 +71,8 @@ class ExecutorThreadsSession(Session):
         task = self._spec.task
         stop_flag = self._stop_flags[slot] = StopFlag()
         report = functools.partial(self._spec.report, chunk)
-        spec = ExecutionSpec(task, self._prepared, stop_flag, report)
+        drawn_from = streams_of(task, chunk.indices, shared=True)
+        spec = ExecutionSpec(task, self._prepared, stop_flag, report, streams=drawn_from)
         chunk_state = ChunkState(chunk.items)
         future = self._executor.submit(context.run, run_chunk, spec, chunk_state, chunk.budget)
         future.add_done_callback(functools.partial(self._done, slot, chunk))

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import itertools
 import os
+import pickle
 import signal
 import time
 from abc import abstractmethod
@@ -89,7 +90,11 @@ class RemoteSession(Session):
         envelope = self._envelope()
         try:
             file = items_file(envelope) if self._local else None
+            self._by_value.generators.clear()
             items, beside = pickling.dumps_beside(chunk.items, file, self._by_value)
+            if self._by_value.generators:  # of random numbers
+                for index, item in zip(chunk.indices, chunk.items, strict=True):
+                    self._by_value.own_generators(index, item)
         except Exception as error:
             outcome = unsendable(error, chunk)
             self.spec.deliver(chunk, lambda: outcome)
@@ -100,9 +105,10 @@ class RemoteSession(Session):
             self._large.add(envelope.serial)
         if self._listener is not None:
             self._listener.expect(envelope.serial, functools.partial(self.spec.report, chunk))
-        facts = self.key, self.block, len(chunk), items, chunk.budget, self.alone, envelope
+        indices = b"" if self.spec.task.streams is None else pickle.dumps(chunk.indices)
         renewed = self._surroundings.bytes() if self._surroundings is not None else b""
-        future = self.send(slot, chunk, PackedCall(*facts, renewed))
+        facts = self.key, self.block, len(chunk), items, chunk.budget, self.alone, indices
+        future = self.send(slot, chunk, PackedCall(*facts, envelope, renewed))
         size = beside or len(items)
         future.add_done_callback(functools.partial(self._done, slot, chunk, size, spent))
 

@@ -14,6 +14,7 @@ from ..system.full_collections import Collected, collected
 from ..worker import streams
 from ..worker.chunk_state import SharedChunkState
 from ..worker.execute import ExecutionSpec, StopFlag, prepare, run_chunk
+from ..worker.random_streams import streams_of
 from .base import Backend, Running, Session, SessionSpec
 
 Clock = Callable[[], float]
@@ -61,6 +62,7 @@ class SerialSession(Session):
             passthrough=spec.direct,
             starved=machine.starved,
             interrupt=interrupt.append,
+            streams=streams_of(spec.task, chunk.indices),
         )
         with self._watch:
             outcome = run_chunk(execution, chunk_state, chunk.budget)

@@ -17,6 +17,7 @@ from ..system import blas, machine
 from ..worker import streams
 from ..worker.chunk_state import SharedChunkState
 from ..worker.execute import ExecutionSpec, StopFlag, prepare, run_chunk
+from ..worker.random_streams import streams_of
 from .base import Backend, Running, Session, SessionSpec
 from .pool import Pool
 from .serial import Stopwatch
@@ -138,7 +139,9 @@ class RunThread:
     def _run(self, chunk: Chunk, chunk_state: SharedChunkState, stop_flag: StopFlag) -> None:
         blas.look()
         report = functools.partial(self._spec.report, chunk)
-        spec = ExecutionSpec(self._spec.task, self._prepared, stop_flag, report)
+        task = self._spec.task
+        drawn_from = streams_of(task, chunk.indices, shared=True)
+        spec = ExecutionSpec(task, self._prepared, stop_flag, report, streams=drawn_from)
         if self._spec.judged:
             with self.watch:
                 spec = spec._replace(starved=machine.starved)

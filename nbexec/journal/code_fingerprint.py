@@ -15,15 +15,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ..serialize import dispatchers
 from ..system.user_code import is_library_module, is_own_code
 from .fingerprint import ATOMS, SIZE, NoFingerprint, digest, fingerprint, flat
 
-# Attributes of a class that don't count: its place in the source, and additions of Python's.
+# Attributes of a class that don't count: its place in the source, and what Python or pydantic
+# made of the others.
 _PASSING = frozenset(
     (
         *("__module__", "__qualname__", "__doc__", "__dict__", "__weakref__", "__slotnames__"),
         *("__firstlineno__", "__static_attributes__", "__match_args__"),
         *("__annotations__", "__annotations_cache__", "__annotate__", "__annotate_func__"),
+        *("__pydantic_core_schema__", "__pydantic_validator__", "__pydantic_serializer__"),
         *("__abstractmethods__", "_abc_impl", "__orig_bases__", "__parameters__"),
     )
 )
@@ -166,6 +169,9 @@ class _Graph:
 
     def _function(self, fn: types.FunctionType, label: str) -> None:
         own, code = f" of {label}" if label else "", fn.__code__
+        if dispatchers.is_dispatcher(fn):
+            self._part(f"what was registered{own}", dispatchers.content(fn))
+            return
         self._parts[f"{label}, which it calls" if label else "its code"] = code_digest(
             code, self._refer
         )
@@ -182,9 +188,27 @@ class _Graph:
     def _class(self, kind: type, label: str) -> None:
         label = label or f"`{kind.__qualname__}`"
         self._part(f"{label}, which it uses", [type(kind), *kind.__bases__])
-        members = {name: one for name, one in vars(kind).items() if name not in _PASSING}
-        for name, member in members.items():
+        for name, member in vars(kind).items():
+            if name in _PASSING or (name == "__hash__" and _is_salted(member)):
+                continue
+            if name == "__pydantic_decorators__":
+                member = _decorators(member)
             self._part(f"`{name}` of {label}", member)
+
+
+def _is_salted(method: Any) -> bool:
+    """Whether attrs wrote a ``__hash__``: there is a string's hash in it, of this process."""
+    code = getattr(method, "__code__", None)
+    return code is not None and str(code.co_filename).startswith("<attrs generated")
+
+
+def _decorators(found: Any) -> list[Any]:
+    """Give how pydantic's decorators were called, without the places of classes in memory."""
+    return [
+        (group, name, one.info)
+        for group in found.__dataclass_fields__
+        for name, one in getattr(found, group).items()
+    ]
 
 
 def _name(thing: Any) -> str:

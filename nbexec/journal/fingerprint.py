@@ -18,6 +18,7 @@ import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ..serialize import own_generators, standard_objects, weak_references
 from ..system.user_code import is_library_module
 from .moved import before
 
@@ -183,8 +184,12 @@ class _Walk:
             self._named(value.__name__, "")
         elif kind is types.BuiltinFunctionType and _of_module(value):
             self._named(value.__module__ or "", value.__qualname__)
+        elif kept := own_generators.place(value, kind):
+            self._named(*kept)
         elif isinstance(value, functools._lru_cache_wrapper):
             self._parts(b"w", value.__wrapped__)
+        elif kind in weak_references.KINDS:
+            self._parts(b"a", weak_references.content(value))
         else:
             self._reduced(kind, value)
 
@@ -204,7 +209,7 @@ class _Walk:
         if set(map(type, value)) <= ATOMS:
             pieces = sorted(map(flat, value))
         else:  # each on its own: their order differs between processes
-            pieces = sorted(fingerprint(one, self._refer) for one in value)
+            pieces = sorted(fingerprint(one, self._refer) for one in sorted(value, key=_names))
         self._mark(b"S", kind.__name__.encode(), *pieces)
 
     def _buffer(self, value: Any) -> None:
@@ -221,7 +226,11 @@ class _Walk:
         try:
             # What is the same in each run, where not all that is pickled is.
             reduce = getattr(kind, "__nbexec_content__", None) or copyreg.dispatch_table.get(kind)
-            reduced: Any = reduce(value) if reduce is not None else value.__reduce_ex__(5)
+            reduced: Any = NotImplemented if reduce is None else reduce(value)
+            if reduced is NotImplemented:
+                reduced = standard_objects.plain(value)
+            if reduced is NotImplemented:
+                reduced = value.__reduce_ex__(5)
         except RecursionError:
             raise
         except Exception as error:
@@ -240,6 +249,11 @@ class _Walk:
             self._parts(b"i", *listed)
         if mapped is not None:
             self._parts(b"j", *mapped)
+
+
+def _names(thing: Any) -> tuple[str, str]:
+    """Give an order of what is in a set: classes and functions are numbered as they are met."""
+    return type(thing).__qualname__, str(getattr(thing, "__qualname__", ""))
 
 
 def _contents(cell: types.CellType) -> tuple[Any, ...]:

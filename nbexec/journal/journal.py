@@ -68,7 +68,7 @@ class Journal(Observer):
         self._pending: dict[int, bytes] = {}  # keys of items that have no value yet, by index
         self._before: str | None = None  # the run whose failed items this one runs again
         values = Values(codes, load_class(self._reader))
-        self._keys = ItemKeys(codes, self._print.digest, self._notes)
+        self._keys = ItemKeys(codes, self._print.digest, self._notes, task)
         self._lookup = Lookup(
             self._reader, self._keys, values, self._pending, self._notes, self._stop
         )

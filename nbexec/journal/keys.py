@@ -35,7 +35,15 @@ def function_print(codes: Codes, task: Task, name: str) -> CodePrint:
     if setup is not None:
         parts |= {f"in setup, {part}": its for part, its in setup.parts.items()}
         pieces.append(setup.digest)
+    if _seeded(task):
+        parts["the seed"] = str(task.streams.seed)
+        pieces.append(b"seed %d" % task.streams.seed)
     return CodePrint(digest(pieces), parts)
+
+
+def _seeded(task: Task) -> bool:
+    """Whether an item's value follows from a seed, and from the item's index."""
+    return task.streams is not None and task.streams.given
 
 
 class ItemKeys:
@@ -49,9 +57,15 @@ class ItemKeys:
         The digest of the run's function.
     notes : Notes
         Where an item without a fingerprint is noted.
+    task : Task or None
+        Where it has a seed, the indices of items count, rather than how many equal ones came
+        before.
     """
 
-    def __init__(self, codes: Codes, function: bytes, notes: Notes) -> None:
+    def __init__(
+        self, codes: Codes, function: bytes, notes: Notes, task: Task | None = None
+    ) -> None:
+        self._by_index = task is not None and _seeded(task)
         self._codes = codes
         self._function = function
         self._notes = notes
@@ -70,7 +84,8 @@ class ItemKeys:
         counts = self._occurrences.count([*made.values()])
         start, make = self._function, hashlib.blake2b
         for (offset, one), count in zip(made.items(), counts, strict=True):
-            whole = start + one + count.to_bytes(8, "little")
+            number = chunk.indices[offset] if self._by_index else count
+            whole = start + one + number.to_bytes(8, "little")
             keys[offset] = make(whole, digest_size=SIZE).digest()
         return keys
 

@@ -245,6 +245,14 @@ class Options:  # its docstring is made from the fields, below
         _path,
         str,
     )
+    seed: int | None = _option(
+        None,
+        "What the items' random numbers follow from: each item draws its own, the same ones on "
+        "any backend, with any number of workers, and when it is tried again. None is another "
+        "seed for each run, in `run.seed`.",
+        _int_at_least(0),
+        int,
+    )
     progress: Any = _option(
         "auto",
         "'panel' (a widget), 'text' (a line), 'off', or 'auto': a panel in a notebook, text "

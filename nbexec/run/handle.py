@@ -35,7 +35,7 @@ from ..telemetry.observer import Observer
 from ..telemetry.output import Outputs
 from ..telemetry.stats import Stats
 from ..worker.execute import replay
-from . import registry, rerun
+from . import drawing, registry, rerun
 from .loop import Loop, RunSpec
 from .results import Results, attach_results
 
@@ -60,6 +60,9 @@ class Run:
         When it was started, as Unix time.
     background : bool
         Whether it was started without anybody waiting for it.
+    seed : int
+        What its items' random numbers follow from, where they have streams of their own: with
+        ``seed=run.seed`` they are the same ones.
 
     Examples
     --------
@@ -95,6 +98,8 @@ class Run:
         self.background = False  # whether nobody waits for it
         self._taken = False  # whether somebody has had the results
         self.task = task = replace(task, timed=options.timeout is not None)
+        # What items' random numbers follow from: give it to `seed=`, and they are the same ones.
+        self.seed = drawing.seed_of(task, options.seed)
         self.options = options
         self.caller_thread = caller_thread or CallerThread()
         sizer = sizer or (
@@ -397,7 +402,11 @@ class Run:
                 f"item {index} of {self.name} is not there: of an input that is no list, only "
                 "items that failed are kept"
             )
-        return replay(self.task, item)
+        streams = self.task.streams
+        if not streams:
+            return replay(self.task, item)
+        with streams.item(index, keeps=True):
+            return replay(self.task, item)
 
     # ------------------------------------------------------------ for the layers around it
 

@@ -260,11 +260,11 @@ def _nothing(kind: Any, /, **given: Any) -> None:
     pass
 
 
-# ---------------------------------------------------------------- functions and modules
+# ------------------------------------------- functions, modules, and what else is told by identity
 
 
 def by_value(thing: Any, reduced: tuple[Any, ...], run: str, known: set[str]) -> tuple[Any, ...]:
-    """Give the reduction of a function or a module that is sent to a worker.
+    """Give the reduction of a function, a module or the like that is sent to a worker.
 
     Parameters
     ----------
@@ -284,8 +284,31 @@ def by_value(thing: Any, reduced: tuple[Any, ...], run: str, known: set[str]) ->
     return _arrived, (run, name, make, arguments), *rest
 
 
+def once_by_value(
+    thing: Any, reduced: tuple[Any, ...], run: str, known: set[str]
+) -> tuple[Any, ...]:
+    """Do as `by_value` for a thing that is made of others which may refer to it.
+
+    A recursive function under a cache is made of the function, which has the cache among its
+    globals: pickle meets the cache again before it is made, and has it made twice.
+    """
+    make, arguments, *rest = by_value(thing, reduced, run, known)
+    return (_arrived_once if make is _arrived else make), arguments, *rest
+
+
+def is_importable(thing: Any) -> bool:
+    """Whether a worker finds a thing by its name, in a module that it imports."""
+    from cloudpickle import cloudpickle
+
+    name = getattr(thing, "__qualname__", None) or getattr(thing, "__name__", None)
+    if not isinstance(name, str):
+        return False
+    found = cloudpickle._lookup_module_and_qualname(thing, name=name)
+    return found is not None and not cloudpickle._is_registered_pickle_by_value(found[0])
+
+
 def back(thing: Any) -> tuple[Any, ...] | None:
-    """Give the reduction of a function or a module on its way back; None for one made here."""
+    """Give the reduction of a function, or the like, on its way back; None for one made here."""
     name = _came.get(thing)
     return None if name is None else (thing_of_name, (name,))
 
@@ -307,6 +330,12 @@ def _arrived(run: str, name: str, make: Callable[..., Any], arguments: tuple[Any
         if run:
             _of_runs[run, name] = thing
     return thing
+
+
+def _arrived_once(run: str, name: str, make: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    with _lock:
+        found = _of_runs.get((run, name))
+        return _arrived(run, name, make, arguments) if found is None else found
 
 
 def thing_of_run(run: str, name: str) -> Any:

@@ -23,7 +23,17 @@ from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 from ..errors import PickleError
-from . import by_value, context_vars, made_exceptions, nans, singletons
+from . import (
+    by_value,
+    context_vars,
+    dispatchers,
+    made_exceptions,
+    nans,
+    own_generators,
+    singletons,
+    standard_objects,
+    weak_references,
+)
 from .owned_arrays import LaterBytes
 
 LARGE = 1 << 16  # bytes; to write a buffer to a file and read it takes 0.03 ms then, a pipe 0.18
@@ -94,12 +104,17 @@ class Sent:
     ----------
     known : set of str
         Names of classes, functions and modules: every worker has them when it gets items.
+    generators, streamed : list
+        Generators of random numbers that were met, and those that items have streams of.
     """
 
     def __init__(self, run: str) -> None:
         self.run = run
         self.known: set[str] = set()
+        self.generators: list[Any] = []  # of random numbers, which were met
+        self.streamed: list[Any] = []  # those that are set to streams
         self._names: set[str] = set()
+        self._owners = own_generators.Owners()
         self._things: list[Any] = []  # they are there as long as they may come back
 
     def note(self, thing: Any, name: str) -> None:
@@ -111,9 +126,24 @@ class Sent:
         """Take in that the task is pickled, and items are next."""
         self.known = self._names
 
+    def own_generators(self, index: int, item: Any) -> None:
+        """Take in the generators that an item has, but for those that are set to streams.
+
+        Raises
+        ------
+        PickleError
+            Another item has one of them, too.
+        """
+        met = Sent(self.run)
+        met.known = self.known
+        dumps_apart(item, met)
+        streamed = set(map(id, met.streamed))
+        self._owners.add([one for one in met.generators if id(one) not in streamed], index)
+
     def forget(self) -> None:
         """Let go of what was sent: nothing comes back any more."""
         self._things.clear()
+        self._owners = own_generators.Owners()
 
     @property
     def noting(self) -> bool:
@@ -163,7 +193,7 @@ def pickler() -> Any:
                 return NotImplemented
             if issubclass(kind, type):
                 return self._class(thing)
-            if kind is FunctionType or kind is ModuleType:
+            if kind in standard_objects.BY_VALUE:
                 return self._by_value(thing)
             return self.of_instance(thing, kind)
 
@@ -175,6 +205,17 @@ def pickler() -> Any:
                 return made_exceptions.reduced(thing, kind, type(self), self.lossy)
             if kind is ContextVar:
                 return context_vars.reduced(thing)
+            if own_generators.are(kind):
+                kept = own_generators.place(thing, kind)
+                if kept is None and self.sent.run:
+                    self.sent.generators.append(thing)
+                return NotImplemented if kept is None else (singletons.at, kept)
+            if self.sent.run and hasattr(kind, "__nbexec_streams__"):
+                self.sent.streamed += thing.generators
+            if kind in weak_references.KINDS:
+                return weak_references.reduction(thing, self.sent.run)
+            if standard_objects.has_plain(kind):
+                return standard_objects.plain(thing)
             self.plain.add(kind)
             if hasattr(kind, INSTEAD):
                 self.instead = getattr(thing, INSTEAD)()
@@ -198,19 +239,28 @@ def pickler() -> Any:
             return super().reducer_override(thing)
 
         def _by_value(self, thing: Any) -> Any:
-            if type(thing) is ModuleType:
+            kind, arrives = type(thing), by_value.by_value
+            if kind is ModuleType:
                 reduced = self.dispatch_table[ModuleType](thing)
                 whole = reduced[0] is not cloudpickle.cloudpickle.subimport
+            elif kind in standard_objects.NAMED or dispatchers.is_dispatcher(thing):
+                if by_value.is_importable(thing):
+                    return NotImplemented
+                reduce_named: Any = standard_objects.NAMED.get(kind, dispatchers.reduced)
+                reduced, whole, arrives = reduce_named(thing), True, by_value.once_by_value
             else:
                 code = self.instead.get(id(thing)) or stands_for.get(thing.__code__)
                 sent = thing if code is None else with_code(thing, code)
                 reduced = self.as_cloudpickle_does(sent)
                 whole = reduced is not NotImplemented
+                parameters: Any = getattr(thing, "__type_params__", None)
+                if whole and parameters:  # cloudpickle leaves them out
+                    reduced[2][1]["__type_params__"] = parameters
             if not whole:
                 return reduced
             if self.sent.noting:
                 self.sent.note(thing, by_value.thing_name(thing))
-            return by_value.by_value(thing, reduced, self.sent.run, self.sent.known)
+            return arrives(thing, reduced, self.sent.run, self.sent.known)
 
     return Pickler
 
@@ -453,7 +503,7 @@ def _culprit(fn: Callable[..., Any]) -> str:
     names = inspect.getclosurevars(plain).globals if cells is not None else {}
     for name, value in {**captured, **names}.items():
         try:
-            dumps(value)
+            dumps_apart(value, Sent("trial"))
         except Exception:
             return f"{name!r} ({type(value).__module__}.{type(value).__qualname__})"
     return ""

@@ -10,11 +10,18 @@ import contextlib
 import functools
 import pickle
 from pathlib import Path
-from types import FunctionType, ModuleType
 from typing import Any
 from weakref import WeakSet
 
-from . import by_value, made_exceptions, pickling, singletons, tracebacks
+from . import (
+    by_value,
+    cached_functions,
+    made_exceptions,
+    pickling,
+    singletons,
+    standard_objects,
+    tracebacks,
+)
 from .owned_arrays import ArrayReducer, is_array
 
 
@@ -91,9 +98,8 @@ def pickler() -> Any:
             if kind is self._exact_kind:
                 self.arrays.begin()
                 return NotImplemented
-            if kind is FunctionType or kind is ModuleType:
-                found = by_value.back(thing)
-                return super().reducer_override(thing) if found is None else found
+            if kind in standard_objects.BY_VALUE:
+                return self._named(thing)
             if issubclass(kind, type):
                 return self._class(thing)
             if hasattr(kind, "__nbexec_exact__"):
@@ -109,6 +115,16 @@ def pickler() -> Any:
             if self.exact and found is NotImplemented and singletons.place(thing, kind):
                 raise pickle.PicklingError("it gives an object that stands in a module")
             return found
+
+        def _named(self, thing: Any) -> Any:
+            found = by_value.back(thing)
+            if found is not None:
+                return found
+            if self.exact and cached_functions.is_used(thing):
+                raise pickle.PicklingError(
+                    f"it gives {thing!r}, which was made in a worker and holds results"
+                )
+            return super().reducer_override(thing)
 
         def _array(self, thing: Any) -> Any:
             reduced = self.arrays.reduce(thing)

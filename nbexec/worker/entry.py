@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import math
 import os
+import pickle
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -25,6 +26,7 @@ from .envelope import Envelope, PackedCall, items_file, unwanted_file
 from .execute import ExecutionSpec, StopFlag, run_chunk
 from .item_errors import failed
 from .module_reloads import follow
+from .random_streams import ChunkStreams, is_kernel
 from .reply import pack, unreadable
 from .task_cache import Loaded, load
 
@@ -118,8 +120,16 @@ def run_packed(call: PackedCall, send: Send | None = None) -> bytes:
 def _spec(call: PackedCall, loaded: Loaded, report: Report) -> ExecutionSpec:
     clock = time.process_time if call.alone else time.thread_time
     stop_flag, starved = StopFile(call.envelope), machine.starved
+    streams, task = None, loaded.task
+    if call.indices:
+        kernel = int(call.key.partition("-")[0])
+        indices = pickle.loads(call.indices)
+        streams = ChunkStreams(task.streams, indices, keeps=is_kernel(kernel))
     return ExecutionSpec(
-        loaded.task, loaded.prepared, stop_flag, report, cpu_clock=clock, starved=starved
+        *(task, loaded.prepared, stop_flag, report),
+        cpu_clock=clock,
+        starved=starved,
+        streams=streams,
     )
 
 

@@ -29,6 +29,7 @@ class PackedCall(NamedTuple):
     items: bytes  # pickled; b"" where they are in their file, large buffers and all
     budget: float  # seconds
     alone: bool  # nothing else runs in the process: its CPU time, BLAS threads and all, counts
+    indices: bytes  # of the items, pickled, where they have random streams; else b""
     envelope: Envelope
     renewed: bytes = b""  # surroundings, where they are others than the task came with
 

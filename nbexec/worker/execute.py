@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 import time
 from array import array
 from collections.abc import Callable, Coroutine
-from contextvars import ContextVar, copy_context
+from contextvars import copy_context
 from typing import Any, NamedTuple, TypeVar
 
 from ..model import Error, Outcome, Task
@@ -16,8 +17,8 @@ from .capture import Capture, Report, current
 from .chunk_state import ChunkState
 from .item_calls import call_items
 from .item_errors import failed, from_users, interrupts, parted
-
-depth: ContextVar[int] = ContextVar("nbexec_depth", default=0)  # runs around this code
+from .random_streams import SET_UP, CallStreams, ChunkStreams, in_state
+from .random_streams import depth as depth
 
 T = TypeVar("T")
 
@@ -47,9 +48,12 @@ def calling(task: Task, state: Any) -> Callable[[Any], Any]:
     """Give the function of one item of `task`."""
     fn = task.fn
     if task.setup is not None:
-        if task.star:
-            return lambda item: fn(*item, state)
-        return lambda item: fn(item, state)
+        with_state = (
+            (lambda item: fn(*item, state)) if task.star else (lambda item: fn(item, state))
+        )
+        if task.streams is not None:
+            setattr(with_state, SET_UP, in_state(state))
+        return with_state
     if task.star:
         return lambda item: fn(*item)
     return fn
@@ -61,10 +65,13 @@ class Call(NamedTuple):
     fn: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
+    streams: CallStreams | None = None  # of random numbers, if it draws any
 
 
 def call(it: Call) -> Any:
     """Call the function of an executor's item, to its end if it is a coroutine function."""
+    if it.streams is not None:
+        return it.streams.call(functools.partial(call, it._replace(streams=None)))
     value = it.fn(*it.args, **it.kwargs)
     return _run_loop(value) if isinstance(value, Coroutine) else value
 
@@ -113,6 +120,7 @@ class ExecutionSpec(NamedTuple):
     cpu_clock: Callable[[], float] = time.thread_time
     starved: Callable[[int], float] = _never_starved  # seconds without a core, of a thread
     interrupt: Callable[[BaseException], None] | None = None  # given Ctrl-C of the main thread
+    streams: ChunkStreams | None = None  # of random numbers, if the items draw any
 
 
 def run_chunk(
@@ -178,6 +186,8 @@ async def _await_items(
 
     values, errors, ends = chunk_state.values, chunk_state.errors, chunk_state.ends
     stop_flag, call = spec.stop_flag, spec.prepared()
+    if spec.streams is not None:
+        call = spec.streams.each_awaited(call, spec.task.depth)
     if spec.task.timed:
         spec.report(0, "begun", "")
     for item in chunk_state.items:

@@ -17,6 +17,7 @@ from . import blocks
 from .capture import Report
 from .chunk_state import ChunkState
 from .item_errors import failed, interrupts, parted
+from .random_streams import ChunkStreams
 
 BRIEF = 5e-6  # seconds; to time an item alone takes 0.1 us: the noop-* benchmarks
 FIRST, LARGEST = 16, 1024  # items of a group
@@ -40,6 +41,9 @@ class Spec(Protocol):
     @property
     def report(self) -> Report: ...
 
+    @property
+    def streams(self) -> ChunkStreams | None: ...
+
 
 def call_items(spec: Spec, chunk_state: ChunkState, budget: float, begun: float) -> None:
     """Call the function on each item, until the items or `budget` (seconds) are used up.
@@ -47,6 +51,8 @@ def call_items(spec: Spec, chunk_state: ChunkState, budget: float, begun: float)
     `begun` is when the chunk began, by this module's clock.
     """
     call = spec.prepared()
+    if spec.streams is not None:
+        call = spec.streams.each(call, spec.task.depth)
     if spec.task.timed:
         spec.report(0, "begun", "")
     elif hasattr(type(call), blocks.METHOD):

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 from ..model import Task
-from ..serialize import pickling, task_file
+from ..serialize import pickling, task_file, weak_references
 from ..system import subinterpreter
 from . import streams
 from .execute import prepare
@@ -85,6 +85,8 @@ def _ended() -> list[Loaded]:
     """Take out the tasks of runs that have ended."""
     unknown = [key for key, one in _loaded.items() if one.file is None][:-KEPT]
     gone = [key for key, one in _loaded.items() if one.file and not os.path.exists(one.file)]
+    for key in (*unknown, *gone):
+        weak_references.forget(key)
     return [_loaded.pop(key) for key in (*unknown, *gone)]
 
 

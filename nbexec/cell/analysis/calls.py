@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from ...serialize import by_value, cached_functions
 from . import library_facts, orders
 from .abstract_values import FROZEN, SHARED, UNKNOWN, Value, join, joined, value_of
 from .aliases import TooLarge, reachable
@@ -107,6 +108,9 @@ class CallAnalysis:
             if id(callee.known) in self.analysis.caches:  # what it gives is in the cache, too
                 return join(SHARED, self.function(node, wrapped, args))
             refuse(node, f"calls `{wrapped.__name__}`, which keeps what it has computed")
+        if kind is cached_functions.KIND and not by_value.is_importable(callee.known):
+            name = getattr(wrapped, "__name__", "a function")  # a class, or a library's function
+            refuse(node, f"calls `{name}`, which keeps what it has computed")
         outputs = args.positional[callee.known.nin :] if dotted(kind) == "numpy.ufunc" else []
         if any(one.shared for one in outputs):
             refuse(node, "gives a function an array to write to, from outside")
