@@ -21,7 +21,7 @@ from .items.chunk_size import ChunkSizer
 from .model import Task
 from .options import resolve
 from .run.handle import Run
-from .system import at_exit
+from .system import after_fork, at_exit
 from .telemetry.stats import Stats
 from .worker import execute, reductions
 from .worker.execute import Call
@@ -39,8 +39,8 @@ class Executor(concurrent.futures.Executor):
     workers : int or None
         How many calls run at once; None suits the backend and this machine.
     initializer : callable or None
-        Called in each worker, once, before its first call.  If it raises, the calls of that
-        worker fail with `concurrent.futures.BrokenExecutor`.
+        Called in each worker, once, before its first call.  If it raises, pending calls and
+        all later ones fail with `concurrent.futures.BrokenExecutor`.
     initargs : tuple
         Its arguments.
     **options
@@ -105,7 +105,9 @@ class Executor(concurrent.futures.Executor):
         Raises
         ------
         RuntimeError
-            The executor was shut down.
+            The executor was shut down, or made in a process that forked this one.
+        concurrent.futures.BrokenExecutor
+            The initializer raised in a worker.
         """
         future: Future[T] = Future()
         self._calls.add(Call(fn, args, kwargs), future)
@@ -174,6 +176,11 @@ class Executor(concurrent.futures.Executor):
         due = None if timeout is None else time.monotonic() + timeout
         futures = deque(self.submit(fn, *args) for args in itertools.islice(calls, buffersize))
         return _taken(futures, due, fn, calls, weakref.ref(self))
+
+    @property
+    def _broken(self) -> bool:
+        """As `_max_workers`."""
+        return self._calls.broken
 
     @property
     def _max_workers(self) -> int:
@@ -255,7 +262,9 @@ def _initialize(initializer: Callable[..., object], initargs: tuple[Any, ...]) -
         initializer(*initargs)
     except Exception as error:
         why = f"the initializer raised {type(error).__name__}: {error}"
-        raise concurrent.futures.BrokenExecutor(why) from error
+        broken = concurrent.futures.BrokenExecutor(why)
+        broken.of_initializer = True  # type: ignore[attr-defined]  # not one that a call raised
+        raise broken from error
 
 
 def _call(it: Call, state: None) -> Any:
@@ -318,6 +327,7 @@ def _close(calls: CallQueue, run: Run) -> None:
 
 
 _open: dict[Run, CallQueue] = {}  # runs of executors that have not ended
+after_fork.add(_open.clear)
 
 
 def _over(run: Run) -> None:

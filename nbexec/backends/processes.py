@@ -15,6 +15,7 @@ from loky import ProcessPoolExecutor
 
 from ..model import Chunk
 from ..system import at_exit, machine
+from ..worker import children
 from ..worker.entry import hello, run_packed
 from ..worker.envelope import PackedCall
 from ..worker.process import begin_worker
@@ -31,7 +32,8 @@ class ProcessWorker:
         self.number = number
         self.healthy = True
         self.ready = False
-        self._executor = ProcessPoolExecutor(1, initializer=begin_worker, initargs=(os.getpid(),))
+        begun_by = os.getpid(), children.start_method()
+        self._executor = ProcessPoolExecutor(1, initializer=begin_worker, initargs=begun_by)
         our_listener = listener()
         folder = our_listener.folder if our_listener is not None else None
         self._executor.submit(hello, folder).add_done_callback(self._began)
