@@ -10,11 +10,12 @@ import functools
 import os
 import signal
 from concurrent.futures import Future
+from multiprocessing import process, resource_tracker
 
-from loky import ProcessPoolExecutor
+from loky import ProcessPoolExecutor, process_executor
 
 from ..model import Chunk
-from ..system import at_exit, machine
+from ..system import after_fork, at_exit, machine
 from ..worker import children
 from ..worker.entry import hello, run_packed
 from ..worker.envelope import PackedCall
@@ -36,10 +37,16 @@ class ProcessWorker:
         self._executor = ProcessPoolExecutor(1, initializer=begin_worker, initargs=begun_by)
         our_listener = listener()
         folder = our_listener.folder if our_listener is not None else None
-        self._executor.submit(hello, folder).add_done_callback(self._began)
+        with children.permitted():
+            self._executor.submit(hello, folder).add_done_callback(self._began)
         # loky has no public way to ask; kept, since it forgets a worker that died
         self._process = next(iter(self._executor._processes.values()))
         at_exit.arm()
+        after_fork.watch(self)
+
+    def after_fork(self) -> None:
+        """Have a forked child not wait for the process: it is the parent's."""
+        process._children.discard(self._process)  # type: ignore[attr-defined]
 
     def _began(self, future: Future[int]) -> None:
         self.ready = True
@@ -175,3 +182,12 @@ class ProcessesSession(RemoteSession):
         for worker in self._slots.values():
             self._pool.release(worker)
         self._slots.clear()
+
+
+def _forget() -> None:
+    """Have loky, in a forked child, wake and join no threads: they are the parent's."""
+    process_executor._threads_wakeups.clear()
+    resource_tracker._resource_tracker._lock._at_fork_reinit()  # as Python 3.12 does
+
+
+after_fork.add(_forget)

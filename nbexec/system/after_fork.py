@@ -24,17 +24,18 @@ if TYPE_CHECKING:
             """Begin anew: this is the child."""
 
 
+IMPORTING = 5.0  # seconds that a fork waits at most for imports in other threads
+
 count = 0  # of the forks between the process that loaded this and this one
 
 _resets: list[Callable[[], None]] = []  # of modules
 _objects: WeakSet[Any] | None = None
-_kept: list[object] = []
 
 
 def add(reset: Callable[[], None]) -> None:
     """Have `reset` called in each forked child."""
     if not _resets and hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_begin)
+        os.register_at_fork(before=let_imports_end, after_in_child=_begin)
     _resets.append(reset)
 
 
@@ -50,8 +51,35 @@ def watch(one: Forked) -> None:
 
 
 def keep(*inherited: object) -> None:
-    """Keep what is the parent's alive in this child, so that no finaliser of it runs."""
-    _kept.extend(inherited)
+    """Keep what is the parent's alive in this child, so that no finaliser of it runs.
+
+    Not even at Python's end, which clears all modules: nothing lets go of them.
+    """
+    import ctypes
+
+    for one in inherited:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(one))
+
+
+def let_imports_end() -> None:
+    """Wait a moment while another thread imports a module: a child would for ever.
+
+    Python has a lock for each, which is nobody's in the child, where the module is half made.
+    Our threads import what they need when they first need it.
+    """
+    import time
+
+    locks = getattr(getattr(sys.modules.get("importlib"), "_bootstrap", None), "_module_locks", {})
+    end = time.monotonic() + IMPORTING
+    while _importing(locks) and time.monotonic() < end:
+        time.sleep(0.001)
+
+
+def _importing(locks: dict[str, Any]) -> bool:
+    from _thread import get_ident
+
+    owners = {getattr(ref(), "owner", None) for ref in [*locks.values()]}
+    return bool(owners - {None, get_ident()})
 
 
 def _reset_objects() -> None:

@@ -7,8 +7,10 @@ worker has by value, can't be imported by the children: they get them by value, 
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import types
+from collections.abc import Iterator
 from typing import Any
 
 
@@ -24,6 +26,24 @@ def allow(method: str | None) -> None:
 
     multiprocessing.set_start_method(method, force=True)
     _send_by_value()
+
+
+@contextlib.contextmanager
+def permitted() -> Iterator[None]:
+    """Let a daemon of multiprocessing start processes, which are no daemons themselves.
+
+    It may not, since it is killed without a word, and leaves its children behind.  Ours see
+    when it is gone, and end.
+    """
+    from multiprocessing import process
+
+    config: dict[str, Any] = process.current_process()._config  # type: ignore[attr-defined]
+    daemon = config.pop("daemon", None)
+    try:
+        yield
+    finally:
+        if daemon is not None:
+            config["daemon"] = daemon
 
 
 def _send_by_value() -> None:
