@@ -24,6 +24,9 @@ from .base import Backend, Session, SessionSpec
 from .listener import listener
 from .pool import Pool
 from .remote import RemoteSession, how_it_ended
+from .scratch import has_scratch
+
+TIDYING = 2.0  # seconds that a worker gets at Python's end
 
 
 class ProcessWorker:
@@ -81,7 +84,15 @@ class ProcessWorker:
         self._executor.shutdown(wait=False)
 
     def end(self) -> None:
-        """Kill the worker and wait: nothing of it is left."""
+        """Kill the worker and wait: nothing of it is left.
+
+        One whose items had workers of their own has a moment to end those, and to tidy up.
+        """
+        if has_scratch(self.pid):
+            self._executor.shutdown(wait=False)
+            self._process.join(TIDYING)
+            if self._process.exitcode is None:
+                self.kill()
         self._executor.shutdown(wait=True, kill_workers=True)
 
 

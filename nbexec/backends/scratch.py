@@ -37,6 +37,12 @@ def scratch_folder(in_memory: bool = True) -> Path:
         return _folders[key]
 
 
+def has_scratch(process: int) -> bool:
+    """Whether a process, not this one, has a scratch folder in memory: it has had workers."""
+    parent = "/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir()
+    return any(Path(parent).glob(f"nbexec-{process}-*"))
+
+
 def keep(name: str, pieces: Callable[[], Iterable[pickling.Piece]]) -> Path:
     """Write a scratch file, on disk where there is no room in memory."""
     path = scratch_folder() / name
