@@ -23,7 +23,7 @@ from .model import Task
 from .options import resolve
 from .run.drawing import streams_for
 from .run.handle import Run
-from .system import at_exit
+from .system import after_fork, at_exit
 from .telemetry.stats import Stats
 from .worker import execute, reductions
 from .worker.execute import Call
@@ -42,8 +42,8 @@ class Executor(concurrent.futures.Executor):
     workers : int or None
         How many calls run at once; None suits the backend and this machine.
     initializer : callable or None
-        Called in each worker, once, before its first call.  If it raises, the calls of that
-        worker fail with `concurrent.futures.BrokenExecutor`.
+        Called in each worker, once, before its first call.  If it raises, pending calls and
+        all later ones fail with `concurrent.futures.BrokenExecutor`.
     initargs : tuple
         Its arguments.
     **options
@@ -109,7 +109,9 @@ class Executor(concurrent.futures.Executor):
         Raises
         ------
         RuntimeError
-            The executor was shut down.
+            The executor was shut down, or made in a process that forked this one.
+        concurrent.futures.BrokenExecutor
+            The initializer raised in a worker.
         """
         future: Future[T] = Future()
         self._calls.add(Call(fn, args, kwargs, self._streams(fn)), future)
@@ -186,6 +188,11 @@ class Executor(concurrent.futures.Executor):
             return None
         streams = streams_for((fn,), self.options.seed, fresh=self._run.seed)
         return None if streams is None else CallStreams(streams, place, os.getpid())
+
+    @property
+    def _broken(self) -> bool:
+        """As `_max_workers`."""
+        return self._calls.broken
 
     @property
     def _max_workers(self) -> int:
@@ -267,7 +274,9 @@ def _initialize(initializer: Callable[..., object], initargs: tuple[Any, ...]) -
         initializer(*initargs)
     except Exception as error:
         why = f"the initializer raised {type(error).__name__}: {error}"
-        raise concurrent.futures.BrokenExecutor(why) from error
+        broken = concurrent.futures.BrokenExecutor(why)
+        broken.of_initializer = True  # type: ignore[attr-defined]  # not one that a call raised
+        raise broken from error
 
 
 def _call(it: Call, state: None) -> Any:
@@ -330,6 +339,7 @@ def _close(calls: CallQueue, run: Run) -> None:
 
 
 _open: dict[Run, CallQueue] = {}  # runs of executors that have not ended
+after_fork.add(_open.clear)
 
 
 def _over(run: Run) -> None:

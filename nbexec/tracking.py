@@ -145,6 +145,14 @@ class Tracked(Run):
         self._ended_count = 0  # items whose end was emitted
         self._since = self._cpu = 0.0
 
+    def after_fork(self) -> None:
+        """Let a forked child go on with its loop; it is shown in the parent alone."""
+        self._emitting = threading.RLock()
+        self._steer = threading.Condition(self._emitting)
+        self._held = False
+        self._ending = threading.Lock()
+        self._publisher.after_fork()
+
     @property
     def total(self) -> int | None:
         """How many items there are in all; None while that isn't known."""

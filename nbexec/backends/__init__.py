@@ -6,6 +6,7 @@ import sys
 from _thread import RLock  # threading takes 6 ms to import, and this comes with the package
 
 from ..errors import BackendError, OptionError
+from ..system import after_fork
 
 TYPE_CHECKING = False  # typing takes 10 ms
 if TYPE_CHECKING:
@@ -30,6 +31,16 @@ _SINCE = {"interpreters": (3, 14)}  # the Python that has what it needs
 _factories: dict[str, Factory] = {}
 _live: dict[str, Backend] = {}
 _lock = RLock()
+
+
+def _forget() -> None:
+    """Have a forked child make backends of its own."""
+    global _live, _lock
+    after_fork.keep(_live)
+    _live, _lock = {}, RLock()
+
+
+after_fork.add(_forget)
 
 
 def _entry_points() -> Any:

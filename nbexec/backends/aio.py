@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..model import Chunk, Outcome
-from ..system import blas
+from ..system import after_fork, blas
 from ..worker import streams
 from ..worker.chunk_state import SharedChunkState
 from ..worker.execute import ExecutionSpec, StopFlag, prepare, run_chunk_async, worker_name
@@ -34,6 +34,13 @@ class Asyncio(Backend):
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self._loop = loop
         self._own = loop is None
+        self._lock = threading.Lock()
+        after_fork.watch(self)
+
+    def after_fork(self) -> None:
+        """Make a loop of this process's own when one is needed: the other has no thread here."""
+        after_fork.keep(self._loop)  # nor may it be closed: its selector is the parent's, too
+        self._loop, self._own = None, True
         self._lock = threading.Lock()
 
     def default_workers(self) -> int:
@@ -223,10 +230,15 @@ def _settle(
     Not as the future's exception: asyncio closes a coroutine that waits for a GeneratorExit.
     What `job` holds is let go of first: whoever gets the result may expect the item to be freed.
     """
+    forks = after_fork.count
     try:
-        result = functools.partial(_set, future, job.pop()(), None)
+        value, raised = job.pop()(), None
     except BaseException as error:
-        result = functools.partial(_set, future, None, error)
+        value, raised = None, error
+    if after_fork.count != forks:
+        after_fork.end_child(raised)
+    result = functools.partial(_set, future, value, raised)
+    del value, raised
     try:
         loop.call_soon_threadsafe(result)
     except RuntimeError:  # the loop was closed meanwhile: nobody waits

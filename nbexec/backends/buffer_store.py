@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..serialize import pickling, task_file
-from ..system import machine
+from ..system import after_fork, machine
 from .scratch import keep, scratch_folder
 
 LARGE = 1 << 20  # bytes; to hash a smaller one takes as long as to write it
@@ -125,6 +125,16 @@ class StoredTask:
 
 _stores: dict[Path, BufferStore] = {}
 _lock = threading.Lock()
+
+
+def _forget() -> None:
+    """Have a forked child make a store of its own."""
+    global _stores, _lock
+    after_fork.keep(_stores)
+    _stores, _lock = {}, threading.Lock()
+
+
+after_fork.add(_forget)
 
 
 def shared_buffers() -> BufferStore:

@@ -10,14 +10,15 @@ import threading
 from typing import Any
 
 import dask
-from distributed import Client, LocalCluster, SpecCluster
+from distributed import Client, LocalCluster
 
 from ..errors import BackendError
-from ..system import at_exit, interpreter_flags, machine
+from ..system import after_fork, at_exit, interpreter_flags, machine
 from ..worker.entry import run_packed
 from .base import Backend, Session, SessionSpec
 from .dask_cluster import ClusterWorker, LocalSession
 from .dask_given import GivenSession
+from .dask_workers import OwnCluster, disown, served
 
 # A nanny would set these to 1 in the kernel's own environment, and leave them there, where
 # every library that is loaded later, and every worker process, finds them: see `blas`.
@@ -46,6 +47,16 @@ class Dask(Backend):
         self._local: LocalCluster | None = None
         self._workers: list[ClusterWorker] = []  # the workers of our own cluster
         self._lock = threading.Lock()
+        after_fork.watch(self)
+
+    def after_fork(self) -> None:
+        """Begin without a client in a forked child, where that of the parent has no thread."""
+        after_fork.keep(self._client, self._local, self._workers)
+        if self._client is not None and self._client is not self._given:
+            disown(self._client, self._local)
+        self._client = self._local = None
+        self._workers = []
+        self._lock = threading.Lock()
 
     def default_workers(self) -> int:
         if self._given is None and self._client is None:
@@ -70,6 +81,11 @@ class Dask(Backend):
 
     def _connect(self) -> Client:
         if isinstance(self._given, Client):
+            if not served(self._given):
+                raise BackendError(
+                    "this distributed.Client was made in the process that forked this one, "
+                    "where its thread is: make another one here"
+                )
             return self._given
         if self._given is not None:
             try:
@@ -80,7 +96,7 @@ class Dask(Backend):
                 ) from error
         try:
             with dask.config.set(_UNSAID | _hash_seed()):
-                self._local = Own(
+                self._local = OwnCluster(
                     n_workers=machine.cores(),
                     threads_per_worker=1,
                     processes=True,
@@ -92,11 +108,8 @@ class Dask(Backend):
                     worker_dashboard_address="127.0.0.1:0",
                     silence_logs=logging.CRITICAL,  # what it says at its end is nothing to act on
                 )
-        except RuntimeError as error:  # multiprocessing imports a script's main file again
-            raise BackendError(
-                f"the local Dask cluster did not start: {error} In a script (not in a "
-                'notebook), what uses backend="dask" must be under if __name__ == "__main__":'
-            ) from error
+        except RuntimeError as error:
+            raise BackendError(f"the local Dask cluster did not start: {error}") from error
         client = Client(self._local, set_as_default=False)
         nannies = self._local.workers.values()
         self._workers = [ClusterWorker(client, self._local, nanny) for nanny in nannies]
@@ -118,14 +131,3 @@ class Dask(Backend):
             client.close()
         if cluster is not None:
             cluster.close()
-
-
-class Own(LocalCluster):  # type: ignore[misc]  # distributed has no types
-    """A local cluster whose nannies live as long as it does.
-
-    A `LocalCluster` closes the nanny whose worker isn't there 15 seconds after an earlier
-    one died ("distributed.deploy.lost-worker-timeout"): also one that is just being started.
-    """
-
-    def _update_worker_status(self, op: str, msg: Any) -> None:
-        super(SpecCluster, self)._update_worker_status(op, msg)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import errno
 import json
 import os
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..system import after_fork
 from ..worker.capture import Clip
 from ..worker.channel import ANNOUNCE, HEADER, KINDS, MAGIC
 from ..worker.stealing import pipe_of
@@ -177,6 +179,13 @@ class Listener:
                 self._reports.pop(serial, None)
         return most
 
+    def leave(self) -> None:
+        """Close, in a forked child, what the parent reads from; it goes on there."""
+        files = [self._announce, *(pipe.file for pipe in [*self._pipes.values()])]
+        for file in files:
+            with contextlib.suppress(OSError):  # one that was just being closed
+                os.close(file)
+
     def _dispatch(self, serial: int, offset: int | None, stream: str, content: Any) -> None:
         report = self._reports.get(serial)
         if report is not None:
@@ -205,6 +214,18 @@ class Listener:
 
 _lock = threading.Lock()
 _listener: Listener | None = None
+
+
+def _forget() -> None:
+    """Have a forked child make its own."""
+    global _listener, _lock
+    if _listener is not None:
+        after_fork.keep(_listener)
+        _listener.leave()
+    _listener, _lock = None, threading.Lock()
+
+
+after_fork.add(_forget)
 
 
 def listener() -> Listener | None:

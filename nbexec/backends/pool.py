@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
 from ..errors import BackendError
+from ..system import after_fork
 
 
 class PooledWorker(Protocol):
@@ -50,6 +51,14 @@ class Pool(Generic[S]):
         self._in_use: set[S] = set()
         self._ahead: dict[S, Any] = {}  # made before they are needed, with what they inherited
         self._made = 0
+        self._closed = False
+        self._lock = threading.Lock()
+        after_fork.watch(self)
+
+    def after_fork(self) -> None:
+        """Begin without workers: those there are, if they still are, are the parent's."""
+        after_fork.keep(self._idle, self._in_use, self._ahead)
+        self._idle, self._in_use, self._ahead = [], set(), {}
         self._closed = False
         self._lock = threading.Lock()
 

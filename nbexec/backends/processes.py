@@ -10,11 +10,13 @@ import functools
 import os
 import signal
 from concurrent.futures import Future
+from multiprocessing import process, resource_tracker
 
-from loky import ProcessPoolExecutor
+from loky import ProcessPoolExecutor, process_executor
 
 from ..model import Chunk
-from ..system import at_exit, interpreter_flags, machine
+from ..system import after_fork, at_exit, interpreter_flags, machine
+from ..worker import children
 from ..worker.entry import hello, run_packed
 from ..worker.envelope import PackedCall
 from ..worker.process import begin_worker
@@ -22,6 +24,9 @@ from .base import Backend, Session, SessionSpec
 from .listener import listener
 from .pool import Pool
 from .remote import RemoteSession, how_it_ended
+from .scratch import has_scratch
+
+TIDYING = 2.0  # seconds that a worker gets at Python's end
 
 
 class ProcessWorker:
@@ -32,15 +37,22 @@ class ProcessWorker:
         self.healthy = True
         self.ready = False
         env = {**interpreter_flags.flags_as_variables(), "MPLBACKEND": "agg"}  # it has no window
+        begun_by = os.getpid(), children.start_method()
         self._executor = ProcessPoolExecutor(
-            1, initializer=begin_worker, initargs=(os.getpid(),), env=env
+            1, initializer=begin_worker, initargs=begun_by, env=env
         )
         our_listener = listener()
         folder = our_listener.folder if our_listener is not None else None
-        self._executor.submit(hello, folder).add_done_callback(self._began)
+        with children.permitted():
+            self._executor.submit(hello, folder).add_done_callback(self._began)
         # loky has no public way to ask; kept, since it forgets a worker that died
         self._process = next(iter(self._executor._processes.values()))
         at_exit.arm()
+        after_fork.watch(self)
+
+    def after_fork(self) -> None:
+        """Have a forked child not wait for the process: it is the parent's."""
+        process._children.discard(self._process)  # type: ignore[attr-defined]
 
     def _began(self, future: Future[int]) -> None:
         self.ready = True
@@ -75,7 +87,15 @@ class ProcessWorker:
         self._executor.shutdown(wait=False)
 
     def end(self) -> None:
-        """Kill the worker and wait: nothing of it is left."""
+        """Kill the worker and wait: nothing of it is left.
+
+        One whose items had workers of their own has a moment to end those, and to tidy up.
+        """
+        if has_scratch(self.pid):
+            self._executor.shutdown(wait=False)
+            self._process.join(TIDYING)
+            if self._process.exitcode is None:
+                self.kill()
         self._executor.shutdown(wait=True, kill_workers=True)
 
 
@@ -176,3 +196,12 @@ class ProcessesSession(RemoteSession):
         for worker in self._slots.values():
             self._pool.release(worker)
         self._slots.clear()
+
+
+def _forget() -> None:
+    """Have loky, in a forked child, wake and join no threads: they are the parent's."""
+    process_executor._threads_wakeups.clear()
+    resource_tracker._resource_tracker._lock._at_fork_reinit()  # as Python 3.12 does
+
+
+after_fork.add(_forget)

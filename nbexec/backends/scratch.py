@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import errno
 import os
 import shutil
@@ -15,6 +14,7 @@ from loky.backend import resource_tracker
 
 from ..errors import BackendError
 from ..serialize import pickling
+from ..system import after_fork, at_exit
 
 _lock = threading.Lock()
 _folders: dict[tuple[int, bool], Path] = {}  # by the process that made it, and whether in memory
@@ -32,9 +32,15 @@ def scratch_folder(in_memory: bool = True) -> Path:
             _folders[key] = Path(tempfile.mkdtemp(prefix=f"nbexec-{os.getpid()}-", dir=parent))
             # A process that outlives this one, and tidies up after it however it ended.
             resource_tracker.register(str(_folders[key]), "folder")
-            atexit.register(_remove, _folders[key])
+            at_exit.tidy(_remove, _folders[key])
         _folders[key].mkdir(mode=0o700, exist_ok=True)  # something may have tidied it away
         return _folders[key]
+
+
+def has_scratch(process: int) -> bool:
+    """Whether a process, not this one, has a scratch folder in memory: it has had workers."""
+    parent = "/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir()
+    return any(Path(parent).glob(f"nbexec-{process}-*"))
 
 
 def keep(name: str, pieces: Callable[[], Iterable[pickling.Piece]]) -> Path:
@@ -52,6 +58,19 @@ def keep(name: str, pieces: Callable[[], Iterable[pickling.Piece]]) -> Path:
 
 def _remove(folder: Path) -> None:
     with _lock:
+        if folder in _removed or folder not in _folders.values():  # it is a forking parent's
+            return
         _removed.add(folder)
     shutil.rmtree(folder, ignore_errors=True)
     resource_tracker.unregister(str(folder), "folder")
+
+
+def _forget() -> None:
+    """Have a forked child make folders of its own."""
+    global _lock
+    _lock = threading.Lock()
+    _folders.clear()
+    _removed.clear()
+
+
+after_fork.add(_forget)

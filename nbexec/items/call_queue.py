@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import os
 import threading
 from collections import deque
 from concurrent.futures import Future
 from typing import Any
 
 from ..model import Chunk
+from ..system import after_fork
 from .feed import Feed
-from .sinks import Futures
+from .sinks import Futures, renew
 
 
 class CallQueue(Feed):
@@ -25,11 +27,45 @@ class CallQueue(Feed):
     """
 
     def __init__(self) -> None:
-        self.futures = Futures()
+        self.futures = Futures(self._failed)
         self.closed = False
+        self._refusal: BaseException | None = None  # what every call gets from now on
         self._taken = 0
         self._pending: deque[tuple[Any, Future[Any]]] = deque()
         self._lock = threading.Lock()
+        after_fork.watch(self)
+
+    def after_fork(self) -> None:
+        """Refuse calls in a forked child, and tell those who wait there for one."""
+        self._lock = threading.Lock()
+        if not self.closed:
+            for _, future in self._pending:
+                renew(future)
+            self.refuse(
+                RuntimeError(
+                    f"this executor is process {os.getppid()}'s, which forked this one: make "
+                    "another one here"
+                )
+            )
+            self.closed = True
+
+    def refuse(self, why: BaseException) -> None:
+        """Raise `why` for every call from now on; it is what pending ones get."""
+        with self._lock:
+            self._refusal = self._refusal or why
+            pending, self._pending = self._pending, deque()
+        for _, future in pending:
+            if future.set_running_or_notify_cancel():
+                future.set_exception(why)
+
+    def _failed(self, error: BaseException) -> None:
+        if getattr(error, "of_initializer", False):
+            self.refuse(error)
+
+    @property
+    def broken(self) -> bool:
+        """Whether calls are refused, for another reason than that it was closed."""
+        return self._refusal is not None
 
     def add(self, call: Any, future: Future[Any]) -> None:
         """Accept a call.
@@ -37,9 +73,13 @@ class CallQueue(Feed):
         Raises
         ------
         RuntimeError
-            The executor was shut down.
+            The executor was shut down, or is a forking parent's.
+        BrokenExecutor
+            Its initializer raised, in a worker.
         """
         with self._lock:
+            if self._refusal is not None:
+                raise type(self._refusal)(*self._refusal.args)
             if self.closed:
                 raise RuntimeError("cannot schedule new futures after shutdown")
             self._pending.append((call, future))

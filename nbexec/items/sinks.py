@@ -153,6 +153,10 @@ class Stream:
             self._ready.append(self._held.pop(self._next))
             self._next += 1
 
+    def after_fork(self) -> None:
+        """Have a lock that nobody holds."""
+        self._changed = threading.Condition()
+
     def end(self, error: BaseException | None) -> None:
         with self._changed:
             self._ended, self._error = True, error
@@ -177,11 +181,25 @@ class Stream:
         return self._error
 
 
+def renew(future: Future[Any]) -> None:
+    """Give a parent's future in a forked child a lock that nobody holds, and no callbacks.
+
+    What those do is the parent's: one may wake an event loop, which is there.
+    """
+    future._condition = threading.Condition()
+    future._done_callbacks = []  # type: ignore[attr-defined]
+
+
+def _ignore(error: BaseException) -> None:
+    """Do nothing about a call that failed: it is its future's alone."""
+
+
 class Futures:
     """Results set on the futures that `Executor.submit` gave out."""
 
-    def __init__(self) -> None:
+    def __init__(self, failed: Callable[[BaseException], None] = _ignore) -> None:
         self.waiting: dict[int, Future[Any]] = {}
+        self._failed = failed  # is told what a call raised, before its future is
 
     def room(self, pulled: int, window: int) -> int | None:
         return None
@@ -194,9 +212,15 @@ class Futures:
         for offset, index in enumerate(chunk.indices):
             future = self.waiting.pop(index)
             if offset in failures:
+                self._failed(failures[offset].exception)
                 future.set_exception(failures[offset].exception)
             else:
                 future.set_result(outcome.values[offset])
+
+    def after_fork(self) -> None:
+        """Have futures whose locks nobody holds."""
+        for future in self.waiting.values():
+            renew(future)
 
     def end(self, error: BaseException | None) -> None:
         why = error or RunCancelled("the executor was shut down before this call ended")

@@ -10,6 +10,7 @@ import threading
 import time
 from typing import Any, TextIO
 
+from ..system import after_fork
 from ..telemetry.stats import Stats
 from ..worker import streams
 from .painter import LinePainter, Painter
@@ -85,6 +86,18 @@ class Screen:
 _screen: Screen | None = None  # of standard error, while something is shown there
 _users = 0
 _lock = threading.Lock()
+
+
+def _forget() -> None:
+    """Have a forked child draw nothing: the parent goes on to."""
+    global _screen, _users, _lock
+    if _screen is not None:
+        after_fork.keep(_screen)
+        atexit.unregister(_screen.erase)
+    _screen, _users, _lock = None, 0, threading.Lock()
+
+
+after_fork.add(_forget)
 
 
 def enter(stream: TextIO) -> Screen:

@@ -12,6 +12,7 @@ The work is done by `loop`, in a thread of its own; the methods here may be call
 from __future__ import annotations
 
 import contextvars
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -19,14 +20,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..backends.caller_thread import CallerThread
-from ..errors import DeadlineExceeded
+from ..errors import BackendError, DeadlineExceeded
 from ..items.chunk_size import ChunkSizer
 from ..items.feed import Chosen, Feed
-from ..items.sinks import Gather, Merge, Sink
+from ..items.sinks import Futures, Gather, Merge, Sink, Stream
 from ..model import Choice, EndReason, Failure, Task
 from ..observers import show
 from ..options.record import Options
-from ..system import machine, subinterpreter
+from ..system import after_fork, machine, subinterpreter
 from ..telemetry import wording
 from ..telemetry.advice import advise
 from ..telemetry.bars import Bars
@@ -127,6 +128,7 @@ class Run:
         self._done = threading.Event()
         self._ending = threading.Lock()
         self._callbacks: list[Callable[[Run], None]] = []
+        after_fork.watch(self)
 
     # ------------------------------------------------------------ to be watched
 
@@ -484,6 +486,23 @@ class Run:
     def elsewhere(self) -> Sequence[Part] | None:
         """Give what the workers use, where they are not the kernel's own processes."""
         return self._loop.elsewhere()
+
+    def after_fork(self) -> None:
+        """Let nobody in a forked child wait for this run, which goes on in the parent."""
+        self._ending = threading.Lock()
+        self._loop.publisher.after_fork()
+        done, self._done = self._done.is_set(), threading.Event()
+        if not done:
+            self._error = BackendError(
+                f"{self.name} goes on in process {os.getppid()}, which forked this one: only "
+                "there are its results"
+            )
+            self._callbacks.clear()
+            if isinstance(self._sink, Stream | Futures):  # others have no locks
+                self._sink.after_fork()
+            self._sink.end(self._error)
+        self._done.set()
+        self.caller_thread.release()
 
     # ------------------------------------------------------------ its thread
 

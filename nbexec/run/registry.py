@@ -12,6 +12,7 @@ import time
 import weakref
 from collections import deque
 
+from ..system import after_fork
 from ..telemetry.observer import WatchedRun
 
 ENDED = 100  # ended runs that are listed
@@ -69,6 +70,17 @@ run_registry = RunRegistry()
 
 
 _last: WatchedRun | None = None
+
+
+def _forget() -> None:
+    """Have a forked child begin without runs."""
+    global run_registry, _last
+    after_fork.keep(run_registry, _last)
+    run_registry.__init__()  # type: ignore[misc]  # the same one: others have it by its name
+    _last = None
+
+
+after_fork.add(_forget)
 
 
 def forget_last() -> None:

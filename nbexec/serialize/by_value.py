@@ -20,6 +20,8 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ..system import after_fork
+
 _process = uuid.uuid4().hex
 _numbers = itertools.count()
 _lock = threading.RLock()
@@ -35,6 +37,14 @@ _sent_classes: weakref.WeakSet[type] = weakref.WeakSet()
 _came_classes: weakref.WeakSet[type] = weakref.WeakSet()
 _set_names: weakref.WeakKeyDictionary[type, set[str]] = weakref.WeakKeyDictionary()
 
+
+def _forget() -> None:
+    """Have what a forked child sends have names of its own."""
+    global _process, _lock
+    _process, _lock = uuid.uuid4().hex, threading.RLock()
+
+
+after_fork.add(_forget)
 
 _MEMBERS, _REGISTERED = "members", "registered"
 _OF_ENUM = {"_value_", "_name_", "_sort_order_", "__objclass__", "_inverted_"}

@@ -14,6 +14,7 @@ import io
 import mmap
 import pickle
 import struct
+import sys
 import traceback as traceback_module
 import weakref
 from collections.abc import Callable, Container, Iterable, Iterator
@@ -169,6 +170,9 @@ def pickler() -> Any:
     """
     import cloudpickle
 
+    script = sys.modules.get("__mp_main__")  # of whoever started this process; see multiprocessing
+    if script is not None:
+        cloudpickle.register_pickle_by_value(script)  # as __main__ is: workers have no such module
     table = cloudpickle.Pickler.dispatch_table
     reduce = table[CodeType]
 

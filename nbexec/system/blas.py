@@ -14,7 +14,7 @@ import sys
 import threading
 from typing import Any
 
-from . import machine
+from . import after_fork, machine
 
 Share = tuple[int, ...]  # threads, for each of VARIABLES
 
@@ -113,6 +113,17 @@ class _Sharing:
         self._before: dict[str, int] = {}  # by the library's path
         self._lock = threading.Lock()
 
+    def after_fork(self) -> None:
+        """Put all back as it was before: no run is in a forked child."""
+        self._lock = threading.Lock()
+        self._runs.clear()
+        self.workers = 0
+        self.changes += 1
+        for library in _libraries() if self._before else ():
+            if library.filepath in self._before:
+                self._limit(library, self._before)
+        self._before.clear()
+
     def enter(self, run: object, workers: int) -> None:
         """Have a run use `workers` threads from now on; fewer than two need no share."""
         with self._lock:
@@ -161,6 +172,7 @@ class _Own(threading.local):
 
 
 _sharing = _Sharing()
+after_fork.add(_sharing.after_fork)
 _own = _Own()
 
 enter = _sharing.enter

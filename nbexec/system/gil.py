@@ -11,11 +11,25 @@ from __future__ import annotations
 import sys
 import threading
 
+from . import after_fork
+
 SHORT = 0.001  # seconds; half of it shows whether the GIL is held (`probe.LATE`)
 
 _lock = threading.Lock()
 _holders: set[int] = set()
 _before = 0.0  # the interval as it was
+
+
+def _forget() -> None:
+    """Put the interval back in a forked child: no run goes on there."""
+    global _lock
+    _lock = threading.Lock()
+    if _holders and sys.getswitchinterval() == SHORT:
+        sys.setswitchinterval(_before)
+    _holders.clear()
+
+
+after_fork.add(_forget)
 
 
 def shorten(holder: object) -> None:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
+from ..system import after_fork
 from .bars import Bar, Bars
 from .events import Event
 from .observer import Observer
@@ -31,6 +32,12 @@ class Publisher:
         self._timeline = Timeline(offset)
         self.observers = list(observers)
         self._lock = threading.Lock()  # the state is folded in one thread and read in others
+
+    def after_fork(self) -> None:
+        """Tell nobody in a forked child: the observers' threads are not there."""
+        self._lock = threading.Lock()
+        after_fork.keep(self.observers)
+        self.observers = []
 
     def stats(self, now: float) -> Stats:
         """Give the run in numbers, as it stands."""

@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from ..errors import OptionError
+from ..system import after_fork
 
 HEAD = 64_000  # characters of an item's output that are reported at once; more floods the kernel
 TAIL = 64_000  # characters of its end that are reported when the item has ended
@@ -25,6 +26,23 @@ current: ContextVar[Capture | None] = ContextVar("nbexec_capture", default=None)
 _making = threading.Lock()
 one_at_a_time = False  # whether this process runs one chunk at a time and nothing else
 of_process: Capture | None = None  # then also for threads that a task has started
+kept_by_children = False  # whether the reports of a forked child reach the kernel from here
+
+
+def _forget() -> None:
+    """Have a forked child of a kernel belong to no item: nobody takes in its reports."""
+    global _making, of_process
+    _making = threading.Lock()
+    if not kept_by_children:
+        of_process = None
+        current.set(None)
+    capture = capturing()
+    while capture is not None:
+        capture.after_fork()
+        capture = capture.outer
+
+
+after_fork.add(_forget)
 
 
 def capturing() -> Capture | None:
@@ -102,6 +120,10 @@ class Capture:
         self._report = report
         self._lock: Any = None  # most chunks have no output, and make none
         self._offset = -1
+
+    def after_fork(self) -> None:
+        """Have a lock that nobody holds: this is a forked child."""
+        self._lock = None
 
     def _begin(self, offset: int) -> None:
         self.end()

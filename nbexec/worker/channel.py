@@ -56,6 +56,7 @@ class Channel:
         self._flush: Callable[[Any], Any] = _line_buffered() if own else lambda stream: None
         if own:
             _put_in_place(pipe)
+            capture.kept_by_children = True
         streams.install()
         self.steal_listener = StealListener(folder, self._acknowledge)
 

@@ -51,6 +51,10 @@ class ChunkState:
         self.items = iter(self.items)
         return itertools.islice(self.items, most)
 
+    def take_back(self, most: int) -> int:
+        """Take out up to `most` pending items, where that is possible; give how many."""
+        return 0
+
     def settle(self, now: float, last: bool = False) -> None:
         """Give ends to the items that have none: they ended by `now`, the last one just now.
 

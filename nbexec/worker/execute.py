@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import threading
 import time
 from array import array
@@ -12,7 +13,7 @@ from contextvars import copy_context
 from typing import Any, NamedTuple, TypeVar
 
 from ..model import Error, Outcome, Task
-from ..system import machine, subinterpreter
+from ..system import after_fork, machine, subinterpreter
 from .capture import Capture, Report, current
 from .chunk_state import ChunkState
 from .item_calls import call_items
@@ -23,6 +24,17 @@ from .random_streams import depth as depth
 T = TypeVar("T")
 
 _clock = time.perf_counter
+_chunks: dict[int, ChunkState] = {}  # by thread
+
+
+def _end_chunk() -> None:
+    """Begin no further item of this chunk in a forked child: they are the parent's."""
+    chunk_state = _chunks.get(threading.get_ident())
+    if chunk_state is not None:
+        chunk_state.take_back(sys.maxsize)
+
+
+after_fork.add(_end_chunk)
 
 
 def _ignore(offset: int, stream: str, content: Any) -> None:
@@ -137,6 +149,8 @@ def run_chunk(
     entered = _enter(spec, values)
     thread = threading.get_native_id()
     starved = spec.starved(thread)
+    forks, me = after_fork.count, threading.get_ident()
+    around, _chunks[me] = _chunks.get(me), chunk_state
     chunk_state.started, cpu, begun = time.time(), spec.cpu_clock(), _clock()
     try:
         call_items(spec, chunk_state, budget, begun)
@@ -149,9 +163,21 @@ def run_chunk(
             errors, values, ends = _first_failed(error)
     finally:
         _leave(entered)
+        _chunks.pop(me)
+        if around is not None:
+            _chunks[me] = around
+        if after_fork.count != forks:
+            _end_child(chunk_state)
     cpu, starved = spec.cpu_clock() - cpu, spec.starved(thread) - starved
     started, worker = chunk_state.started, worker_name()
     return Outcome(values, errors, started, ends, cpu, worker, machine.peak_rss(), starved)
+
+
+def _end_child(chunk_state: ChunkState) -> None:
+    """End a process that an item has forked, and that came back from it."""
+    del chunk_state.values[-1:]  # what it still writes is that item's output
+    error = chunk_state.errors.get(len(chunk_state.values))
+    after_fork.end_child(error.exception if error is not None else None)
 
 
 async def run_chunk_async(
@@ -188,6 +214,7 @@ async def _await_items(
     stop_flag, call = spec.stop_flag, spec.prepared()
     if spec.streams is not None:
         call = spec.streams.each_awaited(call, spec.task.depth)
+    forks = after_fork.count
     if spec.task.timed:
         spec.report(0, "begun", "")
     for item in chunk_state.items:
@@ -206,6 +233,8 @@ async def _await_items(
             errors[len(values)] = failed(error)
             budget = min(budget, chunk_state.after_failure)
         values.append(value)
+        if after_fork.count != forks:
+            _end_child(chunk_state)
         end = _clock() - begun
         ends.append(end)
         if end > budget:

@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from ..system import after_fork
+from . import capture as captured
 from .capture import Capture, capturing
 
 NAMES = ("stdout", "stderr")
@@ -118,6 +120,18 @@ def _router(name: str, stream: Any) -> Router:
     return known
 
 
+def _forget() -> None:
+    """Have a forked child of a kernel write where it would have written without us."""
+    global _lock, _users, _display
+    _lock = threading.Lock()
+    if not captured.kept_by_children:
+        _users, _display = 0, None
+        _put_back()
+
+
+after_fork.add(_forget)
+
+
 def install() -> None:
     """Route the standard streams; each call needs its `remove`."""
     global _users
@@ -142,11 +156,16 @@ def remove() -> None:
     global _users
     with _lock:
         _users -= 1
-        for name in NAMES if not _users else ():
-            router = getattr(sys, name)
-            if isinstance(router, Router):  # else somebody has set another meanwhile
-                setattr(sys, name, router.original)
-                _redirect(router, router.original)
+        if not _users:
+            _put_back()
+
+
+def _put_back() -> None:
+    for name in NAMES:
+        router = getattr(sys, name)
+        if isinstance(router, Router):  # else somebody has set another meanwhile
+            setattr(sys, name, router.original)
+            _redirect(router, router.original)
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from ..model import Task
 from ..serialize import pickling, task_file, weak_references
-from ..system import subinterpreter
+from ..system import after_fork, subinterpreter
 from . import streams
 from .execute import prepare
 from .surroundings.taking_on import Arrived
@@ -40,6 +40,15 @@ class Loaded(NamedTuple):
 _lock = threading.Lock()  # a Dask worker may have several threads
 _loaded: OrderedDict[str, Loaded] = OrderedDict()  # by run
 _watching = False
+
+
+def _forget() -> None:
+    """Have a forked child watch for itself."""
+    global _lock, _watching
+    _lock, _watching = threading.Lock(), False
+
+
+after_fork.add(_forget)
 
 
 def load(key: str, block: Any, renewed: bytes = b"") -> Loaded:
