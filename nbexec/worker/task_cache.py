@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 from ..model import Task
 from ..serialize import pickling, task_file
 from ..system import subinterpreter
-from . import streams
+from . import logging_setup
 from .execute import prepare
 
 KEPT = 16  # functions without a file, least recently used out: there is no sign of their run's end
@@ -30,6 +30,7 @@ class Loaded(NamedTuple):
     """A task, the maker of its function of one item, and the file that it came from."""
 
     task: Task
+    setup: logging_setup.Logging
     prepared: Callable[[], Callable[[Any], Any]]  # runs setup when it is first called
     file: str | None  # there as long as the run goes on
 
@@ -54,9 +55,10 @@ def load(key: str, block: Any) -> Loaded:
 def _unpack(block: Any) -> Loaded:
     file = block if isinstance(block, str) else None
     task: Task
-    task, logging = task_file.load(file) if file else pickling.unpack(bytearray(block))
-    streams.log_as(logging)
-    return Loaded(task, _once(functools.partial(prepare, task)), file)
+    logging_setup.before_loading()
+    task, setup = task_file.load(file) if file else pickling.unpack(bytearray(block))
+    logging_setup.log_as(setup)
+    return Loaded(task, setup, _once(functools.partial(prepare, task)), file)
 
 
 def _once(make: Callable[[], T]) -> Callable[[], T]:

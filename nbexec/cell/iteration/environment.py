@@ -13,7 +13,8 @@ from typing import Any
 from . import recursion
 from .boundary import HERE
 from .settings import set_here, settings_here
-from .warned import Filters, Keeping, Warned, filters_here
+from ...worker.issuing import Into
+from ...worker.warned import Filters, Keeping, Warned, filters_here
 
 # Environment variables that may differ in workers, which have other numbers of threads.
 _WORKERS = ("LOKY", "JOBLIB", "DASK", "OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB", "BLIS")
@@ -105,10 +106,10 @@ class Surroundings:
             sys.setrecursionlimit(self.depth + recursion.FRAMES)
 
     @contextlib.contextmanager
-    def inside(self, warned: list[Warned] | None = None) -> Iterator[None]:
+    def inside(self, warned: list[Warned | bytes] | None = None) -> Iterator[None]:
         """Compute and print numbers as the kernel does, inside a `with` block, in this thread.
 
-        Warnings are added to `warned`; with None they are shown here.
+        Warnings and packed log records are added to `warned`; with None they go their way.
 
         Examples
         --------
@@ -122,6 +123,7 @@ class Surroundings:
         with contextlib.ExitStack() as stack:
             if warned is not None:
                 stack.enter_context(Keeping(self.filters, warned))
+                stack.enter_context(Into(warned.append))
             if self.decimal is not None:
                 import decimal
 

@@ -20,7 +20,7 @@ from .environment import Luggage, Surroundings
 from .guard import Guard, captured
 from .held import Brought, Carried, HeldCode
 from .set_order import REASON, disordered
-from .warned import Warned
+from ...worker.warned import Warned
 
 SHORT = 1_000  # characters or bytes of a value that is sent along in case it is wanted
 
@@ -46,8 +46,8 @@ class IterationRecord(NamedTuple):
         Names that it bound and deleted.
     defined : tuple of str
         Names of functions that it made.
-    warned : tuple of Warned
-        The warnings that it issued in another process.
+    warned : tuple of Warned or bytes
+        The warnings that it issued in another process, and its log records, packed.
     """
 
     entries: list[Entry]
@@ -58,7 +58,7 @@ class IterationRecord(NamedTuple):
     unguarded: bool = False
     gone: tuple[str, ...] = ()
     defined: tuple[str, ...] = ()
-    warned: tuple[Warned, ...] = ()
+    warned: tuple[Warned | bytes, ...] = ()
 
     def __nbexec_exact__(self) -> None:
         """Mark that what it holds must not differ from what the plain loop would have made."""
