@@ -36,6 +36,21 @@ class Turn(NamedTuple):
     offset: int
 
 
+class _Hearing:
+    """The output of an item whose records are written at once."""
+
+    def __init__(self, chunk: Chunk, offset: int) -> None:
+        self.chunk, self.offset = chunk, offset
+        self._said: list[tuple[int, str, Any]] = []
+        self.capture = capture.Capture(range(offset), lambda *said: self._said.append(said))
+
+    def tell(self, report: Report) -> None:
+        """Report what was written; whoever shows it may write to the same streams."""
+        said, self._said = self._said, []
+        for offset, stream, text in said:
+            report(self.chunk, offset, stream, text, False)
+
+
 class InTurn:
     """Holds what was issued until it is its item's turn.
 
@@ -71,7 +86,7 @@ class InTurn:
         self._served = threading.Event()
         self._served.set()
         self._routed = False
-        self._hearing: tuple[Chunk | None, int, Any] = (None, 0, None)
+        self._hearing: _Hearing | None = None
 
     @property
     def waiting(self) -> bool:
@@ -85,34 +100,30 @@ class InTurn:
             streams.install()
         issued: Issued | None = unpack(packed)
         if isinstance(issued, LogCall):
-            with self._captured(chunk, offset):
-                issued = hear(issued, self._thread)
+            issued = self._hear(issued, chunk, offset)
         if issued is not None:
             number = next(self._numbers)
             heapq.heappush(
                 self._waiting, Turn(chunk.indices[offset], number, issued, chunk, offset)
             )
 
-    @contextlib.contextmanager
-    def _captured(self, chunk: Chunk, offset: int) -> Iterator[None]:
-        """Have what handlers write now belong to an item; in the loop's thread."""
-        at, place, heard = self._hearing
-        if at is not chunk or place != offset:
+    def _hear(self, call: LogCall, chunk: Chunk, offset: int) -> Issued | None:
+        """Have handlers of standard output and error write now, for an item; in the loop."""
+        if self._hearing is None or self._hearing.chunk is not chunk or (
+            self._hearing.offset != offset
+        ):
             self._end_hearing()
-
-            def report(offset: int, stream: str, text: Any) -> None:
-                self._report(chunk, offset, stream, text, False)
-
-            heard = capture.Capture(range(offset), report)
-            self._hearing = chunk, offset, heard
-        with _capturing(heard):
-            yield
+            self._hearing = _Hearing(chunk, offset)
+        with _capturing(self._hearing.capture):
+            left = hear(call, self._thread)
+        self._hearing.tell(self._report)
+        return left
 
     def _end_hearing(self) -> None:
-        *_, heard = self._hearing
-        if heard is not None:
-            heard.end()
-        self._hearing = None, 0, None
+        hearing, self._hearing = self._hearing, None
+        if hearing is not None:
+            hearing.capture.end()
+            hearing.tell(self._report)
 
     def again(self, chunk: Chunk) -> None:
         """Forget what items issued that will run as if they had not."""
