@@ -28,7 +28,8 @@ class LogCall(NamedTuple):
     said : tuple
         Message, arguments and attributes of its own.
     error : tuple or None
-        The exception, and its text where it can't be sent.
+        The exception, and its text where it can't be sent; None for both where one was asked
+        for and there was none.
     path : list of str or None
         The loggers whose handlers take it in, where these aren't the usual ones.
     """
@@ -36,7 +37,7 @@ class LogCall(NamedTuple):
     name: str
     facts: tuple[Any, ...]
     said: tuple[Any, Any, dict[str, Any]]
-    error: tuple[BaseException | None, str] | None
+    error: tuple[BaseException | None, str | None] | None
     path: list[str] | None
 
     def record(self, thread: tuple[int, str] | None = None) -> logging.LogRecord:
@@ -48,8 +49,10 @@ class LogCall(NamedTuple):
         message, args, more = self.said
         if isinstance(args, Mapping):
             args = (args,)  # a record takes it out again
-        error = None if self.error is None else self.error[0]
+        error, text = self.error or (None, "")
         raised = None if error is None else (type(error), error, error.__traceback__)
+        if text is None:  # there was none
+            raised = (None, None, None)
         make = logging.getLogRecordFactory()
         made = make(self.name, level, file, line, message, args, raised, function, stack)
         made.relativeCreated -= (made.created - created) * 1000
@@ -58,8 +61,8 @@ class LogCall(NamedTuple):
             made.taskName = task
         if other is not None or thread is not None:
             made.thread, made.threadName = other or thread
-        if self.error is not None and error is None:
-            made.exc_text = self.error[1]
+        if text and error is None:
+            made.exc_text = text
         vars(made).update(more)
         return made
 
@@ -151,12 +154,14 @@ def _loaded(data: bytes | None) -> Any:
         return None
 
 
-def _error(record: logging.LogRecord) -> tuple[bytes | None, str] | None:
+def _error(record: logging.LogRecord) -> tuple[bytes | None, str | None] | None:
     """Pack the exception of a record, if it has one, and its text if that is all there is."""
     info = record.exc_info
     if not info or not isinstance(info, tuple):
         return (None, record.exc_text) if record.exc_text else None
-    data = None if info[1] is None else returning.dumps_error(info[1])
+    if info[1] is None:
+        return None, None
+    data = returning.dumps_error(info[1])
     return data, "" if data is not None else logging.Formatter().formatException(info)
 
 
