@@ -39,6 +39,7 @@ class SerialSession(Session):
 
     def __init__(self, spec: SessionSpec) -> None:
         self._spec = spec
+        self.side_threads = spec.caller_thread.own
         self._stop_flag = StopFlag()
         self._call = functools.cache(lambda: prepare(spec.task))  # setup runs in the caller thread
         self._watch = Stopwatch()

@@ -14,6 +14,7 @@ from ..items.feed import Feed
 from ..model import Choice, Chunk, Outcome
 from ..options.record import Options
 from ..system import gil, machine
+from ..worker import thread_bound
 from . import auto, profiles
 from .probe import GilProbe, Probe, SendingCost, Watch
 from .slots import Slot, SlotTable
@@ -55,12 +56,16 @@ class BackendChooser:
         self._profile: profiles.Profile | None = None  # what this run showed
         self._known: profiles.Profile | None = None  # and an earlier one
         self._moves = 0
+        self._pinned: str | None = None  # the only backend where items work, once one has failed
+        self._following = self._pinned_in_vain = False  # whether it moved there; and it couldn't
         self._unsent = False  # whether something could not be sent, or not in an earlier run
         self._gil_probed = 0.0  # when it was last seen whether the GIL is held
 
     @property
     def looking(self) -> bool:
         """Whether where items go may yet change, by measuring."""
+        if self._pinned is not None and not self._following:
+            return True
         return self._probe is not None or self._watch is not None or self._stuck
 
     @property
@@ -219,6 +224,37 @@ class BackendChooser:
                 return error.unsent == "item"
         return False
 
+    def astray(self, slot: Slot, outcome: Outcome) -> set[int]:
+        """Give the offsets of items that failed since a plain loop would be in another thread.
+
+        They are to be tried where they work, to which `look` moves.
+        """
+        if self._options.backend != "auto" or not slot.session.side_threads:
+            return set()
+        places = {at: thread_bound.place(one.exception) for at, one in outcome.errors.items()}
+        here = self._kernel == "serial" and not self._spec.caller_thread.own
+        for where, backend in (("main", "processes"), ("own", "serial")):
+            found = {at for at, place in places.items() if place == where}
+            if found and self._pinned is None and (backend == "processes" or here):
+                self._pinned = backend
+            if found and self._pinned == backend and not self._pinned_in_vain:
+                return found
+        return set()
+
+    def _follow(self) -> Choice | None:
+        """Move for good to where items work that are bound to a thread."""
+        backend, self._following = self._pinned, True
+        bound = "items work in the main thread of a process alone"
+        if backend == "serial":
+            bound = "items use what belongs to one thread"
+        few = self._wanted or machine.default_workers(machine.cores(), self._spec.task.depth)
+        self._moves = auto.MOVES
+        choice = self._move(Choice(backend or "", 1 if backend == "serial" else few, bound))
+        self._pinned_in_vain = choice.backend != backend
+        self._probe = self._watch = None
+        gil.leave(self)
+        return choice
+
     def gil_probe(self, timeout: float | None) -> GilProbe | None:
         """Begin to probe whether the GIL is held, where that is of use; `gil_answered` ends it."""
         return GilProbe(timeout) if timeout and timeout <= LOOK and self.looking else None
@@ -233,6 +269,8 @@ class BackendChooser:
     def look(self, left: int | None) -> Choice | None:
         """Choose a backend, where enough is known for it; if it is another one, move there."""
         self._slots.close_drained()
+        if self._pinned is not None and not self._following:
+            return self._follow()
         self._adjust_gil()
         return self._choose(left) if self._probe is not None else self._reconsider(left)
 

@@ -121,7 +121,14 @@ class Intake:
         size = outcome.sent + outcome.received
         self._run.backlog.sizer.measure(len(chunk), outcome.ends[-1], size)
         self.chooser.learn(slot, chunk, outcome)
-        self.judge(chunk, outcome)
+        if outcome.errors:
+            astray = self.chooser.astray(slot, outcome)
+            for at in astray:
+                self._run.requeue(chunk.pick([at], chunk.attempt))
+            if astray:
+                chunk, outcome = failure_policy.without(chunk, outcome, astray)
+        if chunk.indices:
+            self.judge(chunk, outcome)
 
     def judge(self, chunk: Chunk, outcome: Outcome) -> None:
         """Finish items, or have failed ones tried again, or halt the run."""
