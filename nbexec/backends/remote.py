@@ -23,6 +23,7 @@ from ..worker.envelope import Envelope, PackedCall, items_file, unwanted_file, v
 from ..worker.item_errors import failed
 from ..worker.module_reloads import reloaded
 from ..worker.reply import has_issued, receive
+from ..worker.signals_taken import signals_here
 from .base import Session, SessionSpec
 from .buffer_store import shared_buffers, store_task
 from .listener import listener
@@ -62,7 +63,7 @@ class RemoteSession(Session):
         self._reloaded = reloaded()
         self._by_value = pickling.Sent(self.key)
         try:
-            data, buffers = pickling.dumps_apart((spec.task, _logging()), self._by_value)
+            data, buffers = pickling.dumps_apart((spec.task, _logging(), signals_here(_sendable)), self._by_value)
         except PickleError:  # it says why itself
             raise
         except Exception as error:
@@ -205,6 +206,13 @@ def _logging() -> logging_setup.Logging:
         except Exception:
             setup = logging_setup.without_objects(setup)
     return setup
+
+
+def _sendable(thing: Any) -> bool:
+    try:
+        return bool(pickling.dumps(thing))
+    except Exception:
+        return False
 
 
 def _issued(future: Future[bytes]) -> bool:

@@ -39,11 +39,15 @@ class SerialSession(Session):
 
     def __init__(self, spec: SessionSpec) -> None:
         self._spec = spec
-        self.side_threads = spec.caller_thread.own
         self._stop_flag = StopFlag()
         self._call = functools.cache(lambda: prepare(spec.task))  # setup runs in the caller thread
         self._watch = Stopwatch()
         streams.install()
+
+    @property
+    def side_threads(self) -> bool:  # type: ignore[override]
+        """Whether items run in another thread than a plain loop of the caller's."""
+        return self._spec.caller_thread.own
 
     def submit(self, slot: int, chunk: Chunk) -> SharedChunkState:
         chunk_state = SharedChunkState(chunk.items, watched=True)

@@ -175,11 +175,11 @@ def before_loading() -> None:
         _known.add(handler)
 
 
-def log_as(setup: Logging) -> None:
-    """Set logging up as it is in the kernel; in the kernel itself nothing is done."""
+def log_as(setup: Logging) -> bool:
+    """Set logging up as it is in the kernel; in the kernel itself nothing is done: give False."""
     global setup_here
     if setup.home == _here():
-        return
+        return False
     for handler in _handlers():  # of modules that were loaded for this run, in the kernel too
         if handler not in _known:
             _foreign.add(handler)
@@ -197,6 +197,7 @@ def log_as(setup: Logging) -> None:
         _named.clear()
         _named.update(setup.loggers)
         _relay_all()
+    return True
 
 
 def is_foreign(handler: logging.Handler, beside: tuple[HandlerSetup, ...]) -> bool:
