@@ -63,7 +63,9 @@ class RemoteSession(Session):
         self._reloaded = reloaded()
         self._by_value = pickling.Sent(self.key)
         try:
-            data, buffers = pickling.dumps_apart((spec.task, _logging(), signals_here(_sendable)), self._by_value)
+            data, buffers = pickling.dumps_apart(
+                (spec.task, _logging(), signals_here(_sendable)), self._by_value
+            )
         except PickleError:  # it says why itself
             raise
         except Exception as error:

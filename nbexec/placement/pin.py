@@ -100,7 +100,8 @@ def sets_signals(fn: Any) -> bool:
     >>> sets_signals(limited), sets_signals(len)
     (True, False)
     """
-    todo, seen = [fn], set()
+    todo = [fn]
+    seen: set[types.FunctionType] = set()
     while todo and len(seen) < _MOST:
         one = _function(todo.pop())
         if one is None or one in seen:

@@ -29,7 +29,7 @@ Report = Callable[[Chunk, int | None, str, Any, bool], None]
 class Turn(NamedTuple):
     """Something that an item issued."""
 
-    index: int
+    at: int  # the item's index
     number: int  # in the order of arrival
     issued: Issued
     chunk: Chunk
@@ -109,8 +109,10 @@ class InTurn:
 
     def _hear(self, call: LogCall, chunk: Chunk, offset: int) -> Issued | None:
         """Have handlers of standard output and error write now, for an item; in the loop."""
-        if self._hearing is None or self._hearing.chunk is not chunk or (
-            self._hearing.offset != offset
+        if (
+            self._hearing is None
+            or self._hearing.chunk is not chunk
+            or (self._hearing.offset != offset)
         ):
             self._end_hearing()
             self._hearing = _Hearing(chunk, offset)
@@ -130,9 +132,7 @@ class InTurn:
         if self._waiting:
             gone, attempt = set(chunk.indices), chunk.attempt
             self._waiting = [
-                one
-                for one in self._waiting
-                if one.index not in gone or one.chunk.attempt != attempt
+                one for one in self._waiting if one.at not in gone or one.chunk.attempt != attempt
             ]
             heapq.heapify(self._waiting)
 
@@ -143,12 +143,12 @@ class InTurn:
         """
         if self._ordered:
             ready = []
-            while self._waiting and self._waiting[0].index < earliest:
+            while self._waiting and self._waiting[0].at < earliest:
                 ready.append(heapq.heappop(self._waiting))
         else:
             mine = {*ended.indices} if ended is not None else set()
-            ready = sorted(one for one in self._waiting if one.index in mine)
-            self._waiting = [one for one in self._waiting if one.index not in mine]
+            ready = sorted(one for one in self._waiting if one.at in mine)
+            self._waiting = [one for one in self._waiting if one.at not in mine]
             heapq.heapify(self._waiting)
         self._hand_over(ready)
 
@@ -191,7 +191,7 @@ class InTurn:
         A plain loop would not have come to the items after that; None is for all of them.
         """
         self._end_hearing()
-        rest = sorted(one for one in self._waiting if last is None or one.index <= last)
+        rest = sorted(one for one in self._waiting if last is None or one.at <= last)
         self._waiting.clear()
         self._hand_over(rest)
         while not self._served.wait(BUSY):

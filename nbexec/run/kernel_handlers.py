@@ -30,8 +30,8 @@ Issued = LogCall | Warned | Heard
 def hear(call: LogCall, thread: tuple[int, str]) -> Issued | None:
     """Have the handlers of standard output and error take in a call; give what is left to do.
 
-    None where that was all; `thread` is the one that a plain loop would run in.  They aren't called where filters, or a record factory, must see
-    records in order: then all of it is left.
+    None where that was all.  They aren't called where filters, or a record factory, must see
+    records in order: then all of it is left.  `thread` is the one that a plain loop runs in.
     """
     logger = logging.getLogger(call.name)
     made_plainly = logging.getLogRecordFactory() is logging.LogRecord

@@ -50,7 +50,7 @@ class LogCall(NamedTuple):
         if isinstance(args, Mapping):
             args = (args,)  # a record takes it out again
         error, text = self.error or (None, "")
-        raised = None if error is None else (type(error), error, error.__traceback__)
+        raised: Any = None if error is None else (type(error), error, error.__traceback__)
         if text is None:  # there was none
             raised = (None, None, None)
         make = logging.getLogRecordFactory()
@@ -59,8 +59,9 @@ class LogCall(NamedTuple):
         made.created, made.msecs = created, int((created - int(created)) * 1000) + 0.0
         if task is not None:
             made.taskName = task
-        if other is not None or thread is not None:
-            made.thread, made.threadName = other or thread
+        ran_in = other or thread
+        if ran_in is not None:
+            made.thread, made.threadName = ran_in
         if text and error is None:
             made.exc_text = text
         vars(made).update(more)

@@ -6,6 +6,7 @@ their handlers is packed (see `issued`), and reported like output, in the order 
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -100,6 +101,25 @@ class Into:
     def __exit__(self, *error: object) -> None:
         _latest.remove(self)
         current.reset(self._token)
+
+
+def log_as(setup: Logging) -> bool:
+    """Set logging up as it is in the kernel, and relay records; give False in the kernel itself."""
+    if not logging_setup.log_as(setup):
+        return False
+    manager = logging.root.manager
+    if "getLogger" not in vars(manager):
+        make = manager.getLogger
+
+        def get(name: str) -> logging.Logger:
+            logger = make(name)
+            vars(logger).setdefault("handle", functools.partial(relay, logger))
+            return logger
+
+        manager.getLogger = get  # type: ignore[method-assign]  # of loggers to come, too
+    for _, logger in logging_setup.loggers():
+        vars(logger).setdefault("handle", functools.partial(relay, logger))
+    return True
 
 
 def relay(logger: logging.Logger, record: logging.LogRecord) -> None:

@@ -8,7 +8,6 @@ nothing there would take in: levels are the kernel's, of loggers and of handlers
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
 import sys
 import threading
@@ -151,8 +150,8 @@ class StandIn(logging.Handler):
         super().__init__(setup.level)
         self.setup = setup
 
-    @property
-    def __class__(self) -> Any:  # what `isinstance` asks for
+    @property  # type: ignore[misc]  # what `isinstance` asks for
+    def __class__(self) -> Any:
         return getattr(logging, self.setup.sort, StandIn)
 
     def handle(self, record: logging.LogRecord) -> bool:
@@ -196,7 +195,6 @@ def log_as(setup: Logging) -> bool:
             _take_on(name, one)
         _named.clear()
         _named.update(setup.loggers)
-        _relay_all()
     return True
 
 
@@ -224,21 +222,3 @@ def _take_on(name: str, setup: LoggerSetup) -> None:
     logger.propagate, logger.disabled = setup.propagate, setup.disabled
     others = [one for one in logger.handlers if type(one) is not StandIn]
     logger.handlers[:] = [*map(StandIn, setup.handlers), *others]
-
-
-def _relay_all() -> None:
-    """Have what is logged here go through `issuing`, also with loggers that are made later."""
-    from .issuing import relay
-
-    manager = logging.root.manager
-    if "getLogger" not in vars(manager):
-        make = manager.getLogger
-
-        def get(name: str) -> logging.Logger:
-            logger = make(name)
-            vars(logger).setdefault("handle", functools.partial(relay, logger))
-            return logger
-
-        manager.getLogger = get  # type: ignore[method-assign]
-    for _, logger in loggers():
-        vars(logger).setdefault("handle", functools.partial(relay, logger))

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 from ..model import Task
 from ..serialize import pickling, task_file
 from ..system import subinterpreter
-from . import logging_setup, signals_taken
+from . import issuing, logging_setup, signals_taken
 from .execute import prepare
 
 KEPT = 16  # functions without a file, least recently used out: there is no sign of their run's end
@@ -57,7 +57,7 @@ def _unpack(block: Any) -> Loaded:
     task: Task
     logging_setup.before_loading()
     task, setup, *signals = task_file.load(file) if file else pickling.unpack(bytearray(block))
-    if logging_setup.log_as(setup):
+    if issuing.log_as(setup):
         signals_taken.take_on(*(signals or ({},)))
     return Loaded(task, setup, _once(functools.partial(prepare, task)), file)
 

@@ -61,7 +61,8 @@ class Keeping:
     def __enter__(self) -> None:
         self._before = getattr(_current, "kept", None)
         every = begin(self._filters)
-        self._kept = _current.kept = self._into, None if every else set()
+        seen: set[Any] | None = None if every else set()
+        self._kept = _current.kept = self._into, seen
         _latest.append(self._kept)
 
     def __exit__(self, *error: object) -> None:

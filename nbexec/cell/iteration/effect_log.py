@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ...worker.warned import Warned
 from ..analysis.object_facts import dotted, immutable, is_plain
 from .set_table import ordered
-from ...worker.warned import Warned
 
 Entry = tuple[int, Any]  # the number of the statement, and the operands of its effect
 

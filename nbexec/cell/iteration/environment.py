@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...worker.issuing import Into
+from ...worker.warned import Filters, Keeping, Warned, filters_here
 from . import recursion
 from .boundary import HERE
 from .settings import set_here, settings_here
-from ...worker.issuing import Into
-from ...worker.warned import Filters, Keeping, Warned, filters_here
 
 # Environment variables that may differ in workers, which have other numbers of threads.
 _WORKERS = ("LOKY", "JOBLIB", "DASK", "OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB", "BLIS")

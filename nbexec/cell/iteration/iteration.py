@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ...errors import PickleError
 from ...worker.item_errors import Partial, interrupts
+from ...worker.warned import Warned
 from ..analysis.object_facts import immutable, is_plain
 from . import exceptions
 from .boundary import HERE, Border, BorderOfFresh
@@ -20,7 +21,6 @@ from .environment import Luggage, Surroundings
 from .guard import Guard, captured
 from .held import Brought, Carried, HeldCode
 from .set_order import REASON, disordered
-from ...worker.warned import Warned
 
 SHORT = 1_000  # characters or bytes of a value that is sent along in case it is wanted
 
