@@ -69,6 +69,7 @@ class AsyncioSession(Session):
     """Each slot is a task on the loop while it has chunks."""
 
     stealable = True
+    side_threads = True
 
     def __init__(self, spec: SessionSpec, loop: asyncio.AbstractEventLoop) -> None:
         self._spec = spec

@@ -67,6 +67,8 @@ class Session(ABC):
     reports_begun = True  # whether it is reported at once that a worker begins an item
     stealable = False  # whether workers share their chunk states, so that pending items can go back
 
+    side_threads = False  # whether items run in other threads than a plain loop of the caller's
+
     @abstractmethod
     def submit(self, slot: int, chunk: Chunk) -> SharedChunkState | None:
         """Start `chunk` on the worker of `slot` (0, 1, ...) and return at once.

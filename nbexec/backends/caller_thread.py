@@ -19,9 +19,16 @@ Job = Callable[[], None]
 
 
 class CallerThread:
-    """A queue of jobs, and whoever serves it until it is released."""
+    """A queue of jobs, and whoever serves it until it is released.
+
+    Attributes
+    ----------
+    own : bool
+        Whether that is a thread of our own, since nobody waits for the run.
+    """
 
     def __init__(self) -> None:
+        self.own = False
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
 
     def call(self, job: Job) -> None:
@@ -52,6 +59,7 @@ class CallerThread:
 
     def serve_in_thread(self, context: contextvars.Context) -> None:
         """Serve from a thread of our own, in the caller's context."""
+        self.own = True
         thread = threading.Thread(target=context.run, args=(self.serve,), name="nbexec-caller")
         thread.daemon = subinterpreter.daemons()
         thread.start()

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..system import after_fork
 from ..worker.capture import Clip
-from ..worker.channel import ANNOUNCE, HEADER, KINDS, MAGIC
+from ..worker.channel import ANNOUNCE, HEADER, KINDS, MAGIC, PART
 from ..worker.stealing import pipe_of
 from .scratch import scratch_folder
 
@@ -37,6 +37,7 @@ class Pipe:
         self._data = b""
         self.serial = 0  # of the chunk to which unframed bytes belong
         self._clip = Clip()  # of unframed ones
+        self._parts: dict[tuple[int, int], list[bytes]] = {}  # of what was issued, so far
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
 
     def read(self, dispatch: Dispatch) -> int | None:
@@ -89,6 +90,13 @@ class Pipe:
             self.serial = serial
         elif kind == "progress":
             dispatch(serial, offset, kind, json.loads(payload))
+        elif kind == "issued":
+            sender, more = PART.unpack_from(payload)
+            parts = self._parts.setdefault((serial, sender), [])
+            parts.append(payload[PART.size :])
+            if not more:
+                dispatch(serial, offset, kind, b"".join(parts))
+                del self._parts[serial, sender]
         else:
             dispatch(serial, offset, kind, payload.decode("utf-8", "replace"))
 

@@ -19,11 +19,12 @@ from ..items.outcomes import lost, not_begun, without_values
 from ..model import Chunk, Outcome
 from ..serialize import pickling
 from ..system import blas
-from ..worker import execute, stealing, streams
+from ..worker import execute, logging_setup, stealing
 from ..worker.envelope import Envelope, PackedCall, items_file, unwanted_file, values_file
 from ..worker.item_errors import failed
 from ..worker.module_reloads import reloaded
-from ..worker.reply import receive
+from ..worker.reply import has_issued, receive
+from ..worker.signals_taken import signals_here
 from ..worker.surroundings.kernel_state import Renewed
 from .base import Session, SessionSpec
 from .buffer_store import shared_buffers, store_task
@@ -66,7 +67,8 @@ class RemoteSession(Session):
         self._surroundings = Renewed(spec.surroundings) if spec.task.fn is execute.call else None
         try:
             data, buffers = pickling.dumps_apart(
-                (spec.surroundings, spec.task, _logging()), self._by_value
+                (spec.surroundings, spec.task, _logging(), signals_here(_sendable)),
+                self._by_value,
             )
         except PickleError:  # it says why itself
             raise
@@ -177,9 +179,9 @@ class RemoteSession(Session):
     def _done(
         self, slot: int, chunk: Chunk, sent: int, spent: float, future: Future[bytes]
     ) -> None:
-        if chunk in self._asked and self._listener is not None:
+        if self._listener is not None and (chunk in self._asked or _issued(future)):
             self._asked.discard(chunk)
-            self._listener.poll()  # the acknowledgement was sent before the reply
+            self._listener.poll()  # what was sent before the reply comes before it
         envelope = self._over(chunk)
         reported = self.reported(chunk)
         try:
@@ -207,14 +209,29 @@ class RemoteSession(Session):
         return str(error).partition("\n")[0] or type(error).__name__
 
 
-def _logging() -> streams.Logging:
-    """Give how logging is set up here, without formatters that can't be sent."""
-    setup = streams.logging_here()
-    try:
-        pickling.dumps(setup)
-    except Exception:
-        setup = setup._replace(handlers=[(*handler[:3], None) for handler in setup.handlers])
+def _logging() -> logging_setup.Logging:
+    """Give how logging is set up here, without what can't be sent."""
+    setup = logging_setup.logging_here()
+    if logging_setup.has_objects(setup):
+        try:
+            pickling.dumps(setup)
+        except Exception:
+            setup = logging_setup.without_objects(setup)
     return setup
+
+
+def _sendable(thing: Any) -> bool:
+    try:
+        return bool(pickling.dumps(thing))
+    except Exception:
+        return False
+
+
+def _issued(future: Future[bytes]) -> bool:
+    """Whether reports of items went before the reply, or may have, where the worker died."""
+    if future.cancelled():
+        return False
+    return future.exception() is not None or has_issued(future.result())
 
 
 def unsendable(error: BaseException, chunk: Chunk) -> Outcome:

@@ -45,6 +45,11 @@ class SerialSession(Session):
         self._watch = Stopwatch()
         streams.install()
 
+    @property
+    def side_threads(self) -> bool:  # type: ignore[override]
+        """Whether items run in another thread than a plain loop of the caller's."""
+        return self._spec.caller_thread.own
+
     def submit(self, slot: int, chunk: Chunk) -> SharedChunkState:
         chunk_state = SharedChunkState(chunk.items, watched=True)
         job = functools.partial(self._run, chunk, chunk_state, self._stop_flag)

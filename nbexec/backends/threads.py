@@ -72,6 +72,7 @@ class ThreadsSession(Session):
     """Chunks run in the caller's context, on threads that no other run uses meanwhile."""
 
     stealable = True
+    side_threads = True
 
     def __init__(self, spec: SessionSpec, pool: Pool[ThreadWorker]) -> None:
         self._spec = spec

@@ -118,7 +118,7 @@ class Stream:
     """Results one by one, with at most `window` items pulled and not yet consumed."""
 
     def __init__(self, ordered: bool, window: int | None, stops: bool) -> None:
-        self._ordered = ordered
+        self.ordered = ordered
         self._window = window
         self._stops = stops  # at a failure, which the run raises after the results before it
         self._ready: deque[Any] = deque()
@@ -145,7 +145,7 @@ class Stream:
             self._changed.notify()
 
     def _give(self, indices: Sequence[int], values: list[Any]) -> None:
-        if not self._ordered:
+        if not self.ordered:
             self._ready.extend(values)
             return
         self._held.update(zip(indices, values, strict=True))

@@ -14,7 +14,7 @@ from ..items.feed import Feed
 from ..model import Choice, Chunk, Outcome
 from ..options.record import Options
 from ..system import gil, machine
-from . import auto, profiles
+from . import auto, pin, profiles
 from .probe import GilProbe, Probe, SendingCost, Watch
 from .slots import Slot, SlotTable
 
@@ -55,13 +55,16 @@ class BackendChooser:
         self._profile: profiles.Profile | None = None  # what this run showed
         self._known: profiles.Profile | None = None  # and an earlier one
         self._moves = 0
+        caller = kernel == "serial" and not spec.caller_thread.own
+        self._pin = pin.Pin(spec.task.fn, caller)
         self._unsent = False  # whether something could not be sent, or not in an earlier run
         self._gil_probed = 0.0  # when it was last seen whether the GIL is held
 
     @property
     def looking(self) -> bool:
         """Whether where items go may yet change, by measuring."""
-        return self._probe is not None or self._watch is not None or self._stuck
+        timing = self._probe is not None or self._watch is not None
+        return timing or self._stuck or self._pin.due
 
     @property
     def _stuck(self) -> bool:
@@ -191,7 +194,7 @@ class BackendChooser:
         if self._spec.task.coroutine:
             most = get_backend("asyncio").default_workers()
             count = workers or machine.default_workers(most, self._spec.task.depth)
-            return Choice("asyncio", count, "a coroutine function")
+            return self._pinned(Choice("asyncio", count, "a coroutine function"))
         self._probe = Probe()
         return replace(auto.FIRST, backend=self._first_backend)
 
@@ -219,6 +222,36 @@ class BackendChooser:
                 return error.unsent == "item"
         return False
 
+    def astray(self, slot: Slot, outcome: Outcome) -> set[int]:
+        """Give the offsets of items that failed since a plain loop would be in another thread.
+
+        They are to be tried where they work, to which `look` moves.
+        """
+        if self._options.backend != "auto" or not slot.session.side_threads:
+            return set()
+        return self._pin.astray(outcome.errors)
+
+    def _follow(self) -> Choice:
+        """Move for good to where items work that are bound to a thread."""
+        choice = self._now
+        self._pin.followed, self._moves = True, auto.MOVES
+        wanted: pin.Pinned | None = self._pin.backend
+        while wanted is not None:
+            few = self._wanted or machine.default_workers(machine.cores(), self._spec.task.depth)
+            count = few if wanted == "processes" else 1
+            choice = self._move(Choice(wanted, count, pin.REASONS[wanted]))
+            wanted = None if choice.backend == wanted else self._pin.failed()
+        self._probe = self._watch = None
+        gil.leave(self)
+        return choice
+
+    def _pinned(self, choice: Choice) -> Choice:
+        """Give the choice, but no threads for what has to be in the main one."""
+        if choice.backend not in ("threads", "asyncio") or not self._pin.needs_main:
+            return choice
+        few = self._wanted or machine.default_workers(machine.cores(), self._spec.task.depth)
+        return Choice("processes", few, f"{choice.reason}, and signal handlers or timers are set")
+
     def gil_probe(self, timeout: float | None) -> GilProbe | None:
         """Begin to probe whether the GIL is held, where that is of use; `gil_answered` ends it."""
         return GilProbe(timeout) if timeout and timeout <= LOOK and self.looking else None
@@ -233,6 +266,8 @@ class BackendChooser:
     def look(self, left: int | None) -> Choice | None:
         """Choose a backend, where enough is known for it; if it is another one, move there."""
         self._slots.close_drained()
+        if self._pin.due:
+            return self._follow()
         self._adjust_gil()
         return self._choose(left) if self._probe is not None else self._reconsider(left)
 
@@ -379,6 +414,7 @@ class BackendChooser:
 
     def _move(self, choice: Choice) -> Choice:
         """Move to the chosen backend; stay on threads with items that can't leave the kernel."""
+        choice = self._pinned(choice)
         movable = self._moves < auto.MOVES
         if self._slots.in_flight:
             gil.shorten(self)
@@ -392,6 +428,8 @@ class BackendChooser:
             why = str(error).partition(". ")[0] if isinstance(error, PickleError) else str(error)
             reason = f"{choice.reason}; on threads since {why}"
             choice = Choice("threads", choice.workers, reason)
+            if self._pin.needs_main and self._kernel == "serial":
+                choice = Choice("serial", 1, reason.replace("; on threads", "; in the kernel"))
             self._engage(choice)
             movable = False
         self._now = choice

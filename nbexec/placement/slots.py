@@ -158,6 +158,11 @@ class SlotTable:
         flight = self.in_flight.get(chunk.indices[0])
         return flight is not None and flight.chunk is chunk
 
+    def earliest(self) -> float:
+        """Give the smallest index of an item that is awaited; infinity for none."""
+        flights = self.in_flight.values()
+        return min((one.chunk.indices[one.start] for one in flights), default=float("inf"))
+
     def begun(self, chunk: Chunk, now: float) -> None:
         """Note that a worker starts the item of a chunk now."""
         if self.awaits(chunk):

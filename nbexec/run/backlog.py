@@ -46,6 +46,11 @@ class Backlog:
         """How many items are pending; None where that isn't known."""
         return None if self.feed.left is None else self.feed.left + self._queued
 
+    def earliest(self) -> float:
+        """Give the smallest index among the items to be submitted again; infinity for none."""
+        requeued = self._requeued[0][0] if self._requeued else float("inf")
+        return min((requeued, *(chunk.indices[0] for *_, chunk in self._delayed)))
+
     def due(self) -> float | None:
         """When the first delayed chunk is due; None where there is none."""
         return self._delayed[0][0] if self._delayed else None

@@ -15,6 +15,7 @@ from ..telemetry.events import Finished, Returned
 from ..telemetry.output import Outputs
 from ..telemetry.publisher import Publisher
 from .backlog import Backlog
+from .in_turn import InTurn
 
 FAILURES = 10_000  # that are kept; a list of results has all, a stream gives them away
 
@@ -33,6 +34,7 @@ class RunContext:
     slots: SlotTable  # at workers
     publisher: Publisher
     clock: Callable[[], float]
+    in_turn: InTurn | None = None  # what items logged and warned; set by the loop
     origin: str = ""  # marks the run's failures; see `Run.origin`
     failures: list[Failure] = field(default_factory=list)
     output: Outputs = field(default_factory=Outputs)
@@ -54,6 +56,8 @@ class RunContext:
     def requeue(self, chunk: Chunk, suspect: bool = False) -> None:
         """Requeue items that a worker had not started; one by one where one is to blame."""
         self.emit(Returned(self.clock(), chunk))
+        if self.in_turn is not None:
+            self.in_turn.again(chunk)
         if suspect:
             self.backlog.requeue_singly(chunk)
         else:
@@ -67,7 +71,14 @@ class RunContext:
             if place < room or one.index == self.stop_after:  # that one is the run's own error
                 self.failures.append(one)
         self.emit(Finished(now, chunk, outcome))
+        self.issue(chunk)  # before anybody has a value in hand
         self.sink.put(chunk, outcome, failures)
+
+    def issue(self, ended: Chunk | None = None) -> None:
+        """Have handlers take in what items issued whose turn it is, a chunk having ended."""
+        if self.in_turn is not None and self.in_turn.waiting:
+            earliest = min(self.slots.earliest(), self.backlog.earliest())
+            self.in_turn.advance(earliest, ended)
 
     def worker_of(self, slot: Slot, chunk: Chunk) -> tuple[str, float]:
         """Give the worker of a chunk that returned no outcome, and the seconds that it had it."""

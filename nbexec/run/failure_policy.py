@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -147,11 +147,17 @@ def sort_out(chunk: Chunk, outcome: Outcome, policy: Policy) -> Sorted:
             retries.append(Retrying(one, outcome.errors[at], verdict.wait, started, took))
     if not retries:
         return Sorted(chunk, outcome, [], stop)
-    kept = [at for at in range(len(chunk)) if not isinstance(verdicts.get(at), Retry)]
+    again = {at for at, verdict in verdicts.items() if isinstance(verdict, Retry)}
+    return Sorted(*without(chunk, outcome, again), retries, stop)
+
+
+def without(chunk: Chunk, outcome: Outcome, gone: Container[int]) -> tuple[Chunk, Outcome]:
+    """Give a chunk and its outcome without the items at the offsets that are `gone`."""
+    kept = [at for at in range(len(chunk)) if at not in gone]
     remaining = replace(
         outcome,
         values=[outcome.values[at] for at in kept],
         errors={new: outcome.errors[at] for new, at in enumerate(kept) if at in outcome.errors},
         ends=[outcome.ends[at] for at in kept],
     )
-    return Sorted(chunk.pick(kept, chunk.attempt), remaining, retries, stop)
+    return chunk.pick(kept, chunk.attempt), remaining

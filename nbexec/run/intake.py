@@ -16,6 +16,7 @@ from ..model import Chunk, Outcome
 from ..placement.chooser import BackendChooser
 from ..placement.slots import Slot
 from ..telemetry.events import Output, Progressed, Retried
+from ..worker.issuing import ISSUED
 from . import failure_policy
 from .context import RunContext
 from .reclaim import Reclaim
@@ -72,6 +73,9 @@ class Intake:
         if stream == "returned":
             self.reclaim.returned(chunk, offset or 0)
             return
+        if stream == ISSUED:
+            self._on_issued(chunk, offset or 0, said)
+            return
         at = slice(None) if offset is None else slice(offset, offset + 1)
         indices = chunk.indices[at]
         if stream == "progress":
@@ -81,6 +85,14 @@ class Intake:
             output = Output(self._run.clock(), indices[0], indices[-1], stream, said, shown)
             self._run.output.add(output)
             self._emit(output)
+
+    def _on_issued(self, chunk: Chunk, offset: int, packed: bytes) -> None:
+        """Take in what an item logged or warned."""
+        in_turn = self._run.in_turn
+        if in_turn is not None:
+            in_turn.arrived(chunk, min(offset, len(chunk) - 1), packed)
+            if not self._run.slots.awaits(chunk):  # the item has ended meanwhile
+                self._run.issue(chunk)
 
     def _on_reply(self, chunk: Chunk, reply: Reply) -> None:
         flight = self._run.slots.release(chunk)
@@ -109,7 +121,14 @@ class Intake:
         size = outcome.sent + outcome.received
         self._run.backlog.sizer.measure(len(chunk), outcome.ends[-1], size)
         self.chooser.learn(slot, chunk, outcome)
-        self.judge(chunk, outcome)
+        if outcome.errors:
+            astray = self.chooser.astray(slot, outcome)
+            for at in astray:
+                self._run.requeue(chunk.pick([at], chunk.attempt))
+            if astray:
+                chunk, outcome = failure_policy.without(chunk, outcome, astray)
+        if chunk.indices:
+            self.judge(chunk, outcome)
 
     def judge(self, chunk: Chunk, outcome: Outcome) -> None:
         """Finish items, or have failed ones tried again, or halt the run."""

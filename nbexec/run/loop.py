@@ -19,7 +19,7 @@ from ..backends.base import SessionSpec
 from ..backends.caller_thread import CallerThread
 from ..items.chunk_size import ChunkSizer
 from ..items.feed import Feed
-from ..items.sinks import Sink
+from ..items.sinks import Futures, Sink, Stream
 from ..model import Choice, Chunk, EndReason, Task
 from ..options.record import Options, bytes_of
 from ..placement.chooser import BackendChooser
@@ -40,6 +40,7 @@ from ..telemetry.publisher import Publisher
 from ..telemetry.stats import Stats
 from .backlog import Backlog
 from .context import RunContext
+from .in_turn import InTurn
 from .intake import Intake
 from .memory_limit import MemoryGate
 
@@ -80,6 +81,9 @@ class Loop:
         )
         self._emit = self.publisher.emit
         self._intake = Intake(context, self.post)
+        context.in_turn = InTurn(
+            spec.caller_thread, self._intake.on_report, self.post, _in_order(spec.sink)
+        )
         self._reclaim, self.stopping = self._intake.reclaim, self._intake.stopping
         self._chooser = self._intake.chooser = self._choose_with(spec)
         self._gate = _memory_gate(spec.options)
@@ -143,6 +147,10 @@ class Loop:
         """Give the workers back, and emit the last event."""
         for slot in self._slots.busy():  # only where the loop itself broke
             slot.session.abort(slot.number)
+        self._drain_output()
+        stop = self.context.stop_after
+        if self.context.in_turn is not None:
+            self.context.in_turn.end(None if stop is None or stop < 0 else stop)
         self._chooser.end()
         self._slots.close()
         self._drain_output()
@@ -310,6 +318,11 @@ class Loop:
         if choice is not None:
             self._emit(Steered(self._clock(), choice=choice))
             self._reclaim.take_back_from_retired()
+
+
+def _in_order(sink: Sink) -> bool:
+    """Whether what items log comes in their order, and not as their results do."""
+    return not isinstance(sink, Futures) and (not isinstance(sink, Stream) or sink.ordered)
 
 
 def _memory_gate(options: Options) -> MemoryGate | None:

@@ -25,8 +25,10 @@ from .stealing import StealListener
 
 MAGIC = b"\x1e\x00nbx"
 HEADER = struct.Struct("<BQIH")  # kind, serial of the chunk, offset, bytes that follow
-KINDS = ("begin", "stdout", "stderr", "progress", "begun", "returned")
+KINDS = ("begin", "stdout", "stderr", "progress", "begun", "returned", "issued")
 ANNOUNCE = "announce"  # the pipe on which a new worker announces its own
+PIECE = 4096 - len(MAGIC) - HEADER.size - 5  # bytes of what was issued, after `PART`
+PART = struct.Struct("<I?")  # of which sender it is, and whether more comes
 LARGEST = (4096 - len(MAGIC) - HEADER.size) // 6  # characters: PIPE_BUF bytes stay whole
 _BEGIN, _RETURNED = KINDS.index("begin"), KINDS.index("returned")
 
@@ -72,12 +74,23 @@ class Channel:
         """Give the function that reports for the items of a chunk."""
 
         def report(offset: int, stream: str, content: Any) -> None:
+            if isinstance(content, bytes):
+                self._send_parts(KINDS.index(stream), serial, offset, content)
+                return
             text = _as_json(content) if stream == "progress" else content
             for at in range(0, max(1, len(text)), LARGEST):
                 piece = text[at : at + LARGEST].encode("utf-8", "backslashreplace")
                 os.write(self._to, frame(KINDS.index(stream), serial, offset, piece))
 
         return report
+
+    def _send_parts(self, kind: int, serial: int, offset: int, data: bytes) -> None:
+        """Send bytes in parts; the threads and child processes of an item may do so at once."""
+        sender = (os.getpid() << 12 ^ threading.get_native_id()) & 0xFFFFFFFF
+        for at in range(0, len(data), PIECE):
+            more = at + PIECE < len(data)
+            part = PART.pack(sender, more) + data[at : at + PIECE]
+            os.write(self._to, frame(kind, serial, offset, part))
 
     def flush(self) -> None:
         """Send on the output that C code has buffered."""

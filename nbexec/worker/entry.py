@@ -24,6 +24,7 @@ from .channel import channel
 from .chunk_state import SharedChunkState
 from .envelope import Envelope, PackedCall, items_file, unwanted_file
 from .execute import ExecutionSpec, StopFlag, run_chunk
+from .issuing import Issuing
 from .item_errors import failed
 from .module_reloads import follow
 from .random_streams import ChunkStreams, is_kernel
@@ -108,13 +109,15 @@ def run_packed(call: PackedCall, send: Send | None = None) -> bytes:
         envelope.serial, chunk_state, call.size
     ):
         return pack(not_begun(), envelope)
-    with streams.routed():
+    issuing = Issuing(chunk_state.values, report, loaded.setup)
+    with streams.routed(), issuing:
         run = functools.partial(run_chunk, _spec(call, loaded, report), chunk_state, call.budget)
         outcome = loaded.surroundings.run(run)
     if to_kernel is not None:
         to_kernel.steal_listener.end(envelope.serial)
         to_kernel.flush()
-    return pack(outcome, envelope, buffer.reports, seconds)
+    issued = to_kernel is not None and issuing.count > 0
+    return pack(outcome, envelope, buffer.reports, seconds, issued)
 
 
 def _spec(call: PackedCall, loaded: Loaded, report: Report) -> ExecutionSpec:

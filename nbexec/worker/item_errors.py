@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from ..model import Error
 from ..system import subinterpreter
+from . import thread_bound
 
 _HERE = os.path.dirname(__file__)
 _OURS = {os.path.join(_HERE, f"{one}.py") for one in ("execute", "item_calls", "blocks")}
@@ -46,6 +47,7 @@ def failed(error: BaseException, unsent: Literal["", "item", "result"] = "") -> 
     """Describe an item's exception, or why something could not be sent, without our own frames."""
     from_users(error)
     subinterpreter.note(error)
+    thread_bound.note(error)
     return Error("error", error, "".join(traceback.format_exception(error)), unsent)
 
 

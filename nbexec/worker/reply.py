@@ -18,7 +18,7 @@ from ..system import subinterpreter
 from .envelope import Envelope, values_file
 from .item_errors import failed
 
-_LENGTH = struct.Struct("<Q")
+_HEAD = struct.Struct("<Q?")  # length of all but the values, and `has_issued`
 
 
 def pack(
@@ -26,10 +26,12 @@ def pack(
     envelope: Envelope,
     reports: Sequence[tuple[int, str, Any]] = (),
     spent: float = 0.0,
+    issued: bool = False,
 ) -> bytes:
     """Pack an outcome: its length, all but the values, and the values, which may not unpickle.
 
     `spent` are the seconds of unpickling that it took before; to them packing is added.
+    `issued` is what `has_issued` gives.
     """
     begun = time.thread_time()
     errors = {at: _pack_error(error) for at, error in outcome.errors.items()}
@@ -52,7 +54,12 @@ def pack(
     sort = _sort(outcome.values[0]) if len(outcome.values) == 1 else ""
     spent += time.thread_time() - begun
     rest = pickle.dumps((errors, facts, sort, spent, beside), protocol=5)
-    return b"".join((_LENGTH.pack(len(rest)), rest, data))
+    return b"".join((_HEAD.pack(len(rest), issued), rest, data))
+
+
+def has_issued(data: bytes) -> bool:
+    """Whether items of the chunk logged or warned, which went through the channel before this."""
+    return bool(_HEAD.unpack_from(data)[1])
 
 
 def _sendable(at: int, value: Any, errors: dict[int, Any]) -> Any:
@@ -88,9 +95,9 @@ def receive(
     """
     begun = time.thread_time()
     view = memoryview(data)
-    (size,) = _LENGTH.unpack_from(view)
-    start = _LENGTH.size + size
-    packed, facts, sort, there, beside = pickle.loads(view[_LENGTH.size : start])
+    size, _ = _HEAD.unpack_from(view)
+    start = _HEAD.size + size
+    packed, facts, sort, there, beside = pickle.loads(view[_HEAD.size : start])
     errors = {at: _unpack_error(*error) for at, error in packed.items()}
     try:
         values = _read_values(envelope) if beside else pickling.loads(view[start:])

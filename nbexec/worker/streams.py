@@ -8,7 +8,7 @@ import logging
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..system import after_fork
 from . import capture as captured
@@ -178,61 +178,16 @@ def routed() -> Iterator[None]:
         remove()
 
 
-def _handlers() -> Iterator[tuple[str, Any]]:
-    """Give the handlers of all loggers that write to a stream, with the logger's name."""
-    for name, logger in {"root": logging.root, **logging.root.manager.loggerDict}.items():
+def _handlers() -> Iterator[Any]:
+    """Give the handlers of all loggers that write to a stream."""
+    for logger in (logging.root, *logging.root.manager.loggerDict.values()):
         for handler in getattr(logger, "handlers", ()):  # none where it only holds a place
-            if isinstance(handler, logging.StreamHandler):
-                yield name, handler
+            if isinstance(handler, logging.StreamHandler) and hasattr(handler, "stream"):
+                yield handler
 
 
 def _redirect(old: Any, new: Any) -> None:
     """Have the logging handlers that write to `old` write to `new`."""
-    for _, handler in _handlers():
+    for handler in _handlers():
         if handler.stream is old:
             handler.setStream(new)
-
-
-class Logging(NamedTuple):
-    """How logging is set up in the kernel, so that a worker logs the same."""
-
-    disabled: int
-    levels: dict[str, int]
-    handlers: list[tuple[str, str, int, Any]]  # logger, stream, level, formatter
-
-
-def logging_here() -> Logging:
-    """Give the levels that were set, and the handlers of standard output and error."""
-    loggers = {"root": logging.root, **logging.root.manager.loggerDict}
-    levels = {
-        name: logger.level
-        for name, logger in loggers.items()
-        if isinstance(logger, logging.Logger) and logger.level
-    }
-    handlers = []
-    for name, handler in _handlers():
-        for stream in NAMES:
-            ours = getattr(sys, stream)
-            if handler.stream in (ours, getattr(ours, "original", ours)):
-                handlers.append((name, stream, handler.level, handler.formatter))
-    return Logging(logging.root.manager.disable, levels, handlers)
-
-
-class _Relay(logging.StreamHandler[Any]):
-    """A handler of the kernel's, in a worker."""
-
-
-def log_as(setup: Logging) -> None:
-    """Set logging up as it is in the kernel."""
-    logging.disable(setup.disabled)
-    for name, level in setup.levels.items():
-        logging.getLogger(None if name == "root" else name).setLevel(level)
-    for name in {name for name, *_ in setup.handlers}:
-        logger = logging.getLogger(None if name == "root" else name)
-        for old in [one for one in logger.handlers if isinstance(one, _Relay)]:
-            logger.removeHandler(old)
-    for name, stream, level, formatter in setup.handlers:
-        handler = _Relay(getattr(sys, stream))
-        handler.setLevel(level)
-        handler.setFormatter(formatter)
-        logging.getLogger(None if name == "root" else name).addHandler(handler)

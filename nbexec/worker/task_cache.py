@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 from ..model import Task
 from ..serialize import pickling, task_file, weak_references
 from ..system import after_fork, subinterpreter
-from . import streams
+from . import issuing, logging_setup, signals_taken
 from .execute import prepare
 from .surroundings.taking_on import Arrived
 
@@ -32,6 +32,7 @@ class Loaded(NamedTuple):
 
     task: Task
     surroundings: Arrived
+    setup: logging_setup.Logging
     prepared: Callable[[], Callable[[Any], Any]]  # runs setup when it is first called
     file: str | None  # there as long as the run goes on
     renewed: bytes = b""  # what later surroundings were unpacked from
@@ -73,10 +74,12 @@ def _unpack(block: Any) -> Loaded:
     file = block if isinstance(block, str) else None
     surroundings: Arrived
     task: Task
+    logging_setup.before_loading()
     unpacked = task_file.load(file) if file else pickling.unpack(bytearray(block))
-    surroundings, task, logging = unpacked
-    streams.log_as(logging)
-    return Loaded(task, surroundings, _once(functools.partial(prepare, task)), file)
+    surroundings, task, setup, *signals = unpacked
+    if issuing.log_as(setup):
+        signals_taken.take_on(*(signals or ({},)))
+    return Loaded(task, surroundings, setup, _once(functools.partial(prepare, task)), file)
 
 
 def _once(make: Callable[[], T]) -> Callable[[], T]:

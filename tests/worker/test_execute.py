@@ -22,8 +22,8 @@ from nbexec.worker.chunk_state import ChunkState
 from nbexec.worker.entry import run_packed
 from nbexec.worker.envelope import Envelope, PackedCall
 from nbexec.worker.execute import ExecutionSpec, StopFlag, prepare, run_chunk
+from nbexec.worker.logging_setup import logging_here
 from nbexec.worker.reply import receive
-from nbexec.worker.streams import logging_here
 from nbexec.worker.task_cache import _once
 
 

@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ...worker.warned import Warned
 from ..analysis.object_facts import dotted, immutable, is_plain
 from .set_table import ordered
-from .warned import Warned
 
 Entry = tuple[int, Any]  # the number of the statement, and the operands of its effect
 
@@ -57,7 +57,7 @@ class Log:
         self.broke = False
         self.gone: set[str] = set()  # names that were deleted
         self.defined: set[str] = set()  # functions that were made
-        self.warned: list[Warned] = []  # in another process
+        self.warned: list[Warned | bytes] = []  # in another process
         self.unsafe = ""  # kept here too: the body may swallow exceptions
 
     def _stop(self, reason: str) -> None:

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ...system import recursion
+from ...worker.issuing import Into
+from ...worker.warned import Filters, Keeping, Warned, filters_here
 from .boundary import HERE
-from .warned import Filters, Keeping, Warned, filters_here
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class Luggage:
     process: str = HERE
 
     @contextlib.contextmanager
-    def inside(self, warned: list[Warned], function: types.FunctionType) -> Iterator[None]:
-        """Keep warnings in `warned`, inside a `with` block, in this thread.
+    def inside(self, warned: list[Warned | bytes], function: types.FunctionType) -> Iterator[None]:
+        """Keep warnings and packed log records in `warned`, inside a `with` block, in this thread.
 
         The function may call as deep as it may in the kernel.
 
@@ -45,5 +46,6 @@ class Luggage:
         >>> [str(one.message) for one in found]
         ['slow']
         """
-        with recursion.room_for(function.__code__), Keeping(self.filters, warned):
+        room = recursion.room_for(function.__code__)
+        with room, Keeping(self.filters, warned), Into(warned.append):
             yield

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ...errors import PickleError
 from ...worker.item_errors import Partial, interrupts
+from ...worker.warned import Warned
 from ..analysis.object_facts import immutable, is_plain
 from . import exceptions
 from .boundary import HERE, Border, BorderOfFresh
@@ -20,7 +21,6 @@ from .environment import Luggage
 from .guard import Guard, captured
 from .held import Brought, Carried, HeldCode
 from .set_order import REASON, disordered
-from .warned import Warned
 
 SHORT = 1_000  # characters or bytes of a value that is sent along in case it is wanted
 
@@ -46,8 +46,8 @@ class IterationRecord(NamedTuple):
         Names that it bound and deleted.
     defined : tuple of str
         Names of functions that it made.
-    warned : tuple of Warned
-        The warnings that it issued in another process.
+    warned : tuple of Warned or bytes
+        The warnings that it issued in another process, and its log records, packed.
     """
 
     entries: list[Entry]
@@ -58,7 +58,7 @@ class IterationRecord(NamedTuple):
     unguarded: bool = False
     gone: tuple[str, ...] = ()
     defined: tuple[str, ...] = ()
-    warned: tuple[Warned, ...] = ()
+    warned: tuple[Warned | bytes, ...] = ()
 
     def __nbexec_exact__(self) -> None:
         """Mark that what it holds must not differ from what the plain loop would have made."""

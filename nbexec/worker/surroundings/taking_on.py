@@ -167,7 +167,7 @@ def _set(entry: Entry, value: Any) -> None:
 
 # ---------------------------------------------------------------- what the kernel doesn't tell
 
-_NAMES = "SIGINT SIGTERM SIGHUP SIGQUIT SIGALRM SIGVTALRM SIGPROF SIGUSR1 SIGUSR2 SIGCHLD SIGPIPE"
+_NAMES = "SIGINT SIGTERM SIGHUP SIGQUIT SIGCHLD SIGPIPE"  # others are as in the kernel
 _SIGNALS = tuple(getattr(signal, name) for name in _NAMES.split() if hasattr(signal, name))
 _at_first: dict[int, Any] | None = None
 

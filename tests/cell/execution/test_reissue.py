@@ -1,6 +1,6 @@
 """Warnings of items, wherever these run: shown, and known to have been shown, as by the plain cell.
 
-Covers `nbexec.cell.iteration.warned`.
+Covers `nbexec.worker.warned`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pytest
 import nbexec
 from nbexec.cell.analysis.source import silently
 from nbexec.cell.execution.reissue import reissue
-from nbexec.cell.iteration.warned import Warned
+from nbexec.worker.warned import Warned
 
 CELLS = {
     "of the compiler": """

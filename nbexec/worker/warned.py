@@ -1,4 +1,4 @@
-"""Warnings of an iteration: kept in a worker, so that the kernel issues them in their turn.
+"""Warnings of items: kept in a worker, so that the kernel issues them in their turn.
 
 Only the kernel knows which of them it has shown before.  A worker keeps what the kernel's
 filters may let through, and raises what these make an error.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 
 class Warned(NamedTuple):
@@ -19,9 +19,16 @@ class Warned(NamedTuple):
     line: int
 
 
+class Takes(Protocol):
+    """Takes in warnings, one by one."""
+
+    def append(self, warned: Any, /) -> None: ...
+
+
 Filters = list[tuple[Any, ...]]
 
-_current = threading.local()  # the list of this thread's item
+_current = threading.local()  # what takes those of this thread's item
+_latest: list[tuple[Takes, set[Any] | None]] = []  # of the items that run here
 _lock = threading.Lock()
 _inside = 0  # items, which in a Dask worker may be several
 _before: tuple[Any, Any] = ([], None)
@@ -41,22 +48,25 @@ class Keeping:
     filters : list
         The kernel's filters.
     into : list
-        What the warnings are added to.  One that was issued before from the same place is left
+        What the warnings are appended to.  One that was issued before from the same place is left
         out, unless there is a filter that always shows it.
     """
 
-    __slots__ = ("_before", "_filters", "_into")
+    __slots__ = ("_before", "_filters", "_into", "_kept")
 
-    def __init__(self, filters: Filters, into: list[Warned]) -> None:
+    def __init__(self, filters: Filters, into: Takes) -> None:
         self._filters = filters
         self._into = into
 
     def __enter__(self) -> None:
         self._before = getattr(_current, "kept", None)
         every = begin(self._filters)
-        _current.kept = self._into, None if every else set()
+        seen: set[Any] | None = None if every else set()
+        self._kept = _current.kept = self._into, seen
+        _latest.append(self._kept)
 
     def __exit__(self, *error: object) -> None:
+        _latest[:] = [one for one in _latest if one is not self._kept]
         _current.kept = self._before
         end()
 
@@ -76,7 +86,7 @@ def begin(filters: Filters) -> bool:
                 every = any(action in ("always", "all") for action, *_ in filters)
                 _last = filters, passing, every
                 warnings.filters = passing
-                warnings._filters_mutated()  # type: ignore[attr-defined]  # as `catch_warnings` does
+                _filters_changed()
             warnings.filters = passing
             warnings.showwarning = _keep
         _inside += 1
@@ -104,7 +114,9 @@ def _keep(
     message: Any, category: Any, filename: str, lineno: int, *more: Any, **named: Any
 ) -> None:
     kept = getattr(_current, "kept", None)
-    if kept is None:  # of a thread that the item began
+    if kept is None:  # of a thread that an item began
+        kept = _latest[-1] if _latest else None
+    if kept is None:
         _before[1](message, category, filename, lineno, *more, **named)
         return
     into, seen = kept
@@ -113,3 +125,11 @@ def _keep(
         into.append(Warned(message, filename, lineno))
         if seen is not None:
             seen.add(key)
+
+
+def _filters_changed() -> None:
+    """Have what was shown before count no more, as `catch_warnings` does."""
+    for name in ("_filters_mutated", "_filters_mutated_lock_held"):  # the second since Python 3.14
+        if hasattr(warnings, name):
+            getattr(warnings, name)()
+            return

@@ -1,0 +1,212 @@
+"""In turn: what items logged and warned elsewhere reaches the kernel's handlers in their order.
+
+A record waits until no earlier item is outstanding, as if the items had run one after the
+other.  What writes to standard output or error doesn't wait: its text belongs to an item.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import itertools
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from ..backends.caller_thread import CallerThread
+from ..model import Chunk
+from ..worker import capture, streams
+from ..worker.issued import LogCall, unpack
+from .kernel_handlers import Issued, handle, hear
+
+BUSY = 1.0  # seconds that the thread which waits for the run may be at something else
+
+Report = Callable[[Chunk, int | None, str, Any, bool], None]
+
+
+class Turn(NamedTuple):
+    """Something that an item issued."""
+
+    at: int  # the item's index
+    number: int  # in the order of arrival
+    issued: Issued
+    chunk: Chunk
+    offset: int
+
+
+class _Hearing:
+    """The output of an item whose records are written at once."""
+
+    def __init__(self, chunk: Chunk, offset: int) -> None:
+        self.chunk, self.offset = chunk, offset
+        self._said: list[tuple[int, str, Any]] = []
+        self.capture = capture.Capture(range(offset), lambda *said: self._said.append(said))
+
+    def tell(self, report: Report) -> None:
+        """Report what was written; whoever shows it may write to the same streams."""
+        said, self._said = self._said, []
+        for offset, stream, text in said:
+            report(self.chunk, offset, stream, text, False)
+
+
+class InTurn:
+    """Holds what was issued until it is its item's turn.
+
+    Parameters
+    ----------
+    caller_thread : CallerThread
+        Whoever waits for the run calls the handlers; nobody does where it has its own thread.
+    report : callable
+        Takes output of handlers, in the run's loop.
+    post : callable
+        Has the loop call a function with arguments.
+    ordered : bool
+        Whether items wait for earlier ones.
+    """
+
+    def __init__(
+        self,
+        caller_thread: CallerThread,
+        report: Report,
+        post: Callable[..., None],
+        ordered: bool,
+    ) -> None:
+        self._caller_thread = caller_thread
+        self._report = report
+        self._post = post
+        self._ordered = ordered
+        self._thread = threading.get_ident(), threading.current_thread().name
+        self._numbers = itertools.count()
+        self._waiting: list[Turn] = []  # a heap, in the loop's thread alone
+        self._ready: deque[Turn] = deque()
+        self._lock = threading.Lock()
+        self._serving = threading.Lock()  # held by the thread that calls handlers
+        self._served = threading.Event()
+        self._served.set()
+        self._routed = False
+        self._hearing: _Hearing | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something waits for its turn."""
+        return bool(self._waiting)
+
+    def arrived(self, chunk: Chunk, offset: int, packed: bytes) -> None:
+        """Take in what an item issued."""
+        if not self._routed:
+            self._routed = True
+            streams.install()
+        issued: Issued | None = unpack(packed)
+        if isinstance(issued, LogCall):
+            issued = self._hear(issued, chunk, offset)
+        if issued is not None:
+            number = next(self._numbers)
+            heapq.heappush(
+                self._waiting, Turn(chunk.indices[offset], number, issued, chunk, offset)
+            )
+
+    def _hear(self, call: LogCall, chunk: Chunk, offset: int) -> Issued | None:
+        """Have handlers of standard output and error write now, for an item; in the loop."""
+        if (
+            self._hearing is None
+            or self._hearing.chunk is not chunk
+            or (self._hearing.offset != offset)
+        ):
+            self._end_hearing()
+            self._hearing = _Hearing(chunk, offset)
+        with _capturing(self._hearing.capture):
+            left = hear(call, self._thread)
+        self._hearing.tell(self._report)
+        return left
+
+    def _end_hearing(self) -> None:
+        hearing, self._hearing = self._hearing, None
+        if hearing is not None:
+            hearing.capture.end()
+            hearing.tell(self._report)
+
+    def again(self, chunk: Chunk) -> None:
+        """Forget what items issued that will run as if they had not."""
+        if self._waiting:
+            gone, attempt = set(chunk.indices), chunk.attempt
+            self._waiting = [
+                one for one in self._waiting if one.at not in gone or one.chunk.attempt != attempt
+            ]
+            heapq.heapify(self._waiting)
+
+    def advance(self, earliest: float, ended: Chunk | None = None) -> None:
+        """Have handlers take in what items before `earliest` issued: no earlier one is to come.
+
+        Where the order doesn't matter, it is what the items of the chunk that has ended issued.
+        """
+        if self._ordered:
+            ready = []
+            while self._waiting and self._waiting[0].at < earliest:
+                ready.append(heapq.heappop(self._waiting))
+        else:
+            mine = {*ended.indices} if ended is not None else set()
+            ready = sorted(one for one in self._waiting if one.at in mine)
+            self._waiting = [one for one in self._waiting if one.at not in mine]
+            heapq.heapify(self._waiting)
+        self._hand_over(ready)
+
+    def _hand_over(self, ready: list[Turn]) -> None:
+        if not ready:
+            return
+        with self._lock:
+            self._ready.extend(ready)
+            self._served.clear()
+        if self._caller_thread.own:
+            self._serve()
+        else:
+            self._caller_thread.call(self._serve)
+
+    def _serve(self) -> None:
+        """Call handlers, in the thread that waits for the run."""
+        with self._serving:
+            try:
+                while self._ready:
+                    self._handle(self._ready.popleft())
+            finally:
+                with self._lock:
+                    if not self._ready:
+                        self._served.set()
+
+    def _handle(self, turn: Turn) -> None:
+        def report(offset: int, stream: str, text: Any) -> None:
+            self._post(self._report, turn.chunk, offset, stream, text, False)
+
+        with _capturing(capture.Capture(range(turn.offset), report)) as captured:
+            try:
+                handle(turn.issued, thread=self._thread)
+            except Exception:  # a filter's, which the item's own code can't get any more
+                traceback.print_exc()
+            captured.end()
+
+    def end(self, last: int | None) -> None:
+        """Have handlers take in the rest, up to item `last`, and wait until they have.
+
+        A plain loop would not have come to the items after that; None is for all of them.
+        """
+        self._end_hearing()
+        rest = sorted(one for one in self._waiting if last is None or one.at <= last)
+        self._waiting.clear()
+        self._hand_over(rest)
+        while not self._served.wait(BUSY):
+            if not self._serving.locked():  # whoever should is busy elsewhere, or gone
+                self._serve()
+        if self._routed:
+            self._routed = False
+            streams.remove()
+
+
+@contextlib.contextmanager
+def _capturing(captured: capture.Capture) -> Iterator[capture.Capture]:
+    """Have what this thread writes belong to an item."""
+    token = capture.current.set(captured)
+    try:
+        yield captured
+    finally:
+        capture.current.reset(token)
