@@ -18,7 +18,7 @@ from ..items.outcomes import lost, not_begun, without_values
 from ..model import Chunk, Outcome
 from ..serialize import pickling
 from ..system import blas
-from ..worker import execute, stealing, streams
+from ..worker import execute, module_values, stealing, streams
 from ..worker.envelope import Envelope, PackedCall, items_file, unwanted_file, values_file
 from ..worker.item_errors import failed
 from ..worker.module_reloads import reloaded
@@ -62,7 +62,9 @@ class RemoteSession(Session):
         self._reloaded = reloaded()
         self._by_value = pickling.Sent(self.key)
         try:
-            data, buffers = pickling.dumps_apart((spec.task, _logging()), self._by_value)
+            data, buffers = pickling.dumps_apart(
+                (module_values.here(local), spec.task, _logging()), self._by_value
+            )
         except PickleError:  # it says why itself
             raise
         except Exception as error:

@@ -19,6 +19,7 @@ from ..serialize import pickling, task_file
 from ..system import subinterpreter
 from . import streams
 from .execute import prepare
+from .module_values import ModuleValues
 
 KEPT = 16  # functions without a file, least recently used out: there is no sign of their run's end
 LOOK = 0.5  # seconds between two looks whether a run has ended
@@ -32,21 +33,27 @@ class Loaded(NamedTuple):
     task: Task
     prepared: Callable[[], Callable[[Any], Any]]  # runs setup when it is first called
     file: str | None  # there as long as the run goes on
+    values: ModuleValues  # taken on when they were unpacked
 
 
 _lock = threading.Lock()  # a Dask worker may have several threads
 _loaded: OrderedDict[str, Loaded] = OrderedDict()  # by run
 _watching = False
+_latest = ""  # the run whose modules these are
 
 
 def load(key: str, block: Any) -> Loaded:
     """Give the task of a run, unpacked from `block` (a path or the bytes) once."""
+    global _latest
     ended: list[Loaded] = []  # ends when the lock is free: a finaliser may take its time
     with _lock:
         if key not in _loaded:
             ended += _ended()
             _loaded[key] = _unpack(block)
             _watch()
+        elif key != _latest:  # another run changed what modules hold
+            _loaded[key].values.take_on()
+        _latest = key
         _loaded.move_to_end(key)
         return _loaded[key]
 
@@ -54,9 +61,9 @@ def load(key: str, block: Any) -> Loaded:
 def _unpack(block: Any) -> Loaded:
     file = block if isinstance(block, str) else None
     task: Task
-    task, logging = task_file.load(file) if file else pickling.unpack(bytearray(block))
+    values, task, logging = task_file.load(file) if file else pickling.unpack(bytearray(block))
     streams.log_as(logging)
-    return Loaded(task, _once(functools.partial(prepare, task)), file)
+    return Loaded(task, _once(functools.partial(prepare, task)), file, values)
 
 
 def _once(make: Callable[[], T]) -> Callable[[], T]:

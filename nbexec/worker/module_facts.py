@@ -1,0 +1,143 @@
+"""What is known of a name of a module without pickling what it stands for.
+
+A function or a class of a module is known by where it is written: the worker has it from there.
+"""
+
+from __future__ import annotations
+
+import enum
+import sys
+import types
+from collections.abc import Iterator
+from typing import Any
+
+from ..serialize.live_modules import module_of, unchanged_code
+
+Fact = tuple[Any, ...]
+
+VALUE: Fact = ("v",)  # is sent
+SKIPPED: Fact = ("-",)  # is left as it is there
+
+_ATOMS = {int, float, bool, str, bytes, complex, type(None)}
+_WRAPPERS: dict[Any, tuple[str, ...]] = {
+    classmethod: ("__func__",),
+    staticmethod: ("__func__",),
+    property: ("fget", "fset", "fdel"),
+}
+_OF_PYTHON = (
+    types.MemberDescriptorType,
+    types.GetSetDescriptorType,
+    types.WrapperDescriptorType,
+    types.MethodDescriptorType,
+    types.ClassMethodDescriptorType,
+)
+_PARTS = ("__defaults__", "__kwdefaults__", "__dict__")  # of a function, which may hold values
+
+
+def fact(value: Any) -> Fact:
+    """Give what is known of a value.
+
+    Examples
+    --------
+    >>> import math, textwrap
+    >>> fact(math), fact(textwrap.TextWrapper), fact(3)
+    (('m', 'math'), ('r', 'textwrap', 'TextWrapper'), ('v',))
+    """
+    kind = type(value)
+    if kind in _ATOMS:
+        return VALUE
+    if kind is types.FunctionType:
+        return _of_function(value)
+    if isinstance(value, types.ModuleType):
+        return "m", value.__name__
+    if kind in _WRAPPERS:
+        return _of_wrapper(value, kind)
+    if isinstance(value, _OF_PYTHON) or kind.__module__ in ("typing", "_abc", "__future__"):
+        return SKIPPED
+    if isinstance(value, type) or hasattr(kind, "__call__"):  # noqa: B004  # of the class
+        name, module = _own(value, "__qualname__"), _own(value, "__module__")
+        if isinstance(name, str) and isinstance(module, str) and module != "__main__":
+            if find(module, name) is value:
+                return "r", module, name
+    return VALUE
+
+
+def _own(value: Any, name: str) -> Any:
+    try:
+        return getattr(value, name, None)
+    except Exception:
+        return None
+
+
+def _of_function(value: types.FunctionType) -> Fact:
+    module = module_of(value)
+    if module is None:
+        return VALUE
+    code = unchanged_code(value)
+    return "f", module, value.__qualname__, code.co_name, code.co_firstlineno
+
+
+def _of_wrapper(value: Any, kind: type) -> Fact:
+    found = []
+    for name in _WRAPPERS[kind]:
+        inner = getattr(value, name)
+        known = SKIPPED if inner is None else fact(inner)
+        if known is VALUE:
+            return VALUE
+        found.append(known)
+    return "w", kind.__name__, *found
+
+
+def find(module: str, path: str) -> Any:
+    """Give what stands at a path of a module that was imported; None where nothing does."""
+    found: Any = sys.modules.get(module)
+    for name in path.split("."):
+        if found is None:
+            return None
+        try:
+            found = vars(found).get(name)
+        except TypeError:
+            return None
+    return found
+
+
+def attributes_of(name: str, module: types.ModuleType) -> Iterator[tuple[str, Any]]:
+    """Iterate over what a module holds, with paths: of its classes and functions, too."""
+    for key, value in [*vars(module).items()]:
+        if not is_hidden(key):
+            yield key, value
+            yield from _inside(name, key, value)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether Python keeps a name for itself."""
+    return name[:2] == "__" and name[-2:] == "__"
+
+
+def _inside(name: str, path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if type(value) is types.FunctionType:
+        if value.__module__ == name:
+            yield from _of_parts(path, value)
+    elif isinstance(value, type) and is_own_class(name, path, value):
+        for key, held in [*vars(value).items()]:
+            if not is_hidden(key) or isinstance(held, types.FunctionType):
+                inner = f"{path}.{key}"
+                yield inner, held
+                yield from _inside(name, inner, held)
+
+
+def is_own_class(name: str, path: str, value: type) -> bool:
+    """Whether a class is written in a module, and found there by its name."""
+    own = value.__module__ == name and value.__qualname__ == path
+    return own and not issubclass(value, enum.Enum)
+
+
+def _of_parts(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Give what a function keeps between its calls: defaults that change, and attributes."""
+    for part in _PARTS:
+        held = getattr(value, part)
+        inside = held.values() if isinstance(held, dict) else held or ()
+        if any(fact(one) is VALUE and type(one) not in _ATOMS for one in inside) or (
+            part == "__dict__" and any(key != "__wrapped__" for key in held)
+        ):
+            yield f"{path}.{part}", held
