@@ -18,10 +18,11 @@ from ..items.outcomes import lost, not_begun, without_values
 from ..model import Chunk, Outcome
 from ..serialize import pickling
 from ..system import blas
-from ..worker import execute, module_values, stealing, streams
+from ..worker import execute, stealing, streams
 from ..worker.envelope import Envelope, PackedCall, items_file, unwanted_file, values_file
 from ..worker.item_errors import failed
 from ..worker.module_reloads import reloaded
+from ..worker.module_values import RunValues
 from ..worker.reply import receive
 from .base import Session, SessionSpec
 from .buffer_store import shared_buffers, store_task
@@ -61,9 +62,10 @@ class RemoteSession(Session):
         self.key = f"{os.getpid()}-{next(_runs)}"  # a worker keeps one task loaded for each key
         self._reloaded = reloaded()
         self._by_value = pickling.Sent(self.key)
+        self._modules = RunValues(self.key, local)
         try:
             data, buffers = pickling.dumps_apart(
-                (module_values.here(local), spec.task, _logging()), self._by_value
+                (self._modules.first, spec.task, _logging()), self._by_value
             )
         except PickleError:  # it says why itself
             raise
@@ -87,7 +89,8 @@ class RemoteSession(Session):
         envelope = self._envelope()
         try:
             file = items_file(envelope) if self._local else None
-            items, beside = pickling.dumps_beside(chunk.items, file, self._by_value)
+            given = self._modules.with_items(chunk.items)
+            items, beside = pickling.dumps_beside(given, file, self._by_value)
         except Exception as error:
             outcome = unsendable(error, chunk)
             self.spec.deliver(chunk, lambda: outcome)

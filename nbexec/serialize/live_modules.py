@@ -72,9 +72,8 @@ def pickler() -> Any:
                 name = module_of(thing)
                 if name and (name == self.whole or not _has_name(thing)):
                     return self._live(thing, name)
-            elif self.whole and isinstance(thing, type) and thing.__module__ == self.whole:
-                if _has_name(thing):
-                    return cloudpickle._dynamic_class_reduce(thing)
+            elif isinstance(thing, type) and self.whole and thing.__module__ == self.whole:
+                return cloudpickle._dynamic_class_reduce(thing)
             return super().reducer_override(thing)
 
         def _live(self, thing: FunctionType, name: str) -> Any:

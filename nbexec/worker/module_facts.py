@@ -6,6 +6,7 @@ A function or a class of a module is known by where it is written: the worker ha
 from __future__ import annotations
 
 import enum
+import functools
 import sys
 import types
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ _OF_PYTHON = (
     types.MethodDescriptorType,
     types.ClassMethodDescriptorType,
 )
+_CACHED = functools._lru_cache_wrapper
 _PARTS = ("__defaults__", "__kwdefaults__", "__dict__")  # of a function, which may hold values
 
 
@@ -52,13 +54,17 @@ def fact(value: Any) -> Fact:
         return "m", value.__name__
     if kind in _WRAPPERS:
         return _of_wrapper(value, kind)
-    if isinstance(value, _OF_PYTHON) or kind.__module__ in ("typing", "_abc", "__future__"):
+    if (
+        isinstance(value, _OF_PYTHON)
+        or kind.__name__ == "_tuplegetter"
+        or kind.__module__ in ("typing", "_abc", "__future__")
+    ):
         return SKIPPED
     if isinstance(value, type) or hasattr(kind, "__call__"):  # noqa: B004  # of the class
         name, module = _own(value, "__qualname__"), _own(value, "__module__")
-        if isinstance(name, str) and isinstance(module, str) and module != "__main__":
-            if find(module, name) is value:
-                return "r", module, name
+        known = isinstance(name, str) and isinstance(module, str) and module != "__main__"
+        if known and find(module, name) is value:
+            return "r", module, name
     return VALUE
 
 
@@ -72,6 +78,8 @@ def _own(value: Any, name: str) -> Any:
 def _of_function(value: types.FunctionType) -> Fact:
     module = module_of(value)
     if module is None:
+        if str(value.__globals__.get("__name__")).startswith("namedtuple_"):
+            return SKIPPED
         return VALUE
     code = unchanged_code(value)
     return "f", module, value.__qualname__, code.co_name, code.co_firstlineno
@@ -120,10 +128,16 @@ def _inside(name: str, path: str, value: Any) -> Iterator[tuple[str, Any]]:
             yield from _of_parts(path, value)
     elif isinstance(value, type) and is_own_class(name, path, value):
         for key, held in [*vars(value).items()]:
-            if not is_hidden(key) or isinstance(held, types.FunctionType):
+            if isinstance(held, types.FunctionType) or not (is_hidden(key) or _is_bound(held)):
                 inner = f"{path}.{key}"
                 yield inner, held
                 yield from _inside(name, inner, held)
+
+
+def _is_bound(value: Any) -> bool:
+    """Whether something of a class is a descriptor that isn't known here: it is the class's."""
+    kind = type(value)
+    return hasattr(kind, "__get__") and kind not in _WRAPPERS and kind is not _CACHED
 
 
 def is_own_class(name: str, path: str, value: type) -> bool:

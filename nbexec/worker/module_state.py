@@ -27,7 +27,6 @@ from .module_facts import (
     fact,
     find,
     is_hidden,
-    is_own_class,
 )
 from .module_values import HeldValues
 from .sent_modules import SentModule
@@ -37,6 +36,7 @@ _lock = threading.RLock()
 _held: dict[str, HeldValues] = {}
 _sent: dict[str, SentModule] = {}
 _made: dict[str, tuple[Any, SentModule]] = {}  # modules that were made here of what was sent
+_brought: set[str] = set()  # modules that hold by now what they hold in the kernel
 _first: dict[str, tuple[types.ModuleType, dict[Fact, Any]]] = {}  # as a module was imported
 
 
@@ -55,6 +55,7 @@ def take_on(held: dict[str, HeldValues], sent: dict[str, SentModule]) -> None:
         _held.update(held)
         _sent.clear()
         _sent.update(sent)
+        _brought.clear()
         _drop_others()
         if not any(isinstance(one, Finder) for one in sys.meta_path):
             sys.meta_path.insert(0, Finder())
@@ -73,18 +74,32 @@ def _drop_others() -> None:
             continue
         if module is not made and (name not in _sent or _is_same(module, _sent[name])):
             continue
-        _made.pop(name, None)
-        _first.pop(name, None)
-        del sys.modules[name]
+        for one in [*sys.modules]:
+            if one == name or one.startswith(f"{name}."):
+                _forget(one)
+
+
+def _forget(name: str) -> None:
+    _made.pop(name, None)
+    _first.pop(name, None)
+    del sys.modules[name]
+    package, _, last = name.rpartition(".")
+    if package in sys.modules:
+        vars(sys.modules[package]).pop(last, None)
+
+
+def let_go() -> None:
+    """Keep none of the values: the run has ended."""
+    _held.clear()
 
 
 def _is_same(module: types.ModuleType, sent: SentModule) -> bool:
     """Whether a module that was imported here is the one that was sent."""
-    loader = getattr(getattr(module, "__spec__", None), "loader", None)
+    loader: Any = getattr(getattr(module, "__spec__", None), "loader", None)
     if sent.source is None:
         return sent.whole is None and getattr(module, "__file__", None) == sent.origin
     try:
-        return bool(loader.get_data(module.__file__) == sent.source)  # type: ignore[union-attr]
+        return bool(loader.get_data(module.__file__) == sent.source)
     except Exception:
         return False
 
@@ -105,38 +120,37 @@ class Finder(importlib.abc.MetaPathFinder):
         for finder in [*sys.meta_path]:
             if finder is self or not hasattr(finder, "find_spec"):
                 continue
-            spec = finder.find_spec(name, path, target)
+            spec: Any = finder.find_spec(name, path, target)
             if spec is not None:
                 if hasattr(spec.loader, "exec_module"):
-                    spec.loader = _Following(spec.loader)  # type: ignore[assignment]
+                    spec.loader = _Following(spec.loader)
                 return spec
         return None
 
 
 def _spec(name: str, sent: SentModule) -> Any:
+    spec: Any
     if sent.why:
         raise ModuleNotFoundError(sent.why, name=name)
-    if sent.source is None and sent.code is None and sent.whole is None:
+    if not (sent.alias or sent.source or sent.code or sent.whole) and sent.source is None:
         if sent.origin is None:  # a namespace
             spec = importlib.machinery.ModuleSpec(name, None, is_package=True)
             spec.submodule_search_locations = sent.search
             return spec
-        spec = importlib.util.spec_from_file_location(name, sent.origin)  # type: ignore[assignment]
+        spec = importlib.util.spec_from_file_location(name, sent.origin)
         if spec is not None and spec.loader is not None:
             spec.loader = _Following(spec.loader)
         return spec
-    loader = SentLoader(sent)
+    loader: Any = SentLoader(sent) if not sent.alias else AliasLoader(sent.alias)
     is_package = sent.search is not None
-    spec = importlib.machinery.ModuleSpec(
-        name, loader, origin=sent.origin, is_package=is_package
-    )
+    spec = importlib.machinery.ModuleSpec(name, loader, origin=sent.origin, is_package=is_package)
     if is_package:
         spec.submodule_search_locations = [*(sent.search or ())]
     spec.has_location = sent.origin is not None
     return spec
 
 
-class SentLoader(importlib.abc.InspectLoader):
+class SentLoader(importlib.abc.ExecutionLoader):
     """Makes a module of what was sent.
 
     Parameters
@@ -154,6 +168,11 @@ class SentLoader(importlib.abc.InspectLoader):
     def get_source(self, name: str) -> str | None:
         source = self._sent.source
         return None if source is None else importlib.util.decode_source(source)
+
+    def get_filename(self, name: str) -> str:
+        if self._sent.origin is None:
+            raise ImportError
+        return self._sent.origin
 
     def get_data(self, path: str) -> bytes:
         if path == self._sent.origin and self._sent.source is not None:
@@ -178,9 +197,31 @@ class SentLoader(importlib.abc.InspectLoader):
             exec(code, vars(module))
         elif self._sent.whole is not None:
             vars(module).update(nans.loads(self._sent.whole))
-        with _lock:
-            _made[name] = module, self._sent
+        _made[name] = module, self._sent
         bring(name, module)
+
+
+class AliasLoader(importlib.abc.Loader):
+    """Gives a module that has another name.
+
+    Parameters
+    ----------
+    name : str
+        That name.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._spec: Any = None
+
+    def create_module(self, spec: Any) -> Any:
+        __import__(self._name)
+        module = sys.modules[self._name]
+        self._spec = module.__spec__
+        return module
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        module.__spec__ = self._spec
 
 
 class _Following(importlib.abc.Loader):
@@ -215,37 +256,47 @@ def bring(name: str, module: types.ModuleType) -> None:
     module : module
         The module.
     """
-    with _lock:
-        held = _held.get(name)
-        known = _first.get(name)
-        if known is None or known[0] is not module:
-            known = _first[name] = module, _as_imported(name, module)
-        if held is None:
-            return
-        values = _values(held)
-        changes = Changes()
-        there = dict(attributes_of(name, module))
-        for path in there.keys() - held.facts.keys():
-            _delete(module, path, there[path])
-        for path, what in held.facts.items():
-            old = there.get(path, NOTHING)
-            if what is VALUE or what == VALUE:
-                if path in values:
-                    _set(module, path, old, changes.brought(old, values[path]))
-            elif what == SKIPPED or what[0] == "w":
-                _set(module, path, old, known[1].get(("at", path), old))
-            elif old is NOTHING or fact(old) != what:
-                _set(module, path, old, _of(what, name, old))
-        _forget_calls(module, there)
+    held = _held.get(name)
+    known = _first.get(name)
+    if known is None or known[0] is not module:
+        known = _first[name] = module, _as_imported(name, module)
+    if held is None:
+        return
+    values = _values(held)
+    changes = Changes()
+    for path, places in held.links.items():
+        for place in places:
+            if path in values and place[0] in _brought:
+                changes.is_now(values[path], find(*place))
+    there = dict(attributes_of(name, module))
+    for path in there.keys() - held.facts.keys():
+        _delete(module, path, there[path])
+    for path, what in held.facts.items():
+        old = there.get(path, NOTHING)
+        if what == VALUE:
+            if path in values:
+                _set(module, path, old, changes.brought(old, values[path]))
+        elif what == SKIPPED or what[0] == "w":
+            _set(module, path, old, known[1].get(("at", path), old))
+        elif what[0] == "m" and what[1].startswith(f"{name}."):
+            continue  # a submodule is imported where it is needed
+        elif old is NOTHING or fact(old) != what:
+            _set(module, path, old, _of(what, old))
+    _forget_calls(there)
+    _brought.add(name)
 
 
 def _values(held: HeldValues) -> dict[str, Any]:
     if not held.paths:
         return {}
-    buffers = [bytearray(one) for one in held.buffers]  # not those of the next time
+    buffers = [_copied(memoryview(one)) for one in held.buffers]  # not those of the next time
     with contextlib.suppress(Exception):  # what an import gives is the best that there is
         return dict(zip(held.paths, nans.loads(held.data, buffers), strict=True))
     return {}
+
+
+def _copied(view: memoryview) -> bytes | bytearray:
+    return bytes(view) if view.readonly else bytearray(view)
 
 
 def _as_imported(name: str, module: types.ModuleType) -> dict[Fact, Any]:
@@ -259,16 +310,12 @@ def _as_imported(name: str, module: types.ModuleType) -> dict[Fact, Any]:
     return found
 
 
-def _of(what: Fact, name: str, old: Any) -> Any:
+def _of(what: Fact, old: Any) -> Any:
     """Give what a fact is about; what was there where it can't be found."""
     with contextlib.suppress(Exception):
         if what[0] == "m":
             __import__(what[1])
             return sys.modules[what[1]]
-        if what[0] == "=":
-            __import__(what[1])
-            found = find(what[1], what[2])
-            return old if found is None else found
         for _, first in [*_first.values()]:
             if what in first:
                 return first[what]
@@ -313,7 +360,7 @@ def _delete(module: types.ModuleType, path: str, value: Any) -> None:
             delattr(at, last)
 
 
-def _forget_calls(module: types.ModuleType, there: dict[str, Any]) -> None:
+def _forget_calls(there: dict[str, Any]) -> None:
     """Empty the caches of functions: an earlier run filled them."""
     for value in there.values():
         inner = getattr(value, "__func__", value) if isinstance(value, staticmethod) else value

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from ..serialize import live_modules, pickling
 from . import sent_modules
+from .execute import Call
 from .module_facts import SKIPPED, VALUE, Fact, attributes_of, fact
 from .sent_modules import SentModule
 
@@ -37,12 +38,15 @@ class HeldValues(NamedTuple):
         The values, pickled.
     buffers : list
         Their large buffers.
+    links : dict
+        Where in other modules the same objects stand.
     """
 
     facts: dict[str, Fact]
     paths: list[str]
     data: Any
     buffers: list[Any]
+    links: dict[str, list[tuple[str, str]]]
 
 
 def process() -> str:
@@ -63,6 +67,8 @@ class ModuleValues:
         The modules that the worker may be unable to import.
     """
 
+    current = ""  # the name of what was taken on last, where it has one
+
     def __init__(
         self, origin: str, held: dict[str, HeldValues], sent: dict[str, SentModule]
     ) -> None:
@@ -70,20 +76,30 @@ class ModuleValues:
         self.held = held
         self.sent = sent
 
+    def same(self, other: ModuleValues) -> bool:
+        """Whether modules hold the same there."""
+        return self.held == other.held and self.sent == other.sent
+
     def __reduce__(self) -> Any:
         return _arrived, (self.origin, self.held, self.sent)
 
     def take_on(self) -> None:
         """Have the modules here hold what they hold where this comes from."""
+        ModuleValues.current = ""
         if self.origin != process():
             from . import module_state
 
             module_state.take_on(self.held, self.sent)
 
+    def let_go(self) -> None:
+        """Keep nothing of it: the run has ended."""
+        if self.origin != process():
+            from . import module_state
 
-def _arrived(
-    origin: str, held: dict[str, HeldValues], sent: dict[str, SentModule]
-) -> ModuleValues:
+            module_state.let_go()
+
+
+def _arrived(origin: str, held: dict[str, HeldValues], sent: dict[str, SentModule]) -> ModuleValues:
     values = ModuleValues(origin, held, sent)
     values.take_on()
     return values
@@ -103,34 +119,113 @@ def here(local: bool = True) -> ModuleValues:
     True
     """
     own = sent_modules.own_modules()
-    seen: dict[int, tuple[str, str]] = {}
-    held = {name: _held(name, module, seen) for name, module in own.items()}
+    found = {name: _found(name, module) for name, module in own.items()}
+    places: dict[int, list[tuple[str, str]]] = {}
+    for name, (_, values) in found.items():
+        for path, value in values.items():
+            if type(value) not in _PLAIN:
+                places.setdefault(id(value), []).append((name, path))
+    shared = {key: among for key, among in places.items() if len({one[0] for one in among}) > 1}
+    held = {name: _held(name, *of, shared) for name, of in found.items()}
     return ModuleValues(process(), held, sent_modules.to_send(own, local))
 
 
-def _held(name: str, module: types.ModuleType, seen: dict[int, tuple[str, str]]) -> HeldValues:
+class RunValues:
+    """What modules hold for a run: an executor's calls find what they hold by then.
+
+    Parameters
+    ----------
+    run : str
+        The run.
+    local : bool
+        As of `here`.
+
+    Attributes
+    ----------
+    first : ModuleValues
+        What goes with the task.
+    """
+
+    def __init__(self, run: str, local: bool) -> None:
+        self._run, self._local = run, local
+        self.first = self._now = here(local)
+        self._changes = 0
+
+    def with_items(self, items: Any) -> Any:
+        """Give what is to be pickled in the place of a chunk's items."""
+        if not isinstance(items[0], Call):
+            return items
+        now = here(self._local)
+        if not now.same(self._now):
+            self._now = now
+            self._changes += 1
+        if not self._changes:
+            return items
+        return _Items(f"{self._run}-{self._changes}", self._now, items)
+
+
+class _Items:
+    """Items that come after what modules hold."""
+
+    def __init__(self, state: str, values: ModuleValues, items: Any) -> None:
+        self._state, self._items = _State(state, values), items
+
+    def __reduce__(self) -> Any:
+        return _second, (self._state, self._items)
+
+
+class _State:
+    """What modules hold, and a name for it."""
+
+    def __init__(self, name: str, values: ModuleValues) -> None:
+        self._facts = name, values.origin, values.held, values.sent
+
+    def __reduce__(self) -> Any:
+        return _enter, self._facts
+
+
+def _enter(
+    name: str, origin: str, held: dict[str, HeldValues], sent: dict[str, SentModule]
+) -> None:
+    """Take on what modules hold, before the items are unpickled."""
+    if name != ModuleValues.current:
+        _arrived(origin, held, sent)
+        ModuleValues.current = name
+
+
+def _second(first: Any, second: Any) -> Any:
+    return second
+
+
+def _found(name: str, module: types.ModuleType) -> tuple[dict[str, Fact], dict[str, Any]]:
+    """Give the facts of a module, and the values that are to be sent."""
     facts: dict[str, Fact] = {}
     values: dict[str, Any] = {}
-    unsent = _unsent.setdefault(name, {})
+    unsent = _unsent.get(name, {})
     for path, value in attributes_of(name, module):
         what = fact(value)
         if what is VALUE:
             if type(value).__name__ in _RANDOM or unsent.get(path, unsent) is value:
                 what = SKIPPED
-            elif _is_shared(value):
-                place = seen.setdefault(id(value), (name, path))
-                if place[0] != name:
-                    what = ("=", *place)
-            if what is VALUE:
+            else:
                 values[path] = value
         facts[path] = what
-    data, buffers = _pickled(values, facts, unsent)
-    return HeldValues(facts, [*values], data, buffers)
+    return facts, values
 
 
-def _is_shared(value: Any) -> bool:
-    """Whether it matters that a value is one object, by whatever name."""
-    return type(value) not in _PLAIN
+def _held(
+    name: str,
+    facts: dict[str, Fact],
+    values: dict[str, Any],
+    shared: dict[int, list[tuple[str, str]]],
+) -> HeldValues:
+    data, buffers = _pickled(values, facts, _unsent.setdefault(name, {}))
+    links = {}
+    if shared:
+        for path, value in values.items():
+            if id(value) in shared:
+                links[path] = [place for place in shared[id(value)] if place[0] != name]
+    return HeldValues(facts, [*values], data, buffers, links)
 
 
 _PLAIN = {int, float, bool, str, bytes, complex, type(None), type(...), tuple, frozenset}

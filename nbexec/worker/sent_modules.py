@@ -34,6 +34,7 @@ class SentModule(NamedTuple):
     search: list[str] | None  # where its submodules are, if it is a package
     package: str
     why: str = ""  # it can't be sent
+    alias: str = ""  # the module's own name, where this is another one of it
 
 
 def own_modules() -> dict[str, types.ModuleType]:
@@ -139,6 +140,9 @@ def _sent(name: str, module: types.ModuleType, local: bool) -> SentModule:
     if not isinstance(package, str):
         package = name if search is not None else name.rpartition(".")[0]
     sent = SentModule(None, None, None, origin, search, package)
+    own_name = vars(module).get("__name__")
+    if own_name != name and sys.modules.get(str(own_name)) is module:
+        return sent._replace(alias=str(own_name))
     if isinstance(loader, importlib.machinery.ExtensionFileLoader):
         if not local:
             why = f"{name} is an extension module ({origin}): install it where the workers are"

@@ -81,6 +81,8 @@ def _ended() -> list[Loaded]:
     """Take out the tasks of runs that have ended."""
     unknown = [key for key, one in _loaded.items() if one.file is None][:-KEPT]
     gone = [key for key, one in _loaded.items() if one.file and not os.path.exists(one.file)]
+    if _latest in gone:
+        _loaded[_latest].values.let_go()
     return [_loaded.pop(key) for key in (*unknown, *gone)]
 
 

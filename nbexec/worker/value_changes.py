@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import abc
+import contextlib
+import copyreg
+import pickle
+import sys
 import types
-from collections import deque
-from typing import Any
+from collections import Counter, OrderedDict, defaultdict, deque
+from typing import Any, Generic, Protocol
 
 NOTHING: Any = object()  # where there is no value
+_HEAP = 1 << 9  # the flag of classes that were made by a `class` statement, or like one
+_DICTS: set[type] = {dict, defaultdict, OrderedDict, Counter}
+_CONTAINERS = {*_DICTS, list, set, deque, bytearray}
+_BARE: set[Any] = {abc.ABC, Generic, Protocol}  # of the standard library, without a state
 _EQUAL = {int, str, bytes, bool, type(None)}
 
 
@@ -24,6 +33,11 @@ class Changes:
     def __init__(self) -> None:
         self._done: dict[int, tuple[Any, Any]] = {}  # by the new value's id: that, and what it is
         self._used: dict[int, Any] = {}  # old values that are something by now
+
+    def is_now(self, new: Any, found: Any) -> None:
+        """Take in that something is an object that is there already."""
+        self._done[id(new)] = new, found
+        self._used[id(found)] = found
 
     def brought(self, old: Any, new: Any) -> Any:
         """Give what `old` has become, or what takes its place.
@@ -52,12 +66,14 @@ class Changes:
             return old
         if kind is tuple:
             return self._tuple(old, new)
-        if kind not in (dict, list, set, deque, bytearray) and not _is_plain_instance(old, kind):
-            return new
+        if kind not in _CONTAINERS and not _is_plain_instance(old, kind):
+            return self._other(old, new, kind)
         self._used[id(old)] = old
         self._done[id(new)] = new, old  # it may be in itself
-        if kind is dict:
+        if kind in _DICTS:
             self._dict(old, new)
+            if kind is defaultdict:
+                old.default_factory = new.default_factory
         elif kind is list or kind is deque:
             before = [*old]
             after = [
@@ -72,8 +88,28 @@ class Changes:
         elif kind is bytearray:
             old[:] = new
         else:
-            self._dict(vars(old), vars(new))
+            self._dict(getattr(old, "__dict__", {}), getattr(new, "__dict__", {}))
+            for name in copyreg._slotnames(kind):  # type: ignore[attr-defined]  # as pickle does
+                if hasattr(new, name):
+                    was = getattr(old, name, NOTHING)
+                    object.__setattr__(old, name, self.brought(was, getattr(new, name)))
+                elif hasattr(old, name):
+                    object.__delattr__(old, name)
         return old
+
+    def _other(self, old: Any, new: Any, kind: type) -> Any:
+        """Keep what is there of a library's, where nothing of it has changed."""
+        if kind.__module__ == "numpy" and kind.__name__ == "ndarray":
+            same = old.shape == new.shape and old.dtype == new.dtype and old.flags.writeable
+            if same and not old.dtype.hasobject:
+                old[...] = new
+                self._used[id(old)] = old
+                return old
+            return new
+        with contextlib.suppress(Exception):
+            if pickle.dumps(old, protocol=5) == pickle.dumps(new, protocol=5):
+                return old
+        return new
 
     def _dict(self, old: dict[Any, Any], new: dict[Any, Any]) -> None:
         after = {key: self.brought(old.get(key, NOTHING), one) for key, one in new.items()}
@@ -88,13 +124,11 @@ class Changes:
 
 
 def _is_plain_instance(thing: Any, kind: type) -> bool:
-    """Whether all of an object is in its attributes."""
+    """Whether all of an object is in its attributes and slots."""
     if kind is types.SimpleNamespace:
         return True
-    plain = kind.__basicsize__ <= _Plain.__basicsize__ and kind.__itemsize__ == 0
-    own = all(vars(one).get("__slots__", ()) == () for one in kind.__mro__)
-    return plain and own and hasattr(thing, "__dict__")
-
-
-class _Plain:
-    pass
+    return all(one is object or one.__flags__ & _HEAP for one in kind.__mro__) and not any(
+        one.__module__.partition(".")[0] in sys.stdlib_module_names
+        for one in kind.__mro__[:-1]
+        if one not in _BARE
+    )
