@@ -14,6 +14,7 @@ from typing import Any
 from . import pickling
 
 _NOT = ("__main__", "__mp_main__")
+_CACHED = functools._lru_cache_wrapper
 
 
 def module_of(function: FunctionType) -> str | None:
@@ -37,6 +38,11 @@ def module_of(function: FunctionType) -> str | None:
 def unchanged_code(function: FunctionType) -> CodeType:
     """Give a function's code, but for what stands in for it for a while."""
     return pickling.stands_for.get(function.__code__, function.__code__)
+
+
+def cached_again(function: Any, how: dict[str, Any]) -> Any:
+    """Give a function with a cache, as `functools.lru_cache` does."""
+    return functools.lru_cache(**how)(function)
 
 
 class GlobalsOf:
@@ -72,6 +78,10 @@ def pickler() -> Any:
                 name = module_of(thing)
                 if name and (name == self.whole or not _has_name(thing)):
                     return self._live(thing, name)
+                if self.whole and _has_name(thing, self.whole):  # a dataclass's `__eq__`
+                    return self._dynamic_function_reduce(thing)
+            elif type(thing) is _CACHED and self.whole and thing.__module__ == self.whole:
+                return cached_again, (thing.__wrapped__, thing.cache_parameters())
             elif isinstance(thing, type) and self.whole and thing.__module__ == self.whole:
                 return cloudpickle._dynamic_class_reduce(thing)
             return super().reducer_override(thing)
@@ -84,7 +94,8 @@ def pickler() -> Any:
             more = {**more, "__globals__": {}, "_cloudpickle_submodules": []}
             return make, (code, GlobalsOf(name), *others), (state, more), *rest
 
-    def _has_name(thing: Any) -> bool:
-        return cloudpickle._lookup_module_and_qualname(thing) is not None
+    def _has_name(thing: Any, module: str = "") -> bool:
+        found = cloudpickle._lookup_module_and_qualname(thing)
+        return found is not None and (not module or found[0] is sys.modules.get(module))
 
     return Pickler
