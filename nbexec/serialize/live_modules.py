@@ -80,10 +80,16 @@ def pickler() -> Any:
                     return self._live(thing, name)
                 if self.whole and _has_name(thing, self.whole):  # a dataclass's `__eq__`
                     return self._dynamic_function_reduce(thing)
+                if name:  # also where another pickler is to send it by value
+                    return NotImplemented
             elif type(thing) is _CACHED and self.whole and thing.__module__ == self.whole:
                 return cached_again, (thing.__wrapped__, thing.cache_parameters())
             elif isinstance(thing, type) and self.whole and thing.__module__ == self.whole:
                 return cloudpickle._dynamic_class_reduce(thing)
+            elif isinstance(thing, type) and thing.__module__ != "__main__" and _has_name(thing):
+                return NotImplemented
+            elif type(thing) is ModuleType and sys.modules.get(thing.__name__) is thing:
+                return cloudpickle.subimport, (thing.__name__,)
             return super().reducer_override(thing)
 
         def _live(self, thing: FunctionType, name: str) -> Any:

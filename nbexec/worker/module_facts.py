@@ -18,6 +18,7 @@ Fact = tuple[Any, ...]
 
 VALUE: Fact = ("v",)  # is sent
 SKIPPED: Fact = ("-",)  # is left as it is there
+UNSENT = "!"  # what can't be pickled: with its class, and whether it is surely another one there
 
 _ATOMS = {int, float, bool, str, bytes, complex, type(None)}
 _WRAPPERS: dict[Any, tuple[str, ...]] = {
@@ -50,17 +51,17 @@ def fact(value: Any) -> Fact:
         return VALUE
     if kind is types.FunctionType:
         return _of_function(value)
-    if isinstance(value, types.ModuleType):
+    if issubclass(kind, types.ModuleType):
         return "m", value.__name__
     if kind in _WRAPPERS:
         return _of_wrapper(value, kind)
     if (
-        isinstance(value, _OF_PYTHON)
+        issubclass(kind, _OF_PYTHON)
         or kind.__name__ == "_tuplegetter"
         or kind.__module__ in ("typing", "_abc", "__future__")
     ):
         return SKIPPED
-    if isinstance(value, type) or hasattr(kind, "__call__"):  # noqa: B004  # of the class
+    if issubclass(kind, type) or hasattr(kind, "__call__"):  # noqa: B004  # of the class
         name, module = _own(value, "__qualname__"), _own(value, "__module__")
         known = isinstance(name, str) and isinstance(module, str) and module != "__main__"
         if known and find(module, name) is value:
@@ -82,7 +83,46 @@ def _of_function(value: types.FunctionType) -> Fact:
             return SKIPPED
         return VALUE
     code = unchanged_code(value)
-    return "f", module, value.__qualname__, code.co_name, code.co_firstlineno
+    where = module, value.__qualname__, code.co_name, code.co_firstlineno
+    return "f", *where, *(_cell(cell) for cell in value.__closure__ or ())
+
+
+def _cell(cell: types.CellType) -> Any:
+    """Give what is in a closure's cell, where that is plain; else its class."""
+    try:
+        value = cell.cell_contents
+    except ValueError:  # it is empty
+        return None
+    return (type(value).__name__, value if type(value) in _ATOMS else None)
+
+
+def is_written(name: str, path: str, value: Any) -> bool:
+    """Whether a function, of which there is a fact, is in its module as that was written.
+
+    Not one that was made by another one, such as a wrapper: a worker may have none.
+    """
+    kind = type(value)
+    if kind in _WRAPPERS:
+        inner = [getattr(value, one) for one in _WRAPPERS[kind]]
+        return all(
+            one is None
+            or (
+                type(one) is types.FunctionType
+                and is_written(name, path, one)
+                and one.__qualname__ == path
+                and module_of(one) == name
+            )
+            for one in inner
+        )
+    if kind is not types.FunctionType:
+        return True
+    module, qualname, code = module_of(value), value.__qualname__, unchanged_code(value)
+    has_name = module is not None and find(module, qualname) is value
+    if code.co_filename[:1] == "<":
+        return has_name
+    defined = qualname.rpartition(".")[2] == code.co_name and "<" not in qualname
+    bound = value.__closure__ and code.co_freevars != ("__class__",)
+    return defined and not bound and (module == name or has_name)
 
 
 def _of_wrapper(value: Any, kind: type) -> Fact:
@@ -126,9 +166,9 @@ def _inside(name: str, path: str, value: Any) -> Iterator[tuple[str, Any]]:
     if type(value) is types.FunctionType:
         if value.__module__ == name:
             yield from _of_parts(path, value)
-    elif isinstance(value, type) and is_own_class(name, path, value):
+    elif issubclass(type(value), type) and is_own_class(name, path, value):
         for key, held in [*vars(value).items()]:
-            if isinstance(held, types.FunctionType) or not (is_hidden(key) or _is_bound(held)):
+            if type(held) is types.FunctionType or not (is_hidden(key) or _is_bound(held)):
                 inner = f"{path}.{key}"
                 yield inner, held
                 yield from _inside(name, inner, held)
@@ -150,7 +190,7 @@ def _of_parts(path: str, value: Any) -> Iterator[tuple[str, Any]]:
     """Give what a function keeps between its calls: defaults that change, and attributes."""
     for part in _PARTS:
         held = getattr(value, part)
-        inside = held.values() if isinstance(held, dict) else held or ()
+        inside = held.values() if type(held) is dict else held or ()
         if any(fact(one) is VALUE and type(one) not in _ATOMS for one in inside) or (
             part == "__dict__" and any(key != "__wrapped__" for key in held)
         ):

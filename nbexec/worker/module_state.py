@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import gc
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -21,6 +20,7 @@ from typing import Any
 from ..serialize import nans
 from .module_facts import (
     SKIPPED,
+    UNSENT,
     VALUE,
     Fact,
     attributes_of,
@@ -30,6 +30,7 @@ from .module_facts import (
 )
 from .module_values import HeldValues
 from .sent_modules import SentModule
+from .unsent_values import NotSent
 from .value_changes import NOTHING, Changes
 
 _lock = threading.RLock()
@@ -198,6 +199,7 @@ class SentLoader(importlib.abc.ExecutionLoader):
         elif self._sent.whole is not None:
             vars(module).update(nans.loads(self._sent.whole))
         _made[name] = module, self._sent
+        _first.pop(name, None)
         bring(name, module)
 
 
@@ -240,6 +242,7 @@ class _Following(importlib.abc.Loader):
             name = module.__spec__.name
         module.__loader__ = self._loader
         self._loader.exec_module(module)
+        _first.pop(name, None)
         bring(name, module)
 
     def __getattr__(self, name: str) -> Any:
@@ -276,14 +279,27 @@ def bring(name: str, module: types.ModuleType) -> None:
         if what == VALUE:
             if path in values:
                 _set(module, path, old, changes.brought(old, values[path]))
-        elif what == SKIPPED or what[0] == "w":
+        elif what == SKIPPED:
             _set(module, path, old, known[1].get(("at", path), old))
+        elif what[0] == UNSENT:
+            _set(
+                module, path, old, _unsent(what, f"{name}.{path}", known[1].get(("at", path), old))
+            )
         elif what[0] == "m" and what[1].startswith(f"{name}."):
             continue  # a submodule is imported where it is needed
         elif old is NOTHING or fact(old) != what:
-            _set(module, path, old, _of(what, old))
+            _set(module, path, old, _of(what, values.get(path, old)))
     _forget_calls(there)
     _brought.add(name)
+
+
+def _unsent(what: Fact, where: str, first: Any) -> Any:
+    """Give what is there in the place of what can't be sent."""
+    _, kind, surely = what
+    own = type(first)
+    if surely or first is NOTHING or f"{own.__module__}.{own.__qualname__}" != kind:
+        return NotSent(where, kind)
+    return first
 
 
 def _values(held: HeldValues) -> dict[str, Any]:
@@ -316,15 +332,21 @@ def _of(what: Fact, old: Any) -> Any:
         if what[0] == "m":
             __import__(what[1])
             return sys.modules[what[1]]
-        for _, first in [*_first.values()]:
-            if what in first:
-                return first[what]
-        __import__(what[1])
-        if what[0] == "r":
-            return functools.reduce(getattr, what[2].split("."), sys.modules[what[1]])
-        candidates = [one for one in gc.get_objects() if isinstance(one, types.FunctionType)]
-        return next((one for one in candidates if fact(one) == what), old)
+        found = _first_of(what)
+        if found is NOTHING and what[0] != "w":
+            __import__(what[1])
+            there = find(what[1], what[2])
+            found = there if fact(there) == what else _first_of(what)
+        return old if found is NOTHING else found
     return old
+
+
+def _first_of(what: Fact) -> Any:
+    """Give the function or class of a module, as it was imported."""
+    for _, first in [*_first.values()]:
+        if what in first:
+            return first[what]
+    return NOTHING
 
 
 def _set(module: types.ModuleType, path: str, old: Any, new: Any) -> None:

@@ -7,21 +7,20 @@ class, a function that was replaced, a name that was deleted.  `module_state` do
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import types
 import uuid
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ..serialize import live_modules, pickling
-from . import sent_modules
+from . import sent_modules, unsent_values
 from .execute import Call
-from .module_facts import SKIPPED, VALUE, Fact, attributes_of, fact
+from .module_facts import UNSENT, VALUE, Fact, attributes_of, fact, is_written
 from .sent_modules import SentModule
 
 _here = uuid.uuid4().hex
-_RANDOM = ("Random", "SystemRandom", "Generator", "RandomState")  # each worker has its own
 _unsent: dict[str, dict[str, Any]] = {}  # by module and path: what can't be pickled
 
 
@@ -201,15 +200,10 @@ def _found(name: str, module: types.ModuleType) -> tuple[dict[str, Fact], dict[s
     """Give the facts of a module, and the values that are to be sent."""
     facts: dict[str, Fact] = {}
     values: dict[str, Any] = {}
-    unsent = _unsent.get(name, {})
     for path, value in attributes_of(name, module):
-        what = fact(value)
-        if what is VALUE:
-            if type(value).__name__ in _RANDOM or unsent.get(path, unsent) is value:
-                what = SKIPPED
-            else:
-                values[path] = value
-        facts[path] = what
+        what = facts[path] = fact(value)
+        if what is VALUE or (what[0] in "fw" and not is_written(name, path, value)):
+            values[path] = value
     return facts, values
 
 
@@ -219,12 +213,12 @@ def _held(
     values: dict[str, Any],
     shared: dict[int, list[tuple[str, str]]],
 ) -> HeldValues:
-    data, buffers = _pickled(values, facts, _unsent.setdefault(name, {}))
     links = {}
     if shared:
         for path, value in values.items():
             if id(value) in shared:
                 links[path] = [place for place in shared[id(value)] if place[0] != name]
+    data, buffers = _pickled(name, values, facts)
     return HeldValues(facts, [*values], data, buffers, links)
 
 
@@ -240,40 +234,51 @@ class _Plain(pickle.Pickler):
         raise pickle.PicklingError
 
 
-def _pickled(
-    values: dict[str, Any], facts: dict[str, Fact], unsent: dict[str, Any]
-) -> tuple[Any, list[Any]]:
-    """Pickle the values; those that can't be are taken out."""
-    import io
-
+def _pickled(name: str, values: dict[str, Any], facts: dict[str, Fact]) -> tuple[Any, list[Any]]:
+    """Pickle the values; those that can't be are taken out, or are sent in part."""
     with io.BytesIO() as file:
         try:
             _Plain(file, protocol=5).dump([*values.values()])
             return _apart(file.getvalue()), []
         except Exception:  # not plain
             pass
+    unsent = _unsent.setdefault(name, {})
+    for path, before in [*unsent.items()]:
+        if values.get(path) is before:
+            _send_in_part(name, path, values, facts, before)
     for _ in range(2):
         apart = pickling.Apart()
         try:
             data = pickling.dumped(live_modules.pickler(), [*values.values()], apart)
             return _apart(data), apart.buffers
         except Exception:
-            for path, value in _not_sendable(values):
-                del values[path]
-                facts[path] = SKIPPED
-                unsent[path] = value
+            for path, value in [*values.items()]:
+                if not unsent_values.is_sendable(value):
+                    _send_in_part(name, path, values, facts, unsent.get(path))
+                    unsent[path] = value
     values.clear()
     return b"", []
+
+
+def _send_in_part(
+    name: str, path: str, values: dict[str, Any], facts: dict[str, Fact], before: Any
+) -> None:
+    """Have what can't be sent left out of a value, or take out the value."""
+    value = values[path]
+    part = unsent_values.sendable_part(value)
+    if part is not unsent_values.KEEP:
+        values[path] = part
+        return
+    del values[path]
+    if facts[path] is not VALUE:  # a function that the worker may have
+        return
+    kind = type(value)
+    surely = (before is not None and before is not value) or not unsent_values.is_assigned(
+        name, path
+    )
+    facts[path] = UNSENT, f"{kind.__module__}.{kind.__qualname__}", surely
 
 
 def _apart(data: bytes) -> Any:
     """Give what goes to a file of its own where it is large, and is written once."""
     return pickle.PickleBuffer(data) if len(data) >= pickling.LARGE else data
-
-
-def _not_sendable(values: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    for path, value in [*values.items()]:
-        try:
-            pickling.dumped(live_modules.pickler(), value)
-        except Exception:
-            yield path, value

@@ -40,20 +40,13 @@ class SentModule(NamedTuple):
 def own_modules() -> dict[str, types.ModuleType]:
     """Give the modules that are the user's own and were imported here, by their names."""
     found = {}
-    registered = _by_value()
     for name, module in [*sys.modules.items()]:
         known = _known.get(name)
         if known is None or known[0] is not module:
             known = _known[name] = module, _is_own(name, module)
-        if known[1] and name not in registered:
+        if known[1]:
             found[name] = module
     return found
-
-
-def _by_value() -> set[str]:
-    """Give the modules that the user registered to be sent by value."""
-    cloudpickle = sys.modules.get("cloudpickle")
-    return cloudpickle.list_registry_pickle_by_value() if cloudpickle is not None else set()
 
 
 def _is_own(name: str, module: Any) -> bool:

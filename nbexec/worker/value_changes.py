@@ -11,11 +11,14 @@ import types
 from collections import Counter, OrderedDict, defaultdict, deque
 from typing import Any, Generic, Protocol
 
+from .unsent_values import KEEP
+
 NOTHING: Any = object()  # where there is no value
 _HEAP = 1 << 9  # the flag of classes that were made by a `class` statement, or like one
 _DICTS: set[type] = {dict, defaultdict, OrderedDict, Counter}
 _CONTAINERS = {*_DICTS, list, set, deque, bytearray}
 _BARE: set[Any] = {abc.ABC, Generic, Protocol}  # of the standard library, without a state
+_RANDOM = ("Random", "SystemRandom", "Generator", "RandomState")
 _EQUAL = {int, str, bytes, bool, type(None)}
 
 
@@ -52,12 +55,15 @@ class Changes:
         kind = type(new)
         if kind in _EQUAL:
             return old if type(old) is kind and old == new else new
+        if new is KEEP:
+            return old
         if id(new) in self._done:
             return self._done[id(new)][1]
         if type(old) is kind and old is not new and id(old) not in self._used:
             result = self._changed(old, new, kind)
         else:
             result = new
+            self._clean(new, kind)
         self._done[id(new)] = new, result
         return result
 
@@ -97,6 +103,13 @@ class Changes:
                     object.__delattr__(old, name)
         return old
 
+    def _clean(self, new: Any, kind: type) -> None:
+        """Take out what stands for parts that are not there."""
+        own = new if kind is dict else getattr(new, "__dict__", None)
+        if type(own) is dict:
+            for key in [key for key, one in own.items() if one is KEEP]:
+                del own[key]
+
     def _other(self, old: Any, new: Any, kind: type) -> Any:
         """Keep what is there of a library's, where nothing of it has changed."""
         if kind.__module__ == "numpy" and kind.__name__ == "ndarray":
@@ -106,6 +119,8 @@ class Changes:
                 self._used[id(old)] = old
                 return old
             return new
+        if kind.__name__ in _RANDOM and kind.__module__.partition(".")[0] in ("random", "numpy"):
+            return old  # each worker has its own
         with contextlib.suppress(Exception):
             if pickle.dumps(old, protocol=5) == pickle.dumps(new, protocol=5):
                 return old
@@ -114,7 +129,7 @@ class Changes:
     def _dict(self, old: dict[Any, Any], new: dict[Any, Any]) -> None:
         after = {key: self.brought(old.get(key, NOTHING), one) for key, one in new.items()}
         old.clear()
-        old.update(after)
+        old.update({key: one for key, one in after.items() if one is not NOTHING})
 
     def _tuple(self, old: tuple[Any, ...], new: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(old) != len(new):
