@@ -11,6 +11,7 @@ import sys
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
+from ..system.user_code import is_library_module
 from . import pickling
 
 _NOT = ("__main__", "__mp_main__")
@@ -38,6 +39,23 @@ def module_of(function: FunctionType) -> str | None:
 def unchanged_code(function: FunctionType) -> CodeType:
     """Give a function's code, but for what stands in for it for a while."""
     return pickling.stands_for.get(function.__code__, function.__code__)
+
+
+def is_defined(function: FunctionType) -> bool:
+    """Whether a function is as its `def` in a module made it: no wrapper, and no `lambda`.
+
+    Examples
+    --------
+    >>> import textwrap
+    >>> is_defined(textwrap.dedent), is_defined(lambda: 1)
+    (True, False)
+    """
+    code = unchanged_code(function)
+    if code.co_filename[:1] == "<":  # a dataclass's
+        return True
+    named = function.__qualname__.rpartition(".")[2] == code.co_name
+    bound = function.__closure__ and code.co_freevars != ("__class__",)
+    return named and "<" not in function.__qualname__ and not bound
 
 
 def cached_again(function: Any, how: dict[str, Any]) -> Any:
@@ -76,7 +94,7 @@ def pickler() -> Any:
         def reducer_override(self, thing: Any) -> Any:
             if type(thing) is FunctionType:
                 name = module_of(thing)
-                if name and (name == self.whole or not _has_name(thing)):
+                if name and (name == self.whole or not _is_there(thing, name)):
                     return self._live(thing, name)
                 if self.whole and _has_name(thing, self.whole):  # a dataclass's `__eq__`
                     return self._dynamic_function_reduce(thing)
@@ -99,6 +117,9 @@ def pickler() -> Any:
             code, _, *others = arguments
             more = {**more, "__globals__": {}, "_cloudpickle_submodules": []}
             return make, (code, GlobalsOf(name), *others), (state, more), *rest
+
+    def _is_there(thing: FunctionType, module: str) -> bool:
+        return _has_name(thing) and (is_defined(thing) or is_library_module(module))
 
     def _has_name(thing: Any, module: str = "") -> bool:
         found = cloudpickle._lookup_module_and_qualname(thing)

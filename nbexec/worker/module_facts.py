@@ -10,9 +10,9 @@ import functools
 import sys
 import types
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
-from ..serialize.live_modules import module_of, unchanged_code
+from ..serialize.live_modules import is_defined, module_of, unchanged_code
 
 Fact = tuple[Any, ...]
 
@@ -35,6 +35,30 @@ _OF_PYTHON = (
 )
 _CACHED = functools._lru_cache_wrapper
 _PARTS = ("__defaults__", "__kwdefaults__", "__dict__")  # of a function, which may hold values
+
+
+class HeldValues(NamedTuple):
+    """What a module holds: what is known of each of its names, and the values of some.
+
+    Attributes
+    ----------
+    facts : dict
+        What is known, by path: ``"RATE"``, ``"Model.rate"``.
+    paths : list of str
+        Where the values stand.
+    data : bytes or buffer
+        The values, pickled.
+    buffers : list
+        Their large buffers.
+    links : dict
+        Where in other modules the same objects stand.
+    """
+
+    facts: dict[str, Fact]
+    paths: list[str]
+    data: Any
+    buffers: list[Any]
+    links: dict[str, list[tuple[str, str]]]
 
 
 def fact(value: Any) -> Fact:
@@ -116,13 +140,9 @@ def is_written(name: str, path: str, value: Any) -> bool:
         )
     if kind is not types.FunctionType:
         return True
-    module, qualname, code = module_of(value), value.__qualname__, unchanged_code(value)
-    has_name = module is not None and find(module, qualname) is value
-    if code.co_filename[:1] == "<":
-        return has_name
-    defined = qualname.rpartition(".")[2] == code.co_name and "<" not in qualname
-    bound = value.__closure__ and code.co_freevars != ("__class__",)
-    return defined and not bound and (module == name or has_name)
+    module = module_of(value)
+    has_name = module is not None and find(module, value.__qualname__) is value
+    return is_defined(value) and (module == name or has_name)
 
 
 def _of_wrapper(value: Any, kind: type) -> Fact:

@@ -23,12 +23,12 @@ from .module_facts import (
     UNSENT,
     VALUE,
     Fact,
+    HeldValues,
     attributes_of,
     fact,
     find,
     is_hidden,
 )
-from .module_values import HeldValues
 from .sent_modules import SentModule
 from .unsent_values import NotSent
 from .value_changes import NOTHING, Changes

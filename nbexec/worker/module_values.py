@@ -12,40 +12,16 @@ import os
 import pickle
 import types
 import uuid
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..serialize import live_modules, pickling
 from . import sent_modules, unsent_values
 from .execute import Call
-from .module_facts import UNSENT, VALUE, Fact, attributes_of, fact, is_written
+from .module_facts import UNSENT, VALUE, Fact, HeldValues, attributes_of, fact, is_written
 from .sent_modules import SentModule
 
 _here = uuid.uuid4().hex
 _unsent: dict[str, dict[str, Any]] = {}  # by module and path: what can't be pickled
-
-
-class HeldValues(NamedTuple):
-    """What a module holds: what is known of each of its names, and the values of some.
-
-    Attributes
-    ----------
-    facts : dict
-        What is known, by path: ``"RATE"``, ``"Model.rate"``.
-    paths : list of str
-        Where the values stand.
-    data : bytes or buffer
-        The values, pickled.
-    buffers : list
-        Their large buffers.
-    links : dict
-        Where in other modules the same objects stand.
-    """
-
-    facts: dict[str, Fact]
-    paths: list[str]
-    data: Any
-    buffers: list[Any]
-    links: dict[str, list[tuple[str, str]]]
 
 
 def process() -> str:

@@ -11,6 +11,7 @@ import types
 from collections import Counter, OrderedDict, defaultdict, deque
 from typing import Any, Generic, Protocol
 
+from .module_facts import VALUE, fact
 from .unsent_values import KEEP
 
 NOTHING: Any = object()  # where there is no value
@@ -72,6 +73,9 @@ class Changes:
             return old
         if kind is tuple:
             return self._tuple(old, new)
+        if kind is types.FunctionType:
+            known = fact(old)
+            return old if known is not VALUE and known == fact(new) else new
         if kind not in _CONTAINERS and not _is_plain_instance(old, kind):
             return self._other(old, new, kind)
         self._used[id(old)] = old
