@@ -42,22 +42,34 @@ class HeldValues(NamedTuple):
 
     Attributes
     ----------
-    facts : dict
-        What is known, by path: ``"RATE"``, ``"Model.rate"``.
-    paths : list of str
-        Where the values stand.
+    names : bytes
+        A `HeldNames`, pickled.
     data : bytes or buffer
         The values, pickled.
     buffers : list
         Their large buffers.
+    """
+
+    names: bytes
+    data: Any
+    buffers: list[Any]
+
+
+class HeldNames(NamedTuple):
+    """What is known of the names of a module.
+
+    Attributes
+    ----------
+    facts : dict
+        What is known, by path: ``"RATE"``, ``"Model.rate"``.
+    paths : list of str
+        Where the values stand.
     links : dict
         Where in other modules the same objects stand.
     """
 
     facts: dict[str, Fact]
     paths: list[str]
-    data: Any
-    buffers: list[Any]
     links: dict[str, list[tuple[str, str]]]
 
 
@@ -169,12 +181,33 @@ def find(module: str, path: str) -> Any:
     return found
 
 
-def attributes_of(name: str, module: types.ModuleType) -> Iterator[tuple[str, Any]]:
-    """Iterate over what a module holds, with paths: of its classes and functions, too."""
-    for key, value in [*vars(module).items()]:
-        if not is_hidden(key):
-            yield key, value
-            yield from _inside(name, key, value)
+def attributes_of(name: str, module: types.ModuleType) -> list[tuple[str, Any]]:
+    """Give what a module holds, with paths: of its classes and functions, too.
+
+    Examples
+    --------
+    >>> import textwrap
+    >>> [path for path, _ in attributes_of("textwrap", textwrap) if "fill" in path]
+    ['TextWrapper.fill', 'fill']
+    """
+    found: list[tuple[str, Any]] = []
+    _collect(name, "", vars(module), found)
+    return found
+
+
+def _collect(name: str, prefix: str, own: Any, found: list[tuple[str, Any]]) -> None:
+    """Collect what is in a module's or a class's namespace."""
+    for key, value in [*own.items()]:
+        kind, path = type(value), prefix + key
+        if kind is types.FunctionType:
+            if prefix or not is_hidden(key):
+                found.append((path, value))
+                if value.__defaults__ or value.__kwdefaults__ or value.__dict__:
+                    found.extend(_of_parts(name, path, value))
+        elif not (is_hidden(key) or (prefix and _is_bound(kind))):
+            found.append((path, value))
+            if issubclass(kind, type) and is_own_class(name, path, value):
+                _collect(name, f"{path}.", vars(value), found)
 
 
 def is_hidden(name: str) -> bool:
@@ -182,21 +215,8 @@ def is_hidden(name: str) -> bool:
     return name[:2] == "__" and name[-2:] == "__"
 
 
-def _inside(name: str, path: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if type(value) is types.FunctionType:
-        if value.__module__ == name:
-            yield from _of_parts(path, value)
-    elif issubclass(type(value), type) and is_own_class(name, path, value):
-        for key, held in [*vars(value).items()]:
-            if type(held) is types.FunctionType or not (is_hidden(key) or _is_bound(held)):
-                inner = f"{path}.{key}"
-                yield inner, held
-                yield from _inside(name, inner, held)
-
-
-def _is_bound(value: Any) -> bool:
+def _is_bound(kind: type) -> bool:
     """Whether something of a class is a descriptor that isn't known here: it is the class's."""
-    kind = type(value)
     return hasattr(kind, "__get__") and kind not in _WRAPPERS and kind is not _CACHED
 
 
@@ -206,8 +226,10 @@ def is_own_class(name: str, path: str, value: type) -> bool:
     return own and not issubclass(value, enum.Enum)
 
 
-def _of_parts(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+def _of_parts(name: str, path: str, value: Any) -> Iterator[tuple[str, Any]]:
     """Give what a function keeps between its calls: defaults that change, and attributes."""
+    if value.__module__ != name:
+        return
     for part in _PARTS:
         held = getattr(value, part)
         inside = held.values() if type(held) is dict else held or ()

@@ -12,6 +12,7 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import marshal
+import pickle
 import sys
 import threading
 import types
@@ -23,6 +24,7 @@ from .module_facts import (
     UNSENT,
     VALUE,
     Fact,
+    HeldNames,
     HeldValues,
     attributes_of,
     fact,
@@ -265,16 +267,17 @@ def bring(name: str, module: types.ModuleType) -> None:
         known = _first[name] = module, _as_imported(name, module)
     if held is None:
         return
-    values = _values(held)
+    names: HeldNames = pickle.loads(held.names)
+    values = _values(held, names.paths)
     changes = Changes()
-    for path, places in held.links.items():
+    for path, places in names.links.items():
         for place in places:
             if path in values and place[0] in _brought:
                 changes.is_now(values[path], find(*place))
     there = dict(attributes_of(name, module))
-    for path in there.keys() - held.facts.keys():
+    for path in there.keys() - names.facts.keys():
         _delete(module, path, there[path])
-    for path, what in held.facts.items():
+    for path, what in names.facts.items():
         old = there.get(path, NOTHING)
         if what == VALUE:
             if path in values:
@@ -302,12 +305,12 @@ def _unsent(what: Fact, where: str, first: Any) -> Any:
     return first
 
 
-def _values(held: HeldValues) -> dict[str, Any]:
-    if not held.paths:
+def _values(held: HeldValues, paths: list[str]) -> dict[str, Any]:
+    if not paths:
         return {}
     buffers = [_copied(memoryview(one)) for one in held.buffers]  # not those of the next time
     with contextlib.suppress(Exception):  # what an import gives is the best that there is
-        return dict(zip(held.paths, nans.loads(held.data, buffers), strict=True))
+        return dict(zip(paths, nans.loads(held.data, buffers), strict=True))
     return {}
 
 

@@ -17,11 +17,23 @@ from typing import Any
 from ..serialize import live_modules, pickling
 from . import sent_modules, unsent_values
 from .execute import Call
-from .module_facts import UNSENT, VALUE, Fact, HeldValues, attributes_of, fact, is_written
+from .module_facts import (
+    UNSENT,
+    VALUE,
+    Fact,
+    HeldNames,
+    HeldValues,
+    attributes_of,
+    fact,
+    is_written,
+)
 from .sent_modules import SentModule
 
 _here = uuid.uuid4().hex
-_unsent: dict[str, dict[str, Any]] = {}  # by module and path: what can't be pickled
+# By module and path: what can't be pickled, and whether it is surely not what an import gives.
+_unsent: dict[str, dict[str, tuple[Any, bool]]] = {}
+_functions: dict[str, dict[str, tuple[Any, Any, Fact]]] = {}  # as they are written, with the code
+_names: dict[str, tuple[HeldNames, bytes]] = {}  # what was known of a module's names, and pickled
 
 
 def process() -> str:
@@ -176,10 +188,18 @@ def _found(name: str, module: types.ModuleType) -> tuple[dict[str, Fact], dict[s
     """Give the facts of a module, and the values that are to be sent."""
     facts: dict[str, Fact] = {}
     values: dict[str, Any] = {}
+    known = _functions.setdefault(name, {})
     for path, value in attributes_of(name, module):
+        if type(value) is types.FunctionType:
+            was = known.get(path)
+            if was is not None and was[0] is value and was[1] is value.__code__:
+                facts[path] = was[2]
+                continue
         what = facts[path] = fact(value)
         if what is VALUE or (what[0] in "fw" and not is_written(name, path, value)):
             values[path] = value
+        elif what[0] == "f" and not value.__closure__:
+            known[path] = value, value.__code__, what
     return facts, values
 
 
@@ -195,7 +215,11 @@ def _held(
             if id(value) in shared:
                 links[path] = [place for place in shared[id(value)] if place[0] != name]
     data, buffers = _pickled(name, values, facts)
-    return HeldValues(facts, [*values], data, buffers, links)
+    names = HeldNames(facts, [*values], links)
+    before = _names.get(name)
+    if before is None or before[0] != names:
+        before = _names[name] = names, pickle.dumps(names, protocol=5)
+    return HeldValues(before[1], data, buffers)
 
 
 _PLAIN = {int, float, bool, str, bytes, complex, type(None), type(...), tuple, frozenset}
@@ -219,9 +243,9 @@ def _pickled(name: str, values: dict[str, Any], facts: dict[str, Fact]) -> tuple
         except Exception:  # not plain
             pass
     unsent = _unsent.setdefault(name, {})
-    for path, before in [*unsent.items()]:
-        if values.get(path) is before:
-            _send_in_part(name, path, values, facts, before)
+    for path in unsent.keys() & values.keys():
+        if values[path] is unsent[path][0]:
+            _send_in_part(name, path, values, facts)
     for _ in range(2):
         apart = pickling.Apart()
         try:
@@ -230,15 +254,14 @@ def _pickled(name: str, values: dict[str, Any], facts: dict[str, Fact]) -> tuple
         except Exception:
             for path, value in [*values.items()]:
                 if not unsent_values.is_sendable(value):
-                    _send_in_part(name, path, values, facts, unsent.get(path))
-                    unsent[path] = value
+                    surely = path in unsent or not unsent_values.is_assigned(name, path)
+                    unsent[path] = value, surely
+                    _send_in_part(name, path, values, facts)
     values.clear()
     return b"", []
 
 
-def _send_in_part(
-    name: str, path: str, values: dict[str, Any], facts: dict[str, Fact], before: Any
-) -> None:
+def _send_in_part(name: str, path: str, values: dict[str, Any], facts: dict[str, Fact]) -> None:
     """Have what can't be sent left out of a value, or take out the value."""
     value = values[path]
     part = unsent_values.sendable_part(value)
@@ -249,9 +272,7 @@ def _send_in_part(
     if facts[path] is not VALUE:  # a function that the worker may have
         return
     kind = type(value)
-    surely = (before is not None and before is not value) or not unsent_values.is_assigned(
-        name, path
-    )
+    surely = _unsent[name][path][1]
     facts[path] = UNSENT, f"{kind.__module__}.{kind.__qualname__}", surely
 
 
