@@ -17,6 +17,8 @@ import types
 from typing import Any, NamedTuple
 
 from ..serialize import live_modules, pickling
+from ..system.user_code import is_library_file, is_own_code
+from .module_facts import is_hidden
 
 _NOT = ("__main__", "__mp_main__", "nbexec")
 _known: dict[str, tuple[types.ModuleType, bool]] = {}  # whether a module is the user's
@@ -43,15 +45,15 @@ def own_modules() -> dict[str, types.ModuleType]:
     for name, module in [*sys.modules.items()]:
         known = _known.get(name)
         if known is None or known[0] is not module:
-            known = _known[name] = module, _is_own(name, module)
+            known = module, _is_own(name, module)
+            if known[1] or getattr(module, "__spec__", None) is not None:  # it stays that
+                _known[name] = known
         if known[1]:
             found[name] = module
     return found
 
 
 def _is_own(name: str, module: Any) -> bool:
-    from ..system.user_code import is_library_file  # sysconfig: 1 ms of a worker's start
-
     top = name.partition(".")[0]
     if top in _NOT or top in sys.stdlib_module_names:
         return False
@@ -60,9 +62,23 @@ def _is_own(name: str, module: Any) -> bool:
     origin, search = _places(module)
     if origin is None and search is None:
         above = sys.modules.get(top)
-        return type(module) is types.ModuleType and (above is module or _is_own(top, above))
+        if above is not module and not _is_own(top, above):
+            return False
+        return type(module) is types.ModuleType and _holds_own(module)
     places = [*(search or ())] if origin is None else [origin]
     return not any(is_library_file(place) for place in places) and origin != "built-in"
+
+
+def _holds_own(module: types.ModuleType) -> bool:
+    """Whether a module without a file has code of the user's, or nothing but data.
+
+    Cython makes one that has types of C.
+    """
+    held = [value for name, value in [*vars(module).items()] if not is_hidden(name)]
+    classes = [value for value in held if issubclass(type(value), type)]
+    inner = [value for one in classes for value in vars(one).values()]
+    codes = [one.__code__ for one in (*held, *inner) if type(one) is types.FunctionType]
+    return any(map(is_own_code, codes)) if codes else len(held) > len(classes)
 
 
 def _places(module: types.ModuleType) -> tuple[str | None, list[str] | None]:
