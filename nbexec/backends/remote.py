@@ -62,7 +62,7 @@ class RemoteSession(Session):
         self.key = f"{os.getpid()}-{next(_runs)}"  # a worker keeps one task loaded for each key
         self._reloaded = reloaded()
         self._by_value = pickling.Sent(self.key)
-        self._modules = RunValues(self.key, local)
+        self._modules = RunValues(self.key, local, spec.task.fn)
         try:
             data, buffers = pickling.dumps_apart(
                 (self._modules.first, spec.task, _logging()), self._by_value

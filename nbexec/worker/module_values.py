@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import sys
 import types
 import uuid
 from typing import Any
@@ -92,13 +93,15 @@ def _arrived(origin: str, held: dict[str, HeldValues], sent: dict[str, SentModul
     return values
 
 
-def here(local: bool = True) -> ModuleValues:
+def here(local: bool = True, fn: Any = None) -> ModuleValues:
     """Give what the user's own modules hold in this process.
 
     Parameters
     ----------
     local : bool
         Whether the worker sees the same files, and looks for modules in the same folders.
+    fn : callable or None
+        What the worker is to call.
 
     Examples
     --------
@@ -114,7 +117,15 @@ def here(local: bool = True) -> ModuleValues:
                 places.setdefault(id(value), []).append((name, path))
     shared = {key: among for key, among in places.items() if len({one[0] for one in among}) > 1}
     held = {name: _held(name, *of, shared) for name, of in found.items()}
-    return ModuleValues(process(), held, sent_modules.to_send(own, local))
+    code = () if local else _notebook_code(fn)
+    return ModuleValues(process(), held, sent_modules.to_send(own, local, code))
+
+
+def _notebook_code(fn: Any) -> list[types.CodeType]:
+    """Give the code of the notebook's functions."""
+    main = sys.modules.get("__main__")
+    whose = [fn, getattr(fn, "func", None), *(vars(main).values() if main is not None else ())]
+    return [one.__code__ for one in whose if type(one) is types.FunctionType]
 
 
 class RunValues:
@@ -124,7 +135,7 @@ class RunValues:
     ----------
     run : str
         The run.
-    local : bool
+    local, fn
         As of `here`.
 
     Attributes
@@ -133,16 +144,16 @@ class RunValues:
         What goes with the task.
     """
 
-    def __init__(self, run: str, local: bool) -> None:
+    def __init__(self, run: str, local: bool, fn: Any = None) -> None:
         self._run, self._local = run, local
-        self.first = self._now = here(local)
+        self.first = self._now = here(local, fn)
         self._changes = 0
 
     def with_items(self, items: Any) -> Any:
         """Give what is to be pickled in the place of a chunk's items."""
         if not isinstance(items[0], Call):
             return items
-        now = here(self._local)
+        now = here(self._local, items[0].fn)
         if not now.same(self._now):
             self._now = now
             self._changes += 1

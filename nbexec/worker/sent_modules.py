@@ -9,21 +9,24 @@ there finds it, and its classes and functions go back by their names.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.machinery
 import marshal
 import os
 import sys
 import types
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from ..serialize import live_modules, pickling
 from ..system.user_code import is_library_file, is_own_code
+from .later_imports import LaterImports
 from .module_facts import is_hidden
 
 _NOT = ("__main__", "__mp_main__", "nbexec")
 _known: dict[str, tuple[types.ModuleType, bool]] = {}  # whether a module is the user's
 _found: dict[str, tuple[Any, ...]] = {}  # modules that a worker can import, and looking where
-_made: dict[str, tuple[types.ModuleType, Any, SentModule]] = {}  # what is sent, and made of what
+_made: dict[tuple[str, bool], tuple[types.ModuleType, Any, SentModule]] = {}  # of what, and what
 
 
 class SentModule(NamedTuple):
@@ -94,7 +97,9 @@ def _places(module: types.ModuleType) -> tuple[str | None, list[str] | None]:
     return origin if isinstance(origin, str) else None, where
 
 
-def to_send(own: dict[str, types.ModuleType], local: bool) -> dict[str, SentModule]:
+def to_send(
+    own: dict[str, types.ModuleType], local: bool, code: Iterable[types.CodeType] = ()
+) -> dict[str, SentModule]:
     """Give those of the user's modules that a worker needs to be sent.
 
     Parameters
@@ -103,13 +108,46 @@ def to_send(own: dict[str, types.ModuleType], local: bool) -> dict[str, SentModu
         What `own_modules` gives.
     local : bool
         Whether the worker sees the same files, and looks for modules in the same folders.
+    code : iterable of code
+        Of the notebook: elsewhere, a worker may need what it imports later.
     """
     place = (*sys.path, os.getcwd() if "" in sys.path else "")
     found = {}
     for name, module in own.items():
         if not (local and _importable(name, module, place)):
             found[name] = _sent(name, module, local)
-    return found
+    return found if local else {**found, **_later(found, code)}
+
+
+def _later(
+    found: dict[str, SentModule], notebook: Iterable[types.CodeType]
+) -> dict[str, SentModule]:
+    """Give the modules that are not imported yet, but may be when an item runs."""
+    later = LaterImports({name: sent.search for name, sent in found.items()})
+    for code in notebook:
+        later.follow(code, "")
+    for name, sent in found.items():
+        if sent.source is not None:
+            later.follow(_compiled(name, sent.origin, sent.source), sent.package)
+    return {name: _not_imported(name, spec) for name, spec in later.found.items()}
+
+
+@functools.lru_cache(1024)
+def _compiled(name: str, origin: str | None, source: bytes) -> types.CodeType:
+    return compile(source, origin or f"<{name}>", "exec", dont_inherit=True)
+
+
+def _not_imported(name: str, spec: importlib.machinery.ModuleSpec) -> SentModule:
+    search = spec.submodule_search_locations
+    package = name if search is not None else name.rpartition(".")[0]
+    sent = SentModule(None, None, None, spec.origin, None if search is None else [*search], package)
+    if isinstance(spec.loader, importlib.machinery.ExtensionFileLoader):
+        return sent._replace(why=_extension(name, spec.origin))
+    return _with_contents(sent, name, None, spec.loader)
+
+
+def _extension(name: str, origin: str | None) -> str:
+    return f"{name} is an extension module ({origin}): install it where the workers are"
 
 
 def _importable(name: str, module: types.ModuleType, place: tuple[str, ...]) -> bool:
@@ -142,7 +180,7 @@ def _sent(name: str, module: types.ModuleType, local: bool) -> SentModule:
     origin, search = _places(module)
     loader = getattr(getattr(module, "__spec__", None), "loader", None)
     stamp = _stamp(origin)
-    made = _made.get(name)
+    made = _made.get((name, local))
     if made is not None and made[0] is module and made[1] == stamp and not made[2].whole:
         return made[2]
     package = vars(module).get("__package__")
@@ -154,13 +192,12 @@ def _sent(name: str, module: types.ModuleType, local: bool) -> SentModule:
         return sent._replace(alias=str(own_name))
     if isinstance(loader, importlib.machinery.ExtensionFileLoader):
         if not local:
-            why = f"{name} is an extension module ({origin}): install it where the workers are"
-            sent = sent._replace(why=why)
+            sent = sent._replace(why=_extension(name, origin))
     elif origin is None and search is not None and loader is not None:
         pass  # a namespace: it holds nothing but modules
     else:
         sent = _with_contents(sent, name, module, loader)
-    _made[name] = module, stamp, sent
+    _made[name, local] = module, stamp, sent
     return sent
 
 
@@ -173,9 +210,9 @@ def _stamp(origin: str | None) -> Any:
 
 
 def _with_contents(
-    sent: SentModule, name: str, module: types.ModuleType, loader: Any
+    sent: SentModule, name: str, module: types.ModuleType | None, loader: Any
 ) -> SentModule:
-    spec_name = getattr(module.__spec__, "name", name) if loader is not None else name
+    spec_name = getattr(getattr(module, "__spec__", None), "name", name)
     with contextlib.suppress(Exception):
         path = loader.get_filename(spec_name)
         if loader.get_source(spec_name) is not None:
@@ -184,7 +221,7 @@ def _with_contents(
         code = loader.get_code(spec_name)
         if code is not None:
             return sent._replace(code=marshal.dumps(code))
-    return sent._replace(whole=_whole(name, module))
+    return sent if module is None else sent._replace(whole=_whole(name, module))
 
 
 def _whole(name: str, module: types.ModuleType) -> bytes:

@@ -302,3 +302,39 @@ def test_packages_zip_files_and_removed_folders(sent, tmp_path, monkeypatch):
     assert same(aliased, sent) == [True] * 4
     for added in {*sys.modules} - before:
         del sys.modules[added]
+
+
+def test_a_cluster_that_was_given_needs_none_of_the_users_files(tmp_path, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    name = f"lib_{tmp_path.name}"
+    folder = tmp_path / name
+    options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None}
+    with (
+        distributed.LocalCluster(host="127.0.0.1", **options) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        folder.mkdir()
+        (folder / "__init__.py").write_text("from .core import f, Thing\n")
+        (folder / "core.py").write_text(
+            f"from . import util\nimport top_{name}\nRATE = 1\n"
+            "class Thing:\n    def __init__(self, n): self.n = n\n"
+            "def f(x): return util.g(x) * RATE\n"
+            "def later(x):\n    from . import late\n"
+            f"    import last_{name} as last\n    return late.L + last.L\n"
+        )
+        (folder / "util.py").write_text("def g(x): return x + 1\n")
+        (folder / "late.py").write_text("L = 4\n")
+        (tmp_path / f"top_{name}.py").write_text("T = 7\n")
+        (tmp_path / f"last_{name}.py").write_text("L = 8\n")
+        monkeypatch.syspath_prepend(str(tmp_path))
+        before = {*sys.modules}
+        lib = importlib.import_module(name)
+        same(lib.f, client)
+        assert list(nbexec.map(lib.core.later, range(2), backend=client)) == [12, 12]
+        assert type(nbexec.map(lib.Thing, [1], backend=client)[0]) is lib.Thing
+        lib.core.RATE = 3
+        same(lambda x: lib.f(x), client)
+        same(lambda thing: thing.n, client, [lib.Thing(1)])
+        for added in {*sys.modules} - before:
+            if added.endswith((name, ".core", ".util", ".late")):
+                del sys.modules[added]

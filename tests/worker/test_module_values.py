@@ -1,12 +1,14 @@
 """What modules hold, on its way: facts, values, what can't be sent, and changes in a worker.
 
 Covers `nbexec.worker.module_facts`, `nbexec.worker.module_state`, `nbexec.worker.sent_modules`,
-`nbexec.worker.unsent_values`, `nbexec.worker.value_changes` and `nbexec.serialize.live_modules`.
+`nbexec.worker.later_imports`, `nbexec.worker.unsent_values`, `nbexec.worker.value_changes`
+and `nbexec.serialize.live_modules`.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.machinery
 import math
 import pickle
 import sys
@@ -19,6 +21,7 @@ import pytest
 from nbexec.errors import PickleError
 from nbexec.serialize import live_modules, pickling
 from nbexec.worker import module_state, module_values, sent_modules
+from nbexec.worker.later_imports import LaterImports
 from nbexec.worker.module_facts import VALUE, fact, is_written
 from nbexec.worker.unsent_values import KEEP, NotSent, is_assigned, sendable_part
 from nbexec.worker.value_changes import NOTHING, Changes
@@ -112,6 +115,31 @@ def test_only_what_cannot_be_imported_is_sent(module, monkeypatch):
     monkeypatch.setitem(sys.modules, "made_here", made)
     exec("def f(x): return x", vars(made))
     assert sent_modules.to_send({"made_here": made}, True)["made_here"].whole
+
+
+def test_an_extension_module_is_named_where_it_cannot_be_sent(monkeypatch):
+    name, file = "made_of_c", "/nowhere/made_of_c.so"
+    loader = importlib.machinery.ExtensionFileLoader(name, file)
+    made = types.ModuleType(name)
+    made.__spec__ = importlib.machinery.ModuleSpec(name, loader, origin=file)
+    made.__file__ = file
+    assert not sent_modules.to_send({name: made}, True)[name].why
+    sent = sent_modules.to_send({name: made}, False)
+    monkeypatch.setattr(module_state, "_sent", sent)
+    with pytest.raises(ModuleNotFoundError, match=r"an extension module .* install it where"):
+        module_state.Finder().find_spec(name, None)
+
+
+def test_what_is_imported_later_is_found_without_importing_it(module, tmp_path, monkeypatch):
+    (tmp_path / "package_x").mkdir()
+    (tmp_path / "package_x" / "__init__.py").write_text("def f():\n    from .inner import g\n")
+    (tmp_path / "package_x" / "inner.py").write_text("import json, last_x\n")
+    (tmp_path / "last_x.py").write_text("import package_x\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    later = LaterImports({})
+    later.follow(compile("def f():\n    import package_x", "", "exec"), "")
+    assert [*later.found] == ["package_x", "package_x.inner", "last_x"]
+    assert not {*later.found} & {*sys.modules}
 
 
 def test_this_process_takes_nothing_on_from_itself(module):
