@@ -23,6 +23,7 @@ from ..worker import execute, logging_setup, stealing
 from ..worker.envelope import Envelope, PackedCall, items_file, unwanted_file, values_file
 from ..worker.item_errors import failed
 from ..worker.module_reloads import reloaded
+from ..worker.module_values import RunValues
 from ..worker.reply import has_issued, receive
 from ..worker.signals_taken import signals_here
 from ..worker.surroundings.kernel_state import Renewed
@@ -65,10 +66,11 @@ class RemoteSession(Session):
         self._reloaded = reloaded()
         self._by_value = pickling.Sent(self.key)
         self._surroundings = Renewed(spec.surroundings) if spec.task.fn is execute.call else None
+        self._modules = RunValues(self.key, local, spec.task.fn)
+        seen = spec.surroundings, self._modules.first  # before the task, which may need them
         try:
             data, buffers = pickling.dumps_apart(
-                (spec.surroundings, spec.task, _logging(), signals_here(_sendable)),
-                self._by_value,
+                (*seen, spec.task, _logging(), signals_here(_sendable)), self._by_value
             )
         except PickleError:  # it says why itself
             raise
@@ -93,7 +95,8 @@ class RemoteSession(Session):
         try:
             file = items_file(envelope) if self._local else None
             self._by_value.generators.clear()
-            items, beside = pickling.dumps_beside(chunk.items, file, self._by_value)
+            given = self._modules.with_items(chunk.items)
+            items, beside = pickling.dumps_beside(given, file, self._by_value)
             if self._by_value.generators:  # of random numbers
                 for index, item in zip(chunk.indices, chunk.items, strict=True):
                     self._by_value.own_generators(index, item)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import sys
-import sysconfig
 import types
 
 
 @functools.cache
 def _library_folders() -> tuple[str, ...]:
+    import sysconfig  # 1 ms of a worker's start
+
     names = ("stdlib", "platstdlib", "purelib", "platlib")
     return tuple({sysconfig.get_path(name).rstrip("/\\") for name in names})
 

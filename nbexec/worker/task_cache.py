@@ -19,6 +19,7 @@ from ..serialize import pickling, task_file, weak_references
 from ..system import after_fork, subinterpreter
 from . import issuing, logging_setup, signals_taken
 from .execute import prepare
+from .module_values import ModuleValues
 from .surroundings.taking_on import Arrived
 
 KEPT = 16  # functions without a file, least recently used out: there is no sign of their run's end
@@ -35,12 +36,14 @@ class Loaded(NamedTuple):
     setup: logging_setup.Logging
     prepared: Callable[[], Callable[[Any], Any]]  # runs setup when it is first called
     file: str | None  # there as long as the run goes on
+    values: ModuleValues  # taken on when they were unpacked
     renewed: bytes = b""  # what later surroundings were unpacked from
 
 
 _lock = threading.Lock()  # a Dask worker may have several threads
 _loaded: OrderedDict[str, Loaded] = OrderedDict()  # by run
 _watching = False
+_latest = ""  # the run whose modules these are
 
 
 def _forget() -> None:
@@ -57,12 +60,16 @@ def load(key: str, block: Any, renewed: bytes = b"") -> Loaded:
 
     With `renewed` it has other surroundings than it came with.
     """
+    global _latest
     ended: list[Loaded] = []  # ends when the lock is free: a finaliser may take its time
     with _lock:
         if key not in _loaded:
             ended += _ended()
             _loaded[key] = _unpack(block)
             _watch()
+        elif key != _latest:  # another run changed what modules hold
+            _loaded[key].values.take_on()
+        _latest = key
         _loaded.move_to_end(key)
         if renewed != _loaded[key].renewed:
             now = pickling.loads(renewed)
@@ -76,10 +83,11 @@ def _unpack(block: Any) -> Loaded:
     task: Task
     logging_setup.before_loading()
     unpacked = task_file.load(file) if file else pickling.unpack(bytearray(block))
-    surroundings, task, setup, *signals = unpacked
+    surroundings, values, task, setup, *signals = unpacked
     if issuing.log_as(setup):
         signals_taken.take_on(*(signals or ({},)))
-    return Loaded(task, surroundings, setup, _once(functools.partial(prepare, task)), file)
+    prepared = _once(functools.partial(prepare, task))
+    return Loaded(task, surroundings, setup, prepared, file, values)
 
 
 def _once(make: Callable[[], T]) -> Callable[[], T]:
@@ -99,6 +107,8 @@ def _ended() -> list[Loaded]:
     gone = [key for key, one in _loaded.items() if one.file and not os.path.exists(one.file)]
     for key in (*unknown, *gone):
         weak_references.forget(key)
+    if _latest in gone:
+        _loaded[_latest].values.let_go()
     return [_loaded.pop(key) for key in (*unknown, *gone)]
 
 

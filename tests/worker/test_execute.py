@@ -18,6 +18,7 @@ import pytest
 from nbexec.errors import PickleError
 from nbexec.model import Task
 from nbexec.serialize import pickling, tracebacks
+from nbexec.worker import module_values
 from nbexec.worker.chunk_state import ChunkState
 from nbexec.worker.entry import run_packed
 from nbexec.worker.envelope import Envelope, PackedCall
@@ -94,7 +95,9 @@ NOBODY = Envelope("nowhere", 0, False, False)  # hears what is said only at the 
 
 
 def packed(fn, items, key, **more):
-    return sent(pickling.pack((Task(fn, "fn", **more), logging_here())), items, key)
+    return sent(
+        pickling.pack((module_values.here(), Task(fn, "fn", **more), logging_here())), items, key
+    )
 
 
 def sent(block, items, key):
@@ -114,7 +117,9 @@ def test_setup_runs_once_for_a_key(tmp_path):
         with (tmp_path / "setups").open("a") as file:
             return file.write("x")
 
-    block = pickling.pack((Task(lambda item, state: item, "fn", setup=setup), logging_here()))
+    block = pickling.pack(
+        (module_values.here(), Task(lambda item, state: item, "fn", setup=setup), logging_here())
+    )
     for key in ("key-2", "key-2", "key-2b", "key-2"):
         assert sent(block, [1], key).values == [1]
     assert (tmp_path / "setups").read_text() == "xx"
@@ -125,7 +130,7 @@ def test_items_that_cannot_be_unpickled_come_again_one_by_one():
         def __reduce__(self):
             return int, ("no number",)
 
-    block = pickling.pack((Task(abs, "abs"), logging_here()))
+    block = pickling.pack((module_values.here(), Task(abs, "abs"), logging_here()))
     several = sent(block, [1, Bad()], "key-3")
     assert several.values == []
     alone = sent(block, [Bad()], "key-3")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import sys
 import threading
 import time
 import types
@@ -354,7 +355,8 @@ def _by_value(modules: Iterable[types.ModuleType]) -> Iterator[None]:
         return
     import cloudpickle
 
-    modules = list(modules)
+    # One that is not registered by its name, cloudpickle sends by value in any case.
+    modules = [one for one in modules if sys.modules.get(one.__name__) is one]
     for module in modules:
         with _registering:
             if not _registered[module]:

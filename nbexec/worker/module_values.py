@@ -1,0 +1,292 @@
+"""What the user's own modules hold in the kernel, so that they hold the same in a worker.
+
+A worker imports a module anew, or has it from an earlier run.  Each name of the module is then
+brought to what it is in the kernel: a variable, what is in a container, an attribute of a
+class, a function that was replaced, a name that was deleted.  `module_state` does that.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import sys
+import types
+import uuid
+from typing import Any
+
+from ..serialize import live_modules, pickling
+from . import sent_modules, unsent_values
+from .execute import Call
+from .module_facts import (
+    UNSENT,
+    VALUE,
+    Fact,
+    HeldNames,
+    HeldValues,
+    attributes_of,
+    fact,
+    is_written,
+)
+from .sent_modules import SentModule
+
+_here = uuid.uuid4().hex
+# By module and path: what can't be pickled, and whether it is surely not what an import gives.
+_unsent: dict[str, dict[str, tuple[Any, bool]]] = {}
+_functions: dict[str, dict[str, tuple[Any, Any, Fact]]] = {}  # as they are written, with the code
+_names: dict[str, tuple[HeldNames, bytes]] = {}  # what was known of a module's names, and pickled
+
+
+def process() -> str:
+    """Name this process: a child that was forked off is another one."""
+    return f"{_here}-{os.getpid()}"
+
+
+class ModuleValues:
+    """What all modules of the user's hold; in a worker it takes effect when it is unpickled.
+
+    Parameters
+    ----------
+    origin : str
+        The process that it is from.
+    held : dict
+        By the names of the modules.
+    sent : dict
+        The modules that the worker may be unable to import.
+    """
+
+    current = ""  # the name of what was taken on last, where it has one
+
+    def __init__(
+        self, origin: str, held: dict[str, HeldValues], sent: dict[str, SentModule]
+    ) -> None:
+        self.origin = origin
+        self.held = held
+        self.sent = sent
+
+    def same(self, other: ModuleValues) -> bool:
+        """Whether modules hold the same there."""
+        return self.held == other.held and self.sent == other.sent
+
+    def __reduce__(self) -> Any:
+        return _arrived, (self.origin, self.held, self.sent)
+
+    def take_on(self) -> None:
+        """Have the modules here hold what they hold where this comes from."""
+        ModuleValues.current = ""
+        if self.origin != process():
+            from . import module_state
+
+            module_state.take_on(self.held, self.sent)
+
+    def let_go(self) -> None:
+        """Keep nothing of it: the run has ended."""
+        if self.origin != process():
+            from . import module_state
+
+            module_state.let_go()
+
+
+def _arrived(origin: str, held: dict[str, HeldValues], sent: dict[str, SentModule]) -> ModuleValues:
+    values = ModuleValues(origin, held, sent)
+    values.take_on()
+    return values
+
+
+def here(local: bool = True, fn: Any = None) -> ModuleValues:
+    """Give what the user's own modules hold in this process.
+
+    Parameters
+    ----------
+    local : bool
+        Whether the worker sees the same files, and looks for modules in the same folders.
+    fn : callable or None
+        What the worker is to call.
+
+    Examples
+    --------
+    >>> here().origin == process()
+    True
+    """
+    own = sent_modules.own_modules()
+    found = {name: _found(name, module) for name, module in own.items()}
+    places: dict[int, list[tuple[str, str]]] = {}
+    for name, (_, values) in found.items():
+        for path, value in values.items():
+            if type(value) not in _PLAIN:
+                places.setdefault(id(value), []).append((name, path))
+    shared = {key: among for key, among in places.items() if len({one[0] for one in among}) > 1}
+    held = {name: _held(name, *of, shared) for name, of in found.items()}
+    code = () if local else _notebook_code(fn)
+    return ModuleValues(process(), held, sent_modules.to_send(own, local, code))
+
+
+def _notebook_code(fn: Any) -> list[types.CodeType]:
+    """Give the code of the notebook's functions."""
+    main = sys.modules.get("__main__")
+    whose = [fn, getattr(fn, "func", None), *(vars(main).values() if main is not None else ())]
+    return [one.__code__ for one in whose if type(one) is types.FunctionType]
+
+
+class RunValues:
+    """What modules hold for a run: an executor's calls find what they hold by then.
+
+    Parameters
+    ----------
+    run : str
+        The run.
+    local, fn
+        As of `here`.
+
+    Attributes
+    ----------
+    first : ModuleValues
+        What goes with the task.
+    """
+
+    def __init__(self, run: str, local: bool, fn: Any = None) -> None:
+        self._run, self._local = run, local
+        self.first = self._now = here(local, fn)
+        self._changes = 0
+
+    def with_items(self, items: Any) -> Any:
+        """Give what is to be pickled in the place of a chunk's items."""
+        if not isinstance(items[0], Call):
+            return items
+        now = here(self._local, items[0].fn)
+        if not now.same(self._now):
+            self._now = now
+            self._changes += 1
+        if not self._changes:
+            return items
+        return _Items(f"{self._run}-{self._changes}", self._now, items)
+
+
+class _Items:
+    """Items that come after what modules hold."""
+
+    def __init__(self, state: str, values: ModuleValues, items: Any) -> None:
+        self._state, self._items = _State(state, values), items
+
+    def __reduce__(self) -> Any:
+        return _second, (self._state, self._items)
+
+
+class _State:
+    """What modules hold, and a name for it."""
+
+    def __init__(self, name: str, values: ModuleValues) -> None:
+        self._facts = name, values.origin, values.held, values.sent
+
+    def __reduce__(self) -> Any:
+        return _enter, self._facts
+
+
+def _enter(
+    name: str, origin: str, held: dict[str, HeldValues], sent: dict[str, SentModule]
+) -> None:
+    """Take on what modules hold, before the items are unpickled."""
+    if name != ModuleValues.current:
+        _arrived(origin, held, sent)
+        ModuleValues.current = name
+
+
+def _second(first: Any, second: Any) -> Any:
+    return second
+
+
+def _found(name: str, module: types.ModuleType) -> tuple[dict[str, Fact], dict[str, Any]]:
+    """Give the facts of a module, and the values that are to be sent."""
+    facts: dict[str, Fact] = {}
+    values: dict[str, Any] = {}
+    known = _functions.setdefault(name, {})
+    for path, value in attributes_of(name, module):
+        if type(value) is types.FunctionType:
+            was = known.get(path)
+            if was is not None and was[0] is value and was[1] is value.__code__:
+                facts[path] = was[2]
+                continue
+        what = facts[path] = fact(value)
+        if what is VALUE or (what[0] in "fw" and not is_written(name, path, value)):
+            values[path] = value
+        elif what[0] == "f" and not value.__closure__:
+            known[path] = value, value.__code__, what
+    return facts, values
+
+
+def _held(
+    name: str,
+    facts: dict[str, Fact],
+    values: dict[str, Any],
+    shared: dict[int, list[tuple[str, str]]],
+) -> HeldValues:
+    links = {}
+    if shared:
+        for path, value in values.items():
+            if id(value) in shared:
+                links[path] = [place for place in shared[id(value)] if place[0] != name]
+    data, buffers = _pickled(name, values, facts)
+    names = HeldNames(facts, [*values], links)
+    before = _names.get(name)
+    if before is None or before[0] != names:
+        before = _names[name] = names, pickle.dumps(names, protocol=5)
+    return HeldValues(before[1], data, buffers)
+
+
+_PLAIN = {int, float, bool, str, bytes, complex, type(None), type(...), tuple, frozenset}
+
+
+class _Plain(pickle.Pickler):
+    """A pickler of plain data alone: the fast way."""
+
+    def reducer_override(self, thing: Any) -> Any:
+        if type(thing) in (complex, bytearray):
+            return NotImplemented
+        raise pickle.PicklingError
+
+
+def _pickled(name: str, values: dict[str, Any], facts: dict[str, Fact]) -> tuple[Any, list[Any]]:
+    """Pickle the values; those that can't be are taken out, or are sent in part."""
+    with io.BytesIO() as file:
+        try:
+            _Plain(file, protocol=5).dump([*values.values()])
+            return _apart(file.getvalue()), []
+        except Exception:  # not plain
+            pass
+    unsent = _unsent.setdefault(name, {})
+    for path in unsent.keys() & values.keys():
+        if values[path] is unsent[path][0]:
+            _send_in_part(name, path, values, facts)
+    for _ in range(2):
+        apart = pickling.Apart()
+        try:
+            data = pickling.dumped(live_modules.pickler(), [*values.values()], apart)
+            return _apart(data), apart.buffers
+        except Exception:
+            for path, value in [*values.items()]:
+                if not unsent_values.is_sendable(value):
+                    surely = path in unsent or not unsent_values.is_assigned(name, path)
+                    unsent[path] = value, surely
+                    _send_in_part(name, path, values, facts)
+    values.clear()
+    return b"", []
+
+
+def _send_in_part(name: str, path: str, values: dict[str, Any], facts: dict[str, Fact]) -> None:
+    """Have what can't be sent left out of a value, or take out the value."""
+    value = values[path]
+    part = unsent_values.sendable_part(value)
+    if part is not unsent_values.KEEP:
+        values[path] = part
+        return
+    del values[path]
+    if facts[path] is not VALUE:  # a function that the worker may have
+        return
+    kind = type(value)
+    surely = _unsent[name][path][1]
+    facts[path] = UNSENT, f"{kind.__module__}.{kind.__qualname__}", surely
+
+
+def _apart(data: bytes) -> Any:
+    """Give what goes to a file of its own where it is large, and is written once."""
+    return pickle.PickleBuffer(data) if len(data) >= pickling.LARGE else data

@@ -1,0 +1,340 @@
+"""What the user's modules hold in the kernel, and modules that a worker can't import.
+
+A plain loop is the reference.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import math
+import sys
+import threading
+import types
+import zipfile
+
+import pytest
+
+import nbexec
+
+from . import settings_module as mod
+from . import settings_user
+
+
+def same(fn, backend, items=range(4)):
+    """Have workers give what a plain loop gives; return that."""
+    items = list(items)
+    found = list(nbexec.map(fn, items, backend=backend))
+    assert found == [fn(item) for item in items]
+    return found
+
+
+def everything(x):
+    """Give what is seen of the module."""
+    return (
+        (mod.f(x), mod.call(x), mod.g(x), mod.root(x), mod.RATE, mod.is_mark()),
+        (mod.CONFIG, mod.LIST, mod.PAIR, dict(mod.COUNTS), hasattr(mod, "GONE")),
+        (mod.settings.rate, mod.limits.most, mod.slotted.rate, mod.GUARDED["rate"]),
+        (mod.Model.rate, mod.Child().f(x), mod.Child.table, mod.Child().p, mod.Child.made()),
+        (mod.with_default(x), settings_user.use(x)),
+        sorted(mod.HANDLERS),
+        [handler(x) for handler in mod.HANDLERS.values()],
+    )
+
+
+def test_what_a_module_holds_is_what_it_holds_in_the_kernel(backend, monkeypatch):
+    before = same(everything, backend)
+    with monkeypatch.context() as patch:
+        patch.setattr(mod, "RATE", 2)
+        patch.setitem(mod.CONFIG, "x", 3)
+        patch.setitem(mod.CONFIG["deep"], "y", [1, 2])
+        patch.setattr(mod, "LIST", [1, 2])
+        patch.setattr(mod, "PAIR", (1, [7]))
+        patch.setitem(mod.COUNTS, "new", 1)
+        patch.setattr(mod.settings, "rate", 4)
+        patch.setattr(mod.limits, "most", 5)
+        patch.setattr(mod.slotted, "rate", 6)
+        patch.setitem(mod.GUARDED, "rate", 7)
+        patch.setattr(mod.Model, "rate", 8)
+        patch.setitem(mod.Model.table, "k", 9)
+        patch.setitem(mod.HANDLERS, "more", lambda x: x + 1)
+        patch.delattr(mod, "GONE")
+        assert same(everything, backend) != before
+        patch.setattr(mod, "RATE", 3)
+        same(everything, backend)
+    assert same(everything, backend) == before
+
+
+def test_functions_and_methods_that_were_replaced(backend, monkeypatch):
+    original = mod.f
+    before = same(everything, backend)
+    with monkeypatch.context() as patch:
+        patch.setattr(mod, "f", lambda x: original(x) + 1000)
+        patch.setattr(mod, "sqrt", math.cos)
+        patch.setattr(mod.Model, "f", lambda self, x: -x)
+        patch.setattr(mod.Model, "p", property(lambda self: "new"))
+        patch.setattr(mod.Model, "made", classmethod(lambda cls: cls.__name__))
+        patch.setattr(mod, "RATE", 5)
+        assert same(everything, backend) != before
+    with monkeypatch.context() as patch:
+        patch.setattr(mod, "f", mod.g)
+        same(everything, backend)
+        patch.setattr(mod, "g", original)
+        same(everything, backend)
+    assert same(everything, backend) == before
+
+
+def test_a_class_that_was_replaced(backend, monkeypatch):
+    class Mine:
+        rate = 7
+
+        def f(self, x):
+            return "mine"
+
+    def seen(x):
+        return mod.Model().f(x), mod.Model.rate
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mod, "Model", Mine)
+        same(seen, backend)
+    same(seen, backend)
+
+
+def test_what_a_run_leaves_in_a_worker_is_gone(sent, monkeypatch):
+    def spoil(x):
+        mod.RATE += 100
+        mod.CONFIG["x"] = "spoiled"
+        mod.CONFIG["deep"]["y"].append("spoiled")
+        mod.Model.rate = "spoiled"
+        mod.Model.p = mod.f = mod.sqrt = None
+        mod.JUNK = mod.Model.junk = 1
+        mod.settings.rate = "spoiled"
+        return mod.remember(x) and mod.cached(x) and 0
+
+    def clean(x):
+        junk = hasattr(mod, "JUNK"), hasattr(mod.Model, "junk")
+        return everything(x), junk, mod.cached(1)
+
+    nbexec.map(spoil, range(8), backend=sent)
+    same(clean, sent)
+    mod.cached.cache_clear()
+    assert {*nbexec.map(mod.remember, range(2), backend=sent, chunk=1)} <= {1, 2}
+
+
+def test_executors_imap_and_cells(backend, monkeypatch):
+    with nbexec.Executor(backend=backend) as executor:
+        for rate in (2, 3):
+            monkeypatch.setattr(mod, "RATE", rate)
+            assert executor.submit(mod.call, 2).result() == mod.call(2)
+            assert [*executor.map(mod.call, range(3))] == [mod.call(x) for x in range(3)]
+    for rate in (4, 5):
+        monkeypatch.setattr(mod, "RATE", rate)
+        monkeypatch.setitem(mod.CONFIG, "x", rate)
+        assert [*nbexec.imap(mod.call, range(3), backend=backend)] == [*map(mod.call, range(3))]
+        source = "out = [x * mod.RATE * mod.CONFIG['x'] for x in range(50)]"
+        names, plain = {"mod": mod}, {"mod": mod}
+        nbexec.parallel(source, names, backend=backend)
+        exec(source, plain)
+        assert names["out"] == plain["out"]
+
+
+def test_two_runs_in_turn_on_the_same_workers(sent, monkeypatch):
+    monkeypatch.setattr(mod, "RATE", 2)
+    first = nbexec.imap(mod.call, [1] * 40, backend=sent, workers=1, chunk=1)
+    found = [next(first)]
+    monkeypatch.setattr(mod, "RATE", 3)
+    assert {*nbexec.map(mod.call, [1] * 4, backend=sent, workers=1)} == {3}
+    assert {*found, *first} == {2}
+
+
+def test_what_cannot_be_sent_is_the_worker_s_own_or_an_error_where_it_is_used(sent, monkeypatch):
+    assert nbexec.map(lambda x: mod.LOCK.acquire(False), [1], backend=sent) == [True]
+    monkeypatch.setattr(mod, "CONNECTION", threading.Lock(), raising=False)
+    assert nbexec.map(mod.call, [1], backend=sent) == [1]
+    with pytest.raises(nbexec.PickleError, match=r"settings_module\.CONNECTION, a _thread.lock"):
+        nbexec.map(lambda x: mod.CONNECTION.acquire(), [1], backend=sent)
+    monkeypatch.setattr(mod, "RATE", threading.Lock())
+    with pytest.raises(nbexec.PickleError, match=r"settings_module\.RATE"):
+        nbexec.map(mod.call, [1], backend=sent)
+
+
+def test_arrays_keep_their_place(remote, monkeypatch):
+    np = pytest.importorskip("numpy")
+    array = np.arange(200_000)
+    monkeypatch.setattr(mod, "ARRAY", array, raising=False)
+    same(lambda x: (mod.ARRAY[1], mod.ARRAY.sum(), mod.ARRAY.flags.writeable), remote)
+    array[1] = 7
+
+    def spoil(x):
+        mod.ARRAY[1] += 1
+
+    nbexec.map(spoil, range(4), backend=remote)
+    array[2] = 9
+    same(lambda x: (mod.ARRAY[1], mod.ARRAY[2]), remote)
+
+
+# ---------------------------------------------------------------- that can't be imported
+
+HELPER = "K = 3\ndef g(x): return x * K\n"
+PLUG = """
+import dataclasses, enum
+import {helper} as helper
+RATE = 1
+TABLE = {{"k": 1}}
+class Plug:
+    made = 0
+    def __init__(self, n): self.n = n
+    def twice(self): return self.n * 2 * RATE
+    def __eq__(self, other): return type(other) is type(self) and other.n == self.n
+@dataclasses.dataclass
+class Point:
+    n: int
+class Color(enum.Enum):
+    RED = 1
+class PlugError(Exception):
+    def __init__(self, a, b):
+        super().__init__(a)
+        self.b = b
+def f(x): return x + RATE + helper.g(x)
+def make(x): return Plug(x)
+def point(x): return Point(x)
+def red(x): return Color.RED
+def fail(x): raise PlugError(x, 2)
+def again(x):
+    import pickle, sys
+    there = __name__ not in sys.modules or sys.modules[__name__].Plug is Plug
+    return there and (__name__ not in sys.modules or pickle.loads(pickle.dumps(Plug(x))) == Plug(x))
+"""
+
+
+def load(name, file, register=True):
+    """Load a module by the path of its file."""
+    spec = importlib.util.spec_from_file_location(name, file)
+    module = importlib.util.module_from_spec(spec)
+    if register:
+        sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def helper(tmp_path, monkeypatch):
+    name = f"helper_{tmp_path.name}"
+    (tmp_path / "helper.py").write_text(HELPER)
+    yield load(name, tmp_path / "helper.py")
+    del sys.modules[name]
+
+
+@pytest.fixture(params=["by path", "by path, not registered", "made by exec"])
+def plug(request, tmp_path, helper):
+    """A module that no worker can import."""
+    name = f"plug_{tmp_path.name}"
+    source = PLUG.format(helper=helper.__name__)
+    if request.param == "made by exec":
+        module = sys.modules[name] = types.ModuleType(name)
+        exec(source, vars(module))
+    else:
+        (tmp_path / "plug.py").write_text(source)
+        module = load(name, tmp_path / "plug.py", request.param == "by path")
+    yield module
+    sys.modules.pop(name, None)
+
+
+def test_a_module_that_cannot_be_imported(backend, plug, helper):
+    for fn in (plug.f, plug.make, plug.point, plug.red, plug.again):
+        same(fn, backend)
+    same(lambda x: (plug.f(x), plug.TABLE, plug.red(x) is plug.Color.RED), backend)
+    same(lambda fn: fn(3), backend, [plug.f, plug.make])
+    same(plug.Plug.twice, backend, [plug.Plug(1), plug.Plug(2)])
+    assert type(nbexec.map(plug.make, [1], backend=backend)[0]) is plug.Plug
+    assert nbexec.map(plug.red, [1], backend=backend)[0] is plug.Color.RED
+    with pytest.raises(plug.PlugError) as raised:
+        nbexec.map(plug.fail, [1], backend=backend)
+    assert raised.value.b == 2
+    with nbexec.Executor(backend=backend) as executor:
+        assert executor.submit(plug.Plug.twice, plug.Plug(2)).result() == 4
+    plug.RATE, helper.K, plug.Plug.made = 2, 5, 7
+    plug.TABLE["j"] = 2
+    same(lambda x: (plug.f(x), plug.TABLE, plug.Plug.made, plug.Plug(x).twice()), backend)
+    names, plain = {"plug": plug}, {"plug": plug}
+    source = "out = [plug.f(x) for x in range(50)]\nmade = [plug.make(x) for x in range(9)]"
+    nbexec.parallel(source, names, backend=backend)
+    exec(source, plain)
+    assert (names["out"], names["made"]) == (plain["out"], plain["made"])
+
+
+def test_one_that_is_loaded_again(sent, tmp_path):
+    file, name = tmp_path / "again.py", f"again_{tmp_path.name}"
+    for text in ("first", "second, longer"):
+        file.write_text(f"def f(x): return {text!r}\n")
+        module = load(name, file)
+        same(module.f, sent)
+    del sys.modules[name]
+
+
+def test_packages_zip_files_and_removed_folders(sent, tmp_path, monkeypatch):
+    name = f"p_{tmp_path.name}"
+    folder = tmp_path / "package" / name
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text("from . import sub\n")
+    (folder / "sub.py").write_text("from . import other\ndef h(x): return x + other.W\n")
+    (folder / "other.py").write_text("W = 2\n")
+    with zipfile.ZipFile(tmp_path / "packed.zip", "w") as file:
+        file.writestr(f"z{name}.py", "R = 2\ndef f(x): return x * R\n")
+    before = {*sys.modules}
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(str(tmp_path / "package"))
+        patch.syspath_prepend(str(tmp_path / "packed.zip"))
+        package = importlib.import_module(name)
+        packed = importlib.import_module(f"z{name}")
+    package.other.W = 5
+    same(package.sub.h, sent)
+    same(lambda x: package.sub.other.W, sent)
+    packed.R = 7
+    same(packed.f, sent)
+    sys.modules["alias"] = packed
+
+    def aliased(x):
+        import importlib
+
+        return importlib.import_module("alias") is importlib.import_module(f"z{name}")
+
+    assert same(aliased, sent) == [True] * 4
+    for added in {*sys.modules} - before:
+        del sys.modules[added]
+
+
+def test_a_cluster_that_was_given_needs_none_of_the_users_files(tmp_path, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    name = f"lib_{tmp_path.name}"
+    folder = tmp_path / name
+    options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None}
+    with (
+        distributed.LocalCluster(host="127.0.0.1", **options) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        folder.mkdir()
+        (folder / "__init__.py").write_text("from .core import f, Thing\n")
+        (folder / "core.py").write_text(
+            f"from . import util\nimport top_{name}\nRATE = 1\n"
+            "class Thing:\n    def __init__(self, n): self.n = n\n"
+            "def f(x): return util.g(x) * RATE\n"
+            "def later(x):\n    from . import late\n"
+            f"    import last_{name} as last\n    return late.L + last.L\n"
+        )
+        (folder / "util.py").write_text("def g(x): return x + 1\n")
+        (folder / "late.py").write_text("L = 4\n")
+        (tmp_path / f"top_{name}.py").write_text("T = 7\n")
+        (tmp_path / f"last_{name}.py").write_text("L = 8\n")
+        monkeypatch.syspath_prepend(str(tmp_path))
+        before = {*sys.modules}
+        lib = importlib.import_module(name)
+        same(lib.f, client)
+        assert list(nbexec.map(lib.core.later, range(2), backend=client)) == [12, 12]
+        assert type(nbexec.map(lib.Thing, [1], backend=client)[0]) is lib.Thing
+        lib.core.RATE = 3
+        same(lambda x: lib.f(x), client)
+        same(lambda thing: thing.n, client, [lib.Thing(1)])
+        for added in {*sys.modules} - before:
+            if added.endswith((name, ".core", ".util", ".late")):
+                del sys.modules[added]
