@@ -101,7 +101,7 @@ class RemoteSession(Session):
         if self._listener is not None:
             self._listener.expect(envelope.serial, functools.partial(self.spec.report, chunk))
         facts = self.key, self.block, len(chunk), items, chunk.budget, self.alone, envelope
-        renewed = self._surroundings.bytes() if self._surroundings is not None else b""
+        renewed = self._surroundings.packed() if self._surroundings is not None else b""
         future = self.send(slot, chunk, PackedCall(*facts, renewed))
         size = beside or len(items)
         future.add_done_callback(functools.partial(self._done, slot, chunk, size, spent))
