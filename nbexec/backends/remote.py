@@ -111,7 +111,7 @@ class RemoteSession(Session):
         if self._listener is not None:
             self._listener.expect(envelope.serial, functools.partial(self.spec.report, chunk))
         indices = b"" if self.spec.task.streams is None else pickle.dumps(chunk.indices)
-        renewed = self._surroundings.bytes() if self._surroundings is not None else b""
+        renewed = self._surroundings.packed() if self._surroundings is not None else b""
         facts = self.key, self.block, len(chunk), items, chunk.budget, self.alone, indices
         future = self.send(slot, chunk, PackedCall(*facts, envelope, renewed))
         size = beside or len(items)

@@ -456,6 +456,31 @@ class Writer:
             *indented(grow),
         ]
 
+    def in_place(self, scope: Scope, depth: int) -> list[str]:
+        """Write a loop that changes its items."""
+        x, i = self.name("x"), self.name("i")
+        over, field_, other = self.one(
+            ("rows", "['n']", "['m']"), ("pairs", ".a", ".c"), ("nodes", ".v", ".w")
+        )
+        source = self.one(
+            over, over, f"[*{over}, {over}[{self.number(scope, 1)} % 3]]", f"reversed({over})"
+        )
+        head = self.one(
+            f"for {x} in {source}:",
+            f"for {x} in {source}:",
+            f"for {i}, {x} in enumerate({source}, {self.number(scope, 1)} % 4):",
+            f"for {i}, {x} in zip(xs, {source}):",
+        )
+        inner = scope.within(*([i, f"{x}{field_}"] if f"{i}," in head else [f"{x}{field_}"]))
+        lines = self.body(inner, depth, self.rng.randint(0, 1))
+        for _ in range(self.rng.randint(1, 2)):
+            where = self.one(f"{x}{other}", f"{x}{other}", f"{x}{field_}")
+            value = self.one(self.call(inner, 1), self.number(inner), self.value(inner))
+            value = value if where.endswith(other) else self.number(inner)
+            lines.append(f"{where} = {value}")
+        lines += self.body(inner, 0, self.rng.randint(0, 1))
+        return [head, *indented(lines)]
+
     # ------------------------------------------------------------ the two cells
 
     def function(self, scope: Scope, name: str) -> list[str]:
@@ -561,6 +586,8 @@ class Writer:
             lambda: self.loop(scope, 2),
             lambda: self.loop(scope, 2),
             lambda: self.loop(scope, 2),
+            lambda: self.in_place(scope, 1),
+            lambda: self.in_place(scope, 1),
             lambda: [f"{new} = {self.display(scope)}"],
             lambda: [f"{new} = {self.display(scope)}"],
             lambda: [f"{new} = {self.display(scope)}"],

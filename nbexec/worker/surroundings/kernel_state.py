@@ -154,7 +154,7 @@ class Renewed:
         self._last = first
         self._packed = b""
 
-    def bytes(self) -> bytes:
+    def packed(self) -> bytes:
         """Give them pickled; nothing while they are as they were when the run began."""
         now = Surroundings.here()
         for name, value in self._last.values.items():

@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import functools
+import itertools
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from ...serialize import pickling
 from ...system import machine, subinterpreter
@@ -23,8 +24,12 @@ from .register import BUILT_IN, built_in
 from .register_entry import Entry, Unset
 
 _lock = threading.RLock()
-_current: str = ""  # whose surroundings this process has
+_numbers = itertools.count(1)
+_current = 0  # the number of those that this process has
 _in_thread = threading.local()  # likewise, each thread
+
+
+T = TypeVar("T")
 
 
 class Arrived:
@@ -61,6 +66,7 @@ class Arrived:
         self._changed = changed
         self._near = there == machine.identity()
         self.process = process
+        self._number = next(_numbers)
         self._contexts: dict[int, contextvars.Context] = {}  # by thread
 
     @functools.cached_property
@@ -88,7 +94,7 @@ class Arrived:
                     _set(entry, entry.usual)
                 elif entry.module:
                     forget(entry.module, entry.name)
-            _current = self.process + str(id(self))
+            _current = self._number
 
     def _means_nothing(self, entry: Entry) -> bool:
         """Whether an entry is of another machine, or this process has it from the kernel's."""
@@ -105,25 +111,22 @@ class Arrived:
             if entry is not None and not self._means_nothing(entry):
                 _set(entry, value)
 
-    @contextlib.contextmanager
-    def again(self) -> Iterator[None]:
-        """Take them on again where another run was here since, inside a `with` block."""
-        if _current != self.process + str(id(self)):
-            self.take_on()
-        yield
+    def run(self, call: Callable[[], T]) -> T:
+        """Call something in a context that has what each thread has its own of.
 
-    def run(self, call: Any) -> Any:
-        """Call something in a context that has what each thread has its own of."""
-        with self.again():
-            me = threading.get_ident()
-            context = self._contexts.get(me)
-            if context is None:
-                context = self._contexts[me] = contextvars.Context()
-                _in_thread.current = None
-            if getattr(_in_thread, "current", None) is not self:
-                context.run(self._set_in_thread)
-                _in_thread.current = self
-            return context.run(call)
+        They are taken on again where another run was here since.
+        """
+        if _current != self._number:
+            self.take_on()
+        me = threading.get_ident()
+        context = self._contexts.get(me)
+        if context is None:
+            context = self._contexts[me] = contextvars.Context()
+            _in_thread.current = 0
+        if getattr(_in_thread, "current", 0) != self._number:
+            context.run(self._set_in_thread)
+            _in_thread.current = self._number
+        return context.run(call)
 
     def _set_in_thread(self) -> None:
         values, _ = self._rest

@@ -68,11 +68,11 @@ def test_they_are_taken_on_again_where_others_were_here_since(
 
 def test_renewed_ones_are_sent_only_where_they_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     renewed = Renewed(Surroundings.here())
-    assert renewed.bytes() == b""
+    assert renewed.packed() == b""
     monkeypatch.setenv("MINE", "1")
-    data = renewed.bytes()
+    data = renewed.packed()
     assert data
-    assert renewed.bytes() == data
+    assert renewed.packed() == data
 
 
 def test_what_waits_for_an_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
