@@ -68,7 +68,7 @@ class Unsendable:
 
 
 class OneLine(logging.Formatter):
-    def formatException(self, info):  # noqa: N802
+    def formatException(self, info):
         return repr(super().formatException(info))
 
 
@@ -106,9 +106,10 @@ def in_memory(run, path):
     def work(x):
         logging.getLogger("fidelity.memory").error("item %d", x)
 
-    there = logging.handlers.MemoryHandler(3, logging.CRITICAL, logging.FileHandler(path))
-    with using("fidelity.memory", there):
+    file = logging.FileHandler(path)
+    with using("fidelity.memory", logging.handlers.MemoryHandler(3, logging.CRITICAL, file)):
         run(work)
+    file.close()
     return path.read_text().splitlines()
 
 
@@ -381,7 +382,7 @@ def test_records_wait_for_those_of_earlier_items(away, tmp_path):
         while x == 0 and not go.exists():
             time.sleep(0.01)
         logging.getLogger("fidelity.order").info("item %s", x)
-        if x == 3:
+        if x == 1:
             go.touch()
 
     kept = Kept()
