@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from . import logging_setup
 from .capture import Report, capturing
 from .issued import pack_record, pack_warning
-from .logging_setup import NEVER, HandlerSetup, Logging, StandIn, is_foreign
+from .logging_setup import NEVER, HandlerSetup, HandlerStandIn, Logging, is_foreign
 from .warned import Keeping, Warned
 
 ISSUED = "issued"  # the stream of reports
@@ -157,7 +157,7 @@ def _walk(
         there = setup.loggers.get(at.name)
         beside = there.handlers if there is not None else ()
         for handler in at.handlers:
-            if type(handler) is StandIn:
+            if type(handler) is HandlerStandIn:
                 reached.append(handler.setup)
             elif not is_foreign(handler, beside):
                 others.append(handler)

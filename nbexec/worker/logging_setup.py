@@ -143,7 +143,7 @@ def _here() -> str:
 # ---------------------------------------------------------------- in a worker
 
 
-class StandIn(logging.Handler):
+class HandlerStandIn(logging.Handler):
     """Stands for a handler of the kernel's: code that looks for it finds its like."""
 
     def __init__(self, setup: HandlerSetup) -> None:
@@ -152,7 +152,7 @@ class StandIn(logging.Handler):
 
     @property  # type: ignore[misc]  # what `isinstance` asks for
     def __class__(self) -> Any:
-        return getattr(logging, self.setup.sort, StandIn)
+        return getattr(logging, self.setup.sort, HandlerStandIn)
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Do nothing: the record goes to the kernel."""
@@ -209,7 +209,7 @@ def is_foreign(handler: logging.Handler, beside: tuple[HandlerSetup, ...]) -> bo
 
 def _handlers() -> list[logging.Handler]:
     found = [handler for _, logger in loggers() for handler in logger.handlers]
-    return [one for one in found if type(one) is not StandIn]
+    return [one for one in found if type(one) is not HandlerStandIn]
 
 
 def _take_on(name: str, setup: LoggerSetup) -> None:
@@ -220,5 +220,5 @@ def _take_on(name: str, setup: LoggerSetup) -> None:
     vars(logger).update(setup.more)
     logger.setLevel(setup.level)
     logger.propagate, logger.disabled = setup.propagate, setup.disabled
-    others = [one for one in logger.handlers if type(one) is not StandIn]
-    logger.handlers[:] = [*map(StandIn, setup.handlers), *others]
+    others = [one for one in logger.handlers if type(one) is not HandlerStandIn]
+    logger.handlers[:] = [*map(HandlerStandIn, setup.handlers), *others]

@@ -12,6 +12,7 @@ import logging
 import logging.config
 import logging.handlers
 import os
+import sys
 import threading
 import time
 
@@ -458,9 +459,9 @@ def test_runs_within_items_log_to_the_same_handlers():
 
 def test_each_record_is_in_the_output_of_its_item_once(away, capsys):
     def work(x):
-        print("before", x)
+        sys.stdout.write(f"before {x}\n")
         logging.getLogger("fidelity.heard").info("item %s", x)
-        print("after", x)
+        sys.stdout.write(f"after {x}\n")
 
     with using("fidelity.heard", logging.StreamHandler(), Kept()):
         run = nbexec.map(work, range(3), backend=away).run

@@ -153,6 +153,8 @@ def test_auto_stays_in_the_thread_that_an_object_belongs_to(connection):
         return connection.execute("select ?", (x,)).fetchone()
 
     assert nbexec.map(ask, ITEMS) == plain_loop(ask)
+    with pytest.raises(sqlite3.ProgrammingError):  # nobody's thread is lent to these items
+        list(nbexec.imap(ask, ITEMS))
 
 
 def test_a_connection_of_another_thread_says_what_to_do(connection):
