@@ -329,6 +329,23 @@ def test_loggers_of_ones_own_class_have_its_methods(away):
     assert found[0] == found[1] != []
 
 
+def test_a_level_that_loggers_were_given_is_there(away, monkeypatch):
+    def trace(self, message, *args):
+        self._log(5, message, args)
+
+    def work(x):
+        logging.getLogger("fidelity.trace").trace("item %s", x)
+
+    monkeypatch.setattr(logging.Logger, "trace", trace, raising=False)
+    found = []
+    for run in (loop, lambda work: nbexec.map(work, ITEMS, backend=away)):
+        kept = Kept()
+        with using("fidelity.trace", kept, level=5):
+            run(work)
+        found.append(kept.kept)
+    assert found[0] == found[1] != []
+
+
 def test_records_are_of_the_thread_that_a_plain_loop_runs_in(away):
     def work(x):
         logging.getLogger("fidelity.where").info("item %s", x)
