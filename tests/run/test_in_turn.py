@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextvars import ContextVar
 
 import pytest
 
 from nbexec.backends.caller_thread import CallerThread
 from nbexec.model import Chunk
 from nbexec.run.in_turn import InTurn
+from nbexec.run.kernel_handlers import handle
 from nbexec.worker.issued import pack_record, unpack
 
 NAME = "in.turn"
@@ -127,6 +129,16 @@ def test_a_filter_that_raises_breaks_nothing(said, capsys):
     finally:
         logger.removeFilter(refuse)
     assert said.said == []
+
+
+def test_filters_see_the_context_variables_of_the_item(said):
+    variable = ContextVar("user", default="nobody")
+    call = unpack(packed("item"))._replace(variables=[(variable, "me")])
+    seen = []
+    said.addFilter(lambda record: seen.append(variable.get()) or True)
+    handle(call)
+    assert seen == ["me"]
+    assert variable.get() == "nobody"
 
 
 def test_a_record_is_as_it_was():
