@@ -55,8 +55,9 @@ class BackendChooser:
         self._profile: profiles.Profile | None = None  # what this run showed
         self._known: profiles.Profile | None = None  # and an earlier one
         self._moves = 0
-        caller = kernel == "serial" and not spec.caller_thread.own
-        self._pin = pin.Pin(spec.task.fn, caller)
+        self._pin = pin.Pin(
+            spec.task.fn, lambda: self._kernel == "serial" and not spec.caller_thread.own
+        )
         self._unsent = False  # whether something could not be sent, or not in an earlier run
         self._gil_probed = 0.0  # when it was last seen whether the GIL is held
 

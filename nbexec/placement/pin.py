@@ -33,8 +33,8 @@ class Pin:
     ----------
     fn : callable
         The run's function.
-    caller : bool
-        Whether the kernel runs items in the thread that a plain loop would run in.
+    caller : callable
+        Gives whether the kernel runs items in the thread that a plain loop would run in.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class Pin:
         Whether the run has gone there, or could not.
     """
 
-    def __init__(self, fn: Callable[..., Any], caller: bool) -> None:
+    def __init__(self, fn: Callable[..., Any], caller: Callable[[], bool]) -> None:
         self._fn = fn
         self._caller = caller
         self.backend: Pinned | None = None
@@ -74,7 +74,7 @@ class Pin:
         """Give the backend for what works in the main thread, or in the object's own."""
         if place == "main" and "processes" not in self._in_vain:
             return "processes"
-        return "serial" if self._caller else None
+        return "serial" if self._caller() else None
 
     def failed(self) -> Pinned | None:
         """Note that the backend can't be used; give another one, if there is any."""

@@ -74,10 +74,17 @@ class RunContext:
         self.issue(chunk)  # before anybody has a value in hand
         self.sink.put(chunk, outcome, failures)
 
+    @property
+    def last(self) -> int | None:
+        """The item at which a plain loop would have stopped; None where it wouldn't."""
+        return self.stop_after if self.stop_after is not None and self.stop_after >= 0 else None
+
     def issue(self, ended: Chunk | None = None) -> None:
         """Have handlers take in what items issued whose turn it is, a chunk having ended."""
         if self.in_turn is not None and self.in_turn.waiting:
             earliest = min(self.slots.earliest(), self.backlog.earliest())
+            if self.last is not None:
+                earliest = min(earliest, self.last + 1)
             self.in_turn.advance(earliest, ended)
 
     def worker_of(self, slot: Slot, chunk: Chunk) -> tuple[str, float]:

@@ -6,14 +6,16 @@ what becomes of it, as if the items had run here.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import sys
 import types
 import warnings
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from ..worker.issued import LogCall
+from ..worker.issued import LogCall, Variables
 from ..worker.logging_setup import looks, standard_stream
 from ..worker.warned import Warned
 
@@ -22,6 +24,7 @@ class Heard(NamedTuple):
     """A record that handlers of standard output and error have had."""
 
     record: logging.LogRecord
+    variables: Variables = ()
 
 
 Issued = LogCall | Warned | Heard
@@ -45,8 +48,9 @@ def hear(call: LogCall, thread: tuple[int, str]) -> Issued | None:
         _call([logging.lastResort] if logging.lastResort is not None else [], record)
         return None
     now = [one for one in handlers if _at_once(one)]
-    _call(now, record)
-    return Heard(record) if len(now) < len(handlers) else None
+    with _having(call.variables):
+        _call(now, record)
+    return Heard(record, call.variables) if len(now) < len(handlers) else None
 
 
 def handle(
@@ -70,9 +74,22 @@ def handle(
         _warn(issued, vars(sys.modules["__main__"]) if namespace is None else namespace)
     elif isinstance(issued, Heard):
         logger = logging.getLogger(issued.record.name)
-        _call([one for one in _handlers(logger) if not _at_once(one)], issued.record)
+        with _having(issued.variables):
+            _call([one for one in _handlers(logger) if not _at_once(one)], issued.record)
     else:
-        _log(issued, thread)
+        with _having(issued.variables):
+            _log(issued, thread)
+
+
+@contextlib.contextmanager
+def _having(variables: Variables) -> Iterator[None]:
+    """Have context variables be what the item has set them to."""
+    tokens = [(variable, variable.set(value)) for variable, value in variables]
+    try:
+        yield
+    finally:
+        for variable, token in reversed(tokens):
+            variable.reset(token)
 
 
 def _log(call: LogCall, thread: tuple[int, str] | None) -> None:

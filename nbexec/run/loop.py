@@ -148,9 +148,8 @@ class Loop:
         for slot in self._slots.busy():  # only where the loop itself broke
             slot.session.abort(slot.number)
         self._drain_output()
-        stop = self.context.stop_after
         if self.context.in_turn is not None:
-            self.context.in_turn.end(None if stop is None or stop < 0 else stop)
+            self.context.in_turn.end(self.context.last)
         self._chooser.end()
         self._slots.close()
         self._drain_output()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from ..serialize import pickling, returning
@@ -13,6 +14,9 @@ from .warned import Warned
 _SIMPLE = {str, int, float, bool, bytes, type(None)}
 _RECORD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "exc_text"}
 _OURS = "/nbexec/worker/"
+
+
+Variables = Sequence[tuple[ContextVar[Any], Any]]
 
 
 class LogCall(NamedTuple):
@@ -32,6 +36,8 @@ class LogCall(NamedTuple):
         for and there was none.
     path : list of str or None
         The loggers whose handlers take it in, where these aren't the usual ones.
+    variables : sequence of tuple
+        Context variables that the item has set, with their values: filters may look at them.
     """
 
     name: str
@@ -39,6 +45,7 @@ class LogCall(NamedTuple):
     said: tuple[Any, Any, dict[str, Any]]
     error: tuple[BaseException | None, str | None] | None
     path: list[str] | None
+    variables: Variables = ()
 
     def record(self, thread: tuple[int, str] | None = None) -> logging.LogRecord:
         """Make the record, as if the call had been made here.
@@ -68,11 +75,18 @@ class LogCall(NamedTuple):
         return made
 
 
-def pack_record(record: logging.LogRecord, path: list[str] | None, thread: int) -> bytes:
+def pack_record(
+    record: logging.LogRecord,
+    path: list[str] | None,
+    thread: int,
+    variables: Variables = (),
+) -> bytes:
     """Pack a record.
 
-    `path` are the loggers that it came through, where not all above it; `thread` is the item's.
+    `path` are the loggers that it came through, where not all above it; `thread` is the item's,
+    and so are the `variables`, of which those are left out that can't be sent.
     """
+    pairs = [data for data in map(_dumped, variables) if data is not None]
     other = None if record.thread in (thread, None) else (record.thread, record.threadName)
     facts = (
         *(record.levelno, record.pathname, record.lineno, record.funcName, record.created),
@@ -82,7 +96,7 @@ def pack_record(record: logging.LogRecord, path: list[str] | None, thread: int) 
     said, sent = (record.msg, record.args, more), None
     if not _simple(record.msg, record.args, more):
         said, sent = _objects(record, more)
-    return pickle.dumps(("log", record.name, facts, said, sent, _error(record), path), 5)
+    return pickle.dumps(("log", record.name, facts, said, sent, _error(record), path, pairs), 5)
 
 
 def pack_warning(warned: Warned) -> bytes:
@@ -103,7 +117,7 @@ def unpack(packed: bytes) -> LogCall | Warned:
         if not isinstance(message, Warning):
             message = UserWarning(text)
         return Warned(message, filename, line)
-    name, facts, (message, args, more), sent, error, path = parts
+    name, facts, (message, args, more), sent, error, path, pairs = parts
     if sent is not None:
         found = _loaded(sent[0])
         message, args = found if found is not None else (message, args)
@@ -111,7 +125,8 @@ def unpack(packed: bytes) -> LogCall | Warned:
     if error is not None:
         data, text = error
         error = _exception(data), text
-    return LogCall(name, facts, (message, args, more), error, path)
+    variables = [pair for pair in map(_loaded, pairs) if pair is not None]
+    return LogCall(name, facts, (message, args, more), error, path, variables)
 
 
 def _simple(message: Any, args: Any, more: dict[str, Any]) -> bool:

@@ -10,23 +10,29 @@ import functools
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
 from typing import Any, Protocol
 
 from . import logging_setup
 from .capture import Report, capturing
 from .issued import pack_record, pack_warning
-from .logging_setup import NEVER, HandlerSetup, Logging, StandIn, is_foreign
+from .logging_setup import NEVER, HandlerSetup, HandlerStandIn, Logging, is_foreign
 from .warned import Keeping, Warned
 
 ISSUED = "issued"  # the stream of reports
 
 
 class Receiver(Protocol):
-    """Takes what was packed; `thread` is the one that items run in."""
+    """Takes what was packed.
+
+    `thread` is the one that items run in, `before` what context variables were before them.
+    """
 
     @property
     def thread(self) -> int: ...
+
+    @property
+    def before(self) -> Context: ...
 
     def send(self, packed: bytes, /) -> None: ...
 
@@ -55,7 +61,7 @@ class Issuing:
 
     def __init__(self, values: Sequence[Any], report: Report, setup: Logging) -> None:
         self.count = 0
-        self.thread = threading.get_ident()
+        self.thread, self.before = threading.get_ident(), copy_context()
         self._values = values
         self._report = report
         self._keeping = Keeping(setup.filters, self)
@@ -92,7 +98,7 @@ class Into:
 
     def __init__(self, send: Callable[[bytes], None]) -> None:
         self.send = send
-        self.thread = threading.get_ident()
+        self.thread, self.before = threading.get_ident(), copy_context()
 
     def __enter__(self) -> None:
         self._token = current.set(self)
@@ -140,8 +146,19 @@ def relay(logger: logging.Logger, record: logging.LogRecord) -> None:
         if record.levelno >= handler.level:
             handler.handle(record)
     if _wanted(record, reached, bool(others), path, setup):
-        usual = _usual(logger, setup)
-        receiver.send(pack_record(record, None if path == usual else path, receiver.thread))
+        way = None if path == _usual(logger, setup) else path
+        receiver.send(pack_record(record, way, receiver.thread, _set(receiver.before)))
+
+
+def _set(before: Context) -> list[tuple[ContextVar[Any], Any]]:
+    """Give the context variables that the item has set: filters may look at them."""
+    return [
+        (variable, value)
+        for variable, value in copy_context().items()
+        if before.get(variable, before) is not value
+        and not variable.name.startswith("nbexec_")
+        and variable.name != "decimal_context"
+    ]
 
 
 def _walk(
@@ -157,7 +174,7 @@ def _walk(
         there = setup.loggers.get(at.name)
         beside = there.handlers if there is not None else ()
         for handler in at.handlers:
-            if type(handler) is StandIn:
+            if type(handler) is HandlerStandIn:
                 reached.append(handler.setup)
             elif not is_foreign(handler, beside):
                 others.append(handler)

@@ -12,6 +12,7 @@ import logging
 import sys
 import threading
 from collections.abc import Iterator
+from types import FunctionType
 from typing import Any, NamedTuple
 from weakref import WeakSet
 
@@ -19,6 +20,7 @@ from ..system import subinterpreter
 from .warned import Filters, filters_here
 
 NEVER = sys.maxsize  # the level of a handler that does nothing
+_OF_PYTHON = ("logging", "string", "warnings", "io", "os", "traceback", "re")
 _OWN = {
     *("name", "level", "parent", "propagate", "handlers", "disabled", "filters", "manager"),
     *("root", "handle", "_cache"),
@@ -59,6 +61,8 @@ class Logging(NamedTuple):
     kind: type | None  # of loggers to come
     loggers: dict[str, LoggerSetup]
     filters: Filters
+    methods: dict[str, Any]  # functions of the user's that `logging.Logger` was given
+    functions: dict[str, Any]  # and those that `logging` was
 
 
 def logging_here() -> Logging:
@@ -74,6 +78,8 @@ def logging_here() -> Logging:
         None if kind is logging.Logger else kind,
         {name: setup for name, setup in found.items() if setup != _PLAIN},
         filters_here(),
+        _added(logging.Logger),
+        _added(logging),
     )
 
 
@@ -83,12 +89,13 @@ def without_objects(setup: Logging) -> Logging:
         name: one._replace(kind=None, more={}, looks=one.looks or one.kind is not None)
         for name, one in setup.loggers.items()
     }
-    return setup._replace(kind=None, loggers=plain)
+    return setup._replace(kind=None, loggers=plain, methods={}, functions={})
 
 
 def has_objects(setup: Logging) -> bool:
     """Whether there is something of the user's own in it."""
-    return setup.kind is not None or any(one.kind or one.more for one in setup.loggers.values())
+    own = setup.kind is not None or bool(setup.methods or setup.functions)
+    return own or any(one.kind or one.more for one in setup.loggers.values())
 
 
 def loggers() -> Iterator[tuple[str, logging.Logger]]:
@@ -111,9 +118,22 @@ def standard_stream(stream: Any) -> str:
 def looks(logger: logging.Logger) -> bool:
     """Whether a logger has filters, or methods of its own, that see each record."""
     kind = type(logger)
-    own = kind.handle is not logging.Logger.handle
-    own = own or kind.callHandlers is not logging.Logger.callHandlers
+    own = {kind.handle.__module__, kind.callHandlers.__module__} != {logging.__name__}
     return bool(logger.filters) or own or "handle" in vars(logger)
+
+
+def _added(to: Any) -> dict[str, Any]:
+    """Give the functions of the user's that a class or module was given, as for more levels.
+
+    What makes records, and what hands them to handlers, is called in the kernel.
+    """
+    return {
+        name: value
+        for name, value in vars(to).items()
+        if isinstance(value, FunctionType)
+        and value.__module__ not in _OF_PYTHON
+        and name not in ("handle", "callHandlers", "_logRecordFactory")
+    }
 
 
 def _setup_of(logger: logging.Logger) -> LoggerSetup:
@@ -143,7 +163,7 @@ def _here() -> str:
 # ---------------------------------------------------------------- in a worker
 
 
-class StandIn(logging.Handler):
+class HandlerStandIn(logging.Handler):
     """Stands for a handler of the kernel's: code that looks for it finds its like."""
 
     def __init__(self, setup: HandlerSetup) -> None:
@@ -152,7 +172,7 @@ class StandIn(logging.Handler):
 
     @property  # type: ignore[misc]  # what `isinstance` asks for
     def __class__(self) -> Any:
-        return getattr(logging, self.setup.sort, StandIn)
+        return getattr(logging, self.setup.sort, HandlerStandIn)
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Do nothing: the record goes to the kernel."""
@@ -189,6 +209,9 @@ def log_as(setup: Logging) -> bool:
         for level, name in setup.levels.items():
             logging.addLevelName(level, name)
         logging.setLoggerClass(setup.kind or logging.Logger)
+        for name, value in setup.methods.items():
+            setattr(logging.Logger, name, value)
+        vars(logging).update(setup.functions)
         for name in _named - setup.loggers.keys():
             _take_on(name, _PLAIN)
         for name, one in setup.loggers.items():
@@ -209,7 +232,7 @@ def is_foreign(handler: logging.Handler, beside: tuple[HandlerSetup, ...]) -> bo
 
 def _handlers() -> list[logging.Handler]:
     found = [handler for _, logger in loggers() for handler in logger.handlers]
-    return [one for one in found if type(one) is not StandIn]
+    return [one for one in found if type(one) is not HandlerStandIn]
 
 
 def _take_on(name: str, setup: LoggerSetup) -> None:
@@ -220,5 +243,5 @@ def _take_on(name: str, setup: LoggerSetup) -> None:
     vars(logger).update(setup.more)
     logger.setLevel(setup.level)
     logger.propagate, logger.disabled = setup.propagate, setup.disabled
-    others = [one for one in logger.handlers if type(one) is not StandIn]
-    logger.handlers[:] = [*map(StandIn, setup.handlers), *others]
+    others = [one for one in logger.handlers if type(one) is not HandlerStandIn]
+    logger.handlers[:] = [*map(HandlerStandIn, setup.handlers), *others]

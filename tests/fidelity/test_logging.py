@@ -12,6 +12,7 @@ import logging
 import logging.config
 import logging.handlers
 import os
+import sys
 import threading
 import time
 
@@ -106,9 +107,10 @@ def in_memory(run, path):
     def work(x):
         logging.getLogger("fidelity.memory").error("item %d", x)
 
-    there = logging.handlers.MemoryHandler(3, logging.CRITICAL, logging.FileHandler(path))
-    with using("fidelity.memory", there):
+    file = logging.FileHandler(path)
+    with using("fidelity.memory", logging.handlers.MemoryHandler(3, logging.CRITICAL, file)):
         run(work)
+    file.close()
     return path.read_text().splitlines()
 
 
@@ -327,6 +329,23 @@ def test_loggers_of_ones_own_class_have_its_methods(away):
     assert found[0] == found[1] != []
 
 
+def test_a_level_that_loggers_were_given_is_there(away, monkeypatch):
+    def trace(self, message, *args):
+        self._log(5, message, args)
+
+    def work(x):
+        logging.getLogger("fidelity.trace").trace("item %s", x)
+
+    monkeypatch.setattr(logging.Logger, "trace", trace, raising=False)
+    found = []
+    for run in (loop, lambda work: nbexec.map(work, ITEMS, backend=away)):
+        kept = Kept()
+        with using("fidelity.trace", kept, level=5):
+            run(work)
+        found.append(kept.kept)
+    assert found[0] == found[1] != []
+
+
 def test_records_are_of_the_thread_that_a_plain_loop_runs_in(away):
     def work(x):
         logging.getLogger("fidelity.where").info("item %s", x)
@@ -381,7 +400,7 @@ def test_records_wait_for_those_of_earlier_items(away, tmp_path):
         while x == 0 and not go.exists():
             time.sleep(0.01)
         logging.getLogger("fidelity.order").info("item %s", x)
-        if x == 3:
+        if x == 1:
             go.touch()
 
     kept = Kept()
@@ -457,9 +476,9 @@ def test_runs_within_items_log_to_the_same_handlers():
 
 def test_each_record_is_in_the_output_of_its_item_once(away, capsys):
     def work(x):
-        print("before", x)
+        sys.stdout.write(f"before {x}\n")
         logging.getLogger("fidelity.heard").info("item %s", x)
-        print("after", x)
+        sys.stdout.write(f"after {x}\n")
 
     with using("fidelity.heard", logging.StreamHandler(), Kept()):
         run = nbexec.map(work, range(3), backend=away).run
