@@ -6,7 +6,6 @@ import concurrent.futures
 import contextvars
 import functools
 import itertools
-import os
 import time
 import weakref
 from collections import deque
@@ -27,7 +26,7 @@ from .system import at_exit
 from .telemetry.stats import Stats
 from .worker import execute, reductions
 from .worker.execute import Call
-from .worker.random_streams import CallStreams
+from .worker.random_streams import InStream
 
 T = TypeVar("T")
 
@@ -112,7 +111,7 @@ class Executor(concurrent.futures.Executor):
             The executor was shut down.
         """
         future: Future[T] = Future()
-        self._calls.add(Call(fn, args, kwargs, self._streams(fn)), future)
+        self._calls.add(Call(self._in_stream(fn), args, kwargs), future)
         self._run.wake()
         return future
 
@@ -179,13 +178,13 @@ class Executor(concurrent.futures.Executor):
         futures = deque(self.submit(fn, *args) for args in itertools.islice(calls, buffersize))
         return _taken(futures, due, fn, calls, weakref.ref(self))
 
-    def _streams(self, fn: Any) -> CallStreams | None:
-        """Give the stream of random numbers of the next call, if it draws any."""
+    def _in_stream(self, fn: Callable[..., T]) -> Callable[..., T]:
+        """Have a function draw its own random numbers, if it draws any."""
         place = next(self._places)
         if self.options.seed is None and self.options.backend in ("serial", "threads", "asyncio"):
-            return None
+            return fn
         streams = streams_for((fn,), self.options.seed, fresh=self._run.seed)
-        return None if streams is None else CallStreams(streams, place, os.getpid())
+        return fn if streams is None else InStream(fn, streams, place)
 
     @property
     def _max_workers(self) -> int:

@@ -16,14 +16,8 @@ from typing import Any
 
 from ..model import Task
 from ..system.user_code import is_library_module
-from ..worker.random_streams import (
-    Streams,
-    drawn,
-    is_generator,
-    number,
-    own_generator,
-    peeked,
-)
+from ..worker.generators import drawn, is_generator, number, own_generator, peeked
+from ..worker.random_streams import Streams
 
 MOST = 20_000  # objects that are looked at: to look at more would take longer than brief items do
 

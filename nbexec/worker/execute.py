@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import threading
 import time
@@ -17,7 +16,7 @@ from .capture import Capture, Report, current
 from .chunk_state import ChunkState
 from .item_calls import call_items
 from .item_errors import failed, from_users, interrupts, parted
-from .random_streams import SET_UP, CallStreams, ChunkStreams, in_state
+from .random_streams import SET_UP, ChunkStreams, in_state
 from .random_streams import depth as depth
 
 T = TypeVar("T")
@@ -65,13 +64,10 @@ class Call(NamedTuple):
     fn: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-    streams: CallStreams | None = None  # of random numbers, if it draws any
 
 
 def call(it: Call) -> Any:
     """Call the function of an executor's item, to its end if it is a coroutine function."""
-    if it.streams is not None:
-        return it.streams.call(functools.partial(call, it._replace(streams=None)))
     value = it.fn(*it.args, **it.kwargs)
     return _run_loop(value) if isinstance(value, Coroutine) else value
 
@@ -252,3 +248,8 @@ def _run_loop(main: Coroutine[Any, Any, T]) -> T:
 
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(copy_context().run, asyncio.run, main).result()
+
+
+def run_to_end(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end, also in a thread whose event loop is busy with us."""
+    return _run_loop(main)

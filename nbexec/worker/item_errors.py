@@ -11,7 +11,8 @@ from ..model import Error
 from ..system import subinterpreter
 
 _HERE = os.path.dirname(__file__)
-_OURS = {os.path.join(_HERE, f"{one}.py") for one in ("execute", "item_calls", "blocks")}
+_MODULES = ("execute", "item_calls", "blocks", "random_streams")
+_OURS = {os.path.join(_HERE, f"{one}.py") for one in _MODULES}
 
 
 class Partial(Exception):
