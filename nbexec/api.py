@@ -17,9 +17,9 @@ from .items.sinks import Gather, Sink, Stream
 from .model import Task
 from .options import resolve
 from .options.record import Options
-from .run.drawing import streams_for
 from .run.handle import Run
 from .run.results import Results
+from .run.seeds import streams_for
 from .run.streaming import iterate
 from .worker.execute import depth
 from .worker.random_streams import InStream

@@ -20,8 +20,8 @@ from .items.call_queue import CallQueue
 from .items.chunk_size import ChunkSizer
 from .model import Task
 from .options import resolve
-from .run.drawing import streams_for
 from .run.handle import Run
+from .run.seeds import streams_for
 from .system import at_exit
 from .telemetry.stats import Stats
 from .worker import execute, reductions

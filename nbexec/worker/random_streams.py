@@ -17,10 +17,10 @@ import weakref
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..system import subinterpreter
+from .drawing import reached
 from .generators import is_generator, own_generator, restart, setter
 
 Call = Callable[[Any], Any]
@@ -31,11 +31,10 @@ _turns: defaultdict[int, Any] = defaultdict(threading.RLock)  # by how many runs
 _turns_of_loops: weakref.WeakKeyDictionary[Any, dict[int, Any]] = weakref.WeakKeyDictionary()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Streams:
     """What the items of a run draw from.
 
-    Attributes
+    Parameters
     ----------
     seed : int
         The run's.
@@ -44,35 +43,59 @@ class Streams:
         turns.  Else they share the generators, as the calls of a plain loop do.
     modules : tuple of str
         Those of "random", "numpy" and "torch" whose own generators they draw from.
-    generators : tuple
-        Generators that they hold; pickled with what holds them, so that they stay the same ones.
+    things : tuple
+        The functions; pickled with the task.
     others : tuple of str
         Modules whose own generators libraries may draw from: only in a worker process.
+
+    Attributes
+    ----------
+    generators : list or None
+        What the functions hold in this process; None until it is asked for.
     setup : bool
         Whether there may be more in what each worker sets up.
     """
 
     __nbexec_streams__ = True  # see `serialize.own_generators`
 
-    seed: int
-    given: bool
-    modules: tuple[str, ...] = ()
-    generators: tuple[Any, ...] = ()
-    others: tuple[str, ...] = ()
-    setup: bool = False
+    def __init__(
+        self,
+        seed: int,
+        given: bool,
+        modules: tuple[str, ...] = (),
+        things: tuple[Any, ...] = (),
+        others: tuple[str, ...] = (),
+    ) -> None:
+        self.seed = seed
+        self.given = given
+        self.modules = modules
+        self.others = others
+        self.generators: list[Any] | None = None
+        self.setup = False
+        self._things = things
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "generators": None}
 
     def __bool__(self) -> bool:
         """Whether there is any generator that is seen to be drawn from."""
-        return bool(self.modules or self.generators or self.setup)
+        return bool(self.modules or self._held() or self.setup)
+
+    def _held(self) -> list[Any]:
+        if self.generators is None:
+            self.generators = reached(self._things)[1]
+        return self.generators
 
     def generators_of(self, kernel: bool, set_up: Sequence[Any] = ()) -> list[Any]:
         """Give the generators that have streams, in the kernel or in a worker process."""
         modules = self.modules if kernel else (*self.modules, *self.others)
-        return [*self.generators, *set_up, *map(own_generator, modules)]
+        return [*self._held(), *set_up, *map(own_generator, modules)]
 
     def of_setup(self) -> Streams:
         """Give the streams of what a worker sets up for itself alone."""
-        return Streams(self.seed, self.given, setup=self.setup)
+        made = Streams(self.seed, self.given)
+        made.setup = self.setup
+        return made
 
     @contextlib.contextmanager
     def item(self, index: int, keeps: bool, set_up: Sequence[Any] = ()) -> Iterator[None]:
