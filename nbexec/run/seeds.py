@@ -38,7 +38,7 @@ def streams_for(
     Examples
     --------
     >>> import random
-    >>> found = streams_for([lambda x: random.random()], 3)
+    >>> found = streams_for([random.random], 3)
     >>> found.seed, found.modules
     (3, ('random',))
     >>> streams_for([len], None) is None

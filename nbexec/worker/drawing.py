@@ -32,7 +32,7 @@ def reached(things: Iterable[Any]) -> tuple[set[str], list[Any]]:
     --------
     >>> import random
     >>> own = random.Random(1)
-    >>> reached([lambda: (own.random(), random.gauss(0, 1))]) == ({"random"}, [own])
+    >>> reached([own.random, random.gauss]) == ({"random"}, [own])
     True
     """
     modules: set[str] = set()

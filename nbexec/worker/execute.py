@@ -7,13 +7,13 @@ import threading
 import time
 from array import array
 from collections.abc import Callable, Coroutine
-from contextvars import copy_context
 from typing import Any, NamedTuple, TypeVar
 
 from ..model import Error, Outcome, Task
 from ..system import machine, subinterpreter
 from .capture import Capture, Report, current
 from .chunk_state import ChunkState
+from .event_loop import run_to_end as _run_loop
 from .item_calls import call_items
 from .item_errors import failed, from_users, interrupts, parted
 from .random_streams import SET_UP, ChunkStreams, in_state
@@ -234,22 +234,3 @@ def _forget_cancelling() -> None:
     task = current_task()
     while task is not None and task.uncancel():
         pass
-
-
-def _run_loop(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end, also in a thread whose event loop is busy with us."""
-    import asyncio  # 20 ms of a worker's start, for few
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(main)
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(copy_context().run, asyncio.run, main).result()
-
-
-def run_to_end(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end, also in a thread whose event loop is busy with us."""
-    return _run_loop(main)

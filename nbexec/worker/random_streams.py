@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from ..system import subinterpreter
 from .drawing import reached
+from .event_loop import run_to_end
 from .generators import is_generator, own_generator, restart, setter
 
 Call = Callable[[Any], Any]
@@ -230,8 +231,6 @@ class InStream:
             value = self.__wrapped__(*args, **kwargs)
             if not isinstance(value, Coroutine):
                 return value
-            from .execute import run_to_end
-
             return run_to_end(value)
 
     def __nbexec_content__(self) -> tuple[Any, ...]:
