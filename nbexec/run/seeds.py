@@ -53,9 +53,9 @@ def streams_for(
     if seed is not None:  # libraries may draw, too
         others = tuple(name for name in MODULES if name in sys.modules and name not in named)
     elif fresh is None:
-        draw, own = peeked if repeats else drawn, map(own_generator, named)
-        found = (*generators, *own) or (own_generator("random"),)
-        fresh = number(0, tuple(map(draw, found)), 64)
+        draw = peeked if repeats else drawn
+        bits = [draw(one) for one in (*generators, *map(own_generator, named))]
+        fresh = number(0, tuple(bits), 64) if bits else _any()
     made = Streams(seed or fresh or 0, seed is not None, named, things, others)
     made.generators, made.setup = generators, setup is not None
     return made
@@ -65,6 +65,10 @@ def seed_of(task: Task, seed: int | None) -> int:
     """Give the seed of a run: that of its streams, the one that was given, or any."""
     if task.streams is not None:
         return int(task.streams.seed)
+    return _any() if seed is None else seed
+
+
+def _any() -> int:
     import secrets
 
-    return secrets.randbits(64) if seed is None else seed
+    return secrets.randbits(64)

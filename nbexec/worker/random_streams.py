@@ -219,9 +219,15 @@ class InStream:
 
     def __init__(self, function: Callable[..., Any], streams: Streams, place: int) -> None:
         self.__wrapped__ = function
+        for name in ("__name__", "__qualname__"):
+            if hasattr(function, name):
+                setattr(self, name, getattr(function, name))
         self._streams = streams
         self._place = place
         self._kernel = os.getpid()
+
+    def __repr__(self) -> str:
+        return repr(self.__wrapped__)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         here = is_kernel(self._kernel)

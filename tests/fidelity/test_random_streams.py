@@ -201,6 +201,24 @@ def test_what_setup_gives_has_streams(backend):
     assert seeded == nbexec.map(draw, range(12), setup=setup, backend="serial", seed=4)
 
 
+def test_a_setup_without_generators_draws_nothing_in_the_kernel():
+    before = random.getstate()
+    nbexec.map(lambda x, state: x, range(3), setup=int, backend="serial")
+    assert random.getstate() == before
+
+
+def test_a_function_in_a_stream_has_its_name_in_errors():
+    lock = threading.Lock()
+
+    def draws(x):
+        return lock, random.random()
+
+    with nbexec.Executor("processes") as executor:
+        future = executor.submit(draws, 1)
+        with pytest.raises(nbexec.PickleError, match=r"'lock' .* in .*draws\(\)"):
+            future.result()
+
+
 def test_generators_of_items_keep_their_own_numbers(backend):
     def generators():
         return [np.random.default_rng(seed) for seed in range(12)]
