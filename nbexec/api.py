@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextvars
 import functools
 import inspect
-import os
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator
 from typing import Any, cast
 
@@ -18,12 +17,12 @@ from .items.sinks import Gather, Sink, Stream
 from .model import Task
 from .options import resolve
 from .options.record import Options
-from .run.drawing import streams_for
 from .run.handle import Run
 from .run.results import Results
+from .run.seeds import streams_for
 from .run.streaming import iterate
 from .worker.execute import depth
-from .worker.random_streams import CallStreams
+from .worker.random_streams import InStream
 
 Items = Iterable[Any] | AsyncIterable[Any]
 
@@ -233,13 +232,11 @@ def invoke(*functions: Callable[[], Any], **options: Any) -> Results:
     for position, function in enumerate(functions):
         if not callable(function):
             raise OptionError(f"invoke() calls functions; argument {position} is {function!r}")
-    streams = streams_for(functions, resolve(options).seed)
+    resolved = resolve(options)
+    again = resolved.checkpoint is not None  # the same call is to find its seed again
+    streams = streams_for(functions, resolved.seed, repeats=again)
     if streams is not None:
-        of = [CallStreams(streams, at, os.getpid()) for at in range(len(functions))]
-        functions = tuple(
-            functools.partial(one.call, function)
-            for one, function in zip(of, functions, strict=True)
-        )
+        functions = tuple(InStream(one, streams, at) for at, one in enumerate(functions))
     return map(_call, functions, **{"name": "invoke", "chunk": 1, **options})
 
 
@@ -285,7 +282,7 @@ def prepare(
                 f"items must be an iterable, not {type(iterable).__qualname__} "
                 f"(argument {position + 1} after the function)"
             ) from None
-    again = options.checkpoint is not None  # the same call is to find its seed again
+    again = options.checkpoint is not None  # as in `invoke`
     streams = streams_for((fn,), options.seed, repeats=again, setup=setup)
     task = Task(
         fn,

@@ -6,7 +6,6 @@ import concurrent.futures
 import contextvars
 import functools
 import itertools
-import os
 import time
 import weakref
 from collections import deque
@@ -21,13 +20,13 @@ from .items.call_queue import CallQueue
 from .items.chunk_size import ChunkSizer
 from .model import Task
 from .options import resolve
-from .run.drawing import streams_for
 from .run.handle import Run
+from .run.seeds import streams_for
 from .system import after_fork, at_exit
 from .telemetry.stats import Stats
 from .worker import execute, reductions
 from .worker.execute import Call
-from .worker.random_streams import CallStreams
+from .worker.random_streams import InStream
 
 T = TypeVar("T")
 
@@ -114,7 +113,7 @@ class Executor(concurrent.futures.Executor):
             The initializer raised in a worker.
         """
         future: Future[T] = Future()
-        self._calls.add(Call(fn, args, kwargs, self._streams(fn)), future)
+        self._calls.add(Call(self._in_stream(fn), args, kwargs), future)
         self._run.wake()
         return future
 
@@ -181,13 +180,13 @@ class Executor(concurrent.futures.Executor):
         futures = deque(self.submit(fn, *args) for args in itertools.islice(calls, buffersize))
         return _taken(futures, due, fn, calls, weakref.ref(self))
 
-    def _streams(self, fn: Any) -> CallStreams | None:
-        """Give the stream of random numbers of the next call, if it draws any."""
+    def _in_stream(self, fn: Callable[..., T]) -> Callable[..., T]:
+        """Have a function draw its own random numbers, if it draws any."""
         place = next(self._places)
         if self.options.seed is None and self.options.backend in ("serial", "threads", "asyncio"):
-            return None
+            return fn
         streams = streams_for((fn,), self.options.seed, fresh=self._run.seed)
-        return None if streams is None else CallStreams(streams, place, os.getpid())
+        return fn if streams is None else InStream(fn, streams, place)
 
     @property
     def _broken(self) -> bool:

@@ -18,7 +18,7 @@ from ..system import after_fork, blas
 from ..worker import streams
 from ..worker.chunk_state import SharedChunkState
 from ..worker.execute import ExecutionSpec, StopFlag, prepare, run_chunk_async, worker_name
-from ..worker.random_streams import streams_of
+from ..worker.random_streams import SET_UP, streams_of
 from .base import Backend, Session, SessionSpec
 from .pool import Pool
 from .threads import WARM, ThreadWorker
@@ -89,7 +89,9 @@ class AsyncioSession(Session):
         call = prepare(self._spec.task)
         if self._spec.task.coroutine:
             return call
-        return functools.partial(self._in_thread, call)
+        in_thread = functools.partial(self._in_thread, call)
+        setattr(in_thread, SET_UP, getattr(call, SET_UP, ()))
+        return in_thread
 
     async def _in_thread(self, call: Callable[[Any], Any], item: Any) -> Any:
         """Keep a plain function off the loop, which it would block."""

@@ -113,7 +113,7 @@ class RemoteSession(Session):
         indices = b"" if self.spec.task.streams is None else pickle.dumps(chunk.indices)
         renewed = self._surroundings.packed() if self._surroundings is not None else b""
         facts = self.key, self.block, len(chunk), items, chunk.budget, self.alone, indices
-        future = self.send(slot, chunk, PackedCall(*facts, envelope, renewed))
+        future = self.send(slot, chunk, PackedCall(*facts, renewed, envelope))
         size = beside or len(items)
         future.add_done_callback(functools.partial(self._done, slot, chunk, size, spent))
 

@@ -117,6 +117,7 @@ def _of_function(
 ) -> Callable[..., Any]:
     if namespace is not None:
         raise OptionError(f"a cell is its source, as a string, not {function!r}")
+    checked(options)
     if function is None:
         return functools.partial(parallel_function, strict=strict, options=options)
     return parallel_function(function, strict, options)
@@ -126,8 +127,16 @@ ALWAYS_THERE = ("auto", "serial", "threads", "processes", "asyncio")
 
 
 def checked(options: dict[str, Any]) -> Options:
-    """Give the options in force, or raise before anything has run."""
+    """Give the options in force, or raise before anything has run.
+
+    A session's `seed` is not for cells.
+    """
     resolved = resolve(options)
+    if options.get("seed") is not None:
+        raise OptionError(
+            "a cell draws its random numbers in the order of the plain cell, so that seed= would "
+            "change them: seed the generators in the cell, or use nbexec.map(..., seed=...)"
+        )
     if resolved.backend not in ALWAYS_THERE:  # those take a while to import, if they are needed
         from ..backends import get_backend
 

@@ -36,9 +36,10 @@ from ..telemetry.observer import Observer
 from ..telemetry.output import Outputs
 from ..telemetry.stats import Stats
 from ..worker.execute import replay
-from . import drawing, registry, rerun
+from . import registry, rerun
 from .loop import Loop, RunSpec
 from .results import Results, attach_results
+from .seeds import seed_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,7 +101,7 @@ class Run:
         self._taken = False  # whether somebody has had the results
         self.task = task = replace(task, timed=options.timeout is not None)
         # What items' random numbers follow from: give it to `seed=`, and they are the same ones.
-        self.seed = drawing.seed_of(task, options.seed)
+        self.seed = seed_of(task, options.seed)
         self.options = options
         self.caller_thread = caller_thread or CallerThread()
         sizer = sizer or (

@@ -215,7 +215,7 @@ def pickler() -> Any:
                     self.sent.generators.append(thing)
                 return NotImplemented if kept is None else (singletons.at, kept)
             if self.sent.run and hasattr(kind, "__nbexec_streams__"):
-                self.sent.streamed += thing.generators
+                self.sent.streamed += thing.generators or ()
             if kind in weak_references.KINDS:
                 return weak_references.reduction(thing, self.sent.run)
             if standard_objects.has_plain(kind):

@@ -24,6 +24,7 @@ from .channel import channel
 from .chunk_state import SharedChunkState
 from .envelope import Envelope, PackedCall, items_file, unwanted_file
 from .execute import ExecutionSpec, StopFlag, run_chunk
+from .generators import own_in_fork
 from .issuing import Issuing
 from .item_errors import failed
 from .module_reloads import follow
@@ -98,6 +99,7 @@ def run_packed(call: PackedCall, send: Send | None = None) -> bytes:
     if to_kernel is not None:
         to_kernel.begin(envelope.serial)
         report = to_kernel.reporter(envelope.serial)
+    own_in_fork()
     capture.one_at_a_time = call.alone or subinterpreter.number > 0
     blas.hold(call.key, envelope.threads)  # before anything is loaded
     unpacked = _unpack(call)

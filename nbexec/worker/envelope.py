@@ -30,8 +30,8 @@ class PackedCall(NamedTuple):
     budget: float  # seconds
     alone: bool  # nothing else runs in the process: its CPU time, BLAS threads and all, counts
     indices: bytes  # of the items, pickled, where they have random streams; else b""
+    renewed: bytes  # surroundings, where they are others than the task came with; else b""
     envelope: Envelope
-    renewed: bytes = b""  # surroundings, where they are others than the task came with
 
 
 def items_file(envelope: Envelope) -> Path:

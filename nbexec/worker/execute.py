@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
 import threading
 import time
 from array import array
 from collections.abc import Callable, Coroutine
-from contextvars import copy_context
 from typing import Any, NamedTuple, TypeVar
 
 from ..model import Error, Outcome, Task
 from ..system import after_fork, machine, subinterpreter
 from .capture import Capture, Report, current
 from .chunk_state import ChunkState
+from .event_loop import run_to_end
 from .item_calls import call_items
 from .item_errors import failed, from_users, interrupts, parted
-from .random_streams import SET_UP, CallStreams, ChunkStreams, in_state
+from .random_streams import SET_UP, ChunkStreams, in_state
 from .random_streams import depth as depth
 
 T = TypeVar("T")
@@ -77,13 +76,10 @@ class Call(NamedTuple):
     fn: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-    streams: CallStreams | None = None  # of random numbers, if it draws any
 
 
 def call(it: Call) -> Any:
     """Call the function of an executor's item, to its end if it is a coroutine function."""
-    if it.streams is not None:
-        return it.streams.call(functools.partial(call, it._replace(streams=None)))
     value = it.fn(*it.args, **it.kwargs)
     return _run_loop(value) if isinstance(value, Coroutine) else value
 
@@ -270,14 +266,5 @@ def _forget_cancelling() -> None:
 
 
 def _run_loop(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end, also in a thread whose event loop is busy with us."""
-    import asyncio  # 20 ms of a worker's start, for few
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(main)
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(copy_context().run, asyncio.run, main).result()
+    """Run a coroutine to its end; fingerprints of executors' calls have this name."""
+    return run_to_end(main)

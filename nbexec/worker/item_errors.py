@@ -12,7 +12,8 @@ from ..system import subinterpreter
 from . import thread_bound
 
 _HERE = os.path.dirname(__file__)
-_OURS = {os.path.join(_HERE, f"{one}.py") for one in ("execute", "item_calls", "blocks")}
+_MODULES = ("execute", "item_calls", "blocks", "random_streams")
+_OURS = {os.path.join(_HERE, f"{one}.py") for one in _MODULES}
 
 
 class Partial(Exception):

@@ -12,17 +12,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
-import sys
 import threading
 import weakref
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..system import subinterpreter
+from .drawing import reached
+from .event_loop import run_to_end
+from .generators import is_generator, own_generator, restart, setter
 
 Call = Callable[[Any], Any]
 
@@ -32,11 +32,10 @@ _turns: defaultdict[int, Any] = defaultdict(threading.RLock)  # by how many runs
 _turns_of_loops: weakref.WeakKeyDictionary[Any, dict[int, Any]] = weakref.WeakKeyDictionary()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Streams:
     """What the items of a run draw from.
 
-    Attributes
+    Parameters
     ----------
     seed : int
         The run's.
@@ -45,35 +44,59 @@ class Streams:
         turns.  Else they share the generators, as the calls of a plain loop do.
     modules : tuple of str
         Those of "random", "numpy" and "torch" whose own generators they draw from.
-    generators : tuple
-        Generators that they hold; pickled with what holds them, so that they stay the same ones.
+    things : tuple
+        The functions; pickled with the task.
     others : tuple of str
         Modules whose own generators libraries may draw from: only in a worker process.
+
+    Attributes
+    ----------
+    generators : list or None
+        What the functions hold in this process; None until it is asked for.
     setup : bool
         Whether there may be more in what each worker sets up.
     """
 
     __nbexec_streams__ = True  # see `serialize.own_generators`
 
-    seed: int
-    given: bool
-    modules: tuple[str, ...] = ()
-    generators: tuple[Any, ...] = ()
-    others: tuple[str, ...] = ()
-    setup: bool = False
+    def __init__(
+        self,
+        seed: int,
+        given: bool,
+        modules: tuple[str, ...] = (),
+        things: tuple[Any, ...] = (),
+        others: tuple[str, ...] = (),
+    ) -> None:
+        self.seed = seed
+        self.given = given
+        self.modules = modules
+        self.others = others
+        self.generators: list[Any] | None = None
+        self.setup = False
+        self._things = things
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "generators": None}
 
     def __bool__(self) -> bool:
         """Whether there is any generator that is seen to be drawn from."""
-        return bool(self.modules or self.generators or self.setup)
+        return bool(self.modules or self._held() or self.setup)
+
+    def _held(self) -> list[Any]:
+        if self.generators is None:
+            self.generators = reached(self._things)[1]
+        return self.generators
 
     def generators_of(self, kernel: bool, set_up: Sequence[Any] = ()) -> list[Any]:
         """Give the generators that have streams, in the kernel or in a worker process."""
         modules = self.modules if kernel else (*self.modules, *self.others)
-        return [*self.generators, *set_up, *map(own_generator, modules)]
+        return [*self._held(), *set_up, *map(own_generator, modules)]
 
     def of_setup(self) -> Streams:
         """Give the streams of what a worker sets up for itself alone."""
-        return Streams(self.seed, self.given, setup=self.setup)
+        made = Streams(self.seed, self.given)
+        made.setup = self.setup
+        return made
 
     @contextlib.contextmanager
     def item(self, index: int, keeps: bool, set_up: Sequence[Any] = ()) -> Iterator[None]:
@@ -83,7 +106,7 @@ class Streams:
         worker's alone.
         """
         generators = self.generators_of(keeps, set_up)
-        back = [_setter(generator) for generator in generators] if keeps else []
+        back = [setter(generator) for generator in generators] if keeps else []
         try:
             for place, generator in enumerate(generators):
                 # the latter is the key of no generator that the first one spawns
@@ -181,161 +204,47 @@ def streams_of(task: Any, indices: Sequence[int], shared: bool = False) -> Chunk
     return ChunkStreams(streams, indices)
 
 
-class CallStreams(NamedTuple):
-    """The stream of an executor's call: it travels with the call."""
+class InStream:
+    """A function whose calls draw from one stream, wherever it is sent.
 
-    streams: Streams
-    place: int  # among all calls
-    kernel: int  # the kernel's process
+    Parameters
+    ----------
+    function : callable
+        The function; what is awaited is awaited here, inside the stream.
+    streams : Streams
+        With the generators that it holds.
+    place : int
+        Of the stream, in place of an item's index.
+    """
 
-    def call(self, function: Callable[[], Any]) -> Any:
-        """Call a function in this stream."""
-        here = is_kernel(self.kernel)
-        if here and not (self.streams and self.streams.given):
-            return function()
-        with _turns[depth.get() - 1], self.streams.item(self.place, here):
-            return function()
+    def __init__(self, function: Callable[..., Any], streams: Streams, place: int) -> None:
+        self.__wrapped__ = function
+        for name in ("__name__", "__qualname__"):
+            if hasattr(function, name):
+                setattr(self, name, getattr(function, name))
+        self._streams = streams
+        self._place = place
+        self._kernel = os.getpid()
+
+    def __repr__(self) -> str:
+        return repr(self.__wrapped__)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        here = is_kernel(self._kernel)
+        if here and not (self._streams and self._streams.given):
+            return self.__wrapped__(*args, **kwargs)
+        with _turns[depth.get() - 1], self._streams.item(self._place, here):
+            value = self.__wrapped__(*args, **kwargs)
+            if not isinstance(value, Coroutine):
+                return value
+            return run_to_end(value)
+
+    def __nbexec_content__(self) -> tuple[Any, ...]:
+        """Give a reduction to what a value follows from."""
+        seeded = (self._streams.seed, self._place) if self._streams.given else ()
+        return InStream, (self.__wrapped__, *seeded)
 
 
 def is_kernel(process: int) -> bool:
     """Whether this is the kernel, whose process is given, and no worker."""
     return os.getpid() == process and not subinterpreter.number
-
-
-# ---------------------------------------------------------------- generators
-
-
-def own_generator(module: str) -> Any:
-    """Give the generator that a module's own functions draw from."""
-    if module == "random":
-        return vars(random)["_inst"]
-    if module == "numpy":
-        import numpy as np
-
-        return np.random.mtrand._rand
-    import importlib
-
-    return importlib.import_module("torch").default_generator
-
-
-def is_generator(thing: Any) -> bool:
-    """Whether a thing is a generator of random numbers that can have streams.
-
-    Examples
-    --------
-    >>> import random
-    >>> is_generator(random.Random()), is_generator(random.SystemRandom()), is_generator(random)
-    (True, False, False)
-    """
-    if isinstance(thing, random.Random):
-        return not isinstance(thing, random.SystemRandom)
-    return _is_numpys(thing) or _is_torchs(thing)
-
-
-def _is_numpys(thing: Any) -> bool:
-    found: Any = sys.modules.get("numpy.random")
-    if found is None:
-        return False
-    kinds = found.Generator, found.RandomState, found.BitGenerator, found.SeedSequence
-    return isinstance(thing, kinds)
-
-
-def _is_torchs(thing: Any) -> bool:
-    found = getattr(sys.modules.get("torch"), "Generator", None)
-    return found is not None and isinstance(thing, found)
-
-
-def number(seed: int, key: tuple[int, ...], bits: int) -> int:
-    """Give a number of so many bits that a seed and a key lead to.
-
-    Examples
-    --------
-    >>> number(1, (0,), 16) == number(1, (0,), 16), number(1, (0,), 64) == number(1, (1,), 64)
-    (True, False)
-    """
-    import hashlib
-
-    text = repr((seed, *key)).encode()
-    return int.from_bytes(hashlib.blake2b(text, digest_size=bits // 8).digest(), "big")
-
-
-def restart(generator: Any, seed: int, key: tuple[int, ...]) -> None:
-    """Set a generator to the beginning of a stream."""
-    if isinstance(generator, random.Random):
-        generator.seed(number(seed, key, 256))
-    elif _is_torchs(generator):
-        generator.manual_seed(number(seed, key, 56))
-    else:
-        from numpy.random import SeedSequence
-
-        sequence, own = SeedSequence(seed, spawn_key=key), _bits(generator)
-        if isinstance(generator, SeedSequence):
-            _set_sequence(generator, sequence)
-            return
-        _set_numpys(generator, type(own)(sequence).state)
-        if isinstance(getattr(own, "seed_seq", None), SeedSequence):  # which spawns others
-            _set_sequence(own.seed_seq, sequence)
-
-
-def _bits(generator: Any) -> Any:
-    """Give what a generator of NumPy gets its bits from."""
-    own = getattr(generator, "bit_generator", None)
-    return own if own is not None else getattr(generator, "_bit_generator", generator)
-
-
-def _set_numpys(generator: Any, state: dict[str, Any]) -> None:
-    if hasattr(generator, "set_state"):  # a RandomState, which may hold half of a pair
-        generator.set_state({"has_gauss": 0, "gauss": 0.0, **state})
-    else:
-        _bits(generator).state = state
-
-
-def _set_sequence(sequence: Any, like: Any) -> None:
-    """Make a seed sequence like another, in place, by what pickle would set."""
-    sequence.__setstate_cython__(like.__reduce_cython__()[2])
-
-
-def _setter(generator: Any) -> Callable[[], None]:
-    """Give a function that sets a generator back to where it is now."""
-    if isinstance(generator, random.Random):
-        state = generator.getstate()
-        return lambda: generator.setstate(state)
-    if _is_torchs(generator):
-        state = generator.get_state()
-        return lambda: generator.set_state(state)
-    own = _bits(generator)
-    sequence = getattr(own, "seed_seq", own)
-    before = sequence.__reduce_cython__()[2] if hasattr(sequence, "__reduce_cython__") else None
-    legacy, found = hasattr(generator, "set_state"), None
-    if own is not sequence:
-        found = generator.get_state(legacy=False) if legacy else own.state
-
-    def back() -> None:
-        if found is not None:
-            _set_numpys(generator, found)
-        if before is not None:
-            sequence.__setstate_cython__(before)
-
-    return back
-
-
-def drawn(generator: Any) -> int:
-    """Draw 64 bits from a generator, which goes on."""
-    if isinstance(generator, random.Random):
-        return generator.getrandbits(64)
-    if _is_torchs(generator):
-        torch: Any = sys.modules["torch"]
-        return int(torch.randint(2**62, (1,), generator=generator).item())
-    if hasattr(generator, "bytes"):
-        return int.from_bytes(generator.bytes(8), "big")
-    if hasattr(generator, "spawn"):  # a seed sequence
-        return int(generator.spawn(1)[0].generate_state(1, "uint64")[0])
-    return int(generator.random_raw())
-
-
-def peeked(generator: Any) -> int:
-    """Give the 64 bits that would be drawn next from a generator, which stays where it is."""
-    back = _setter(generator)
-    found = drawn(generator)
-    back()
-    return found

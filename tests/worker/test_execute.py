@@ -102,7 +102,7 @@ def packed(fn, items, key, **more):
 
 def sent(block, items, key):
     size, infinite = len(items), float("inf")
-    call = PackedCall(key, block, size, pickling.dumps(items), infinite, False, b"", NOBODY)
+    call = PackedCall(key, block, size, pickling.dumps(items), infinite, False, b"", b"", NOBODY)
     return receive(run_packed(call), NOBODY)
 
 

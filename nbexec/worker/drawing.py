@@ -1,11 +1,13 @@
-"""Drawing: which generators of random numbers a function may draw from, and a run's seed.
+"""Drawing: which generators of random numbers a function may draw from.
 
-A function is looked through once a run: its globals, closures, defaults, what it is bound to,
-and the user's own functions, classes and modules that these lead to.  Libraries are not.
+A function is looked through once a run, in the kernel and in each worker, in one order: its
+globals, closures, defaults, what it is bound to, and the user's own functions, classes and
+modules that these lead to.  Libraries are not.
 """
 
 from __future__ import annotations
 
+import dis
 import functools
 import itertools
 import sys
@@ -14,16 +16,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ..model import Task
 from ..system.user_code import is_library_module
-from ..worker.random_streams import (
-    Streams,
-    drawn,
-    is_generator,
-    number,
-    own_generator,
-    peeked,
-)
+from .generators import is_generator, own_generator
 
 MOST = 20_000  # objects that are looked at: to look at more would take longer than brief items do
 
@@ -31,66 +25,16 @@ _ATOMS = (int, float, complex, str, bytes, bool, type(None), types.CodeType)
 MODULES = ("random", "numpy", "torch")
 
 
-def streams_for(
-    things: Iterable[Any],
-    seed: int | None,
-    repeats: bool = False,
-    fresh: int | None = None,
-    setup: Any = None,
-) -> Streams | None:
-    """Give the streams of calls of functions; None where these draw nothing, as far as is seen.
-
-    Parameters
-    ----------
-    things : iterable
-        The functions.
-    seed : int or None
-        That was given; None takes one from the generators themselves, which go on by that: what
-        they give is another one the next time, and the same one if they were seeded before.
-    repeats : bool
-        Whether the generators don't go on: the same call is to find them as they were.
-    fresh : int or None
-        The seed where none was given; None takes one from the generators.
-    setup : callable or None
-        What each worker calls once: there may be generators in what it gives.
+def reached(things: Iterable[Any]) -> tuple[set[str], list[Any]]:
+    """Give the modules whose own generators may be drawn from, and the generators that are held.
 
     Examples
     --------
     >>> import random
-    >>> found = streams_for([lambda x: random.random()], 3)
-    >>> found.seed, found.modules
-    (3, ('random',))
-    >>> streams_for([len], None) is None
+    >>> own = random.Random(1)
+    >>> reached([own.random, random.gauss]) == ({"random"}, [own])
     True
     """
-    modules, generators = _reached((*things, setup))
-    if not modules and not generators and seed is None and setup is None:
-        return None
-    named = tuple(name for name in MODULES if name in modules)
-    own = [own_generator(name) for name in MODULES if name in sys.modules]
-    held = tuple(one for one in generators if not any(one is other for other in own))
-    if seed is not None:  # libraries may draw, too
-        loaded = tuple(name for name in MODULES if name in sys.modules and name not in named)
-        return Streams(seed, True, named, held, loaded, setup is not None)
-    own = [own_generator(name) for name in named]
-    draw = peeked if repeats else drawn
-    if fresh is None:
-        found = (*held, *own) or (own_generator("random"),)
-        fresh = number(0, tuple(map(draw, found)), 64)
-    return Streams(fresh, False, named, held, setup=setup is not None)
-
-
-def seed_of(task: Task, seed: int | None) -> int:
-    """Give the seed of a run: that of its streams, the one that was given, or any."""
-    if task.streams is not None:
-        return int(task.streams.seed)
-    import secrets
-
-    return secrets.randbits(64) if seed is None else seed
-
-
-def _reached(things: Iterable[Any]) -> tuple[set[str], list[Any]]:
-    """Give the modules whose own generators may be drawn from, and the generators that are held."""
     modules: set[str] = set()
     generators: list[Any] = []
     waiting: deque[Any] = deque(things)
@@ -107,7 +51,9 @@ def _reached(things: Iterable[Any]) -> tuple[set[str], list[Any]]:
         else:
             waiting.extend(itertools.islice(_parts(thing, modules), MOST))
     for name in MODULES:
-        if name in sys.modules and any(one is own_generator(name) for one in generators):
+        kept = own_generator(name) if name in sys.modules else None
+        if kept is not None and any(one is kept for one in generators):
+            generators = [one for one in generators if one is not kept]
             modules.add(name)
     return modules, generators
 
@@ -162,31 +108,32 @@ def _of_function(function: Any, modules: set[str]) -> Iterator[Any]:
     used = {name for code in codes for name in code.co_names}
     if not used.isdisjoint(MODULES):
         for code in codes:
-            modules |= {name for name in _imported(code) if _draws(name, used)}
-    for name in used & names.keys():
-        if isinstance(names[name], types.ModuleType):
-            yield from _of_module(names[name], used, modules)
+            modules |= {name for name in _imported(code) if _may_draw(name, used)}
+    if used.isdisjoint(names):
+        return
+    for name, path in itertools.chain.from_iterable(map(_loaded, codes)):
+        found = names.get(name)
+        if isinstance(found, types.ModuleType):
+            yield from _of_module(found, path, modules)
         else:
-            yield names[name]
+            yield found
 
 
-def _of_module(module: types.ModuleType, used: set[str], modules: set[str]) -> Iterator[Any]:
-    """Give what code with such names may use of a module."""
+def _of_module(module: types.ModuleType, path: list[str], modules: set[str]) -> Iterator[Any]:
+    """Give what code uses that reads attributes of a module, one of the other."""
     top = module.__name__.partition(".")[0]
-    if top in MODULES:
-        if _draws(top, used):
-            modules.add(top)
-    elif not is_library_module(module.__name__):
-        for name in used & vars(module).keys():
-            found = vars(module)[name]
-            if not isinstance(found, types.ModuleType):
-                yield found
-            elif found is not module:
-                yield from _of_module(found, used, modules)
+    if top == "torch" or (top in MODULES and not path):
+        modules.add(top)
+    elif top in MODULES or not is_library_module(module.__name__):
+        found = vars(module).get(path[0]) if path else None
+        if isinstance(found, types.ModuleType):
+            yield from _of_module(found, path[1:], modules)
+        else:
+            yield found
 
 
-def _draws(module: str, used: set[str]) -> bool:
-    """Whether code with such names may draw from a module's own generator."""
+def _may_draw(module: str, used: set[str]) -> bool:
+    """Whether code with such names may draw from the own generator of a module it imports."""
     if module == "torch":
         return True
     own = own_generator(module)
@@ -196,13 +143,30 @@ def _draws(module: str, used: set[str]) -> bool:
 
 def _imported(code: types.CodeType) -> Iterator[str]:
     """Give which of the modules code imports."""
-    import dis  # which takes 5 ms to import
-
     for instruction in dis.get_instructions(code):
         if instruction.opname == "IMPORT_NAME":
             top = str(instruction.argval).partition(".")[0]
             if top in MODULES:
                 yield top
+
+
+def _loaded(code: types.CodeType) -> Iterator[tuple[str, list[str]]]:
+    """Give the globals that code reads, each with the attributes read of it, one of the other."""
+    name, path = "", list[str]()
+    for instruction in dis.get_instructions(code):
+        opname = instruction.opname
+        if name and opname in ("LOAD_ATTR", "LOAD_METHOD"):
+            path.append(str(instruction.argval))
+        elif opname not in _BETWEEN:
+            if name:
+                yield name, path
+            loads = opname.startswith(("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"))
+            name, path = str(instruction.argval) if loads else "", []
+    if name:
+        yield name, path
+
+
+_BETWEEN = ("CACHE", "EXTENDED_ARG", "PUSH_NULL")
 
 
 def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
