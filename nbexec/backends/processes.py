@@ -20,6 +20,7 @@ from ..worker import children
 from ..worker.entry import hello, run_packed
 from ..worker.envelope import PackedCall
 from ..worker.process import begin_worker
+from . import working_folder
 from .base import Backend, Session, SessionSpec
 from .listener import listener
 from .pool import Pool
@@ -118,6 +119,7 @@ class Processes(Backend):
         return started
 
     def open(self, spec: SessionSpec) -> Session:
+        working_folder.require(self.name)
         if not self._begun:  # loky registers what it does at exit with its first worker, and
             self._begun = True  # can't any more when Python's end overtakes a run's first item
             self._pool.release(self._pool.acquire())
