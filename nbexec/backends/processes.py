@@ -200,7 +200,8 @@ class ProcessesSession(RemoteSession):
 def _forget() -> None:
     """Have loky, in a forked child, wake and join no threads: they are the parent's."""
     process_executor._threads_wakeups.clear()
-    resource_tracker._resource_tracker._lock._at_fork_reinit()  # as Python 3.12 does
 
 
 after_fork.add(_forget)
+# As Python 3.12 does.
+after_fork.renew(resource_tracker._resource_tracker._lock)  # type: ignore[attr-defined]

@@ -63,7 +63,7 @@ def run(folder: Path, program: str, *args: str, logs: bool = False) -> str:
     command = [sys.executable, str(script), *args]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=100)
     quiet = "Traceback" not in done.stderr if logs else not done.stderr
-    assert done.returncode == 0 and quiet, done.stdout[-2000:] + done.stderr[-4000:]
+    assert (done.returncode, quiet) == (0, True), done.stdout[-2000:] + done.stderr[-4000:]
     return done.stdout
 
 

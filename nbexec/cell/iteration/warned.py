@@ -10,6 +10,8 @@ import threading
 import warnings
 from typing import Any, NamedTuple
 
+from ...system import after_fork
+
 
 class Warned(NamedTuple):
     """A warning, and where it was issued."""
@@ -23,6 +25,7 @@ Filters = list[tuple[Any, ...]]
 
 _current = threading.local()  # the list of this thread's item
 _lock = threading.Lock()
+after_fork.renew(_lock)
 _inside = 0  # items, which in a Dask worker may be several
 _before: tuple[Any, Any] = ([], None)
 _last: tuple[Any, Any, bool] = (None, [], False)  # filters, what was made of them, `begin`'s answer
