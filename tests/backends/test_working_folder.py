@@ -24,7 +24,7 @@ def test_a_folder_that_is_there_is_no_error(tmp_path, monkeypatch):
 
 def test_worker_processes_can_not_begin_in_one_that_is_not(deleted, remote):
     began = []
-    with pytest.raises(nbexec.BackendError, match="the working folder was deleted.*chdir"):
+    with pytest.raises(nbexec.BackendError, match=r"the working folder was deleted.*chdir"):
         nbexec.map(began.append, range(3), backend=remote)
     assert not began
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import sys
@@ -46,6 +47,10 @@ def test_resets_are_called_in_the_child_alone(resets):
     assert after_fork.count == here
 
 
+def has_begun_anew(thing) -> bool:
+    return thing.state == "new"
+
+
 def test_an_object_begins_anew_as_long_as_it_lives():
     class Thing:
         state = "the parent's"
@@ -55,7 +60,7 @@ def test_an_object_begins_anew_as_long_as_it_lives():
 
     thing = Thing()
     after_fork.watch(thing)
-    assert in_child(lambda: thing.state == "new") == 0
+    assert in_child(functools.partial(has_begun_anew, thing)) == 0
     assert thing.state == "the parent's"
     gone = weakref.ref(thing)
     del thing
@@ -138,7 +143,7 @@ def test_a_child_ends_as_a_script_does(error, code, capfd):
         import atexit
 
         atexit._clear()
-        sys.stderr = open(2, "w", closefd=False)
+        sys.stderr = os.fdopen(2, "w", closefd=False)
         atexit.register(os.write, 1, b"exit hook")
         after_fork.end_child(error)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == code
