@@ -16,6 +16,9 @@ from nbexec.worker import children
 
 from ..waiting import until
 
+# that this process has threads; since Python 3.12
+pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+
 
 @pytest.fixture
 def cluster():

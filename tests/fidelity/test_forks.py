@@ -59,7 +59,8 @@ def run(folder: Path, program: str, *args: str, logs: bool = False) -> str:
     """
     script = folder / "program.py"
     script.write_text(HEAD + program)
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ignored = {"PYTHONWARNINGS": "ignore:This process:DeprecationWarning"}  # threads; Python 3.12
+    env = {**os.environ, **ignored, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, str(script), *args]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=100)
     quiet = "Traceback" not in done.stderr if logs else not done.stderr
@@ -202,6 +203,28 @@ if __name__ == "__main__":
 """
     lines = sorted(run(tmp_path, program).splitlines())  # output of processes is shown, too
     assert lines == ["child of 0"] * 2 + ["child of 1"] * 2
+
+
+def test_a_journal_that_is_open_is_refused_in_a_child(tmp_path):
+    program = """
+if __name__ == "__main__":
+    one, two = sys.argv[1:]
+    running = nbexec.start(slow, range(50), backend="threads", progress="off", checkpoint=one)
+    child = os.fork()
+    if child == 0:
+        nbexec.map(double, range(9), backend="threads", progress="off", checkpoint=two)
+        try:
+            nbexec.map(double, range(9), backend="threads", progress="off", checkpoint=one)
+        except nbexec.JournalError as error:
+            sys.exit(0 if f"process {os.getppid()}" in str(error) else 1)
+        sys.exit(2)
+    assert code_of(child) == 0
+    got = running.result()
+    again = nbexec.map(slow, range(50), backend="threads", progress="off", checkpoint=one)
+    assert again == got == [double(x) for x in range(50)]
+    assert again.stats.restored == 50
+"""
+    run(tmp_path, program, str(tmp_path / "one.db"), str(tmp_path / "two.db"))
 
 
 def test_a_pool_is_forked_while_an_executor_is_busy(tmp_path):

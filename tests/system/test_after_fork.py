@@ -16,7 +16,10 @@ from nbexec.system import after_fork
 
 from ..waiting import until
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
+    pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"),  # threads; Python 3.12
+]
 
 
 def in_child(work) -> int:
