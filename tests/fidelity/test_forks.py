@@ -55,7 +55,8 @@ def code_of(child, seconds=40):
 def run(folder: Path, program: str, *args: str, logs: bool = False) -> str:
     """Run a program, which must end well and print nothing to stderr; give its output.
 
-    With `logs` it may log there, but print no traceback.
+    With `logs` it may log there, as Dask does, and loky of workers that others killed, but
+    print no traceback.
     """
     script = folder / "program.py"
     script.write_text(HEAD + program)
@@ -329,13 +330,13 @@ if __name__ == "__main__":
 def test_inside_a_worker_of_others(tmp_path, where):
     if where == "joblib":
         pytest.importorskip("joblib")
-    run(tmp_path, INSIDE, where, "serial,threads,asyncio,auto,processes")
+    run(tmp_path, INSIDE, where, "serial,threads,asyncio,auto,processes", logs=True)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("where", ["Pool spawn", "Executor fork", "dask", "Client"])
 def test_inside_other_workers_with_dask(tmp_path, where):
-    run(tmp_path, INSIDE, where, "processes,dask", logs=where == "Client")
+    run(tmp_path, INSIDE, where, "processes,dask", logs=True)
 
 
 # ---------------------------------------------------------------- scripts, and where they are
