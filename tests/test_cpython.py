@@ -56,7 +56,6 @@ NOT_OURS = {
     "test_max_workers_too_large": "Windows alone",
     "test_killed_child": ALONE,
     "test_exit_during_result_pickle_on_worker": "ours says which result could not be sent",
-    "test_hang_global_shutdown_lock": "forks its own executors, not ours",
     "test_max_tasks_per_child": CHILD,
     "test_max_tasks_per_child_defaults_to_spawn_context": CHILD,
     "test_max_tasks_early_shutdown": CHILD,

@@ -184,6 +184,28 @@ def test_an_initializer_runs_in_each_worker_before_its_calls(backend):
         nbexec.Executor(backend, initializer=3)
 
 
+def test_no_call_is_accepted_once_an_initializer_has_raised(backend):
+    broken = pytest.raises(
+        concurrent.futures.BrokenExecutor, match="the initializer raised ZeroDivisionError"
+    )
+    with nbexec.Executor(backend, workers=1, initializer=divmod, initargs=(1, 0)) as executor:
+        with broken:
+            executor.submit(abs, -1).result(60)
+        with broken:
+            executor.submit(abs, -2)
+
+
+def test_a_call_that_raises_a_broken_executor_breaks_nothing():
+    with nbexec.Executor("threads", workers=1) as executor:
+        with pytest.raises(concurrent.futures.BrokenExecutor, match="its own"):
+            executor.submit(raise_broken).result()
+        assert executor.submit(abs, -1).result() == 1
+
+
+def raise_broken():
+    raise concurrent.futures.BrokenExecutor("its own")
+
+
 def test_calls_fail_where_the_initializer_does(backend):
     with nbexec.Executor(backend, workers=1, initializer=divmod, initargs=(1, 0)) as executor:
         future = executor.submit(abs, -1)

@@ -15,6 +15,7 @@ from distributed import Client, LocalCluster
 from ..errors import BackendError
 from ..system import after_fork, at_exit, interpreter_flags, machine
 from ..worker.entry import run_packed
+from . import working_folder
 from .base import Backend, Session, SessionSpec
 from .dask_cluster import ClusterWorker, LocalSession
 from .dask_given import GivenSession
@@ -117,6 +118,8 @@ class Dask(Backend):
         return client
 
     def open(self, spec: SessionSpec) -> Session:
+        if self._given is None:
+            working_folder.require(self.name)
         client = self.client
         if self._workers:
             return LocalSession(spec, self._workers)

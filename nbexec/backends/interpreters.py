@@ -21,7 +21,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from ..model import Chunk
-from ..system import at_exit, machine, subinterpreter
+from ..system import after_fork, at_exit, machine, subinterpreter
 from ..worker import stealing
 from ..worker.envelope import PackedCall
 from ..worker.interpreter import FORGET, serve
@@ -35,6 +35,15 @@ STOPPING = 0.3  # seconds that those which were interrupted get
 
 _numbers = itertools.count(1)
 _living: set[InterpreterWorker] = set()
+
+
+def _forget() -> None:
+    """Have a forked child, where Python ends all but the main interpreter, begin without them."""
+    after_fork.keep(*_living)
+    _living.clear()
+
+
+after_fork.add(_forget)
 
 
 class NotBegun(Exception):

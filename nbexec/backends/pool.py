@@ -14,6 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from ..errors import BackendError
 from ..system import after_fork
+from ..worker import children
 
 
 class PooledWorker(Protocol):
@@ -38,7 +39,7 @@ def inherited() -> tuple[Any, ...]:
     except OSError:  # it is gone
         folder = ""
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
-    return folder, dict(os.environ), [*sys.path], cores
+    return folder, dict(os.environ), [*sys.path], cores, children.start_method()
 
 
 class Pool(Generic[S]):

@@ -20,6 +20,7 @@ from ..worker import children
 from ..worker.entry import hello, run_packed
 from ..worker.envelope import PackedCall
 from ..worker.process import begin_worker
+from . import working_folder
 from .base import Backend, Session, SessionSpec
 from .listener import listener
 from .pool import Pool
@@ -121,6 +122,7 @@ class Processes(Backend):
         return started
 
     def open(self, spec: SessionSpec) -> Session:
+        working_folder.require(self.name)
         if not self._begun:  # loky registers what it does at exit with its first worker, and
             self._begun = True  # can't any more when Python's end overtakes a run's first item
             self._pool.release(self._pool.acquire())
@@ -201,7 +203,8 @@ class ProcessesSession(RemoteSession):
 def _forget() -> None:
     """Have loky, in a forked child, wake and join no threads: they are the parent's."""
     process_executor._threads_wakeups.clear()
-    resource_tracker._resource_tracker._lock._at_fork_reinit()  # as Python 3.12 does
 
 
 after_fork.add(_forget)
+# As Python 3.12 does.
+after_fork.renew(resource_tracker._resource_tracker._lock)  # type: ignore[attr-defined]

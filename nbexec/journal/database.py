@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ..errors import JournalError
+from ..system import after_fork
 
 APPLICATION = 0x6E626578  # "nbex": marks an SQLite file as ours
 VERSION = 1  # of the tables below
@@ -38,6 +40,29 @@ CREATE INDEX places_of_a_run ON places (run);
 """
 
 
+class Journalled(sqlite3.Connection):
+    """A connection that is known as long as it is open."""
+
+    real = ""  # path of its file
+
+    def close(self) -> None:
+        super().close()
+        _open.discard(self)
+
+
+_open: weakref.WeakSet[Journalled] = weakref.WeakSet()
+_inherited: set[str] = set()  # what the parent had open: SQLite takes its locks for the child's
+
+
+def _inherit() -> None:
+    after_fork.keep(*_open)
+    _inherited.update(one.real for one in _open)
+    _open.clear()
+
+
+after_fork.add(_inherit)
+
+
 def full_path(path: str | os.PathLike[str]) -> Path:
     """Give the path as it is from every folder."""
     return Path(path).expanduser().absolute()
@@ -58,6 +83,12 @@ def connect(path: Path, create: bool = True) -> sqlite3.Connection:
     JournalError
         There is none, it can't be opened, or it is not a journal that this version knows.
     """
+    real = os.path.realpath(path)
+    if real in _inherited:
+        raise JournalError(
+            f"{path} was open in process {os.getppid()} when it forked this one, which can't use "
+            "it: give checkpoint= another path"
+        )
     if create:
         _create(path)
     elif not path.exists():
@@ -65,8 +96,15 @@ def connect(path: Path, create: bool = True) -> sqlite3.Connection:
     uri = path.as_uri() + "?mode=rw"
     try:
         connection = sqlite3.connect(
-            uri, uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False
+            uri,
+            uri=True,
+            timeout=PATIENCE,
+            isolation_level=None,
+            check_same_thread=False,
+            factory=Journalled,
         )
+        connection.real = real
+        _open.add(connection)
     except sqlite3.Error as error:
         raise JournalError(f"the journal {path} can't be opened: {error}") from error
     try:

@@ -11,12 +11,15 @@ import time
 from pathlib import Path
 
 from ..errors import JournalError
+from ..system import after_fork
 from .code_fingerprint import differences
 
 FAR = 60.0  # seconds without a heartbeat, after which a run on another machine counts as dead
 
 going: set[str] = set()  # runs of this process that write a journal now
 starting = threading.Lock()
+after_fork.renew(starting)
+after_fork.add(going.clear)
 
 
 def refuse_second(do: sqlite3.Connection, path: Path, function: bytes) -> None:

@@ -50,6 +50,11 @@ def watch(one: Forked) -> None:
     _objects.add(one)
 
 
+def renew(lock: Any) -> None:
+    """Have a lock that nobody holds in each forked child; the standard library does the same."""
+    add(lock._at_fork_reinit)
+
+
 def keep(*inherited: object) -> None:
     """Keep what is the parent's alive in this child, so that no finaliser of it runs.
 
@@ -116,7 +121,7 @@ def end_child(error: BaseException | None) -> None:
         if isinstance(code, BaseException):
             traceback.print_exception(code)
         elif not isinstance(code, int | None):
-            print(code, file=sys.stderr)
+            sys.stderr.write(f"{code}\n")
         atexit._run_exitfuncs()
         for stream in (sys.stdout, sys.stderr):
             stream.flush()

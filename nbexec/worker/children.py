@@ -49,7 +49,7 @@ def permitted() -> Iterator[None]:
 def _send_by_value() -> None:
     from multiprocessing import reduction
 
-    reduction.ForkingPickler.reducer_override = _reduce
+    reduction.ForkingPickler.reducer_override = _reduce  # type: ignore[method-assign]
 
 
 def _reduce(pickler: object, thing: Any) -> Any:

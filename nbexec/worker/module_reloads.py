@@ -17,15 +17,7 @@ from ..system import after_fork
 Reloaded = tuple[tuple[str, int], ...]  # names of modules, and how many times
 
 _lock = threading.Lock()
-
-
-def _unlock() -> None:
-    """Have a lock that nobody holds in a forked child."""
-    global _lock
-    _lock = threading.Lock()
-
-
-after_fork.add(_unlock)
+after_fork.renew(_lock)
 _known: set[str] = set()  # modules that were looked at
 _specs: dict[str, Any] = {}  # of the user's, as they were then: an import makes a new one
 _times: dict[str, int] = {}  # that modules were reloaded here

@@ -10,6 +10,8 @@ import threading
 import warnings
 from typing import Any, NamedTuple, Protocol
 
+from ...system import after_fork
+
 
 class Warned(NamedTuple):
     """A warning, and where it was issued."""
@@ -30,6 +32,7 @@ Filters = list[tuple[Any, ...]]
 _current = threading.local()  # what takes those of this thread's item
 _latest: list[tuple[Takes, set[Any] | None]] = []  # of the items that run here
 _lock = threading.Lock()
+after_fork.renew(_lock)
 _inside = 0  # items, which in a Dask worker may be several
 _before: tuple[Any, Any] = ([], None)
 _last: tuple[Any, Any, bool] = (None, [], False)  # filters, what was made of them, `begin`'s answer

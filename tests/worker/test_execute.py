@@ -18,6 +18,7 @@ import pytest
 from nbexec.errors import PickleError
 from nbexec.model import Task
 from nbexec.serialize import pickling, tracebacks
+from nbexec.worker.surroundings.kernel_state import Surroundings
 from nbexec.worker import module_values
 from nbexec.worker.chunk_state import ChunkState
 from nbexec.worker.entry import run_packed
@@ -96,7 +97,7 @@ NOBODY = Envelope("nowhere", 0, False, False)  # hears what is said only at the 
 
 def packed(fn, items, key, **more):
     return sent(
-        pickling.pack((module_values.here(), Task(fn, "fn", **more), logging_here())), items, key
+        pickling.pack((Surroundings.here(), module_values.here(), Task(fn, "fn", **more), logging_here())), items, key
     )
 
 
@@ -118,7 +119,7 @@ def test_setup_runs_once_for_a_key(tmp_path):
             return file.write("x")
 
     block = pickling.pack(
-        (module_values.here(), Task(lambda item, state: item, "fn", setup=setup), logging_here())
+        (Surroundings.here(), module_values.here(), Task(lambda item, state: item, "fn", setup=setup), logging_here())
     )
     for key in ("key-2", "key-2", "key-2b", "key-2"):
         assert sent(block, [1], key).values == [1]
@@ -130,7 +131,7 @@ def test_items_that_cannot_be_unpickled_come_again_one_by_one():
         def __reduce__(self):
             return int, ("no number",)
 
-    block = pickling.pack((module_values.here(), Task(abs, "abs"), logging_here()))
+    block = pickling.pack((Surroundings.here(), module_values.here(), Task(abs, "abs"), logging_here()))
     several = sent(block, [1, Bad()], "key-3")
     assert several.values == []
     alone = sent(block, [Bad()], "key-3")

@@ -17,6 +17,7 @@ from ...errors import NbexecError
 from ...items.sinks import NOT_RUN, Gather
 from ...model import Chunk, Failure, Outcome
 from ...options.record import Options, error_types
+from ...system import after_fork
 from ...telemetry.events import Event, RunEnded
 from ...telemetry.observer import Observer
 from ...telemetry.state import RunState
@@ -374,4 +375,5 @@ def _by_value(modules: Iterable[types.ModuleType]) -> Iterator[None]:
 
 
 _registering = threading.Lock()
+after_fork.renew(_registering)
 _registered: Counter[types.ModuleType] = Counter()  # by how many runs that go on at once
