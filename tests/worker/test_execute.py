@@ -18,7 +18,6 @@ import pytest
 from nbexec.errors import PickleError
 from nbexec.model import Task
 from nbexec.serialize import pickling, tracebacks
-from nbexec.worker.surroundings.kernel_state import Surroundings
 from nbexec.worker import module_values
 from nbexec.worker.chunk_state import ChunkState
 from nbexec.worker.entry import run_packed
@@ -26,6 +25,7 @@ from nbexec.worker.envelope import Envelope, PackedCall
 from nbexec.worker.execute import ExecutionSpec, StopFlag, prepare, run_chunk
 from nbexec.worker.logging_setup import logging_here
 from nbexec.worker.reply import receive
+from nbexec.worker.surroundings.kernel_state import Surroundings
 from nbexec.worker.task_cache import _once
 
 
@@ -92,12 +92,15 @@ def test_an_interrupt_ends_the_chunk_and_keeps_what_was_finished():
     assert len(caught) == 1
 
 
+SEEN = Surroundings.here(), module_values.here()
 NOBODY = Envelope("nowhere", 0, False, False)  # hears what is said only at the end
 
 
 def packed(fn, items, key, **more):
     return sent(
-        pickling.pack((Surroundings.here(), module_values.here(), Task(fn, "fn", **more), logging_here())), items, key
+        pickling.pack((*SEEN, Task(fn, "fn", **more), logging_here())),
+        items,
+        key,
     )
 
 
@@ -119,7 +122,12 @@ def test_setup_runs_once_for_a_key(tmp_path):
             return file.write("x")
 
     block = pickling.pack(
-        (Surroundings.here(), module_values.here(), Task(lambda item, state: item, "fn", setup=setup), logging_here())
+        (
+            Surroundings.here(),
+            module_values.here(),
+            Task(lambda item, state: item, "fn", setup=setup),
+            logging_here(),
+        )
     )
     for key in ("key-2", "key-2", "key-2b", "key-2"):
         assert sent(block, [1], key).values == [1]
@@ -131,7 +139,7 @@ def test_items_that_cannot_be_unpickled_come_again_one_by_one():
         def __reduce__(self):
             return int, ("no number",)
 
-    block = pickling.pack((Surroundings.here(), module_values.here(), Task(abs, "abs"), logging_here()))
+    block = pickling.pack((*SEEN, Task(abs, "abs"), logging_here()))
     several = sent(block, [1, Bad()], "key-3")
     assert several.values == []
     alone = sent(block, [Bad()], "key-3")
