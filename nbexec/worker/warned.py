@@ -10,7 +10,7 @@ import threading
 import warnings
 from typing import Any, NamedTuple, Protocol
 
-from ...system import after_fork
+from ..system import after_fork
 
 
 class Warned(NamedTuple):
