@@ -66,11 +66,14 @@ class HeldNames(NamedTuple):
         Where the values stand.
     links : dict
         Where in other modules the same objects stand.
+    partly : bool
+        Whether there is more in the module, which is its own.
     """
 
     facts: dict[str, Fact]
     paths: list[str]
     links: dict[str, list[tuple[str, str]]]
+    partly: bool = False
 
 
 def fact(value: Any) -> Fact:

@@ -40,6 +40,7 @@ _held: dict[str, HeldValues] = {}
 _sent: dict[str, SentModule] = {}
 _made: dict[str, tuple[Any, SentModule]] = {}  # modules that were made here of what was sent
 _brought: set[str] = set()  # modules that hold by now what they hold in the kernel
+_patched: dict[tuple[str, str], tuple[types.ModuleType, Any]] = {}  # what was there before
 _first: dict[str, tuple[types.ModuleType, dict[Fact, Any]]] = {}  # as a module was imported
 
 
@@ -59,6 +60,7 @@ def take_on(held: dict[str, HeldValues], sent: dict[str, SentModule]) -> None:
         _sent.clear()
         _sent.update(sent)
         _brought.clear()
+        _undo_patches()
         _drop_others()
         if not any(isinstance(one, Finder) for one in sys.meta_path):
             sys.meta_path.insert(0, Finder())
@@ -262,12 +264,15 @@ def bring(name: str, module: types.ModuleType) -> None:
         The module.
     """
     held = _held.get(name)
+    names: HeldNames | None = None if held is None else pickle.loads(held.names)
+    if held is not None and names is not None and names.partly:
+        _patch(name, module, _values(held, names.paths))
+        return
     known = _first.get(name)
     if known is None or known[0] is not module:
         known = _first[name] = module, _as_imported(name, module)
-    if held is None:
+    if held is None or names is None:
         return
-    names: HeldNames = pickle.loads(held.names)
     values = _values(held, names.paths)
     changes = Changes()
     for path, places in names.links.items():
@@ -294,6 +299,27 @@ def bring(name: str, module: types.ModuleType) -> None:
             _set(module, path, old, _of(what, values.get(path, old)))
     _forget_calls(there)
     _brought.add(name)
+
+
+def _patch(name: str, module: types.ModuleType, values: dict[str, Any]) -> None:
+    """Set some names of a library's module; what was there comes back with another run."""
+    for path, value in values.items():
+        owner, _, last = path.rpartition(".")
+        at = find(name, owner) if owner else module
+        old = NOTHING if at is None else vars(at).get(last, NOTHING)
+        _patched[name, path] = module, old
+        _set(module, path, old, value)
+
+
+def _undo_patches() -> None:
+    for (name, path), (module, old) in [*_patched.items()]:
+        if sys.modules.get(name) is not module:
+            continue
+        if old is NOTHING:
+            _delete(module, path, None)
+        else:
+            _set(module, path, NOTHING, old)
+    _patched.clear()
 
 
 def _unsent(what: Fact, where: str, first: Any) -> Any:

@@ -16,8 +16,10 @@ import uuid
 from typing import Any
 
 from ..serialize import live_modules, pickling
+from ..serialize.live_modules import module_of
 from . import sent_modules, unsent_values
 from .execute import Call
+from .library_patches import patches
 from .module_facts import (
     UNSENT,
     VALUE,
@@ -117,8 +119,20 @@ def here(local: bool = True, fn: Any = None) -> ModuleValues:
                 places.setdefault(id(value), []).append((name, path))
     shared = {key: among for key, among in places.items() if len({one[0] for one in among}) > 1}
     held = {name: _held(name, *of, shared) for name, of in found.items()}
+    for name, patched in patches(_spaces(own, fn)).items():
+        if name not in held:
+            held[name] = _held(name, dict.fromkeys(patched, VALUE), patched, {}, partly=True)
     code = () if local else _notebook_code(fn)
     return ModuleValues(process(), held, sent_modules.to_send(own, local, code))
+
+
+def _spaces(own: dict[str, types.ModuleType], fn: Any) -> list[dict[str, Any]]:
+    """Give the globals of the user's code."""
+    main = sys.modules.get("__main__")
+    spaces = {id(vars(one)): vars(one) for one in (main, *own.values()) if one is not None}
+    if type(fn) is types.FunctionType and module_of(fn) is None:
+        spaces[id(fn.__globals__)] = fn.__globals__
+    return [*spaces.values()]
 
 
 def _notebook_code(fn: Any) -> list[types.CodeType]:
@@ -219,6 +233,7 @@ def _held(
     facts: dict[str, Fact],
     values: dict[str, Any],
     shared: dict[int, list[tuple[str, str]]],
+    partly: bool = False,
 ) -> HeldValues:
     links = {}
     if shared:
@@ -226,7 +241,7 @@ def _held(
             if id(value) in shared:
                 links[path] = [place for place in shared[id(value)] if place[0] != name]
     data, buffers = _pickled(name, values, facts)
-    names = HeldNames(facts, [*values], links)
+    names = HeldNames(facts, [*values], links, partly)
     before = _names.get(name)
     if before is None or before[0] != names:
         before = _names[name] = names, pickle.dumps(names, protocol=5)
