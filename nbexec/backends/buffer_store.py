@@ -18,7 +18,7 @@ from ..serialize import pickling, task_file
 from ..system import machine
 from .scratch import keep, scratch_folder
 
-LARGE = 1 << 20  # bytes; to hash a smaller one takes as long as to write it
+LARGE = 1 << 16  # bytes; to hash one takes less than to write it, again and again
 ROOM = 1 / 16  # share of the memory that may be used, which files that no run uses may take
 PATIENCE = 300.0  # seconds that such a file stays
 

@@ -8,13 +8,13 @@ user's code has names for.
 
 from __future__ import annotations
 
-import dis
 import sys
 import types
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ..system import bytecode
 from ..system.user_code import is_library_module
 from .module_facts import find
 
@@ -143,30 +143,23 @@ def constants(name: str, module: types.ModuleType) -> dict[str, Any]:
 def _constants_of(code: types.CodeType) -> dict[str, Any]:
     found: dict[str, Any] = {}
     stored: Counter[str] = Counter()
-    before: Any = None
-    for one in dis.get_instructions(code):
-        if one.opname == "STORE_NAME":
-            stored[one.argval] += 1
-            constant = before is not None and before.opname in ("LOAD_CONST", "LOAD_SMALL_INT")
-            if constant and type(before.argval) in _ATOMS:
-                found[one.argval] = before.argval
-        elif one.opname == "DELETE_NAME":
-            stored[one.argval] += 2
-        before = one
-    changing = {*_changed_inside(code)}
+    nothing = object()
+    constant: Any = nothing
+    for operation, at in bytecode.operations(code):
+        if operation == bytecode.STORE:
+            name = code.co_names[at]
+            stored[name] += 1
+            if type(constant) in _ATOMS:
+                found[name] = constant
+        elif operation == bytecode.DELETE:
+            stored[code.co_names[at]] += 2
+        if operation == bytecode.CONSTANT:
+            constant = code.co_consts[at]
+        else:
+            constant = at if operation == bytecode.SMALL else nothing
+    changing = {*bytecode.functions_assign(code)}
     return {
         key: value
         for key, value in found.items()
         if key[:1] != "_" and stored[key] == 1 and key not in changing
     }
-
-
-def _changed_inside(code: types.CodeType) -> Iterator[str]:
-    """Give the globals that the functions of a module change."""
-    for inner in code.co_consts:
-        if isinstance(inner, types.CodeType):
-            if inner.co_names:
-                for one in dis.get_instructions(inner):
-                    if one.opname in ("STORE_GLOBAL", "DELETE_GLOBAL"):
-                        yield one.argval
-            yield from _changed_inside(inner)

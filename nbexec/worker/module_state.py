@@ -266,14 +266,14 @@ def bring(name: str, module: types.ModuleType) -> None:
     held = _held.get(name)
     names: HeldNames | None = None if held is None else pickle.loads(held.names)
     if held is not None and names is not None and names.partly:
-        _patch(name, module, _values(held, names.paths))
+        _patch(name, module, _values(held, names))
         return
     known = _first.get(name)
     if known is None or known[0] is not module:
         known = _first[name] = module, _as_imported(name, module)
     if held is None or names is None:
         return
-    values = _values(held, names.paths)
+    values = _values(held, names)
     changes = Changes()
     for path, places in names.links.items():
         for place in places:
@@ -331,13 +331,16 @@ def _unsent(what: Fact, where: str, first: Any) -> Any:
     return first
 
 
-def _values(held: HeldValues, paths: list[str]) -> dict[str, Any]:
-    if not paths:
-        return {}
-    buffers = [_copied(memoryview(one)) for one in held.buffers]  # not those of the next time
+def _values(held: HeldValues, names: HeldNames) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     with contextlib.suppress(Exception):  # what an import gives is the best that there is
-        return dict(zip(paths, nans.loads(held.data, buffers), strict=True))
-    return {}
+        if names.paths:
+            buffers = [_copied(memoryview(one)) for one in held.buffers]  # others the next time
+            found.update(zip(names.paths, nans.loads(held.data, buffers), strict=True))
+    for path, data in names.singles.items():
+        with contextlib.suppress(Exception):
+            found[path] = nans.loads(data)
+    return found
 
 
 def _copied(view: memoryview) -> bytes | bytearray:
@@ -385,10 +388,7 @@ def _set(module: types.ModuleType, path: str, old: Any, new: Any) -> None:
     at = find(module.__name__, owner) if owner else module
     if at is None:
         return
-    if last == "__dict__":
-        vars(at).clear()
-        vars(at).update(new)
-    elif isinstance(at, type):
+    if isinstance(at, type):
         with contextlib.suppress(TypeError):
             type.__setattr__(at, last, new)
     else:
@@ -404,9 +404,6 @@ def _delete(module: types.ModuleType, path: str, value: Any) -> None:
     with contextlib.suppress(AttributeError, TypeError):
         if isinstance(at, type):
             type.__delattr__(at, last)
-        elif last == "__dict__":
-            for key in [key for key in vars(at) if key != "__wrapped__"]:
-                del vars(at)[key]
         elif not is_hidden(last):
             delattr(at, last)
 

@@ -1,4 +1,7 @@
-"""What the notebook changed in modules that aren't its own."""
+"""What the notebook changed in modules that aren't its own.
+
+Covers `nbexec.system.bytecode`.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import http.client
 import textwrap
 from fractions import Fraction
 
+from nbexec.system.bytecode import assigned
 from nbexec.worker.library_patches import constants, patches
 
 
@@ -40,3 +44,13 @@ def test_constants_that_are_changed_by_their_own_module_are_its_own(tmp_path, mo
 
     assert constants("of_a_library", of_a_library) == {"A": 1}
     del __import__("sys").modules["of_a_library"]
+
+
+def test_what_code_assigns():
+    def of(source):
+        return assigned(compile(source, "", "exec"))
+
+    lines = "\n".join(f"n{at} = {at}" for at in range(400))  # more than an argument has room for
+    assert of(lines) == {f"n{at}" for at in range(400)}
+    assert of("def f():\n    global x\n    x = y = 1\nclass C: z = 1") == {"f", "C", "x"}
+    assert of("from os import *") is of("def f(): globals()['x'] = 1") is None

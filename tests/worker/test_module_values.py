@@ -1,8 +1,8 @@
 """What modules hold, on its way: facts, values, what can't be sent, and changes in a worker.
 
 Covers `nbexec.worker.module_facts`, `nbexec.worker.module_state`, `nbexec.worker.sent_modules`,
-`nbexec.worker.later_imports`, `nbexec.worker.unsent_values`, `nbexec.worker.value_changes`
-and `nbexec.serialize.live_modules`.
+`nbexec.worker.later_imports`, `nbexec.worker.unsent_values`, `nbexec.worker.value_changes`,
+`nbexec.worker.unchanged_values` and `nbexec.serialize.live_modules`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from nbexec.serialize import live_modules, pickling
 from nbexec.worker import module_state, module_values, sent_modules
 from nbexec.worker.later_imports import LaterImports
 from nbexec.worker.module_facts import VALUE, fact, is_written
+from nbexec.worker.unchanged_values import same, snapshot
 from nbexec.worker.unsent_values import KEEP, NotSent, is_assigned, sendable_part
 from nbexec.worker.value_changes import NOTHING, Changes
 
@@ -151,9 +152,9 @@ def test_this_process_takes_nothing_on_from_itself(module):
 
 def test_values_are_compared_by_what_they_are(module):
     first = module_values.here()
-    assert module_values.here().same(first)
+    assert module_values.here().digest() == first.digest()
     module.CONFIG["x"].append(1)
-    assert not module_values.here().same(first)
+    assert module_values.here().digest() != first.digest()
 
 
 def test_facts(module):
@@ -241,3 +242,23 @@ def test_a_part_that_is_kept():
         "lock": lock,
     }
     assert Changes().brought(NOTHING, {"rate": 2, "lock": KEEP}) == {"rate": 2}
+
+
+def test_what_a_function_or_a_package_s_object_has_tells_whether_it_changed(module):
+    wrapped = module.wrap(module.f)
+    assert same(snapshot(wrapped), snapshot(wrapped))
+    before = snapshot(wrapped)
+    wrapped.calls = 1
+    assert not same(before, snapshot(wrapped))
+    assert snapshot([1]) is snapshot({}) is snapshot(module.Model()) is None
+    mark = pytest.mark.parametrize("x", [1])
+    before = snapshot(mark)
+    assert before is not None
+    assert same(before, snapshot(mark))
+    assert not same(before, snapshot(pytest.mark.skip))
+    counter = [0]
+
+    def counts():
+        counter[0] += 1
+
+    assert snapshot(counts) is None  # what it holds may change
