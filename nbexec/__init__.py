@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from .telemetry.stats import Stats
     from .tracking import track
     from .worker.capture import cancelled, progress
+    from .worker.surroundings.register import carry
 
 __version__ = "0.1.0"
 
@@ -87,6 +88,7 @@ _NAMES = {
     "telemetry.stats": "Stats",
     "telemetry.bars": "Bar Bars",
     "tracking": "track",
+    "worker.surroundings.register": "carry",
 }
 _WHERE = {name: module for module, names in _NAMES.items() for name in names.split()}
 

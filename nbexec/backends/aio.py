@@ -113,6 +113,7 @@ class AsyncioSession(Session):
     def _start_all(self) -> None:
         self._called = False  # first: what comes from now on calls again
         if self._cpu is None:
+            self._spec.context.copy().run(self._spec.surroundings.enter_thread)
             self._cpu = time.thread_time()
             self._name = worker_name()
         with contextlib.suppress(IndexError):

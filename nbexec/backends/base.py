@@ -12,12 +12,13 @@ import contextvars
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from ..model import Chunk, Outcome, Task
 from ..telemetry.events import Part
 from ..worker.chunk_state import SharedChunkState
+from ..worker.surroundings.kernel_state import Surroundings
 from .caller_thread import CallerThread
 
 Reply = Callable[[], Outcome]  # called in the run's loop: unpacking is not a callback's work
@@ -49,6 +50,7 @@ class SessionSpec:
     workers: int
     direct: bool = False  # whether output also goes where it would have gone without us
     judged: bool = False  # whether the seconds without a core, and `running`, are asked for
+    surroundings: Surroundings = field(default_factory=Surroundings.here)  # when the run began
 
 
 class Running(NamedTuple):

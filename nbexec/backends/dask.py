@@ -13,7 +13,7 @@ import dask
 from distributed import Client, LocalCluster, SpecCluster
 
 from ..errors import BackendError
-from ..system import at_exit, machine
+from ..system import at_exit, interpreter_flags, machine
 from ..worker.entry import run_packed
 from .base import Backend, Session, SessionSpec
 from .dask_cluster import ClusterWorker, LocalSession
@@ -21,10 +21,16 @@ from .dask_given import GivenSession
 
 # A nanny would set these to 1 in the kernel's own environment, and leave them there, where
 # every library that is loaded later, and every worker process, finds them: see `blas`.
-_UNSAID = {
+_UNSAID: dict[str, Any] = {
     f"distributed.nanny.pre-spawn-environ.{variable}": None
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-}
+} | {"distributed.nanny.pre-spawn-environ.MPLBACKEND": "agg"}  # a worker has no window
+
+
+def _hash_seed() -> dict[str, str]:
+    """Have workers hash texts as the kernel does, where it was told how; dask has a seed itself."""
+    seed = interpreter_flags.hash_seed()
+    return {"distributed.nanny.pre-spawn-environ.PYTHONHASHSEED": seed} if seed else {}
 
 
 class Dask(Backend):
@@ -73,7 +79,7 @@ class Dask(Backend):
                     f"no Dask cluster answers at {self._given!r}: {error}"
                 ) from error
         try:
-            with dask.config.set(_UNSAID):
+            with dask.config.set(_UNSAID | _hash_seed()):
                 self._local = Own(
                     n_workers=machine.cores(),
                     threads_per_worker=1,

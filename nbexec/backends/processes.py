@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from loky import ProcessPoolExecutor
 
 from ..model import Chunk
-from ..system import at_exit, machine
+from ..system import at_exit, interpreter_flags, machine
 from ..worker.entry import hello, run_packed
 from ..worker.envelope import PackedCall
 from ..worker.process import begin_worker
@@ -31,7 +31,10 @@ class ProcessWorker:
         self.number = number
         self.healthy = True
         self.ready = False
-        self._executor = ProcessPoolExecutor(1, initializer=begin_worker, initargs=(os.getpid(),))
+        env = {**interpreter_flags.flags_as_variables(), "MPLBACKEND": "agg"}  # it has no window
+        self._executor = ProcessPoolExecutor(
+            1, initializer=begin_worker, initargs=(os.getpid(),), env=env
+        )
         our_listener = listener()
         folder = our_listener.folder if our_listener is not None else None
         self._executor.submit(hello, folder).add_done_callback(self._began)

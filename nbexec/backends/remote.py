@@ -24,6 +24,7 @@ from ..worker.item_errors import failed
 from ..worker.module_reloads import reloaded
 from ..worker.module_values import RunValues
 from ..worker.reply import receive
+from ..worker.surroundings.kernel_state import Renewed
 from .base import Session, SessionSpec
 from .buffer_store import shared_buffers, store_task
 from .listener import listener
@@ -63,10 +64,10 @@ class RemoteSession(Session):
         self._reloaded = reloaded()
         self._by_value = pickling.Sent(self.key)
         self._modules = RunValues(self.key, local, spec.task.fn)
+        self._surroundings = Renewed(spec.surroundings) if spec.task.fn is execute.call else None
+        task = spec.surroundings, self._modules.first, spec.task, _logging()
         try:
-            data, buffers = pickling.dumps_apart(
-                (self._modules.first, spec.task, _logging()), self._by_value
-            )
+            data, buffers = pickling.dumps_apart(task, self._by_value)
         except PickleError:  # it says why itself
             raise
         except Exception as error:
@@ -102,7 +103,8 @@ class RemoteSession(Session):
         if self._listener is not None:
             self._listener.expect(envelope.serial, functools.partial(self.spec.report, chunk))
         facts = self.key, self.block, len(chunk), items, chunk.budget, self.alone, envelope
-        future = self.send(slot, chunk, PackedCall(*facts))
+        renewed = self._surroundings.bytes() if self._surroundings is not None else b""
+        future = self.send(slot, chunk, PackedCall(*facts, renewed))
         size = beside or len(items)
         future.add_done_callback(functools.partial(self._done, slot, chunk, size, spent))
 

@@ -10,6 +10,7 @@ import functools
 import queue
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from ..model import Chunk
 from ..system import blas, machine
@@ -124,7 +125,11 @@ class RunThread:
         self._spec = spec
         self._stop_flag = StopFlag()
         self._context = spec.context.copy()
-        self._prepared = functools.cache(lambda: prepare(spec.task))  # setup: once a worker
+        self._prepared = functools.cache(self._begin)  # setup: once a worker
+
+    def _begin(self) -> Callable[[Any], Any]:
+        self._spec.surroundings.enter_thread()
+        return prepare(self._spec.task)
 
     def submit(self, chunk: Chunk, chunk_state: SharedChunkState) -> None:
         run = functools.partial(self._context.run, self._run, chunk, chunk_state, self._stop_flag)

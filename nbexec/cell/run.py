@@ -13,6 +13,7 @@ from ..errors import OptionError, SerialError
 from ..options import resolve
 from ..options.record import Options
 from ..run import registry as runs
+from ..system import recursion
 from ..telemetry import wording
 from ..worker.execute import depth
 from .analysis.analysis import Refusal
@@ -22,7 +23,6 @@ from .execution.grouping import functions_of, is_loop, note
 from .execution.in_kernel import StatementRunner, parse
 from .execution.loop_step import LoopStep
 from .execution.parts import parts_of
-from .iteration import recursion
 from .loops import dataflow
 from .loops.calls_in_row import PART
 from .loops.evaluated_first import awaits

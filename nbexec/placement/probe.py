@@ -20,6 +20,7 @@ from .auto import COPIES, FIRST, SEND, Evidence, Recent
 NOISE = 8e-6  # seconds that to pickle takes however little there is: 4.4 to 7.5 us
 LIGHT = 2e-5  # seconds; up to here SEVERAL are weighed together, as in a chunk
 HEAVY = 1e-3  # seconds; from here on once is enough
+SHARING = 20  # values of a chunk, by and large, where one is heavy by what it shares with others
 SEVERAL = 100  # that is how many; of larger ones as many as take `HEAVY`
 LATE = 0.0005  # seconds; where the GIL is free a thread that waited comes to itself in 0.1 ms
 
@@ -173,12 +174,26 @@ def _cost_of(values: Sequence[Any]) -> tuple[float, float, float]:
     if LIGHT < _total(one) < HEAVY:
         one = min(one, _pickle_times(values[:1]), key=_total)  # the first time takes longer
     if _total(one) >= HEAVY:
-        return one.pickling, one.reading, one.size
+        return _beyond_the_first(values, one)
     if _total(one) > LIGHT:  # or this machine is busy: one alone doesn't tell
         values = values[: int(HEAVY / _total(one)) + 1]
     several, count = min(_pickle_times(values), _pickle_times(values), key=_total), len(values)
     much = 1 - min(1.0, NOISE / _total(several))
     return much * several.pickling / count, much * several.reading / count, several.size / count
+
+
+def _beyond_the_first(values: Sequence[Any], one: _PickleTimes) -> tuple[float, float, float]:
+    """Give what a heavy value takes beside another: they may share most of it, as a class is.
+
+    The shared part counts as that of a chunk of `SHARING`.
+    """
+    if len(values) < 2:
+        return one.pickling, one.reading, one.size
+    two = _pickle_times(values[:2])
+    more = [max(0.0, both - alone) for both, alone in zip(two, one, strict=True)]
+    shared = [max(0.0, alone - beyond) / SHARING for alone, beyond in zip(one, more, strict=True)]
+    pickling, reading, size = (min(a, b + c) for a, b, c in zip(one, more, shared, strict=True))
+    return pickling, reading, size
 
 
 class _PickleTimes(NamedTuple):

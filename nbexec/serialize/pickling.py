@@ -17,12 +17,13 @@ import struct
 import traceback as traceback_module
 import weakref
 from collections.abc import Callable, Container, Iterable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 from ..errors import PickleError
-from . import by_value, made_exceptions, nans, singletons
+from . import by_value, context_vars, made_exceptions, nans, singletons
 from .owned_arrays import LaterBytes
 
 LARGE = 1 << 16  # bytes; to write a buffer to a file and read it takes 0.03 ms then, a pipe 0.18
@@ -172,6 +173,8 @@ def pickler() -> Any:
                 return singletons.reference(thing, kind)
             if issubclass(kind, BaseException):
                 return made_exceptions.reduced(thing, kind, type(self), self.lossy)
+            if kind is ContextVar:
+                return context_vars.reduced(thing)
             self.plain.add(kind)
             if hasattr(kind, INSTEAD):
                 self.instead = getattr(thing, INSTEAD)()

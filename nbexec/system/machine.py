@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import platform
 import sys
 import threading
 import time
@@ -204,3 +205,9 @@ def default_workers(most: int, depth: int) -> int:
     if depth == 0:
         return most
     return max(1, round(most**0.5)) if depth == 1 else 1
+
+
+@functools.cache
+def identity() -> str:
+    """Name this machine and its Python: on any other, folders and paths mean nothing."""
+    return f"{platform.node()} {os.path.realpath(sys.executable)}"

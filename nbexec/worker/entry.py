@@ -5,6 +5,7 @@ Bytes in, bytes out: what fails to unpickle or pickle fails here, where the item
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import threading
@@ -106,7 +107,8 @@ def run_packed(call: PackedCall, send: Send | None = None) -> bytes:
     ):
         return pack(not_begun(), envelope)
     with streams.routed():
-        outcome = run_chunk(_spec(call, loaded, report), chunk_state, call.budget)
+        run = functools.partial(run_chunk, _spec(call, loaded, report), chunk_state, call.budget)
+        outcome = loaded.surroundings.run(run)
     if to_kernel is not None:
         to_kernel.steal_listener.end(envelope.serial)
         to_kernel.flush()
@@ -126,7 +128,7 @@ def _unpack(call: PackedCall) -> tuple[Loaded, Any, float] | Outcome:
     what = "the function"
     try:
         follow(call.envelope.reloaded)
-        loaded = load(call.key, call.block)
+        loaded = load(call.key, call.block, call.renewed)
         what = "the item"
         begun = time.thread_time()
         packed = call.items

@@ -30,6 +30,7 @@ class PackedCall(NamedTuple):
     budget: float  # seconds
     alone: bool  # nothing else runs in the process: its CPU time, BLAS threads and all, counts
     envelope: Envelope
+    renewed: bytes = b""  # surroundings, where they are others than the task came with
 
 
 def items_file(envelope: Envelope) -> Path:

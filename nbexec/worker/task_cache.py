@@ -20,6 +20,7 @@ from ..system import subinterpreter
 from . import streams
 from .execute import prepare
 from .module_values import ModuleValues
+from .surroundings.taking_on import Arrived
 
 KEPT = 16  # functions without a file, least recently used out: there is no sign of their run's end
 LOOK = 0.5  # seconds between two looks whether a run has ended
@@ -31,9 +32,11 @@ class Loaded(NamedTuple):
     """A task, the maker of its function of one item, and the file that it came from."""
 
     task: Task
+    surroundings: Arrived
     prepared: Callable[[], Callable[[Any], Any]]  # runs setup when it is first called
     file: str | None  # there as long as the run goes on
     values: ModuleValues  # taken on when they were unpacked
+    renewed: bytes = b""  # what later surroundings were unpacked from
 
 
 _lock = threading.Lock()  # a Dask worker may have several threads
@@ -42,8 +45,11 @@ _watching = False
 _latest = ""  # the run whose modules these are
 
 
-def load(key: str, block: Any) -> Loaded:
-    """Give the task of a run, unpacked from `block` (a path or the bytes) once."""
+def load(key: str, block: Any, renewed: bytes = b"") -> Loaded:
+    """Give the task of a run, unpacked from `block` (a path or the bytes) once.
+
+    With `renewed` it has other surroundings than it came with.
+    """
     global _latest
     ended: list[Loaded] = []  # ends when the lock is free: a finaliser may take its time
     with _lock:
@@ -55,15 +61,20 @@ def load(key: str, block: Any) -> Loaded:
             _loaded[key].values.take_on()
         _latest = key
         _loaded.move_to_end(key)
+        if renewed != _loaded[key].renewed:
+            now = pickling.loads(renewed)
+            _loaded[key] = _loaded[key]._replace(surroundings=now, renewed=renewed)
         return _loaded[key]
 
 
 def _unpack(block: Any) -> Loaded:
     file = block if isinstance(block, str) else None
+    surroundings: Arrived
     task: Task
-    values, task, logging = task_file.load(file) if file else pickling.unpack(bytearray(block))
+    unpacked = task_file.load(file) if file else pickling.unpack(bytearray(block))
+    surroundings, values, task, logging = unpacked
     streams.log_as(logging)
-    return Loaded(task, _once(functools.partial(prepare, task)), file, values)
+    return Loaded(task, surroundings, _once(functools.partial(prepare, task)), file, values)
 
 
 def _once(make: Callable[[], T]) -> Callable[[], T]:

@@ -337,6 +337,20 @@ def test_light_items_are_not_taken_for_heavy_ones_on_a_busy_machine(each, about,
     assert max(asked) * each <= 2 * probe.HEAVY
 
 
+@pytest.mark.parametrize("shared", [0.0, 0.002])
+def test_what_heavy_items_share_is_not_what_each_takes(shared, monkeypatch):
+    """Rows have a class, which is sent once for a chunk."""
+    each = 0.004 - shared
+
+    def took(values):
+        return probe._PickleTimes(shared + each * len(values), 0.0, 0)
+
+    monkeypatch.setattr(probe, "_pickle_times", took)
+    cost = SendingCost()
+    cost.measure(Chunk(range(100), list(range(100))))
+    assert cost.here == pytest.approx(SEND / 2 + each + shared / probe.SHARING)
+
+
 @alone
 def test_what_sending_takes_is_measured_of_an_item_and_its_value():
     heavy, light = SendingCost(), SendingCost()

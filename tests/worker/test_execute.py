@@ -25,6 +25,7 @@ from nbexec.worker.envelope import Envelope, PackedCall
 from nbexec.worker.execute import ExecutionSpec, StopFlag, prepare, run_chunk
 from nbexec.worker.reply import receive
 from nbexec.worker.streams import logging_here
+from nbexec.worker.surroundings.kernel_state import Surroundings
 from nbexec.worker.task_cache import _once
 
 
@@ -94,10 +95,13 @@ def test_an_interrupt_ends_the_chunk_and_keeps_what_was_finished():
 NOBODY = Envelope("nowhere", 0, False, False)  # hears what is said only at the end
 
 
+def block_of(task):
+    """Pack a task as a session does."""
+    return pickling.pack((Surroundings.here(), module_values.here(), task, logging_here()))
+
+
 def packed(fn, items, key, **more):
-    return sent(
-        pickling.pack((module_values.here(), Task(fn, "fn", **more), logging_here())), items, key
-    )
+    return sent(block_of(Task(fn, "fn", **more)), items, key)
 
 
 def sent(block, items, key):
@@ -117,9 +121,7 @@ def test_setup_runs_once_for_a_key(tmp_path):
         with (tmp_path / "setups").open("a") as file:
             return file.write("x")
 
-    block = pickling.pack(
-        (module_values.here(), Task(lambda item, state: item, "fn", setup=setup), logging_here())
-    )
+    block = block_of(Task(lambda item, state: item, "fn", setup=setup))
     for key in ("key-2", "key-2", "key-2b", "key-2"):
         assert sent(block, [1], key).values == [1]
     assert (tmp_path / "setups").read_text() == "xx"
@@ -130,7 +132,7 @@ def test_items_that_cannot_be_unpickled_come_again_one_by_one():
         def __reduce__(self):
             return int, ("no number",)
 
-    block = pickling.pack((module_values.here(), Task(abs, "abs"), logging_here()))
+    block = block_of(Task(abs, "abs"))
     several = sent(block, [1, Bad()], "key-3")
     assert several.values == []
     alone = sent(block, [Bad()], "key-3")

@@ -150,7 +150,8 @@ class Scope:
 
     def store(self, target: Any, into: Value, value: Value) -> None:
         """Take in that something is stored in an object."""
-        if into.shared or isinstance(into.known, type | types.ModuleType):
+        known = isinstance(into.known, type | types.ModuleType)
+        if known or (into.shared and not self.changes_own(target)):
             refuse(target, f"changes `{ast.unparse(target.value)}` in place")
         if into.type is None or source.is_own_class(into.type):
             self.calls.special(target, into, _STORING[type(target)], Args([SHARED, value], {}))
@@ -158,6 +159,10 @@ class Scope:
                 self.setter(target, into, value)
         field = ITEMS if isinstance(target, ast.Subscript) else f".{target.attr}"
         self.analysis.heap.put(into, field, value)
+
+    def changes_own(self, target: Any) -> bool:
+        """Whether what is stored into is the iteration's own, although it was there before."""
+        return False
 
     def setter(self, node: ast.Attribute, base: Value, value: Value) -> None:
         for _, raw in self.analysis.methods_named(node.attr):

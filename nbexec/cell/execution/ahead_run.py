@@ -13,9 +13,11 @@ from ..iteration.boundary import arrived
 from ..iteration.iteration import Changed, Iteration, IterationRecord
 from ..loops.carried import examine_in_order
 from ..loops.eligibility import examine
+from ..loops.own_items import OwnItems
 from ..loops.split import Split
 from .dispatch import MapRun
 from .in_kernel import StatementRunner
+from .loop_items import containers
 from .loop_run import LoopRun
 from .reissue import reissue
 
@@ -110,7 +112,7 @@ class AheadRun(LoopRun):
         items, known = self.items, self.items.known or []
         # The loop may add to what it takes its items from, where each shows which one it is.
         told = type(items.source) in (*_HOLDING, *_FIXED)
-        roots = known if told else [*known, items.source]
+        roots = known if told else [*known, *containers(items.source)]
         self.carried = examine_in_order(
             self.split.whole,
             self.kernel.namespace,
@@ -119,6 +121,7 @@ class AheadRun(LoopRun):
             items.skipped,
             analysis,
             self.split.caches.values(),
+            OwnItems(self.split.changed_items, known, self.split.by_keys),
         )
 
     def holds(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -54,6 +55,23 @@ def iterable(thing: Any) -> bool:
 def listable(source: Any) -> bool:
     """Whether the items of `source` can be listed without changing it."""
     return _twin(source) is not None and not (type(source) is range and source[:MANY] != source)
+
+
+def containers(source: Any) -> list[Any]:
+    """Give what an iterator takes its items from, or `source` itself if it is none of those.
+
+    Examples
+    --------
+    >>> rows = [1, 2]
+    >>> containers(zip(rows, enumerate(rows))) == [rows, rows]
+    True
+    """
+    if type(source) not in _ITERATORS:
+        return [source]
+    # What they gave last they refer to as well, in a tuple; so that isn't followed.
+    parts = source.__reduce__()[1] if type(source) is zip else gc.get_referents(source)
+    parts = [one for one in parts if not immutable(type(one)) and type(one) is not tuple]
+    return [found for part in parts for found in containers(part)]
 
 
 def remaining(plain: PlainFirst, position: int) -> list[Any] | None:

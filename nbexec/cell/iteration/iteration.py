@@ -16,7 +16,7 @@ from ..analysis.object_facts import immutable, is_plain
 from . import exceptions
 from .boundary import HERE, Border, BorderOfFresh
 from .effect_log import Entry, Log, Taken, Unsafe
-from .environment import Luggage, Surroundings
+from .environment import Luggage
 from .guard import Guard, captured
 from .held import Brought, Carried, HeldCode
 from .set_order import REASON, disordered
@@ -178,7 +178,7 @@ class Iteration:
         fields = ("func", "names", "items", "home", "label", "keeps", "guarded", "fresh")
         self.keep_order()
         # First: they are there when the function is unpickled.
-        first = {"_luggage": Luggage(Surroundings()), "held": self.held}
+        first = {"_luggage": Luggage(), "held": self.held}
         state = {**first, **{name: getattr(self, name) for name in fields}, "_cache": {}}
         return state if self.held is None else {**state, "func": self.held.body}
 
@@ -242,17 +242,17 @@ class Iteration:
         return (item if self.items is None else self.items[item]), last
 
     def surroundings(self, log: Log) -> contextlib.AbstractContextManager[None]:
-        """Take on the kernel's settings in another process, inside a `with` block."""
+        """Keep warnings in another process, inside a `with` block."""
         if not self.elsewhere:
             return contextlib.nullcontext()
         luggage: Luggage = vars(self)["_luggage"]
-        return luggage.content.inside(log.warned)
+        return luggage.inside(log.warned, self.func)
 
     @property
     def elsewhere(self) -> bool:
         """Whether this was sent here from another process."""
         luggage: Luggage | None = vars(self).get("_luggage")
-        return luggage is not None and luggage.content.process != HERE
+        return luggage is not None and luggage.process != HERE
 
     @property
     def guard(self) -> Guard:

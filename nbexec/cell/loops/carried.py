@@ -17,6 +17,7 @@ from ..analysis.functions import new_analysis
 from ..analysis.object_facts import immutable
 from .eligibility import Body, aliased, handlers, own_names
 from .find import ItemLoop
+from .own_items import NO_ITEMS, OwnItems
 
 _DEEP = {"count", "grow", "grow_many", "grow_add"}  # effects that change what was put in
 
@@ -30,6 +31,7 @@ def examine_in_order(
     skipped: int,
     ahead: Analysis,
     caches: Iterable[Any] = (),
+    own: OwnItems = NO_ITEMS,
 ) -> dict[str, type]:
     """Look whether a loop changes nothing that a part of it reads which runs ahead.
 
@@ -49,6 +51,8 @@ def examine_in_order(
         Of the part that runs ahead.
     caches : iterable
         Those that the loop may call.
+    own : OwnItems
+        The items whose entries or attributes the loop sets.
 
     Returns
     -------
@@ -63,6 +67,7 @@ def examine_in_order(
     """
     assert isinstance(loop.node, ast.For)
     _one_way(loop)
+    own.check(loop, ahead)
     analysis = new_analysis(
         namespace, loop.accumulators | loop.bound | loop.targets, loop.sites, ahead=True
     )
@@ -84,6 +89,7 @@ def examine_in_order(
         scope = Body(analysis, namespace, set(loop.bound | loop.targets), dict(env))
         scope.bind(loop.target, item)
         scope.own = own_names(loop)
+        scope.own_items = own.names
         scope.block(body)
 
     analysis.run(look)

@@ -38,6 +38,7 @@ class Body(Scope):
     noting = False  # whether it is noted what is computed ahead
     making = ""  # the function whose definition is looked at
     own: frozenset[str] = frozenset()  # names that may be deleted, or be a function's
+    own_items: frozenset[str] = frozenset()  # names of the target whose entries may be set
 
     def statement(self, stmt: ast.stmt) -> None:
         if stmt in self.analysis.sites:
@@ -46,6 +47,10 @@ class Body(Scope):
             refuse(stmt, _REFUSED[type(stmt)])
         else:
             super().statement(stmt)
+
+    def changes_own(self, target: Any) -> bool:
+        base = target.value
+        return isinstance(base, ast.Name) and base.id in self.own_items
 
     def effect(self, stmt: Any) -> None:
         """Analyse the operands of an accumulation or a print; the effect itself goes to the log."""

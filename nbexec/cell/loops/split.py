@@ -18,6 +18,7 @@ from ..analysis.accumulators import Site
 from ..analysis.bindings import inside, stored
 from .evaluated_first import resolve
 from .find import ItemLoop
+from .own_items import by_key, changes_of_items, changes_one, reads_unchanged
 from .standalone import costly_calls
 
 AHEAD = "_nbexec_loop_ahead"  # the name of what gives the values; a step forgets it at its end
@@ -49,6 +50,10 @@ class Split:
     caches : dict
         Those of the calls that are of a cache, by their positions, with the cache: workers
         call the function inside it, under the name that `inner` gives.
+    changed_items : frozenset of str
+        Names of the target whose entries or attributes the loop sets.
+    by_keys : bool
+        Whether some of the calls read other entries of them than those that are set.
     """
 
     whole: ItemLoop
@@ -58,6 +63,8 @@ class Split:
     calls: tuple[ast.Call, ...]
     uses: tuple[tuple[int, ...], ...]
     caches: dict[int, Any]
+    changed_items: frozenset[str]
+    by_keys: bool
 
     @property
     def moved(self) -> list[ast.AST]:
@@ -105,7 +112,14 @@ def find_split(
     changed = loop.bound | loop.accumulators
     leading, bound = _leading(loop, changed, kept)
     finder = _Calls(namespace, loop.targets | bound, changed - bound, kept)
-    calls = [call for stmt in node.body[leading:] for call in finder.of(stmt)]
+    changes = changes_of_items(loop)
+    calls = [
+        call
+        for stmt in node.body[leading:]
+        for call in finder.of(stmt)
+        if reads_unchanged(call, stmt, loop, changes)
+    ]
+    by_keys = any(by_key(call, changes) for call in calls)
     slow = any(costly_calls(stmt, namespace) for stmt in node.body[:leading])
     if not slow and not any(bound & _loaded(call) for call in calls):
         leading, bound = 0, set()
@@ -123,7 +137,8 @@ def find_split(
     sites: dict[ast.stmt, Site] = {noted: Site(0, "ahead", AHEAD)}
     ahead = ItemLoop(made, made, "for loop", sites, changed, loop.targets)
     uses = tuple(tuple(at for at, one in enumerate(names) if one in _loaded(c)) for c in calls)
-    return Split(loop, ahead, leading, names, tuple(calls), uses, caches)
+    moved = tuple(calls)
+    return Split(loop, ahead, leading, names, moved, uses, caches, frozenset(changes), by_keys)
 
 
 def inner(at: int) -> str:
@@ -171,6 +186,8 @@ def _leading(
 
 def _can_move(stmt: ast.stmt, loop: ItemLoop, bound: set[str]) -> bool:
     if not isinstance(stmt, _MOVED) or any(one in loop.sites for one in inside([stmt])):
+        return False
+    if changes_one(stmt, loop.targets):
         return False
     if any(isinstance(part, ast.Break | ast.Continue | ast.Delete) for part in ast.walk(stmt)):
         return False

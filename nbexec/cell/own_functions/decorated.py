@@ -10,7 +10,7 @@ from typing import Any
 
 from ...errors import OptionError
 from ...options import resolve
-from ..iteration import recursion
+from ...system import recursion
 from .entering import Entering
 from .reach import functions_of
 

@@ -1,4 +1,7 @@
-"""A cell may call as deep as it may alone, wherever its loops run."""
+"""A cell may call as deep as it may alone, wherever its loops run.
+
+Covers nbexec.system.recursion.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,9 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 import nbexec
-from nbexec.cell.iteration import recursion
+from nbexec.system import recursion
 
-from ..both_ways import both
+from .both_ways import both
 
 DEPTH = """
 def deepest(n=0):

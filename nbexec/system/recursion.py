@@ -10,10 +10,12 @@ import ast
 import contextlib
 import sys
 import threading
+import types
 from collections.abc import Iterator
 
 # Up to 27 were counted: on each backend, in the kernel and in workers, with the magic above.
 FRAMES = 40
+ASKING = ("getrecursionlimit", "setrecursionlimit")
 
 
 class _Limit:
@@ -74,6 +76,16 @@ def room(stmt: ast.stmt | None = None) -> Iterator[None]:
         _limit.down()
 
 
+@contextlib.contextmanager
+def room_for(code: types.CodeType) -> Iterator[None]:
+    """Do as `room`, for code that was compiled already."""
+    if any(name in ASKING for name in code.co_names):
+        yield
+        return
+    with room():
+        yield
+
+
 def _asks(node: ast.AST) -> bool:
     name = getattr(node, "attr", None) or getattr(node, "id", None)
-    return name in ("getrecursionlimit", "setrecursionlimit")
+    return name in ASKING

@@ -1,0 +1,217 @@
+"""``row["x"] = slow(row["n"])``: items that a loop changes in place, each in its own iteration.
+
+What is computed ahead of such a loop reads the items as they are before their iteration.  That
+holds where no item leads to another, nor anything else that is read to one of them.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ..analysis import aliases
+from ..analysis.analysis import Analysis, Refusal
+from ..analysis.source import is_own_class
+from .find import ItemLoop
+
+_COMPOUND = (ast.If, ast.For, ast.While, ast.With, ast.Try, ast.TryStar, ast.Match)
+Place = tuple[int, int]
+
+
+@dataclass
+class ItemChanges:
+    """How a loop changes what a name of its target is bound to.
+
+    Attributes
+    ----------
+    first : tuple of int
+        Line and column of the first statement that does.
+    keys : set of str or None
+        The keys that are set; None where one isn't a text in the source.
+    """
+
+    first: Place
+    keys: set[str] | None = field(default_factory=set)
+
+
+def changes_of_items(loop: ItemLoop) -> dict[str, ItemChanges]:
+    """Give the names of the target whose entries or attributes the body sets, and how.
+
+    Examples
+    --------
+    >>> from nbexec.cell.loops.find import find_loop
+    >>> text = "for k, row in rows: row['x'] = k"
+    >>> [*changes_of_items(find_loop(ast.parse(text).body[0], {}))]
+    ['row']
+    """
+    found: dict[str, ItemChanges] = {}
+    for stmt in _simple(loop.node.body if isinstance(loop.node, ast.For) else []):
+        for name, key in _stores(stmt, loop.targets):
+            change = found.setdefault(name, ItemChanges(_place(stmt)))
+            change.first = min(change.first, _place(stmt))
+            if key is None:
+                change.keys = None
+            elif change.keys is not None:
+                change.keys.add(key)
+    return found
+
+
+def changes_one(stmt: ast.AST, targets: frozenset[str]) -> bool:
+    """Whether a statement, or one in it, sets an entry or an attribute of an item."""
+    return any(True for one in _simple([stmt]) for _ in _stores(one, targets))
+
+
+def reads_unchanged(
+    call: ast.expr, stmt: ast.stmt, loop: ItemLoop, changes: dict[str, ItemChanges]
+) -> bool:
+    """Whether a call of a statement reads of an item what its iteration has not changed by then."""
+    for name, change in changes.items():
+        if not any(_is_name(part, name) for part in ast.walk(call)):
+            continue
+        own = next((one for one in _simple([stmt]) if _has(one, call)), None)
+        if own is None:
+            return False
+        earlier = _place(own) < change.first or (
+            _place(own) == change.first and isinstance(own, ast.Assign) and _has(own.value, call)
+        )
+        if not earlier and not _other_keys(call, name, change.keys):
+            return False
+    return True
+
+
+def by_key(call: ast.expr, changes: dict[str, ItemChanges]) -> bool:
+    """Whether a call reads entries of an item that it may read although others were changed."""
+    return any(_other_keys(call, name, change.keys) for name, change in changes.items())
+
+
+class OwnItems(NamedTuple):
+    """Items of a loop that are changed, each in its own iteration.
+
+    Attributes
+    ----------
+    names : frozenset of str
+        Names of the target that are bound to what is changed.
+    items : list
+        The items.
+    by_keys : bool
+        Whether entries of them are read when others may have been set: then they are plain dicts.
+    """
+
+    names: frozenset[str]
+    items: list[Any]
+    by_keys: bool
+
+    def check(self, loop: ItemLoop, ahead: Analysis) -> None:
+        """Raise a `Refusal` where what is computed ahead may read an item that another changes."""
+        if not self.names:
+            return
+        changed: dict[int, Any] = {}
+        parts = []
+        for item in self.items:
+            for name, thing in _unpacked(item, loop.target):
+                if name in self.names:
+                    self._add(changed, thing, loop.line)
+                else:
+                    parts.append(thing)
+        inside = [part for thing in changed.values() for part in aliases.referents(thing)]
+        roots = [*parts, *inside, *_read(ahead)]
+        try:
+            for found in aliases.generations(roots):
+                if not changed.keys().isdisjoint(found):
+                    raise Refusal(loop.line, f"{self._what}, which others lead to as well")
+        except aliases.TooLarge:
+            reason = f"{self._what}, and there is too much to see whether others lead to it"
+            raise Refusal(loop.line, reason) from None
+
+    @property
+    def _what(self) -> str:
+        return f"changes `{min(self.names)}` in place"
+
+    def _add(self, changed: dict[int, Any], thing: Any, line: int) -> None:
+        kind = type(thing)
+        plain = kind is dict or (not self.by_keys and (kind is list or is_own_class(kind)))
+        if not plain:  # an array, say, may share its memory with another
+            raise Refusal(line, self._what)
+        if id(thing) in changed:
+            raise Refusal(line, f"{self._what}, which comes more than once")
+        changed[id(thing)] = thing
+
+
+NO_ITEMS = OwnItems(frozenset(), [], False)
+
+
+def _read(ahead: Analysis) -> list[Any]:
+    """Give what the part that runs ahead reads beside its item."""
+    names = [ahead.namespace[name] for name in ahead.reads if name in ahead.namespace]
+    own = ahead.own_reads.found.values() if ahead.own_reads is not None else ()
+    return [*names, *ahead.captured.values(), *(root for read in own for root in read.roots)]
+
+
+def _unpacked(item: Any, target: ast.AST) -> Iterator[tuple[str, Any]]:
+    """Give what each name of the target is bound to, and under "" what isn't unpacked."""
+    match target:
+        case ast.Name(name):
+            yield name, item
+        case ast.Tuple(parts) | ast.List(parts) if type(item) in (tuple, list) and len(item) == len(
+            parts
+        ):
+            for one, part in zip(item, parts, strict=True):
+                yield from _unpacked(one, part)
+        case _:
+            yield "", item
+
+
+def _simple(body: Iterable[ast.AST]) -> Iterator[ast.stmt]:
+    """Give the statements that are not made of others."""
+    for stmt in body:
+        if isinstance(stmt, _COMPOUND):
+            for part in ast.iter_child_nodes(stmt):
+                if isinstance(part, ast.stmt):
+                    yield from _simple([part])
+                elif isinstance(part, ast.ExceptHandler | ast.match_case):
+                    yield from _simple(part.body)
+        elif isinstance(stmt, ast.stmt):
+            yield stmt
+
+
+def _stores(stmt: ast.stmt, targets: frozenset[str]) -> Iterator[tuple[str, str | None]]:
+    """Give the names that a simple statement sets or deletes entries or attributes of, and keys."""
+    for part in ast.walk(stmt):
+        match part:
+            case ast.Subscript(ast.Name(name), ast.Constant(str(key)), ast.Store() | ast.Del()):
+                if name in targets:
+                    yield name, key
+            case ast.Subscript(ast.Name(name), _, ast.Store() | ast.Del()):
+                if name in targets:
+                    yield name, None
+            case ast.Attribute(ast.Name(name), _, ast.Store() | ast.Del()):
+                if name in targets:
+                    yield name, None
+
+
+def _other_keys(call: ast.expr, name: str, keys: set[str] | None) -> bool:
+    """Whether a call reads entries of a name by texts in the source that are none of `keys`."""
+    if keys is None:
+        return False
+    read = 0
+    for part in ast.walk(call):
+        match part:
+            case ast.Subscript(ast.Name(one), ast.Constant(str(key)), ast.Load()) if one == name:
+                if key in keys:
+                    return False
+                read += 1
+    return read > 0 and read == sum(_is_name(part, name) for part in ast.walk(call))
+
+
+def _is_name(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
+
+
+def _has(node: ast.AST, inner: ast.AST) -> bool:
+    return any(part is inner for part in ast.walk(node))
+
+
+def _place(node: ast.stmt) -> Place:
+    return node.lineno, node.col_offset

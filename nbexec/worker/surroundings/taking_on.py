@@ -1,0 +1,190 @@
+"""Taking on: a worker sets what differs from the kernel, before the first item of a run.
+
+What an item of an earlier run has left is put back by that, too: what counts is how the worker
+is now.  Of what the kernel doesn't tell, a worker puts back what was there at first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import functools
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from ...serialize import pickling
+from ...system import machine, subinterpreter
+from .on_import import forget, when_imported
+from .register import BUILT_IN, built_in
+from .register_entry import Entry, Unset
+
+_lock = threading.RLock()
+_current: str = ""  # whose surroundings this process has
+_in_thread = threading.local()  # likewise, each thread
+
+
+class Arrived:
+    """Surroundings in a worker, or in whatever process they were unpickled in.
+
+    Parameters
+    ----------
+    first : dict
+        The values that the others need, by the names of their entries.
+    packed : bytes
+        The others, pickled.
+    variables : list of bytes
+        Context variables with their values, each pickled.
+    changed : dict
+        Environment variables for another machine.
+    there : str
+        The machine that they were read on.
+    process : str
+        The process.
+    """
+
+    def __init__(
+        self,
+        first: dict[str, Any],
+        packed: bytes,
+        variables: list[bytes],
+        changed: dict[str, str],
+        there: str,
+        process: str,
+    ) -> None:
+        self._first = first
+        self._packed = packed
+        self._variables = variables
+        self._changed = changed
+        self._near = there == machine.identity()
+        self.process = process
+        self._contexts: dict[int, contextvars.Context] = {}  # by thread
+
+    @functools.cached_property
+    def _rest(self) -> tuple[dict[str, Any], tuple[Entry, ...]]:
+        found: tuple[dict[str, Any], tuple[Entry, ...]] = pickling.loads(self._packed)
+        return found
+
+    def take_on(self) -> None:
+        """Set what all threads of this process have in common."""
+        global _current
+        with _lock:
+            _put_back()
+            self._set_first()
+            values, carried = self._rest
+            for entry in (*BUILT_IN, *carried):
+                if (
+                    entry.extent == "thread"
+                    or entry.name in self._first
+                    or self._means_nothing(entry)
+                ):
+                    continue
+                if entry.name in values:
+                    _set(entry, values[entry.name])
+                elif entry.usual is not Unset and entry.module in sys.modules:
+                    _set(entry, entry.usual)
+                elif entry.module:
+                    forget(entry.module, entry.name)
+            _current = self.process + str(id(self))
+
+    def _means_nothing(self, entry: Entry) -> bool:
+        """Whether an entry is of another machine, or this process has it from the kernel's."""
+        if entry.extent in ("machine", "interpreter") and not self._near:
+            return True
+        return subinterpreter.number > 0 and entry.extent == "machine"
+
+    def _set_first(self) -> None:
+        if not self._near:
+            os.environ.update(self._changed)
+            return
+        for name, value in self._first.items():
+            entry = built_in(name)
+            if entry is not None and not self._means_nothing(entry):
+                _set(entry, value)
+
+    @contextlib.contextmanager
+    def again(self) -> Iterator[None]:
+        """Take them on again where another run was here since, inside a `with` block."""
+        if _current != self.process + str(id(self)):
+            self.take_on()
+        yield
+
+    def run(self, call: Any) -> Any:
+        """Call something in a context that has what each thread has its own of."""
+        with self.again():
+            me = threading.get_ident()
+            context = self._contexts.get(me)
+            if context is None:
+                context = self._contexts[me] = contextvars.Context()
+                _in_thread.current = None
+            if getattr(_in_thread, "current", None) is not self:
+                context.run(self._set_in_thread)
+                _in_thread.current = self
+            return context.run(call)
+
+    def _set_in_thread(self) -> None:
+        values, _ = self._rest
+        for entry in BUILT_IN:
+            if entry.extent == "thread" and entry.name in values:
+                _set(entry, values[entry.name])
+        for one in self._variables:
+            with contextlib.suppress(Exception):  # its class can't be imported here, say
+                variable, value = pickling.loads(one)
+                variable.set(value)
+
+
+def arrived(
+    first: dict[str, Any],
+    packed: bytes,
+    variables: list[bytes],
+    changed: dict[str, str],
+    there: str,
+    process: str,
+) -> Arrived:
+    """Take surroundings on as they are unpickled; see `Arrived`."""
+    found = Arrived(first, packed, variables, changed, there, process)
+    found.take_on()
+    return found
+
+
+def _set(entry: Entry, value: Any) -> None:
+    """Set an entry's value, or have it set when its module is imported."""
+    if entry.module and entry.module not in sys.modules:
+        if value != entry.usual:
+            when_imported(entry.module, entry.name, functools.partial(entry.take_on, value))
+        return
+    if entry.module:
+        forget(entry.module, entry.name)
+    if built_in(entry.name) is None:
+        entry.take_on(value)
+        return
+    with contextlib.suppress(Exception):  # such as a folder that may not be entered
+        entry.take_on(value)
+
+
+# ---------------------------------------------------------------- what the kernel doesn't tell
+
+_NAMES = "SIGINT SIGTERM SIGHUP SIGQUIT SIGALRM SIGVTALRM SIGPROF SIGUSR1 SIGUSR2 SIGCHLD SIGPIPE"
+_SIGNALS = tuple(getattr(signal, name) for name in _NAMES.split() if hasattr(signal, name))
+_at_first: dict[int, Any] | None = None
+
+
+def _put_back() -> None:
+    """Put back signal handlers and timers that an item of an earlier run has set."""
+    global _at_first
+    if subinterpreter.number or threading.current_thread() is not threading.main_thread():
+        return
+    found: dict[int, Any] = {one: signal.getsignal(one) for one in _SIGNALS}
+    if _at_first is None:
+        _at_first = found
+        return
+    for number, handler in found.items():
+        before = _at_first.get(number)
+        if handler is not before and before is not None:
+            with contextlib.suppress(OSError, ValueError):
+                signal.signal(number, before)
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, 0)

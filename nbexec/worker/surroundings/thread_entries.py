@@ -1,0 +1,82 @@
+"""Entries that each thread, or each context, has its own of: arithmetic, context variables."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from ...serialize import context_vars
+from .register_entry import Entry
+
+
+def _decimal() -> Any:
+    """Give decimal's context, without the signals that were raised in it so far."""
+    now = sys.modules["decimal"].getcontext().copy()
+    now.clear_flags()
+    return now
+
+
+class DecimalContext:
+    """decimal's context as a value that can be compared."""
+
+    def __init__(self, context: Any) -> None:
+        self.context = context
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DecimalContext) and repr(self.context) == repr(other.context)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _set_decimal(wanted: DecimalContext) -> None:
+    sys.modules["decimal"].setcontext(wanted.context.copy())
+
+
+def _numpy() -> Any:
+    numpy = sys.modules["numpy"]
+    printing = numpy.get_printoptions()
+    printing.pop("override_repr", None)
+    return printing, numpy.geterr()
+
+
+def _set_numpy(wanted: Any) -> None:
+    numpy = sys.modules["numpy"]
+    numpy.set_printoptions(**wanted[0])
+    numpy.seterr(**wanted[1])
+
+
+def _sklearn() -> dict[str, Any]:
+    return dict(sys.modules["sklearn"].get_config())
+
+
+def _set_sklearn(wanted: dict[str, Any]) -> None:
+    sys.modules["sklearn"].set_config(**wanted)
+
+
+def _torch() -> Any:
+    torch = sys.modules["torch"]
+    return torch.is_grad_enabled(), torch.get_default_device()
+
+
+def _set_torch(wanted: Any) -> None:
+    torch = sys.modules["torch"]
+    torch.set_grad_enabled(wanted[0])
+    if torch.get_default_device() != wanted[1]:
+        torch.set_default_device(wanted[1])
+
+
+def _nothing(wanted: Any) -> None:
+    """Set nothing: the variables come one by one, since one may be of no use in a worker."""
+
+
+ENTRIES = (
+    Entry(
+        *("context of decimal", lambda: DecimalContext(_decimal()), _set_decimal),
+        module="decimal",
+        extent="thread",
+    ),
+    Entry("errstate and print options of NumPy", _numpy, _set_numpy, "numpy", "thread"),
+    Entry("configuration of scikit-learn", _sklearn, _set_sklearn, "sklearn", "thread"),
+    Entry("grad mode and default device of torch", _torch, _set_torch, "torch", "thread"),
+    Entry("context variables", context_vars.set_here, _nothing, extent="thread"),
+)

@@ -1,0 +1,84 @@
+"""Items that a loop changes in place: what their values take is computed ahead."""
+
+from __future__ import annotations
+
+import pytest
+
+from ..both_ways import both
+
+EARLIER = """
+from collections import defaultdict
+def slow(x): return sum(i * (x or 1) for i in range(20))
+def same(x): return x
+class Point:
+    def __init__(self, n): self.n, self.v = n, None
+class Guarded(Point):
+    @property
+    def size(self): return self.n
+    @size.setter
+    def size(self, n): self.n = n + 1
+class Noting:
+    log = []
+    def __init__(self, n): self.__dict__["n"] = n
+    def __setattr__(self, name, value):
+        self.log.append(name)
+        self.__dict__[name] = value
+rows = [{"n": n} for n in range(12)]
+d = {k: {"n": k} for k in range(12)}
+ps = [Point(n) for n in range(12)]
+"""
+
+AHEAD = {
+    "a key": "for row in rows: row['s'] = slow(row['n'])",
+    "the same key": "for row in rows: row['n'] = slow(row['n'])",
+    "two keys": "for row in rows:\n    row['a'] = slow(row['n'])\n    row['b'] = slow(row['n'] + 1)",
+    "of another": "for row in rows:\n    row['a'] = slow(row['n'])\n    row['n'] = slow(row['a'])",
+    "after a store": "for row in rows:\n    row['n'] = same(row['n'])\n    row['m'] = slow(row['n'])",
+    "enumerate": "for i, row in enumerate(rows): row['s'] = slow(row['n']) + i",
+    "zip": "for x, row in zip(range(12), rows): row['s'] = slow(x) + row['n']",
+    "items": "for k, v in d.items(): v['s'] = slow(v['n'])",
+    "values": "for v in d.values(): v['s'] = slow(v['n'])",
+    "nested": "for i, (k, v) in enumerate(d.items()): v['s'] = slow(v['n']) + i",
+    "an attribute": "for p in ps: p.v = slow(p.n)",
+    "two attributes": "for p in ps:\n    p.v = slow(p.n)\n    p.w = (p.v, p.n)",
+    "a name between": "for p in ps:\n    v = slow(p.n)\n    p.v = v",
+    "the one before": "last = None\nfor p in ps:\n    p.v = slow(p.n) + (last.v if last else 0)\n    last = p",
+    "deleted": "for row in rows:\n    v = slow(row['n'])\n    del row['n']\n    row['m'] = v",
+    "in a branch": "for row in rows:\n    if row['n'] % 3: row['s'] = slow(row['n'])\n    else: row['s'] = 0",
+    "break": "for row in rows:\n    row['s'] = slow(row['n'])\n    if row['n'] == 7: break",
+    "it raises": "for row in rows: row['s'] = slow(row['n']) // (row['n'] - 9)",
+    "lists": "table = [[n, 0] for n in range(12)]\nfor r in table: r[1] = slow(r[0])",
+    "kept": "seen = []\nfor row in rows:\n    row['s'] = slow(row['n'])\n    seen.append(row)",
+}  # fmt: skip
+
+SERIAL = {
+    "twice": "rows += rows[:3]\nfor row in rows: row['n'] = slow(row['n'])",
+    "the next one": "for a, b in zip(rows, rows[1:]): b['n'] = slow(a['n'])",
+    "itself": "for row in rows: row['me'] = row\nfor row in rows: row['n'] = slow(row['me']['n'])",
+    "linked": "for p, q in zip(ps, ps[1:]): q.v = p\nfor p in ps: p.n = slow(p.v.n if p.v else 1)",
+    "another by name": "for p in ps: p.v = slow(p.n + (ps[0].v or 0))",
+    "by a function": "def f(n): return slow(n + (ps[0].v or 0))\nfor p in ps: p.v = f(p.n)",
+    "changed first": "for row in rows:\n    row['n'] += 1\n    row['s'] = slow(row['n'])",
+    "shared inside": "log = []\nfor row in rows: row['log'] = log\nfor row in rows:\n    row['n'] = slow(len(row['log']))\n    row['log'].append(1)",
+    "a setter": "gs = [Guarded(n) for n in range(9)]\nfor g in gs: g.size = slow(g.size)",
+    "__setattr__": "ns = [Noting(n) for n in range(9)]\nfor n in ns: n.v = slow(n.n)",
+    "views": "import numpy as np\nm = np.arange(9.0)\nvs = [m[i:i + 2] for i in range(8)]\nfor v in vs: v[1] = slow(v[0])",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("backend", ["threads", "processes"])
+@pytest.mark.parametrize("cell", AHEAD)
+def test_what_they_take_is_computed_ahead(cell: str, backend: str) -> None:
+    left = both(AHEAD[cell], backend, earlier=EARLIER)
+    if left.report is None:
+        assert left.error is not None
+        return
+    assert any("computed ahead" in step.reason for step in left.report.steps), str(left.report)
+
+
+@pytest.mark.parametrize("backend", ["threads", "processes"])
+@pytest.mark.parametrize("cell", SERIAL)
+def test_what_others_may_read_is_done_in_order(cell: str, backend: str) -> None:
+    left = both(SERIAL[cell], backend, earlier=EARLIER)
+    assert left.report is not None
+    assert not any("slow" in step.what for step in left.report.steps), str(left.report)
