@@ -70,6 +70,7 @@ class ModuleValues:
         self.origin = origin
         self.held = held
         self.sent = sent
+        self.block: pickle.PickleBuffer | None = None  # what is in a file of its own
 
     def digest(self) -> tuple[Any, ...]:
         """Give what tells whether modules hold the same, later."""
@@ -96,8 +97,9 @@ class ModuleValues:
             _packed = alone, pickle.dumps(alone, protocol=5)
         data = _packed[1]
         buffers = {name: one.buffers for name, one in self.held.items() if one.buffers}
-        large = len(data) >= pickling.LARGE
-        return self.origin, pickle.PickleBuffer(data) if large else data, buffers, self.sent
+        if len(data) >= pickling.LARGE:
+            self.block = pickle.PickleBuffer(data)
+        return self.origin, self.block or data, buffers, self.sent
 
     def take_on(self) -> None:
         """Have the modules here hold what they hold where this comes from."""
