@@ -59,10 +59,10 @@ def module(tmp_path, monkeypatch):
     sys.modules.pop(name, None)
 
 
-def taken_on(values):
-    """Take on values as another process would."""
-    data, buffers = pickling.dumps_apart((values.held, values.sent))
-    module_state.take_on(*pickle.loads(data, buffers=buffers))
+def taken_on(values, module):
+    """Take on what a module holds as another process would."""
+    name = module.__name__
+    module_state.take_on({name: values.held[name]}, {})
 
 
 def test_a_module_becomes_again_what_it_was(module):
@@ -73,7 +73,7 @@ def test_a_module_becomes_again_what_it_was(module):
     module.CONFIG["x"].append(2)
     module.Model.rate = module.Model.more = module.JUNK = 7
     module.cached(1)
-    taken_on(values)
+    taken_on(values, module)
     assert (module.RATE, module.CONFIG, module.Model.rate) == (1, {"x": [1]}, 1)
     assert module.f is f
     assert module.g(1) == -1
@@ -91,7 +91,7 @@ def test_one_that_is_imported_later_is_brought_then(module):
     want = module.f(2)
     values = module_values.here()
     del sys.modules[name]
-    taken_on(values)
+    taken_on(values, module)
     assert name not in sys.modules
     there = importlib.import_module(name)
     assert there is not module
@@ -145,8 +145,9 @@ def test_what_is_imported_later_is_found_without_importing_it(module, tmp_path, 
 
 def test_this_process_takes_nothing_on_from_itself(module):
     values = module_values.here()
+    assert values.origin == module_values.process()
     module.RATE = 9
-    pickle.loads(pickle.dumps(values))
+    pickling.loads(pickling.dumps(values))
     assert module.RATE == 9
 
 
