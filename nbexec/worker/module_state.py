@@ -386,13 +386,14 @@ def _set(module: types.ModuleType, path: str, old: Any, new: Any) -> None:
         return
     owner, _, last = path.rpartition(".")
     at = find(module.__name__, owner) if owner else module
-    if at is None:
+    if at is None or type(at) is NotSent:
         return
     if isinstance(at, type):
         with contextlib.suppress(TypeError):
             type.__setattr__(at, last, new)
     else:
-        setattr(at, last, new)
+        with contextlib.suppress(AttributeError, TypeError):
+            setattr(at, last, new)
 
 
 def _delete(module: types.ModuleType, path: str, value: Any) -> None:

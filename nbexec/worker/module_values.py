@@ -286,7 +286,10 @@ def _take(name: str, path: str, value: Any, found: _Found) -> None:
         data = None
         with contextlib.suppress(Exception):
             data = pickling.dumped(live_modules.pickler(), value)
-        surely = before is not None or not unsent_values.is_assigned(name, path)
+        surely = not unsent_values.is_assigned(name, path)
+        if before is not None:  # libraries note things on a function
+            noted = type(value) is types.FunctionType and before[0][0] is value
+            surely = before[2] or not noted
         before = singles[path] = now, data, surely
     if before[1] is not None:
         found.singles[path] = before[1]
