@@ -176,7 +176,12 @@ def _of_wrapper(value: Any, kind: type) -> Fact:
 
 def find(module: str, path: str) -> Any:
     """Give what stands at a path of a module that was imported; None where nothing does."""
-    found: Any = sys.modules.get(module)
+    return find_in(sys.modules.get(module), path)
+
+
+def find_in(owner: Any, path: str) -> Any:
+    """Give what stands at a path of a module; None where nothing does."""
+    found = owner
     for name in path.split("."):
         if found is None:
             return None

@@ -29,6 +29,7 @@ from .module_facts import (
     attributes_of,
     fact,
     find,
+    find_in,
     is_hidden,
 )
 from .sent_modules import SentModule
@@ -385,7 +386,7 @@ def _set(module: types.ModuleType, path: str, old: Any, new: Any) -> None:
     if new is old or new is NOTHING:
         return
     owner, _, last = path.rpartition(".")
-    at = find(module.__name__, owner) if owner else module
+    at = find_in(module, owner) if owner else module
     if at is None or type(at) is NotSent:
         return
     if isinstance(at, type):
@@ -401,7 +402,7 @@ def _delete(module: types.ModuleType, path: str, value: Any) -> None:
     owner, _, last = path.rpartition(".")
     if isinstance(value, types.ModuleType):
         return
-    at = find(module.__name__, owner) if owner else module
+    at = find_in(module, owner) if owner else module
     with contextlib.suppress(AttributeError, TypeError):
         if isinstance(at, type):
             type.__delattr__(at, last)
