@@ -143,7 +143,10 @@ def here(local: bool = True, fn: Any = None) -> ModuleValues:
     True
     """
     own = sent_modules.own_modules()
-    found = {name: _found(name, module) for name, module in own.items()}
+    found: dict[str, _Found] = {}
+    for name, module in own.items():
+        with contextlib.suppress(Exception):  # objects may be of any kind: a worker imports it
+            found[name] = _found(name, module)
     places: dict[int, list[tuple[str, str]]] = {}
     for name, one in found.items():
         for path, value in one.values.items():
