@@ -49,22 +49,25 @@ class BufferStore:
         self._timer: threading.Timer | None = None
         self._lock = threading.RLock()
 
-    def acquire(self, buffer: pickle.PickleBuffer) -> StoredBuffer:
-        """Give the file with the contents of `buffer`, written now if there is none."""
+    def acquire(self, buffer: pickle.PickleBuffer, sort: str = "buffer") -> StoredBuffer:
+        """Give the file with the contents of `buffer`, written now if there is none.
+
+        `sort` is how its name begins then.
+        """
         view = buffer.raw()
         digest = _digest(view)
         with self._lock:
             stored = self._stored.get(digest)
             if stored is None or not stored.path.exists():  # something may have tidied it away
-                stored = self._write(view)
+                stored = self._write(view, sort)
             self._stored[stored.digest] = stored
             self._stored.move_to_end(stored.digest)
             stored.uses += 1
             return stored
 
-    def _write(self, view: memoryview) -> StoredBuffer:
+    def _write(self, view: memoryview, sort: str) -> StoredBuffer:
         self._made += 1
-        path = keep(f"buffer-{self._made}", lambda: (view,))
+        path = keep(f"{sort}-{self._made}", lambda: (view,))
         # Another thread may have changed it since it was hashed: the file counts.
         digest = _digest(memoryview(pickling.mapped(path)))
         known = self._stored.get(digest)
@@ -146,13 +149,25 @@ def shared_buffers() -> BufferStore:
         return _stores[folder]
 
 
-def store_task(key: str, data: bytes, buffers: Sequence[pickle.PickleBuffer]) -> StoredTask:
-    """Write a task's file, named `key`, its large buffers in the store."""
+def store_task(
+    key: str,
+    data: bytes,
+    buffers: Sequence[pickle.PickleBuffer],
+    modules: pickle.PickleBuffer | None = None,
+) -> StoredTask:
+    """Write a task's file, named `key`, its large buffers in the store.
+
+    So is what `modules` hold, which many tasks have in common.
+    """
     task = StoredTask(scratch_folder() / key, shared_buffers())
     try:
         paths = []
         for one in buffers:
-            stored = task.store.acquire(one) if one.raw().nbytes >= LARGE else None
+            stored = None
+            if one is modules:
+                stored = task.store.acquire(one, "modules")
+            elif one.raw().nbytes >= LARGE:
+                stored = task.store.acquire(one)
             task.buffers += [stored] if stored is not None else []
             paths.append(str(stored.path) if stored is not None else "")
         task.file = keep(key, lambda: task_file.pieces(data, buffers, paths))

@@ -77,7 +77,8 @@ class RemoteSession(Session):
         except Exception as error:
             raise pickling.explain(spec.task.fn, error) from error
         self._by_value.complete()
-        self._stored = store_task(self.key, data, buffers) if local else None
+        stored = self.key, data, buffers, self._modules.first.block
+        self._stored = store_task(*stored) if local else None
         # what a worker unpacks: a file to map, or the bytes
         self.block: Any = (
             str(self._stored.file) if self._stored is not None else pickling.joined(data, buffers)

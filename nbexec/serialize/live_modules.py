@@ -6,6 +6,7 @@ value.  Its globals are those of the module there, not copies of what they are h
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 from types import CodeType, FunctionType, ModuleType
@@ -15,6 +16,15 @@ from ..system.user_code import is_library_module
 from . import pickling
 
 _NOT = ("__main__", "__mp_main__")
+_STATE = (
+    "__name__",
+    "__qualname__",
+    "__kwdefaults__",
+    "__defaults__",
+    "__module__",
+    "__doc__",
+    "__closure__",
+)
 _CACHED = functools._lru_cache_wrapper
 
 
@@ -47,8 +57,8 @@ def is_defined(function: FunctionType) -> bool:
     Examples
     --------
     >>> import textwrap
-    >>> is_defined(textwrap.dedent), is_defined(lambda: 1)
-    (True, False)
+    >>> is_defined(textwrap.dedent)
+    True
     """
     code = unchanged_code(function)
     if code.co_filename[:1] == "<":  # a dataclass's
@@ -113,10 +123,14 @@ def pickler() -> Any:
         def _live(self, thing: FunctionType, name: str) -> Any:
             code = unchanged_code(thing)
             sent = thing if code is thing.__code__ else pickling.with_code(thing, code)
-            make, arguments, (state, more), *rest = self._dynamic_function_reduce(sent)
-            code, _, *others = arguments
-            more = {**more, "__globals__": {}, "_cloudpickle_submodules": []}
-            return make, (code, GlobalsOf(name), *others), (state, more), *rest
+            code, _, *others = self._function_getnewargs(sent)
+            slots = {one: getattr(thing, one) for one in _STATE}
+            slots.update(__globals__={}, _cloudpickle_submodules=[])
+            with contextlib.suppress(NameError):  # of what is only there for a type checker
+                slots["__annotations__"] = thing.__annotations__
+            state = {**vars(thing)}, slots
+            make, done = cloudpickle._make_function, cloudpickle._function_setstate
+            return make, (code, GlobalsOf(name), *others), state, None, None, done
 
     def _is_there(thing: FunctionType, module: str) -> bool:
         return _has_name(thing) and (is_defined(thing) or is_library_module(module))

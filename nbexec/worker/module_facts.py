@@ -34,7 +34,7 @@ _OF_PYTHON = (
     types.ClassMethodDescriptorType,
 )
 _CACHED = functools._lru_cache_wrapper
-_PARTS = ("__defaults__", "__kwdefaults__", "__dict__")  # of a function, which may hold values
+_PARTS = ("__defaults__", "__kwdefaults__")  # of a function, which may hold values
 
 
 class HeldValues(NamedTuple):
@@ -44,14 +44,14 @@ class HeldValues(NamedTuple):
     ----------
     names : bytes
         A `HeldNames`, pickled.
-    data : bytes or buffer
+    data : bytes
         The values, pickled.
     buffers : list
         Their large buffers.
     """
 
     names: bytes
-    data: Any
+    data: bytes
     buffers: list[Any]
 
 
@@ -66,11 +66,17 @@ class HeldNames(NamedTuple):
         Where the values stand.
     links : dict
         Where in other modules the same objects stand.
+    singles : dict
+        Values that were pickled by themselves, by path.
+    partly : bool
+        Whether there is more in the module, which is its own.
     """
 
     facts: dict[str, Fact]
     paths: list[str]
     links: dict[str, list[tuple[str, str]]]
+    singles: dict[str, bytes]
+    partly: bool = False
 
 
 def fact(value: Any) -> Fact:
@@ -170,7 +176,12 @@ def _of_wrapper(value: Any, kind: type) -> Fact:
 
 def find(module: str, path: str) -> Any:
     """Give what stands at a path of a module that was imported; None where nothing does."""
-    found: Any = sys.modules.get(module)
+    return find_in(sys.modules.get(module), path)
+
+
+def find_in(owner: Any, path: str) -> Any:
+    """Give what stands at a path of a module; None where nothing does."""
+    found = owner
     for name in path.split("."):
         if found is None:
             return None
@@ -233,7 +244,13 @@ def _of_parts(name: str, path: str, value: Any) -> Iterator[tuple[str, Any]]:
     for part in _PARTS:
         held = getattr(value, part)
         inside = held.values() if type(held) is dict else held or ()
-        if any(fact(one) is VALUE and type(one) not in _ATOMS for one in inside) or (
-            part == "__dict__" and any(key != "__wrapped__" for key in held)
-        ):
+        if any(type(one) not in _ATOMS and fact(one) is VALUE for one in inside):
             yield f"{path}.{part}", held
+    for key, held in [*value.__dict__.items()]:
+        if type(held) in _ATOMS or (type(held) in (dict, list, set) and _is_data(held)):
+            yield f"{path}.{key}", held
+
+
+def _is_data(held: Any) -> bool:
+    inside = held.values() if type(held) is dict else held
+    return all(type(one) in _ATOMS or type(one) in (dict, list, set, tuple) for one in inside)

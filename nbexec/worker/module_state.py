@@ -29,6 +29,7 @@ from .module_facts import (
     attributes_of,
     fact,
     find,
+    find_in,
     is_hidden,
 )
 from .sent_modules import SentModule
@@ -40,6 +41,7 @@ _held: dict[str, HeldValues] = {}
 _sent: dict[str, SentModule] = {}
 _made: dict[str, tuple[Any, SentModule]] = {}  # modules that were made here of what was sent
 _brought: set[str] = set()  # modules that hold by now what they hold in the kernel
+_patched: dict[tuple[str, str], tuple[types.ModuleType, Any]] = {}  # what was there before
 _first: dict[str, tuple[types.ModuleType, dict[Fact, Any]]] = {}  # as a module was imported
 
 
@@ -59,6 +61,7 @@ def take_on(held: dict[str, HeldValues], sent: dict[str, SentModule]) -> None:
         _sent.clear()
         _sent.update(sent)
         _brought.clear()
+        _undo_patches()
         _drop_others()
         if not any(isinstance(one, Finder) for one in sys.meta_path):
             sys.meta_path.insert(0, Finder())
@@ -262,13 +265,16 @@ def bring(name: str, module: types.ModuleType) -> None:
         The module.
     """
     held = _held.get(name)
+    names: HeldNames | None = None if held is None else pickle.loads(held.names)
+    if held is not None and names is not None and names.partly:
+        _patch(name, module, _values(held, names))
+        return
     known = _first.get(name)
     if known is None or known[0] is not module:
         known = _first[name] = module, _as_imported(name, module)
-    if held is None:
+    if held is None or names is None:
         return
-    names: HeldNames = pickle.loads(held.names)
-    values = _values(held, names.paths)
+    values = _values(held, names)
     changes = Changes()
     for path, places in names.links.items():
         for place in places:
@@ -296,6 +302,27 @@ def bring(name: str, module: types.ModuleType) -> None:
     _brought.add(name)
 
 
+def _patch(name: str, module: types.ModuleType, values: dict[str, Any]) -> None:
+    """Set some names of a library's module; what was there comes back with another run."""
+    for path, value in values.items():
+        owner, _, last = path.rpartition(".")
+        at = find(name, owner) if owner else module
+        old = NOTHING if at is None else vars(at).get(last, NOTHING)
+        _patched[name, path] = module, old
+        _set(module, path, old, value)
+
+
+def _undo_patches() -> None:
+    for (name, path), (module, old) in [*_patched.items()]:
+        if sys.modules.get(name) is not module:
+            continue
+        if old is NOTHING:
+            _delete(module, path, None)
+        else:
+            _set(module, path, NOTHING, old)
+    _patched.clear()
+
+
 def _unsent(what: Fact, where: str, first: Any) -> Any:
     """Give what is there in the place of what can't be sent."""
     _, kind, surely = what
@@ -305,13 +332,16 @@ def _unsent(what: Fact, where: str, first: Any) -> Any:
     return first
 
 
-def _values(held: HeldValues, paths: list[str]) -> dict[str, Any]:
-    if not paths:
-        return {}
-    buffers = [_copied(memoryview(one)) for one in held.buffers]  # not those of the next time
+def _values(held: HeldValues, names: HeldNames) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     with contextlib.suppress(Exception):  # what an import gives is the best that there is
-        return dict(zip(paths, nans.loads(held.data, buffers), strict=True))
-    return {}
+        if names.paths:
+            buffers = [_copied(memoryview(one)) for one in held.buffers]  # others the next time
+            found.update(zip(names.paths, nans.loads(held.data, buffers), strict=True))
+    for path, data in names.singles.items():
+        with contextlib.suppress(Exception):
+            found[path] = nans.loads(data)
+    return found
 
 
 def _copied(view: memoryview) -> bytes | bytearray:
@@ -356,17 +386,15 @@ def _set(module: types.ModuleType, path: str, old: Any, new: Any) -> None:
     if new is old or new is NOTHING:
         return
     owner, _, last = path.rpartition(".")
-    at = find(module.__name__, owner) if owner else module
-    if at is None:
+    at = find_in(module, owner) if owner else module
+    if at is None or type(at) is NotSent:
         return
-    if last == "__dict__":
-        vars(at).clear()
-        vars(at).update(new)
-    elif isinstance(at, type):
+    if isinstance(at, type):
         with contextlib.suppress(TypeError):
             type.__setattr__(at, last, new)
     else:
-        setattr(at, last, new)
+        with contextlib.suppress(AttributeError, TypeError):
+            setattr(at, last, new)
 
 
 def _delete(module: types.ModuleType, path: str, value: Any) -> None:
@@ -374,13 +402,10 @@ def _delete(module: types.ModuleType, path: str, value: Any) -> None:
     owner, _, last = path.rpartition(".")
     if isinstance(value, types.ModuleType):
         return
-    at = find(module.__name__, owner) if owner else module
+    at = find_in(module, owner) if owner else module
     with contextlib.suppress(AttributeError, TypeError):
         if isinstance(at, type):
             type.__delattr__(at, last)
-        elif last == "__dict__":
-            for key in [key for key in vars(at) if key != "__wrapped__"]:
-                del vars(at)[key]
         elif not is_hidden(last):
             delattr(at, last)
 

@@ -7,17 +7,20 @@ class, a function that was replaced, a name that was deleted.  `module_state` do
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import pickle
 import sys
 import types
 import uuid
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..serialize import live_modules, pickling
+from ..serialize.live_modules import module_of
 from . import sent_modules, unsent_values
-from .execute import Call
+from .execute import call
+from .library_patches import patches
 from .module_facts import (
     UNSENT,
     VALUE,
@@ -29,11 +32,15 @@ from .module_facts import (
     is_written,
 )
 from .sent_modules import SentModule
+from .unchanged_values import same, snapshot
 
 _here = uuid.uuid4().hex
 # By module and path: what can't be pickled, and whether it is surely not what an import gives.
 _unsent: dict[str, dict[str, tuple[Any, bool]]] = {}
 _functions: dict[str, dict[str, tuple[Any, Any, Fact]]] = {}  # as they are written, with the code
+# Values that are looked at from outside: their state, pickled, and whether they surely changed.
+_singles: dict[str, dict[str, tuple[list[Any], bytes | None, bool]]] = {}
+_packed: tuple[Any, bytes] | None = None  # what was sent last, and pickled
 _names: dict[str, tuple[HeldNames, bytes]] = {}  # what was known of a module's names, and pickled
 
 
@@ -63,13 +70,36 @@ class ModuleValues:
         self.origin = origin
         self.held = held
         self.sent = sent
+        self.block: pickle.PickleBuffer | None = None  # what is in a file of its own
 
-    def same(self, other: ModuleValues) -> bool:
-        """Whether modules hold the same there."""
-        return self.held == other.held and self.sent == other.sent
+    def digest(self) -> tuple[Any, ...]:
+        """Give what tells whether modules hold the same, later."""
+        import xxhash
+
+        alone = {
+            name: (
+                one.names,
+                one.data,
+                [xxhash.xxh3_128_digest(part.raw()) for part in one.buffers],
+            )
+            for name, one in self.held.items()
+        }
+        return alone, self.sent
 
     def __reduce__(self) -> Any:
-        return _arrived, (self.origin, self.held, self.sent)
+        return _arrived, self.parts()
+
+    def parts(self) -> tuple[Any, ...]:
+        """Give the arguments of `_arrived`: what is large is one buffer, written once."""
+        global _packed
+        alone = {name: (one.names, one.data) for name, one in self.held.items()}
+        if _packed is None or _packed[0] != alone:
+            _packed = alone, pickle.dumps(alone, protocol=5)
+        data = _packed[1]
+        buffers = {name: one.buffers for name, one in self.held.items() if one.buffers}
+        if len(data) >= pickling.LARGE:
+            self.block = pickle.PickleBuffer(data)
+        return self.origin, self.block or data, buffers, self.sent
 
     def take_on(self) -> None:
         """Have the modules here hold what they hold where this comes from."""
@@ -87,7 +117,11 @@ class ModuleValues:
             module_state.let_go()
 
 
-def _arrived(origin: str, held: dict[str, HeldValues], sent: dict[str, SentModule]) -> ModuleValues:
+def _arrived(
+    origin: str, data: Any, buffers: dict[str, list[Any]], sent: dict[str, SentModule]
+) -> ModuleValues:
+    alone = pickle.loads(data)
+    held = {name: HeldValues(one[0], one[1], buffers.get(name, [])) for name, one in alone.items()}
     values = ModuleValues(origin, held, sent)
     values.take_on()
     return values
@@ -109,16 +143,38 @@ def here(local: bool = True, fn: Any = None) -> ModuleValues:
     True
     """
     own = sent_modules.own_modules()
-    found = {name: _found(name, module) for name, module in own.items()}
+    found: dict[str, _Found] = {}
+    for name, module in own.items():
+        with contextlib.suppress(Exception):  # objects may be of any kind: a worker imports it
+            found[name] = _found(name, module)
     places: dict[int, list[tuple[str, str]]] = {}
-    for name, (_, values) in found.items():
-        for path, value in values.items():
+    for name, one in found.items():
+        for path, value in one.values.items():
             if type(value) not in _PLAIN:
                 places.setdefault(id(value), []).append((name, path))
     shared = {key: among for key, among in places.items() if len({one[0] for one in among}) > 1}
-    held = {name: _held(name, *of, shared) for name, of in found.items()}
+    held = {name: _held(name, one, shared) for name, one in found.items()}
+    for name, patched in patches(_spaces(own, fn)).items():
+        if name not in held:
+            held[name] = _of_patches(name, patched)
     code = () if local else _notebook_code(fn)
     return ModuleValues(process(), held, sent_modules.to_send(own, local, code))
+
+
+def _of_patches(name: str, patched: dict[str, Any]) -> HeldValues:
+    found = _Found(dict.fromkeys(patched, VALUE), {}, {})
+    for path, value in patched.items():
+        _take(name, path, value, found)
+    return _held(name, found, {}, partly=True)
+
+
+def _spaces(own: dict[str, types.ModuleType], fn: Any) -> list[dict[str, Any]]:
+    """Give the globals of the user's code."""
+    main = sys.modules.get("__main__")
+    spaces = {id(vars(one)): vars(one) for one in (main, *own.values()) if one is not None}
+    if type(fn) is types.FunctionType and module_of(fn) is None:
+        spaces[id(fn.__globals__)] = fn.__globals__
+    return [*spaces.values()]
 
 
 def _notebook_code(fn: Any) -> list[types.CodeType]:
@@ -147,15 +203,18 @@ class RunValues:
     def __init__(self, run: str, local: bool, fn: Any = None) -> None:
         self._run, self._local = run, local
         self.first = self._now = here(local, fn)
+        calls = fn is call or getattr(fn, "__module__", "") == "nbexec.executor"
+        self._digest = self.first.digest() if calls else None
         self._changes = 0
 
     def with_items(self, items: Any) -> Any:
         """Give what is to be pickled in the place of a chunk's items."""
-        if not isinstance(items[0], Call):
+        if self._digest is None:
             return items
         now = here(self._local, items[0].fn)
-        if not now.same(self._now):
-            self._now = now
+        digest = now.digest()
+        if digest != self._digest:
+            self._now, self._digest = now, digest
             self._changes += 1
         if not self._changes:
             return items
@@ -176,18 +235,16 @@ class _State:
     """What modules hold, and a name for it."""
 
     def __init__(self, name: str, values: ModuleValues) -> None:
-        self._facts = name, values.origin, values.held, values.sent
+        self._parts = name, *values.parts()
 
     def __reduce__(self) -> Any:
-        return _enter, self._facts
+        return _enter, self._parts
 
 
-def _enter(
-    name: str, origin: str, held: dict[str, HeldValues], sent: dict[str, SentModule]
-) -> None:
+def _enter(name: str, *parts: Any) -> None:
     """Take on what modules hold, before the items are unpickled."""
     if name != ModuleValues.current:
-        _arrived(origin, held, sent)
+        _arrived(*parts)
         ModuleValues.current = name
 
 
@@ -195,38 +252,69 @@ def _second(first: Any, second: Any) -> Any:
     return second
 
 
-def _found(name: str, module: types.ModuleType) -> tuple[dict[str, Fact], dict[str, Any]]:
-    """Give the facts of a module, and the values that are to be sent."""
-    facts: dict[str, Fact] = {}
-    values: dict[str, Any] = {}
+class _Found(NamedTuple):
+    """What was found in a module: the facts, the values to send, and those that are pickled."""
+
+    facts: dict[str, Fact]
+    values: dict[str, Any]
+    singles: dict[str, bytes]
+
+
+def _found(name: str, module: types.ModuleType) -> _Found:
+    found = _Found({}, {}, {})
     known = _functions.setdefault(name, {})
     for path, value in attributes_of(name, module):
         if type(value) is types.FunctionType:
             was = known.get(path)
             if was is not None and was[0] is value and was[1] is value.__code__:
-                facts[path] = was[2]
+                found.facts[path] = was[2]
                 continue
-        what = facts[path] = fact(value)
+        what = found.facts[path] = fact(value)
         if what is VALUE or (what[0] in "fw" and not is_written(name, path, value)):
-            values[path] = value
+            _take(name, path, value, found)
         elif what[0] == "f" and not value.__closure__:
             known[path] = value, value.__code__, what
-    return facts, values
+    return found
+
+
+def _take(name: str, path: str, value: Any, found: _Found) -> None:
+    """Take in a value that is to be sent."""
+    now = None if type(value) in _PLAIN else snapshot(value)
+    if now is None:
+        found.values[path] = value
+        return
+    singles = _singles.setdefault(name, {})
+    before = singles.get(path)
+    if before is None or not same(before[0], now):
+        data = None
+        with contextlib.suppress(Exception):
+            data = pickling.dumped(live_modules.pickler(), value)
+        surely = not unsent_values.is_assigned(name, path)
+        if before is not None:  # libraries note things on a function
+            noted = type(value) is types.FunctionType and before[0][0] is value
+            surely = before[2] or not noted
+        before = singles[path] = now, data, surely
+    if before[1] is not None:
+        found.singles[path] = before[1]
+    elif found.facts[path] is VALUE:
+        found.facts[path] = _unsent_fact(value, before[2])
+
+
+def _unsent_fact(value: Any, surely: bool) -> Fact:
+    kind = type(value)
+    return UNSENT, f"{kind.__module__}.{kind.__qualname__}", surely
 
 
 def _held(
-    name: str,
-    facts: dict[str, Fact],
-    values: dict[str, Any],
-    shared: dict[int, list[tuple[str, str]]],
+    name: str, found: _Found, shared: dict[int, list[tuple[str, str]]], partly: bool = False
 ) -> HeldValues:
     links = {}
     if shared:
-        for path, value in values.items():
+        for path, value in found.values.items():
             if id(value) in shared:
                 links[path] = [place for place in shared[id(value)] if place[0] != name]
-    data, buffers = _pickled(name, values, facts)
-    names = HeldNames(facts, [*values], links)
+    data, buffers = _pickled(name, found.values, found.facts)
+    names = HeldNames(found.facts, [*found.values], links, found.singles, partly)
     before = _names.get(name)
     if before is None or before[0] != names:
         before = _names[name] = names, pickle.dumps(names, protocol=5)
@@ -245,12 +333,12 @@ class _Plain(pickle.Pickler):
         raise pickle.PicklingError
 
 
-def _pickled(name: str, values: dict[str, Any], facts: dict[str, Fact]) -> tuple[Any, list[Any]]:
+def _pickled(name: str, values: dict[str, Any], facts: dict[str, Fact]) -> tuple[bytes, list[Any]]:
     """Pickle the values; those that can't be are taken out, or are sent in part."""
     with io.BytesIO() as file:
         try:
             _Plain(file, protocol=5).dump([*values.values()])
-            return _apart(file.getvalue()), []
+            return file.getvalue(), []
         except Exception:  # not plain
             pass
     unsent = _unsent.setdefault(name, {})
@@ -261,7 +349,7 @@ def _pickled(name: str, values: dict[str, Any], facts: dict[str, Fact]) -> tuple
         apart = pickling.Apart()
         try:
             data = pickling.dumped(live_modules.pickler(), [*values.values()], apart)
-            return _apart(data), apart.buffers
+            return data, apart.buffers
         except Exception:
             for path, value in [*values.items()]:
                 if not unsent_values.is_sendable(value):
@@ -282,11 +370,4 @@ def _send_in_part(name: str, path: str, values: dict[str, Any], facts: dict[str,
     del values[path]
     if facts[path] is not VALUE:  # a function that the worker may have
         return
-    kind = type(value)
-    surely = _unsent[name][path][1]
-    facts[path] = UNSENT, f"{kind.__module__}.{kind.__qualname__}", surely
-
-
-def _apart(data: bytes) -> Any:
-    """Give what goes to a file of its own where it is large, and is written once."""
-    return pickle.PickleBuffer(data) if len(data) >= pickling.LARGE else data
+    facts[path] = _unsent_fact(value, _unsent[name][path][1])

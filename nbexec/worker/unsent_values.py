@@ -7,21 +7,17 @@ whoever uses it there gets an error that names it.
 from __future__ import annotations
 
 import contextlib
-import dis
 import io
 import sys
-import types
-from collections.abc import Iterator
 from typing import Any
 
 from ..errors import PickleError
 from ..serialize import live_modules
+from ..system.bytecode import assigned
 from ..system.user_code import is_library_module
 
 DEPTH = 4  # of containers in containers
 
-_ANY = ("globals", "setattr", "vars")  # whoever uses it may assign any name
-_STAR = "INTRINSIC_IMPORT_STAR"  # since Python 3.12
 _assigned: dict[str, tuple[Any, frozenset[str] | None]] = {}  # by module
 
 
@@ -97,21 +93,9 @@ def is_assigned(module: str, path: str) -> bool:
         names = None
         with contextlib.suppress(Exception):
             code = spec.loader.get_code(spec.name)  # type: ignore[union-attr]
-            names = frozenset(_stored(code))
+            names = assigned(code)
         known = _assigned[module] = spec, names
     return known[1] is None or path.partition(".")[0] in known[1]
-
-
-def _stored(code: types.CodeType, top: bool = True) -> Iterator[str]:
-    """Give the global names that code assigns; all of them, where it imports what it can't name."""
-    for one in dis.get_instructions(code):
-        if one.opname == "STORE_GLOBAL" or (top and one.opname == "STORE_NAME"):
-            yield one.argval
-        elif one.argval in _ANY or one.opname == "IMPORT_STAR" or one.argrepr == _STAR:
-            raise ValueError("names that are not known")
-    for inner in code.co_consts:
-        if isinstance(inner, types.CodeType):
-            yield from _stored(inner, False)
 
 
 class NotSent:

@@ -5,13 +5,17 @@ A plain loop is the reference.
 
 from __future__ import annotations
 
+import http.client
 import importlib
 import importlib.util
+import json
 import math
 import sys
+import textwrap
 import threading
 import types
 import zipfile
+from fractions import Fraction
 
 import pytest
 
@@ -338,3 +342,25 @@ def test_a_cluster_that_was_given_needs_none_of_the_users_files(tmp_path, monkey
         for added in {*sys.modules} - before:
             if added.endswith((name, ".core", ".util", ".late")):
                 del sys.modules[added]
+
+
+# ---------------------------------------------------------------- of Python and of packages
+
+
+def of_libraries(x):
+    """Give what is seen of some modules of Python's."""
+    port = http.client.HTTP_PORT
+    return str(Fraction(x, 7)), json.dumps([x]), port, textwrap.fill("a b c d", 3)
+
+
+def test_what_was_changed_in_modules_of_python(backend, monkeypatch):
+    dumps = json.dumps
+    before = same(of_libraries, backend)
+    with monkeypatch.context() as patch:
+        patch.setattr(Fraction, "__str__", lambda self: f"{self.numerator} over 7")
+        patch.setattr(json, "dumps", lambda thing: dumps(thing) + "!")
+        patch.setattr(http.client, "HTTP_PORT", 81)
+        assert same(of_libraries, backend) != before
+        patch.setattr(textwrap, "fill", lambda text, width: "filled")
+        same(of_libraries, backend)
+    assert same(of_libraries, backend) == before

@@ -1,8 +1,8 @@
 """What modules hold, on its way: facts, values, what can't be sent, and changes in a worker.
 
 Covers `nbexec.worker.module_facts`, `nbexec.worker.module_state`, `nbexec.worker.sent_modules`,
-`nbexec.worker.later_imports`, `nbexec.worker.unsent_values`, `nbexec.worker.value_changes`
-and `nbexec.serialize.live_modules`.
+`nbexec.worker.later_imports`, `nbexec.worker.unsent_values`, `nbexec.worker.value_changes`,
+`nbexec.worker.unchanged_values` and `nbexec.serialize.live_modules`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from nbexec.serialize import live_modules, pickling
 from nbexec.worker import module_state, module_values, sent_modules
 from nbexec.worker.later_imports import LaterImports
 from nbexec.worker.module_facts import VALUE, fact, is_written
+from nbexec.worker.unchanged_values import same, snapshot
 from nbexec.worker.unsent_values import KEEP, NotSent, is_assigned, sendable_part
 from nbexec.worker.value_changes import NOTHING, Changes
 
@@ -58,10 +59,10 @@ def module(tmp_path, monkeypatch):
     sys.modules.pop(name, None)
 
 
-def taken_on(values):
-    """Take on values as another process would."""
-    data, buffers = pickling.dumps_apart((values.held, values.sent))
-    module_state.take_on(*pickle.loads(data, buffers=buffers))
+def taken_on(values, module):
+    """Take on what a module holds as another process would."""
+    name = module.__name__
+    module_state.take_on({name: values.held[name]}, {})
 
 
 def test_a_module_becomes_again_what_it_was(module):
@@ -72,7 +73,7 @@ def test_a_module_becomes_again_what_it_was(module):
     module.CONFIG["x"].append(2)
     module.Model.rate = module.Model.more = module.JUNK = 7
     module.cached(1)
-    taken_on(values)
+    taken_on(values, module)
     assert (module.RATE, module.CONFIG, module.Model.rate) == (1, {"x": [1]}, 1)
     assert module.f is f
     assert module.g(1) == -1
@@ -90,7 +91,7 @@ def test_one_that_is_imported_later_is_brought_then(module):
     want = module.f(2)
     values = module_values.here()
     del sys.modules[name]
-    taken_on(values)
+    taken_on(values, module)
     assert name not in sys.modules
     there = importlib.import_module(name)
     assert there is not module
@@ -144,16 +145,17 @@ def test_what_is_imported_later_is_found_without_importing_it(module, tmp_path, 
 
 def test_this_process_takes_nothing_on_from_itself(module):
     values = module_values.here()
+    assert values.origin == module_values.process()
     module.RATE = 9
-    pickle.loads(pickle.dumps(values))
+    pickling.loads(pickling.dumps(values))
     assert module.RATE == 9
 
 
 def test_values_are_compared_by_what_they_are(module):
     first = module_values.here()
-    assert module_values.here().same(first)
+    assert module_values.here().digest() == first.digest()
     module.CONFIG["x"].append(1)
-    assert not module_values.here().same(first)
+    assert module_values.here().digest() != first.digest()
 
 
 def test_facts(module):
@@ -241,3 +243,23 @@ def test_a_part_that_is_kept():
         "lock": lock,
     }
     assert Changes().brought(NOTHING, {"rate": 2, "lock": KEEP}) == {"rate": 2}
+
+
+def test_what_a_function_or_a_package_s_object_has_tells_whether_it_changed(module):
+    wrapped = module.wrap(module.f)
+    assert same(snapshot(wrapped), snapshot(wrapped))
+    before = snapshot(wrapped)
+    wrapped.calls = 1
+    assert not same(before, snapshot(wrapped))
+    assert snapshot([1]) is snapshot({}) is snapshot(module.Model()) is None
+    mark = pytest.mark.parametrize("x", [1])
+    before = snapshot(mark)
+    assert before is not None
+    assert same(before, snapshot(mark))
+    assert not same(before, snapshot(pytest.mark.skip))
+    counter = [0]
+
+    def counts():
+        counter[0] += 1
+
+    assert snapshot(counts) is None  # what it holds may change
