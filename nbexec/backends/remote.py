@@ -22,8 +22,8 @@ from ..worker import execute, stealing, streams
 from ..worker.envelope import Envelope, PackedCall, items_file, unwanted_file, values_file
 from ..worker.item_errors import failed
 from ..worker.module_reloads import reloaded
-from ..worker.module_values import RunValues
 from ..worker.reply import receive
+from ..worker.run_values import RunValues
 from ..worker.surroundings.kernel_state import Renewed
 from .base import Session, SessionSpec
 from .buffer_store import shared_buffers, store_task
