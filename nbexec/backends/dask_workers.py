@@ -20,7 +20,7 @@ from distributed import Client, LocalCluster, Nanny, SpecCluster, Status, utils
 from distributed.nanny import WorkerProcess
 from loky.backend.process import LokyProcess
 
-from ..system import after_fork
+from ..system import after_fork, interpreter_flags
 from ..worker import children
 
 
@@ -88,7 +88,7 @@ def adopt(one: Any) -> None:
     """Make a process that multiprocessing was to start an `OwnProcess`."""
     if type(one).__name__ in ("SpawnProcess", "ForkServerProcess"):  # else the user said so
         one.__class__ = OwnProcess
-        one.env, one.init_main_module = {}, False
+        one.env, one.init_main_module = interpreter_flags.flags_as_variables(), False
         one._config.pop("daemon", None)
         one.children_by = children.start_method()
 

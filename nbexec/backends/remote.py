@@ -23,8 +23,8 @@ from ..worker import execute, logging_setup, stealing
 from ..worker.envelope import Envelope, PackedCall, items_file, unwanted_file, values_file
 from ..worker.item_errors import failed
 from ..worker.module_reloads import reloaded
-from ..worker.module_values import RunValues
 from ..worker.reply import has_issued, receive
+from ..worker.run_values import RunValues
 from ..worker.signals_taken import signals_here
 from ..worker.surroundings.kernel_state import Renewed
 from .base import Session, SessionSpec

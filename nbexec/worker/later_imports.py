@@ -115,3 +115,10 @@ class LaterImports:
         if spec is None or not isinstance(spec.origin, str) or is_library_file(spec.origin):
             return None
         return spec
+
+
+def notebook_code(fn: Any) -> list[types.CodeType]:
+    """Give the code of the notebook's functions."""
+    main = sys.modules.get("__main__")
+    whose = [fn, getattr(fn, "func", None), *(vars(main).values() if main is not None else ())]
+    return [one.__code__ for one in whose if type(one) is types.FunctionType]

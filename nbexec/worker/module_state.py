@@ -9,9 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.abc
-import importlib.machinery
-import importlib.util
-import marshal
 import pickle
 import sys
 import threading
@@ -32,6 +29,7 @@ from .module_facts import (
     find_in,
     is_hidden,
 )
+from .sent_loaders import Following, spec_of
 from .sent_modules import SentModule
 from .unsent_values import NotSent
 from .value_changes import NOTHING, Changes
@@ -67,7 +65,8 @@ def take_on(held: dict[str, HeldValues], sent: dict[str, SentModule]) -> None:
             sys.meta_path.insert(0, Finder())
         for name in held:
             module = sys.modules.get(name)
-            if isinstance(module, types.ModuleType) and not _initializing(module):
+            spec = getattr(module, "__spec__", None)
+            if isinstance(module, types.ModuleType) and not getattr(spec, "_initializing", 0):
                 bring(name, module)
 
 
@@ -110,17 +109,13 @@ def _is_same(module: types.ModuleType, sent: SentModule) -> bool:
         return False
 
 
-def _initializing(module: types.ModuleType) -> bool:
-    return bool(getattr(vars(module).get("__spec__"), "_initializing", False))
-
-
 class Finder(importlib.abc.MetaPathFinder):
     """Finds the modules that were sent, and notes when one of the user's is imported."""
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
         sent = _sent.get(name)
         if sent is not None:
-            return _spec(name, sent)
+            return spec_of(name, sent, _loaded)
         if name not in _held:
             return None
         for finder in [*sys.meta_path]:
@@ -129,129 +124,17 @@ class Finder(importlib.abc.MetaPathFinder):
             spec: Any = finder.find_spec(name, path, target)
             if spec is not None:
                 if hasattr(spec.loader, "exec_module"):
-                    spec.loader = _Following(spec.loader)
+                    spec.loader = Following(spec.loader, _loaded)
                 return spec
         return None
 
 
-def _spec(name: str, sent: SentModule) -> Any:
-    spec: Any
-    if sent.why:
-        raise ModuleNotFoundError(sent.why, name=name)
-    if not (sent.alias or sent.source or sent.code or sent.whole) and sent.source is None:
-        if sent.origin is None:  # a namespace
-            spec = importlib.machinery.ModuleSpec(name, None, is_package=True)
-            spec.submodule_search_locations = sent.search
-            return spec
-        spec = importlib.util.spec_from_file_location(name, sent.origin)
-        if spec is not None and spec.loader is not None:
-            spec.loader = _Following(spec.loader)
-        return spec
-    loader: Any = SentLoader(sent) if not sent.alias else AliasLoader(sent.alias)
-    is_package = sent.search is not None
-    spec = importlib.machinery.ModuleSpec(name, loader, origin=sent.origin, is_package=is_package)
-    if is_package:
-        spec.submodule_search_locations = [*(sent.search or ())]
-    spec.has_location = sent.origin is not None
-    return spec
-
-
-class SentLoader(importlib.abc.ExecutionLoader):
-    """Makes a module of what was sent.
-
-    Parameters
-    ----------
-    sent : SentModule
-        What was sent.
-    """
-
-    def __init__(self, sent: SentModule) -> None:
-        self._sent = sent
-
-    def is_package(self, name: str) -> bool:
-        return self._sent.search is not None
-
-    def get_source(self, name: str) -> str | None:
-        source = self._sent.source
-        return None if source is None else importlib.util.decode_source(source)
-
-    def get_filename(self, name: str) -> str:
-        if self._sent.origin is None:
-            raise ImportError
-        return self._sent.origin
-
-    def get_data(self, path: str) -> bytes:
-        if path == self._sent.origin and self._sent.source is not None:
-            return self._sent.source
-        with open(path, "rb") as file:
-            return file.read()
-
-    def get_code(self, name: str) -> types.CodeType | None:
-        sent = self._sent
-        if sent.code is not None:
-            code: types.CodeType = marshal.loads(sent.code)
-            return code
-        if sent.source is None:
-            return None
-        return compile(sent.source, sent.origin or f"<{name}>", "exec", dont_inherit=True)
-
-    def exec_module(self, module: types.ModuleType) -> None:
-        name = module.__spec__.name if module.__spec__ is not None else module.__name__
-        vars(module)["__package__"] = self._sent.package
-        code = self.get_code(name)
-        if code is not None:
-            exec(code, vars(module))
-        elif self._sent.whole is not None:
-            vars(module).update(nans.loads(self._sent.whole))
-        _made[name] = module, self._sent
-        _first.pop(name, None)
-        bring(name, module)
-
-
-class AliasLoader(importlib.abc.Loader):
-    """Gives a module that has another name.
-
-    Parameters
-    ----------
-    name : str
-        That name.
-    """
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._spec: Any = None
-
-    def create_module(self, spec: Any) -> Any:
-        __import__(self._name)
-        module = sys.modules[self._name]
-        self._spec = module.__spec__
-        return module
-
-    def exec_module(self, module: types.ModuleType) -> None:
-        module.__spec__ = self._spec
-
-
-class _Following(importlib.abc.Loader):
-    """A loader after which a module is brought to what it holds in the kernel."""
-
-    def __init__(self, loader: Any) -> None:
-        self._loader = loader
-
-    def create_module(self, spec: Any) -> Any:
-        return self._loader.create_module(spec)
-
-    def exec_module(self, module: types.ModuleType) -> None:
-        name = module.__name__
-        if module.__spec__ is not None:
-            module.__spec__.loader = self._loader
-            name = module.__spec__.name
-        module.__loader__ = self._loader
-        self._loader.exec_module(module)
-        _first.pop(name, None)
-        bring(name, module)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loader, name)
+def _loaded(name: str, module: types.ModuleType, sent: SentModule | None) -> None:
+    """Take in that a module was imported, or made of what was sent."""
+    if sent is not None:
+        _made[name] = module, sent
+    _first.pop(name, None)
+    bring(name, module)
 
 
 def bring(name: str, module: types.ModuleType) -> None:
@@ -259,10 +142,8 @@ def bring(name: str, module: types.ModuleType) -> None:
 
     Parameters
     ----------
-    name : str
-        Its name.
-    module : module
-        The module.
+    name, module
+        Its name, and the module.
     """
     held = _held.get(name)
     names: HeldNames | None = None if held is None else pickle.loads(held.names)
@@ -336,7 +217,7 @@ def _values(held: HeldValues, names: HeldNames) -> dict[str, Any]:
     found: dict[str, Any] = {}
     with contextlib.suppress(Exception):  # what an import gives is the best that there is
         if names.paths:
-            buffers = [_copied(memoryview(one)) for one in held.buffers]  # others the next time
+            buffers = [*map(_copied, held.buffers)]  # they are needed the next time, too
             found.update(zip(names.paths, nans.loads(held.data, buffers), strict=True))
     for path, data in names.singles.items():
         with contextlib.suppress(Exception):
@@ -344,8 +225,8 @@ def _values(held: HeldValues, names: HeldNames) -> dict[str, Any]:
     return found
 
 
-def _copied(view: memoryview) -> bytes | bytearray:
-    return bytes(view) if view.readonly else bytearray(view)
+def _copied(buffer: Any) -> bytes | bytearray:
+    return bytes(buffer) if memoryview(buffer).readonly else bytearray(buffer)
 
 
 def _as_imported(name: str, module: types.ModuleType) -> dict[Fact, Any]:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from ..serialize import live_modules, pickling
 from ..serialize.live_modules import module_of
 from . import sent_modules, unsent_values
-from .execute import call
+from .later_imports import notebook_code
 from .library_patches import patches
 from .module_facts import (
     UNSENT,
@@ -87,10 +87,10 @@ class ModuleValues:
         return alone, self.sent
 
     def __reduce__(self) -> Any:
-        return _arrived, self.parts()
+        return arrived, self.parts()
 
     def parts(self) -> tuple[Any, ...]:
-        """Give the arguments of `_arrived`: what is large is one buffer, written once."""
+        """Give the arguments of `arrived`: what is large is one buffer, written once."""
         global _packed
         alone = {name: (one.names, one.data) for name, one in self.held.items()}
         if _packed is None or _packed[0] != alone:
@@ -117,7 +117,7 @@ class ModuleValues:
             module_state.let_go()
 
 
-def _arrived(
+def arrived(
     origin: str, data: Any, buffers: dict[str, list[Any]], sent: dict[str, SentModule]
 ) -> ModuleValues:
     alone = pickle.loads(data)
@@ -157,7 +157,7 @@ def here(local: bool = True, fn: Any = None) -> ModuleValues:
     for name, patched in patches(_spaces(own, fn)).items():
         if name not in held:
             held[name] = _of_patches(name, patched)
-    code = () if local else _notebook_code(fn)
+    code = () if local else notebook_code(fn)
     return ModuleValues(process(), held, sent_modules.to_send(own, local, code))
 
 
@@ -175,81 +175,6 @@ def _spaces(own: dict[str, types.ModuleType], fn: Any) -> list[dict[str, Any]]:
     if type(fn) is types.FunctionType and module_of(fn) is None:
         spaces[id(fn.__globals__)] = fn.__globals__
     return [*spaces.values()]
-
-
-def _notebook_code(fn: Any) -> list[types.CodeType]:
-    """Give the code of the notebook's functions."""
-    main = sys.modules.get("__main__")
-    whose = [fn, getattr(fn, "func", None), *(vars(main).values() if main is not None else ())]
-    return [one.__code__ for one in whose if type(one) is types.FunctionType]
-
-
-class RunValues:
-    """What modules hold for a run: an executor's calls find what they hold by then.
-
-    Parameters
-    ----------
-    run : str
-        The run.
-    local, fn
-        As of `here`.
-
-    Attributes
-    ----------
-    first : ModuleValues
-        What goes with the task.
-    """
-
-    def __init__(self, run: str, local: bool, fn: Any = None) -> None:
-        self._run, self._local = run, local
-        self.first = self._now = here(local, fn)
-        calls = fn is call or getattr(fn, "__module__", "") == "nbexec.executor"
-        self._digest = self.first.digest() if calls else None
-        self._changes = 0
-
-    def with_items(self, items: Any) -> Any:
-        """Give what is to be pickled in the place of a chunk's items."""
-        if self._digest is None:
-            return items
-        now = here(self._local, items[0].fn)
-        digest = now.digest()
-        if digest != self._digest:
-            self._now, self._digest = now, digest
-            self._changes += 1
-        if not self._changes:
-            return items
-        return _Items(f"{self._run}-{self._changes}", self._now, items)
-
-
-class _Items:
-    """Items that come after what modules hold."""
-
-    def __init__(self, state: str, values: ModuleValues, items: Any) -> None:
-        self._state, self._items = _State(state, values), items
-
-    def __reduce__(self) -> Any:
-        return _second, (self._state, self._items)
-
-
-class _State:
-    """What modules hold, and a name for it."""
-
-    def __init__(self, name: str, values: ModuleValues) -> None:
-        self._parts = name, *values.parts()
-
-    def __reduce__(self) -> Any:
-        return _enter, self._parts
-
-
-def _enter(name: str, *parts: Any) -> None:
-    """Take on what modules hold, before the items are unpickled."""
-    if name != ModuleValues.current:
-        _arrived(*parts)
-        ModuleValues.current = name
-
-
-def _second(first: Any, second: Any) -> Any:
-    return second
 
 
 class _Found(NamedTuple):
