@@ -23,6 +23,8 @@ _INNER = {classmethod: "__func__", staticmethod: "__func__", property: "fget"}
 _FUNCTIONS = {types.FunctionType, *_INNER}
 _HEAP = 1 << 9  # the flag of classes that were made by a `class` statement, or like one
 SMALL = 16  # submodules
+# What is set of these is called in the kernel, with what items log and warn.
+_IN_KERNEL = {"logging", "warnings"}
 _constants: dict[str, tuple[Any, dict[str, Any]]] = {}  # by module, with its spec
 
 
@@ -57,7 +59,7 @@ def patches(spaces: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
             classes[id(value)] = value
     found: dict[str, dict[str, Any]] = {}
     for name, module in modules.items():
-        if sys.modules.get(name) is module and _is_library(name):
+        if sys.modules.get(name) is module and name not in _IN_KERNEL and _is_library(name):
             for key, value in _of_module(name, module, own, classes):
                 found.setdefault(name, {})[key] = value
     for one in classes.values():

@@ -8,23 +8,15 @@ import sys
 import time
 from typing import Any
 
-from ...system import recursion
+from ...system import blas, recursion
 from .register_entry import Entry
 
 # Environment variables that may differ in workers, which have other numbers of threads, and
 # no windows.
-OWN: tuple[str, ...] = (
-    "LOKY",
-    "JOBLIB",
-    "DASK",
-    "OMP",
-    "MKL",
-    "OPENBLAS",
-    "NUMEXPR",
-    "VECLIB",
-    "BLIS",
+OWN = (
+    *("LOKY", "JOBLIB", "DASK", "OMP", "MKL", "OPENBLAS", "VECLIB"),
+    *("MALLOC_TRIM_THRESHOLD_", "MPLBACKEND", *blas.VARIABLES),
 )
-OWN += ("MALLOC_TRIM_THRESHOLD_", "MPLBACKEND")
 _OWN_BYTES = tuple(name.encode() for name in OWN)
 
 
