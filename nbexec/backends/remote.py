@@ -68,9 +68,12 @@ class RemoteSession(Session):
         self._surroundings = Renewed(spec.surroundings) if spec.task.fn is execute.call else None
         self._modules = RunValues(self.key, local, spec.task.fn)
         seen = spec.surroundings, self._modules.first  # before the task, which may need them
+        self._set_up = logging_setup.logging_here()
+        self._set_up_again = b""  # pickled, where it changed since the run began
         try:
+            setup = _sendable_setup(self._set_up)
             data, buffers = pickling.dumps_apart(
-                (*seen, spec.task, _logging(), signals_here(_sendable)), self._by_value
+                (*seen, spec.task, setup, signals_here(_sendable)), self._by_value
             )
         except PickleError:  # it says why itself
             raise
@@ -112,7 +115,7 @@ class RemoteSession(Session):
         if self._listener is not None:
             self._listener.expect(envelope.serial, functools.partial(self.spec.report, chunk))
         indices = b"" if self.spec.task.streams is None else pickle.dumps(chunk.indices)
-        renewed = self._surroundings.packed() if self._surroundings is not None else b""
+        renewed = self._renewed()
         facts = self.key, self.block, len(chunk), items, chunk.budget, self.alone, indices
         future = self.send(slot, chunk, PackedCall(*facts, renewed, envelope))
         size = beside or len(items)
@@ -121,6 +124,16 @@ class RemoteSession(Session):
     def _envelope(self) -> Envelope:
         channel, local = self._listener is not None, self._local
         return Envelope(self._folder, next(_serials), channel, local, self._threads, self._reloaded)
+
+    def _renewed(self) -> bytes:
+        """Give what is another now than when a run began that is given work as it goes on."""
+        if self._surroundings is None:
+            return b""
+        now = logging_setup.logging_here()
+        if now != self._set_up:
+            self._set_up, self._set_up_again = now, pickling.dumps(_sendable_setup(now))
+        both = self._surroundings.packed(), self._set_up_again
+        return pickle.dumps(both) if any(both) else b""
 
     def resize(self, workers: int) -> None:
         self._threads = blas.share(workers) if self._local else ()
@@ -213,9 +226,8 @@ class RemoteSession(Session):
         return str(error).partition("\n")[0] or type(error).__name__
 
 
-def _logging() -> logging_setup.Logging:
-    """Give how logging is set up here, without what can't be sent."""
-    setup = logging_setup.logging_here()
+def _sendable_setup(setup: logging_setup.Logging) -> logging_setup.Logging:
+    """Leave out what can't be sent of how logging is set up."""
     if logging_setup.has_objects(setup):
         try:
             pickling.dumps(setup)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import pickle
 import threading
 import time
 from collections import OrderedDict
@@ -37,7 +38,7 @@ class Loaded(NamedTuple):
     prepared: Callable[[], Callable[[Any], Any]]  # runs setup when it is first called
     file: str | None  # there as long as the run goes on
     values: ModuleValues  # taken on when they were unpacked
-    renewed: bytes = b""  # what later surroundings were unpacked from
+    renewed: bytes = b""  # what came later was unpacked from
 
 
 _lock = threading.Lock()  # a Dask worker may have several threads
@@ -58,7 +59,7 @@ after_fork.add(_forget)
 def load(key: str, block: Any, renewed: bytes = b"") -> Loaded:
     """Give the task of a run, unpacked from `block` (a path or the bytes) once.
 
-    With `renewed` it has other surroundings than it came with.
+    With `renewed` it has other surroundings, or another logging setup, than it came with.
     """
     global _latest
     ended: list[Loaded] = []  # ends when the lock is free: a finaliser may take its time
@@ -69,12 +70,24 @@ def load(key: str, block: Any, renewed: bytes = b"") -> Loaded:
             _watch()
         elif key != _latest:  # another run changed what modules hold
             _loaded[key].values.take_on()
+            logging_setup.before_loading()
+            issuing.log_as(_loaded[key].setup)
         _latest = key
         _loaded.move_to_end(key)
         if renewed != _loaded[key].renewed:
-            now = pickling.loads(renewed)
-            _loaded[key] = _loaded[key]._replace(surroundings=now, renewed=renewed)
+            _loaded[key] = _renewed(_loaded[key], renewed)
         return _loaded[key]
+
+
+def _renewed(loaded: Loaded, renewed: bytes) -> Loaded:
+    surroundings, setup = pickle.loads(renewed)
+    if surroundings:
+        loaded = loaded._replace(surroundings=pickling.loads(surroundings))
+    if setup:
+        logging_setup.before_loading()
+        loaded = loaded._replace(setup=pickling.loads(setup))
+        issuing.log_as(loaded.setup)
+    return loaded._replace(renewed=renewed)
 
 
 def _unpack(block: Any) -> Loaded:
