@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copyreg
 import functools
+import pickle
 import types
 from typing import Any
 
@@ -52,6 +53,15 @@ def reduced(
     """
     if lossy:
         return _reduced_to_sendable(error, kind, pickler)
+    found = _reduced(error, kind, pickler)
+    registered = copyreg.dispatch_table.get(kind)
+    if found is NotImplemented and getattr(registered, "__module__", "").startswith("tblib."):
+        # Dask has tblib register a way that loses the arguments of a UnicodeDecodeError.
+        return error.__reduce_ex__(pickle.HIGHEST_PROTOCOL)
+    return found
+
+
+def _reduced(error: BaseException, kind: type[BaseException], pickler: Any) -> Any:
     base = _built_in(kind)
     if any(getattr(kind, name) is not getattr(base, name) for name in _AS_PYTHON_DOES):
         return NotImplemented  # the class says itself how it is pickled

@@ -132,3 +132,20 @@ def plain(thing: Any) -> Any:
 def has_plain(kind: type) -> bool:
     """Whether `plain` may have a reduction for the instances of a class."""
     return any(one in _PLAIN for one in kind.__mro__)
+
+
+def is_of_another_class(module: ModuleType) -> bool:
+    """Whether a module that can be imported has a class of its own, which pickle doesn't know.
+
+    Examples
+    --------
+    >>> import textwrap
+    >>> is_of_another_class(textwrap)
+    False
+    """
+    kind = type(module)
+    known = kind is ModuleType or kind.__reduce_ex__ is not object.__reduce_ex__
+    if known or kind.__reduce__ is not object.__reduce__:
+        return False
+    there = sys.modules.get(module.__name__) is module
+    return there and getattr(module, "__spec__", None) is not None

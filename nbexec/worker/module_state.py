@@ -32,13 +32,14 @@ from .module_facts import (
 from .sent_loaders import Following, spec_of
 from .sent_modules import SentModule
 from .unsent_values import NotSent
-from .value_changes import NOTHING, Changes
+from .value_changes import NOTHING, Changes, is_changed_in_place
 
 _lock = threading.RLock()
 _held: dict[str, HeldValues] = {}
 _sent: dict[str, SentModule] = {}
 _made: dict[str, tuple[Any, SentModule]] = {}  # modules that were made here of what was sent
 _brought: set[str] = set()  # modules that hold by now what they hold in the kernel
+_at_names: dict[int, Any] = {}  # what their names stand for, by its id
 _patched: dict[tuple[str, str], tuple[types.ModuleType, Any]] = {}  # what was there before
 _first: dict[str, tuple[types.ModuleType, dict[Fact, Any]]] = {}  # as a module was imported
 
@@ -59,6 +60,7 @@ def take_on(held: dict[str, HeldValues], sent: dict[str, SentModule]) -> None:
         _sent.clear()
         _sent.update(sent)
         _brought.clear()
+        _at_names.clear()
         _undo_patches()
         _drop_others()
         if not any(isinstance(one, Finder) for one in sys.meta_path):
@@ -96,6 +98,7 @@ def _forget(name: str) -> None:
 def let_go() -> None:
     """Keep none of the values: the run has ended."""
     _held.clear()
+    _at_names.clear()
 
 
 def _is_same(module: types.ModuleType, sent: SentModule) -> bool:
@@ -162,13 +165,17 @@ def bring(name: str, module: types.ModuleType) -> None:
             if path in values and place[0] in _brought:
                 changes.is_now(values[path], find(*place))
     there = dict(attributes_of(name, module))
+    names_now: dict[str, Any] = {}
     for path in there.keys() - names.facts.keys():
         _delete(module, path, there[path])
     for path, what in names.facts.items():
         old = there.get(path, NOTHING)
         if what == VALUE:
             if path in values:
-                _set(module, path, old, changes.brought(old, values[path]))
+                # What another module has by a name of its own is another object than this.
+                before = NOTHING if id(old) in _at_names else old
+                new = names_now[path] = changes.brought(before, values[path])
+                _set(module, path, old, new)
         elif what == SKIPPED:
             _set(module, path, old, known[1].get(("at", path), old))
         elif what[0] == UNSENT:
@@ -181,6 +188,7 @@ def bring(name: str, module: types.ModuleType) -> None:
             _set(module, path, old, _of(what, values.get(path, old)))
     _forget_calls(there)
     _brought.add(name)
+    _at_names.update((id(one), one) for one in names_now.values() if is_changed_in_place(one))
 
 
 def _patch(name: str, module: types.ModuleType, values: dict[str, Any]) -> None:

@@ -267,9 +267,10 @@ def _pickled(name: str, values: dict[str, Any], facts: dict[str, Fact]) -> tuple
         except Exception:  # not plain
             pass
     unsent = _unsent.setdefault(name, {})
+    made: dict[int, tuple[Any, Any]] = {}
     for path in unsent.keys() & values.keys():
         if values[path] is unsent[path][0]:
-            _send_in_part(name, path, values, facts)
+            _send_in_part(name, path, values, facts, made)
     for _ in range(2):
         apart = pickling.Apart()
         try:
@@ -280,15 +281,21 @@ def _pickled(name: str, values: dict[str, Any], facts: dict[str, Fact]) -> tuple
                 if not unsent_values.is_sendable(value):
                     surely = path in unsent or not unsent_values.is_assigned(name, path)
                     unsent[path] = value, surely
-                    _send_in_part(name, path, values, facts)
+                    _send_in_part(name, path, values, facts, made)
     values.clear()
     return b"", []
 
 
-def _send_in_part(name: str, path: str, values: dict[str, Any], facts: dict[str, Fact]) -> None:
+def _send_in_part(
+    name: str,
+    path: str,
+    values: dict[str, Any],
+    facts: dict[str, Fact],
+    made: dict[int, tuple[Any, Any]],
+) -> None:
     """Have what can't be sent left out of a value, or take out the value."""
     value = values[path]
-    part = unsent_values.sendable_part(value)
+    part = unsent_values.sendable_part(value, made)
     if part is not unsent_values.KEEP:
         values[path] = part
         return

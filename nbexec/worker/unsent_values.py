@@ -48,32 +48,43 @@ def is_sendable(value: Any) -> bool:
     return True
 
 
-def sendable_part(value: Any, depth: int = DEPTH) -> Any:
+def sendable_part(value: Any, made: dict[int, tuple[Any, Any]], depth: int = DEPTH) -> Any:
     """Give a copy of a value, with `KEEP` for what can't be sent.
+
+    Of what is in `made`, by its id, there is one already: one object stays one.
 
     Examples
     --------
     >>> import threading
-    >>> part = sendable_part({"rate": 2, "lock": threading.Lock()})
+    >>> part = sendable_part({"rate": 2, "lock": threading.Lock()}, {})
     >>> part["rate"], part["lock"] is KEEP
     (2, True)
     """
+    if id(value) in made:
+        return made[id(value)][1]
+    part = _part(value, made, depth)
+    made[id(value)] = value, part
+    return part
+
+
+def _part(value: Any, made: dict[int, tuple[Any, Any]], depth: int) -> Any:
     kind = type(value)
     if is_sendable(value):
         return value
     if not depth:
         return KEEP
     if kind is dict:
-        return {key: sendable_part(one, depth - 1) for key, one in value.items()}
+        return {key: sendable_part(one, made, depth - 1) for key, one in value.items()}
     if kind is list or kind is tuple:
-        return kind(sendable_part(one, depth - 1) for one in value)
+        return kind(sendable_part(one, made, depth - 1) for one in value)
     own = getattr(value, "__dict__", None)
     if type(own) is not dict or not _is_simple(kind):
         return KEEP
     with contextlib.suppress(Exception):
-        made = object.__new__(kind)
-        vars(made).update({key: sendable_part(one, depth - 1) for key, one in own.items()})
-        return made if is_sendable(made) else KEEP
+        copy = object.__new__(kind)
+        parts = {key: sendable_part(one, made, depth - 1) for key, one in own.items()}
+        vars(copy).update(parts)
+        return copy if is_sendable(copy) else KEEP
     return KEEP
 
 

@@ -76,7 +76,7 @@ class Changes:
         if kind is types.FunctionType:
             known = fact(old)
             return old if known is not VALUE and known == fact(new) else new
-        if kind not in _CONTAINERS and not _is_plain_instance(old, kind):
+        if not is_changed_in_place(old):
             return self._other(old, new, kind)
         self._used[id(old)] = old
         self._done[id(new)] = new, old  # it may be in itself
@@ -140,6 +140,18 @@ class Changes:
             return new
         parts = tuple(self.brought(was, one) for was, one in zip(old, new, strict=True))
         return old if all(was is one for was, one in zip(old, parts, strict=True)) else parts
+
+
+def is_changed_in_place(thing: Any) -> bool:
+    """Whether a value becomes another one without being replaced.
+
+    Examples
+    --------
+    >>> is_changed_in_place([1]), is_changed_in_place("text")
+    (True, False)
+    """
+    kind = type(thing)
+    return kind in _CONTAINERS or _is_plain_instance(thing, kind)
 
 
 def _is_plain_instance(thing: Any, kind: type) -> bool:

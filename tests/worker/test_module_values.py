@@ -184,12 +184,12 @@ def test_parts_that_cannot_be_sent(module):
             self.rate, self.lock = 1, threading.Lock()
 
     lock = threading.Lock()
-    assert sendable_part([1, lock]) == [1, KEEP]
-    part = sendable_part({"settings": Settings()})["settings"]
+    assert sendable_part([1, lock], {}) == [1, KEEP]
+    part = sendable_part({"settings": Settings()}, {})["settings"]
     assert type(part) is Settings
     assert part.rate == 1
     assert part.lock is KEEP
-    assert sendable_part(lock) is KEEP
+    assert sendable_part(lock, {}) is KEEP
     assert is_assigned(module.__name__, "RATE")
     assert not is_assigned(module.__name__, "NEW")
     assert pickle.loads(pickle.dumps(KEEP)) is KEEP
