@@ -16,6 +16,10 @@ from ..model import Failure
 from . import made_exceptions, pickling, returning, tracebacks
 
 
+# Of a run in the item: there is a failure in them that holds the exception.
+_LEFT_OUT = ("partial_results",)
+
+
 class _Carried:
     """Holds an exception; once pickled it comes back as the exception itself."""
 
@@ -57,10 +61,12 @@ class _Part:
 
     def __reduce__(self) -> Any:
         error, kind = self._error, type(self._error)
-        found = made_exceptions.reduced(error, kind, pickle.Pickler, self._lossy)
+        found = made_exceptions.reduced(error, kind, pickle.Pickler, self._lossy, _LEFT_OUT)
         if found is NotImplemented:
             found = error.__reduce_ex__(4)
         make, arguments, *state = found
+        if state and isinstance(state[0], dict):
+            state[0] = {key: one for key, one in state[0].items() if key not in _LEFT_OUT}
         if make is made_exceptions.NEWOBJ:
             make, arguments = made_exceptions.made, (kind, *arguments)
         return make, tuple(map(self._part, arguments)), *state

@@ -26,7 +26,11 @@ _AS_PYTHON_DOES = ("__reduce__", "__reduce_ex__", "__getstate__", "__setstate__"
 
 
 def reduced(
-    error: BaseException, kind: type[BaseException], pickler: Any, lossy: bool = False
+    error: BaseException,
+    kind: type[BaseException],
+    pickler: Any,
+    lossy: bool = False,
+    left_out: tuple[str, ...] = (),
 ) -> Any:
     """Give the reduction of an exception; NotImplemented where pickle's own is right.
 
@@ -40,6 +44,8 @@ def reduced(
         The class of the pickler that is at work.
     lossy : bool
         Whether what can't be pickled is left out.
+    left_out : tuple of str
+        Attributes that are then left out, too, without a note.
 
     Examples
     --------
@@ -52,7 +58,7 @@ def reduced(
     HttpError('status 503')
     """
     if lossy:
-        return _reduced_to_sendable(error, kind, pickler)
+        return _reduced_to_sendable(error, kind, pickler, left_out)
     found = _reduced(error, kind, pickler)
     registered = copyreg.dispatch_table.get(kind)
     if found is NotImplemented and getattr(registered, "__module__", "").startswith("tblib."):
@@ -74,7 +80,9 @@ def _reduced(error: BaseException, kind: type[BaseException], pickler: Any) -> A
     return NEWOBJ, arguments, state or None
 
 
-def _reduced_to_sendable(error: BaseException, kind: type[BaseException], pickler: Any) -> Any:
+def _reduced_to_sendable(
+    error: BaseException, kind: type[BaseException], pickler: Any, without: tuple[str, ...]
+) -> Any:
     """Give the reduction of an exception that can't be pickled as it is.
 
     Arguments that can't be become their text, and attributes that are not are left
@@ -91,6 +99,8 @@ def _reduced_to_sendable(error: BaseException, kind: type[BaseException], pickle
             left_out.append(f"an argument, {_sort(value)}, whose text is here")
     state = {}
     for name, value in _state(error, kind, base, pickler).items():
+        if name in without:
+            continue
         if name == "args" or _of_exceptions(value) or is_sendable(value, pickler):
             state[name] = value
         else:
