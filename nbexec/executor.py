@@ -26,6 +26,7 @@ from .system import after_fork, at_exit
 from .telemetry.stats import Stats
 from .worker import execute, reductions
 from .worker.execute import Call
+from .worker.initialized import Initialized, initialize
 from .worker.random_streams import InStream
 
 T = TypeVar("T")
@@ -268,9 +269,9 @@ class Executor(concurrent.futures.Executor):
         return self._run
 
 
-def _initialize(initializer: Callable[..., object], initargs: tuple[Any, ...]) -> None:
+def _initialize(initializer: Callable[..., object], initargs: tuple[Any, ...]) -> Initialized:
     try:
-        initializer(*initargs)
+        return initialize(initializer, initargs)
     except Exception as error:
         why = f"the initializer raised {type(error).__name__}: {error}"
         broken = concurrent.futures.BrokenExecutor(why)
@@ -278,7 +279,8 @@ def _initialize(initializer: Callable[..., object], initargs: tuple[Any, ...]) -
         raise broken from error
 
 
-def _call(it: Call, state: None) -> Any:
+def _call(it: Call, state: Initialized) -> Any:
+    state.enter((it.fn, *it.args))
     return execute.call(it)
 
 

@@ -15,7 +15,6 @@ from ..errors import PickleError
 from ..model import Failure
 from . import made_exceptions, pickling, returning, tracebacks
 
-
 # Of a run in the item: there is a failure in them that holds the exception.
 _LEFT_OUT = ("partial_results",)
 

@@ -9,10 +9,10 @@ import io
 import logging
 import pickle
 import sys
-import types
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,7 +87,7 @@ def test_filters_that_change_between_calls(backend: str) -> None:
 
     with warnings.catch_warnings(), nbexec.Executor(backend, 2) as executor:
         for action in ("ignore", "error", "ignore"):
-            warnings.simplefilter(action, FutureWarning)  # type: ignore[arg-type]
+            warnings.simplefilter(action, FutureWarning)
             future = executor.submit(warn, 1)
             if action == "error":
                 with pytest.raises(FutureWarning):
@@ -109,7 +109,8 @@ def test_a_nested_run_that_fails(backend: str) -> None:
         outer, [1, 2], backend=backend, workers=2, progress="off", on_error="collect"
     )
     failure = found[1]
-    assert found[0] == outer(1) and failure.exception.reply == {"status": 2}
+    assert found[0] == outer(1)
+    assert failure.exception.reply == {"status": 2}
     assert failure.exception.partial_results[0] == 1
     assert pickle.loads(pickle.dumps(found)).failures[0].exception.reply == {"status": 2}
 
@@ -125,8 +126,8 @@ def test_names_of_modules_that_are_one_object_and_two(
     (tmp_path / "own_renewed.py").write_text(OWN)
     (tmp_path / "user_renewed.py").write_text(USER)
     monkeypatch.syspath_prepend(tmp_path)
-    own: types.ModuleType = __import__("own_renewed")
-    user: types.ModuleType = __import__("user_renewed")
+    own: Any = __import__("own_renewed")
+    user: Any = __import__("user_renewed")
 
     def seen(x: int) -> object:
         same = own.options is user.options, own.settings is own.alias
