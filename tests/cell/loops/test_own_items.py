@@ -51,6 +51,8 @@ AHEAD = {
     "it raises": "for row in rows: row['s'] = slow(row['n']) // (row['n'] - 9)",
     "lists": "table = [[n, 0] for n in range(12)]\nfor r in table: r[1] = slow(r[0])",
     "named tuples": "pairs = [Pair(n, {'n': n}) for n in range(9)]\nfor k, row in pairs: row['s'] = slow(row['n']) + k",
+    "changed by a call": "for row in rows:\n    h = [slow(row['n'])]\n    row['a'] = row['b'] = h\n    h.append(1)",
+    "changed by a function": "def put(h):\n    h.append(1)\n    return slow(len(h))\nfor row in rows:\n    h = [slow(row['n'])]\n    row['a'] = h\n    row['s'] = put(h)",
     "kept": "seen = []\nfor row in rows:\n    row['s'] = slow(row['n'])\n    seen.append(row)",
 }  # fmt: skip
 
@@ -68,7 +70,7 @@ SERIAL = {
     "one dict for all": "class Borg:\n    shared = {}\n    def __init__(self, n): self.__dict__ = self.shared; self.n = n\nbs = [Borg(n) for n in range(9)]\nfor b in bs: b.n = slow(b.n)",
     "the dict of one": "one = vars(ps[0])\nfor p in ps: p.v = slow(p.n + (one['v'] or 0))",
     "a weak dictionary": "weak = weakref.WeakValueDictionary({0: ps[0]})\nfor p in ps: p.v = slow(p.n + (weak[0].v or 0))",
-    "a weak set": "weak = weakref.WeakSet(ps[:1])\ndef f(n): return slow(n + sum(p.v or 0 for p in weak))\nfor p in ps: p.v = f(p.n)",
+    "a weak set": "def f(n, weak=weakref.WeakSet(ps[:1])): return slow(n + sum(p.v or 0 for p in weak))\nfor p in ps: p.v = f(p.n)",
     "a method of one": "get = rows[0].get\nfor row in rows: row['s'] = slow(row['n'] + get('s', 0))",
     "an attribute of a function": "def f(n): return slow(n + (f.first.v or 0))\nf.first = ps[0]\nfor p in ps: p.v = f(p.n)",
     "twice in named tuples": "pairs = [Pair(n, rows[0]) for n in range(9)]\nfor k, row in pairs: row['n'] = slow(row['n']) + k",
