@@ -7,6 +7,7 @@ are the classes and modules that a body reaches, and the classes that these modu
 from __future__ import annotations
 
 import builtins
+import copyreg
 import functools
 import operator
 import sys
@@ -242,6 +243,8 @@ def pickled_its_own_way(kind: type) -> bool:
     >>> pickled_its_own_way(Open), pickled_its_own_way(int)
     (True, False)
     """
+    if kind in copyreg.dispatch_table:
+        return True
     for base in kind.__mro__:
         for name in _PICKLING:
             found = vars(base).get(name)
