@@ -261,10 +261,13 @@ def prepare(
     sink: Callable[[int | None], Sink],
     loop: Any = None,
     first: int = 0,
+    draws: bool = True,
 ) -> Run:
     """Check the arguments and make a run, which is not started; `first` is its first index.
 
-    Items of async iterables are awaited on `loop`; None is that of the backend, or our own.
+    Without `draws` the function is known to draw no random numbers, whatever it leads to, and
+    generators are left as they are.  Items of async iterables are awaited on `loop`; None is that
+    of the backend, or our own.
     """
     if not callable(fn):
         raise OptionError(f"the first argument must be a function of one item, not {fn!r}")
@@ -283,7 +286,7 @@ def prepare(
                 f"(argument {position + 1} after the function)"
             ) from None
     again = options.checkpoint is not None  # as in `invoke`
-    streams = streams_for((fn,), options.seed, repeats=again, setup=setup)
+    streams = streams_for((fn,), options.seed, repeats=again, setup=setup) if draws else None
     task = Task(
         fn,
         function_name(fn),

@@ -6,6 +6,7 @@ import importlib
 import sys
 
 import pytest
+from IPython.extensions.autoreload import ModuleReloader
 
 import nbexec
 from nbexec.worker import module_reloads
@@ -82,7 +83,7 @@ def test_nothing_is_followed_twice(monkeypatch):
     monkeypatch.setattr(importlib, "reload", lambda module: done.append(module.__name__))
     monkeypatch.setattr(module_reloads, "_followed", {})
     for times in (1, 1, 2, 2, 1):
-        module_reloads.follow((("json", times), ("not imported here", times)))
+        module_reloads.follow((("json", times, False), ("not imported here", times, False)))
     assert done == ["json", "json"]
 
 
@@ -90,3 +91,40 @@ def test_what_was_installed_is_not_looked_at():
     module_reloads.reloaded()
     assert "pytest" not in module_reloads._specs
     assert __name__ in module_reloads._specs
+
+
+@pytest.mark.parametrize("backend", ["processes", "dask"])
+def test_functions_that_autoreload_patched_are_the_new_ones_in_workers(
+    backend, tmp_path, monkeypatch
+):
+    name = f"patched_{tmp_path.name}"
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    file = tmp_path / f"{name}.py"
+    text = (
+        "class A:\n    me = None\n    def v(self): return {0}\nA.me = A\ndef f(x): return x, {0}\n"
+    )
+    file.write_text(text.format("'first'"))
+    (tmp_path / f"{name}_user.py").write_text(f"from {name} import f\ndef g(x): return f(x)\n")
+    importlib.invalidate_caches()
+    module = importlib.import_module(name)
+    user = importlib.import_module(f"{name}_user")
+    thing = module.A()
+    reloader = ModuleReloader()
+    reloader.check(check_all=True)
+
+    def as_here() -> bool:
+        found = nbexec.map(lambda x: (module.f(x), thing.v(), user.g(x)), range(4), backend=backend)
+        by_name = nbexec.map(module.f, range(4), backend=backend)
+        plain = [(module.f(x), thing.v(), user.g(x)) for x in range(4)]
+        return found == plain and by_name == [one for one, *_ in plain]
+
+    try:
+        assert as_here()
+        for longer in ("'the second'", "'third, longer'"):
+            file.write_text(text.format(longer))
+            reloader.check(check_all=True)
+            assert module.f(1) == (1, longer.strip("'"))
+            assert as_here()
+    finally:
+        del sys.modules[name], sys.modules[f"{name}_user"]

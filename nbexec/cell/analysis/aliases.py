@@ -1,8 +1,9 @@
 """Aliases: the objects that are reachable from others at this moment.
 
-References are those that CPython's garbage collector knows, and the items of arrays of
-objects.  They are followed through containers, instances, closures and default arguments,
-but not into modules, classes, the globals of functions and the frames of an exception.
+References are those that CPython's garbage collector knows, the items of arrays of objects,
+and what weak references refer to.  They are followed through containers, instances, closures,
+default arguments, attributes of functions and built-in methods, but not into modules, classes,
+the globals of functions and the frames of an exception.
 
 Objects are looked at by the generation: all that the last ones refer to at once, at the
 speed of C.
@@ -14,6 +15,7 @@ import contextlib
 import gc
 import sys
 import types
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
@@ -30,7 +32,7 @@ OBJECT = 1e-7  # seconds that looking at one takes, by and large
 SHARE = 0.02  # of the time that a step is expected to take may go into that
 _GENERATION = 200  # what a generation of few objects costs, as many objects
 _NOT_FOLLOWED = (
-    *(type, types.ModuleType, types.BuiltinFunctionType, types.CodeType),
+    *(type, types.ModuleType, types.CodeType),
     *(types.TracebackType, types.FrameType),  # of an exception: they lead to all globals
 )
 _SIZED: tuple[type, ...] = (list, tuple, dict, set, frozenset, deque)
@@ -116,7 +118,10 @@ def referents(thing: Any) -> Iterable[Any]:
         return ()
     if kind is types.FunctionType:
         cells = thing.__closure__ or ()
-        return (*cells, *(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values())
+        given = (*(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values())
+        return (*cells, *given, *vars(thing).values())
+    if issubclass(kind, weakref.ref):
+        return (_referent(thing), *gc.get_referents(thing))
     if dotted(kind) == "nbexec.Run":
         # not its panel: that leads to the kernel, and from there to every name
         return cast(Iterable[Any], thing.given_and_made())
@@ -127,6 +132,34 @@ def referents(thing: Any) -> Iterable[Any]:
     if _holds_texts(kind):
         return ()
     return gc.get_referents(thing)
+
+
+def own_dict(thing: Any) -> dict[str, Any] | None:
+    """Give the dict of an instance's attributes, which may be had by itself; None without one.
+
+    Examples
+    --------
+    >>> class Shared:
+    ...     every = {}
+    ...     def __init__(self): self.__dict__ = self.every
+    >>> own_dict(Shared()) is Shared.every
+    True
+    >>> own_dict([{}]) is None
+    True
+    """
+    # Only where there is one: else asking for it would make it.
+    if not any(isinstance(one, dict) for one in gc.get_referents(thing)):
+        return None
+    try:
+        return cast("dict[str, Any]", object.__getattribute__(thing, "__dict__"))
+    except AttributeError:
+        return None
+
+
+def _referent(reference: Any) -> Any:
+    """Give what a weak reference refers to, but for parts of tables: of these each has some."""
+    found = weakref.ref.__call__(reference)
+    return None if type(found).__module__.startswith("pandas.") else found
 
 
 def _is_array(kind: type) -> bool:
@@ -143,6 +176,7 @@ def _holds_texts(kind: type) -> bool:
 def _seen_whole(kind: type) -> bool:
     """Whether the collector alone tells what an object of this type refers to."""
     odd = kind is types.FunctionType or dotted(kind) == "nbexec.Run"
+    odd = odd or issubclass(kind, weakref.ref)
     return not (odd or _is_array(kind) or _holds_texts(kind))
 
 
@@ -256,6 +290,8 @@ def only_name(namespace: dict[str, Any], name: str) -> bool:
     (False, True, True)
     """
     kind = type(namespace[name])
+    if weakref.getweakrefcount(namespace[name]):
+        return False
     if _is_array(kind) and not namespace[name].flags.owndata:
         return False
     probe: dict[str, Any] = {"x": []}

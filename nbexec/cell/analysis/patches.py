@@ -7,6 +7,7 @@ are the classes and modules that a body reaches, and the classes that these modu
 from __future__ import annotations
 
 import builtins
+import copyreg
 import functools
 import operator
 import sys
@@ -19,6 +20,8 @@ from .analysis import Analysis
 from .object_facts import fields_of
 
 _LAST = {"_", "__", "___", "_i", "_ii", "_iii"}  # of IPython, in builtins, where there are any
+ODD = "is pickled in its own way: what another process has may be another one"
+_PICKLING = ("__reduce__", "__reduce_ex__", "__getstate__", "__setstate__")
 WHY = "was replaced in the notebook, which other processes don't know"
 LOOK = 100  # entries whose classes are looked at
 _clean: dict[int, tuple[Any, list[Any]]] = {}  # holders that were looked at, and what they held
@@ -228,3 +231,29 @@ def _of_a_library(name: Any) -> bool:
 
 def _mock(kind: type) -> bool:
     return kind.__module__.startswith("unittest.mock")
+
+
+def pickled_its_own_way(kind: type) -> bool:
+    """Whether a class of the user's says itself what of an instance another process gets.
+
+    Examples
+    --------
+    >>> class Open:
+    ...     def __getstate__(self): return {}
+    >>> pickled_its_own_way(Open), pickled_its_own_way(int)
+    (True, False)
+    """
+    if kind in copyreg.dispatch_table:
+        return True
+    for base in kind.__mro__:
+        for name in _PICKLING:
+            found = vars(base).get(name)
+            if isinstance(found, types.FunctionType) and _is_users(found):
+                return True
+    return False
+
+
+def _is_users(function: types.FunctionType) -> bool:
+    # Data classes and attrs write such methods, which leave nothing out.
+    file = function.__code__.co_filename
+    return not (is_library_file(file) or file.startswith("<attrs"))

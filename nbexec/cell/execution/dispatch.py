@@ -248,7 +248,10 @@ def _start(
 
     late = options.progress == "auto"
     quiet = options.updated({"progress": "off"}) if late else options
-    sink.run = run = api.prepare(function, (items,), None, quiet, sink.open, first=sink.first)
+    # A loop that draws random numbers is none that comes here.
+    sink.run = run = api.prepare(
+        function, (items,), None, quiet, sink.open, first=sink.first, draws=False
+    )
     if sink.watch is not None:
         sink.watch.begun(run)
     if late:

@@ -22,7 +22,7 @@ from ...options.record import Options
 from ...system import subinterpreter
 from ...system.gil import has_gil
 from ...telemetry.stats import Stats
-from ..analysis.patches import WHY, patch_of, reached
+from ..analysis.patches import ODD, WHY, patch_of, pickled_its_own_way, reached
 from ..analysis.weight import weight
 from ..iteration.boundary import arrived
 from ..iteration.effect_log import Unsafe
@@ -283,7 +283,10 @@ class StatementGroup:
         """Take in that a member has neither: what the run gives in the end says why."""
 
     def _patch(self) -> str:
-        """Say what they meet that the notebook put into a library; "" for nothing."""
+        """Say what they meet that isn't the same in another process; "" for nothing."""
+        for kind in (kind for one in self.members.values() for kind in one.analysis.involved):
+            if pickled_its_own_way(kind):
+                return f"`{kind.__name__}` {ODD}"
         things = [thing for one in self.members.values() for thing in reached(one.analysis)]
         found = patch_of(things, self.kernel.namespace)
         return f"`{found}` {WHY}" if found else ""

@@ -19,7 +19,7 @@ from ...worker.item_errors import Partial
 from ..analysis.aliases import TooLarge
 from ..analysis.analysis import Analysis, Refusal
 from ..analysis.own_reads import OwnRead
-from ..analysis.patches import WHY, patch_of, reached
+from ..analysis.patches import ODD, WHY, patch_of, pickled_its_own_way, reached
 from ..analysis.source import silently
 from ..iteration.block import BlockIteration, BlockRecord
 from ..iteration.held import Brought, HeldCode
@@ -324,6 +324,9 @@ class LoopRun(Ending):
             if self.items.lazy or holds_varying(things):
                 return analysis.set_from_outside
         if analysis.one_process is None:
+            for kind, (line, _) in analysis.involved.items():
+                if pickled_its_own_way(kind):
+                    return line, f"`{kind.__name__}` {ODD}"
             patch = patch_of(reached(analysis, self.items.sample[:LOOK]), analysis.namespace)
             return (self.loop.line, f"`{patch}` {WHY}") if patch else None
         return analysis.one_process

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..analysis import accumulators
-from ..analysis.aliases import TooLarge, generations
+from ..analysis.aliases import TooLarge, generations, own_dict
 from ..analysis.analysis import Refusal
 from ..analysis.bindings import stored
 from ..analysis.object_facts import fields_of
@@ -59,6 +59,10 @@ class Lifted:
     def check(self, things: Iterable[Any]) -> None:
         """Raise a `Refusal` where an instance can be reached from what the loop reads."""
         owners = {id(owner): name for name, (owner, _) in self.attributes.items()}
+        # What has the dict of an instance, such as by `vars`, leads to the attributes alone.
+        for name, (owner, _) in self.attributes.items():
+            owners[id(own_dict(owner))] = name
+        owners.pop(id(None), None)
         try:
             for found in generations(things):
                 for at in found.keys() & owners.keys():
@@ -105,7 +109,9 @@ def lifted(stmt: ast.stmt, namespace: dict[str, Any]) -> Lifted | None:
             if isinstance(node.ctx, ast.Del):
                 return None
             attributes[f"{name}.{node.attr}"] = namespace[name], node.attr
-    things = {id(namespace[name]) for name in owners}
+    instances = [namespace[name] for name in owners]
+    dicts = [own_dict(one) for one in instances]
+    things = {id(one if own is None else own) for one, own in zip(instances, dicts, strict=True)}
     if not owners or len(things) < len(owners):
         return None
     made = _Names(set(attributes)).visit(copy.deepcopy(stmt))

@@ -59,6 +59,10 @@ class Body(Scope):
         if site.kind in _KEEPING and any(isinstance(one, ast.GeneratorExp) for one in args):
             refuse(stmt, "keeps a generator that was made in the loop")
         self.storing, self.noting = site.name, site.kind == "ahead"
+        if self.noting and self.names.env is not None:
+            # What leads the body is given to the loop as it was before the calls that follow.
+            env = self.names.env
+            env.update({name: replace(env[name], shared=True) for name in env if env[name].sites})
         given = self.expressions.arguments(ast.Call(stmt, args, keywords))
         self.storing, self.noting = "", False
         for value in given.all():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from ..analysis import aliases
 from ..analysis.analysis import Analysis, Refusal
@@ -17,6 +17,7 @@ from ..analysis.source import is_own_class
 from .find import ItemLoop
 
 _COMPOUND = (ast.If, ast.For, ast.While, ast.With, ast.Try, ast.TryStar, ast.Match)
+_ABSTRACT = ("abc", "collections.abc", "enum", "typing")
 Place = tuple[int, int]
 
 
@@ -74,7 +75,10 @@ def reads_unchanged(
         if own is None:
             return False
         earlier = _place(own) < change.first or (
-            _place(own) == change.first and isinstance(own, ast.Assign) and _has(own.value, call)
+            _place(own) == change.first
+            and isinstance(own, ast.Assign)
+            and _has(own.value, call)
+            and not any(_is_stored(part) for part in ast.walk(own.value))
         )
         if not earlier and not _other_keys(call, name, change.keys):
             return False
@@ -108,15 +112,16 @@ class OwnItems(NamedTuple):
         if not self.names:
             return
         changed: dict[int, Any] = {}
-        parts = []
+        roots = _read(ahead)
         for item in self.items:
-            for name, thing in _unpacked(item, loop.target):
-                if name in self.names:
-                    self._add(changed, thing, loop.line)
+            for part, thing in _unpacked(item, loop.target):
+                named = {one.id for one in ast.walk(part) if isinstance(one, ast.Name)}
+                if named.isdisjoint(self.names):
+                    roots.append(thing)
+                elif isinstance(part, ast.Name):
+                    roots += self._add(changed, thing, loop.line)
                 else:
-                    parts.append(thing)
-        inside = [part for thing in changed.values() for part in aliases.referents(thing)]
-        roots = [*parts, *inside, *_read(ahead)]
+                    raise Refusal(loop.line, f"{self._what}, and unpacks what can't be looked into")
         try:
             for found in aliases.generations(roots):
                 if not changed.keys().isdisjoint(found):
@@ -129,14 +134,21 @@ class OwnItems(NamedTuple):
     def _what(self) -> str:
         return f"changes `{min(self.names)}` in place"
 
-    def _add(self, changed: dict[int, Any], thing: Any, line: int) -> None:
+    def _add(self, changed: dict[int, Any], thing: Any, line: int) -> list[Any]:
+        """Take in an item that is changed, and give what it holds."""
         kind = type(thing)
-        plain = kind is dict or (not self.by_keys and (kind is list or is_own_class(kind)))
+        plain = kind is dict or (not self.by_keys and (kind is list or _is_plain_class(kind)))
         if not plain:  # an array, say, may share its memory with another
             raise Refusal(line, self._what)
-        if id(thing) in changed:
-            raise Refusal(line, f"{self._what}, which comes more than once")
-        changed[id(thing)] = thing
+        held = list(aliases.referents(thing))
+        attributes = None if kind in (dict, list) else aliases.own_dict(thing)
+        if attributes is not None:
+            held = [*(one for one in held if one is not attributes), *attributes.values()]
+        for one in (thing,) if attributes is None else (thing, attributes):
+            if id(one) in changed:
+                raise Refusal(line, f"{self._what}, which comes more than once")
+            changed[id(one)] = one
+        return held
 
 
 NO_ITEMS = OwnItems(frozenset(), [], False)
@@ -149,24 +161,39 @@ def _read(ahead: Analysis) -> list[Any]:
     return [*names, *ahead.captured.values(), *(root for read in own for root in read.roots)]
 
 
-def _unpacked(item: Any, target: ast.AST) -> Iterator[tuple[str, Any]]:
-    """Give what each name of the target is bound to, and under "" what isn't unpacked."""
+def _is_plain_class(kind: type) -> bool:
+    """Whether instances of a class of the user's keep what they have in themselves alone."""
+    return is_own_class(kind) and all(
+        one in (object, dict, list) or one.__module__ in _ABSTRACT or is_own_class(one)
+        for one in kind.__mro__
+    )
+
+
+def _unpacked(item: Any, target: ast.AST) -> Iterator[tuple[ast.AST, Any]]:
+    """Give what each name of the target is bound to, and a part of it that isn't unpacked here."""
     match target:
-        case ast.Name(name):
-            yield name, item
-        case ast.Tuple(parts) | ast.List(parts) if type(item) in (tuple, list) and len(item) == len(
-            parts
-        ):
+        case ast.Tuple(parts) | ast.List(parts) if _is_row(item) and len(item) == len(parts):
             for one, part in zip(item, parts, strict=True):
                 yield from _unpacked(one, part)
         case _:
-            yield "", item
+            yield target, item
+
+
+def _is_row(item: Any) -> bool:
+    """Whether to go through an item gives what it holds, as of a tuple, also with names."""
+    kind = type(item)
+    base = tuple if issubclass(kind, tuple) else list
+    return issubclass(kind, base) and (kind.__iter__, kind.__len__) == (
+        base.__iter__,
+        base.__len__,
+    )
 
 
 def _simple(body: Iterable[ast.AST]) -> Iterator[ast.stmt]:
-    """Give the statements that are not made of others."""
+    """Give the statements that are not made of others, and of those that are what they bind."""
     for stmt in body:
         if isinstance(stmt, _COMPOUND):
+            yield from _heads(stmt)
             for part in ast.iter_child_nodes(stmt):
                 if isinstance(part, ast.stmt):
                     yield from _simple([part])
@@ -174,6 +201,21 @@ def _simple(body: Iterable[ast.AST]) -> Iterator[ast.stmt]:
                     yield from _simple(part.body)
         elif isinstance(stmt, ast.stmt):
             yield stmt
+
+
+def _heads(stmt: ast.stmt) -> Iterator[ast.stmt]:
+    """Give what leads a statement, as one: ``for row["n"] in xs`` sets an entry too."""
+    heads: list[ast.expr] = [one for one in ast.iter_child_nodes(stmt) if isinstance(one, ast.expr)]
+    for item in stmt.items if isinstance(stmt, ast.With) else ():
+        heads += [item.context_expr, *([item.optional_vars] if item.optional_vars else [])]
+    stored = [cast(ast.expr, one) for head in heads for one in ast.walk(head) if _is_stored(one)]
+    if stored:
+        yield ast.copy_location(ast.Delete(stored), stmt)
+
+
+def _is_stored(part: ast.AST) -> bool:
+    kinds = ast.Subscript | ast.Attribute
+    return isinstance(part, kinds) and isinstance(part.ctx, ast.Store | ast.Del)
 
 
 def _stores(stmt: ast.stmt, targets: frozenset[str]) -> Iterator[tuple[str, str | None]]:

@@ -174,3 +174,33 @@ def test_the_report_names_the_patch(restored: Any) -> None:
     left = both(cell, "auto", before=put, earlier=earlier)
     assert kind(left) == "parallel"
     assert "on threads, since `Fraction.__str__` was replaced" in reason(left)
+
+
+OWN_WAY = """
+class Open:
+    def __init__(self, n): self.n, self.left_out = n, n
+    def __getstate__(self): return {"n": self.n, "left_out": -1}
+class Built(Open):
+    def __reduce__(self): return Built, (self.n + 1,)
+def used(one): return sum(one.left_out * i for i in range(20))
+"""
+
+
+@pytest.mark.parametrize("backend", ["threads", "processes"])
+@pytest.mark.parametrize("name", ["Open", "Built"])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "out = [used(one) for one in ones]",
+        "out = [used(ones[2]) + n for n in range(6)]",
+        "out = []\nfor n in range(6): out.append({name}(n))",
+        "for one in ones: one.value = used(one)",
+        "a = used(ones[1])\nb = used(ones[2])\nc = used(ones[3])",
+    ],
+)
+def test_what_is_pickled_in_its_own_way_stays_in_this_process(cell, name, backend):
+    earlier = f"{OWN_WAY}ones = [{name}(n) for n in range(6)]"
+    left = both(cell.replace("{name}", name), backend, earlier=earlier)
+    where = left.report.stats and left.report.stats.backend
+    assert where == (backend if backend == "threads" and "c =" not in cell else where)
+    assert where != "processes"

@@ -7,7 +7,9 @@ import pytest
 from ..both_ways import both
 
 EARLIER = """
-from collections import defaultdict
+import contextlib, weakref
+from collections import UserDict, defaultdict, namedtuple
+Pair = namedtuple("Pair", "k row")
 def slow(x): return sum(i * (x or 1) for i in range(20))
 def same(x): return x
 class Point:
@@ -48,6 +50,9 @@ AHEAD = {
     "break": "for row in rows:\n    row['s'] = slow(row['n'])\n    if row['n'] == 7: break",
     "it raises": "for row in rows: row['s'] = slow(row['n']) // (row['n'] - 9)",
     "lists": "table = [[n, 0] for n in range(12)]\nfor r in table: r[1] = slow(r[0])",
+    "named tuples": "pairs = [Pair(n, {'n': n}) for n in range(9)]\nfor k, row in pairs: row['s'] = slow(row['n']) + k",
+    "changed by a call": "for row in rows:\n    h = [slow(row['n'])]\n    row['a'] = row['b'] = h\n    h.append(1)",
+    "changed by a function": "def put(h):\n    h.append(1)\n    return slow(len(h))\nfor row in rows:\n    h = [slow(row['n'])]\n    row['a'] = h\n    row['s'] = put(h)",
     "kept": "seen = []\nfor row in rows:\n    row['s'] = slow(row['n'])\n    seen.append(row)",
 }  # fmt: skip
 
@@ -62,6 +67,20 @@ SERIAL = {
     "shared inside": "log = []\nfor row in rows: row['log'] = log\nfor row in rows:\n    row['n'] = slow(len(row['log']))\n    row['log'].append(1)",
     "a setter": "gs = [Guarded(n) for n in range(9)]\nfor g in gs: g.size = slow(g.size)",
     "__setattr__": "ns = [Noting(n) for n in range(9)]\nfor n in ns: n.v = slow(n.n)",
+    "one dict for all": "class Borg:\n    shared = {}\n    def __init__(self, n): self.__dict__ = self.shared; self.n = n\nbs = [Borg(n) for n in range(9)]\nfor b in bs: b.n = slow(b.n)",
+    "the dict of one": "one = vars(ps[0])\nfor p in ps: p.v = slow(p.n + (one['v'] or 0))",
+    "a weak dictionary": "weak = weakref.WeakValueDictionary({0: ps[0]})\nfor p in ps: p.v = slow(p.n + (weak[0].v or 0))",
+    "a weak set": "def f(n, weak=weakref.WeakSet(ps[:1])): return slow(n + sum(p.v or 0 for p in weak))\nfor p in ps: p.v = f(p.n)",
+    "a method of one": "get = rows[0].get\nfor row in rows: row['s'] = slow(row['n'] + get('s', 0))",
+    "an attribute of a function": "def f(n): return slow(n + (f.first.v or 0))\nf.first = ps[0]\nfor p in ps: p.v = f(p.n)",
+    "twice in named tuples": "pairs = [Pair(n, rows[0]) for n in range(9)]\nfor k, row in pairs: row['n'] = slow(row['n']) + k",
+    "twice before a star": "triples = [(rows[0], n, n) for n in range(9)]\nfor row, *more in triples: row['n'] = slow(row['n']) + more[0]",
+    "twice in keys": "pairs = [{ps[0]: 1, n: 1} for n in range(9)]\nfor p, n in pairs: p.n = slow(p.n) + n",
+    "set by a loop": "for row in rows:\n    for row['n'] in range(3): pass\n    row['s'] = slow(row['n'])",
+    "set by a with": "for row in rows:\n    with contextlib.nullcontext(5) as row['n']: pass\n    row['s'] = slow(row['n'])",
+    "set by a comprehension": "for row in rows: row['s'] = [0 for row['n'] in (5,)][0] + slow(row['n'])",
+    "classes": "class Meta(type): pass\nclass A(metaclass=Meta): n = 1\nclass B(A): pass\nfor kind in [A, B]: kind.n = slow(kind.n)",
+    "wrapped dicts": "class D(UserDict): pass\nds = [D() for n in range(9)]\nfor one in ds: one.data = ds[0].data\nfor one in ds: one['n'] = slow(one.get('n', 1))",
     "views": "import numpy as np\nm = np.arange(9.0)\nvs = [m[i:i + 2] for i in range(8)]\nfor v in vs: v[1] = slow(v[0])",
 }  # fmt: skip
 
