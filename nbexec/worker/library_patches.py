@@ -98,7 +98,7 @@ def _of_module(
         if kind is types.FunctionType:
             if id(value.__globals__) in own:
                 yield key, value
-        elif kind is type and value.__module__ == name:
+        elif issubclass(kind, type) and vars(value).get("__module__") == name:  # of ABCs, too
             classes[id(value)] = value
     for key, constant in constants(name, module).items():
         value = held.get(key, constant)

@@ -54,3 +54,11 @@ def test_what_code_assigns():
     assert of(lines) == {f"n{at}" for at in range(400)}
     assert of("def f():\n    global x\n    x = y = 1\nclass C: z = 1") == {"f", "C", "x"}
     assert of("from os import *") is of("def f(): globals()['x'] = 1") is None
+
+
+def test_a_method_of_an_abstract_class_found_in_its_module(monkeypatch):
+    import fractions
+
+    monkeypatch.setattr(fractions.Fraction, "__str__", mine)
+    space = {"fractions": fractions, "mine": mine}
+    assert patches([space, globals()])["fractions"] == {"Fraction.__str__": mine}
