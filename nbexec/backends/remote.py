@@ -64,8 +64,9 @@ class RemoteSession(Session):
         self.resize(spec.workers)
         self.key = f"{os.getpid()}-{next(_runs)}"  # a worker keeps one task loaded for each key
         self._reloaded = reloaded()
-        self._by_value = pickling.Sent(self.key)
-        self._surroundings = Renewed(spec.surroundings) if spec.task.fn is execute.call else None
+        anew = spec.task.fn is execute.call  # an executor: what it calls may have changed since
+        self._by_value = pickling.Sent(self.key, anew)
+        self._surroundings = Renewed(spec.surroundings) if anew else None
         self._modules = RunValues(self.key, local, spec.task.fn)
         seen = spec.surroundings, self._modules.first  # before the task, which may need them
         self._set_up = logging_setup.logging_here()

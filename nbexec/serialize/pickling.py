@@ -100,6 +100,8 @@ class Sent:
     ----------
     run : str
         The run: a name that no other one has.
+    anew : bool
+        Whether functions are sent anew with items: their globals may be others by then.
 
     Attributes
     ----------
@@ -109,8 +111,9 @@ class Sent:
         Generators of random numbers that were met, and those that items have streams of.
     """
 
-    def __init__(self, run: str) -> None:
+    def __init__(self, run: str, anew: bool = False) -> None:
         self.run = run
+        self._anew = anew
         self.known: set[str] = set()
         self.generators: list[Any] = []  # of random numbers, which were met
         self.streamed: list[Any] = []  # those that are set to streams
@@ -121,7 +124,8 @@ class Sent:
     def note(self, thing: Any, name: str) -> None:
         """Take in that the task has `thing`."""
         self._things.append(thing)
-        self._names.add(name)
+        if not self._anew or isinstance(thing, type):
+            self._names.add(name)
 
     def complete(self) -> None:
         """Take in that the task is pickled, and items are next."""

@@ -143,3 +143,12 @@ def test_names_of_modules_that_are_one_object_and_two(
     finally:
         for name in ("own_renewed", "user_renewed"):
             sys.modules.pop(name, None)
+
+
+def test_functions_that_an_initializer_refers_to_find_the_globals_of_each_call(remote):
+    names = {}
+    exec("rate = 1\ndef helper(): return rate\ndef begin(): helper()", names)
+    with nbexec.Executor(remote, workers=1, initializer=names["begin"]) as executor:
+        assert executor.submit(names["helper"]).result() == 1
+        names["rate"] = 2
+        assert executor.submit(names["helper"]).result() == 2
