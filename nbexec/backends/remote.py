@@ -24,7 +24,7 @@ from ..worker.envelope import Envelope, PackedCall, items_file, unwanted_file, v
 from ..worker.item_errors import failed
 from ..worker.module_reloads import reloaded
 from ..worker.reply import has_issued, receive
-from ..worker.run_values import RunValues
+from ..worker.run_values import RunValues, is_executors
 from ..worker.signals_taken import signals_here
 from ..worker.surroundings.kernel_state import Renewed
 from .base import Session, SessionSpec
@@ -64,7 +64,7 @@ class RemoteSession(Session):
         self.resize(spec.workers)
         self.key = f"{os.getpid()}-{next(_runs)}"  # a worker keeps one task loaded for each key
         self._reloaded = reloaded()
-        anew = spec.task.fn is execute.call  # an executor: what it calls may have changed since
+        anew = is_executors(spec.task.fn)  # what is called may have changed since
         self._by_value = pickling.Sent(self.key, anew)
         self._surroundings = Renewed(spec.surroundings) if anew else None
         self._modules = RunValues(self.key, local, spec.task.fn)

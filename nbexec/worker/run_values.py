@@ -27,7 +27,7 @@ class RunValues:
     def __init__(self, run: str, local: bool, fn: Any = None) -> None:
         self._run, self._local = run, local
         self.first = self._now = here(local, fn)
-        calls = fn is call or getattr(fn, "__module__", "") == "nbexec.executor"
+        calls = is_executors(fn)
         self._digest = self.first.digest() if calls else None
         self._changes = 0
 
@@ -74,3 +74,8 @@ def _enter(name: str, *parts: Any) -> None:
 
 def _second(first: Any, second: Any) -> Any:
     return second
+
+
+def is_executors(fn: Any) -> bool:
+    """Whether a task's function calls what an executor's items say, after an initializer or not."""
+    return fn is call or getattr(fn, "__module__", "") == "nbexec.executor"

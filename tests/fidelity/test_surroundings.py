@@ -21,7 +21,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -33,6 +32,11 @@ from nbexec.worker.surroundings import register
 from nbexec.worker.surroundings.kernel_state import Surroundings
 
 from .ways import WAYS
+
+try:
+    import matplotlib as mpl
+except ImportError:
+    mpl = None
 
 user = contextvars.ContextVar("user", default="nobody")
 
@@ -54,7 +58,7 @@ def look(_: Any = None) -> dict[str, Any]:
         "week": calendar.firstweekday(),
         "mime": mimetypes.guess_type("a.fidelity"),
         "pandas": pd.get_option("display.max_rows"),
-        "matplotlib": mpl.rcParams["lines.linewidth"],
+        "matplotlib": mpl and mpl.rcParams["lines.linewidth"],
         "decimal": str(decimal.Decimal(1) / 3),
         "numpy": str(np.array([1 / 3])),
         "errstate": np.geterr(),
@@ -90,7 +94,7 @@ def settings_of(value: int) -> list[Callable[[], Any]]:
         lambda: socket.setdefaulttimeout(value or None),
         lambda: calendar.setfirstweekday(value % 7),
         lambda: pd.set_option("display.max_rows", 10 + value),
-        lambda: mpl.rcParams.__setitem__("lines.linewidth", float(value)),
+        lambda: mpl and mpl.rcParams.__setitem__("lines.linewidth", float(value)),
         lambda: setattr(decimal.getcontext(), "prec", 5 + value),
         lambda: np.set_printoptions(precision=1 + value % 7),
         lambda: np.seterr(divide=["warn", "ignore", "raise"][value % 3]),  # type: ignore[list-item]

@@ -41,7 +41,7 @@ class Luggage:
         --------
         >>> import warnings
         >>> found = []
-        >>> with Luggage().inside(found, lambda: None):
+        >>> with Luggage(filters=[]).inside(found, lambda: None):
         ...     warnings.warn("slow", stacklevel=1)
         >>> [str(one.message) for one in found]
         ['slow']
