@@ -29,7 +29,8 @@ def rebuilds(one: set[Any] | frozenset[Any]) -> bool:
     try:
         made = set(items)
         same = len(made) == len(items) and all(map(operator.is_, made, items))
-        return same and table_size(made) == table_size(one) and _traces(one) == (0, 0)
+        same = same and table_size(made) == table_size(one) and _traces(one) == (0, 0)
+        return same and _slots(made) == _slots(one)
     except Exception:  # a __hash__ of the user's
         return False
 
@@ -63,7 +64,20 @@ def _traces(one: set[Any] | frozenset[Any]) -> tuple[int, int]:
     return fill - used, finger
 
 
+def _slots(one: set[Any] | frozenset[Any]) -> bytes:
+    """Give a set's table as it lies in memory; nothing where that can't be seen.
+
+    Of two numbers that belong into one slot the later one is elsewhere.  That may leave the
+    order as it is, and be seen in where the next number goes.
+    """
+    if not _layout_is_known():
+        return b""
+    _, _, mask, table = (ctypes.c_ssize_t * 4).from_address(id(one) + _HEAD)
+    return ctypes.string_at(table, (mask + 1) * _SLOT)
+
+
 _HEAD = object.__basicsize__
+_SLOT = 2 * ctypes.sizeof(ctypes.c_ssize_t)  # a pointer and a hash
 
 
 @functools.cache

@@ -257,3 +257,10 @@ def test_a_display_has_the_order_that_it_has_where_it_stands(what, backend):
 def test_a_loop_over_a_display_runs_in_parallel():
     left = both(textwrap.dedent("out = [str(n) for n in {72, 8, 96, 34}]"), "threads")
     assert kind(left) == "parallel"
+
+
+def test_a_set_of_two_numbers_of_one_slot_is_none_that_is_made_again_alike():
+    one = {36}
+    one.add(108)
+    assert list(set(list(one))) == list(one)  # noqa: C414
+    assert not rebuilds(one)
