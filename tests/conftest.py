@@ -16,6 +16,7 @@ from nbexec.placement import profiles
 from nbexec.telemetry.events import Event
 from nbexec.telemetry.observer import Observer
 from nbexec.telemetry.state import RunState
+from nbexec.worker import sent_modules
 
 from . import lab
 
@@ -66,6 +67,22 @@ def loops_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     """
     if request.node.get_closest_marker("plain_first") is None:
         monkeypatch.setattr(plain_first, "ENABLED", False)
+
+
+@pytest.fixture(autouse=True)
+def few_modules(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have runs take none of the suite's own modules along: there are 200, and they hold much.
+
+    Tests of what modules hold are in `tests/fidelity` and `tests/worker`.
+    """
+    if request.path.parent.name in ("fidelity", "worker"):
+        return
+    own = sent_modules.own_modules
+
+    def few() -> dict[str, Any]:
+        return {name: one for name, one in own().items() if name.partition(".")[0] != "tests"}
+
+    monkeypatch.setattr(sent_modules, "own_modules", few)
 
 
 @pytest.fixture(autouse=True)

@@ -37,7 +37,7 @@ def files() -> dict[str, int]:
 
 
 @pytest.fixture(autouse=True)
-def empty(no_modules):
+def empty():
     buffer_store.shared_buffers().clear()
     assert files() == {}
     yield

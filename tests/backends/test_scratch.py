@@ -29,8 +29,6 @@ from nbexec.worker.entry import run_packed
 
 from ..waiting import until
 
-pytestmark = pytest.mark.usefixtures("no_modules")
-
 SIZE = 4 * pickling.LARGE
 
 

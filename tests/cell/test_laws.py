@@ -124,10 +124,10 @@ def test_a_few_whose_loops_begin_in_the_kernel_do_so_too(backend, examples):
     assert leaves_what_exec_leaves(backend, examples, st.integers(1, 4))["parallel"]
 
 
-@pytest.mark.parametrize(("backend", "examples"), [("threads", 40), ("processes", 15)])
+@pytest.mark.parametrize(("backend", "examples"), [("threads", 150), ("processes", 60)])
 def test_a_few_that_are_functions_do_so_too(backend, examples):
     seen = leaves_what_exec_leaves(backend, examples, st.integers(1, 3), inside_a_function)
-    assert seen["parallel"]
+    assert seen["parallel"], seen
 
 
 @long_run
