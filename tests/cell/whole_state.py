@@ -168,7 +168,7 @@ class Picture:
             found = traceback.extract_tb(error.__traceback__) if lines else []
             at = [(one.filename, one.lineno, one.name) for one in found if "<" in one.filename]
             if isinstance(error, RecursionError):  # a cell may call deeper than alone
-                at = sorted(set(at))
+                at = []
             notes = getattr(error, "__notes__", [])
             chain.append((type(error).__name__, self.of(error.args), notes, at))
             error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
