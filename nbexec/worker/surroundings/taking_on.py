@@ -139,16 +139,9 @@ class Arrived:
                 variable.set(value)
 
 
-def arrived(
-    first: dict[str, Any],
-    packed: bytes,
-    variables: list[bytes],
-    changed: dict[str, str],
-    there: str,
-    process: str,
-) -> Arrived:
-    """Take surroundings on as they are unpickled; see `Arrived`."""
-    found = Arrived(first, packed, variables, changed, there, process)
+def arrived(*parts: Any) -> Arrived:
+    """Take surroundings on as they are unpickled; `parts` are the arguments of `Arrived`."""
+    found = Arrived(*parts)
     found.take_on()
     return found
 
