@@ -2,6 +2,10 @@
 
 A full collection looks at every object of the kernel: a second where there are millions.  It is
 no cost of the item in which it happened to begin.
+
+What the collector calls here is made of functions in C, and runs no Python code.  Where Python
+code runs, other threads get their turn: in the midst of `ast.parse`, say, which in Python 3.11
+fails if another thread parses something then ("AST constructor recursion depth mismatch").
 """
 
 from __future__ import annotations
@@ -9,9 +13,15 @@ from __future__ import annotations
 import gc
 import threading
 import time
-from typing import Any, NamedTuple
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import partial
+from operator import call, itemgetter, methodcaller
+from typing import Any, NamedTuple, TypeVar
 
-FULL = 2  # the oldest generation
+from . import after_fork
+
+T = TypeVar("T")
 
 
 class Collected(NamedTuple):
@@ -22,9 +32,6 @@ class Collected(NamedTuple):
 
 
 NONE = Collected(0.0, 0.0)
-
-_by_thread: dict[int, Collected] = {}
-_begun = NONE  # the clocks when the collection that runs began: there is one at a time
 
 
 def collected(thread: int) -> Collected:
@@ -43,19 +50,63 @@ def collected(thread: int) -> Collected:
     >>> collected(threading.get_ident()).wall > before.wall
     True
     """
-    if _take_in not in gc.callbacks:
-        gc.callbacks.append(_take_in)
-    return _by_thread.get(thread, NONE)
+    global _clock
+    if _clock is None or _clock.call not in gc.callbacks:
+        _clock = _Clock()
+        gc.callbacks.append(_clock.call)
+    return _clock.read().get(thread, NONE)
 
 
-def _take_in(phase: str, info: dict[str, Any]) -> None:
-    global _begun
-    if info["generation"] < FULL:
-        return
-    if phase == "start":
-        _begun = Collected(time.perf_counter(), time.thread_time())
-    elif _begun is not NONE:
-        thread = threading.get_ident()
-        before, begun, _begun = _by_thread.get(thread, NONE), _begun, NONE
-        wall, cpu = time.perf_counter() - begun.wall, time.thread_time() - begun.cpu
-        _by_thread[thread] = Collected(before.wall + wall, before.cpu + cpu)
+class _Clock:
+    """What the clocks showed when each full collection began and ended.
+
+    The collector gets an attribute of it: `start` or `stop`, as the phases are called.
+    """
+
+    start = property(methodcaller("note_start"))
+    stop = property(methodcaller("note_stop"))
+
+    def __init__(self) -> None:
+        self.call = partial(getattr, self)
+        self._by_thread: dict[int, Collected] = {}
+        self._lock = threading.Lock()
+
+        begun = deque([(0.0, 0.0)], maxlen=1)
+        self._ended: deque[Any] = deque()
+        clocks = _each(time.perf_counter), _each(time.thread_time)
+        end = zip(_each(threading.get_ident), _each(begun.copy), *clocks)
+        self.note_start = map(begun.append, zip(*clocks)).__next__
+        # A full collection alone leaves no lesser one to count.
+        lesser = map(any, map(itemgetter(slice(1, None)), _each(gc.get_count)))
+        note = {False: map(self._ended.append, end).__next__, True: bool}
+        self.note_stop = map(call, map(note.__getitem__, lesser)).__next__
+
+    def read(self) -> dict[int, Collected]:
+        """Give the seconds of each thread."""
+        with self._lock:
+            while self._ended:
+                thread, [(wall, cpu)], *now = self._ended.popleft()
+                before = self._by_thread.get(thread, NONE)
+                self._by_thread[thread] = Collected(
+                    before.wall + now[0] - wall, before.cpu + now[1] - cpu
+                )
+            return self._by_thread
+
+
+def _each(function: Callable[[], T]) -> Iterator[T]:
+    """Give what a function returns, without an end."""
+    return iter(function, object())
+
+
+_clock: _Clock | None = None
+
+
+def _forget() -> None:
+    """Have a forked child make a clock of its own: another thread may have held the lock."""
+    global _clock
+    if _clock is not None and _clock.call in gc.callbacks:
+        gc.callbacks.remove(_clock.call)
+    _clock = None
+
+
+after_fork.add(_forget)

@@ -126,10 +126,10 @@ def test_nothing_is_left_of_a_run_that_was_cancelled(remote):
 
 
 @contextmanager
-def no_room():
-    """Let no file grow beyond a buffer's size; Python makes an OSError of the signal."""
+def no_room(size=pickling.LARGE):
+    """Let no file grow beyond so many bytes; Python makes an OSError of the signal."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (pickling.LARGE, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
         yield
     finally:
@@ -138,6 +138,7 @@ def no_room():
 
 def test_without_room_for_files_they_go_in_the_message():
     backend = Processes()  # its workers have no room, and are not used again
+    room = 1 << 22  # for the task and what the modules of this process hold
     try:
 
         def turn(array):
@@ -145,11 +146,11 @@ def test_without_room_for_files_they_go_in_the_message():
 
         def tighten():
             _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (pickling.LARGE, hard))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
 
-        items = [make(number) for number in range(4)]
+        items = [np.tile(make(number), 2 * room // SIZE) for number in range(4)]
         nbexec.map(len, [()], backend=backend)  # workers begin with room for what they need
-        with no_room():
+        with no_room(room):
             results = nbexec.map(
                 lambda array, _: turn(array), items, setup=tighten, backend=backend
             )

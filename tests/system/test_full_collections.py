@@ -1,6 +1,7 @@
 """Full garbage collections are no cost of the items that they begin in."""
 
 import gc
+import sys
 import threading
 import time
 
@@ -35,3 +36,31 @@ def test_a_stopwatch_leaves_full_collections_out():
     assert here is not None
     assert read is not None
     assert max(here.wall, here.cpu, read.cpu) < took
+
+
+def test_lesser_collections_and_earlier_ones_do_not_count():
+    here = threading.get_ident()
+    before = collected(here)
+    for generation in (0, 1, 0, 1):
+        gc.collect(generation)
+    assert collected(here) == before
+    gc.collect()
+    gc.collect(0)
+    after = collected(here)
+    assert after.wall > before.wall
+    gc.collect(1)
+    assert collected(here) == after
+
+
+def test_no_python_code_runs_in_a_collection():
+    """It would let other threads run where the code that began the collection expects none."""
+    collected(threading.get_ident())
+    ran = []
+    sys.setprofile(lambda frame, event, _: ran.append((event, frame.f_code.co_name)))
+    try:
+        gc.collect()
+    finally:
+        sys.setprofile(None)
+    called = [name for event, name in ran if event == "call"]
+    assert [name for name in called if "full_collections" in name or name == "_take_in"] == []
+    assert called == []
