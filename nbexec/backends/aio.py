@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..model import Chunk, Outcome
-from ..system import after_fork, blas
+from ..system import after_fork, blas, machine
 from ..worker import streams
 from ..worker.chunk_state import SharedChunkState
 from ..worker.execute import ExecutionSpec, StopFlag, prepare, run_chunk_async, worker_name
@@ -98,7 +98,7 @@ class AsyncioSession(Session):
         task = asyncio.current_task()
         if task not in self._threads:
             self._threads[task] = _pool.acquire()
-            blas.enter(self, self._count)
+            blas.enter(self, min(self._count, machine.cores()))
         future = self._loop.create_future()
         run = functools.partial(contextvars.copy_context().run, _in_share, call, item)
         self._threads[task].call(functools.partial(_settle, self._loop, future, [run]))

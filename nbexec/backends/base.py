@@ -101,6 +101,10 @@ class Session(ABC):
     def resize(self, workers: int) -> None:  # noqa: B027  (most share nothing out)
         """Note that `workers` slots are used from now on, not as many as were set at first."""
 
+    def prepare(self, workers: int) -> int:
+        """Make ready for so many workers; give for how many that was possible."""
+        return workers
+
     def trim(self) -> None:  # noqa: B027  (most hold nothing)
         """End idle workers for the memory that they hold; nothing runs at this moment."""
 

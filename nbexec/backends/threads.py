@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from ..errors import BackendError
 from ..model import Chunk
 from ..system import blas, machine
 from ..worker import streams
@@ -81,11 +82,27 @@ class ThreadsSession(Session):
         self._count = spec.workers
         streams.install()
 
-    def submit(self, slot: int, chunk: Chunk) -> SharedChunkState:
+    def prepare(self, workers: int) -> int:
+        try:
+            for slot in range(workers):
+                self._ensure(slot)
+        except BackendError:
+            raise
+        except RuntimeError:  # the system's limit: no thread can be started
+            return len(self._workers)
+        return workers
+
+    def _ensure(self, slot: int) -> None:
         if not self._workers:
-            blas.enter(self, self._count)
+            self._divide_cores()
         if slot not in self._workers:
             self._workers[slot] = RunThread(self._spec, self._pool.acquire())
+
+    def _divide_cores(self) -> None:
+        blas.enter(self, min(self._count, machine.cores()))  # more have no smaller share
+
+    def submit(self, slot: int, chunk: Chunk) -> SharedChunkState:
+        self._ensure(slot)
         chunk_state = SharedChunkState(chunk.items, watched=True)
         self._workers[slot].submit(chunk, chunk_state)
         return chunk_state
@@ -109,7 +126,7 @@ class ThreadsSession(Session):
     def resize(self, workers: int) -> None:
         self._count = workers
         if self._workers:
-            blas.enter(self, workers)
+            self._divide_cores()
 
     def worker(self, slot: int, chunk: Chunk) -> str:
         return self._workers[slot].thread.name if slot in self._workers else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import inf
 from typing import Any
 
 from ..backends import get_backend, is_warm
@@ -15,6 +16,7 @@ from ..model import Choice, Chunk, Outcome
 from ..options.record import Options
 from ..system import gil, machine
 from . import auto, pin, profiles
+from .at_once import BACKENDS, AtOnce
 from .probe import GilProbe, Probe, SendingCost, Watch
 from .slots import Slot, SlotTable
 
@@ -58,6 +60,7 @@ class BackendChooser:
         self._pin = pin.Pin(
             spec.task.fn, lambda: self._kernel == "serial" and not spec.caller_thread.own
         )
+        self._at_once: AtOnce | None = None  # where the number of workers follows what pays
         self._unsent = False  # whether something could not be sent, or not in an earlier run
         self._gil_probed = 0.0  # when it was last seen whether the GIL is held
 
@@ -124,8 +127,7 @@ class BackendChooser:
         known = self._recalled(feed) if self._probe is not None else None
         if known is not None and self._sending.unsendable is None:
             return self._move(known)
-        self._engage(choice)
-        return choice
+        return self._engage(choice)
 
     def _recalled(self, feed: Feed) -> Choice | None:
         """Give where earlier runs of the function have shown that its items should go."""
@@ -170,6 +172,8 @@ class BackendChooser:
     def end(self) -> None:
         """Keep a profile of the function for its next run, and none of this run's items."""
         gil.leave(self)
+        if self._at_once is not None:
+            self._at_once.end()
         self._sending.drop(wanted=False)
         profile = self._profile or (self._known if self._unsent else None)
         if profile is None or self._spec.task.depth:
@@ -201,6 +205,8 @@ class BackendChooser:
 
     def learn(self, slot: Slot, chunk: Chunk, outcome: Outcome) -> None:
         """Take in what a chunk shows of the items, while that is of use."""
+        if self._at_once is not None and not (slot.retired and self._slots.draining):
+            self._at_once.learn(outcome, self._clock())
         if slot.retired:  # of a backend that was left
             return
         if self.looking:
@@ -380,7 +386,7 @@ class BackendChooser:
         """Have `count` items run at once from now on."""
         if self._probe is not None or count == now.workers:
             return None
-        self._wanted = count
+        self._wanted, self._at_once = count, None
         count = min(count, get_backend(self._backend_of(now)).most_workers)
         self._slots.resize(count)
         self._now = Choice(now.backend, count, now.reason)
@@ -390,9 +396,14 @@ class BackendChooser:
         """Give the name or the object that stands for where a choice says to run."""
         return choice.backend if self._options.backend == "auto" else self._options.backend
 
-    def _engage(self, choice: Choice) -> None:
+    def _engage(self, choice: Choice) -> Choice:
         """Open a backend, and have its slots, and no others, take new chunks."""
         backend = get_backend(self._backend_of(choice))
+        self._at_once = None
+        if self._may_grow(choice):
+            grown = self._profile.grown if self._profile is not None else 0
+            self._at_once = AtOnce(choice, self._spec.task, grown, self._clock)
+            choice = self._at_once.choice
         spec = replace(
             self._spec,
             workers=choice.workers,
@@ -402,6 +413,30 @@ class BackendChooser:
         session = backend.open(spec)
         self.cost = SENDING if backend.remote else HANDING
         self._slots.switch_to(session, choice.workers, self._later(choice))
+        return choice
+
+    def _may_grow(self, choice: Choice) -> bool:
+        """Whether nobody said how many workers there are to be, and more may pay."""
+        if self._wanted is not None or self._spec.task.depth or choice.backend not in BACKENDS:
+            return False
+        return self._probe is None and choice.workers > 1
+
+    def grow_at(self) -> float:
+        """When to look again whether more at once would pay; infinity for never."""
+        return inf if self._at_once is None else self._at_once.due()
+
+    def grow(self, waiting: int | None) -> Choice | None:
+        """Have more run at once, or fewer, where that pays; `waiting` haven't begun."""
+        at_once = self._at_once
+        if at_once is None or not at_once.look(self._slots.running_count, waiting):
+            return None
+        count = at_once.choice.workers
+        made = self._slots.prepare(count)
+        if made < count:
+            at_once.fall_back(made)
+        self._now = at_once.choice
+        self._slots.resize(self._now.workers)
+        return self._now
 
     def _later(self, choice: Choice) -> int:
         """Give how many worker processes begin only when the item in the kernel has ended.
@@ -416,13 +451,14 @@ class BackendChooser:
     def _move(self, choice: Choice) -> Choice:
         """Move to the chosen backend; stay on threads with items that can't leave the kernel."""
         choice = self._pinned(choice)
+        self._probe = self._watch = None
         movable = self._moves < auto.MOVES
         if self._slots.in_flight:
             gil.shorten(self)
         try:
             if choice.backend == "processes" and self._sending.unsendable is not None:
                 raise self._sending.unsendable
-            self._engage(choice)
+            choice = self._engage(choice)
         except Exception as error:
             if choice.backend != "processes":
                 raise
@@ -431,11 +467,10 @@ class BackendChooser:
             choice = Choice("threads", choice.workers, reason)
             if self._pin.needs_main and self._kernel == "serial":
                 choice = Choice("serial", 1, reason.replace("; on threads", "; in the kernel"))
-            self._engage(choice)
+            choice = self._engage(choice)
             movable = False
         self._now = choice
         self._sending.drop(wanted=False)  # unless it is asked for
-        self._probe = self._watch = None
         if choice.backend == "serial":
             self._probe = Probe()
             self._probe.judged = True

@@ -41,7 +41,15 @@ class Profile(NamedTuple):
         return int(self.memory * 1e9)
 
 
+class Level(NamedTuple):
+    """How many items of a function ran at once."""
+
+    level: int
+    few: float  # seconds an item with few workers; 0 where more might have paid
+
+
 _profiles: dict[str, tuple[float, Profile]] = {}  # with when it was learned, as Unix time
+_levels: dict[tuple[str | None, str], Level] = {}  # by function and backend
 _read = False
 
 
@@ -95,10 +103,26 @@ def learn(fn: Any, profile: Profile) -> None:
         _save()
 
 
+def recall_level(fn: Any, backend: str) -> Level | None:
+    """Give how many items of a function ran at once when its last run on a backend ended."""
+    return _levels.get((key_of(fn), backend))
+
+
+def learn_level(fn: Any, backend: str, level: Level) -> None:
+    """Remember that, in this kernel."""
+    key = key_of(fn)
+    if key is not None:
+        _levels.pop((key, backend), None)
+        _levels[key, backend] = level
+        if len(_levels) > MOST:
+            del _levels[next(iter(_levels))]
+
+
 def forget() -> None:
     """Forget the profiles in memory; the file is neither changed nor read again."""
     global _read
     _profiles.clear()
+    _levels.clear()
     _read = True
 
 

@@ -92,6 +92,15 @@ class SlotTable:
                 self._sessions.remove(session)
                 session.close()
 
+    @property
+    def running_count(self) -> int:
+        """How many slots have something."""
+        return self._busy
+
+    def prepare(self, count: int) -> int:
+        """Make ready for `count` slots; give for how many that was possible."""
+        return self._sessions[-1].prepare(count)
+
     def resize(self, count: int) -> None:
         """Have `count` slots from now on."""
         self._later = 0

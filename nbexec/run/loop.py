@@ -164,13 +164,27 @@ class Loop:
     def _drain(self) -> None:
         """Handle the inbox, after waiting for it if it is empty; then see to what is due."""
         self._handle_inbox(self._timeout())
-        if self._chooser.looking and self.context.stop_after is None:
-            if self._chooser.wants_progress:
+        if self.context.stop_after is None:
+            if self._chooser.looking:
+                if self._chooser.wants_progress:
+                    self._reclaim.collect_all()
+                self._steered(self._chooser.look(self._unstarted()))
+            if self._clock() >= self._grow_at():
                 self._reclaim.collect_all()
-            left, waiting = self._backlog.left, self._slots.waiting if self._slots.stealable else 0
-            self._steered(self._chooser.look(left if left is None else left + waiting))
+                self._steered(self._chooser.grow(self._unstarted()))
         self.stopping.check()
         self._reclaim.check()
+
+    def _unstarted(self) -> int | None:
+        """Give how many items haven't begun, more or less; None where that isn't known."""
+        left, waiting = self._backlog.left, self._slots.waiting if self._slots.stealable else 0
+        return left if left is None else left + waiting
+
+    def _grow_at(self) -> float:
+        """When to look whether more workers would pay; infinity where there is no item for them."""
+        if self._held() or not self._slots.in_flight or not self._unstarted():
+            return float("inf")
+        return self._chooser.grow_at()
 
     def _handle_inbox(self, timeout: float | None) -> None:
         gil_probe = self._chooser.gil_probe(timeout)
@@ -190,7 +204,7 @@ class Loop:
         if self._recalling:
             return 0.0
         polls = self._chooser.timeout(), self.stopping.poll, self._reclaim.poll
-        due = self.stopping.deadline, self._backlog.due(), self._overdue()
+        due = self.stopping.deadline, self._backlog.due(), self._overdue(), self._grow_at()
         soonest = min(at for at in due if at is not None)
         waits = [poll for poll in polls if poll is not None]
         if soonest < float("inf"):
