@@ -419,7 +419,9 @@ class BackendChooser:
         """Whether nobody said how many workers there are to be, and more may pay."""
         if self._wanted is not None or self._spec.task.depth or choice.backend not in BACKENDS:
             return False
-        return self._probe is None and choice.workers > 1
+        alone = self._profile or self._known
+        computes = alone is not None and alone.used >= auto.COMPUTES
+        return self._probe is None and choice.workers > 1 and not computes
 
     def grow_at(self) -> float:
         """When to look again whether more at once would pay; infinity for never."""

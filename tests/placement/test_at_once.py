@@ -1,0 +1,166 @@
+"""How many run at once where they wait: on threads, on an event loop, and with auto.
+
+Covers `nbexec.placement.at_once` and `nbexec.system.open_files`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import threading
+import time
+
+import pytest
+
+import nbexec
+from nbexec.backends import threads
+from nbexec.placement import profiles
+from nbexec.system import open_files
+
+MANY = 30  # more than there are workers at first
+
+
+@pytest.fixture(autouse=True)
+def nothing_known():
+    profiles.forget()
+    with nbexec.options(workers=None):
+        yield
+
+
+def meet(many):
+    """Give a function whose items wait until `many` of them run at once."""
+    barrier = threading.Barrier(many)
+
+    def wait(x):
+        barrier.wait(timeout=20)
+        return x
+
+    return wait
+
+
+def test_more_run_at_once_while_they_wait():
+    results = nbexec.map(meet(MANY), range(MANY), backend="threads")
+    assert results == list(range(MANY))
+    assert results.run.choice.workers >= MANY
+
+
+def test_auto_does_so_too():
+    running, most, lock = 0, 0, threading.Lock()
+
+    def wait(x):
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.05)
+        with lock:
+            running -= 1
+        return x
+
+    results = nbexec.map(wait, range(400))
+    assert results == list(range(400))
+    assert most > MANY
+    assert results.run.choice.backend == "threads"
+
+
+def test_more_coroutines_run_at_once():
+    many = 150
+
+    async def wait(x):
+        nonlocal waiting
+        waiting += 1
+        if waiting == many:
+            everybody.set()
+        async with asyncio.timeout(20):
+            while not everybody.is_set():
+                await asyncio.sleep(0.01)
+        return x
+
+    waiting, everybody = 0, threading.Event()
+    results = nbexec.map(wait, range(many))
+    assert results == list(range(many))
+    assert results.run.choice.workers >= many
+
+
+def test_plain_functions_on_asyncio_do_so_too():
+    assert nbexec.map(meet(130), range(130), backend="asyncio") == list(range(130))
+
+
+def test_a_given_number_stands():
+    running, most, lock = 0, 0, threading.Lock()
+
+    def wait(x):
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.005)
+        with lock:
+            running -= 1
+
+    run = nbexec.map(wait, range(200), backend="threads", workers=5).run
+    assert (most, run.choice.workers) == (5, 5)
+
+
+def test_a_number_that_is_set_while_it_runs_stands_too():
+    release = threading.Event()
+    run = nbexec.start(lambda _: release.wait(20), range(300), backend="threads")
+    run.workers = 3
+    release.set()
+    run.result()
+    assert run.choice.workers == 3
+
+
+def test_the_next_run_begins_there():
+    def wait(x):
+        time.sleep(0.01)
+
+    first = nbexec.map(wait, range(300), backend="threads").run
+    assert first.choice.workers > threads.Threads().default_workers()
+    second = nbexec.start(wait, range(300), backend="threads")
+    begun = second.choice.workers
+    second.result()
+    assert begun > threads.Threads().default_workers()
+
+
+def test_it_goes_on_with_the_threads_that_there_are(monkeypatch):
+    class Few(threads.ThreadWorker):
+        made = 0
+
+        def __init__(self, number):
+            if Few.made == 10:
+                raise RuntimeError("can't start new thread")
+            Few.made += 1
+            super().__init__(number)
+
+    monkeypatch.setattr(threads, "ThreadWorker", Few)
+    backend = threads.Threads()
+    results = nbexec.map(lambda x: time.sleep(0.02) or x, range(100), backend=backend)
+    assert results == list(range(100))
+    assert results.run.choice.workers == 10
+    assert "no more threads" in results.run.choice.reason
+    backend.close()
+
+
+def test_what_opens_files_does_not_run_out_of_them(tmp_path):
+    def wait(x):
+        with open(tmp_path / str(x), "w"):
+            time.sleep(0.02)
+        return x
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    nbexec.map(time.sleep, [0.001] * 40, backend="threads")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (open_files.count() + 40, hard))
+    try:
+        assert open_files.most() == open_files.count() + 40
+        assert nbexec.map(wait, range(400), backend="threads") == list(range(400))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_run_in_an_item_has_no_more_than_its_share():
+    def inner(_):
+        return nbexec.map(time.sleep, [0.005] * 60, backend="threads").run.choice.workers
+
+    own = round(threads.Threads().default_workers() ** 0.5)
+    assert set(nbexec.map(inner, range(3), backend="threads")) == {own}
