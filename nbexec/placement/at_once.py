@@ -20,6 +20,7 @@ BACKENDS = ("threads", "asyncio")  # where items may wait at the kernel's expens
 THREADS, COROUTINES = 512, 1000  # at once at most: a thread takes 0.1 ms to make
 STACK = 1 << 20  # bytes that a worker takes at least, by and large
 ROOM = 0.5  # share of free memory, and of open files, that they may take
+SPARE = 10  # files that the kernel opens now and then
 POLL = 0.03  # seconds between two looks once it doesn't double any more
 NOISE = 0.002  # seconds that tell how many cores the kernel uses, at least
 RECENT = 0.5  # at most
@@ -47,6 +48,7 @@ class AtOnce:
         self._clock = clock
         self._room = int(ROOM * machine.memory_free() / max(grown, STACK))
         self._files = open_files.count()
+        self._ended = False  # whether an item has
         level, self._few = choice.workers, 0.0
         before = profiles.recall_level(self._fn, choice.backend)
         if before is not None:
@@ -67,6 +69,7 @@ class AtOnce:
     def learn(self, outcome: Outcome, now: float) -> None:
         """Take in items that ended."""
         steps = self._steps
+        self._ended = True
         if outcome.ends and steps is not None:
             early = outcome.started - time.time() + now < steps.grew
             first = outcome.ends[0] if early else 0.0
@@ -98,9 +101,11 @@ class AtOnce:
         """Give for how many workers there are files to open, if each has as many as those now."""
         count = open_files.count()
         each = (count - self._files) / max(1, busy)
+        if not self._ended:  # one may yet open its file
+            each = max(1.0, each)
         if each < 0.1:
             return sys.maxsize
-        return busy + int(ROOM * (open_files.most() - count) / each)
+        return busy + int(ROOM * max(0, open_files.most() - count - SPARE) / each)
 
     def fall_back(self, count: int) -> None:
         """Note that only so many workers could be made."""

@@ -64,7 +64,7 @@ def test_auto_does_so_too():
 
 
 def test_more_coroutines_run_at_once():
-    many = 150
+    many = 120
 
     async def wait(x):
         nonlocal waiting
@@ -83,7 +83,7 @@ def test_more_coroutines_run_at_once():
 
 
 def test_plain_functions_on_asyncio_do_so_too():
-    assert nbexec.map(meet(130), range(130), backend="asyncio") == list(range(130))
+    assert nbexec.map(meet(120), range(120), backend="asyncio") == list(range(120))
 
 
 def test_a_given_number_stands():
