@@ -417,7 +417,10 @@ class BackendChooser:
 
     def _may_grow(self, choice: Choice) -> bool:
         """Whether nobody said how many workers there are to be, and more may pay."""
-        if self._wanted is not None or self._spec.task.depth or choice.backend not in BACKENDS:
+        task = self._spec.task
+        if self._wanted is not None or task.depth or choice.backend not in BACKENDS:
+            return False
+        if task.setup is not None:  # each worker would have one
             return False
         alone = self._profile or self._known
         computes = alone is not None and alone.used >= auto.COMPUTES

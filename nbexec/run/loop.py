@@ -182,9 +182,14 @@ class Loop:
 
     def _grow_at(self) -> float:
         """When to look whether more workers would pay; infinity where there is no item for them."""
-        if self._held() or not self._slots.in_flight or not self._unstarted():
+        if self._held() or not self._slots.in_flight or not self._in_demand():
             return float("inf")
         return self._chooser.grow_at()
+
+    def _in_demand(self) -> bool:
+        """Whether items wait for a worker, as far as is known."""
+        unstarted = self._unstarted()
+        return not self._slots.has_room(1) if unstarted is None else unstarted > 0
 
     def _handle_inbox(self, timeout: float | None) -> None:
         gil_probe = self._chooser.gil_probe(timeout)

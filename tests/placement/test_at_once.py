@@ -17,6 +17,8 @@ from nbexec.backends import threads
 from nbexec.placement import profiles
 from nbexec.system import open_files
 
+from ..waiting import until
+
 MANY = 30  # more than there are workers at first
 
 
@@ -164,3 +166,35 @@ def test_a_run_in_an_item_has_no_more_than_its_share():
 
     own = round(threads.Threads().default_workers() ** 0.5)
     assert set(nbexec.map(inner, range(3), backend="threads")) == {own}
+
+
+def test_with_a_setup_there_are_as_many_as_at_first():
+    run = nbexec.map(lambda x, _: time.sleep(0.005), range(100), setup=list, backend="threads").run
+    assert run.choice.workers == threads.Threads().default_workers()
+
+
+def test_items_of_a_generator_are_waited_for_likewise():
+    wait = meet(MANY)
+    assert list(nbexec.imap(wait, (x for x in range(MANY)), backend="threads")) == list(range(MANY))
+
+
+def test_an_executor_has_more_workers_while_calls_wait():
+    wait = meet(MANY)
+    with nbexec.Executor("threads") as executor:
+        assert [one.result() for one in [executor.submit(wait, x) for x in range(MANY)]] == list(
+            range(MANY)
+        )
+
+
+def test_many_calls_from_one_kernel_still_cancel_and_pause():
+    run = nbexec.start(lambda x: time.sleep(0.01) or x, range(30_000), backend="threads")
+    until(lambda: run.stats.done > 100)
+    run.pause()
+    until(lambda: run.stats.running == 0)
+    run.resume()
+    until(lambda: run.stats.done > 300)
+    run.cancel()
+    run.cancel()
+    run.wait(20)
+    assert run.done
+    assert 300 < run.stats.done < 30_000
