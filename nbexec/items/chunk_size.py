@@ -7,6 +7,7 @@ import math
 TARGET = 0.1  # seconds of work a chunk: sending one costs the kernel 0.7 ms, the cpu benchmark
 FIRST = 0.02  # seconds, while it isn't known yet where items should go: what tells enough
 ALONE = 0.03  # seconds; an item longer than this travels alone
+COSTLY = 0.01  # the same where a journal is to have each soon after it ended
 PREFETCH_UP_TO = 0.05  # seconds an item; with longer ones a worker that must wait for the next
 # one loses little: the sleeps benchmark
 BRIEF = 0.005  # seconds; up to here one may wait behind another even when it is the last
@@ -29,8 +30,11 @@ UNKNOWN = 1 << 40  # items that are taken to be left while the input's end is no
 class ChunkSizer:
     """How large the next chunk is, from how long items have taken."""
 
-    def __init__(self, fixed: int | None = None, prefetch: bool = True) -> None:
+    def __init__(
+        self, fixed: int | None = None, prefetch: bool = True, alone: float = ALONE
+    ) -> None:
         self.fixed = fixed
+        self._alone = alone  # seconds; an item longer than this travels alone
         self._prefetch = prefetch  # whether a chunk may wait at a worker behind another
         self.target = TARGET
         self.cost = HANDING  # seconds of the kernel a chunk
@@ -55,7 +59,7 @@ class ChunkSizer:
         """Give how many items go next, with `left` (None: unknown) not yet submitted."""
         if self.fixed is not None:
             return self.fixed
-        if self.item_seconds is None or self.item_seconds > ALONE:
+        if self.item_seconds is None or self.item_seconds > self._alone:
             return 1
         wanted = min(self.target / self.item_seconds, GROWTH * self._largest, LARGEST)
         if self._item_bytes:
@@ -67,6 +71,11 @@ class ChunkSizer:
         kept_up = min(fair, max(SHORTEST_AT_END, self.cost * workers) / self.item_seconds)
         size = max(fair / SHARE, kept_up, SHORTEST / self.item_seconds)
         return max(1, math.ceil(min(wanted, size)))
+
+    @property
+    def costly(self) -> bool:
+        """Whether items are long enough to be taken in one by one, where that matters."""
+        return self._alone < ALONE and (self.item_seconds or 0.0) >= self._alone
 
     @property
     def brief(self) -> bool:

@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Iterable
 from typing import Any
 
+from ..items.chunk_size import COSTLY
 from ..model import Chunk, Error, Outcome
 from ..serialize import pickling
 from ..telemetry import wording
@@ -39,7 +40,9 @@ class Rows:
 
     def finished(self, chunk: Chunk, outcome: Outcome) -> Batch:
         """Give the values and failures of a chunk; a cancelled item is left out."""
-        batch = Batch(count=len(outcome.values))
+        count = len(outcome.values)
+        took = outcome.ends[-1] if outcome.ends else 0.0
+        batch = Batch(count=count, costly=took >= COSTLY * count)
         kept = []
         for at, value in enumerate(outcome.values):
             index = chunk.indices[at]

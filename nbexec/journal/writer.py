@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
 import time
@@ -13,6 +14,7 @@ from .values import PIECES, Packed, pieces
 
 MOST = 1_000  # finished items that are not committed yet, at most, but for a single chunk
 EVERY = 0.5  # seconds until finished items are committed: with the commit itself, under 1 s
+SOON = 0.01  # the same where one takes `COSTLY` seconds or more: what was paid for isn't paid again
 HEARTBEAT = 15.0  # seconds between two heartbeats while nothing ends
 PENDING = 1 << 26  # bytes that wait to be written; beyond that `put` blocks
 
@@ -28,6 +30,7 @@ class Batch:
     failures: _Rows = field(default_factory=list)
     classes: _Rows = field(default_factory=list)
     count: int = 0
+    costly: bool = False  # whether its items took long, each
 
     @property
     def size(self) -> int:
@@ -41,7 +44,7 @@ class Batch:
 
 
 class Writer:
-    """Commits batches, at most `EVERY` seconds or `MOST` items after they came.
+    """Commits batches, at most `EVERY` seconds or `MOST` items after they came; costly ones soon.
 
     Parameters
     ----------
@@ -65,7 +68,7 @@ class Writer:
         self.error: Exception | None = None
         self._batches: list[Batch] = []
         self._count = self._bytes = 0
-        self._oldest = 0.0
+        self._due = math.inf  # when they are to be committed
         self._urgent = self._closing = self._busy = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="nbexec-journal", daemon=True)
@@ -79,12 +82,12 @@ class Writer:
                 self._changed.wait()
             if self.error is not None:
                 return
-            if not self._batches:
-                self._oldest = time.monotonic()
+            due = time.monotonic() + (SOON if batch.costly else EVERY)
+            sooner, self._due = due < self._due, min(due, self._due)
             self._batches.append(batch)
             self._count += batch.count
             self._bytes += size
-            if self._count >= MOST or len(self._batches) == 1:
+            if self._count >= MOST or sooner:
                 self._changed.notify_all()
         if urgent:
             self.flush()
@@ -112,6 +115,7 @@ class Writer:
                 self._await()
                 batches, self._batches = self._batches, []
                 self._count = self._bytes = 0
+                self._due = math.inf
                 self._urgent, self._busy = False, True
                 closing = self._closing
                 self._changed.notify_all()
@@ -128,8 +132,7 @@ class Writer:
         """Wait until a commit or a heartbeat is due."""
         heartbeat = time.monotonic() + HEARTBEAT
         while not (self._closing or self._urgent or self._count >= MOST):
-            due = self._oldest + EVERY if self._batches else heartbeat
-            left = due - time.monotonic()
+            left = min(self._due, heartbeat) - time.monotonic()
             if left <= 0:
                 return
             self._changed.wait(left)

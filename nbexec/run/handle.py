@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..backends.caller_thread import CallerThread
 from ..errors import BackendError, DeadlineExceeded
-from ..items.chunk_size import ChunkSizer
+from ..items.chunk_size import ALONE, COSTLY, ChunkSizer
 from ..items.feed import Chosen, Feed
 from ..items.sinks import Futures, Gather, Merge, Sink, Stream
 from ..model import Choice, EndReason, Failure, Task
@@ -105,7 +105,9 @@ class Run:
         self.options = options
         self.caller_thread = caller_thread or CallerThread()
         sizer = sizer or (
-            ChunkSizer(1, prefetch=False) if options.alone else ChunkSizer(options.chunk)
+            ChunkSizer(1, prefetch=False)
+            if options.alone
+            else ChunkSizer(options.chunk, alone=COSTLY if options.checkpoint else ALONE)
         )
         observers = list(watchers())
         self._journal: Journal | None = None

@@ -16,6 +16,7 @@ from ..worker.item_calls import BRIEF
 from .context import RunContext
 
 LOOK = 0.02  # seconds between two looks at chunks of brief items: which one of them lasts
+SOON = 0.01  # seconds between two looks at what ended, where a journal is to have it
 LATE = 0.4  # seconds that a chunk's finished values and unstarted items wait for a slow item
 
 Learn = Callable[[Slot, Chunk, Outcome], None]
@@ -36,6 +37,7 @@ class Reclaim:
         self._run = run
         self._learn = learn
         self._checked = 0.0  # when slow items were looked for
+        self._collected = 0.0  # when finished values were, for the journal
 
     @property
     def poll(self) -> float | None:
@@ -44,6 +46,8 @@ class Reclaim:
         if not slots.in_flight:
             return None
         each = self._run.backlog.sizer.item_seconds
+        if self._run.backlog.sizer.costly and slots.shared:
+            return SOON
         if each is not None and each <= BRIEF and slots.shared:
             return LOOK
         return LATE if slots.stealable else None
@@ -54,7 +58,12 @@ class Reclaim:
         for flight in slots.in_flight.values():
             if flight.chunk_state is not None:
                 flight.chunk_state.look()
-        if not slots.stealable or not slots.in_flight or now - self._checked < LATE:
+        if not slots.stealable or not slots.in_flight:
+            return
+        if self._run.backlog.sizer.costly and now - self._collected >= SOON:
+            self._collected = now
+            self.collect_all()
+        if now - self._checked < LATE:
             return
         self._checked = now
         for flight in list(self._run.slots.in_flight.values()):
