@@ -4,7 +4,7 @@ The rooms, in the order of the layers (each imports only what is below it):
 
     notebook/     IPython, ipykernel and widgets: the magics; panel/ the live panel
     cell/         %%parallel: analysis, loops, iterations, and their execution
-    api, executor, tracking, history: what people call
+    api, answers, executor, tracking, history: what people call
     run/          one run: its handle, its loop, its results, how it stops
     placement/    which backend, how many workers, which worker has which chunk
     backends/     the contract of a backend, and every backend, on the kernel's side
@@ -31,7 +31,8 @@ TYPE_CHECKING = False  # typing takes 10 ms to import
 if TYPE_CHECKING:
     from typing import Any
 
-    from .api import amap, imap, invoke, map, start
+    from .answers import ensemble
+    from .api import aimap, amap, imap, invoke, map, start
     from .cell.detached import detached
     from .cell.report import CellReport
     from .cell.run import parallel
@@ -69,7 +70,8 @@ __version__ = "0.1.0"
 _NAMES = {
     "backends": "backends register_backend",
     "options": "configure options",
-    "api": "amap imap invoke map start",
+    "answers": "ensemble",
+    "api": "aimap amap imap invoke map start",
     "worker.capture": "cancelled progress",
     "cell.report": "CellReport",
     "cell.run": "parallel",

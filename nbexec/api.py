@@ -1,30 +1,21 @@
-"""map, imap, amap, start, invoke: each makes a task, a source and a sink, and starts a Run."""
+"""map, imap, amap, aimap, start, invoke: each makes a sink and a run, and starts it."""
 
 from __future__ import annotations
 
 import contextvars
-import functools
-import inspect
-from collections.abc import AsyncIterable, Callable, Iterable, Iterator
-from typing import Any, cast
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
-from . import observers
-from .backends.caller_thread import CallerThread
 from .errors import OptionError
-from .items.async_items import AsyncItems, is_async
-from .items.feed import Source
-from .items.sinks import Gather, Sink, Stream
-from .model import Task
+from .items.sinks import Gather, Stream
 from .options import resolve
 from .options.record import Options
 from .run.handle import Run
+from .run.preparing import Items, is_coroutine, prepare
 from .run.results import Results
 from .run.seeds import streams_for
-from .run.streaming import iterate
-from .worker.execute import depth
+from .run.streaming import aiterate, iterate, tell
 from .worker.random_streams import InStream
-
-Items = Iterable[Any] | AsyncIterable[Any]
 
 
 def map(
@@ -144,15 +135,11 @@ async def amap(
     import asyncio
 
     loop = asyncio.get_running_loop()
-    resolved = resolve(options)
-    if resolved.backend in ("auto", "asyncio") and is_coroutine(fn):
-        from .backends.aio import Asyncio
-
-        resolved = resolved.updated({"backend": Asyncio(loop)})
+    resolved = _on_loop(resolve(options), fn, loop)
     run = prepare(fn, iterables, setup, resolved, Gather, loop)
     run.caller_thread.serve_in_thread(contextvars.copy_context())
     ended = asyncio.Event()
-    run.start().add_done_callback(lambda _: _tell(loop, ended.set))
+    run.start().add_done_callback(lambda _: tell(loop, ended.set))
     try:
         await ended.wait()
     except asyncio.CancelledError:
@@ -161,11 +148,64 @@ async def amap(
     return run.result()
 
 
-def _tell(loop: Any, callback: Callable[[], object]) -> None:
-    try:
-        loop.call_soon_threadsafe(callback)
-    except RuntimeError:  # the loop was closed meanwhile: nobody waits
-        pass
+def aimap(
+    fn: Callable[..., Any],
+    *iterables: Items,
+    ordered: bool = True,
+    setup: Callable[[], Any] | None = None,
+    **options: Any,
+) -> AsyncIterator[Any]:
+    """Do what `imap` does for ``async for``: results one by one, with bounded memory.
+
+    Coroutine functions run on the caller's own loop, unless a backend is named.  Work begins
+    at once.  Closing the iterator, and cancelling who waits for it, cancels what is left.
+
+    Parameters
+    ----------
+    fn, *iterables, ordered, setup, **options
+        As for `imap`.
+
+    Returns
+    -------
+    async iterator
+        It raises what `map` raises, after the results before that.
+
+    Raises
+    ------
+    RuntimeError
+        Where no event loop is running.
+
+    Examples
+    --------
+    >>> import asyncio, nbexec
+    >>> async def double(x):
+    ...     return 2 * x
+    >>> async def numbers():
+    ...     for x in range(3):
+    ...         yield x
+    >>> async def main():
+    ...     return [y async for y in nbexec.aimap(double, numbers(), progress="off")]
+    >>> asyncio.run(main())
+    [0, 2, 4]
+    """
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    resolved = _on_loop(resolve(options), fn, loop)
+    stream = Stream(ordered, resolved.window, stops=resolved.on_error == "raise")
+    run = prepare(fn, iterables, setup, resolved, lambda total: stream, loop)
+    run.caller_thread.serve_in_thread(contextvars.copy_context())
+    run.start()
+    return aiterate(run, stream)
+
+
+def _on_loop(options: Options, fn: Callable[..., Any], loop: Any) -> Options:
+    """Have a coroutine function run on this loop, where no other place is named."""
+    if options.backend not in ("auto", "asyncio") or not is_coroutine(fn):
+        return options
+    from .backends.aio import Asyncio
+
+    return options.updated({"backend": Asyncio(loop)})
 
 
 def imap(
@@ -242,88 +282,3 @@ def invoke(*functions: Callable[[], Any], **options: Any) -> Results:
 
 def _call(function: Callable[[], Any]) -> Any:
     return function()
-
-
-def is_coroutine(fn: Callable[..., Any]) -> bool:
-    """Whether calling `fn` gives an awaitable, as far as that is known without a call."""
-    while isinstance(fn, functools.partial):
-        fn = fn.func
-    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(
-        getattr(fn, "__call__", None)  # noqa: B004  (its kind, not whether it is there)
-    )
-
-
-def prepare(
-    fn: Callable[..., Any],
-    iterables: tuple[Items, ...],
-    setup: Callable[[], Any] | None,
-    options: Options,
-    sink: Callable[[int | None], Sink],
-    loop: Any = None,
-    first: int = 0,
-    draws: bool = True,
-) -> Run:
-    """Check the arguments and make a run, which is not started; `first` is its first index.
-
-    Without `draws` the function is known to draw no random numbers, whatever it leads to, and
-    generators are left as they are.  Items of async iterables are awaited on `loop`; None is that
-    of the backend, or our own.
-    """
-    if not callable(fn):
-        raise OptionError(f"the first argument must be a function of one item, not {fn!r}")
-    if setup is not None and not callable(setup):
-        raise OptionError(f"setup must be a function without arguments, or None, not {setup!r}")
-    if not iterables:
-        raise OptionError(f"{function_name(fn)} needs items: give at least one iterable")
-    for position, iterable in enumerate(iterables):
-        if is_async(iterable):
-            continue
-        try:
-            iter(cast(Any, iterable))
-        except TypeError:
-            raise OptionError(
-                f"items must be an iterable, not {type(iterable).__qualname__} "
-                f"(argument {position + 1} after the function)"
-            ) from None
-    again = options.checkpoint is not None  # as in `invoke`
-    streams = streams_for((fn,), options.seed, repeats=again, setup=setup) if draws else None
-    task = Task(
-        fn,
-        function_name(fn),
-        star=len(iterables) > 1,
-        setup=setup,
-        coroutine=is_coroutine(fn),
-        depth=depth.get(),
-        streams=streams,
-    )
-    caller_thread = CallerThread()
-    source = Source(_taken(iterables, options, loop), caller_thread.call, first)
-    watch = functools.partial(observers.watchers, options, task)
-    return Run(task, source, sink(source.total), options, caller_thread, watchers=watch)
-
-
-def _taken(iterables: tuple[Items, ...], options: Options, loop: Any) -> list[Iterable[Any]]:
-    """Give the iterables, the items of async ones awaited on the loop that coroutines run on."""
-    if loop is None and any(is_async(one) for one in iterables):
-        loop = _loop_of(options.backend)
-    return [AsyncItems(one, loop) if is_async(one) else cast(Any, one) for one in iterables]
-
-
-def _loop_of(backend: Any) -> Any:
-    """Give the event loop of a run with this backend."""
-    from .backends import get_backend
-    from .backends.aio import Asyncio
-
-    for wanted in (backend, "asyncio"):
-        found = None if wanted == "auto" else get_backend(wanted)
-        if isinstance(found, Asyncio):
-            return found.running_loop()
-    return Asyncio().running_loop()  # somebody registered another backend by that name
-
-
-def function_name(fn: Callable[..., Any]) -> str:
-    """Give the name of a function, or of its type."""
-    while isinstance(fn, functools.partial):
-        fn = fn.func
-    name: str = getattr(fn, "__name__", type(fn).__name__)
-    return name

@@ -249,5 +249,7 @@ def _settle(
 
 
 def _set(future: asyncio.Future[Any], value: Any, error: BaseException | None) -> None:
-    if not future.done():  # else it was cancelled meanwhile
+    if not future.done():
         future.set_result((value, error))
+    elif inspect.iscoroutine(value):  # it was cancelled meanwhile, and nobody awaits that
+        value.close()

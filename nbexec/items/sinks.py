@@ -128,6 +128,7 @@ class Stream:
         self._ended = False
         self._error: BaseException | None = None
         self._changed = threading.Condition()
+        self.woken: Callable[[], None] | None = None  # called when there is something to take
 
     def room(self, pulled: int, window: int) -> int | None:
         return max(0, (self._window or window) - (pulled - self._consumed))
@@ -143,6 +144,8 @@ class Stream:
             else:
                 self._give(chunk.indices, values)
             self._changed.notify()
+        if self.woken is not None:
+            self.woken()
 
     def _give(self, indices: Sequence[int], values: list[Any]) -> None:
         if not self.ordered:
@@ -161,6 +164,16 @@ class Stream:
         with self._changed:
             self._ended, self._error = True, error
             self._changed.notify()
+        if self.woken is not None:
+            self.woken()
+
+    def take(self) -> deque[Any] | None:
+        """Give the results that are there; none: it has ended; None: there are none yet."""
+        with self._changed:
+            if not self._ready and not self._ended:
+                return None
+            batch, self._ready = self._ready, deque()
+        return batch
 
     def batch(self, idle: Callable[[], None]) -> deque[Any]:
         """Wait for results, calling `idle` meanwhile, and give them; none: it has ended."""

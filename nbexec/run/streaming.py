@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from ..items.sinks import Stream
@@ -29,3 +29,39 @@ def iterate(run: Run, stream: Stream) -> Iterator[Any]:
         run.wait()
     if stream.error is not None:
         raise stream.error
+
+
+async def aiterate(run: Run, stream: Stream) -> AsyncIterator[Any]:
+    """Give the same to an event loop, which goes on meanwhile; closing it cancels the run."""
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    changed, ended = asyncio.Event(), asyncio.Event()
+    stream.woken = lambda: tell(loop, changed.set)
+    run.add_done_callback(lambda _: tell(loop, ended.set))
+    try:
+        while (batch := stream.take()) is None or batch:
+            if batch is None:
+                await changed.wait()
+                changed.clear()
+                continue
+            quarter = max(1, len(batch) // 4)
+            for count in range(1, len(batch) + 1):
+                stream.consume()
+                if count % quarter == 0:
+                    run.wake()
+                yield batch.popleft()
+            run.wake()
+    finally:
+        run.cancel()
+        await ended.wait()
+    if stream.error is not None:
+        raise stream.error
+
+
+def tell(loop: Any, callback: Callable[[], object]) -> None:
+    """Have an event loop call something, from any thread."""
+    try:
+        loop.call_soon_threadsafe(callback)
+    except RuntimeError:  # the loop was closed meanwhile: nobody waits
+        pass

@@ -244,12 +244,13 @@ def _start(
     function: Callable[[Any], Any], items: Iterable[Any], options: Options, sink: _Ends
 ) -> None:
     """Start it; the sink has the run from before it starts."""
-    from ... import api, observers
+    from ... import observers
+    from ...run.preparing import prepare
 
     late = options.progress == "auto"
     quiet = options.updated({"progress": "off"}) if late else options
     # A loop that draws random numbers is none that comes here.
-    sink.run = run = api.prepare(
+    sink.run = run = prepare(
         function, (items,), None, quiet, sink.open, first=sink.first, draws=False
     )
     if sink.watch is not None:
