@@ -151,6 +151,8 @@ class Scope:
     def store(self, target: Any, into: Value, value: Value) -> None:
         """Take in that something is stored in an object."""
         known = isinstance(into.known, type | types.ModuleType)
+        if isinstance(target, ast.Subscript) and self.analysis.keeps(target, into):
+            return
         if known or (into.shared and not self.changes_own(target)):
             refuse(target, f"changes `{ast.unparse(target.value)}` in place")
         if into.type is None or source.is_own_class(into.type):

@@ -25,6 +25,7 @@ from .block_effects import apply_block, resolved
 from .effects import Effects
 from .in_kernel import StatementRunner
 from .loop_items import Items
+from .memo_commit import ItemsInTurn, MemoCommit
 from .reissue import reissue
 from .replayed_key import ReplayedKey
 
@@ -53,6 +54,7 @@ class Ending:
     value: Any = None
     collect = False
     keyed: Any = ()
+    memos: MemoCommit | None = None  # of a loop that uses some
     failures: list[Failure]
     _iteration: Iteration
     _body: Any
@@ -77,6 +79,9 @@ class Ending:
     def end_for(self, error: Failure | BaseException | None) -> None:
         """Commit a for loop; `error` is what ended it, or why the rest must run in the kernel."""
         __tracebackhide__ = True
+        if self.memos is not None:
+            self._end_in_turn(self.memos, error)
+            return
         raised = error.exception if isinstance(error, Failure) else None
         if self.loop.mapped is not None and isinstance(raised, StopIteration):
             error = InKernel("an item raised StopIteration")  # which ends a `map`, and so the loop
@@ -101,6 +106,52 @@ class Ending:
             self.kernel.over_items(self.loop, self.items.rest(self._through))
         else:
             self.kernel.execute(self.loop.node.orelse)  # type: ignore[union-attr]
+
+    def _end_in_turn(self, memos: MemoCommit, error: Failure | BaseException | None) -> None:
+        """Commit a for loop that uses memos: some of its items may have to run here."""
+        __tracebackhide__ = True
+        effects = Effects(self.kernel.namespace, [*self.loop.sites.values()])
+        records, self._records = self._records, []
+
+        def commit(at: int, record: IterationRecord) -> bool:
+            if not memos.can_commit(record):
+                return False
+            try:
+                effects.apply(self.entries(at, record))
+            except Unsafe:
+                return False
+            self._keep(memos, at, record)
+            reissue(record.warned, self.kernel.namespace)
+            self._records.append((at, record))
+            return True
+
+        def settle() -> None:
+            self._settle(set())
+            self._records = []
+
+        def rest() -> Iterator[Any]:
+            ours = error is None or isinstance(error, Failure | InKernel | PickleError)
+            if not ours and error is not None:
+                raise error
+            if isinstance(error, InKernel | PickleError):
+                self.fall_back(error)
+            return self.items.rest(self._through)
+
+        items = ItemsInTurn(records, commit, settle, self.items.taken.__getitem__, rest)
+        self.kernel.over_items(self.loop, items)
+
+    def _keep(self, memos: MemoCommit, at: int, record: IterationRecord) -> None:
+        """Store in memos what an item has stored."""
+        if record.memo is not None:
+            item, scope = self.items.taken[at], self.kernel.namespace
+            writes = [(one, *arrived(pair, scope, item)) for one, *pair in record.memo.writes]
+            memos.put(record.memo._replace(writes=writes))
+
+    def _in_its_turn(self, at: int) -> Iterator[Any]:
+        """Give the elements of a comprehension that are those of an item, which runs here."""
+        with self.kernel.hidden([self.items.taken[at]]):
+            found: Iterator[Any] = self.kernel.evaluate(rewrite.rest_of(self.loop).body)
+        return found
 
     def commit_part(self) -> int:
         """Commit records up to the first item that only the loop itself can do; give its position.
@@ -277,6 +328,8 @@ class Ending:
         """
         __tracebackhide__ = True
         node = self.loop.node
+        if self.memos is not None and isinstance(error, Failure):
+            error = InKernel("an item raised, which it does in its turn")
         if self.loop.key:
             self.complete(self.replayed((), lambda: self.recorded(error)))
             return
@@ -342,6 +395,9 @@ class Ending:
     def _elements(self) -> Iterator[Iterable[Any]]:
         """Give the elements, some at a time."""
         for index, record in self._records:
+            if self.memos is not None and not self.memos.can_commit(record):
+                yield self._in_its_turn(index)
+                continue
             reissue(record.warned, self.kernel.namespace)
             if isinstance(record, BlockRecord):
                 columns = record.columns
@@ -351,6 +407,8 @@ class Ending:
                 yield from map(_listed, columns)
                 continue
             self.kernel.namespace.update(record.names)  # as `:=` does on the way
+            if self.memos is not None:
+                self._keep(self.memos, index, record)
             for _, values in self.entries(index, record):
                 yield values
 

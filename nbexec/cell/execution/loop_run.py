@@ -36,6 +36,8 @@ from ..loops import rewrite
 from ..loops.attributes import Lifted
 from ..loops.eligibility import examine
 from ..loops.find import ItemLoop
+from ..loops.memo_code import MemoCode
+from ..loops.memo_uses import memos_of
 from ..loops.own_keys import held_code
 from ..loops.places import Places
 from ..loops.prompt import gives_promptly
@@ -45,6 +47,7 @@ from .dispatch import MapOutcome, MapRun, failed_as
 from .early_end import stopping
 from .in_kernel import StatementRunner
 from .loop_items import Items
+from .memo_commit import MemoCommit
 
 LOOK = 100  # items whose classes are looked at for patches
 
@@ -64,11 +67,15 @@ class LoopRun(Ending):
         The loop's attributes that are names.
     fresh : bool
         Whether its items were made for this run, and nothing else refers to them.
+    may_record : bool
+        Whether it may use memos: what it does with them is recorded.
     """
 
     stays_here = False
     lifted: Lifted | None = None
     fresh = False
+    may_record = False
+    _memo_code: MemoCode | None = None
 
     def __init__(self, loop: ItemLoop, kernel: StatementRunner, collect: bool = False) -> None:
         self.loop = loop
@@ -90,6 +97,7 @@ class LoopRun(Ending):
         """
         self.items = items
         self._analysis = self._examine()
+        self._settle_memos(options)
         self._more = self._backend(self._analysis, options)
         self._indexed = self._sharing(self._analysis, options)
         if self._indexed and self._bring:  # they travel with what is read, all of them
@@ -98,6 +106,22 @@ class LoopRun(Ending):
         if self.lifted is not None:
             own = [one for read in self._bring for one in read.roots]
             self.lifted.check([items.source, *items.sample, *self.captured, *own])
+
+    def _settle_memos(self, options: Options) -> None:
+        """Decide how the use of memos is recorded, if there are some."""
+        self.memos = self._memo_code = None
+        items = self.items
+        if not (self._analysis.memos and self._analysis.memos.found):
+            return
+        if self._analysis.own_reads is not None:
+            self._analysis = self._examine(apart=False)
+        roots = [items.source, *(items.sample if items.known is None else items.known)]
+        tables = memos_of(self._analysis, self.loop, roots)
+        limited = (options.checkpoint, options.timeout, options.retries, options.memory_limit)
+        if self.collect or items.lazy or any(limited):
+            raise Refusal(self.loop.line, "changes what it keeps in place")
+        self.memos = MemoCommit(tables)
+        self._memo_code = MemoCode(self._analysis, self.loop)
 
     def start(
         self, options: Options, given: dict[str, Any], profile: Profile | None = None
@@ -114,10 +138,12 @@ class LoopRun(Ending):
             What its first items showed.
         """
         analysis, indexed, cell = self._analysis, self._indexed, self.kernel.cell
-        self._body = self._function()
+        if self._memo_code is not None:
+            self._memo_code.put()
+        self._body = self._function(self._memo_code and self._memo_code.places)
         kind: Any = AwaitingIteration if self.loop.awaits else Iteration
         body = None
-        if not _item_by_item(options):
+        if not _item_by_item(options) and self.memos is None:
             body = rewrite.block_body(self.loop, self.kernel.namespace, cell.filename, cell.flags)
             kind = kind if body is None else functools.partial(BlockIteration, block=body)
         may_bring = bool(self._bring) and leaves(options) and options.checkpoint is None
@@ -126,12 +152,13 @@ class LoopRun(Ending):
             self._body,
             tuple(sorted(self.loop.made)),
             self.items.known if indexed else None,
-            keeps=bool(analysis.places) or self.loop.awaits or self._binds,
+            keeps=bool(analysis.places or self.memos) or self.loop.awaits or self._binds,
             guarded=bool(analysis.captured or self._bring)
             or not (self.fresh or self.items.expected.frozen),
             fresh=self.fresh,
             profile=profile,
             held=held,
+            memos=() if self.memos is None else self.memos.tables,
         )
         given = {**given, **self._more, "name": options.name or self._name()}
         feed = self.items.feed(indexed)
@@ -184,6 +211,8 @@ class LoopRun(Ending):
         """
         iteration = Iteration(self._function(), tuple(sorted(self.loop.made)))
         found: list[Any] = []
+        if self.memos is not None:  # it would store in them
+            return found
         try:
             with silently():  # their warnings come when it is their turn
                 for item in self.items.sample[:count]:
@@ -195,7 +224,7 @@ class LoopRun(Ending):
     @property
     def in_blocks(self) -> bool:
         """Whether its brief items run many in one call."""
-        return rewrite.runs_in_blocks(self.loop)
+        return self.memos is None and rewrite.runs_in_blocks(self.loop)
 
     @property
     def captured(self) -> list[Any]:
@@ -210,11 +239,21 @@ class LoopRun(Ending):
 
     def cancel(self) -> None:
         """Drop the items: the loop has ended before it came to them."""
-        self._run.cancel()
+        try:
+            self._run.cancel()
+        finally:
+            self._record_no_more()
+
+    def _record_no_more(self) -> None:
+        if self._memo_code is not None:
+            self._memo_code.take_back()
 
     def wait(self) -> Failure | BaseException | None:
         """Wait for the workers; give what ended the run, if anything did."""
-        ran = self._run.finish()
+        try:
+            ran = self._run.finish()
+        finally:
+            self._record_no_more()
         self.stats = ran.stats
         error = self._sort(ran)
         self.assumed = self._assumed(self._analysis)
@@ -234,6 +273,9 @@ class LoopRun(Ending):
         if changed is not None:  # records made in the kernel, in order, are right
             found = [*itertools.takewhile(_here, found)]
             self._through = found[-1][0] + 1 if found else 0
+        if self.memos is not None:
+            self._records, self._through = found, found[-1][0] + 1 if found else 0
+            return changed or ran.ended
         for at, one in found:
             if isinstance(one, InKernel | PickleError):
                 one = self._once_more(at, one)
@@ -276,6 +318,7 @@ class LoopRun(Ending):
             items.known,
             items.skipped,
             apart and not loop.awaits,
+            memos=self.may_record and not loop.awaits,
         )
         if loop.key == "list.sort":
             name = ast.unparse(loop.iter)

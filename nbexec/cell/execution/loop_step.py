@@ -69,14 +69,19 @@ class LoopStep(Offload):
         super().__init__(options, given)
         self.loop = loop
         self.kernel = kernel
-        self.rest = LoopRun(loop, kernel, collect)
+        self._collect = collect
+        self.rest = self._loop_run(loop)
         self.left = False
         self.value: Any = None
-        self._collect = collect
         self._refused = refused
         self._serial = ""  # why the rest of the body is in order
         self._instead: ast.For | None = None  # what runs the rest, where workers can't
         self._ahead: Ahead | None = None  # or with what they compute ahead
+
+    def _loop_run(self, loop: ItemLoop) -> LoopRun:
+        made = LoopRun(loop, self.kernel, self._collect)
+        made.may_record = True
+        return made
 
     @property
     def reason(self) -> str:
@@ -224,9 +229,8 @@ class LoopStep(Offload):
         if found is None:
             return
         found.put(self.kernel.namespace)
-        collect = self.rest.collect
         try:
-            self.rest = LoopRun(find_loop(found.stmt, self.kernel.namespace), self.kernel, collect)
+            self.rest = self._loop_run(find_loop(found.stmt, self.kernel.namespace))
             self.rest.lifted = found
         except Refusal:
             found.forget(self.kernel.namespace)
@@ -241,7 +245,7 @@ class LoopStep(Offload):
         """Let these names be attributes again."""
         if self.rest.lifted is not None:
             self.rest.lifted.forget(self.kernel.namespace)
-            self.rest = LoopRun(self.loop, self.kernel, self._collect)
+            self.rest = self._loop_run(self.loop)
 
     def _splits_at_once(self, source: Any) -> bool:
         """Whether a loop that is refused has a part that is computed ahead, from now on."""
