@@ -144,7 +144,9 @@ class Ending:
         """Store in memos what an item has stored."""
         if record.memo is not None:
             item, scope = self.items.taken[at], self.kernel.namespace
-            writes = [(one, *arrived(pair, scope, item)) for one, *pair in record.memo.writes]
+            writes = [
+                (one, *arrived(tuple(pair), scope, item)) for one, *pair in record.memo.writes
+            ]
             memos.put(record.memo._replace(writes=writes))
 
     def _in_its_turn(self, at: int) -> Iterator[Any]:

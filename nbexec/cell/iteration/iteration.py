@@ -243,9 +243,7 @@ class Iteration:
                 raise InKernel("it keeps a tuple with something of the kernel's in it")
         return record._replace(writes=writes)
 
-    def _one(
-        self, item: Any, entries: Sequence[Any], log: Log | None = None
-    ) -> IterationRecord:
+    def _one(self, item: Any, entries: Sequence[Any], log: Log | None = None) -> IterationRecord:
         item, last = self.unwrapped(item)
         log = Log() if log is None else log
         guard = self.guard if self.guarded and self.elsewhere else None

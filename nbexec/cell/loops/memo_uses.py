@@ -224,9 +224,7 @@ def _parents(tree: ast.AST) -> dict[int, ast.AST]:
     return {id(part): one for one in ast.walk(tree) for part in ast.iter_child_nodes(one)}
 
 
-def _alone(
-    analysis: Analysis, memos: Memos, holders: dict[int, Any], roots: Iterable[Any]
-) -> None:
+def _alone(analysis: Analysis, memos: Memos, holders: dict[int, Any], roots: Iterable[Any]) -> None:
     """Raise a `Refusal` where something else that the loop uses leads to a memo."""
     names = [analysis.namespace[name] for name in analysis.reads if name in analysis.namespace]
     things = [*names, *analysis.captured.values(), *analysis.entered.values()]
