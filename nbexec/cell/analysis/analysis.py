@@ -190,17 +190,17 @@ class Analysis:
         bound = self.rebound[name] or name in self.changed or name in self.unknown
         return None if bound or name not in self.namespace else [self.namespace[name]]
 
-    def keeps(self, node: ast.AST, into: Value) -> bool:
+    def keeps(self, node: ast.AST, into: Value, value: Value) -> bool:
         """Whether an entry is stored in a memo, which is recorded."""
         if self.memos is None or not into.shared:
             return False
-        count = len(self.memos.found)
-        if not self.memos.stores(node, into):
+        before = self.memos.state()
+        if not self.memos.stores(node, into, value):
             return False
         if self.own_reads is not None and id(into.known) in self.own_reads.found:
             raise NotAlone(id(into.known))
         # What was found of its entries before that was seen may not hold.
-        self.heap.grown = self.heap.grown or len(self.memos.found) > count
+        self.heap.grown = self.heap.grown or self.memos.state() != before
         return True
 
     def capture(self, thing: Any, line: int) -> Value:

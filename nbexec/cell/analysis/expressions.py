@@ -170,9 +170,10 @@ class Expressions:
             if got is not None:
                 return got
             base = self.expr(func.value)
-            if func.attr == "setdefault" and self.analysis.keeps(func, base):
-                return self.setdefault(node, base)
-            return self.calls.method(node, base, func.attr, self.arguments(node))
+            args = self.arguments(node)
+            if func.attr == "setdefault" and self.analysis.keeps(func, base, args.at(1) or SHARED):
+                return joined([self.reads.entry(base, args.at(0) or SHARED), *args.positional[1:]])
+            return self.calls.method(node, base, func.attr, args)
         callee = self.name(func) if isinstance(func, ast.Name) else self.expr(func)
         if self.analysis.memos is not None:
             self.analysis.memos.look(func, callee)
@@ -181,11 +182,6 @@ class Expressions:
         if self.analysis.own_reads is not None and _is_own(callee.known):
             args = self.with_keys(node, args)
         return self.calls.apply(node, callee, args)
-
-    def setdefault(self, node: ast.Call, base: Value) -> Value:
-        """Describe what ``memo.setdefault(key, value)`` gives."""
-        args = self.arguments(node)
-        return joined([self.reads.entry(base, args.at(0) or SHARED), *args.positional[1:]])
 
     def own_get(self, node: ast.Call) -> Value | None:
         """Describe what ``big.get(key)`` gives, for the item's own key; None for any other."""

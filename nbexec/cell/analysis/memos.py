@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import ast
 import types
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .abstract_values import UNKNOWN, Value
+from .abstract_values import SHARED, UNKNOWN, Value, describe
+from .library_kinds import Array, family_of
 from .source import is_own_class, is_own_code
 
 
@@ -46,14 +47,17 @@ class Memos:
     Examples
     --------
     >>> memos, node, cache = Memos(), ast.parse("cache[1] = 2").body[0].targets[0], {}
-    >>> memos.stores(node, Value(True, known=cache, type=dict)), [*memos.found.values()]
-    (True, [{}])
+    >>> memos.stores(node, Value(True, known=cache, type=dict), Value(type=int))
+    True
+    >>> memos.entry(cache).type
+    <class 'int'>
     """
 
     def __init__(self) -> None:
         self.found: dict[int, dict[Any, Any]] = {}
         self.lines: dict[int, int] = {}
         self.seen: dict[int, Seen] = {}
+        self._kinds: dict[int, type | None] = {}  # of what is stored
 
     def look(self, node: ast.AST, value: Value) -> None:
         """Take in what an expression is."""
@@ -61,15 +65,27 @@ class Memos:
         if thing is not UNKNOWN and (type(thing) is dict or _leads(thing)):
             self.seen.setdefault(id(node), Seen(node)).things[id(thing)] = thing
 
-    def stores(self, node: ast.AST, into: Value) -> bool:
+    def stores(self, node: ast.AST, into: Value, value: Value) -> bool:
         """Whether storing an entry may be recorded; takes in that it is."""
-        if type(into.known) is not dict:
+        memo = into.known
+        if type(memo) is not dict:
             return False
         if isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Store):
             return False
-        self.found[id(into.known)] = into.known
-        self.lines.setdefault(id(into.known), getattr(node, "lineno", 0))
+        if id(memo) not in self.found:
+            self.found[id(memo)] = memo
+            self.lines[id(memo)] = getattr(node, "lineno", 0)
+            self._kinds[id(memo)] = describe(list(memo.values())).type if memo else value.type
+        self._kinds[id(memo)] = _both(self._kinds[id(memo)], value.type)
         return True
+
+    def entry(self, memo: Any) -> Value:
+        """Describe an entry of a memo."""
+        return replace(SHARED, type=self._kinds[id(memo)])
+
+    def state(self) -> Any:
+        """Give what an analysis depends on."""
+        return dict(self._kinds)
 
     def has(self, thing: Any) -> bool:
         """Whether it is one of those that are stored in."""
@@ -81,3 +97,10 @@ def _leads(thing: Any) -> bool:
     if isinstance(thing, types.FunctionType):
         return is_own_code(thing.__code__)
     return is_own_class(thing if isinstance(thing, type) else type(thing))
+
+
+def _both(one: type | None, other: type | None) -> type | None:
+    """Give the kind of what is of either of two."""
+    if one is other:
+        return one
+    return Array if family_of(one) == family_of(other) == "numpy" else None

@@ -222,6 +222,9 @@ class Reads:
 
     def entry(self, base: Value, key: Value) -> Value:
         """Describe what an entry may be."""
+        memos = self.analysis.memos
+        if memos is not None and memos.has(base.known):
+            return memos.entry(base.known)
         told = self.new.library.part(base, key)
         if told is not None:
             return told

@@ -151,7 +151,7 @@ class Scope:
     def store(self, target: Any, into: Value, value: Value) -> None:
         """Take in that something is stored in an object."""
         known = isinstance(into.known, type | types.ModuleType)
-        if isinstance(target, ast.Subscript) and self.analysis.keeps(target, into):
+        if isinstance(target, ast.Subscript) and self.analysis.keeps(target, into, value):
             return
         if known or (into.shared and not self.changes_own(target)):
             refuse(target, f"changes `{ast.unparse(target.value)}` in place")

@@ -113,7 +113,7 @@ class Ending:
         effects = Effects(self.kernel.namespace, [*self.loop.sites.values()])
         records, self._records = self._records, []
 
-        def commit(at: int, record: IterationRecord) -> bool:
+        def commit(at: int, record: Any) -> bool:
             if not memos.can_commit(record):
                 return False
             try:
@@ -130,11 +130,10 @@ class Ending:
             self._records = []
 
         def rest() -> Iterator[Any]:
-            ours = error is None or isinstance(error, Failure | InKernel | PickleError)
-            if not ours and error is not None:
-                raise error
             if isinstance(error, InKernel | PickleError):
                 self.fall_back(error)
+            elif isinstance(error, BaseException):
+                raise error
             return self.items.rest(self._through)
 
         items = ItemsInTurn(records, commit, settle, self.items.taken.__getitem__, rest)

@@ -140,7 +140,7 @@ class LoopRun(Ending):
         analysis, indexed, cell = self._analysis, self._indexed, self.kernel.cell
         if self._memo_code is not None:
             self._memo_code.put()
-        self._body = self._function(self._memo_code and self._memo_code.places)
+        self._body = self._function(None if self._memo_code is None else self._memo_code.places)
         kind: Any = AwaitingIteration if self.loop.awaits else Iteration
         body = None
         if not _item_by_item(options) and self.memos is None:

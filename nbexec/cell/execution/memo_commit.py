@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..iteration.iteration import IterationRecord
 from ..iteration.memo_record import BEFORE, MISSING, Again, MemoRecord
 
 _NONE: Any = object()
@@ -97,8 +96,8 @@ class ItemsInTurn:
 
     def __init__(
         self,
-        records: list[tuple[int, IterationRecord]],
-        commit: Callable[[int, IterationRecord], bool],
+        records: list[tuple[int, Any]],
+        commit: Callable[[int, Any], bool],
         settle: Callable[[], None],
         item: Callable[[int], Any],
         rest: Callable[[], Iterator[Any]],

@@ -207,7 +207,8 @@ class Iteration:
 
     def __call__(self, item: Any) -> IterationRecord:
         if self.memos:
-            return self._with_memos(item)
+            found: IterationRecord = self._with_memos(item)
+            return found
         carried = item.item if type(item) is Last else item
         if type(carried) is not Carried or self.held is None:
             return self._one(item, ())
@@ -223,14 +224,15 @@ class Iteration:
         try:
             with recording(use):
                 record = self._one(item, (), log)
-            own = use.record()
-            sent = self._sent(own, item)
+                own = use.record()
+                sent = self._sent(own, item)
         except Changed:
             raise
         except InKernel as why:
             return Again(str(why))
         kept.add(own)
-        return record._replace(memo=sent)
+        unseen = record.unguarded or bool(use.used and self.elsewhere)
+        return record._replace(memo=sent, unguarded=unseen)
 
     def _sent(self, record: MemoRecord, item: Any) -> MemoRecord:
         """Give what an item did with memos as it can be sent."""

@@ -11,16 +11,18 @@ import contextlib
 import itertools
 import os
 import threading
+import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from ..analysis.object_facts import frozen
-from .boundary import HERE
+from ..analysis.aliases import TooLarge, reachable
+from ..analysis.object_facts import frozen, read_once
 from .effect_log import Log, Unsafe
 
 Table = dict[Any, Any]
 MISSING, BEFORE = "missing", "before"  # what was found: nothing, or what was there at first
 _KEYS = (int, str, bytes, bool, type(None), float, complex)
+_process = uuid.uuid4().hex
 _numbers = itertools.count()
 _here = threading.local()
 
@@ -87,6 +89,12 @@ def recorded(table: Any) -> Any:
     return table if use is None else use.of(table)
 
 
+def used_here() -> list[Any]:
+    """Give what the item that runs here has found of earlier ones, and can be changed."""
+    use: MemoUse | None = getattr(_here, "use", None)
+    return [] if use is None else use.used
+
+
 @contextlib.contextmanager
 def recording(use: MemoUse) -> Iterator[MemoUse]:
     """Have what this thread does with memos be recorded in a `with` block."""
@@ -112,22 +120,19 @@ class MemoUse:
 
     Attributes
     ----------
-    touched : bool
-        Whether it used one.
+    used : list
+        What it found that earlier items of this process have stored, and can be changed.
     """
 
     def __init__(self, tables: Sequence[Table], kept: Kept, log: Log) -> None:
         self._tables = tables
         self._kept = kept
         self._log = log
-        self._token = f"{HERE}-{os.getpid()}-{next(_numbers)}"
+        self._token = f"{_process}-{os.getpid()}-{next(_numbers)}"
         self._reads: dict[tuple[int, Any], tuple[str, Any]] = {}
         self._writes: list[Table] = [{} for _ in tables]
         self._views: dict[int, MemoView] = {}
-
-    @property
-    def touched(self) -> bool:
-        return bool(self._views)
+        self.used: list[Any] = []
 
     def of(self, table: Any) -> Any:
         """Give the view of a memo; anything else as it is."""
@@ -165,10 +170,24 @@ class MemoUse:
         earlier = self._kept.found(number, key)
         if earlier is not None:
             if not frozen(earlier[1]):
-                self._stop("it finds what an earlier item has stored, and could be changed")
+                self._use(earlier[1])
             return earlier
         table = self._tables[number]
-        return (BEFORE, table[key]) if key in table else (MISSING, None)
+        if key not in table:
+            return MISSING, None
+        if type(table[key]) is tuple and not frozen(table[key]):
+            self._stop("it finds a tuple, which would come back as another one")
+        return BEFORE, table[key]
+
+    def _use(self, value: Any) -> None:
+        """Take in that what an earlier item has stored is used: it must not go back from here."""
+        try:
+            odd = type(value) is tuple or any(read_once(type(one)) for one in reachable([value]))
+        except TooLarge:
+            odd = True
+        if odd:
+            self._stop("it finds what an earlier item has stored, and reading it may change it")
+        self.used.append(value)
 
     def store(self, number: int, key: Any, value: Any) -> None:
         """Store an entry."""

@@ -47,7 +47,7 @@ def memos_of(analysis: Analysis, loop: ItemLoop, roots: Iterable[Any]) -> list[d
 def places_of(memos: Memos, tree: ast.AST) -> list[ast.expr]:
     """Give the expressions of a source that are a memo, where a key is looked up or stored."""
     parents = _parents(tree)
-    found = []
+    found: list[ast.expr] = []
     for node in ast.walk(tree):
         seen = memos.seen.get(id(node))
         if seen is None or memos.found.keys().isdisjoint(seen.things):
@@ -128,8 +128,9 @@ class _Uses:
         if not any(self._is(node, self._memos.found) for node in ast.walk(tree)):
             return
         for node in ast.walk(tree):  # wherever it is not known what the name has
-            named = isinstance(node, ast.Name) and node.id in names
-            if named and isinstance(node.ctx, ast.Load) and id(node) not in self._memos.seen:
+            if not isinstance(node, ast.Name) or node.id not in names:
+                continue
+            if isinstance(node.ctx, ast.Load) and id(node) not in self._memos.seen:
                 self._refuse(node, parents)
         if tree is not self._loop.node and not _can_be_compiled(tree, self._analysis):
             raise Refusal(self._line, f"{self._what}, in a function that can't be compiled anew")
@@ -171,10 +172,10 @@ def _is_recorded(node: ast.AST, parents: dict[int, ast.AST]) -> bool:
     match around:
         case ast.Compare(_, [ast.In() | ast.NotIn()], [container]):
             return container is node
-        case ast.Subscript(base, key) if base is node and not isinstance(key, ast.Slice):
-            if isinstance(around.ctx, ast.Load):
+        case ast.Subscript(base, key, how) if base is node and not isinstance(key, ast.Slice):
+            if isinstance(how, ast.Load):
                 return True
-            return isinstance(around.ctx, ast.Store) and _is_assigned(around, parents)
+            return isinstance(how, ast.Store) and _is_assigned(around, parents)
         case ast.Attribute(_, method) if method in LOOKED_UP:
             call = parents.get(id(around))
             plain = isinstance(call, ast.Call) and call.func is around and not call.keywords
