@@ -334,16 +334,23 @@ class Ending:
         if self.loop.key:
             self.complete(self.replayed((), lambda: self.recorded(error)))
             return
-        elements = self.elements(error)
-        whole: Any = elements
-        if isinstance(node, ast.ListComp):
-            whole = [*elements] if made is None else made
-            if made is not None:
-                whole.extend(elements)
-        elif isinstance(node, ast.SetComp | ast.DictComp):
-            whole = (set() if isinstance(node, ast.SetComp) else {}) if made is None else made
-            whole.update(elements)
+        whole: Any = self.elements(error)
+        if not isinstance(node, ast.GeneratorExp):
+            whole = self.extended(made, whole)
         self.complete(whole)
+
+    def extended(self, made: Any, elements: Iterator[Any]) -> Any:
+        """Add elements to what a comprehension has made so far, if anything."""
+        __tracebackhide__ = True
+        if isinstance(self.loop.node, ast.ListComp):
+            if made is None:
+                return [*elements]
+            made.extend(elements)
+            return made
+        if made is None:
+            made = set() if isinstance(self.loop.node, ast.SetComp) else {}
+        made.update(elements)
+        return made
 
     def replayed(self, plain: Iterable[Any], later: Callable[[], Iterator[Any]]) -> ReplayedKey:
         """Give the key that stands in the statement for the user's own; see `ReplayedKey`."""

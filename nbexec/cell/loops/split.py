@@ -16,6 +16,7 @@ from typing import Any
 
 from ..analysis.accumulators import Site
 from ..analysis.bindings import inside, stored
+from .consumers import EACH
 from .evaluated_first import resolve
 from .find import ItemLoop
 from .own_items import by_key, changes_of_items, changes_one, reads_unchanged
@@ -74,7 +75,7 @@ class Split:
     @property
     def what(self) -> str:
         """What is computed ahead, for messages."""
-        texts = [ast.unparse(one) for one in self.moved]
+        texts = [ast.unparse(one).replace(f"({EACH})", "") for one in self.moved]
         first = texts[0].splitlines()[0]
         first = first if len(first) <= 40 else f"{first[:39]}…"
         more = f" and {len(texts) - 1} more" if len(texts) > 1 else ""
