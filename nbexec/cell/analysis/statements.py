@@ -166,6 +166,10 @@ class Scope:
         """Whether what is stored into is the iteration's own, although it was there before."""
         return False
 
+    def adds_to_own(self, target: Any) -> bool:
+        """Whether what is added to is the iteration's own, and can't be changed itself."""
+        return False
+
     def setter(self, node: ast.Attribute, base: Value, value: Value) -> None:
         for _, raw in self.analysis.methods_named(node.attr):
             if isinstance(getattr(raw, "fset", None), types.FunctionType):
@@ -185,6 +189,8 @@ class Scope:
     def s_AugAssign(self, stmt: ast.AugAssign) -> None:
         target = stmt.target
         before = self.expr(_loaded(target))
+        if self.adds_to_own(target):
+            before = FROZEN
         value = self.expr(stmt.value)
         if isinstance(target, ast.Subscript | ast.Attribute):
             self.store(target, self.expr(target.value), FROZEN)

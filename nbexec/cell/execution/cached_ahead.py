@@ -75,7 +75,7 @@ def cached_ahead_of(
     given: dict[str, Any],
     seen: Evidence,
 ) -> CachedAhead | None:
-    """Give the rest of a comprehension that calls a cache; None where it can't be computed ahead."""
+    """Give the rest of a comprehension that calls a cache; None where it can't be ahead."""
     kept: set[ast.AST] = set()
     for _ in range(TRIES):
         split = find_cached(loop, kernel.namespace, kept)

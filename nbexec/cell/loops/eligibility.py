@@ -40,6 +40,7 @@ class Body(Scope):
     making = ""  # the function whose definition is looked at
     own: frozenset[str] = frozenset()  # names that may be deleted, or be a function's
     own_items: frozenset[str] = frozenset()  # names of the target whose entries may be set
+    own_numbers: frozenset[tuple[str, str]] = frozenset()  # entries of them that are added to
 
     def statement(self, stmt: ast.stmt) -> None:
         if stmt in self.analysis.sites:
@@ -52,6 +53,14 @@ class Body(Scope):
     def changes_own(self, target: Any) -> bool:
         base = target.value
         return isinstance(base, ast.Name) and base.id in self.own_items
+
+    def adds_to_own(self, target: Any) -> bool:
+        match target:
+            case ast.Subscript(ast.Name(name), ast.Constant(str(key))) | ast.Attribute(
+                ast.Name(name), key
+            ):
+                return (name, key) in self.own_numbers
+        return False
 
     def effect(self, stmt: Any) -> None:
         """Analyse the operands of an accumulation or a print; the effect itself goes to the log."""

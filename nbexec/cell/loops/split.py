@@ -23,6 +23,7 @@ from .own_items import by_key, changes_of_items, changes_one, reads_unchanged
 from .standalone import costly_calls
 
 AHEAD = "_nbexec_loop_ahead"  # the name of what gives the values; a step forgets it at its end
+ROW = "_nbexec_loop_row"  # the entry at a key; a step forgets it at its end, too
 CACHE: type = type(functools.lru_cache(len))
 _SEEING = {"dir", "vars", "locals", "globals", "eval", "exec"}
 _MOVED = (ast.Assign, ast.AugAssign, ast.Expr, ast.If, ast.For, ast.While, ast.Try)
@@ -76,6 +77,7 @@ class Split:
     def what(self) -> str:
         """What is computed ahead, for messages."""
         texts = [ast.unparse(one).replace(f"({EACH})", "") for one in self.moved]
+        texts = [one.replace(ROW, self.whole.row) for one in texts]
         first = texts[0].splitlines()[0]
         first = first if len(first) <= 40 else f"{first[:39]}…"
         more = f" and {len(texts) - 1} more" if len(texts) > 1 else ""
