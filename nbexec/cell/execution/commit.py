@@ -8,11 +8,13 @@ import functools
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from ...errors import PickleError
 from ...model import Failure
 from ...worker.item_errors import Partial
+from ..analysis.analysis import Refusal
 from ..analysis.source import silently
 from ..iteration.block import BlockIteration, BlockRecord
 from ..iteration.boundary import arrived
@@ -55,6 +57,7 @@ class Ending:
     collect = False
     keyed: Any = ()
     memos: MemoCommit | None = None  # of a loop that uses some
+    in_function = False  # whether a function of the user's does itself what workers can't
     failures: list[Failure]
     _iteration: Iteration
     _body: Any
@@ -154,6 +157,11 @@ class Ending:
             found: Iterator[Any] = self.kernel.evaluate(rewrite.rest_of(self.loop).body)
         return found
 
+    @property
+    def through(self) -> int:
+        """How many items are done."""
+        return self._through
+
     def commit_part(self) -> int:
         """Commit records up to the first item that only the loop itself can do; give its position.
 
@@ -164,9 +172,48 @@ class Ending:
             self._through = self._records[broke][0]
             del self._records[broke:]
         if isinstance(self.loop.node, ast.For):
-            self._apply([])
+            if self.memos is None:
+                self._apply([])
+            else:
+                self._apply_with(self.memos)
             self._settle(set())
         return self._through
+
+    def _apply_with(self, memos: MemoCommit) -> None:
+        """Apply the effects of records with memos, up to an item that only the loop can do."""
+        effects = Effects(self.kernel.namespace, [*self.loop.sites.values()])
+        applied: list[tuple[int, Any]] = []
+        for at, one in self._records:
+            record = self._now(memos, at, one)
+            try:
+                if record is None:
+                    raise Unsafe("it runs in its turn")
+                effects.apply(self.entries(at, record))
+            except Unsafe:
+                self._through = at
+                break
+            self._keep(memos, at, record)
+            reissue(record.warned, self.kernel.namespace)
+            applied.append((at, record))
+        self._records = applied
+
+    def _now(self, memos: MemoCommit, at: int, record: Any) -> IterationRecord | None:
+        """Give the record of an item as it is in its turn; None where only the loop can do it."""
+        if memos.can_commit(record):
+            found: IterationRecord = record
+            return found
+        own = replace(self._iteration, _cache={})
+        item = self.items.taken[at] if own.items is None else at
+        try:
+            with self.recorded_here():
+                again = own(Last(item))
+        except (Partial, InKernel, Refusal):
+            return None
+        return again if memos.can_commit(again) else None
+
+    def recorded_here(self) -> contextlib.AbstractContextManager[None]:
+        """Have functions record what they do with memos, inside a `with` block."""
+        return contextlib.nullcontext()
 
     def elements_so_far(self) -> Iterator[Any]:
         """Give the elements of a comprehension that are there."""
@@ -403,7 +450,13 @@ class Ending:
     def _elements(self) -> Iterator[Iterable[Any]]:
         """Give the elements, some at a time."""
         for index, record in self._records:
-            if self.memos is not None and not self.memos.can_commit(record):
+            if self.memos is not None and self.in_function:
+                again = self._now(self.memos, index, record)
+                if again is None:
+                    self._through = index
+                    return
+                record = again
+            elif self.memos is not None and not self.memos.can_commit(record):
                 yield self._in_its_turn(index)
                 continue
             reissue(record.warned, self.kernel.namespace)

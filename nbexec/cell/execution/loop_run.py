@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import itertools
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -243,6 +244,15 @@ class LoopRun(Ending):
             self._run.cancel()
         finally:
             self._record_no_more()
+
+    @contextlib.contextmanager
+    def recorded_here(self) -> Iterator[None]:
+        assert self._memo_code is not None
+        self._memo_code.put()
+        try:
+            yield
+        finally:
+            self._memo_code.take_back()
 
     def _record_no_more(self) -> None:
         if self._memo_code is not None:

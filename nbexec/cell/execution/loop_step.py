@@ -214,6 +214,11 @@ class LoopStep(Offload):
         if self._splits_at_once(source):
             self._run_ahead()
             return
+        if self.refusal is None:
+            try:
+                self.rest.start(self.options, self.given)
+            except Refusal as refusal:  # another loop has its functions record what they do
+                self.refusal = refusal
         if self.refusal is not None:  # out here: what the user's code raises gets no context
             if self.loop.key:
                 source = self.rest.keyed
@@ -222,7 +227,6 @@ class LoopStep(Offload):
             self._serially(source)
             return
         self.left = True
-        self.rest.start(self.options, self.given)
         self._end_rest()
 
     def prepare(self) -> None:

@@ -197,6 +197,7 @@ class FunctionLoop(Offload):
         if self._handed_over():
             self._finish()
             _extend(self.value, self.rest.elements_so_far())
+            self._look_at_end()
         return not self.again
 
     def take(self) -> Any:
@@ -218,6 +219,7 @@ class FunctionLoop(Offload):
             if self._handed_over():
                 self._finish()
                 yield from self.rest.elements_so_far()
+                self._look_at_end()
             if self.again:
                 yield from again
         finally:
@@ -260,7 +262,7 @@ class FunctionLoop(Offload):
         self._finished = True
         try:
             error = self.rest.wait()
-            self._through = self.rest.commit_part()
+            self.rest.commit_part()
             if self.rest.lifted is not None:
                 self.rest.lifted.write_back(self.rest.kernel.namespace)
         finally:
@@ -269,7 +271,11 @@ class FunctionLoop(Offload):
         self._around.ran(self)
         if error is not None and not isinstance(error, Failure | InKernel | PickleError):
             raise error
-        items = self.rest.items
+        self._look_at_end()
+
+    def _look_at_end(self) -> None:
+        """Take in whether there is something that only the plain loop can do."""
+        items, self._through = self.rest.items, self.rest.through
         self.again = self._through < len(items.taken) or not items.over
 
     def drop(self) -> None:
@@ -332,6 +338,7 @@ class FunctionLoop(Offload):
             stmt = found.stmt
         self.rest = LoopRun(find_loop(stmt, scope, mapped=False), kernel)
         self.rest.lifted = found
+        self.rest.may_record = self.rest.in_function = True
 
     def _is_in(self, frame: types.FrameType) -> bool:
         """Whether a frame has this loop among its names."""

@@ -219,3 +219,38 @@ def test_a_loop_with_a_memo(name: str, where: str) -> None:
 def test_a_loop_with_a_memo_that_began_in_the_kernel(name: str, where: str) -> None:
     with leaving_after(2):
         both(MADE + OTHERS[name], where)
+
+
+IN_FUNCTIONS = {
+    "a list": "def main(xs): return [F(x) for x in xs]\nout = main(xs)",
+    "a for loop": "def main(xs):\n    out = []\n    for x in xs: out.append(F(x))\n    return out, x\nout = main(xs)",
+    "a sum": "def main(xs): return len(str([x for x in xs])), sum(len(str(F(x))) for x in xs)\nout = main(xs)",
+    "a map": "def main(xs): return list(map(F, xs))\nout = main(xs)",
+    "a key": "def main(xs): return max(xs, key=lambda x: str(F(x)))\nout = main(xs)",
+    "any": "def main(xs): return any(F(x) == 5 for x in xs)\nout = main(xs)",
+    "a break": "def main(xs):\n    for x in xs:\n        if F(x) == 5: break\n    return x\nout = main(xs)",
+    "a return": "def main(xs):\n    for x in xs:\n        if F(x) == 25: return x\nout = main(xs)",
+}
+
+
+@pytest.mark.plain_first
+@pytest.mark.parametrize("where", ["threads", "processes"])
+@pytest.mark.parametrize("function", [*FUNCTIONS, "fails", "half"])
+def test_loops_in_functions(function: str, where: str) -> None:
+    for shape in IN_FUNCTIONS.values():
+        with leaving_after(2):
+            both(MADE + shape.replace("F", function), where)
+
+
+@pytest.mark.plain_first
+def test_a_loop_in_a_function_with_a_memo_runs_on_workers() -> None:
+    for shape in ("a list", "a for loop", "a sum"):
+        with leaving_after(2):
+            left = both(MADE + IN_FUNCTIONS[shape].replace("F", "slow"), "threads")
+        assert kind(left) == "parallel", reason(left)
+
+
+def test_a_memo_of_a_function_that_holds_it() -> None:
+    made = "def main(xs):\n    memo = {}\n    def f(n):\n        if n not in memo: memo[n] = n * 2\n        return memo[n]\n"
+    with leaving_after(2):
+        both(f"{made}    return [f(x) for x in xs], memo\nout = main([1, 2, 3, 1, 4, 2])")
