@@ -116,7 +116,8 @@ class LoopRun(Ending):
             return
         if self._analysis.own_reads is not None:
             self._analysis = self._examine(apart=False)
-        roots = [items.source, *(items.sample if items.known is None else items.known)]
+        seen = items.known if type(items.known) is list else items.sample
+        roots = [items.source, *seen]
         tables = memos_of(self._analysis, self.loop, roots)
         limited = (options.checkpoint, options.timeout, options.retries, options.memory_limit)
         if self.collect or items.lazy or any(limited):

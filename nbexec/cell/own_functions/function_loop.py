@@ -26,7 +26,7 @@ from ..execution.replayed_key import ReplayedKey
 from ..execution.watcher import Watcher
 from ..iteration.iteration import InKernel
 from ..loops.attributes import lifted
-from ..loops.find import find_loop
+from ..loops.find import KINDS, find_loop
 from .handing_over import LOOP
 from .instrument import MODULE
 from .loop_site import LoopSite
@@ -57,6 +57,9 @@ class Around(Protocol):
 
     def declines(self, site: LoopSite, what: str, refusal: Refusal) -> None:
         """Take in why the calls of a function that a library makes don't go to workers."""
+
+    def stays(self, site: LoopSite, what: str, refusal: Refusal) -> None:
+        """Take in why a loop of a function stays as it is."""
 
     def ended(self, site: LoopSite, took: float) -> None:
         """Take in what a loop took that came to its end."""
@@ -298,6 +301,8 @@ class FunctionLoop(Offload):
             if self._around.busy:
                 return False
             self._around.busy = super().decide(seen, position, running)
+            if self.refusal is not None:
+                self._around.stays(self.site, KINDS.get(type(self.site.node), "loop"), self.refusal)
             if self._around.busy:
                 self._around.leaves(self)
             return self._around.busy
@@ -313,14 +318,18 @@ class FunctionLoop(Offload):
         """Raise a `SerialError` where no items could go to workers, before anything runs."""
         if not listable(self.plain.source):
             return
-        self._look_from(frame)
         try:
-            self.rest.settle(Items(self.plain.source), self.options)
+            self._settle_from(frame)
         except Refusal as refusal:
             where = f"line {refusal.line} of `{self.site.function}`"
             raise SerialError(f"{where} would run serially: {refusal.reason}") from None
         finally:
             self._around.resume()
+
+    def _settle_from(self, frame: types.FrameType) -> None:
+        """Look at all items; raises a `Refusal` where they have to run here."""
+        self._look_from(frame)
+        self.rest.settle(Items(self.plain.source), self.options)
 
     def _look_from(self, frame: types.FrameType) -> None:
         scope = frame.f_globals
