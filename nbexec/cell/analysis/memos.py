@@ -83,6 +83,20 @@ class Memos:
         """Describe an entry of a memo."""
         return replace(SHARED, type=self._kinds[id(memo)])
 
+    @property
+    def what(self) -> str:
+        """What is done with the first of them, for messages."""
+        for at in self.found:
+            for seen in self.seen.values():
+                if at in seen.things and isinstance(seen.node, ast.Name | ast.Attribute):
+                    return f"changes `{ast.unparse(seen.node)}` in place"
+        return "changes what it keeps in place"
+
+    @property
+    def line(self) -> int:
+        """The first line that stores in one."""
+        return min(self.lines.values(), default=0)
+
     def state(self) -> Any:
         """Give what an analysis depends on."""
         return dict(self._kinds)

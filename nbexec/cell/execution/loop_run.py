@@ -108,6 +108,15 @@ class LoopRun(Ending):
             own = [one for read in self._bring for one in read.roots]
             self.lifted.check([items.source, *items.sample, *self.captured, *own])
 
+    @property
+    def _may_end_map(self) -> bool:
+        """Whether it is a `map` whose function may raise StopIteration, which ends it."""
+        loop = self.loop
+        if loop.key or loop.place is None or loop.place is loop.node:
+            return False
+        found = (names_in(one.__code__) for one in self._analysis.entered.values())
+        return any(not one.isdisjoint(("next", "StopIteration", "__next__")) for one in found)
+
     def _settle_memos(self, options: Options) -> None:
         """Decide how the use of memos is recorded, if there are some."""
         self.memos = self._memo_code = None
@@ -120,8 +129,9 @@ class LoopRun(Ending):
         roots = [items.source, *seen]
         tables = memos_of(self._analysis, self.loop, roots)
         limited = (options.checkpoint, options.timeout, options.retries, options.memory_limit)
-        if self.collect or items.lazy or any(limited):
-            raise Refusal(self.loop.line, "changes what it keeps in place")
+        memos = self._analysis.memos
+        if self.collect or items.lazy or any(limited) or (memos and self._may_end_map):
+            raise Refusal(self.loop.line, memos.what if memos else "")
         self.memos = MemoCommit(tables)
         self._memo_code = MemoCode(self._analysis, self.loop)
 
@@ -139,9 +149,16 @@ class LoopRun(Ending):
         profile : Profile or None
             What its first items showed.
         """
-        analysis, indexed, cell = self._analysis, self._indexed, self.kernel.cell
         if self._memo_code is not None:
             self._memo_code.put()
+        try:
+            self._start(options, given, profile)
+        except BaseException:
+            self._record_no_more()
+            raise
+
+    def _start(self, options: Options, given: dict[str, Any], profile: Profile | None) -> None:
+        analysis, indexed, cell = self._analysis, self._indexed, self.kernel.cell
         self._body = self._function(None if self._memo_code is None else self._memo_code.places)
         kind: Any = AwaitingIteration if self.loop.awaits else Iteration
         body = None
@@ -457,6 +474,12 @@ class LoopRun(Ending):
         target, source = ast.unparse(shown.target), ast.unparse(shown.iter)
         name = f"for {target} in {source}"
         return name if len(name) <= 60 else f"{name[:59]}…"
+
+
+def names_in(code: types.CodeType) -> set[str]:
+    """Give the global names and attributes that code uses, functions in it among them."""
+    inner = [names_in(one) for one in code.co_consts if isinstance(one, types.CodeType)]
+    return set(code.co_names).union(*inner)
 
 
 def _listed(names: list[str]) -> str:

@@ -13,15 +13,21 @@ import os
 import threading
 import uuid
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from ..analysis.aliases import TooLarge, reachable
-from ..analysis.object_facts import frozen, read_once
+from ..analysis.object_facts import dotted, frozen, immutable, read_once
 from .effect_log import Log, Unsafe
 
 Table = dict[Any, Any]
 MISSING, BEFORE = "missing", "before"  # what was found: nothing, or what was there at first
 _KEYS = (int, str, bytes, bool, type(None), float, complex)
+_VALUES = {
+    *("datetime.date", "datetime.datetime", "datetime.timedelta", "datetime.time"),
+    *("decimal.Decimal", "fractions.Fraction", "uuid.UUID"),
+    *("pathlib.PosixPath", "pathlib.PurePosixPath", "pathlib.WindowsPath"),
+    *("pathlib._local.PosixPath", "pathlib._local.WindowsPath"),
+}
 _process = uuid.uuid4().hex
 _numbers = itertools.count()
 _here = threading.local()
@@ -135,12 +141,12 @@ class MemoUse:
         self.used: list[Any] = []
 
     def of(self, table: Any) -> Any:
-        """Give the view of a memo; anything else as it is."""
+        """Give the view of a memo."""
         found = self._views.get(id(table))
         if found is None:
             at = next((at for at, one in enumerate(self._tables) if one is table), None)
             if at is None:
-                return table
+                self._stop("it keeps what it has computed in another dict than before")
             found = self._views[id(table)] = MemoView(self, at)
         return found
 
@@ -197,17 +203,30 @@ class MemoUse:
     def _check(self, key: Any) -> None:
         """Stop where a key may be told from others by its identity, or by code of the user's."""
         kind = type(key)
-        if kind is tuple:
-            for part in key:
+        if _is_tuple(kind):
+            for part in tuple.__iter__(key):
                 self._check(part)
-        elif kind not in _KEYS:
+        elif not (kind in _KEYS or dotted(kind) in _VALUES or _is_number(kind)):
             self._stop(f"a {kind.__name__} is the key")
         elif key != key:
             self._stop("the key is no number")
 
-    def _stop(self, reason: str) -> None:
+    def _stop(self, reason: str) -> NoReturn:
         self._log.unsafe = reason
         raise Unsafe(reason)
+
+
+def _is_tuple(kind: type) -> bool:
+    """Whether two of them are equal where their parts are: a tuple, also with names."""
+    if not issubclass(kind, tuple):
+        return False
+    names = ("__eq__", "__hash__", "__iter__")
+    return all(getattr(kind, one) is getattr(tuple, one) for one in names)
+
+
+def _is_number(kind: type) -> bool:
+    """Whether it is a type of NumPy's numbers or texts."""
+    return kind.__module__ == "numpy" and immutable(kind)
 
 
 _NOTHING: Any = object()

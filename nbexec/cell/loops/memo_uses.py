@@ -133,7 +133,8 @@ class _Uses:
             if isinstance(node.ctx, ast.Load) and id(node) not in self._memos.seen:
                 self._refuse(node, parents)
         if tree is not self._loop.node and not _can_be_compiled(tree, self._analysis):
-            raise Refusal(self._line, f"{self._what}, in a function that can't be compiled anew")
+            reason = f"{self._memos.what}, in a function that can't be compiled anew"
+            raise Refusal(self._memos.line, reason)
 
     def _is_passed_on(self, node: ast.AST, parents: dict[int, ast.AST]) -> bool:
         """Whether it is an argument of a function of the user's, which was looked into with it."""
@@ -148,14 +149,6 @@ class _Uses:
         called = list(seen.things.values()) if seen is not None else []
         return bool(called) and all(map(_takes_by_name, called))
 
-    @property
-    def _line(self) -> int:
-        return min(self._memos.lines.values())
-
-    @property
-    def _what(self) -> str:
-        return "changes what it keeps in place"
-
     def _refuse(self, node: ast.AST, parents: dict[int, ast.AST] | None = None) -> None:
         text = ast.unparse(node)
         around = (parents or {}).get(id(node), node)
@@ -163,7 +156,7 @@ class _Uses:
             around = (parents or {}).get(id(around), around)
         other = ast.unparse(around).splitlines()[0]
         reason = f"changes `{text}` in place, and does more with it than to look up a key"
-        raise Refusal(getattr(node, "lineno", self._line), f"{reason}: `{other}`")
+        raise Refusal(getattr(node, "lineno", self._memos.line), f"{reason}: `{other}`")
 
 
 def _is_recorded(node: ast.AST, parents: dict[int, ast.AST]) -> bool:
@@ -229,16 +222,14 @@ def _alone(analysis: Analysis, memos: Memos, holders: dict[int, Any], roots: Ite
     """Raise a `Refusal` where something else that the loop uses leads to a memo."""
     names = [analysis.namespace[name] for name in analysis.reads if name in analysis.namespace]
     things = [*names, *analysis.captured.values(), *analysis.entered.values()]
-    line = min(memos.lines.values())
     try:
         others = list(_cut([*things, *memos.found.values()], memos, holders))
         for found in aliases.generations([*others, *roots]):
             if not memos.found.keys().isdisjoint(found) or not holders.keys().isdisjoint(found):
-                reason = "changes what it keeps in place, which others lead to as well"
-                raise Refusal(line, reason)
+                raise Refusal(memos.line, f"{memos.what}, which others lead to as well")
     except aliases.TooLarge:
-        reason = "changes what it keeps in place, and there is too much to see what leads to it"
-        raise Refusal(line, reason) from None
+        reason = f"{memos.what}, and there is too much to see what leads to it"
+        raise Refusal(memos.line, reason) from None
 
 
 def _cut(things: Iterable[Any], memos: Memos, holders: dict[int, Any]) -> Iterator[Any]:
