@@ -326,7 +326,7 @@ def ahead_of(
             return None
         plain = PlainFirst(pairs, lambda *_: False)
         loop = over_rows(loop, kernel.namespace)
-        instead = lambda: None  # noqa: E731  (it would be the loop over keys)
+        instead = lambda: None
     kept: set[ast.AST] = set()
     for _ in range(TRIES):
         split = find_split(loop, kernel.namespace, kept)

@@ -8,13 +8,11 @@ import functools
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from typing import Any
 
 from ...errors import PickleError
 from ...model import Failure
 from ...worker.item_errors import Partial
-from ..analysis.analysis import Refusal
 from ..analysis.source import silently
 from ..iteration.block import BlockIteration, BlockRecord
 from ..iteration.boundary import arrived
@@ -27,14 +25,14 @@ from .block_effects import apply_block, resolved
 from .effects import Effects
 from .in_kernel import StatementRunner
 from .loop_items import Items
-from .memo_commit import ItemsInTurn, MemoCommit
+from .memo_ending import CommitsMemos
 from .reissue import reissue
 from .replayed_key import ReplayedKey
 
 _CATCHING = (ast.Try, ast.TryStar, ast.With, ast.AsyncWith)
 
 
-class Ending:
+class Ending(CommitsMemos):
     """The second half of a loop's run: commits the records of its iterations.
 
     Attributes
@@ -56,8 +54,6 @@ class Ending:
     value: Any = None
     collect = False
     keyed: Any = ()
-    memos: MemoCommit | None = None  # of a loop that uses some
-    in_function = False  # whether a function of the user's does itself what workers can't
     failures: list[Failure]
     _iteration: Iteration
     _body: Any
@@ -110,53 +106,6 @@ class Ending:
         else:
             self.kernel.execute(self.loop.node.orelse)  # type: ignore[union-attr]
 
-    def _end_in_turn(self, memos: MemoCommit, error: Failure | BaseException | None) -> None:
-        """Commit a for loop that uses memos: some of its items may have to run here."""
-        __tracebackhide__ = True
-        effects = Effects(self.kernel.namespace, [*self.loop.sites.values()])
-        records, self._records = self._records, []
-
-        def commit(at: int, record: Any) -> bool:
-            if not memos.can_commit(record):
-                return False
-            try:
-                effects.apply(self.entries(at, record))
-            except Unsafe:
-                return False
-            self._keep(memos, at, record)
-            reissue(record.warned, self.kernel.namespace)
-            self._records.append((at, record))
-            return True
-
-        def settle() -> None:
-            self._settle(set())
-            self._records = []
-
-        def rest() -> Iterator[Any]:
-            if isinstance(error, InKernel | PickleError):
-                self.fall_back(error)
-            elif isinstance(error, BaseException):
-                raise error
-            return self.items.rest(self._through)
-
-        items = ItemsInTurn(records, commit, settle, self.items.taken.__getitem__, rest)
-        self.kernel.over_items(self.loop, items)
-
-    def _keep(self, memos: MemoCommit, at: int, record: IterationRecord) -> None:
-        """Store in memos what an item has stored."""
-        if record.memo is not None:
-            item, scope = self.items.taken[at], self.kernel.namespace
-            writes = [
-                (one, *arrived(tuple(pair), scope, item)) for one, *pair in record.memo.writes
-            ]
-            memos.put(record.memo._replace(writes=writes))
-
-    def _in_its_turn(self, at: int) -> Iterator[Any]:
-        """Give the elements of a comprehension that are those of an item, which runs here."""
-        with self.kernel.hidden([self.items.taken[at]]):
-            found: Iterator[Any] = self.kernel.evaluate(rewrite.rest_of(self.loop).body)
-        return found
-
     @property
     def through(self) -> int:
         """How many items are done."""
@@ -178,42 +127,6 @@ class Ending:
                 self._apply_with(self.memos)
             self._settle(set())
         return self._through
-
-    def _apply_with(self, memos: MemoCommit) -> None:
-        """Apply the effects of records with memos, up to an item that only the loop can do."""
-        effects = Effects(self.kernel.namespace, [*self.loop.sites.values()])
-        applied: list[tuple[int, Any]] = []
-        for at, one in self._records:
-            record = self._now(memos, at, one)
-            try:
-                if record is None:
-                    raise Unsafe("it runs in its turn")
-                effects.apply(self.entries(at, record))
-            except Unsafe:
-                self._through = at
-                break
-            self._keep(memos, at, record)
-            reissue(record.warned, self.kernel.namespace)
-            applied.append((at, record))
-        self._records = applied
-
-    def _now(self, memos: MemoCommit, at: int, record: Any) -> IterationRecord | None:
-        """Give the record of an item as it is in its turn; None where only the loop can do it."""
-        if memos.can_commit(record):
-            found: IterationRecord = record
-            return found
-        own = replace(self._iteration, _cache={})
-        item = self.items.taken[at] if own.items is None else at
-        try:
-            with self.recorded_here():
-                again = own(Last(item))
-        except (Partial, InKernel, Refusal):
-            return None
-        return again if memos.can_commit(again) else None
-
-    def recorded_here(self) -> contextlib.AbstractContextManager[None]:
-        """Have functions record what they do with memos, inside a `with` block."""
-        return contextlib.nullcontext()
 
     def elements_so_far(self) -> Iterator[Any]:
         """Give the elements of a comprehension that are there."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import functools
 import itertools
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -37,8 +36,6 @@ from ..loops import rewrite
 from ..loops.attributes import Lifted
 from ..loops.eligibility import examine
 from ..loops.find import ItemLoop
-from ..loops.memo_code import MemoCode
-from ..loops.memo_uses import memos_of
 from ..loops.own_keys import held_code
 from ..loops.places import Places
 from ..loops.prompt import gives_promptly
@@ -48,12 +45,12 @@ from .dispatch import MapOutcome, MapRun, failed_as
 from .early_end import stopping
 from .in_kernel import StatementRunner
 from .loop_items import Items
-from .memo_commit import MemoCommit
+from .memo_run import RecordsMemos
 
 LOOK = 100  # items whose classes are looked at for patches
 
 
-class LoopRun(Ending):
+class LoopRun(RecordsMemos, Ending):
     """One run of the items of a loop.
 
     Attributes
@@ -68,15 +65,11 @@ class LoopRun(Ending):
         The loop's attributes that are names.
     fresh : bool
         Whether its items were made for this run, and nothing else refers to them.
-    may_record : bool
-        Whether it may use memos: what it does with them is recorded.
     """
 
     stays_here = False
     lifted: Lifted | None = None
     fresh = False
-    may_record = False
-    _memo_code: MemoCode | None = None
 
     def __init__(self, loop: ItemLoop, kernel: StatementRunner, collect: bool = False) -> None:
         self.loop = loop
@@ -107,33 +100,6 @@ class LoopRun(Ending):
         if self.lifted is not None:
             own = [one for read in self._bring for one in read.roots]
             self.lifted.check([items.source, *items.sample, *self.captured, *own])
-
-    @property
-    def _may_end_map(self) -> bool:
-        """Whether it is a `map` whose function may raise StopIteration, which ends it."""
-        loop = self.loop
-        if loop.key or loop.place is None or loop.place is loop.node:
-            return False
-        found = (names_in(one.__code__) for one in self._analysis.entered.values())
-        return any(not one.isdisjoint(("next", "StopIteration", "__next__")) for one in found)
-
-    def _settle_memos(self, options: Options) -> None:
-        """Decide how the use of memos is recorded, if there are some."""
-        self.memos = self._memo_code = None
-        items = self.items
-        if not (self._analysis.memos and self._analysis.memos.found):
-            return
-        if self._analysis.own_reads is not None:
-            self._analysis = self._examine(apart=False)
-        seen = items.known if type(items.known) is list else items.sample
-        roots = [items.source, *seen]
-        tables = memos_of(self._analysis, self.loop, roots)
-        limited = (options.checkpoint, options.timeout, options.retries, options.memory_limit)
-        memos = self._analysis.memos
-        if self.collect or items.lazy or any(limited) or (memos and self._may_end_map):
-            raise Refusal(self.loop.line, memos.what if memos else "")
-        self.memos = MemoCommit(tables)
-        self._memo_code = MemoCode(self._analysis, self.loop)
 
     def start(
         self, options: Options, given: dict[str, Any], profile: Profile | None = None
@@ -262,19 +228,6 @@ class LoopRun(Ending):
             self._run.cancel()
         finally:
             self._record_no_more()
-
-    @contextlib.contextmanager
-    def recorded_here(self) -> Iterator[None]:
-        assert self._memo_code is not None
-        self._memo_code.put()
-        try:
-            yield
-        finally:
-            self._memo_code.take_back()
-
-    def _record_no_more(self) -> None:
-        if self._memo_code is not None:
-            self._memo_code.take_back()
 
     def wait(self) -> Failure | BaseException | None:
         """Wait for the workers; give what ended the run, if anything did."""
@@ -474,12 +427,6 @@ class LoopRun(Ending):
         target, source = ast.unparse(shown.target), ast.unparse(shown.iter)
         name = f"for {target} in {source}"
         return name if len(name) <= 60 else f"{name[:59]}…"
-
-
-def names_in(code: types.CodeType) -> set[str]:
-    """Give the global names and attributes that code uses, functions in it among them."""
-    inner = [names_in(one) for one in code.co_consts if isinstance(one, types.CodeType)]
-    return set(code.co_names).union(*inner)
 
 
 def _listed(names: list[str]) -> str:

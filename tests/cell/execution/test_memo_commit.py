@@ -1,10 +1,13 @@
 """Memos: dicts that a loop's functions keep their values in are left as the plain loop leaves them.
 
-Covers `nbexec.cell.execution.memo_commit`, `nbexec.cell.iteration.memo_record`,
+Covers `nbexec.cell.execution.memo_commit`, `nbexec.cell.execution.memo_ending`,
+`nbexec.cell.execution.memo_run`, `nbexec.cell.iteration.memo_record`,
 `nbexec.cell.loops.memo_uses`, `nbexec.cell.loops.memo_code` and `nbexec.cell.analysis.memos`.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
@@ -254,3 +257,109 @@ def test_a_memo_of_a_function_that_holds_it() -> None:
     made = "def main(xs):\n    memo = {}\n    def f(n):\n        if n not in memo: memo[n] = n * 2\n        return memo[n]\n"
     with leaving_after(2):
         both(f"{made}    return [f(x) for x in xs], memo\nout = main([1, 2, 3, 1, 4, 2])")
+
+
+MORE_MADE = """
+import numpy as np, functools, pandas as pd
+from collections import namedtuple
+memo, other = {}, {}
+Pt = namedtuple("Pt", "a b")
+def slow(n):
+    if n in memo: return memo[n]
+    memo[n] = r = (n * 2 if isinstance(n, int) else str(n))
+    return r
+xs = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5]
+"""
+
+MORE = {
+    'numpy keys': 'out = [slow(x) for x in np.array(xs)]\nt = [type(k).__name__ for k in memo]',
+    'numpy mixed': 'out = [slow(x) for x in [*np.array(xs), *xs, 1.0, True]]\nt = [type(k).__name__ for k in memo]',
+    'named keys': 'out = [slow(x) for x in [Pt(1, 2), Pt(2, 3), (1, 2), Pt(1, 2)]]\nt = [type(k).__name__ for k in memo]',
+    'getattribute': "class G:\n    def __init__(self): self._c, self._d = {}, {}\n    def __getattribute__(self, name):\n        return object.__getattribute__(self, '_d' if name == '_c' else name)\n    def run(self, n):\n        if n not in self._c: self._c[n] = n\n        return self._c[n]\ng = G()\nout = [g.run(x) for x in xs]",
+    'getattr': "class G:\n    def __init__(self): self._d = {}\n    def __getattr__(self, name):\n        if name != '_c': raise AttributeError(name)\n        return self._d\n    def run(self, n):\n        if n not in self._c: self._c[n] = n\n        return self._c[n]\ng = G()\nout = [g.run(x) for x in xs]",
+    'two dicts one function': 'def look(n, c):\n    if n not in c: c[n] = n * 3\n    return c[n]\nout = [(look(x, memo), look(x, other), look(x, {})) for x in xs]',
+    'swap': 'def look(n):\n    a, b = (memo, other) if n % 2 else (other, memo)\n    if n not in a: a[n] = n\n    return a[n]\nout = [look(x) for x in xs]',
+    'cond expr': 'def look(n):\n    c = memo if n % 2 else other\n    if n not in c: c[n] = n\n    return c[n]\nout = [look(x) for x in xs]',
+    'memo in memo': "memo['self'] = memo\nout = [slow(x) for x in xs]",
+    'value leads to it': "memo['f'] = slow\nout = [slow(x) for x in xs]",
+    'value is out': 'out = []\nmemo[3] = out\nfor x in xs: out.append(slow(x) is out)',
+    'shared value': 'r = []\ndef sh(n):\n    if n not in memo: memo[n] = r\n    return memo[n]\nout = [sh(x) for x in xs]\nsame = [o is r for o in out]',
+    'shared value 2': 'big = {1: [1], 2: [2]}\ndef sh(n):\n    if n not in memo: memo[n] = big.get(n % 3)\n    return memo[n]\nout = [sh(x) for x in xs]\nsame = [o is big.get(x % 3) for o, x in zip(out, xs)]',
+    'value both': 'def both2(n):\n    if n not in memo: memo[n] = other[n] = [n]\n    return memo[n], other[n]\nout = [both2(x) for x in xs]\nsame = [memo[x] is other[x] is o[0] for o, x in zip(out, xs)]',
+    'inner value': "def inn(n):\n    if n not in memo: memo[n] = {'k': [n]}\n    return memo[n]['k']\nout = [inn(x) for x in xs]\nsame = [o is memo[x]['k'] for o, x in zip(out, xs)]",
+    'names keep': 'for x in xs:\n    r = slow(x)\n    q = [r]\n    if x == 4: z = q',
+    'names cond': 'for x in xs:\n    if x == 9: z = [slow(x)]\n    else: slow(x)',
+    'del name': 'for x in xs:\n    r = slow(x)\n    if x != 5: del r',
+    'def in body': 'for x in xs:\n    def g(n): return slow(n)\n    v = g(x)',
+    'raise custom': 'class E(Exception):\n    def __init__(self, a, b): self.a, self.b = a, b\ndef bad(n):\n    memo[n] = n\n    if n == 9: raise E(n, 2)\n    return n\nout = []\nfor x in xs: out.append(bad(x))',
+    'keyerror': 'out = []\nmemo.update({3: 1, 1: 2})\ndef need(n):\n    memo[n + 1] = 0\n    return memo[n]\nfor x in xs: out.append(need(x))',
+    'stopiteration': 'def st(n):\n    if n not in memo: memo[n] = n\n    if n == 9: raise StopIteration\n    return memo[n]\nout = list(map(st, xs))',
+    'warn': "import warnings\ndef w(n):\n    if n not in memo:\n        warnings.warn(f'w {n}')\n        memo[n] = n\n    return memo[n]\nwith warnings.catch_warnings(record=True) as ws:\n    warnings.simplefilter('always')\n    out = [w(x) for x in xs]\nws = [str(one.message) for one in ws]",
+    'prints': "def w(n):\n    if n not in memo: memo[n] = n\n    return memo[n]\nfor x in xs:\n    if x not in memo: print('new', x)\n    print(w(x))",
+    'else': 'for x in xs:\n    if slow(x) > 100: break\nelse: done = len(memo)',
+    'accumulates': 't, c, s = 0, {}, set()\nfor x in xs:\n    t += slow(x)\n    c[x] = slow(x)\n    s.add(slow(x + 1))',
+    'lifted': 'class A: pass\na = A(); a.n, a.rows = 0, []\nfor x in xs:\n    a.n += slow(x)\n    a.rows.append(x)',
+    'a lambda': 'f = lambda n: memo[n] if n in memo else memo.setdefault(n, n * 3)\nout = [f(x) for x in xs]',
+    'generator function': 'def gen(n):\n    if n not in memo: memo[n] = n\n    yield memo[n]\nout = [list(gen(x)) for x in xs]',
+    'try finally': 'def g(n):\n    try:\n        return memo[n]\n    except KeyError:\n        pass\n    finally:\n        memo[n] = memo.get(n, n)\n    return memo[n]\nout = [g(x) for x in xs]',
+    'walrus': 'def g(n):\n    if (v := memo.get(n)) is not None: return v\n    memo[n] = v = n * 2\n    return v\nout = [g(x) for x in xs]',
+    'popitem order': 'def g(n):\n    if n in memo:\n        v = memo.pop(n)\n        memo[n] = v\n        return v\n    memo[n] = n\n    return n\nout = [g(x) for x in xs]',
+    'update': 'def g(n):\n    memo.update({n: n})\n    return memo[n]\nout = [g(x) for x in xs]',
+    'or eq': 'def g(n):\n    memo |= {n: n}\n    return n\nout = []\ntry:\n    for x in xs: out.append(g(x))\nexcept Exception as e: err = type(e).__name__',
+    'string key fmt': "def g(n):\n    k = f'{n}-{n}'\n    if k not in memo: memo[k] = n\n    return memo[k]\nout = [g(x) for x in xs]",
+    'iter while': 'out = []\nfor x in xs:\n    out.append(slow(x))\n    for k in memo: pass',
+    'self cached prop': 'class A:\n    def __init__(self): self.c = {}\n    @property\n    def cache(self): return self.c\n    def run(self, n):\n        if n not in self.cache: self.cache[n] = n\n        return self.cache[n]\na = A()\nout = [a.run(x) for x in xs]',
+    'static': 'class A:\n    c = {}\n    @staticmethod\n    def run(n):\n        if n not in A.c: A.c[n] = n\n        return A.c[n]\n    @classmethod\n    def cl(cls, n):\n        if n not in cls.c: cls.c[n] = n\n        return cls.c[n]\nout = [(A.run(x), A.cl(x + 1)) for x in xs]\nkept = A.c',
+    'inherit': 'class A:\n    c = {}\n    def run(self, n):\n        if n not in self.c: self.c[n] = n\n        return self.c[n]\nclass B(A): pass\nb = B()\nout = [b.run(x) for x in xs]\nkept = A.c',
+    'default kw': 'def g(n, *, c={}):\n    if n not in c: c[n] = n\n    return c[n]\nout = [g(x) for x in xs]\nkept = g.__kwdefaults__',
+    'looks at default': 'def g(n, c={}):\n    if n not in c: c[n] = n\n    return c[n] + len(g.__defaults__[0])\nout = [g(x) for x in xs]',
+    'two loops': 'def g(n): return sum(slow(k) for k in range(n))\nout = [g(x) for x in xs]',
+    'map partial': 'out = list(map(functools.partial(slow), xs))',
+    'zip enumerate': 'out = dict(zip(xs, map(slow, xs)))\nout2 = [(i, r) for i, r in enumerate(map(slow, xs))]',
+    'for over map': 'out = []\nfor r in map(slow, xs): out.append(r)',
+    'for enumerate map': 'out = []\nfor i, r in enumerate(map(slow, xs)): out.append((i, r))',
+    'counter': 'from collections import Counter\nout = Counter(map(slow, xs))',
+    'join': "out = ','.join(str(slow(x)) for x in xs)",
+    'in': 'out = 18 in (slow(x) for x in xs)',
+    'extend': 'out = [0]\nout.extend([slow(x) for x in xs])\nn = len(memo)',
+    'inplace sort': 'ys = [5, 3, 9]\nys.sort(key=lambda v: str(slow(v)))',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("where", ["threads", "processes"])
+@pytest.mark.parametrize("name", MORE)
+def test_more_loops_with_a_memo(name: str, where: str) -> None:
+    both(MORE_MADE + MORE[name], where)
+
+
+@pytest.mark.plain_first
+@pytest.mark.parametrize("name", MORE)
+def test_more_loops_with_a_memo_that_began_in_the_kernel(name: str) -> None:
+    with leaving_after(2):
+        both(MORE_MADE + MORE[name], "threads")
+
+
+MODULE = """_cache = {}
+def f(n):
+    if n not in _cache: _cache[n] = n * 2
+    return _cache[n]
+class C:
+    kept = {}
+    def g(self, n):
+        if n not in self.kept: C.kept[n] = [n]
+        return self.kept[n]
+c = C()
+"""
+
+
+@pytest.mark.parametrize("where", ["threads", "processes"])
+def test_a_memo_of_a_module(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"memo_module_{where}"
+    (tmp_path / f"{name}.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for call in ("m.f(x)", "m.c.g(x)"):
+        cell = f"import {name} as m\nm._cache.clear(), m.C.kept.clear()\n"
+        cell += f"out = [{call} for x in [3, 1, 2, 3, 1, 5]]"
+        left = both(f"{cell}\nkept = dict(m._cache), dict(m.C.kept)", where)
+        assert left.report is not None
+        assert any(step.kind == "parallel" for step in left.report.steps), str(left.report)

@@ -1,6 +1,6 @@
 """Calls of a library that call a function with a memo, and what `strict` says of such calls.
 
-Covers a part of `nbexec.cell.own_functions.callback_loop` and of `entering`.
+Covers `nbexec.cell.own_functions.callback_loop`.
 """
 
 from __future__ import annotations
