@@ -13,9 +13,12 @@ from typing import Any
 from ...options.record import Options
 from ...placement.auto import Evidence
 from ..analysis.analysis import Refusal
+from ..analysis.object_facts import frozen
 from ..loops import rewrite
 from ..loops.cached_calls import find_cached
+from ..loops.evaluated_first import resolve
 from ..loops.find import ItemLoop
+from ..loops.folds import RESULT
 from ..loops.split import Split
 from .ahead import TRIES, Ahead, is_about
 from .in_kernel import StatementRunner
@@ -76,6 +79,12 @@ def cached_ahead_of(
     seen: Evidence,
 ) -> CachedAhead | None:
     """Give the rest of a comprehension that calls a cache; None where it can't be ahead."""
+    found = loop.consumed
+    if found is not None and found.folds is not None:
+        first = _begins_with(loop, kernel, plain)
+        if first is _NOTHING:
+            return None
+        kernel.namespace[RESULT] = first
     kept: set[ast.AST] = set()
     for _ in range(TRIES):
         split = find_cached(loop, kernel.namespace, kept)
@@ -89,3 +98,33 @@ def cached_ahead_of(
                 return None
             kept.add(about[-1])
     return None
+
+
+def _begins_with(loop: ItemLoop, kernel: StatementRunner, plain: PlainFirst) -> Any:
+    """Give what a fold begins with; `_NOTHING` where that isn't known or may be changed."""
+    call = next(
+        (
+            part
+            for part in ast.walk(loop.stmt)
+            if isinstance(part, ast.Call) and loop.place in part.args
+        ),
+        None,
+    )
+    if call is None:
+        return _NOTHING
+    first: Any
+    if len(call.args) > 2:
+        given = call.args[2]
+        if isinstance(given, ast.Constant):
+            first = given.value
+        elif isinstance(given, ast.Tuple):
+            first = ()
+        else:
+            first = resolve(given, kernel.namespace)
+    else:
+        source: Any = plain.source
+        first = source[0] if type(source) in (list, tuple, range) and source else None
+    return first if frozen(first) and first is not None else _NOTHING
+
+
+_NOTHING: Any = object()

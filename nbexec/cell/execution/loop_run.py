@@ -287,6 +287,8 @@ class LoopRun(RecordsMemos, Ending):
         items, loop = self.items, self.loop
         if items.changing:
             raise Refusal(loop.line, "its items are iterators, which reading changes")
+        if loop.consumed is not None and loop.consumed.folds is not None:
+            raise Refusal(loop.line, "gives its function what it gave for the item before")
         if items.lazy and loop.stops and not self._may_run_on:
             raise Refusal(loop.line, f"{loop.what} may stop before it has taken every item")
         found = examine(

@@ -7,11 +7,13 @@ cache's function gives the value that workers have computed; see `execution.cach
 from __future__ import annotations
 
 import ast
+import types
 from collections.abc import Container
 from typing import Any
 
 from .find import ItemLoop
-from .split import Split, find_split
+from .folds import ITEM, RESULT, as_loop
+from .split import CACHE, Split, find_split
 
 
 def find_cached(
@@ -38,7 +40,8 @@ def find_cached(
         return None
     left_alone: list[ast.AST] = []
     while True:
-        split = find_split(found, namespace, [*left_alone, *_all(kept, found)])
+        told = (CACHE,) if found.bound == frozenset() else (types.FunctionType,)
+        split = find_split(found, namespace, [*left_alone, *_all(kept, found)], told)
         if split is None or split.leading:
             return None
         others = [call for at, call in enumerate(split.calls) if at not in split.caches]
@@ -50,6 +53,9 @@ def find_cached(
 def as_for(loop: ItemLoop) -> ItemLoop | None:
     """Give a comprehension as a for loop that evaluates the same; None where it can't be one."""
     node = loop.node
+    if loop.consumed is not None and loop.consumed.folds is not None:
+        fold = as_loop(loop.consumed.folds, loop.iter)
+        return ItemLoop(fold, fold, loop.what, bound=frozenset([RESULT]), targets=frozenset([ITEM]))
     if isinstance(node, ast.For) or len(node.generators) > 1 or loop.bound or loop.awaits:
         return None
     source = node.generators[0]
