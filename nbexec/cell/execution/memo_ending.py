@@ -131,7 +131,8 @@ class CommitsMemos:
                 again = own(Last(item))
         except (Partial, InKernel, Refusal):
             return None
-        return again if memos.can_commit(again) else None
+        # What it has found is what is there.
+        return again if isinstance(again, IterationRecord) and not again.broke else None
 
     def recorded_here(self) -> contextlib.AbstractContextManager[None]:
         """Have functions record what they do with memos, inside a `with` block."""

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from nbexec.cell.own_functions.function_loop import FunctionLoop
+
 from ..both_ways import both, kind, leaving_after, reason
 
 MADE = """
@@ -251,6 +253,27 @@ def test_a_loop_in_a_function_with_a_memo_runs_on_workers() -> None:
         with leaving_after(2):
             left = both(MADE + IN_FUNCTIONS[shape].replace("F", "slow"), "threads")
         assert kind(left) == "parallel", reason(left)
+
+
+@pytest.mark.plain_first
+@pytest.mark.parametrize("where", ["threads", "processes"])
+def test_in_a_function_an_item_that_finds_another_value_is_no_end(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_over: list[bool] = []
+    look = FunctionLoop._look_at_end
+
+    def spied(loop: FunctionLoop) -> None:
+        look(loop)
+        left_over.append(loop.again)
+
+    monkeypatch.setattr(FunctionLoop, "_look_at_end", spied)
+    made = "memo = {}\ndef f(n):\n    if n not in memo: memo[n] = n * 2\n    return memo[n]\n"
+    made += "def main(xs): return [f(x) for x in xs]\n"
+    with leaving_after(2):
+        both(f"{made}out = main([1, 2, 3, 4, 3, 4, 5, 6, 5, 7])", where)
+    assert left_over
+    assert not any(left_over)
 
 
 def test_a_memo_of_a_function_that_holds_it() -> None:
