@@ -332,6 +332,10 @@ class CellRun:
         if loop is None and entering.declined and step.kind == "serial":
             what, why = entering.declined[0]
             return replace(step, reason=f"{what}: {why.reason}", line=why.line)
+        inside = not is_loop(stmt, self._kernel.namespace)
+        if loop is None and entering.stayed and step.kind == "serial" and inside:
+            what, why = entering.stayed[0]
+            return replace(step, reason=f"{what}: {why.reason}", line=step.first)
         if loop is None or step.kind == "parallel":
             return step
         more = len({id(one.site) for one in entering.loops}) - 1

@@ -30,7 +30,7 @@ arr, mat = np.arange(8), np.arange(12.0).reshape(3, 4)
 view = arr[2:5]
 df = pd.DataFrame({"g": list("abab"), "v": [1, 2, 3, 4], "w": [0.5, 1.5, 2.5, 3.5]})
 graph = {0: [1, 2], 1: [3], 2: [3, 4], 3: [5], 4: [], 5: [0]}
-cache, calls, registry = {}, 0, {}
+cache, calls, registry, kept_rows = {}, 0, {}, {}
 rng = random.Random(5)
 NOTHING = object()
 class Color(Enum):
@@ -82,6 +82,34 @@ def memo(n):
     if n not in cache:
         cache[n] = n * n % 31
     return cache[n]
+def tried(n):
+    try: return cache[n, 1]
+    except KeyError:
+        cache[n, 1] = known = strict(n) % 29
+        return known
+def once(n, known={}):
+    if n not in known: known[n] = plain(n) + len(words)
+    return known[n]
+def rowed(n): return kept_rows.setdefault(n % 5, {"n": n, "k": [n]})
+def last(n):
+    cache["last"] = (n + cache.get("last", 0)) % 50
+    return cache["last"]
+def memoize(function):
+    results = {}
+    def wrapper(*args):
+        if args not in results: results[args] = function(*args)
+        return results[args]
+    return wrapper
+@memoize
+def steps(n): return 0 if n < 2 else 1 + steps(n // 2 if n % 2 == 0 else n - 1)
+class Lookup:
+    def __init__(self): self.seen, self.k = {}, 3
+    def of(self, n):
+        if n in self.seen: return self.seen[n]
+        self.seen[n] = found = Node(n * self.k)
+        return found
+lookup = Lookup()
+inside = [once.__defaults__, [one.cell_contents for one in steps.__closure__ if one.cell_contents is not steps]]
 def counted(n):
     global calls
     calls += 1
@@ -197,6 +225,8 @@ class Writer:
             lambda: f"plain({n()})",
             lambda: f"strict(plain({n()}))",
             lambda: f"memo({n()})",
+            lambda: self.kept(n()),
+            lambda: self.kept(n()),
             lambda: f"fib(abs({n()}) % 12)",
             lambda: f"warn({n()})",
             lambda: f"add3({n()})",
@@ -218,6 +248,18 @@ class Writer:
             lambda: self.call(scope, depth - 1),
             lambda: self.call(scope, depth - 1),
             lambda: self.call(scope, depth - 1),
+        )
+
+    def kept(self, n: str) -> str:
+        """Write a call of a function that keeps what it has computed."""
+        return self.one(
+            f"tried({n})",
+            f"once({n})",
+            f"rowed({n})['n']",
+            f"len(rowed({n})['k'])",
+            f"steps(abs({n}) % 20)",
+            f"lookup.of({n}).v",
+            f"last({n})" if self.rng.random() < 0.3 else f"memo({n})",
         )
 
     def call(self, scope: Scope, depth: int) -> str:
@@ -255,6 +297,8 @@ class Writer:
             lambda: f"Slotted({n()})",
             lambda: f"Key({n()})",
             lambda: f"pick({n()})",
+            lambda: f"rowed({n()})",
+            lambda: f"lookup.of({n()})",
             lambda: f"[leaf, {n()}]",
             lambda: f"words[{n()} % 6]",
             lambda: f"changed(rows[{n()} % 3])",
@@ -411,6 +455,8 @@ class Writer:
             f"pairs[{n} % 3].a = {n}",
             f"registry[{n}] = {v}",
             f"cache.clear() if {n} % 5 == 4 else None",
+            f"rowed({n})['k'].append({n})",
+            f"cache.pop({n}, None)",
             f"{a}.sort(key=str)",
             f"{a}.pop() if {a} else None",
             f"{d}.pop({n}, None)",

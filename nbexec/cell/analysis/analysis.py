@@ -22,6 +22,7 @@ from .accumulators import Site
 from .aliases import TooLarge, generations
 from .arguments import Args
 from .heap import Heap
+from .memos import Memos
 from .object_facts import read_once
 from .own_reads import NotAlone, OwnRead, OwnReads
 
@@ -103,6 +104,7 @@ class Analysis:
         self.entries = False  # whether it reaches a defaultdict, which looking up changes
         self.keys: dict[str, list[Any]] = {}  # what the loop's targets are bound to, if known
         self.own_reads: OwnReads | None = None  # what is read at the item's own keys alone
+        self.memos: Memos | None = None  # dicts that keep what was computed, where they may
         self.entered: dict[int, types.FunctionType] = {}  # the user's functions, by id
         self.rebound: Counter[str] | None = None  # where the loop binds each name, if it is known
         self.plain: dict[int, bool] = {}  # whether what it reads holds numbers and texts alone
@@ -187,6 +189,19 @@ class Analysis:
             return self.keys[name]
         bound = self.rebound[name] or name in self.changed or name in self.unknown
         return None if bound or name not in self.namespace else [self.namespace[name]]
+
+    def keeps(self, node: ast.AST, into: Value, value: Value) -> bool:
+        """Whether an entry is stored in a memo, which is recorded."""
+        if self.memos is None or not into.shared:
+            return False
+        before = self.memos.state()
+        if not self.memos.stores(node, into, value):
+            return False
+        if self.own_reads is not None and id(into.known) in self.own_reads.found:
+            raise NotAlone(id(into.known))
+        # What was found of its entries before that was seen may not hold.
+        self.heap.grown = self.heap.grown or self.memos.state() != before
+        return True
 
     def capture(self, thing: Any, line: int) -> Value:
         """Describe an outer object, and take in that it is used."""

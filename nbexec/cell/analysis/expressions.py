@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from . import orders, own_reads
-from .abstract_values import FROZEN, SHARED, UNKNOWN, Value, join, value_of
+from .abstract_values import FROZEN, SHARED, UNKNOWN, Value, join, joined, value_of
 from .analysis import refuse
 from .arguments import Args
 from .calls import CallAnalysis
@@ -79,7 +79,10 @@ class Expressions:
         look = getattr(self, f"e_{type(node).__name__}", None)
         if look is None:
             refuse(node, f"has a {type(node).__name__}, which isn't understood")
-        return look(node)  # type: ignore[no-any-return]
+        value: Value = look(node)
+        if self.analysis.memos is not None:
+            self.analysis.memos.look(node, value)
+        return value
 
     # ------------------------------------------------------------ names, attributes and items
 
@@ -167,8 +170,13 @@ class Expressions:
             if got is not None:
                 return got
             base = self.expr(func.value)
-            return self.calls.method(node, base, func.attr, self.arguments(node))
+            args = self.arguments(node)
+            if func.attr == "setdefault" and self.analysis.keeps(func, base, args.at(1) or SHARED):
+                return joined([self.reads.entry(base, args.at(0) or SHARED), *args.positional[1:]])
+            return self.calls.method(node, base, func.attr, args)
         callee = self.name(func) if isinstance(func, ast.Name) else self.expr(func)
+        if self.analysis.memos is not None:
+            self.analysis.memos.look(func, callee)
         in_order = bool(node.keywords) or not any(callee.known is one for one in orders.ANY_ORDER)
         args = self.arguments(node, in_order)
         if self.analysis.own_reads is not None and _is_own(callee.known):

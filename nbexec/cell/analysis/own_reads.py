@@ -25,6 +25,7 @@ Key = tuple[Any, ...]
 BYTES, OF_ARRAYS = 5e7, 1e9  # bytes a second that are sent; of an array in a file
 EACH = 5e-6  # seconds that it takes to send an entry beside its item
 LEAST = 0.001  # seconds that are to be saved
+DEEPEST = 4  # keys in keys: a function that calls itself with `n - 1` would have no end of them
 _OPERATORS: dict[type[ast.AST], tuple[str, Callable[[Any, Any], Any]]] = {
     ast.Add: ("+", operator.add),
     ast.Sub: ("-", operator.sub),
@@ -56,7 +57,13 @@ def key_of(node: ast.expr, env: dict[str, Value]) -> Key | None:
     [('name', 'i'), ('-', ('name', 'i'), ('constant', 1)), None, None]
     """
     found = _part(node, env)
-    return found if found is not None and found[0] != "constant" else None
+    if found is None or found[0] == "constant" or _depth(found) > DEEPEST:
+        return None
+    return found
+
+
+def _depth(key: Key) -> int:
+    return 1 + max((_depth(one) for one in key[1:] if type(one) is tuple), default=0)
 
 
 def _part(node: ast.expr, env: dict[str, Value]) -> Key | None:

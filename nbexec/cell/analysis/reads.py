@@ -146,7 +146,8 @@ class Reads:
             slot = isinstance(raw, types.MemberDescriptorType | types.GetSetDescriptorType)
             if not (slot or frozen(raw)):
                 self.analysis.capture(raw, getattr(node, "lineno", 0))
-                return SHARED
+                known = base.known is not UNKNOWN and type(raw) is dict
+                return value_of(raw) if known else SHARED
         return found
 
     def module_attribute(self, node: ast.AST, module: types.ModuleType, name: str) -> Value:
@@ -207,6 +208,9 @@ class Reads:
 
     def known_entry(self, base: Value, key: Value) -> Value | None:
         """Describe an entry of a dict or a tuple, where both it and the key are known."""
+        memos = self.analysis.memos
+        if memos is not None and memos.has(base.known):
+            return None  # the loop stores entries in it
         if type(base.known) is dict and key.known is not UNKNOWN and frozen(key.known):
             return value_of(base.known[key.known]) if key.known in base.known else SHARED
         if type(base.known) is list and type(key.known) is int:
@@ -218,6 +222,9 @@ class Reads:
 
     def entry(self, base: Value, key: Value) -> Value:
         """Describe what an entry may be."""
+        memos = self.analysis.memos
+        if memos is not None and memos.has(base.known):
+            return memos.entry(base.known)
         told = self.new.library.part(base, key)
         if told is not None:
             return told

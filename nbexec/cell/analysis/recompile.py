@@ -43,7 +43,8 @@ def recompiled(made: ast.FunctionDef, code: types.CodeType) -> types.CodeType | 
         empty = ast.parse(f"class {owner}: pass").body[0]
         assert isinstance(empty, ast.ClassDef)
         empty.body = body
-        body = [empty]
+        # It may name its class.
+        body = [empty] if owner in code.co_freevars else [ast.Global([owner]), empty]
     elif made.name not in code.co_freevars:  # it may call itself
         body = [ast.Global([made.name]), made]
     free = [name for name in code.co_freevars if name != "__class__"]

@@ -151,6 +151,8 @@ class Scope:
     def store(self, target: Any, into: Value, value: Value) -> None:
         """Take in that something is stored in an object."""
         known = isinstance(into.known, type | types.ModuleType)
+        if isinstance(target, ast.Subscript) and self.analysis.keeps(target, into, value):
+            return
         if known or (into.shared and not self.changes_own(target)):
             refuse(target, f"changes `{ast.unparse(target.value)}` in place")
         if into.type is None or source.is_own_class(into.type):
@@ -162,6 +164,10 @@ class Scope:
 
     def changes_own(self, target: Any) -> bool:
         """Whether what is stored into is the iteration's own, although it was there before."""
+        return False
+
+    def adds_to_own(self, target: Any) -> bool:
+        """Whether what is added to is the iteration's own, and can't be changed itself."""
         return False
 
     def setter(self, node: ast.Attribute, base: Value, value: Value) -> None:
@@ -183,6 +189,8 @@ class Scope:
     def s_AugAssign(self, stmt: ast.AugAssign) -> None:
         target = stmt.target
         before = self.expr(_loaded(target))
+        if self.adds_to_own(target):
+            before = FROZEN
         value = self.expr(stmt.value)
         if isinstance(target, ast.Subscript | ast.Attribute):
             self.store(target, self.expr(target.value), FROZEN)

@@ -146,6 +146,7 @@ class CallRun(LoopRun):
             known,
             items.skipped,
             apart,
+            memos=self.may_record,
         )
 
     def _sharing(self, analysis: Analysis, options: Options) -> bool:

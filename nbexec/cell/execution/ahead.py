@@ -17,11 +17,12 @@ from ...options.record import Options
 from ...placement.auto import ENOUGH, Evidence
 from ..analysis.analysis import Refusal
 from ..analysis.object_facts import frozen
+from ..loops.entry_rows import container_of, over_rows, pairs_of
 from ..loops.find import ItemLoop
 from ..loops.split import AHEAD, Split, find_split, in_order, inner
 from .ahead_run import AheadRun
 from .in_kernel import StatementRunner
-from .loop_items import Items, listable
+from .loop_items import Items, listable, remaining
 from .offload import Offload
 from .plain_first import PlainFirst
 from .replay import Replay, cached_function, twin_of
@@ -317,6 +318,15 @@ def ahead_of(
     instead: Callable[[], ast.For | None] = lambda: None,
 ) -> Ahead | None:
     """Give the rest of a loop with a part that can be computed ahead; None where it has none."""
+    container = container_of(loop, kernel.namespace)
+    if container is not None:
+        left = remaining(plain, plain.taken)
+        pairs = None if left is None else pairs_of(container, left)
+        if pairs is None:
+            return None
+        plain = PlainFirst(pairs, lambda *_: False)
+        loop = over_rows(loop, kernel.namespace)
+        instead = lambda: None
     kept: set[ast.AST] = set()
     for _ in range(TRIES):
         split = find_split(loop, kernel.namespace, kept)
@@ -325,13 +335,14 @@ def ahead_of(
         try:
             return Ahead(split, kernel, plain, options, given, seen, instead)
         except Refusal as refusal:
-            about = [one for one in split.moved if _is_about(refusal, one)]
+            about = [one for one in split.moved if is_about(refusal, one)]
             if not about:
                 return None
             kept.add(about[-1])
     return None
 
 
-def _is_about(refusal: Refusal, part: Any) -> bool:
+def is_about(refusal: Refusal, part: Any) -> bool:
+    """Whether the reason is somewhere in a part of the source."""
     first, last = part.lineno, part.end_lineno or part.lineno
     return bool(first <= refusal.line <= last)

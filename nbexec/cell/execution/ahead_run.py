@@ -14,7 +14,7 @@ from ..iteration.iteration import Changed, Iteration, IterationRecord
 from ..loops.carried import examine_in_order
 from ..loops.eligibility import examine
 from ..loops.own_items import OwnItems
-from ..loops.split import Split
+from ..loops.split import CACHE, Split
 from .dispatch import MapRun
 from .in_kernel import StatementRunner
 from .loop_items import containers
@@ -97,7 +97,10 @@ class AheadRun(LoopRun):
         """Leave out items that a cache has values of by then, where all that is moved is its."""
         items = self.items
         self._every = known = items.known or []
-        if not self.split.caches or len(self.split.moved) > len(self.split.caches):
+        caches = self.split.caches.values()
+        if not caches or len(self.split.moved) > len(caches):
+            return
+        if any(type(one) is not CACHE for one in caches):
             return
         if not items.expected.frozen:
             raise Refusal(self.split.whole.line, "a cache is called with what can be changed")

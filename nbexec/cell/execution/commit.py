@@ -25,13 +25,14 @@ from .block_effects import apply_block, resolved
 from .effects import Effects
 from .in_kernel import StatementRunner
 from .loop_items import Items
+from .memo_ending import CommitsMemos
 from .reissue import reissue
 from .replayed_key import ReplayedKey
 
 _CATCHING = (ast.Try, ast.TryStar, ast.With, ast.AsyncWith)
 
 
-class Ending:
+class Ending(CommitsMemos):
     """The second half of a loop's run: commits the records of its iterations.
 
     Attributes
@@ -77,6 +78,9 @@ class Ending:
     def end_for(self, error: Failure | BaseException | None) -> None:
         """Commit a for loop; `error` is what ended it, or why the rest must run in the kernel."""
         __tracebackhide__ = True
+        if self.memos is not None:
+            self._end_in_turn(self.memos, error)
+            return
         raised = error.exception if isinstance(error, Failure) else None
         if self.loop.mapped is not None and isinstance(raised, StopIteration):
             error = InKernel("an item raised StopIteration")  # which ends a `map`, and so the loop
@@ -102,6 +106,11 @@ class Ending:
         else:
             self.kernel.execute(self.loop.node.orelse)  # type: ignore[union-attr]
 
+    @property
+    def through(self) -> int:
+        """How many items are done."""
+        return self._through
+
     def commit_part(self) -> int:
         """Commit records up to the first item that only the loop itself can do; give its position.
 
@@ -112,7 +121,10 @@ class Ending:
             self._through = self._records[broke][0]
             del self._records[broke:]
         if isinstance(self.loop.node, ast.For):
-            self._apply([])
+            if self.memos is None:
+                self._apply([])
+            else:
+                self._apply_with(self.memos)
             self._settle(set())
         return self._through
 
@@ -277,19 +289,28 @@ class Ending:
         """
         __tracebackhide__ = True
         node = self.loop.node
+        if self.memos is not None and isinstance(error, Failure):
+            error = InKernel("an item raised, which it does in its turn")
         if self.loop.key:
             self.complete(self.replayed((), lambda: self.recorded(error)))
             return
-        elements = self.elements(error)
-        whole: Any = elements
-        if isinstance(node, ast.ListComp):
-            whole = [*elements] if made is None else made
-            if made is not None:
-                whole.extend(elements)
-        elif isinstance(node, ast.SetComp | ast.DictComp):
-            whole = (set() if isinstance(node, ast.SetComp) else {}) if made is None else made
-            whole.update(elements)
+        whole: Any = self.elements(error)
+        if not isinstance(node, ast.GeneratorExp):
+            whole = self.extended(made, whole)
         self.complete(whole)
+
+    def extended(self, made: Any, elements: Iterator[Any]) -> Any:
+        """Add elements to what a comprehension has made so far, if anything."""
+        __tracebackhide__ = True
+        if isinstance(self.loop.node, ast.ListComp):
+            if made is None:
+                return [*elements]
+            made.extend(elements)
+            return made
+        if made is None:
+            made = set() if isinstance(self.loop.node, ast.SetComp) else {}
+        made.update(elements)
+        return made
 
     def replayed(self, plain: Iterable[Any], later: Callable[[], Iterator[Any]]) -> ReplayedKey:
         """Give the key that stands in the statement for the user's own; see `ReplayedKey`."""
@@ -342,6 +363,15 @@ class Ending:
     def _elements(self) -> Iterator[Iterable[Any]]:
         """Give the elements, some at a time."""
         for index, record in self._records:
+            if self.memos is not None and self.in_function:
+                again = self._now(self.memos, index, record)
+                if again is None:
+                    self._through = index
+                    return
+                record = again
+            elif self.memos is not None and not self.memos.can_commit(record):
+                yield self._in_its_turn(index)
+                continue
             reissue(record.warned, self.kernel.namespace)
             if isinstance(record, BlockRecord):
                 columns = record.columns
@@ -351,6 +381,8 @@ class Ending:
                 yield from map(_listed, columns)
                 continue
             self.kernel.namespace.update(record.names)  # as `:=` does on the way
+            if self.memos is not None:
+                self._keep(self.memos, index, record)
             for _, values in self.entries(index, record):
                 yield values
 

@@ -45,11 +45,12 @@ from .dispatch import MapOutcome, MapRun, failed_as
 from .early_end import stopping
 from .in_kernel import StatementRunner
 from .loop_items import Items
+from .memo_run import RecordsMemos
 
 LOOK = 100  # items whose classes are looked at for patches
 
 
-class LoopRun(Ending):
+class LoopRun(RecordsMemos, Ending):
     """One run of the items of a loop.
 
     Attributes
@@ -90,6 +91,7 @@ class LoopRun(Ending):
         """
         self.items = items
         self._analysis = self._examine()
+        self._settle_memos(options)
         self._more = self._backend(self._analysis, options)
         self._indexed = self._sharing(self._analysis, options)
         if self._indexed and self._bring:  # they travel with what is read, all of them
@@ -113,11 +115,20 @@ class LoopRun(Ending):
         profile : Profile or None
             What its first items showed.
         """
+        if self._memo_code is not None:
+            self._memo_code.put()
+        try:
+            self._start(options, given, profile)
+        except BaseException:
+            self._record_no_more()
+            raise
+
+    def _start(self, options: Options, given: dict[str, Any], profile: Profile | None) -> None:
         analysis, indexed, cell = self._analysis, self._indexed, self.kernel.cell
-        self._body = self._function()
+        self._body = self._function(None if self._memo_code is None else self._memo_code.places)
         kind: Any = AwaitingIteration if self.loop.awaits else Iteration
         body = None
-        if not _item_by_item(options):
+        if not _item_by_item(options) and self.memos is None:
             body = rewrite.block_body(self.loop, self.kernel.namespace, cell.filename, cell.flags)
             kind = kind if body is None else functools.partial(BlockIteration, block=body)
         may_bring = bool(self._bring) and leaves(options) and options.checkpoint is None
@@ -126,12 +137,13 @@ class LoopRun(Ending):
             self._body,
             tuple(sorted(self.loop.made)),
             self.items.known if indexed else None,
-            keeps=bool(analysis.places) or self.loop.awaits or self._binds,
+            keeps=bool(analysis.places or self.memos) or self.loop.awaits or self._binds,
             guarded=bool(analysis.captured or self._bring)
             or not (self.fresh or self.items.expected.frozen),
             fresh=self.fresh,
             profile=profile,
             held=held,
+            memos=() if self.memos is None else self.memos.tables,
         )
         given = {**given, **self._more, "name": options.name or self._name()}
         feed = self.items.feed(indexed)
@@ -184,6 +196,8 @@ class LoopRun(Ending):
         """
         iteration = Iteration(self._function(), tuple(sorted(self.loop.made)))
         found: list[Any] = []
+        if self.memos is not None:  # it would store in them
+            return found
         try:
             with silently():  # their warnings come when it is their turn
                 for item in self.items.sample[:count]:
@@ -195,7 +209,7 @@ class LoopRun(Ending):
     @property
     def in_blocks(self) -> bool:
         """Whether its brief items run many in one call."""
-        return rewrite.runs_in_blocks(self.loop)
+        return self.memos is None and rewrite.runs_in_blocks(self.loop)
 
     @property
     def captured(self) -> list[Any]:
@@ -210,11 +224,17 @@ class LoopRun(Ending):
 
     def cancel(self) -> None:
         """Drop the items: the loop has ended before it came to them."""
-        self._run.cancel()
+        try:
+            self._run.cancel()
+        finally:
+            self._record_no_more()
 
     def wait(self) -> Failure | BaseException | None:
         """Wait for the workers; give what ended the run, if anything did."""
-        ran = self._run.finish()
+        try:
+            ran = self._run.finish()
+        finally:
+            self._record_no_more()
         self.stats = ran.stats
         error = self._sort(ran)
         self.assumed = self._assumed(self._analysis)
@@ -234,6 +254,9 @@ class LoopRun(Ending):
         if changed is not None:  # records made in the kernel, in order, are right
             found = [*itertools.takewhile(_here, found)]
             self._through = found[-1][0] + 1 if found else 0
+        if self.memos is not None:
+            self._records, self._through = found, found[-1][0] + 1 if found else 0
+            return changed or ran.ended
         for at, one in found:
             if isinstance(one, InKernel | PickleError):
                 one = self._once_more(at, one)
@@ -264,6 +287,8 @@ class LoopRun(Ending):
         items, loop = self.items, self.loop
         if items.changing:
             raise Refusal(loop.line, "its items are iterators, which reading changes")
+        if loop.consumed is not None and loop.consumed.folds is not None:
+            raise Refusal(loop.line, "gives its function what it gave for the item before")
         if items.lazy and loop.stops and not self._may_run_on:
             raise Refusal(loop.line, f"{loop.what} may stop before it has taken every item")
         found = examine(
@@ -276,6 +301,7 @@ class LoopRun(Ending):
             items.known,
             items.skipped,
             apart and not loop.awaits,
+            memos=self.may_record and not loop.awaits,
         )
         if loop.key == "list.sort":
             name = ast.unparse(loop.iter)

@@ -16,10 +16,12 @@ from ..analysis.aliases import held
 from ..analysis.analysis import Refusal
 from ..loops import displays, rewrite
 from ..loops.attributes import lifted
+from ..loops.cached_calls import find_cached
 from ..loops.find import ItemLoop, find_loop
 from ..loops.split import find_split
 from . import plain_first, replayed_key
 from .ahead import Ahead, ahead_of
+from .cached_ahead import CachedAhead, cached_ahead_of
 from .in_kernel import StatementRunner
 from .loop_items import Items, iterable, listable
 from .loop_run import LoopRun
@@ -69,14 +71,19 @@ class LoopStep(Offload):
         super().__init__(options, given)
         self.loop = loop
         self.kernel = kernel
-        self.rest = LoopRun(loop, kernel, collect)
+        self._collect = collect
+        self.rest = self._loop_run(loop)
         self.left = False
         self.value: Any = None
-        self._collect = collect
         self._refused = refused
         self._serial = ""  # why the rest of the body is in order
         self._instead: ast.For | None = None  # what runs the rest, where workers can't
         self._ahead: Ahead | None = None  # or with what they compute ahead
+
+    def _loop_run(self, loop: ItemLoop) -> LoopRun:
+        made = LoopRun(loop, self.kernel, self._collect)
+        made.may_record = True
+        return made
 
     @property
     def reason(self) -> str:
@@ -207,6 +214,11 @@ class LoopStep(Offload):
         if self._splits_at_once(source):
             self._run_ahead()
             return
+        if self.refusal is None:
+            try:
+                self.rest.start(self.options, self.given)
+            except Refusal as refusal:  # another loop has its functions record what they do
+                self.refusal = refusal
         if self.refusal is not None:  # out here: what the user's code raises gets no context
             if self.loop.key:
                 source = self.rest.keyed
@@ -215,7 +227,6 @@ class LoopStep(Offload):
             self._serially(source)
             return
         self.left = True
-        self.rest.start(self.options, self.given)
         self._end_rest()
 
     def prepare(self) -> None:
@@ -224,9 +235,8 @@ class LoopStep(Offload):
         if found is None:
             return
         found.put(self.kernel.namespace)
-        collect = self.rest.collect
         try:
-            self.rest = LoopRun(find_loop(found.stmt, self.kernel.namespace), self.kernel, collect)
+            self.rest = self._loop_run(find_loop(found.stmt, self.kernel.namespace))
             self.rest.lifted = found
         except Refusal:
             found.forget(self.kernel.namespace)
@@ -241,7 +251,7 @@ class LoopStep(Offload):
         """Let these names be attributes again."""
         if self.rest.lifted is not None:
             self.rest.lifted.forget(self.kernel.namespace)
-            self.rest = LoopRun(self.loop, self.kernel, self._collect)
+            self.rest = self._loop_run(self.loop)
 
     def _splits_at_once(self, source: Any) -> bool:
         """Whether a loop that is refused has a part that is computed ahead, from now on."""
@@ -320,7 +330,8 @@ class LoopStep(Offload):
         if self.loop.mapped is not None:
             return False
         if running:  # it is seen between two items
-            found = find_split(self.loop, self.kernel.namespace)
+            in_for = isinstance(self.loop.node, ast.For)
+            found = (find_split if in_for else find_cached)(self.loop, self.kernel.namespace)
             if found is not None and listable(self.plain.source):
                 self.refusal = None
                 self.plain.look_again()
@@ -329,26 +340,58 @@ class LoopStep(Offload):
 
     def _split(self, plain: PlainFirst, seen: Evidence) -> bool:
         """Prepare that a part of the body is computed ahead; give whether there is one."""
-        self._ahead = ahead_of(
-            self.loop, self.kernel, plain, self.options, self.given, seen, self._other_loop
-        )
+        given = self.loop, self.kernel, plain, self.options, self.given, seen
+        if isinstance(self.loop.node, ast.For):
+            self._ahead = ahead_of(*given, self._other_loop)
+        else:
+            self._ahead = cached_ahead_of(*given)
         return self._ahead is not None
 
     def _run_ahead(self) -> None:
         """Run the rest of the loop, a part of whose body may be computed ahead."""
         __tracebackhide__ = True
+        if not isinstance(self.loop.node, ast.For):
+            self._complete_ahead(None)
+            return
         ahead, refusal = self._ahead, self.refusal
         assert ahead is not None
         assert refusal is not None
-        assert isinstance(self.loop.node, ast.For)
         try:
             ahead.run(self.loop.node.orelse)
         finally:
-            if ahead.begun and ahead.longest is not None:
-                self._serial, self.refusal = refusal.reason, None
-                self.left, self.rest = True, ahead.longest
-            else:
-                self._ahead = None
+            self._end_ahead(ahead, refusal)
+
+    def _end_ahead(self, ahead: Ahead, refusal: Refusal) -> None:
+        """Take in whether something was computed ahead."""
+        if ahead.begun and ahead.longest is not None:
+            self._serial, self.refusal = refusal.reason, None
+            self.left, self.rest = True, ahead.longest
+        else:
+            self._ahead = None
+
+    def _complete_ahead(self, made: Any) -> None:
+        """Run the statement of a comprehension whose elements are computed in order."""
+        __tracebackhide__ = True
+        rest = self.rest
+        if self.loop.key:
+            made = rest.replayed((), self._ahead_elements)
+        elif isinstance(self.loop.node, ast.GeneratorExp):
+            made = self._ahead_elements()
+        else:
+            made = rest.extended(made, self._ahead_elements())
+        rest.complete(made)
+        self.value = rest.value
+
+    def _ahead_elements(self) -> Iterator[Any]:
+        """Give the elements of the rest of a comprehension, which calls a cache."""
+        __tracebackhide__ = True
+        ahead, refusal = self._ahead, self.refusal
+        assert isinstance(ahead, CachedAhead)
+        assert refusal is not None
+        try:
+            yield from ahead.elements()
+        finally:
+            self._end_ahead(ahead, refusal)
 
     def _run_plain(self, plain: PlainFirst) -> None:
         __tracebackhide__ = True
@@ -371,11 +414,15 @@ class LoopStep(Offload):
         else:
             with kernel.hidden(kernel.over(plain)):
                 made = kernel.evaluate(rewrite.over_hidden(loop))
+            if plain.handed_over and self._ahead is not None:
+                self._complete_ahead(made)
+                return
             if plain.handed_over:
                 self._end_rest(made)
                 return
-        self.rest.complete(made)
-        self.value = self.rest.value
+        rest = self.rest
+        rest.complete(made)
+        self.value = rest.value
 
     def _first(self, plain: PlainFirst) -> Iterator[Any]:
         """Give the elements of the plain generator, or `map`."""
@@ -389,7 +436,9 @@ class LoopStep(Offload):
 
     def _later(self, plain: PlainFirst) -> Iterator[Any]:
         """Give the elements that come from workers, once the plain generator has ended."""
-        if plain.handed_over:
+        if plain.handed_over and self._ahead is not None:
+            yield from self._ahead_elements()
+        elif plain.handed_over:
             error = self.rest.wait()
             yield from self.rest.recorded(error) if self.loop.key else self.rest.elements(error)
 

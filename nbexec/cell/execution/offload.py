@@ -47,6 +47,7 @@ class Offload:
         self.given = given
         self.refusal: Refusal | None = None
         self._stays = ""
+        self._between = False  # whether it is decided between two items alone
 
     def begin(self, source: Any, watcher: Watcher | None) -> PlainFirst:
         """Give the plain loop over `source`."""
@@ -78,7 +79,7 @@ class Offload:
 
         First what costs nothing to know is looked at.
         """
-        if running and not listable(self.plain.source):
+        if running and (self._between or not listable(self.plain.source)):
             return False  # only the plain loop may ask for more items
         choice = self._destination.choose(seen)
         if choice is None or choice.backend == "serial":
@@ -86,7 +87,7 @@ class Offload:
             return False
         leaves = False
         try:
-            leaves = self._leaves(seen, position)
+            leaves = self._leaves(seen, position, running)
         except Refusal as refusal:
             # Another one, since its frames would hold the loop and its items.
             self.refusal = Refusal(refusal.line, refusal.reason)
@@ -96,14 +97,16 @@ class Offload:
                 self.left_alone()
         return leaves
 
-    def _leaves(self, seen: Evidence, position: int) -> bool:
+    def _leaves(self, seen: Evidence, position: int, running: bool) -> bool:
         self.prepare()
         items = self.items_from(position)
         leaves = False
         try:
             with allowance(affordable(_seconds(seen, len(items.sample)))):
                 self.rest.settle(items, self.options)
-            leaves = self._pays(items, seen)
+            # While it stores in memos, they can't be sent.
+            self._between = self.rest.memos is not None
+            leaves = not (running and self._between) and self._pays(items, seen)
         finally:
             if not leaves:
                 items.give_back(self.plain)

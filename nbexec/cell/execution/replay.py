@@ -19,7 +19,7 @@ _NONE: Any = object()
 
 
 def cached_function(thing: Any) -> types.FunctionType | None:
-    """Give the function of the user's inside a cache; None where its value can't be replayed.
+    """Give the user's function inside a cache, or itself; None where it can't be replayed.
 
     Examples
     --------
@@ -27,7 +27,7 @@ def cached_function(thing: Any) -> types.FunctionType | None:
     >>> cached_function(functools.lru_cache(len)) is None
     True
     """
-    inner = getattr(thing, "__wrapped__", None) if type(thing) is CACHE else None
+    inner = getattr(thing, "__wrapped__", None) if type(thing) is CACHE else thing
     if not isinstance(inner, types.FunctionType) or inner.__code__.co_freevars:
         return None
     return inner if is_own_code(inner.__code__) else None

@@ -21,6 +21,7 @@ from ..analysis.object_facts import frozen
 from ..analysis.source import is_own_code
 from .effect_log import Copied, Entry, Taken, Touch, Unsafe
 from .held import Held
+from .memo_record import used_here
 
 # Objects that are looked at in a worker: they were sent, or will be, which takes longer.
 UNPICKLED = 10_000_000
@@ -116,6 +117,7 @@ class Border:
             if self._captured is None:
                 self._captured = _there_before(self._scope.values())
             own = [one for holder in self._holders for _, one in holder.pairs()]
+            own += used_here()
             before = {id(one) for one in reachable([item, *own])} | self._captured
         except TooLarge:
             raise Unsafe("there is too much to see whether it gives what was there") from None

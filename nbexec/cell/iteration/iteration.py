@@ -20,6 +20,7 @@ from .effect_log import Entry, Log, Taken, Unsafe
 from .environment import Luggage
 from .guard import Guard, captured
 from .held import Brought, Carried, HeldCode
+from .memo_record import Again, Kept, MemoRecord, MemoUse, recording
 from .set_order import REASON, disordered
 
 SHORT = 1_000  # characters or bytes of a value that is sent along in case it is wanted
@@ -48,6 +49,8 @@ class IterationRecord(NamedTuple):
         Names of functions that it made.
     warned : tuple of Warned or bytes
         The warnings that it issued in another process, and its log records, packed.
+    memo : MemoRecord or None
+        What it did with memos.
     """
 
     entries: list[Entry]
@@ -59,6 +62,7 @@ class IterationRecord(NamedTuple):
     gone: tuple[str, ...] = ()
     defined: tuple[str, ...] = ()
     warned: tuple[Warned | bytes, ...] = ()
+    memo: MemoRecord | None = None
 
     def __nbexec_exact__(self) -> None:
         """Mark that what it holds must not differ from what the plain loop would have made."""
@@ -156,6 +160,8 @@ class Iteration:
         What its first items, which ran in the kernel, were like; it isn't sent.
     held : HeldCode or None
         What is sent in the place of `func`, where items bring entries of what it reads.
+    memos : tuple of dict
+        Dicts whose use is recorded; see `memo_record`.
     """
 
     func: types.FunctionType
@@ -168,6 +174,7 @@ class Iteration:
     fresh: bool = False
     profile: Any = None
     held: HeldCode | None = None
+    memos: tuple[dict[Any, Any], ...] = ()
     _cache: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __nbexec_key__(self) -> Any:
@@ -175,7 +182,7 @@ class Iteration:
         return self.func, self.names, self.items, self.keeps
 
     def __getstate__(self) -> dict[str, Any]:
-        fields = ("func", "names", "items", "home", "label", "keeps", "guarded", "fresh")
+        fields = ("func", "names", "items", "home", "label", "keeps", "guarded", "fresh", "memos")
         self.keep_order()
         # First: they are there when the function is unpickled.
         first = {"_luggage": Luggage(), "held": self.held}
@@ -186,7 +193,7 @@ class Iteration:
         """Raise `PickleError` where a set that is sent along would have another order."""
         if "ordered" not in self._cache:
             sent = self.func if self.held is None else self.held
-            self._cache["ordered"] = not disordered((sent, self.items))
+            self._cache["ordered"] = not disordered((sent, self.items, self.memos))
         if not self._cache["ordered"]:
             raise PickleError(REASON)
 
@@ -199,6 +206,9 @@ class Iteration:
         return self.home != HERE
 
     def __call__(self, item: Any) -> IterationRecord:
+        if self.memos:
+            found: IterationRecord = self._with_memos(item)
+            return found
         carried = item.item if type(item) is Last else item
         if type(carried) is not Carried or self.held is None:
             return self._one(item, ())
@@ -206,9 +216,38 @@ class Iteration:
             hold([carried])
             return self._one(item, carried.entries)
 
-    def _one(self, item: Any, entries: Sequence[Any]) -> IterationRecord:
-        item, last = self.unwrapped(item)
+    def _with_memos(self, item: Any) -> Any:
+        """Run an item that uses memos; give its record, or `Again` where only the kernel can."""
         log = Log()
+        kept: Kept = self._cache.setdefault("kept", Kept())
+        use = MemoUse(self.memos, kept, log)
+        try:
+            with recording(use):
+                record = self._one(item, (), log)
+                own = use.record()
+                sent = self._sent(own, item)
+        except Changed:
+            raise
+        except InKernel as why:
+            return Again(str(why))
+        kept.add(own)
+        unseen = record.unguarded or bool(use.used and self.elsewhere)
+        return record._replace(memo=sent, unguarded=unseen)
+
+    def _sent(self, record: MemoRecord, item: Any) -> MemoRecord:
+        """Give what an item did with memos as it can be sent."""
+        log = Log()
+        log.entries = [(number, (key, value)) for number, key, value in record.writes]
+        item = self.unwrapped(item)[0]
+        writes = [(number, *pair) for number, pair in self.declared(log, item)]
+        for (_, _, before), (_, _, after) in zip(record.writes, writes, strict=True):
+            if type(before) is tuple and before is not after:
+                raise InKernel("it keeps a tuple with something of the kernel's in it")
+        return record._replace(writes=writes)
+
+    def _one(self, item: Any, entries: Sequence[Any], log: Log | None = None) -> IterationRecord:
+        item, last = self.unwrapped(item)
+        log = Log() if log is None else log
         guard = self.guard if self.guarded and self.elsewhere else None
         if guard is not None:
             seen = (item, entries) if entries else item

@@ -85,11 +85,14 @@ def examine_in_order(
         analysis.involve_all([namespace[name] for name in names], line)
         analysis.involve_every(line)
 
+    numbers = own.numbers(loop)
+
     def look() -> None:
         scope = Body(analysis, namespace, set(loop.bound | loop.targets), dict(env))
         scope.bind(loop.target, item)
         scope.own = own_names(loop)
         scope.own_items = own.names
+        scope.own_numbers = numbers
         scope.block(body)
 
     analysis.run(look)

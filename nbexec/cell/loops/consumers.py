@@ -17,6 +17,7 @@ from ..analysis.library_calls import names_of
 from ..analysis.object_facts import read_once
 from ..analysis.source import is_own_class, is_own_code
 from .evaluated_first import resolve, there
+from .folds import fold_of
 
 EACH = "_nbexec_each"
 # Functions that go through an iterable to its end, and where among the arguments it is.
@@ -72,6 +73,8 @@ class Consumed:
         The iterables, where there are several of which each gives an argument.
     key : str
         The name of what calls a `key=`; "" where there is none.
+    folds : ast.Lambda or None
+        What is called with each value and what it gave for those before, in order.
     """
 
     node: ast.GeneratorExp
@@ -81,6 +84,7 @@ class Consumed:
     ends: str = ""
     sources: tuple[ast.expr, ...] = ()
     key: str = ""
+    folds: ast.Lambda | None = None
 
 
 def known_name(node: ast.expr, namespace: Mapping[str, Any]) -> str:
@@ -133,10 +137,24 @@ def consumed(node: ast.expr, namespace: Mapping[str, Any]) -> Consumed | None:
                 found = _keyed(node, args[at], name, keywords, others, namespace)
                 if found is not None:
                     return found
+            if name == "functools.reduce":
+                folds = fold_of(node, namespace)
+                if folds is not None:
+                    return _folded(node, folds)
             others += tuple(one.value for one in keywords)
             text = f"`{ast.unparse(func)}`"
             return _of_stream(args[at], text, others, STOPPERS.get(name, ""), namespace)
     return None
+
+
+def _folded(call: ast.Call, folds: ast.Lambda) -> Consumed:
+    """Give the items of a fold, which are the values that it consumes."""
+    items = call.args[1]
+    target = ast.comprehension(ast.Name(EACH, ast.Store()), items, [], 0)
+    made = ast.GeneratorExp(_load(), [target])
+    for part in _new_parts(made, (items,)):
+        ast.copy_location(part, items)
+    return Consumed(made, items, f"`{ast.unparse(call.func)}`", folds=folds)
 
 
 def _keyed(

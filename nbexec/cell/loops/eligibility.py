@@ -12,6 +12,7 @@ from ..analysis import accumulators, aliases, arrays, bindings, orders
 from ..analysis.abstract_values import SHARED, Value
 from ..analysis.analysis import Analysis, Refusal, makes_entries, refuse
 from ..analysis.functions import new_analysis
+from ..analysis.memos import Memos
 from ..analysis.object_facts import is_array
 from ..analysis.own_reads import NotAlone, OwnReads
 from ..analysis.statements import Scope
@@ -39,6 +40,7 @@ class Body(Scope):
     making = ""  # the function whose definition is looked at
     own: frozenset[str] = frozenset()  # names that may be deleted, or be a function's
     own_items: frozenset[str] = frozenset()  # names of the target whose entries may be set
+    own_numbers: frozenset[tuple[str, str]] = frozenset()  # entries of them that are added to
 
     def statement(self, stmt: ast.stmt) -> None:
         if stmt in self.analysis.sites:
@@ -51,6 +53,14 @@ class Body(Scope):
     def changes_own(self, target: Any) -> bool:
         base = target.value
         return isinstance(base, ast.Name) and base.id in self.own_items
+
+    def adds_to_own(self, target: Any) -> bool:
+        match target:
+            case ast.Subscript(ast.Name(name), ast.Constant(str(key))) | ast.Attribute(
+                ast.Name(name), key
+            ):
+                return (name, key) in self.own_numbers
+        return False
 
     def effect(self, stmt: Any) -> None:
         """Analyse the operands of an accumulation or a print; the effect itself goes to the log."""
@@ -158,6 +168,7 @@ def examine(
     skipped: int = 0,
     apart: bool = True,
     ahead: bool = False,
+    memos: bool = False,
 ) -> Analysis:
     """Analyse whether the items can run in parallel.
 
@@ -183,6 +194,8 @@ def examine(
         Whether large containers may be left out of which each item reads its own entries alone.
     ahead : bool
         Whether the body runs ahead of statements of the loop: then it must not read a clock.
+    memos : bool
+        Whether it may store entries in dicts from outside: the analysis has them then.
 
     Returns
     -------
@@ -194,7 +207,7 @@ def examine(
     Refusal
         They can't, or it can't be shown that they can: the line and the reason.
     """
-    given = _Given(loop, namespace, item, roots, lazy, sample, known, skipped, ahead)
+    given = _Given(loop, namespace, item, roots, lazy, sample, known, skipped, ahead, memos)
     whole: frozenset[int] = frozenset()
     while apart and known:
         keys = keys_of(loop, known)
@@ -227,6 +240,7 @@ class _Given:
     known: list[Any] | None
     skipped: int
     ahead: bool
+    memos: bool
 
 
 def _examined(given: _Given, own: OwnReads | None) -> Analysis:
@@ -236,6 +250,7 @@ def _examined(given: _Given, own: OwnReads | None) -> Analysis:
     if isinstance(loop.node, ast.For):
         changed |= loop.targets
     analysis = new_analysis(namespace, changed, loop.sites, ahead=given.ahead)
+    analysis.memos = Memos() if given.memos else None
     if isinstance(loop.node, ast.For):
         handlers(loop, namespace)
         analysis.places = own_places(loop, namespace, known)

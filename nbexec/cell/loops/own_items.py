@@ -7,12 +7,14 @@ holds where no item leads to another, nor anything else that is read to one of t
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
 from ..analysis import aliases
 from ..analysis.analysis import Analysis, Refusal
+from ..analysis.object_facts import fields_of, immutable
 from ..analysis.source import is_own_class
 from .find import ItemLoop
 
@@ -76,7 +78,7 @@ def reads_unchanged(
             return False
         earlier = _place(own) < change.first or (
             _place(own) == change.first
-            and isinstance(own, ast.Assign)
+            and isinstance(own, ast.Assign | ast.AugAssign)
             and _has(own.value, call)
             and not any(_is_stored(part) for part in ast.walk(own.value))
         )
@@ -129,6 +131,39 @@ class OwnItems(NamedTuple):
         except aliases.TooLarge:
             reason = f"{self._what}, and there is too much to see whether others lead to it"
             raise Refusal(loop.line, reason) from None
+
+    def numbers(self, loop: ItemLoop) -> frozenset[tuple[str, str]]:
+        """Give names and keys of what ``row["n"] += v`` adds to, where that changes no object.
+
+        That is an entry, or an attribute, that nothing else in the body stores, and that is a
+        number, a text or the like in each of the items.
+        """
+        body = loop.node.body if isinstance(loop.node, ast.For) else []
+        stored = Counter(
+            (name, key) for stmt in _simple(body) for name, key in _stores(stmt, self.names)
+        )
+        found = set()
+        for stmt in body:  # once at most: not in a loop inside
+            if not isinstance(stmt, ast.AugAssign):
+                continue
+            for name, key in _stores(stmt, self.names):
+                place = name, _key(stmt.target) if key is None else key
+                alone = stored[name, key] == 1 and sum(
+                    count for (one, other), count in stored.items() if one == name and other is None
+                ) == (key is None)
+                if alone and place[1] and all(map(immutable, self._kinds(loop, *place))):
+                    found.add(place)
+        return frozenset(found)
+
+    def _kinds(self, loop: ItemLoop, name: str, key: str) -> set[type]:
+        """Give the types of what the items have at a key, or as an attribute."""
+        kinds: set[type] = set()
+        for item in self.items:
+            for part, thing in _unpacked(item, loop.target):
+                if isinstance(part, ast.Name) and part.id == name:
+                    held = thing if type(thing) is dict else fields_of(thing)
+                    kinds.add(type(held[key]) if key in held else object)
+        return kinds
 
     @property
     def _what(self) -> str:
@@ -231,6 +266,11 @@ def _stores(stmt: ast.stmt, targets: frozenset[str]) -> Iterator[tuple[str, str 
             case ast.Attribute(ast.Name(name), _, ast.Store() | ast.Del()):
                 if name in targets:
                     yield name, None
+
+
+def _key(target: ast.expr) -> str:
+    """Give the attribute that a target is; "" for another target."""
+    return target.attr if isinstance(target, ast.Attribute) else ""
 
 
 def _other_keys(call: ast.expr, name: str, keys: set[str] | None) -> bool:

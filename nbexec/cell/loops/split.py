@@ -16,12 +16,15 @@ from typing import Any
 
 from ..analysis.accumulators import Site
 from ..analysis.bindings import inside, stored
+from .consumers import EACH
 from .evaluated_first import resolve
 from .find import ItemLoop
+from .folds import ITEM
 from .own_items import by_key, changes_of_items, changes_one, reads_unchanged
 from .standalone import costly_calls
 
 AHEAD = "_nbexec_loop_ahead"  # the name of what gives the values; a step forgets it at its end
+ROW = "_nbexec_loop_row"  # the entry at a key; a step forgets it at its end, too
 CACHE: type = type(functools.lru_cache(len))
 _SEEING = {"dir", "vars", "locals", "globals", "eval", "exec"}
 _MOVED = (ast.Assign, ast.AugAssign, ast.Expr, ast.If, ast.For, ast.While, ast.Try)
@@ -74,7 +77,9 @@ class Split:
     @property
     def what(self) -> str:
         """What is computed ahead, for messages."""
-        texts = [ast.unparse(one) for one in self.moved]
+        texts = [ast.unparse(one).replace(f"({EACH})", "") for one in self.moved]
+        texts = [one.replace(f"({ITEM})", "") for one in texts]
+        texts = [one.replace(ROW, self.whole.row) for one in texts]
         first = texts[0].splitlines()[0]
         first = first if len(first) <= 40 else f"{first[:39]}…"
         more = f" and {len(texts) - 1} more" if len(texts) > 1 else ""
@@ -82,7 +87,10 @@ class Split:
 
 
 def find_split(
-    loop: ItemLoop, namespace: dict[str, Any], kept: Container[ast.AST] = ()
+    loop: ItemLoop,
+    namespace: dict[str, Any],
+    kept: Container[ast.AST] = (),
+    told: tuple[type, ...] = (CACHE,),
 ) -> Split | None:
     """Give the parts of a loop, by the names that they use; None where nothing can be moved.
 
@@ -94,6 +102,8 @@ def find_split(
         The notebook's names.
     kept : collection of ast.AST
         Statements and calls that are not to be moved.
+    told : tuple of type
+        Types of what is called in any case, and told the value.
 
     Examples
     --------
@@ -126,7 +136,9 @@ def find_split(
     if not calls and not slow:
         return None
     names = tuple(sorted(bound))
-    caches = {at: of for at, call in enumerate(calls) if (of := _cache(call, loop, namespace))}
+    caches = {
+        at: of for at, call in enumerate(calls) if (of := _cache(call, loop, namespace, told))
+    }
     values: list[ast.expr] = [ast.Name(name, ast.Load()) for name in names]
     for at, call in enumerate(calls):
         values.append(_inside(call, at) if at in caches else call)
@@ -152,12 +164,14 @@ def _inside(call: ast.Call, at: int) -> ast.Call:
     return made
 
 
-def _cache(call: ast.Call, loop: ItemLoop, namespace: dict[str, Any]) -> Any:
+def _cache(
+    call: ast.Call, loop: ItemLoop, namespace: dict[str, Any], told: tuple[type, ...]
+) -> Any:
     """Give the cache of `functools` that a call with the item is of; None for any other call."""
     match call, loop.target:
         case ast.Call(func, [ast.Name(given)], []), ast.Name(target) if given == target:
             found = resolve(func, namespace)
-            return found if type(found) is CACHE else None
+            return found if type(found) in told else None
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+import types
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -149,6 +150,14 @@ class CallbackLoop(FunctionLoop):
         kernel = StatementRunner(Cell(self.site.filename, [], self.site.flags), scope)
         loop = loop_of(self._call, self._given, self.site.node, scope)
         self.rest = CallRun(loop, kernel, self._call)
+        self.rest.may_record = self.rest.in_function = True
+
+    def _settle_from(self, frame: types.FrameType) -> None:
+        try:
+            self.prepare()
+            self.rest.settle(self.items_from(0), self.options)
+        finally:
+            self._let_go()
 
     def items_from(self, position: int) -> Items:
         """Give the arguments of the calls from `position` on."""

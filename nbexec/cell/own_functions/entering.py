@@ -157,6 +157,7 @@ class Entering:
         self.stopped = False  # whether that is so until the end
         self.loops: list[LoopRecord] = []
         self.declined: list[tuple[str, Refusal]] = []
+        self.stayed: list[tuple[str, Refusal]] = []
         self._left: weakref.WeakSet[FunctionLoop] = weakref.WeakSet()
         self._numbers: list[int] = []  # of the loops of a statement
         self._closed = False
@@ -277,7 +278,10 @@ class Entering:
         call = recognise(name, callee, args, kwargs)
         if call is None or not call.count:
             return PlainCall(callee, args, kwargs)
-        return CallbackLoop(site, call, self)
+        loop = CallbackLoop(site, call, self)
+        if self.strict:
+            loop.check(sys._getframe(2))
+        return loop
 
     def _begin_key(self, site: LoopSite, source: Any) -> FunctionLoop | PlainLoop:
         """Give the loop of a `key=`, whose items are gone through twice."""
@@ -356,6 +360,11 @@ class Entering:
         if site.name != MODULE:
             what += f" in `{site.function}`, line {site.line}"
         self.declined.append((what, refusal))
+
+    def stays(self, site: LoopSite, what: str, refusal: Refusal) -> None:
+        """Take in why a loop of a function stays as it is."""
+        if site.name != MODULE and not self.stayed:
+            self.stayed.append((f"{what} in `{site.function}`, line {site.line}", refusal))
 
     def ended(self, site: LoopSite, took: float) -> None:
         """Take in what a loop took that came to its end."""

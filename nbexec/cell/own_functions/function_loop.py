@@ -26,7 +26,7 @@ from ..execution.replayed_key import ReplayedKey
 from ..execution.watcher import Watcher
 from ..iteration.iteration import InKernel
 from ..loops.attributes import lifted
-from ..loops.find import find_loop
+from ..loops.find import KINDS, find_loop
 from .handing_over import LOOP
 from .instrument import MODULE
 from .loop_site import LoopSite
@@ -57,6 +57,9 @@ class Around(Protocol):
 
     def declines(self, site: LoopSite, what: str, refusal: Refusal) -> None:
         """Take in why the calls of a function that a library makes don't go to workers."""
+
+    def stays(self, site: LoopSite, what: str, refusal: Refusal) -> None:
+        """Take in why a loop of a function stays as it is."""
 
     def ended(self, site: LoopSite, took: float) -> None:
         """Take in what a loop took that came to its end."""
@@ -197,6 +200,7 @@ class FunctionLoop(Offload):
         if self._handed_over():
             self._finish()
             _extend(self.value, self.rest.elements_so_far())
+            self._look_at_end()
         return not self.again
 
     def take(self) -> Any:
@@ -218,6 +222,7 @@ class FunctionLoop(Offload):
             if self._handed_over():
                 self._finish()
                 yield from self.rest.elements_so_far()
+                self._look_at_end()
             if self.again:
                 yield from again
         finally:
@@ -260,7 +265,7 @@ class FunctionLoop(Offload):
         self._finished = True
         try:
             error = self.rest.wait()
-            self._through = self.rest.commit_part()
+            self.rest.commit_part()
             if self.rest.lifted is not None:
                 self.rest.lifted.write_back(self.rest.kernel.namespace)
         finally:
@@ -269,7 +274,11 @@ class FunctionLoop(Offload):
         self._around.ran(self)
         if error is not None and not isinstance(error, Failure | InKernel | PickleError):
             raise error
-        items = self.rest.items
+        self._look_at_end()
+
+    def _look_at_end(self) -> None:
+        """Take in whether there is something that only the plain loop can do."""
+        items, self._through = self.rest.items, self.rest.through
         self.again = self._through < len(items.taken) or not items.over
 
     def drop(self) -> None:
@@ -292,6 +301,8 @@ class FunctionLoop(Offload):
             if self._around.busy:
                 return False
             self._around.busy = super().decide(seen, position, running)
+            if self.refusal is not None:
+                self._around.stays(self.site, KINDS.get(type(self.site.node), "loop"), self.refusal)
             if self._around.busy:
                 self._around.leaves(self)
             return self._around.busy
@@ -307,14 +318,18 @@ class FunctionLoop(Offload):
         """Raise a `SerialError` where no items could go to workers, before anything runs."""
         if not listable(self.plain.source):
             return
-        self._look_from(frame)
         try:
-            self.rest.settle(Items(self.plain.source), self.options)
+            self._settle_from(frame)
         except Refusal as refusal:
             where = f"line {refusal.line} of `{self.site.function}`"
             raise SerialError(f"{where} would run serially: {refusal.reason}") from None
         finally:
             self._around.resume()
+
+    def _settle_from(self, frame: types.FrameType) -> None:
+        """Look at all items; raises a `Refusal` where they have to run here."""
+        self._look_from(frame)
+        self.rest.settle(Items(self.plain.source), self.options)
 
     def _look_from(self, frame: types.FrameType) -> None:
         scope = frame.f_globals
@@ -332,6 +347,7 @@ class FunctionLoop(Offload):
             stmt = found.stmt
         self.rest = LoopRun(find_loop(stmt, scope, mapped=False), kernel)
         self.rest.lifted = found
+        self.rest.may_record = self.rest.in_function = True
 
     def _is_in(self, frame: types.FrameType) -> bool:
         """Whether a frame has this loop among its names."""

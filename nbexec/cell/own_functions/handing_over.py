@@ -184,6 +184,8 @@ class HandingOver(ast.NodeTransformer):
     def _consumer(self, node: ast.expr) -> ast.expr | None:
         """Instrument what consumes a generator, a `map` or a `key=`; None where it isn't known."""
         found = consumed(node, self._as_known(node))
+        if found is not None and found.folds is not None:  # its calls go in their order
+            found = None
         if found is None or found.sources or isinstance(found.place, ast.GeneratorExp):
             return None if found is None or found.sources else self._of_generator(node, found)
         function: Any = found.place if found.key else getattr(found.place, "args", [None])[0]

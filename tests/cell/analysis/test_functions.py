@@ -105,9 +105,10 @@ REFUSED = {
         "line 6: serial: calls `f`, which calls `seen.append()`, which may change it",
     ),
     "a global object that a function changes": (
-        "seen = {}\ndef f(x):\n    seen[x] = 1\n    return x\n"
+        "seen = {}\ndef f(x):\n    seen[x] = len(seen)\n    return x\n"
         "def g(x):\n    return f(x)\nout = []\nfor x in [1, 2]:\n    out.append(g(x))",
-        "line 9: serial: calls `g`, which calls `f`, which changes `seen` in place",
+        "line 3: serial: changes `seen` in place, and does more with it than to look up a key: "
+        "`len(seen)`",
     ),
     "an argument that a function changes": (
         "def f(row):\n    row['a'] = 1\nrows = [{}, {}]\nfor row in rows:\n    f(row)",

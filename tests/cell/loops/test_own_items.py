@@ -1,4 +1,7 @@
-"""Items that a loop changes in place: what their values take is computed ahead."""
+"""Items that a loop changes in place: what their values take is computed ahead.
+
+Covers `nbexec.cell.loops.own_items` and `nbexec.cell.loops.entry_rows`.
+"""
 
 from __future__ import annotations
 
@@ -53,10 +56,33 @@ AHEAD = {
     "named tuples": "pairs = [Pair(n, {'n': n}) for n in range(9)]\nfor k, row in pairs: row['s'] = slow(row['n']) + k",
     "changed by a call": "for row in rows:\n    h = [slow(row['n'])]\n    row['a'] = row['b'] = h\n    h.append(1)",
     "changed by a function": "def put(h):\n    h.append(1)\n    return slow(len(h))\nfor row in rows:\n    h = [slow(row['n'])]\n    row['a'] = h\n    row['s'] = put(h)",
+    "added to": "for row in rows: row['n'] += slow(row['n'])",
+    "added to an attribute": "for p in ps: p.n += slow(p.n)",
+    "added to a text": "for row in rows: row['t'] = 'a'\nfor row in rows: row['t'] += str(slow(row['n']))",
+    "added to, in order": "t = 0\nfor row in rows:\n    row['n'] += slow(row['n'])\n    t = t * 2 + row['n']",
+    "an entry": "for k in d: d[k]['s'] = slow(d[k]['n'])",
+    "an entry, whole": "def f(row): return slow(row['n']) + len(row)\nfor k in d: d[k]['s'] = f(d[k])",
+    "an entry that is added to": "for k in d: d[k]['n'] += slow(d[k]['n']) + k",
+    "entries in an order": "for k in sorted(d): d[k]['s'] = slow(d[k]['n'])",
+    "entries of some": "for k in list(d): d[k]['s'] = slow(d[k]['n']) if k % 3 else 0",
+    "keys": "for k in d.keys(): d[k]['s'] = slow(d[k]['n'])",
+    "places": "for i in range(len(rows)): rows[i]['s'] = slow(rows[i]['n']) + i",
+    "attributes of entries": "for i in range(len(ps)): ps[i].v = slow(ps[i].n)",
+    "an entry raises": "for k in d: d[k]['s'] = slow(d[k]['n']) // (k - 9)",
+    "an entry breaks": "for k in d:\n    d[k]['s'] = slow(d[k]['n'])\n    if k == 7: break\nelse: d = 1",
+    "an entry is kept": "seen = []\nfor k in d:\n    d[k]['s'] = slow(d[k]['n'])\n    seen.append(d[k])",
     "kept": "seen = []\nfor row in rows:\n    row['s'] = slow(row['n'])\n    seen.append(row)",
 }  # fmt: skip
 
 SERIAL = {
+    "a list is added to": "for row in rows: row['l'] = [1]\nfor row in rows: row['l'] += [slow(row['n'])]",
+    "one list is added to": "l = []\nfor row in rows: row['l'] = l\nfor row in rows: row['l'] += [slow(row['n'] + len(l))]",
+    "added to twice": "for row in rows:\n    row['n'] += 1\n    row['n'] += slow(row['n'])",
+    "the entry before": "for k in d: d[k]['n'] = slow(d[max(k - 1, 0)]['n'])",
+    "entries are one": "d = dict.fromkeys(range(9), {'n': 1})\nfor k in d: d[k]['n'] = slow(d[k]['n'])",
+    "an entry is bound anew": "for k in list(d):\n    d[k] = {'n': slow(d[k]['n'])}\n    d[k]['n'] += slow(d[0]['n'])",
+    "a function looks up entries": "def f(k): return slow(d[k - 1]['n'] if k else 1)\nfor k in d: d[k]['n'] = f(k)",
+    "the places of another": "more = rows[::-1]\nfor i in range(len(rows)): rows[i]['n'] = slow(more[i]['n'])",
     "twice": "rows += rows[:3]\nfor row in rows: row['n'] = slow(row['n'])",
     "the next one": "for a, b in zip(rows, rows[1:]): b['n'] = slow(a['n'])",
     "itself": "for row in rows: row['me'] = row\nfor row in rows: row['n'] = slow(row['me']['n'])",
