@@ -77,6 +77,7 @@ def handler():
     signal.signal(signal.SIGALRM, before)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("work", [limited, hidden])
 @pytest.mark.parametrize("options", [{}, {"timeout": 30.0}, {"on_error": "collect"}])
 @pytest.mark.parametrize("backend", ["auto", "processes", "serial"])
