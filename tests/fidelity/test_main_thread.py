@@ -47,7 +47,7 @@ def hidden(x):
 
 def timed(x):
     """Set a timer alone: its handler is the kernel's."""
-    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    signal.setitimer(signal.ITIMER_REAL, 0.2 if x == 3 else 20)  # a busy machine is late, too
     try:
         time.sleep(5 if x == 3 else 0.04)
         return x
