@@ -89,7 +89,9 @@ def few_modules(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
         return helper or name == request.module.__name__
 
     monkeypatch.setattr(
-        sent_modules, "own_modules", lambda: {name: it for name, it in own().items() if wanted(name)}
+        sent_modules,
+        "own_modules",
+        lambda: {name: it for name, it in own().items() if wanted(name)},
     )
 
 

@@ -296,7 +296,9 @@ def test_an_item_may_start_processes(tmp_path, arguments):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arguments", [("dask",), pytest.param(("dask", "spawn"), marks=pytest.mark.extended)])
+@pytest.mark.parametrize(
+    "arguments", [("dask",), pytest.param(("dask", "spawn"), marks=pytest.mark.extended)]
+)
 def test_an_item_on_dask_may_start_processes(tmp_path, arguments):
     run(tmp_path, CHILDREN, *arguments)
 

@@ -123,6 +123,7 @@ def started(backend: str) -> str:
     return backend
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("way", WAYS)
 def test_items_see_what_the_plain_loop_sees(started: str, way: str) -> None:
     for value in (1, 2):  # the second time on warm workers

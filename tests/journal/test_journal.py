@@ -628,10 +628,11 @@ def test_many_kernels_write_one_file_at_once(path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kills", [2, pytest.param(5, marks=pytest.mark.extended)])
 @pytest.mark.parametrize("name", ["threads", "processes"])
-def test_a_killed_kernel_costs_what_was_in_flight(name, tmp_path):
-    figures = kill.trial(tmp_path, kills=5, backend=name, seed=1)
-    assert figures.kills == 5
+def test_a_killed_kernel_costs_what_was_in_flight(name, kills, tmp_path):
+    figures = kill.trial(tmp_path, kills=kills, backend=name, seed=1)
+    assert figures.kills == kills
     assert figures.most_lost <= figures.allowed
 
 

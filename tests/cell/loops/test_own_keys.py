@@ -294,6 +294,7 @@ def test_little_is_sent_as_a_whole(monkeypatch, brought):
     assert not brought
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("source", ODD.values(), ids=ODD)
 @pytest.mark.parametrize("where", ["threads", "processes"])
 def test_as_the_plain_cell(source, where):
