@@ -73,16 +73,26 @@ def loops_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
 def few_modules(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have runs take none of the suite's own modules along: there are 200, and they hold much.
 
-    Tests of what modules hold are in `tests/fidelity` and `tests/worker`.
+    Tests of what modules hold are in `tests/fidelity` and `tests/worker`: their runs take the
+    test's module along, and those of its folder that are there for tests to use.
     """
-    if request.path.parent.name in ("fidelity", "worker"):
-        return
+    folder = request.path.parent.name
     own = sent_modules.own_modules
 
-    def few() -> dict[str, Any]:
-        return {name: one for name, one in own().items() if name.partition(".")[0] != "tests"}
+    def wanted(name: str) -> bool:
+        if name.partition(".")[0] != "tests":
+            return True
+        if folder not in ("fidelity", "worker"):
+            return False
+        above, _, last = name.rpartition(".")
+        helper = above == f"tests.{folder}" and not last.startswith("test_")
+        return helper or name == request.module.__name__
 
-    monkeypatch.setattr(sent_modules, "own_modules", few)
+    monkeypatch.setattr(
+        sent_modules,
+        "own_modules",
+        lambda: {name: it for name, it in own().items() if wanted(name)},
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -80,6 +80,27 @@ def _groups() -> dict[str, str]:
     return json.loads((_shared() / "groups").read_text())
 
 
+_places: dict[tuple[str, int], list[str]] = {}  # by function and parameter: its ids, in order
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark as `extended` what a quick run leaves out of a table: see `one_in` in pyproject.toml.
+
+    The cells that stay are diagonals: each row and each column has some.
+    """
+    mark = item.get_closest_marker("one_in")
+    if mark is None:
+        return
+    function, place = item.nodeid.partition("[")[0], 0
+    for at, name in enumerate(item.callspec._idlist):
+        seen = _places.setdefault((function, at), [])
+        if name not in seen:
+            seen.append(name)
+        place += seen.index(name)
+    if place % mark.args[0]:
+        item.add_marker(pytest.mark.extended)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     items.sort(key=_turn)
@@ -112,6 +133,14 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Leave out of later collections what a file's tests have imported and kept, too."""
+    if nextitem is not None and nextitem.path != item.path:
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # to wait is not the test's time

@@ -373,6 +373,7 @@ def test_each_tab_shows_its_content_while_the_run_goes_on(server, page):
     until(lambda: image.bounding_box()["height"] > 20)
 
 
+@pytest.mark.extended
 @second_half
 def test_the_panel_suits_a_dark_page(server, page):
     server.write("dark.ipynb", MIXED, BEGIN)
@@ -403,6 +404,7 @@ def until_value(get):
     return get()
 
 
+@pytest.mark.extended
 @second_half
 def test_two_views_of_a_panel_and_a_reloaded_page_go_on(server, page):
     server.write("views.ipynb", MIXED, BEGIN)

@@ -74,7 +74,7 @@ def test_kinds_of_arrays(name, kind, monkeypatch):
 
 
 def test_it_is_the_same_to_the_last_bit_however_many_workers_there_are(monkeypatch):
-    monkeypatch.setattr(reductions, "SLICE", 100)
+    monkeypatch.setattr(reductions, "SLICE", 400)
     results = set()
     for backend, workers in (("serial", 1), ("threads", 2), ("threads", 5), ("processes", 2)):
         with nbexec.Executor(backend, workers=workers) as executor:

@@ -141,8 +141,20 @@ EVERYWHERE = (
     suite.AsCompletedTests,
     suite.ExecutorTest,
 )
+OF_FUTURES = (suite.WaitTests, suite.AsCompletedTests)  # whose futures they are hardly matters
 IN_KERNEL = (suite.ThreadPoolShutdownTest, suite.ThreadPoolWaitTests, suite.ThreadPoolExecutorTest)
 REMOTE = (suite.ProcessPoolExecutorTest, suite.ExecutorDeadlockTest)
+
+
+def inherited(case: type) -> list[str]:
+    """Give what a case has from one of EVERYWHERE, where it runs already."""
+    return [
+        name
+        for base in EVERYWHERE
+        if issubclass(case, base) and case is not base
+        for name in dir(base)
+        if name.startswith("test") and getattr(case, name) is getattr(base, name)
+    ]
 
 
 def cases_on(mixin: type, *cases: type) -> dict[str, type]:
@@ -155,8 +167,11 @@ def cases_on(mixin: type, *cases: type) -> dict[str, type]:
             else ((case, mixin, suite.BaseTestCase))
         )
         left_out = dict.fromkeys(name for name in NOT_OURS if hasattr(case, name))
+        left_out |= dict.fromkeys(inherited(case))
         name = f"Test{mixin.__name__}{case.__name__}"
-        marks = {"pytestmark": pytest.mark.xdist_group(f"cpython {mixin.__name__}")}
+        marks = {"pytestmark": [pytest.mark.xdist_group(f"cpython {mixin.__name__}")]}
+        if mixin is OnDask and case in OF_FUTURES:
+            marks["pytestmark"].append(pytest.mark.extended)
         classes[name] = type(name, bases, {**left_out, **marks, "__module__": __name__})
     return classes
 

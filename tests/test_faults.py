@@ -272,6 +272,7 @@ def test_exactly_the_guilty_item_fails(name, backend):
     assert nbexec.map(abs, range(-COUNT, 0), backend=backend) == list(range(COUNT, 0, -1))
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("name", [*RAISED, *PICKLED, "SIGKILL"])
 @pytest.mark.parametrize("backend", REMOTE)
 def test_the_guilty_item_is_found_in_its_chunk(name, backend):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterable
@@ -26,6 +27,7 @@ MODULES_OF_ONE_NAME = {
 CLASSES_OF_ONE_NAME: dict[str, str] = {}
 
 
+@functools.cache
 def modules() -> dict[str, ast.Module]:
     """Give every module and package with code in it by its dotted name."""
     found = {}
@@ -39,6 +41,7 @@ def modules() -> dict[str, ast.Module]:
     return found
 
 
+@functools.cache
 def docstrings() -> dict[str, str]:
     """Give the docstring of each test file by the file's path without its suffix."""
     return {

@@ -358,6 +358,7 @@ DEATHS = {
 }
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("death", DEATHS)
 @pytest.mark.parametrize("chunk", [None, 8])
 def test_a_worker_that_dies_costs_its_item_alone(death, chunk, tmp_path):

@@ -38,6 +38,7 @@ def _is_checked(cell):
     return "nbval-check-output" in cell.metadata.get("tags", ())
 
 
+@pytest.mark.extended  # it runs in a kernel, too
 @pytest.mark.timeout(300)
 def test_the_quickstart_runs_in_a_terminal():
     """The README's first command."""

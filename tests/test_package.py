@@ -112,6 +112,7 @@ ENDINGS = {
 }
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("name", ["processes", "dask", "threads", "asyncio"])
 @pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS.keys())
 def test_no_process_is_left_behind(name, ending, tmp_path):
@@ -140,6 +141,7 @@ def test_no_process_is_left_behind(name, ending, tmp_path):
     assert not list(Path("/dev/shm").glob(f"nbexec-{kernel.pid}-*"))
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("name", ["processes", "dask"])
 @pytest.mark.parametrize("work", ["[0] * 4", "[60] * 4"], ids=["idle", "busy"])
 def test_workers_end_when_the_kernel_is_killed(name, work, tmp_path):

@@ -65,6 +65,7 @@ def inputs(tmp_path_factory):
 found: Counter[str] = Counter()
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("where", ["threads", "processes"])
 @pytest.mark.parametrize("name", CELLS)
 # A cell leaves the socket of a failed download to the garbage collector: see the end.
@@ -101,7 +102,7 @@ def test_a_cell_that_people_write(name, where, inputs, monkeypatch):
 def test_there_are_many_and_most_have_something_to_run_at_once():
     assert len(CELLS) >= 150
     for where in ("threads", "processes"):
-        if found[f"{where} cells"] < len(CELLS) / 2:
+        if found[f"{where} cells"] < len(CELLS) / 3:  # one in two is in a quick run
             pytest.skip("only some of the cells were run")
         share = found[f"{where} at once"] / found[f"{where} cells"]
         of = f"{found[f'{where} at once']} of {found[f'{where} cells']}"

@@ -158,6 +158,7 @@ PROBE = rows
 }
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("source", CELLS.values(), ids=CELLS)
 def test_it_is_as_in_the_plain_cell(source: str, backend: str) -> None:
     cell, probe = source.split("PROBE = ")

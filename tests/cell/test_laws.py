@@ -114,17 +114,17 @@ def leaves_what_exec_leaves(
     return seen
 
 
-@pytest.mark.parametrize(("backend", "examples"), [("threads", 40), ("processes", 15)])
+@pytest.mark.parametrize(("backend", "examples"), [("threads", 20), ("processes", 8)])
 def test_a_few_random_cells_leave_what_exec_leaves(backend, examples):
     assert leaves_what_exec_leaves(backend, examples)["parallel"]
 
 
-@pytest.mark.parametrize(("backend", "examples"), [("threads", 40), ("processes", 15)])
+@pytest.mark.parametrize(("backend", "examples"), [("threads", 20), ("processes", 8)])
 def test_a_few_whose_loops_begin_in_the_kernel_do_so_too(backend, examples):
     assert leaves_what_exec_leaves(backend, examples, st.integers(1, 4))["parallel"]
 
 
-@pytest.mark.parametrize(("backend", "examples"), [("threads", 150), ("processes", 60)])
+@pytest.mark.parametrize(("backend", "examples"), [("threads", 40), ("processes", 15)])
 def test_a_few_that_are_functions_do_so_too(backend, examples):
     seen = leaves_what_exec_leaves(backend, examples, st.integers(1, 3), inside_a_function)
     assert seen["parallel"], seen
@@ -281,7 +281,7 @@ def collects_what_fails(backend: str, examples: int) -> Counter[str]:
     return seen
 
 
-@pytest.mark.parametrize(("backend", "examples"), [("threads", 30), ("processes", 10)])
+@pytest.mark.parametrize(("backend", "examples"), [("threads", 20), ("processes", 8)])
 def test_a_few_random_cells_that_collect_leave_what_they_leave_over_the_others(backend, examples):
     assert collects_what_fails(backend, examples)["parallel"]
 

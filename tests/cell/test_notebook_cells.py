@@ -67,6 +67,7 @@ def lines_of_steps(prelude: str, cell: str) -> Counter[int]:
     return ran
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("where", ["threads", "processes"])
 @pytest.mark.parametrize("name", CELLS)
 def test_a_cell_runs_where_it_says(name, where, monkeypatch):
@@ -110,7 +111,7 @@ def test_most_of_what_takes_long_runs_in_parallel():
     assert len(CELLS) >= 80
     assert sum("def " in cell for _, cell, _ in CELLS.values()) >= 40
     for where, found in counted.items():
-        if found["long"] < len(CELLS) / 2:
+        if found["long"] < len(CELLS) / 4:  # one in two is in a quick run
             pytest.skip("only some of the cells were run")
         share = (found["parallel"] + found["together"]) / found["long"]
         sys.stdout.write(f"{where}: {share:.0%} of {found['long']} long steps ran in parallel\n")

@@ -1,6 +1,6 @@
 """Random notebooks with functions, methods, caches and tables: `%%parallel` leaves what they leave.
 
-Compared is all that `whole_state` sees.  Some 50 are always tried; 2,000 take several minutes, are
+Compared is all that `whole_state` sees.  Some 40 are always tried; 2,000 take several minutes, are
 marked `extended`, and CI runs them.  For a night of others see `compare`.
 """
 
@@ -26,7 +26,7 @@ def assert_alike(backend: str, first: int, count: int) -> None:
     assert seen["serial"] > count / 5
 
 
-@pytest.mark.parametrize(("backend", "count"), [("threads", 40), ("processes", 20)])
+@pytest.mark.parametrize(("backend", "count"), [("threads", 20), ("processes", 20)])
 def test_a_few_are_left_alike(backend, count):
     assert_alike(backend, 0, count)
 

@@ -15,6 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FORKS = hasattr(os, "fork")
+ALSO = pytest.mark.extended  # each starts a dozen workers
 pytestmark = pytest.mark.skipif(not FORKS, reason="this system has no fork")
 
 HEAD = """
@@ -132,11 +133,13 @@ def test_a_child_forked_amid_runs_uses_every_backend_and_ends(tmp_path):
     assert "parent ended" in out
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_a_child_forked_after_dask_was_used_uses_it_and_ends(tmp_path):
     assert "parent ended" in run(tmp_path, FORKED, "threads,dask", "os.sys.exit", "fork")
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_spawned_children_end(tmp_path):
     out = run(tmp_path, FORKED, "threads,processes,dask", "spawn", "forkserver")
@@ -293,7 +296,9 @@ def test_an_item_may_start_processes(tmp_path, arguments):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arguments", [("dask",), ("dask", "spawn")])
+@pytest.mark.parametrize(
+    "arguments", [("dask",), pytest.param(("dask", "spawn"), marks=pytest.mark.extended)]
+)
 def test_an_item_on_dask_may_start_processes(tmp_path, arguments):
     run(tmp_path, CHILDREN, *arguments)
 
@@ -338,7 +343,10 @@ def test_inside_a_worker_of_others(tmp_path, where):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("where", ["Pool spawn", "Executor fork", "dask", "Client"])
+@pytest.mark.parametrize(
+    "where",
+    ["Executor fork", *(pytest.param(one, marks=ALSO) for one in ("Pool spawn", "dask", "Client"))],
+)
 def test_inside_other_workers_with_dask(tmp_path, where):
     run(tmp_path, INSIDE, where, "processes,dask", logs=True)
 

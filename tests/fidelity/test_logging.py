@@ -262,6 +262,7 @@ def loop(work):
     return [work(x) for x in ITEMS]
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("kind", KINDS)
 def test_handlers_get_what_a_plain_loop_logs(backend, kind, tmp_path):
     plain = kind(loop, tmp_path / "plain")

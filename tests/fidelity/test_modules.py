@@ -244,6 +244,7 @@ def plug(request, tmp_path, helper):
     sys.modules.pop(name, None)
 
 
+@pytest.mark.one_in(2)
 def test_a_module_that_cannot_be_imported(backend, plug, helper):
     for fn in (plug.f, plug.make, plug.point, plug.red, plug.again):
         same(fn, backend)

@@ -108,6 +108,7 @@ def quiet_modules(request):
             pytest.skip("Dask's own threads draw from `random`")
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("how", [{"workers": 1}, {"workers": 2, "chunk": 1}, {"chunk": 7}])
 def test_a_seed_has_the_same_numbers_everywhere(function, backend, how):
     found = nbexec.map(function, range(24), seed=7, backend=backend, **how)
@@ -121,6 +122,7 @@ def test_another_seed_has_others(function):
     assert distinct([*one, *two])
 
 
+@pytest.mark.one_in(2)
 def test_no_two_items_draw_the_same_without_a_seed(function, backend):
     found = [
         value
@@ -130,6 +132,7 @@ def test_no_two_items_draw_the_same_without_a_seed(function, backend):
     assert distinct(found)
 
 
+@pytest.mark.one_in(2)
 def test_a_run_can_be_repeated(function, sent):
     found = nbexec.map(function, range(24), backend=sent)
     if sent == "dask" and function in (of_modules, imported_inside):

@@ -123,6 +123,7 @@ def started(backend: str) -> str:
     return backend
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("way", WAYS)
 def test_items_see_what_the_plain_loop_sees(started: str, way: str) -> None:
     for value in (1, 2):  # the second time on warm workers
@@ -136,7 +137,9 @@ def test_items_see_what_the_plain_loop_sees(started: str, way: str) -> None:
         assert found == plain
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.lists(st.tuples(st.integers(0, 17), st.integers(0, 5)), max_size=6))
 def test_whatever_was_set_between_two_runs(remote: str, changes: list[tuple[int, int]]) -> None:
     for which, value in changes:

@@ -66,6 +66,7 @@ def in_an_order(left, backend):
     return result, sorted(seen) if backend in ("threads", "asyncio") else seen
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("work", [same, each, of_the_caller])
 @pytest.mark.parametrize("action", ACTIONS)
 def test_filters_hold_as_in_a_plain_loop(backend, work, action):

@@ -186,7 +186,11 @@ def test_imap_gives_what_is_there_in_order(backend, path):
 def test_imap_reads_back_no_more_than_the_window(path, kind):
     nbexec.map(Value, range(200), checkpoint=path, backend="threads")
     nbexec.map(abs, [1])  # so that nobody has the values of the run before
-    gc.collect()
+
+    def there():
+        return sum(type(one) is Value for one in gc.get_objects())
+
+    until(lambda: gc.collect() >= 0 and not there())  # its thread may have them for a moment
     most = 0
     for at, value in enumerate(
         nbexec.imap(Value, kind(range(200)), checkpoint=path, window=10, backend="threads")
@@ -194,7 +198,7 @@ def test_imap_reads_back_no_more_than_the_window(path, kind):
         assert value.x == at
         if at % 10 == 5:
             time.sleep(0.02)  # as much comes as may come
-            most = max(most, sum(type(one) is Value for one in gc.get_objects()))
+            most = max(most, there())
     assert nbexec.last_run().stats.restored == 200
     assert 5 < most <= 12
 
@@ -624,10 +628,11 @@ def test_many_kernels_write_one_file_at_once(path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kills", [2, pytest.param(5, marks=pytest.mark.extended)])
 @pytest.mark.parametrize("name", ["threads", "processes"])
-def test_a_killed_kernel_costs_what_was_in_flight(name, tmp_path):
-    figures = kill.trial(tmp_path, kills=5, backend=name, seed=1)
-    assert figures.kills == 5
+def test_a_killed_kernel_costs_what_was_in_flight(name, kills, tmp_path):
+    figures = kill.trial(tmp_path, kills=kills, backend=name, seed=1)
+    assert figures.kills == kills
     assert figures.most_lost <= figures.allowed
 
 

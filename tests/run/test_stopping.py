@@ -199,7 +199,7 @@ def test_on_our_own_cluster_the_worker_is_killed_and_replaced(tmp_path):
     written = {x: (tmp_path / str(x)).read_text() for x in range(20)}
     assert written == dict.fromkeys(range(20), "x")  # what waited behind it ran once
     client = get_backend("dask").client
-    until(lambda: len(client.nthreads()) == len(before))
+    until(lambda: len(client.nthreads()) == len(before), 60)  # Dask starts it in its own time
     assert nbexec.map(abs, range(-4, 0), backend="dask") == [4, 3, 2, 1]
 
 
@@ -239,8 +239,13 @@ def test_a_deadline_stops_the_run_and_keeps_what_is_finished(backend):
 @pytest.mark.alone
 def test_with_collect_a_deadline_leaves_failures(backend):
     nbexec.map(abs, [1], backend=backend)
-    results = nbexec.map(nap, range(5000), backend=backend, deadline=0.3, on_error="collect")
-    assert len(results) == 5000
+    for deadline in (0.3, 1.0, 3.0, 9.0):  # a busy machine needs longer for the first item
+        results = nbexec.map(
+            nap, range(5000), backend=backend, deadline=deadline, on_error="collect"
+        )
+        assert len(results) == 5000
+        if results[0] == 0:
+            break
     assert results[0] == 0
     assert results[-1].kind == "cancelled"
     assert isinstance(results[-1].exception, nbexec.DeadlineExceeded)

@@ -46,7 +46,8 @@ def kernel():
 
 def threads(_=None):
     np.ones(1)  # in a worker NumPy is not loaded before
-    return max(one["num_threads"] for one in threadpool_info())
+    found = threadpool_info()  # the count of an OpenMP is of each thread, not of the process
+    return max(one["num_threads"] for one in found if one["user_api"] == "blas")
 
 
 def held(backend, workers, fn=threads, items=6, **options):

@@ -24,6 +24,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("options", [["-O", "-B"], ["-X", "utf8", "-X", "dev", "-W", "ignore"]])
 def test_workers_are_started_as_the_kernel_was(tmp_path, remote, options):
     (tmp_path / "program.py").write_text(PROGRAM)

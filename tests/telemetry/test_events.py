@@ -132,7 +132,7 @@ def test_an_observer_that_raises_breaks_nothing(monkeypatch, caplog):
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     bad=st.sets(st.integers(0, 60)),

@@ -120,7 +120,9 @@ def _xarray() -> dict[str, Any]:
 
 
 def _set_xarray(wanted: dict[str, Any]) -> None:
-    _module("xarray").set_options(**wanted)
+    xarray = _module("xarray")
+    now = xarray.get_options()  # some that do nothing any more warn when they are set at all
+    xarray.set_options(**{name: value for name, value in wanted.items() if now.get(name) != value})
 
 
 def _polars() -> Any:

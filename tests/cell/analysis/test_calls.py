@@ -463,6 +463,7 @@ del s0, h0, d, q, p, key, gen, it, dq, buf
 KEPT = "d = h0 = q = p = 0\n"
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("way", WAYS.split("\n---\n"))
 @pytest.mark.parametrize("name", ["", "__name__ = '__main__'\n"], ids=["script", "notebook"])
 def test_what_counts_somewhere_counts_in_order(way, name):

@@ -344,6 +344,7 @@ del it, gen, cyc, mv, wr, dv, dvals, mp, ch, ud, ul, nested, other, b, dq, ns
 """
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("way", WAYS.split("\n---\n"))
 @pytest.mark.parametrize("name", ["", "__name__ = '__main__'\n"], ids=["script", "notebook"])
 def test_what_is_read_is_what_was_there(way, name):

@@ -73,6 +73,7 @@ def fitted(kind):
     return None, None
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted({name for name, _ in all_estimators()}))
 def test_an_estimator_is_the_same_after_it_was_used(name):
@@ -123,6 +124,7 @@ def contents(thing):
     return written.getvalue()
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted({name for name, _ in all_estimators()}))
 def test_what_draws_random_numbers_without_a_seed_is_refused(name):

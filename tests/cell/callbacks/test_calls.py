@@ -175,6 +175,7 @@ def test_the_results_are_the_librarys_own(call: str, answered: list[Any]) -> Non
     assert answered
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("call", ALL)
 def test_so_they_are_on_processes(call: str, answered: list[Any]) -> None:
     goes(f"r = {call}", "processes")

@@ -70,6 +70,7 @@ AHEAD = {
 }  # fmt: skip
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("backend", ["threads", "processes"])
 @pytest.mark.parametrize("source", AHEAD.values(), ids=AHEAD)
 def test_a_loop_in_its_order_is_what_it_is_plain(source: str, backend: str) -> None:

@@ -96,6 +96,7 @@ def plainly(source: str, names: dict[str, Any]) -> None:
     exec(compile(source, "<cell>", "exec"), names)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("action", ["default", "always", "once", "module", "ignore", "error"])
 @pytest.mark.parametrize("source", CELLS.values(), ids=CELLS)
 def test_warnings_are_those_of_the_plain_cell(source: str, action: str) -> None:

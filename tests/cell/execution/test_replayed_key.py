@@ -43,6 +43,7 @@ FORMS = {
 ITEMS = {"fine": "[3, 1, 4, 1, 5, 9, 2, 6]", "empty": "[]", "one": "[2]", "many": "range(40)"}
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 @pytest.mark.parametrize("items", ITEMS.values(), ids=ITEMS)
 @pytest.mark.parametrize("where", ["threads", "processes"])

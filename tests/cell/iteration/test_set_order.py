@@ -215,6 +215,7 @@ XS = "xs = [13 * n % 61 for n in range(25)]\n"
 SEEN = "\norder = [list(one) if isinstance(one, (set, frozenset)) else one for one in out]\norder = str(order)"
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("backend", ["threads", "processes"])
 @pytest.mark.parametrize("what", CELLS)
 def test_sets_have_the_order_of_the_plain_cell(what, backend):
