@@ -92,4 +92,18 @@ def _maker(name: str, callee: Any) -> tuple[Callable[..., Any], str] | None:
             from .process_executors import ProcessExecutor
 
             return ProcessExecutor, name
+    if name == "ThreadPoolExecutor" and "concurrent.futures.thread" in sys.modules:
+        from concurrent.futures import ThreadPoolExecutor
+
+        if callee is ThreadPoolExecutor:
+            from .thread_pools import ThreadExecutor
+
+            return ThreadExecutor, name
+    if name == "ThreadPool" and "multiprocessing.pool" in sys.modules:
+        from multiprocessing import pool
+
+        if callee is pool.ThreadPool:
+            from .thread_pools import ThreadPool
+
+            return ThreadPool, name
     return None

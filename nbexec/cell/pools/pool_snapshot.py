@@ -13,7 +13,7 @@ from typing import Any
 from ..analysis.object_facts import frozen
 from .pool_calls import _NEVER_CHANGED, Agreed
 
-ENOUGH = 0.01  # seconds for taking down what there is
+ENOUGH = 0.005  # seconds for taking down what there is
 LARGE = 100_000  # bytes, or entries, of something that is not taken down
 
 

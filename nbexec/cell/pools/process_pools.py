@@ -23,6 +23,8 @@ from .pool_notes import scope_here
 from .pool_run import PoolFuture, PoolRun
 from .pool_snapshot import PoolSnapshot
 
+SHOWING, SHOWN = 32, 0.05  # tasks that show whether they are brief, and seconds for that
+BRIEF = 0.0005  # seconds: the pool itself sends such a task at less cost
 Tasks = tuple[Iterable[tuple[Any, ...]], Callable[[int], None] | None]
 
 
@@ -59,6 +61,10 @@ class ProcessPool(library.Pool):
             return super()._map_async(*given)  # type: ignore[misc]
         finally:
             self._nbexec_offered.run = None
+
+    def apply(self, func: Any, args: Any = (), kwds: Any = {}) -> Any:  # noqa: B006
+        # One call at a time: other workers would only be further away.
+        return super().apply_async(func, args, kwds).get()
 
     def apply_async(
         self,
@@ -155,36 +161,51 @@ class _Job:
         self.over = False
         self._cache = own._cache
         self._real = real
-        self._lock = threading.Lock()
+        self._there = threading.Condition()
+        self._took = 0.0
         self._left = 1  # tasks without a result, and one for those that are still to come
         self._lost: list[tuple[Any, ...]] = []  # that the pool itself has to do
 
     def feed(self, tasks: Tasks) -> None:
-        """Give all tasks to workers."""
-        count = 0
-        for task in tasks[0]:
+        """Give all tasks to workers; where the first ones were brief, the others to the pool."""
+        count, left = 0, iter(tasks[0])
+        for task in left:
             count += 1
-            _, _, function, args, kwargs = task
-            if function is library._helper_reraises_exception:  # type: ignore[attr-defined]
-                self._set(task, False, args[0])  # the items themselves raised
-                continue
-            with self._lock:
-                self._left += 1
-            future = PoolFuture()
-            future.add_done_callback(functools.partial(self._came, task))
-            try:
-                self.run.submit(function, args, kwargs, ExceptionWithTraceback, future)
-            except Exception:  # the run was closed, or cancelled
-                future.cancel()
+            self._begin(task)
+            if count == SHOWING and self._were_brief():
+                self._real.put((left, tasks[1]))
+                self._done()
+                return
         if tasks[1] is not None:
             tasks[1](count)
         self._done()
+
+    def _begin(self, task: tuple[Any, ...]) -> None:
+        _, _, function, args, kwargs = task
+        if function is library._helper_reraises_exception:  # type: ignore[attr-defined]
+            self._set(task, False, args[0])  # the items themselves raised
+            return
+        with self._there:
+            self._left += 1
+        future = PoolFuture()
+        future.add_done_callback(functools.partial(self._came, task))
+        try:
+            self.run.submit(function, args, kwargs, ExceptionWithTraceback, future)
+        except Exception:  # the run was closed, or cancelled
+            future.cancel()
+
+    def _were_brief(self) -> bool:
+        """Wait a moment for all results so far; tell whether they were there, and brief."""
+        with self._there:
+            self._there.wait_for(lambda: self._left == 1, SHOWN)
+            return self._left == 1 and not self._lost and self._took < BRIEF * SHOWING
 
     def _came(self, task: tuple[Any, ...], future: Future[Any]) -> None:
         answer = getattr(future, "answer", None)
         if answer is None:
             self._lose(task)
         else:
+            self._took += answer[2]
             self._set(task, *answer[:2])
         self._done()
 
@@ -194,13 +215,15 @@ class _Job:
             result._set(task[1], (returned, value))
 
     def _lose(self, task: tuple[Any, ...]) -> None:
-        with self._lock:
+        with self._there:
             self._lost.append(task)
 
     def _done(self) -> None:
         """Once all else is there, have the pool do what workers could not."""
-        with self._lock:
+        with self._there:
             self._left -= 1
+            if self._left == 1:
+                self._there.notify_all()
             if self._left:
                 return
         self.over = True
