@@ -106,4 +106,11 @@ def _maker(name: str, callee: Any) -> tuple[Callable[..., Any], str] | None:
             from .thread_pools import ThreadPool
 
             return ThreadPool, name
+    if name == "Parallel" and "joblib" in sys.modules:
+        import joblib
+
+        if callee is joblib.Parallel:
+            from .joblib_pools import JoblibParallel
+
+            return JoblibParallel, name
     return None

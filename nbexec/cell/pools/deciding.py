@@ -39,16 +39,18 @@ class PoolDecider:
         What the pool is called in messages.
     size : int
         How many workers it has.
+    by_value : bool
+        Whether the library sends functions by value.
     """
 
-    def __init__(self, what: str, size: int) -> None:
+    def __init__(self, what: str, size: int, by_value: bool = False) -> None:
         self.what = what
+        self._by_value = by_value
         self._size = size
         self.run: PoolRun | None = None
         self._agreed: Agreed | None = None
         self._shape: Any = None
         self._spent = 0.0
-        self._over = ""  # why nothing is taken over any more
 
     def decide(
         self,
@@ -74,7 +76,7 @@ class PoolDecider:
         if step is None:
             return None
         where = user_line()
-        what = f"`{self.what}.{name}`"
+        what = f"`{self.what}.{name}`" if name else f"`{self.what}`"
         try:
             self._check(step, function, calls, allows, where.line)
         except Refusal as refusal:
@@ -93,11 +95,8 @@ class PoolDecider:
         allows: Callable[[Agreed], bool],
         line: int,
     ) -> None:
-        if self._over:
-            raise Refusal(line, self._over)
-        if self.run is not None and not self.run.pays:
-            self._over = "its calls are as soon done by the pool itself"
-            raise Refusal(line, self._over)
+        if not step.pools.account.pays:
+            raise Refusal(line, "its calls are as soon done by the pool itself")
         workers = there(step, self._size) if self.run is None else self.run.workers
         if not workers or (self._size > 1 and workers < 2):
             raise Refusal(line, "worker processes are not there yet, or not to be used")
@@ -108,7 +107,9 @@ class PoolDecider:
             raise Refusal(line, "may wait, and the pool has more workers")
         if self.run is None:
             name = getattr(function, "__name__", type(function).__name__)
-            self.run = PoolRun(f"{self.what} of {name}", workers, step.options)
+            self.run = PoolRun(
+                f"{self.what} of {name}", workers, step.options, step.pools.account
+            )
 
     def _looked(
         self,
@@ -128,7 +129,7 @@ class PoolDecider:
             raise Refusal(line, "is called with too many different things to look at each")
         began = time.perf_counter()
         try:
-            self._agreed = agree(function, given, line, step.options)
+            self._agreed = agree(function, given, line, step.options, self._by_value)
         except TooLarge:
             raise Refusal(line, "is given too much to be looked through") from None
         except Refusal:
@@ -145,8 +146,6 @@ class PoolDecider:
         """Close the run: the step that gave it calls has ended."""
         if self.run is not None:
             run, self.run = self.run, None
-            if not run.pays:
-                self._over = "its calls are as soon done by the pool itself"
             run.close()
 
 

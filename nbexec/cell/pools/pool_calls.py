@@ -83,7 +83,13 @@ class Agreed:
 
 
 @allowance()
-def agree(function: Any, calls: Sequence[Arguments], line: int, options: Options) -> Agreed:
+def agree(
+    function: Any,
+    calls: Sequence[Arguments],
+    line: int,
+    options: Options,
+    by_value: bool = False,
+) -> Agreed:
     """Look whether a function does nothing but compute from its arguments.
 
     Parameters
@@ -96,13 +102,15 @@ def agree(function: Any, calls: Sequence[Arguments], line: int, options: Options
         Where the calls are in the user's source.
     options : Options
         The options in force.
+    by_value : bool
+        Whether the library sends functions by value, so that any will do.
 
     Raises
     ------
     Refusal
         It may do something else, or it can't be shown that it doesn't.
     """
-    if not by_name(function):
+    if not (by_value or by_name(function)):
         raise Refusal(line, "can't be pickled, as the library does it")
     args, named = calls[0]
     count, names = len(args), tuple(named)
@@ -129,7 +137,7 @@ def _item(parts: tuple[Any, ...]) -> Any:
 
 def _source(count: int, names: tuple[str, ...]) -> str:
     every = [f"{EACH}{at}" for at in range(count + len(names))]
-    given = [*every[:count], *(f"{name}={one}" for name, one in zip(names, every[count:]))]
+    given = [*every[:count], *(f"{name}={one}" for name, one in zip(names, every[count:], strict=True))]
     target = every[0] if len(every) == 1 else f"({', '.join(every)})" if every else f"{EACH}0"
     return f"[{FUNCTION}({', '.join(given)}) for {target} in {CALLS}]"
 

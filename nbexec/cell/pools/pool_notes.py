@@ -14,6 +14,7 @@ from ...options.record import Options
 from ...telemetry.stats import Stats
 from ..analysis.analysis import Refusal
 from ..analysis.source import is_own_code
+from .pool_run import Account
 
 
 _OURS = __name__.partition(".")[0]
@@ -53,9 +54,12 @@ class PoolNotes:
         What was left to the library, and why.
     taken : list of tuple
         What went to workers: where, what, and what gives the numbers.
+    account : Account
+        What that cost.
     """
 
     def __init__(self) -> None:
+        self.account = Account()
         self.declined: list[tuple[str, Refusal]] = []
         self.taken: list[tuple[UserLine, str, Callable[[], Stats]]] = []
         self._endings: dict[int, Callable[[], None]] = {}

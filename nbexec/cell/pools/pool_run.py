@@ -62,6 +62,34 @@ class _CallsExecutor(Executor):
         self._run.wake()
 
 
+class Account:
+    """What the calls of one step's pools cost beyond what their functions took.
+
+    Examples
+    --------
+    >>> account = Account()
+    >>> account.add(took=0.5, least=0.49)
+    >>> account.pays
+    True
+    >>> account.add(took=0.1, least=0.01)
+    >>> account.pays
+    False
+    """
+
+    def __init__(self) -> None:
+        self._lost = self._worked = 0.0
+
+    def add(self, took: float, least: float) -> None:
+        """Take in that calls took so many seconds, of which `least` were needed."""
+        self._lost += max(took - least, 0.0)
+        self._worked += least
+
+    @property
+    def pays(self) -> bool:
+        """Whether the library could not have been much sooner."""
+        return self._lost < LOST or self._lost < SHARE * self._worked
+
+
 class PoolRun:
     """A run of a pool's calls on worker processes.
 
@@ -73,16 +101,19 @@ class PoolRun:
         How many calls run at once.
     options : Options
         The options in force.
+    account : Account
+        Takes in what its calls cost.
     """
 
-    def __init__(self, what: str, workers: int, options: Options) -> None:
+    def __init__(self, what: str, workers: int, options: Options, account: Account) -> None:
+        self._began = time.perf_counter()
         shown = {"progress": options.progress, "name": what}
         self._executor = _CallsExecutor("processes", workers, **shown)
         self.workers = workers
         self._lock = threading.Lock()
-        self._left = 0
-        self._began = self._longest = self._sum = 0.0
-        self._lost = self._worked = 0.0
+        self._account = account
+        self._left = self._ever = 0
+        self._longest = self._sum = 0.0
 
     def submit(
         self,
@@ -101,9 +132,10 @@ class PoolRun:
         """
         self._executor.hand(Call(contained, (function, args, kwargs, wrapped), {}), future)
         with self._lock:
-            if not self._left:
-                self._began, self._longest, self._sum = time.perf_counter(), 0.0, 0.0
+            if not self._left and self._ever:
+                self._began = time.perf_counter()
             self._left += 1
+            self._ever += 1
         future.add_done_callback(self._ended)
 
     def _ended(self, future: Future[Any]) -> None:
@@ -115,13 +147,8 @@ class PoolRun:
             self._longest = max(self._longest, took)
             if not self._left:
                 least = max(self._longest, self._sum / self.workers)
-                self._lost += time.perf_counter() - self._began - least
-                self._worked += least
-
-    @property
-    def pays(self) -> bool:
-        """Whether its calls took about as long as their functions did."""
-        return self._lost < LOST or self._lost < SHARE * self._worked
+                self._account.add(time.perf_counter() - self._began, least)
+                self._longest = self._sum = 0.0
 
     def get_stats(self) -> Stats:
         """Give its calls in numbers."""
@@ -132,5 +159,6 @@ class PoolRun:
         self._executor.shutdown(wait=not self._left)
 
     def cancel(self) -> None:
-        """End the calls that have not."""
-        self._executor.run.cancel()
+        """End the calls that have not ended."""
+        if self._left:
+            self._executor.run.cancel()

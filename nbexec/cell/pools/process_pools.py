@@ -98,8 +98,7 @@ class ProcessPool(library.Pool):
     def terminate(self) -> None:
         jobs, self._nbexec_jobs = self._nbexec_jobs, []
         for job in jobs:
-            if not job.over:
-                job.run.cancel()
+            job.run.cancel()
         super().terminate()
 
     def _nbexec_offer(self, name: str, func: Any, iterable: Any, several: bool) -> None:

@@ -186,7 +186,7 @@ class ThreadWatcher:
         if agreed.waits:
             raise Refusal(line, "may wait for something else")
         name = getattr(function, "__name__", type(function).__name__)
-        run = PoolRun(f"{self._what} of {name}", workers, step.options)
+        run = PoolRun(f"{self._what} of {name}", workers, step.options, step.pools.account)
         self._runs.append(run)
         for one in taken:
             inner = PoolFuture(one.outer)
