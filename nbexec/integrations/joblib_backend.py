@@ -75,4 +75,3 @@ class JoblibBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
         """Drop the batches that have not begun."""
         for future in [*self._futures]:
             future.cancel()
-

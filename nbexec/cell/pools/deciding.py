@@ -25,9 +25,9 @@ def there(step: Around, wanted: int) -> int:
         return 0
     if not is_warm("processes"):
         return 0
-    most = options.workers or get_backend("processes").default_workers()
-    idle = get_backend("processes")._pool.idle
-    return min(wanted, most, sum(one.ready for one in idle))
+    backend: Any = get_backend("processes")
+    waiting: int = backend.waiting()
+    return min(wanted, options.workers or backend.default_workers(), waiting)
 
 
 class PoolDecider:
@@ -99,7 +99,7 @@ class PoolDecider:
             raise Refusal(line, "its calls are as soon done by the pool itself")
         workers = there(step, self._size) if self.run is None else self.run.workers
         if not workers or (self._size > 1 and workers < 2):
-            raise Refusal(line, "worker processes are not there yet, or not to be used")
+            raise Refusal(line, "worker processes are not there yet")
         agreed = self._looked(step, function, calls, line)
         if not allows(agreed):
             raise Refusal(line, "may read what has changed since the pool's workers began")
@@ -107,9 +107,7 @@ class PoolDecider:
             raise Refusal(line, "may wait, and the pool has more workers")
         if self.run is None:
             name = getattr(function, "__name__", type(function).__name__)
-            self.run = PoolRun(
-                f"{self.what} of {name}", workers, step.options, step.pools.account
-            )
+            self.run = PoolRun(f"{self.what} of {name}", workers, step.options, step.pools.account)
 
     def _looked(
         self,
@@ -121,10 +119,12 @@ class PoolDecider:
         given = calls()
         if not given:
             raise Refusal(line, "makes no calls")
-        known, shape = self._agreed, _shape(given)
-        if known is not None and shape is not None and not known.captured:
-            if known.function is function and shape == self._shape and known.holds:
-                return known
+        known: Any = self._agreed
+        shape = _shape(given)
+        same = known is not None and shape is not None and shape == self._shape
+        if same and known.function is function and known.holds and not known.captured:
+            agreed: Agreed = known
+            return agreed
         if self._spent > LOOKING:
             raise Refusal(line, "is called with too many different things to look at each")
         began = time.perf_counter()

@@ -24,6 +24,9 @@ class JoblibParallel(joblib.Parallel):  # type: ignore[misc]  # joblib has no ty
     that it has is that of processes, which have copies of everything, too.
     """
 
+    _backend: Any
+    _nbexec: PoolDecider
+
     def __call__(self, iterable: Any) -> Any:
         calls = iter(iterable)
         first = list(itertools.islice(calls, 1))
@@ -36,6 +39,9 @@ class JoblibParallel(joblib.Parallel):  # type: ignore[misc]  # joblib has no ty
         self._backend.configure(parallel=self)
         try:
             return super().__call__(given)
+        except BaseException:
+            run.cancel()  # what joblib has not dropped
+            raise
         finally:
             self._backend = before
             self._nbexec.end_step()
@@ -62,8 +68,8 @@ JoblibParallel.__module__ = "joblib.parallel"
 def _submit(run: PoolRun, function: Any, args: tuple[Any, ...]) -> Future[Any]:
     future: Future[Any] = Future()
     inner = PoolFuture(future)
-    call = function, args, {}
+    call: Any = (function, args, {})
     passed = functools.partial(passing_on, future, ProcessPoolExecutor, call, False)
-    inner.add_done_callback(passed)  # type: ignore[arg-type]
+    inner.add_done_callback(passed)
     run.submit(function, args, {}, with_traceback, inner)
     return future

@@ -22,6 +22,7 @@ from ..loops.eligibility import examine
 from ..loops.find import find_loop
 
 FUNCTION, CALLS, EACH = "_nbexec_function", "_nbexec_calls", "_nbexec_each"
+SOME = 100  # parts of a list or tuple that are looked at
 HEAVY = 1 << 18  # bytes that a function reads, which are sent with each chunk of its calls
 # Names of what waits for something else, of which a pool may have more at once than cores.
 WAITING = {"sleep", "wait", "open", "urlopen", "get", "post", "request", "recv", "acquire"}
@@ -116,6 +117,8 @@ def agree(
     count, names = len(args), tuple(named)
     if any(len(one) != count or tuple(more) != names for one, more in calls):
         raise Refusal(line, "gives it another number of arguments from call to call")
+    if not by_value and not all(sendable([*one, *more.values()]) for one, more in calls):
+        raise Refusal(line, "is given what can't be pickled, as the library does it")
     items = [_item((*one, *more.values())) for one, more in calls]
     scope = {**_globals(function), FUNCTION: function, CALLS: items}
     node = ast.parse(_source(count, names), mode="eval").body
@@ -137,9 +140,36 @@ def _item(parts: tuple[Any, ...]) -> Any:
 
 def _source(count: int, names: tuple[str, ...]) -> str:
     every = [f"{EACH}{at}" for at in range(count + len(names))]
-    given = [*every[:count], *(f"{name}={one}" for name, one in zip(names, every[count:], strict=True))]
+    given = [
+        *every[:count],
+        *(f"{name}={one}" for name, one in zip(names, every[count:], strict=True)),
+    ]
     target = every[0] if len(every) == 1 else f"({', '.join(every)})" if every else f"{EACH}0"
     return f"[{FUNCTION}({', '.join(given)}) for {target} in {CALLS}]"
+
+
+def sendable(thing: Any) -> bool:
+    """Whether the library can pickle something, where that is in doubt.
+
+    nbexec sends more, such as functions that have no name to be found by.
+
+    Examples
+    --------
+    >>> sendable([1, "a"]), sendable(len), sendable((1, lambda: 1))
+    (True, True, False)
+    """
+    things = [thing, *thing[:SOME]] if type(thing) in (list, tuple) else [thing]
+    if not any(isinstance(one, types.FunctionType) or _is_local(type(one)) for one in things):
+        return True
+    try:
+        ForkingPickler.dumps(thing)
+    except Exception:
+        return False
+    return True
+
+
+def _is_local(kind: type) -> bool:
+    return "<locals>" in kind.__qualname__
 
 
 def by_name(function: Any) -> bool:

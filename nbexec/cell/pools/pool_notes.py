@@ -16,7 +16,6 @@ from ..analysis.analysis import Refusal
 from ..analysis.source import is_own_code
 from .pool_run import Account
 
-
 _OURS = __name__.partition(".")[0]
 
 
@@ -102,7 +101,8 @@ def user_line() -> UserLine:
     """Give the line of the user's that called this."""
     for frame in _frames():
         if _is_users(frame):
-            return UserLine(frame.f_lineno, frame.f_code.co_qualname)
+            name = frame.f_code.co_qualname.removesuffix(".<locals>.<listcomp>")
+            return UserLine(frame.f_lineno, "<module>" if name.startswith("<") else name)
     return UserLine(0, "")
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import concurrent.futures
+import concurrent.futures.process
 import functools
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures import process as library
 from typing import Any
 
 from .deciding import PoolDecider
-from .pool_calls import Agreed
+from .pool_calls import Agreed, Arguments, sendable
 from .pool_run import PoolFuture, PoolRun
 from .spare import passing_on
+
+library: Any = concurrent.futures.process  # the stubs lack what is private
 
 
 class ProcessExecutor(ProcessPoolExecutor):
@@ -36,7 +38,7 @@ class ProcessExecutor(ProcessPoolExecutor):
         calls = list(zip(*iterables, strict=False))
         run = None
         if calls and not self._nbexec_refuses():
-            given = [(one, {}) for one in calls]
+            given: list[Arguments] = [(one, {}) for one in calls]
             run = self._nbexec.decide("map", fn, lambda: given, self._nbexec_allows)
         self._nbexec_mapping.run = [run]
         try:
@@ -68,8 +70,8 @@ class ProcessExecutor(ProcessPoolExecutor):
 
     def _nbexec_refuses(self) -> bool:
         """Whether the library raises, whatever is submitted."""
-        own, whole = self, library
-        return bool(own._shutdown_thread or own._broken or whole._global_shutdown)  # type: ignore[attr-defined]
+        own: Any = self
+        return bool(own._shutdown_thread or own._broken or library._global_shutdown)
 
     def _nbexec_allows(self, agreed: Agreed) -> bool:
         own: Any = self
@@ -86,9 +88,11 @@ class ProcessExecutor(ProcessPoolExecutor):
         self._nbexec_open.add(future)
         future.add_done_callback(self._nbexec_open.discard)
         call = fn, args, kwargs
-        passed = functools.partial(passing_on, future, ProcessPoolExecutor, call, False)
-        inner.add_done_callback(passed)  # type: ignore[arg-type]
-        run.submit(fn, args, kwargs, library._ExceptionWithTraceback, inner)  # type: ignore[attr-defined]
+        passed = functools.partial(
+            passing_on, future, ProcessPoolExecutor, call, False, sends=sendable
+        )
+        inner.add_done_callback(passed)
+        run.submit(fn, args, kwargs, library._ExceptionWithTraceback, inner)
         return future
 
 

@@ -8,27 +8,27 @@ from __future__ import annotations
 
 import functools
 import multiprocessing
+import multiprocessing.pool
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from multiprocessing import pool as library
-from multiprocessing.pool import ExceptionWithTraceback, starmapstar
 from typing import Any
 
 from ..execution.loop_items import listed
 from .deciding import PoolDecider
-from .pool_calls import Agreed, Arguments
+from .pool_calls import Agreed, Arguments, sendable
 from .pool_notes import scope_here
 from .pool_run import PoolFuture, PoolRun
 from .pool_snapshot import PoolSnapshot
 
+library: Any = multiprocessing.pool  # the stubs lack what its methods are made of
 SHOWING, SHOWN = 32, 0.05  # tasks that show whether they are brief, and seconds for that
 BRIEF = 0.0005  # seconds: the pool itself sends such a task at less cost
 Tasks = tuple[Iterable[tuple[Any, ...]], Callable[[int], None] | None]
 
 
-class ProcessPool(library.Pool):
+class ProcessPool(multiprocessing.pool.Pool):
     """A pool of the library that a cell made."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -54,7 +54,7 @@ class ProcessPool(library.Pool):
         own._check_running()
         if not hasattr(iterable, "__len__"):
             iterable = list(iterable)
-        several = mapper is starmapstar
+        several = mapper is library.starmapstar
         self._nbexec_offer("starmap" if several else "map", func, iterable, several)
         given = func, iterable, mapper, chunksize, callback, error_callback
         try:
@@ -116,7 +116,7 @@ class ProcessPool(library.Pool):
         self, name: str, func: Any, calls: Callable[[], Sequence[Arguments]]
     ) -> None:
         self._nbexec_offered.run = None
-        if getattr(self, "_state", "") == library.RUN:  # type: ignore[attr-defined]
+        if getattr(self, "_state", "") == library.RUN:
             self._nbexec_offered.run = self._nbexec.decide(name, func, calls, self._nbexec_allows)
 
     def _nbexec_allows(self, agreed: Agreed) -> bool:
@@ -181,7 +181,7 @@ class _Job:
 
     def _begin(self, task: tuple[Any, ...]) -> None:
         _, _, function, args, kwargs = task
-        if function is library._helper_reraises_exception:  # type: ignore[attr-defined]
+        if function is library._helper_reraises_exception:
             self._set(task, False, args[0])  # the items themselves raised
             return
         with self._there:
@@ -189,7 +189,7 @@ class _Job:
         future = PoolFuture()
         future.add_done_callback(functools.partial(self._came, task))
         try:
-            self.run.submit(function, args, kwargs, ExceptionWithTraceback, future)
+            self.run.submit(function, args, kwargs, library.ExceptionWithTraceback, future)
         except Exception:  # the run was closed, or cancelled
             future.cancel()
 
@@ -201,8 +201,8 @@ class _Job:
 
     def _came(self, task: tuple[Any, ...], future: Future[Any]) -> None:
         answer = getattr(future, "answer", None)
-        if answer is None:
-            self._lose(task)
+        if answer is None or not sendable(answer[1]):
+            self._lose(task)  # the library may raise
         else:
             self._took += answer[2]
             self._set(task, *answer[:2])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any
 
@@ -10,7 +11,12 @@ from .pool_run import PoolFuture
 
 
 def passing_on(
-    outer: Future[Any], spare: type[Executor], call: Any, returned_only: bool, inner: PoolFuture
+    outer: Future[Any],
+    spare: type[Executor],
+    call: Any,
+    returned_only: bool,
+    inner: PoolFuture,
+    sends: Callable[[Any], bool] = lambda _: True,
 ) -> None:
     """Give what a worker gave to the library's own future, or have the library call it again.
 
@@ -26,6 +32,8 @@ def passing_on(
         Whether the library makes a call that raised again.
     inner : PoolFuture
         The worker's, which is done.
+    sends : callable
+        Whether the library's workers could have sent such a value.
 
     Examples
     --------
@@ -40,7 +48,8 @@ def passing_on(
     """
     if inner.cancelled() and outer.cancelled():
         return
-    if inner.answer is not None and (inner.answer[0] or not returned_only):
+    there = inner.answer is not None and (inner.answer[0] or not returned_only)
+    if inner.answer is not None and there and sends(inner.answer[1]):
         returned, value, _ = inner.answer
         outer.set_result(value) if returned else outer.set_exception(value)
         return

@@ -43,11 +43,11 @@ class ThreadExecutor(ThreadPoolExecutor):
 
     def nbexec_threads(self) -> list[threading.Thread]:
         """Give its threads."""
-        return [*self._threads]  # type: ignore[attr-defined]
+        return [*self._threads]
 
     def nbexec_waiting(self) -> int:
         """Give how many calls wait."""
-        return self._work_queue.qsize()  # type: ignore[attr-defined,no-any-return]
+        return self._work_queue.qsize()
 
     def nbexec_take(self) -> list[WaitingCall]:
         """Take all calls that wait."""
@@ -99,7 +99,9 @@ class ThreadPool(library.ThreadPool):
 
     def nbexec_waiting(self) -> int:
         """Give how many tasks wait."""
-        return self._inqueue.qsize()  # type: ignore[attr-defined,no-any-return]
+        own: Any = self
+        waiting: int = own._inqueue.qsize()
+        return waiting
 
     def nbexec_take(self) -> list[WaitingCall]:
         """Take all tasks that wait."""
@@ -155,4 +157,3 @@ def _answer(answers: Any, job: int, place: int, put_back: Any, inner: PoolFuture
         answers.put((job, place, inner.answer[:2]))
     else:
         put_back()
-
