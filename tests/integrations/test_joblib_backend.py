@@ -1,4 +1,7 @@
-"""The backend of joblib, and what its workers do: `joblib_backend` and `joblib_calls`."""
+"""The backend of joblib, and what its workers do.
+
+Covers `nbexec.integrations.joblib_backend` and `nbexec.integrations.joblib_calls`.
+"""
 
 from __future__ import annotations
 

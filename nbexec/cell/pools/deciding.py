@@ -10,13 +10,13 @@ from ..analysis.aliases import TooLarge
 from ..analysis.analysis import Refusal
 from ..analysis.object_facts import frozen
 from .pool_calls import Agreed, Arguments, agree
-from .pool_notes import Around, UserLine, around, user_line
+from .pool_notes import PoolStep, UserLine, around, user_line
 from .pool_run import PoolRun
 
 LOOKING = 0.02  # seconds that a pool's functions are looked through for, at most
 
 
-def there(step: Around, wanted: int) -> int:
+def there(step: PoolStep, wanted: int) -> int:
     """Give how many of `wanted` workers wait for work; 0 where calls may not leave."""
     from ...backends import get_backend, is_warm
 
@@ -89,7 +89,7 @@ class PoolDecider:
 
     def _check(
         self,
-        step: Around,
+        step: PoolStep,
         function: Any,
         calls: Callable[[], Sequence[Arguments]],
         allows: Callable[[Agreed], bool],
@@ -111,7 +111,7 @@ class PoolDecider:
 
     def _looked(
         self,
-        step: Around,
+        step: PoolStep,
         function: Any,
         calls: Callable[[], Sequence[Arguments]],
         line: int,
@@ -159,7 +159,7 @@ def _shape(calls: Sequence[Arguments]) -> Any:
     return tuple(map(type, args)), tuple((name, type(one)) for name, one in named.items())
 
 
-def where_made(step: Around, what: str, reason: str) -> UserLine:
+def where_made(step: PoolStep, what: str, reason: str) -> UserLine:
     """Note that a pool is left alone when it is made."""
     where = user_line()
     step.pools.decline(f"`{what}`", Refusal(where.line, reason))

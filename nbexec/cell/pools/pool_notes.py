@@ -19,7 +19,7 @@ from .pool_run import Account
 _OURS = __name__.partition(".")[0]
 
 
-class Around(Protocol):
+class PoolStep(Protocol):
     """The step that runs; see `Entering`."""
 
     options: Options
@@ -85,10 +85,10 @@ class PoolNotes:
         self._endings.clear()
 
 
-current: list[Around] = []  # the steps that run, the innermost last
+current: list[PoolStep] = []  # the steps that run, the innermost last
 
 
-def around() -> Around | None:
+def around() -> PoolStep | None:
     """Give the step that runs in this thread; None where none does."""
     here = os.getpid(), threading.get_ident()
     for one in reversed(current):

@@ -18,7 +18,7 @@ from ..analysis.analysis import Refusal
 from ..analysis.object_facts import frozen
 from .deciding import there
 from .pool_calls import Agreed, Arguments, agree
-from .pool_notes import Around, UserLine, around, user_line
+from .pool_notes import PoolStep, UserLine, around, user_line
 from .pool_run import PoolFuture, PoolRun
 
 TICK = 0.02  # seconds between two looks
@@ -55,7 +55,7 @@ class WaitingCall:
     put_back: Callable[[], None]
 
 
-class Threads(Protocol):
+class WatchedThreads(Protocol):
     """A pool of threads."""
 
     def nbexec_threads(self) -> list[threading.Thread]:
@@ -73,17 +73,17 @@ class ThreadWatcher:
 
     Parameters
     ----------
-    pool : Threads
+    pool : WatchedThreads
         The pool.
     what : str
         What it is called in messages.
     """
 
-    def __init__(self, pool: Threads, what: str) -> None:
+    def __init__(self, pool: WatchedThreads, what: str) -> None:
         self._pool = weakref.ref(pool)
         self._what = what
         self._ended = threading.Event()
-        self._step: Around | None = None
+        self._step: PoolStep | None = None
         self._where = UserLine(0, "")
         self._runs: list[PoolRun] = []
         self._thread: threading.Thread | None = None
@@ -121,7 +121,7 @@ class ThreadWatcher:
 
     # ------------------------------------------------------------ in a thread of its own
 
-    def _look(self, ended: threading.Event, step: Around, what: str) -> None:
+    def _look(self, ended: threading.Event, step: PoolStep, what: str) -> None:
         spent = 0.0
         since, before = time.perf_counter(), self._computed()
         while not ended.wait(TICK):
@@ -156,7 +156,7 @@ class ThreadWatcher:
                     continue
         return total
 
-    def _leave(self, pool: Threads, step: Around, what: str) -> bool:
+    def _leave(self, pool: WatchedThreads, step: PoolStep, what: str) -> bool:
         """Have workers do what waits; give False to look once more later."""
         workers = there(step, os.cpu_count() or 1)
         if workers < 2:
@@ -172,7 +172,7 @@ class ThreadWatcher:
             step.pools.take(what, self._where, left.get_stats)
         return True
 
-    def _sent(self, taken: list[WaitingCall], step: Around, workers: int) -> PoolRun | None:
+    def _sent(self, taken: list[WaitingCall], step: PoolStep, workers: int) -> PoolRun | None:
         if not taken:
             return None
         line = self._where.line

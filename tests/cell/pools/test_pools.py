@@ -1,8 +1,19 @@
 """Pools of other libraries in a cell: the same as in the plain cell, on workers of nbexec.
 
-Covers `nbexec.cell.pools`: `constructors`, `deciding`, `pool_calls`, `pool_notes`, `pool_run`,
-`pool_snapshot`, `process_pools`, `process_executors`, `thread_pools`, `waiting_calls`,
-`joblib_pools` and `spare`, and `nbexec.worker.contained_call`.
+Covers
+`nbexec.cell.pools.constructors`,
+`nbexec.cell.pools.deciding`,
+`nbexec.cell.pools.pool_calls`,
+`nbexec.cell.pools.pool_notes`,
+`nbexec.cell.pools.pool_run`,
+`nbexec.cell.pools.pool_snapshot`,
+`nbexec.cell.pools.process_pools`,
+`nbexec.cell.pools.process_executors`,
+`nbexec.cell.pools.thread_pools`,
+`nbexec.cell.pools.waiting_calls`,
+`nbexec.cell.pools.joblib_pools`,
+`nbexec.cell.pools.spare` and
+`nbexec.worker.contained_call`.
 """
 
 from __future__ import annotations
@@ -208,9 +219,15 @@ def test_exceptions_are_those_of_the_library(notebook, cell):
         ("with Pool(2) as p: a = p.map(prints, range(3))", "prints"),
         ("with Pool(2, initializer=f, initargs=(1,)) as p: a = p.map(f, range(3))", "initializer"),
         ("with Pool(2, maxtasksperchild=1) as p: a = p.map(f, range(3))", "maxtasksperchild"),
-        ("with Pool(2) as p:\n    TABLE[1] += 1\n    a = p.map(looked, range(3))\n    TABLE[1] -= 1", "has changed"),
+        (
+            "with Pool(2) as p:\n    TABLE[1] += 1\n    a = p.map(looked, range(3))\n    TABLE[1] -= 1",
+            "has changed",
+        ),
         ("with Pool(2) as p:\n    K = 4\n    a = p.map(f, range(3))\n    K = 3", "has changed"),
-        ("import multiprocessing\nwith ProcessPoolExecutor(2, mp_context=multiprocessing.get_context('fork')) as p: a = list(p.map(f, range(3)))\ndel multiprocessing", "mp_context"),
+        (
+            "import multiprocessing\nwith ProcessPoolExecutor(2, mp_context=multiprocessing.get_context('fork')) as p: a = list(p.map(f, range(3)))\ndel multiprocessing",
+            "mp_context",
+        ),
     ],
 )
 def test_what_cannot_be_taken_over_is_left_alone(notebook, capfd, cell, why):
@@ -306,7 +323,9 @@ def test_a_function_under_parallel(notebook):
 def test_pools_of_libraries_are_left_alone(notebook):
     remember("", "<x>")
     made = types.ModuleType("some_library")
-    text = "from multiprocessing.pool import ThreadPool\ndef inside():\n    return type(ThreadPool)\n"
+    text = (
+        "from multiprocessing.pool import ThreadPool\ndef inside():\n    return type(ThreadPool)\n"
+    )
     exec(compile(text, "/usr/lib/python3/site-packages/some_library.py", "exec"), made.__dict__)
     notebook.inside = made.inside
     both(notebook, "a = inside()")
@@ -319,7 +338,9 @@ def test_cancelled_futures_and_a_pool_that_is_terminated(notebook):
         "a = all(r.cancelled() or r.result() == f(x) for x, r in enumerate(rs))\ndel rs"
     )
     both(notebook, cell)
-    both(notebook, "p = Pool(2)\nr = p.map_async(f, range(2000), 1)\np.terminate()\np.join()\ndel r")
+    both(
+        notebook, "p = Pool(2)\nr = p.map_async(f, range(2000), 1)\np.terminate()\np.join()\ndel r"
+    )
 
 
 JOBLIB = [
