@@ -105,6 +105,9 @@ class WorkAhead(Offload):
 
     def settle_now(self) -> None:
         """Raise a `Refusal` where values can't be computed ahead."""
+        if self.split.changed_items:  # nobody knows which others come, and lead to them
+            name, line = min(self.split.changed_items), self.work.stmt.lineno
+            raise Refusal(line, f"changes `{name}` in place, which others may lead to")
         self.rest.settle(self.items_from(0), self.options)
         self._check()
 
@@ -241,7 +244,7 @@ class WorkAhead(Offload):
         if not plain_first.ENABLED:
             self._begin_at_once()
             return
-        if self._spent < self._looked and not self.begun:
+        if not self._count or (self._spent < self._looked and not self.begun):
             return
         took = time.perf_counter() - self._began
         each = self._spent / max(self._count, 1)

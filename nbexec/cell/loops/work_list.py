@@ -38,7 +38,7 @@ class WorkList:
 
     def waiting(self, namespace: dict[str, Any]) -> list[Any]:
         """Give the items that wait, in the order in which they would be taken."""
-        found = namespace.get(self.name)
+        found: Any = namespace.get(self.name)
         if type(found) not in (list, deque):
             return []
         return [*reversed(found)] if self.from_end else [*found]
