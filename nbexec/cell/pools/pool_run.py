@@ -25,6 +25,8 @@ class PoolFuture(Future[Any]):
     ----------
     outer : Future or None
         The library's own future of the call, which begins and is cancelled with this one.
+    fits : callable
+        Whether a value may be given to the user in place of what the function itself gives.
 
     Attributes
     ----------
@@ -33,8 +35,11 @@ class PoolFuture(Future[Any]):
         worker could call it.
     """
 
-    def __init__(self, outer: Future[Any] | None = None) -> None:
+    def __init__(
+        self, outer: Future[Any] | None = None, fits: Callable[[Any], bool] = lambda _: True
+    ) -> None:
         super().__init__()
+        self._fits = fits
         self.answer: tuple[bool, Any, float] | None = None
         self._outer = outer
 
@@ -45,7 +50,8 @@ class PoolFuture(Future[Any]):
         return super().set_running_or_notify_cancel()
 
     def set_result(self, result: Any) -> None:
-        self.answer = result
+        if self._fits(result[1]):
+            self.answer = result
         super().set_result(None)
 
 

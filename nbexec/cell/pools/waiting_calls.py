@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ...backends import get_backend
 from ..analysis.analysis import Refusal
 from ..analysis.object_facts import frozen
 from .deciding import there
@@ -24,7 +25,7 @@ from .pool_run import PoolFuture, PoolRun
 TICK = 0.02  # seconds between two looks
 LOOKED = 0.03  # seconds that threads have computed, at least, when calls leave
 COMPUTING = 0.5, 1.3  # cores that all threads of a pool use that hold the interpreter in turn
-SAVING = 0.1  # seconds that the waiting calls should take, at least
+LONG = 5.0  # seconds that are left, for which worker processes are started
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ class ThreadWatcher:
         self._where = UserLine(0, "")
         self._runs: list[PoolRun] = []
         self._thread: threading.Thread | None = None
+        self._most = 0, 0.0  # tasks that waited when most did, and when
 
     def calls(self, name: str) -> None:
         """Take in that calls were made by a method of the pool; begin to look."""
@@ -158,8 +160,11 @@ class ThreadWatcher:
 
     def _leave(self, pool: WatchedThreads, step: PoolStep, what: str) -> bool:
         """Have workers do what waits; give False to look once more later."""
-        workers = there(step, os.cpu_count() or 1)
+        wanted = os.cpu_count() or 1
+        workers = there(step, wanted)
         if workers < 2:
+            if wanted > 1 and self._rest(pool.nbexec_waiting()) > LONG:
+                get_backend("processes").warm_up(step.options.workers or wanted)
             return False
         taken = pool.nbexec_take()
         try:
@@ -172,6 +177,14 @@ class ThreadWatcher:
             step.pools.take(what, self._where, left.get_stats)
         return True
 
+    def _rest(self, waiting: int) -> float:
+        """Estimate the seconds that the pool needs for what waits."""
+        now = time.perf_counter()
+        if waiting >= self._most[0]:
+            self._most = waiting, now
+            return 0.0
+        return waiting * (now - self._most[1]) / (self._most[0] - waiting)
+
     def _sent(self, taken: list[WaitingCall], step: PoolStep, workers: int) -> PoolRun | None:
         if not taken:
             return None
@@ -180,16 +193,16 @@ class ThreadWatcher:
         if any(one.function is not function for one in taken):
             raise Refusal(line, "has calls of different functions waiting")
         calls = [call for one in taken for call in one.calls]
-        agreed = agree(function, calls, line, step.options)
-        if not _apart(agreed, calls):
-            raise Refusal(line, "may give back an object that others have as well")
+        agreed = agree(function, calls, line, step.options, by_value=True)
+        apart = _apart(agreed, calls)
         if agreed.waits:
             raise Refusal(line, "may wait for something else")
         name = getattr(function, "__name__", type(function).__name__)
         run = PoolRun(f"{self._what} of {name}", workers, step.options, step.pools.account)
         self._runs.append(run)
         for one in taken:
-            inner = PoolFuture(one.outer)
+            fits = _any if apart else _frozen if one.whole[0] is function else _all_frozen
+            inner = PoolFuture(one.outer, fits)
             inner.add_done_callback(one.ended)  # type: ignore[arg-type]
             run.submit(*one.whole, plain, inner)
         return run
@@ -198,6 +211,19 @@ class ThreadWatcher:
 def plain(error: Exception, _: Any) -> Exception:
     """Give an exception as it is: the library raises its own."""
     return error
+
+
+def _any(value: Any) -> bool:
+    return True
+
+
+def _frozen(value: Any) -> bool:
+    """Whether it makes no difference that a value is a copy."""
+    return frozen(value)
+
+
+def _all_frozen(values: Any) -> bool:
+    return type(values) is list and all(map(frozen, values))
 
 
 def _apart(agreed: Agreed, calls: list[Arguments]) -> bool:

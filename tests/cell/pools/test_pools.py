@@ -74,6 +74,9 @@ def raises_long(x):
     return longer(x)
 def unsendable(x): return lambda: x
 def same(x): return x
+ROWS = [1, 2]
+def rows(x): return ROWS if longer(x) else None
+def first(x): return ROWS[0] + longer(x)
 def local(x):
     class Here: pass
     return Here
@@ -251,6 +254,9 @@ def test_on_other_backends_pools_are_the_library_s(notebook, backend):
         "p = ThreadPoolExecutor(2)\nrs = [p.submit(longer, x) for x in range(60)]\np.shutdown()\na = [r.done() for r in rs]\ndel rs",
         "with ThreadPool(2) as p: a = p.map(longer, range(60))",
         "with ThreadPool(2) as p: a = list(p.imap(longer, range(60)))",
+        "with ThreadPool(2) as p: a = p.map(first, range(60))  # longer, ",
+        "with ThreadPool(2) as p: b = p.map(rows, range(60), 1)\na = [one is ROWS for one in b], all(one is b[0] for one in b)\ndel b",
+        "with ThreadPoolExecutor(2) as p: b = list(p.map(rows, range(60)))\na = [one is ROWS for one in b]\ndel b",
         "with ThreadPool(2) as p: a = p.starmap(pair, [(longer(1), x) for x in range(60)])",
     ],
 )
