@@ -325,13 +325,14 @@ def ahead_of(
         try:
             return Ahead(split, kernel, plain, options, given, seen, instead)
         except Refusal as refusal:
-            about = [one for one in split.moved if _is_about(refusal, one)]
+            about = [one for one in split.moved if is_about(refusal, one)]
             if not about:
                 return None
             kept.add(about[-1])
     return None
 
 
-def _is_about(refusal: Refusal, part: Any) -> bool:
+def is_about(refusal: Refusal, part: Any) -> bool:
+    """Whether a refusal is about a part of the source."""
     first, last = part.lineno, part.end_lineno or part.lineno
     return bool(first <= refusal.line <= last)

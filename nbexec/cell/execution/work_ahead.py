@@ -20,7 +20,7 @@ from ..analysis.object_facts import frozen
 from ..loops.split import AHEAD, Split, find_split
 from ..loops.work_list import WorkList, find_work_list
 from . import plain_first
-from .ahead import TRIES, _is_about
+from .ahead import TRIES, is_about
 from .ahead_run import AheadRun
 from .in_kernel import StatementRunner
 from .loop_items import Items
@@ -403,7 +403,7 @@ def _work_ahead(
             found.settle_now()
         except Refusal as refusal:
             first = first if tried else refusal
-            about = [one for one in split.moved if _is_about(refusal, one)]
+            about = [one for one in split.moved if is_about(refusal, one)]
             if not about:
                 return first
             kept.add(about[-1])

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .deciding import where_made
-from .pool_notes import around
+from ..analysis.analysis import Refusal
+from .pool_notes import around, user_line
 
 _NAMES = {"Pool", "ThreadPool", "ThreadPoolExecutor", "ProcessPoolExecutor", "Parallel"}
 # Of these a pool has what only the library can give to its workers.
@@ -66,7 +66,8 @@ def recognise_pool(
         return None
     for one in _TELLING:
         if given.get(one) is not None:
-            where_made(step, what, f"is made with `{one}`, which its own workers need")
+            reason = f"is made with `{one}`, which its own workers need"
+            step.pools.decline(f"`{what}`", Refusal(user_line().line, reason))
             return None
     sizes = [given.get(one) for one in ("processes", "max_workers", "n_jobs")]
     if 1 in sizes:

@@ -10,7 +10,7 @@ from ..analysis.aliases import TooLarge
 from ..analysis.analysis import Refusal
 from ..analysis.object_facts import frozen
 from .pool_calls import Agreed, Arguments, agree
-from .pool_notes import PoolStep, UserLine, around, user_line
+from .pool_notes import PoolStep, around, user_line
 from .pool_run import PoolRun
 
 LOOKING = 0.02  # seconds that a pool's functions are looked through for, at most
@@ -157,10 +157,3 @@ def _shape(calls: Sequence[Arguments]) -> Any:
     if not all(map(frozen, (*args, *named.values()))):
         return None
     return tuple(map(type, args)), tuple((name, type(one)) for name, one in named.items())
-
-
-def where_made(step: PoolStep, what: str, reason: str) -> UserLine:
-    """Note that a pool is left alone when it is made."""
-    where = user_line()
-    step.pools.decline(f"`{what}`", Refusal(where.line, reason))
-    return where

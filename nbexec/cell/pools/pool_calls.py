@@ -26,7 +26,7 @@ SOME = 100  # parts of a list or tuple that are looked at
 HEAVY = 1 << 18  # bytes that a function reads, which are sent with each chunk of its calls
 # Names of what waits for something else, of which a pool may have more at once than cores.
 WAITING = {"sleep", "wait", "open", "urlopen", "get", "post", "request", "recv", "acquire"}
-_NEVER_CHANGED = (types.FunctionType, types.BuiltinFunctionType, types.ModuleType, type)
+NEVER_CHANGED = (types.FunctionType, types.BuiltinFunctionType, types.ModuleType, type)
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
@@ -62,7 +62,7 @@ class Agreed:
         self.functions = list({id(one): one for one in [*look.reached, *inner]}.values())
         calls = look.items.source
         found = [one for one in look.captured if one is not calls]
-        self.captured = [one for one in found if not isinstance(one, _NEVER_CHANGED)]
+        self.captured = [one for one in found if not isinstance(one, NEVER_CHANGED)]
         self.names = [
             (one.__globals__, name, one.__globals__.get(name, one))
             for one in self.functions

@@ -14,7 +14,7 @@ from ...options.record import Options
 from ...telemetry.stats import Stats
 from ..analysis.analysis import Refusal
 from ..analysis.source import is_own_code
-from .pool_run import Account
+from .pool_account import Account
 
 _OURS = __name__.partition(".")[0]
 

@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from ..analysis.object_facts import frozen
-from .pool_calls import _NEVER_CHANGED, Agreed
+from .pool_calls import NEVER_CHANGED, Agreed
 
 ENOUGH = 0.005  # seconds for taking down what there is
 LARGE = 100_000  # bytes, or entries, of something that is not taken down
@@ -42,7 +42,7 @@ class PoolSnapshot:
         self._texts: dict[int, tuple[Any, bytes]] = {}
         until = time.perf_counter() + ENOUGH
         for thing in self._names.values():
-            if frozen(thing) or isinstance(thing, _NEVER_CHANGED) or _size(thing) > LARGE:
+            if frozen(thing) or isinstance(thing, NEVER_CHANGED) or _size(thing) > LARGE:
                 continue
             text = _text(thing)
             if text is not None:
@@ -63,7 +63,7 @@ class PoolSnapshot:
                 continue  # a builtin, or an attribute
             if scope is not self._scope:
                 return False
-            new = name not in self._names and isinstance(was, _NEVER_CHANGED)
+            new = name not in self._names and isinstance(was, NEVER_CHANGED)
             if not new and self._names.get(name, self) is not was:
                 return False
         return self.same(agreed.captured)

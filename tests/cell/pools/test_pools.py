@@ -6,6 +6,7 @@ Covers
 `nbexec.cell.pools.pool_calls`,
 `nbexec.cell.pools.pool_notes`,
 `nbexec.cell.pools.pool_run`,
+`nbexec.cell.pools.pool_account`,
 `nbexec.cell.pools.pool_snapshot`,
 `nbexec.cell.pools.process_pools`,
 `nbexec.cell.pools.process_executors`,
@@ -180,8 +181,8 @@ TAKEN = {
 )
 def test_calls_go_to_workers(notebook, what, cell):
     report = both(notebook, cell)
-    found = [step for step in report.steps if step.kind == "parallel"]
-    assert found and any(what in step.what for step in found), str(report)
+    found = [step.what for step in report.steps if step.kind == "parallel"]
+    assert any(what in one for one in found), str(report)
 
 
 @pytest.mark.parametrize(
@@ -294,7 +295,8 @@ def test_a_pool_is_one_of_the_library(notebook):
     }
     for name, kind in kinds.items():
         pool = names[name]
-        assert isinstance(pool, kind) and type(pool) is not kind
+        assert isinstance(pool, kind)
+        assert type(pool) is not kind
         assert repr(pool).startswith(f"<{kind.__module__}.{kind.__qualname__} ")
     names["p"].terminate()
     names["s"].terminate()
