@@ -13,7 +13,7 @@ from typing import Any
 from ..analysis.object_facts import frozen
 from .pool_calls import NEVER_CHANGED, Agreed
 
-ENOUGH = 0.005  # seconds for taking down what there is
+ENOUGH = 0.005  # seconds of CPU for taking down what there is
 LARGE = 100_000  # bytes, or entries, of something that is not taken down
 
 
@@ -40,14 +40,14 @@ class PoolSnapshot:
         self._scope = scope
         self._names = dict(scope)
         self._texts: dict[int, tuple[Any, bytes]] = {}
-        until = time.perf_counter() + ENOUGH
+        until = time.thread_time() + ENOUGH
         for thing in self._names.values():
             if frozen(thing) or isinstance(thing, NEVER_CHANGED) or _size(thing) > LARGE:
                 continue
             text = _text(thing)
             if text is not None:
                 self._texts[id(thing)] = thing, text
-            if time.perf_counter() > until:
+            if time.thread_time() > until:
                 break
 
     def same(self, things: list[Any]) -> bool:

@@ -37,8 +37,10 @@ class ThreadExecutor(ThreadPoolExecutor):
         if cancel_futures:
             for one in [*self._nbexec_open]:
                 one.cancel()
-        super().shutdown(wait, cancel_futures=cancel_futures)
+        super().shutdown(False, cancel_futures=cancel_futures)
         if wait:
+            self._nbexec.calls("shutdown")
+            super().shutdown(True)
             concurrent.futures.wait([*self._nbexec_open])
 
     def nbexec_threads(self) -> list[threading.Thread]:
@@ -88,6 +90,10 @@ class ThreadPool(library.ThreadPool):
     def imap_unordered(self, *args: Any, **kwargs: Any) -> Any:
         self._nbexec.calls("imap_unordered")
         return super().imap_unordered(*args, **kwargs)
+
+    def join(self) -> None:
+        self._nbexec.calls("join")
+        super().join()
 
     def terminate(self) -> None:
         self._nbexec.cancel()
