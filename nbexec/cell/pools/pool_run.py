@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -39,6 +40,7 @@ class PoolFuture(Future[Any]):
     ) -> None:
         super().__init__()
         self._fits = fits
+        self._process = os.getpid()
         self.answer: tuple[bool, Any, float] | None = None
         self._outer = outer
 
@@ -47,6 +49,10 @@ class PoolFuture(Future[Any]):
         if outer is not None and not outer.set_running_or_notify_cancel():
             self.cancel()
         return super().set_running_or_notify_cancel()
+
+    def set_exception(self, exception: BaseException | None) -> None:
+        if os.getpid() == self._process:  # else a fork ends what it has of the run
+            super().set_exception(exception)
 
     def set_result(self, result: Any) -> None:
         if self._fits(result[1]):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ...backends import get_backend
+from ...system import machine
 from ..analysis.analysis import Refusal
 from ..analysis.object_facts import frozen
 from .deciding import there
@@ -24,7 +25,7 @@ from .pool_run import PoolFuture, PoolRun
 
 TICK = 0.02  # seconds between two looks
 LOOKED = 0.03  # seconds that threads have computed, at least, when calls leave
-COMPUTING = 0.5, 1.3  # cores that all threads of a pool use that hold the interpreter in turn
+COMPUTING = 0.6, 1.3  # cores that threads want, and have, which hold the interpreter in turn
 LONG = 5.0  # seconds that are left, for which worker processes are started
 
 
@@ -93,8 +94,10 @@ class ThreadWatcher:
     def calls(self, name: str) -> None:
         """Take in that calls were made by a method of the pool; begin to look."""
         step = around()
-        if step is None or step is self._step or not hasattr(time, "pthread_getcpuclockid"):
+        if step is None or step is self._step:
             return
+        if machine.computing(threading.get_native_id()) is None:
+            return  # nobody can tell whether its threads compute
         if step.options.backend not in ("auto", "processes") or step.options.workers == 1:
             return
         self._step, self._where, self._name = step, user_line(), name
@@ -124,19 +127,22 @@ class ThreadWatcher:
     # ------------------------------------------------------------ in a thread of its own
 
     def _look(self, ended: threading.Event, step: PoolStep, what: str) -> None:
-        spent = 0.0
+        spent, missing = 0.0, False
         since, before = time.perf_counter(), self._computed()
         while not ended.wait(TICK):
             now, computed = time.perf_counter(), self._computed()
-            cores = (computed - before) / (now - since)
-            spent = spent + computed - before if COMPUTING[0] <= cores <= COMPUTING[1] else 0.0
+            wall, cpu = now - since, computed[0] - before[0]
+            wanted = cpu + computed[1] - before[1]  # on a busy machine there is less to be had
+            in_turn = wanted >= COMPUTING[0] * wall and cpu <= COMPUTING[1] * wall
+            spent = spent + wall if in_turn else 0.0
             since, before = now, computed
             pool = self._pool()
             if pool is None:
                 return
             if spent >= LOOKED and pool.nbexec_waiting():
                 try:
-                    if not self._leave(pool, step, what):
+                    missing = not self._leave(pool, step, what)
+                    if missing:
                         del pool
                         continue
                 except Refusal as refusal:
@@ -146,17 +152,17 @@ class ThreadWatcher:
                     step.pools.decline(what, Refusal(self._where.line, why))
                 return
             del pool
+        if missing:
+            why = "worker processes are not there yet"
+            step.pools.decline(what, Refusal(self._where.line, why))
 
-    def _computed(self) -> float:
-        """Give the seconds of CPU that the pool's threads have used."""
-        pool, total = self._pool(), 0.0
-        for one in [] if pool is None else pool.nbexec_threads():
-            if one.ident is not None and one.is_alive():
-                try:
-                    total += time.clock_gettime(time.pthread_getcpuclockid(one.ident))
-                except OSError:  # it has just ended
-                    continue
-        return total
+    def _computed(self) -> tuple[float, float]:
+        """Give the seconds that the pool's threads have been on a core, and ready for one."""
+        pool = self._pool()
+        threads = [] if pool is None else pool.nbexec_threads()
+        found = [machine.computing(one.native_id) for one in threads if one.native_id is not None]
+        on_core, waited = zip((0.0, 0.0), *(one for one in found if one is not None), strict=True)
+        return sum(on_core), sum(waited)
 
     def _leave(self, pool: WatchedThreads, step: PoolStep, what: str) -> bool:
         """Have workers do what waits; give False to look once more later."""
