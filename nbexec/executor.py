@@ -93,7 +93,7 @@ class Executor(concurrent.futures.Executor):
             self.options.updated({"on_error": "collect"}),  # a failed call is its future's alone
             caller_thread,
             watchers=functools.partial(observers.watchers, self.options, task),
-            sizer=ChunkSizer(fixed=1, prefetch=False),  # calls may wait for each other
+            sizer=self._sizer(),
             kernel_backend="threads",
         )
         self._run.start()
@@ -102,6 +102,11 @@ class Executor(concurrent.futures.Executor):
         at_exit.add(_finish)
         caller_thread.serve_in_thread(contextvars.copy_context())
         self._finalizer = weakref.finalize(self, _close, self._calls, self._run)
+
+    @staticmethod
+    def _sizer() -> ChunkSizer:
+        """Give what says how many calls travel together: they may wait for each other."""
+        return ChunkSizer(fixed=1, prefetch=False)
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Submit ``fn(*args, **kwargs)``, and give its future.

@@ -116,6 +116,10 @@ class Processes(Backend):
     def warm(self) -> bool:
         return any(slot.ready for slot in self._pool.idle)  # not those that are only starting
 
+    def waiting(self) -> int:
+        """Give how many workers are there, and wait for work."""
+        return sum(slot.ready for slot in self._pool.idle)
+
     def warm_up(self, workers: int) -> bool:
         started = self._pool.fill(workers)
         self._begun = self._begun or started

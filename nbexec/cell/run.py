@@ -23,9 +23,11 @@ from .execution.grouping import functions_of, is_loop, note
 from .execution.in_kernel import StatementRunner, parse
 from .execution.loop_step import LoopStep
 from .execution.parts import parts_of
+from .execution.work_ahead import run_work, work_of
 from .loops import dataflow
 from .loops.calls_in_row import PART
 from .loops.evaluated_first import awaits
+from .loops.work_list import WorkList
 from .own_functions.decorated import parallel_function
 from .own_functions.entering import Entering
 from .own_functions.handing_over import LOOP
@@ -366,6 +368,10 @@ class CellRun:
             refused: Refusal | None = refusal
         else:
             refused = None
+        if refused is not None and isinstance(stmt, ast.While):
+            work = work_of(stmt, self._kernel, self._options, self._given)
+            if work is not None:
+                return self._over_work(work, refused_loop)
         if refused is not None:
             if len(self._body) == 1 and is_text(stmt):
                 self._kernel.statement(stmt, value=False)  # it is the docstring
@@ -392,6 +398,18 @@ class CellRun:
             assumed=run.rest.assumed,
             failures=tuple(run.rest.failures),
         )
+
+    def _over_work(self, work: WorkList, refused_loop: Callable[[], ast.stmt | None]) -> Step:
+        """Run a loop over a work list, whose calls may be computed ahead."""
+        __tracebackhide__ = True
+        found = run_work(work, self._kernel, self._options, self._given, refused_loop)
+        if isinstance(found, Refusal) or not found.begun or found.longest is None:
+            return step_of(work.stmt, found if isinstance(found, Refusal) else found.why)
+        what = f"{found.split.what} of a loop over `{work.name}`"
+        reason = "computed ahead for the items that wait; the loop itself in order"
+        stats, assumed = found.longest.stats, found.longest.assumed
+        first, final = lines(work.stmt)
+        return Step(first, final, "parallel", what, reason, stats=stats, assumed=assumed)
 
     def _with_consequence(self, refusal: Refusal) -> Refusal:
         """Add the consequence of a refusal to its reason."""

@@ -62,6 +62,27 @@ def starved(thread: int) -> float:
         return 0.0
 
 
+def computing(thread: int) -> tuple[float, float] | None:
+    """Give the seconds that a thread of this process was on a core, and ready for one.
+
+    Parameters
+    ----------
+    thread : int
+        Its ``native_id``.
+
+    Returns
+    -------
+    tuple of float, or None
+        Since the thread began; None where it has ended, or the system doesn't tell.
+    """
+    try:
+        with open(_SCHEDSTAT.format(thread), "rb") as file:
+            on_core, waited = file.read().split()[:2]
+    except (OSError, ValueError):
+        return None
+    return int(on_core) / 1e9, int(waited) / 1e9
+
+
 def starving_of_this_thread() -> Callable[[], float]:
     """Give a function that reads `starved` of this thread in another: one system call each."""
     try:

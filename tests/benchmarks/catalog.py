@@ -15,7 +15,7 @@ from .measure import Sides
 
 MODULES = (
     *("overhead", "balance", "waiting", "arrays", "numeric", "starting", "streaming"),
-    *("panel", "cells", "plain_cells", "cell_kinds", "sweep", "heaps", "stages"),
+    *("panel", "cells", "plain_cells", "cell_kinds", "cell_grid", "sweep", "heaps", "stages"),
 )
 
 T = TypeVar("T")

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -122,3 +123,18 @@ def test_what_a_process_had_at_most_is_its_own_not_that_of_who_started_it():
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
     assert all(0 < int(one) < 150 << 20 for one in said.split())
     assert len(block)
+
+
+def test_how_long_a_thread_has_computed():
+    me = threading.get_native_id()
+    before = machine.computing(me)
+    if before is None:
+        pytest.skip("the system doesn't tell")
+    until = time.thread_time() + 0.02
+    while time.thread_time() < until:
+        pass
+    after = machine.computing(me)
+    assert after is not None
+    assert after[0] >= before[0]
+    assert sum(after) > sum(before)
+    assert machine.computing(0) is None

@@ -171,6 +171,11 @@ class AheadRun(LoopRun):
         )
         self._run.start()
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether workers still compute some of it."""
+        return self._handle is not None and self._run.goes_on
+
     def end(self, wanted: bool) -> None:
         """End the run; what is not `wanted` any more is cancelled."""
         if not wanted and self._handle is not None and self._run.goes_on:

@@ -24,6 +24,8 @@ from ..callbacks.recognise import recognise
 from ..execution import plain_first, replayed_key
 from ..execution.loop_items import iterable
 from ..execution.watcher import Watcher
+from ..pools import pool_notes
+from ..pools.constructors import recognise_pool
 from .callback_loop import CallbackLoop, PlainCall
 from .function_loop import FunctionLoop, PlainLoop
 from .handing_over import looked_up
@@ -158,6 +160,7 @@ class Entering:
         self.loops: list[LoopRecord] = []
         self.declined: list[tuple[str, Refusal]] = []
         self.stayed: list[tuple[str, Refusal]] = []
+        self.pools = pool_notes.PoolNotes()
         self._left: weakref.WeakSet[FunctionLoop] = weakref.WeakSet()
         self._numbers: list[int] = []  # of the loops of a statement
         self._closed = False
@@ -232,10 +235,12 @@ class Entering:
         return not self.suspended and here == (self.process, self.thread)
 
     def __enter__(self) -> Entering:
+        pool_notes.current.append(self)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.watcher.close()
+        self._leave_pools()
         with self.deciding:  # no decision is under way that would have functions swapped again
             self._closed = True
             if self in _current:
@@ -245,6 +250,16 @@ class Entering:
             _sites.pop(number, None)
         for loop in [*self._left]:
             loop.drop()  # an exception that is kept has its frame, and so the loop
+
+    def _leave_pools(self) -> None:
+        """Have pools be the library's alone again, and take in what became of their calls."""
+        if self in pool_notes.current:
+            pool_notes.current.remove(self)
+        self.pools.finish()
+        self.declined += self.pools.declined
+        for where, what, stats in self.pools.taken:
+            site = LoopSite(pool_notes.site_of(where), where.function, where.function, "", 0)
+            self.loops.append(LoopRecord(site, what, 0, stats()))
 
     def begin(self, site: LoopSite, given: list[Any]) -> FunctionLoop | PlainLoop:
         """Give the loop that a function enters."""
@@ -277,7 +292,8 @@ class Entering:
         name = func.attr if isinstance(func, ast.Attribute) else ""
         call = recognise(name, callee, args, kwargs)
         if call is None or not call.count:
-            return PlainCall(callee, args, kwargs)
+            made = recognise_pool(callee, args, kwargs)
+            return PlainCall(callee if made is None else made, args, kwargs)
         loop = CallbackLoop(site, call, self)
         if self.strict:
             loop.check(sys._getframe(2))

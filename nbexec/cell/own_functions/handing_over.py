@@ -31,6 +31,7 @@ from ..callbacks.known_methods import calls_back
 from ..loops.consumers import CONSUMERS, Consumed, consumed
 from ..loops.displays import as_in_loop
 from ..loops.rewrite import replaced
+from ..pools.constructors import makes_pool
 from .loop_site import LoopSite
 
 LOOP = "_nbexec_loop"
@@ -162,7 +163,8 @@ class HandingOver(ast.NodeTransformer):
         inner = node.args[0] if len(node.args) == 1 and not node.keywords else None
         if not (isinstance(inner, ast.GeneratorExp) and _consumes(node.func, self._scope)):
             self.generic_visit(node)
-            return self._calling_back(node) if calls_back(node, self._scope) else node
+            known = calls_back(node, self._scope) or makes_pool(node, self._scope)
+            return self._calling_back(node) if known else node
         if inner.generators[0].is_async or self._binding(inner) or not self._worth(inner):
             return node
         node.args = [self._chained(node, inner, inner.generators[0].iter)]
