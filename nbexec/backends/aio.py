@@ -18,6 +18,7 @@ from ..system import after_fork, blas
 from ..worker import streams
 from ..worker.chunk_state import SharedChunkState
 from ..worker.execute import ExecutionSpec, StopFlag, prepare, run_chunk_async, worker_name
+from ..worker.item_errors import Partial
 from ..worker.random_streams import SET_UP, streams_of
 from .base import Backend, Session, SessionSpec
 from .pool import Pool
@@ -104,7 +105,7 @@ class AsyncioSession(Session):
         self._threads[task].call(functools.partial(_settle, self._loop, future, [run]))
         value, error = await future
         if isinstance(error, StopIteration):  # a coroutine can't raise one
-            raise RuntimeError("the function raised StopIteration") from error
+            raise Partial(None, error)
         if error is not None:
             raise error
         return await value if inspect.isawaitable(value) else value
