@@ -7,6 +7,7 @@ other.  What writes to standard output or error doesn't wait: its text belongs t
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import heapq
 import itertools
 import threading
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple
 from ..backends.caller_thread import CallerThread
 from ..model import Chunk
 from ..worker import capture, streams
+from ..worker.arithmetic import Told
 from ..worker.issued import LogCall, unpack
 from .kernel_handlers import Issued, handle, hear
 
@@ -78,6 +80,7 @@ class InTurn:
         self._post = post
         self._ordered = ordered
         self._thread = threading.get_ident(), threading.current_thread().name
+        self._context = contextvars.copy_context()
         self._numbers = itertools.count()
         self._waiting: list[Turn] = []  # a heap, in the loop's thread alone
         self._ready: deque[Turn] = deque()
@@ -180,7 +183,10 @@ class InTurn:
 
         with _capturing(capture.Capture(range(turn.offset), report)) as captured:
             try:
-                handle(turn.issued, thread=self._thread)
+                if isinstance(turn.issued, Told) and self._caller_thread.own:
+                    self._context.run(turn.issued.take)  # arithmetic is a context's own
+                else:
+                    handle(turn.issued, thread=self._thread)
             except Exception:  # a filter's, which the item's own code can't get any more
                 traceback.print_exc()
             captured.end()

@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from ..worker.arithmetic import Told
 from ..worker.issued import LogCall, Variables
 from ..worker.logging_setup import looks, standard_stream
 from ..worker.warned import Warned
@@ -27,7 +28,7 @@ class Heard(NamedTuple):
     variables: Variables = ()
 
 
-Issued = LogCall | Warned | Heard
+Issued = LogCall | Warned | Heard | Told
 
 
 def hear(call: LogCall, thread: tuple[int, str]) -> Issued | None:
@@ -62,7 +63,7 @@ def handle(
 
     Parameters
     ----------
-    issued : LogCall, Warned or Heard
+    issued : LogCall, Warned, Heard or Told
         What it logged or warned.
     namespace : dict or None
         The names of the code that isn't in a module, one of which is the registry of warnings
@@ -72,6 +73,8 @@ def handle(
     """
     if isinstance(issued, Warned):
         _warn(issued, vars(sys.modules["__main__"]) if namespace is None else namespace)
+    elif isinstance(issued, Told):
+        issued.take()
     elif isinstance(issued, Heard):
         logger = logging.getLogger(issued.record.name)
         with _having(issued.variables):

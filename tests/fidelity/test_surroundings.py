@@ -136,7 +136,9 @@ def test_items_see_what_the_plain_loop_sees(started: str, way: str) -> None:
         assert found == plain
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.lists(st.tuples(st.integers(0, 17), st.integers(0, 5)), max_size=6))
 def test_whatever_was_set_between_two_runs(remote: str, changes: list[tuple[int, int]]) -> None:
     for which, value in changes:

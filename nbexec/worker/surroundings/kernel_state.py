@@ -131,11 +131,11 @@ class Surroundings:
         try:
             pickling.dumps(value)
         except Exception as error:
-            if built_in(name) is not None:
+            own = built_in(name) is not None
+            if own and not getattr(value, "needed", False):
                 return False
-            raise PickleError(
-                f"what nbexec.carry() reads for {name!r} can't be sent to a worker: {error}"
-            ) from error
+            what = f"the {name}" if own else f"what nbexec.carry() reads for {name!r}"
+            raise PickleError(f"{what} can't be sent to a worker: {error}") from error
         return True
 
 
