@@ -15,7 +15,7 @@ from typing import Any
 
 from ..model import Chunk, Outcome
 from ..system import after_fork, blas
-from ..worker import streams
+from ..worker import held_records, streams
 from ..worker.chunk_state import SharedChunkState
 from ..worker.execute import ExecutionSpec, StopFlag, prepare, run_chunk_async, worker_name
 from ..worker.item_errors import Partial
@@ -83,6 +83,8 @@ class AsyncioSession(Session):
         self._ended: list[tuple[Chunk, Outcome]] = []  # not yet delivered
         self._prepared = functools.cache(self._prepare)
         streams.install()
+        self._holding = held_records.holding() if spec.hold else contextlib.nullcontext()
+        self._holding.__enter__()
         self._name = ""  # of the loop's thread, once something has begun there
         self._cpu: float | None = None  # of the loop's thread, when last attributed
 
@@ -142,7 +144,10 @@ class AsyncioSession(Session):
             chunk, chunk_state, stop_flag = lane.chunks.popleft()
             report = functools.partial(self._spec.report, chunk)
             drawn_from = streams_of(task, chunk.indices, shared=True)
-            spec = ExecutionSpec(task, prepared, stop_flag, report, streams=drawn_from)
+            hold = self._spec.hold and functools.partial(self._spec.hold, chunk)
+            spec = ExecutionSpec(
+                *(task, prepared, stop_flag, report), streams=drawn_from, hold=hold
+            )
             outcome = await run_chunk_async(spec, chunk_state, chunk.budget, self._share)
             if not task.coroutine:
                 self._release_thread(stop_flag)
@@ -190,6 +195,7 @@ class AsyncioSession(Session):
         """Nothing runs any more, and nothing is kept."""
         blas.leave(self)
         streams.remove()
+        self._holding.__exit__(None, None, None)
 
     def resize(self, workers: int) -> None:
         self._count = workers
