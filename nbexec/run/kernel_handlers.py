@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ..worker.arithmetic import Told
-from ..worker.issued import LogCall, Variables
 from ..worker.held_records import at_once
+from ..worker.issued import LogCall, Variables
 from ..worker.logging_setup import looks
 from ..worker.warned import Warned
 
