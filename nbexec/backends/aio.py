@@ -100,7 +100,9 @@ class AsyncioSession(Session):
         """Keep a plain function off the loop, which it would block."""
         task = asyncio.current_task()
         if task not in self._threads:
-            self._threads[task] = _pool.acquire()
+            thread = self._threads[task] = _pool.acquire()
+            enter = self._spec.surroundings.enter_thread
+            thread.call(functools.partial(self._spec.context.copy().run, enter))
             blas.enter(self, self._count)
         future = self._loop.create_future()
         run = functools.partial(contextvars.copy_context().run, _in_share, call, item)

@@ -6,7 +6,7 @@ import functools
 import threading
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..model import Chunk
 from ..system import machine
@@ -41,9 +41,14 @@ class SerialSession(Session):
     def __init__(self, spec: SessionSpec) -> None:
         self._spec = spec
         self._stop_flag = StopFlag()
-        self._call = functools.cache(lambda: prepare(spec.task))  # setup runs in the caller thread
+        self._call = functools.cache(self._prepared)  # setup runs in the caller thread
         self._watch = Stopwatch()
         streams.install()
+
+    def _prepared(self) -> Callable[[Any], Any]:
+        if threading.get_ident() != self._spec.surroundings.thread:  # that the run began in
+            self._spec.surroundings.enter_thread()
+        return prepare(self._spec.task)
 
     @property
     def side_threads(self) -> bool:  # type: ignore[override]

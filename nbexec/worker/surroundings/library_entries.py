@@ -120,7 +120,10 @@ def _xarray() -> dict[str, Any]:
 
 
 def _set_xarray(wanted: dict[str, Any]) -> None:
-    _module("xarray").set_options(**wanted)
+    now = _xarray()  # to set some, such as those that have no effect any more, warns
+    _module("xarray").set_options(
+        **{name: one for name, one in wanted.items() if now.get(name) != one}
+    )
 
 
 def _polars() -> Any:
