@@ -16,7 +16,7 @@ from typing import Any
 from ..model import Chunk, Outcome
 from ..system import after_fork, blas
 from ..worker import held_records, streams
-from ..worker.chunk_state import SharedChunkState
+from ..worker.chunk_state import AFTER_FAILURE, NOTHING_MORE, SharedChunkState
 from ..worker.execute import ExecutionSpec, StopFlag, prepare, run_chunk_async, worker_name
 from ..worker.item_errors import Partial
 from ..worker.random_streams import SET_UP, streams_of
@@ -118,7 +118,8 @@ class AsyncioSession(Session):
         lane = self._lanes.get(slot)
         if lane is None:
             lane = self._lanes[slot] = Lane()
-        chunk_state = SharedChunkState(chunk.items)
+        after_failure = NOTHING_MORE if self._spec.stops else AFTER_FAILURE
+        chunk_state = SharedChunkState(chunk.items, after_failure)
         lane.chunks.append((chunk, chunk_state, lane.stop_flag))
         self._coming.append(lane)
         if not self._called:  # to wake the loop takes as long as many a coroutine

@@ -52,6 +52,7 @@ class SessionSpec:
     workers: int
     direct: bool = False  # whether output also goes where it would have gone without us
     hold: HoldRecord | None = None  # takes what items in the kernel log, where that has an order
+    stops: bool = False  # whether a failure ends the run: a plain loop begins nothing after it
     judged: bool = False  # whether the seconds without a core, and `running`, are asked for
     surroundings: Surroundings = field(default_factory=Surroundings.here)  # when the run began
 

@@ -16,7 +16,7 @@ from typing import Any
 from ..model import Chunk
 from ..system import blas, machine
 from ..worker import held_records, streams
-from ..worker.chunk_state import SharedChunkState
+from ..worker.chunk_state import AFTER_FAILURE, NOTHING_MORE, SharedChunkState
 from ..worker.execute import ExecutionSpec, StopFlag, prepare, run_chunk
 from ..worker.random_streams import streams_of
 from .base import Backend, Running, Session, SessionSpec
@@ -89,7 +89,8 @@ class ThreadsSession(Session):
             blas.enter(self, self._count)
         if slot not in self._workers:
             self._workers[slot] = RunThread(self._spec, self._pool.acquire())
-        chunk_state = SharedChunkState(chunk.items, watched=True)
+        after_failure = NOTHING_MORE if self._spec.stops else AFTER_FAILURE
+        chunk_state = SharedChunkState(chunk.items, after_failure, watched=True)
         self._workers[slot].submit(chunk, chunk_state)
         return chunk_state
 

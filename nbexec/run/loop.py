@@ -101,6 +101,7 @@ class Loop:
             contextvars.copy_context(),
             1,
             hold=hold,
+            stops=spec.options.on_error == "raise" and not spec.options.retries,
         )
         return BackendChooser(spec.options, self._slots, session, spec.kernel_backend, spec.clock)
 

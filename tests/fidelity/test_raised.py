@@ -159,3 +159,34 @@ def test_iterating_raises_what_a_generator_raises(backend: str, kind: str) -> No
 def test_its_traceback_begins_in_the_users_code(backend: str) -> None:
     (failure,) = nbexec.map(raising(ValueError), [1], backend=backend, on_error="collect")
     assert [one.name for one in traceback.extract_tb(failure.exception.__traceback__)] == ["work"]
+
+
+@pytest.mark.parametrize("backend", ["serial", "auto"])
+@pytest.mark.parametrize("last", [0, 3, 150])
+def test_nothing_begins_after_the_item_that_fails(backend: str, last: int) -> None:
+    """As in the plain loop; on other backends items beside it have begun already."""
+    begun: list[int] = []
+
+    def work(x: int) -> None:
+        begun.append(x)
+        if x == last:
+            raise KeyError(x)
+
+    for _ in range(20):
+        begun.clear()
+        with pytest.raises(KeyError):
+            nbexec.map(work, range(400), backend=backend)
+        assert begun == [*range(last + 1)]
+
+
+@pytest.mark.parametrize("backend", ["threads", "asyncio"])
+def test_a_worker_begins_nothing_after_the_item_that_fails(backend: str) -> None:
+    begun: list[int] = []
+
+    def work(x: int) -> None:
+        begun.append(x)
+        raise KeyError(x)
+
+    with pytest.raises(KeyError):
+        nbexec.map(work, range(400), backend=backend, workers=1, chunk=100)
+    assert [x for x in begun if x < 100] == [0]  # the next chunk may have begun
