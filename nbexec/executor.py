@@ -20,6 +20,7 @@ from .items.call_queue import CallQueue
 from .items.chunk_size import ChunkSizer
 from .model import Task
 from .options import resolve
+from .placement.auto import most_workers
 from .run.handle import Run
 from .run.seeds import streams_for
 from .system import after_fork, at_exit
@@ -201,8 +202,13 @@ class Executor(concurrent.futures.Executor):
 
     @property
     def _max_workers(self) -> int:
-        """What clients of the standard library's executors, such as Dask, ask for."""
-        return self._run.workers
+        """What clients of the standard library's executors, such as Dask, ask for.
+
+        So many calls they give at once; with "auto" that is known before it has chosen.
+        """
+        if self.options.backend != "auto":
+            return self._run.workers
+        return max(self._run.workers, most_workers(self.options.workers, self._run.task.depth))
 
     def compute(
         self,

@@ -292,3 +292,15 @@ def test_dask_takes_it_for_a_pool():
     with nbexec.Executor("threads", 3) as executor, dask.config.set(pool=executor):
         assert executor._max_workers == 3
         assert dask.delayed(sum)([dask.delayed(abs)(x) for x in (-1, -2)]).compute() == 3
+
+
+@pytest.mark.parametrize("given", [None, 3])
+def test_auto_says_how_many_calls_it_could_run_at_once(given):
+    """Libraries, such as Dask with `pool=`, give it no more calls than that at a time."""
+    with nbexec.Executor("threads", workers=given) as threads:
+        most = threads._max_workers
+    with nbexec.Executor("auto", workers=given) as executor:
+        assert executor._max_workers == most
+        for _ in range(20):
+            executor.submit(abs, -1).result()
+        assert executor._max_workers == most

@@ -15,9 +15,10 @@ from typing import Any
 
 from ..model import Chunk, Outcome
 from ..system import after_fork, blas, machine
-from ..worker import streams
-from ..worker.chunk_state import SharedChunkState
+from ..worker import held_records, streams
+from ..worker.chunk_state import AFTER_FAILURE, NOTHING_MORE, SharedChunkState
 from ..worker.execute import ExecutionSpec, StopFlag, prepare, run_chunk_async, worker_name
+from ..worker.item_errors import Partial
 from ..worker.random_streams import SET_UP, streams_of
 from .base import Backend, Session, SessionSpec
 from .pool import Pool
@@ -82,6 +83,8 @@ class AsyncioSession(Session):
         self._ended: list[tuple[Chunk, Outcome]] = []  # not yet delivered
         self._prepared = functools.cache(self._prepare)
         streams.install()
+        self._holding = held_records.holding() if spec.hold else contextlib.nullcontext()
+        self._holding.__enter__()
         self._name = ""  # of the loop's thread, once something has begun there
         self._cpu: float | None = None  # of the loop's thread, when last attributed
 
@@ -97,14 +100,16 @@ class AsyncioSession(Session):
         """Keep a plain function off the loop, which it would block."""
         task = asyncio.current_task()
         if task not in self._threads:
-            self._threads[task] = _pool.acquire()
+            thread = self._threads[task] = _pool.acquire()
+            enter = self._spec.surroundings.enter_thread
+            thread.call(functools.partial(self._spec.context.copy().run, enter))
             blas.enter(self, min(self._count, machine.cores()))
         future = self._loop.create_future()
         run = functools.partial(contextvars.copy_context().run, _in_share, call, item)
         self._threads[task].call(functools.partial(_settle, self._loop, future, [run]))
         value, error = await future
         if isinstance(error, StopIteration):  # a coroutine can't raise one
-            raise RuntimeError("the function raised StopIteration") from error
+            raise Partial(None, error)
         if error is not None:
             raise error
         return await value if inspect.isawaitable(value) else value
@@ -113,7 +118,8 @@ class AsyncioSession(Session):
         lane = self._lanes.get(slot)
         if lane is None:
             lane = self._lanes[slot] = Lane()
-        chunk_state = SharedChunkState(chunk.items)
+        after_failure = NOTHING_MORE if self._spec.stops else AFTER_FAILURE
+        chunk_state = SharedChunkState(chunk.items, after_failure)
         lane.chunks.append((chunk, chunk_state, lane.stop_flag))
         self._coming.append(lane)
         if not self._called:  # to wake the loop takes as long as many a coroutine
@@ -141,7 +147,10 @@ class AsyncioSession(Session):
             chunk, chunk_state, stop_flag = lane.chunks.popleft()
             report = functools.partial(self._spec.report, chunk)
             drawn_from = streams_of(task, chunk.indices, shared=True)
-            spec = ExecutionSpec(task, prepared, stop_flag, report, streams=drawn_from)
+            hold = self._spec.hold and functools.partial(self._spec.hold, chunk)
+            spec = ExecutionSpec(
+                *(task, prepared, stop_flag, report), streams=drawn_from, hold=hold
+            )
             outcome = await run_chunk_async(spec, chunk_state, chunk.budget, self._share)
             if not task.coroutine:
                 self._release_thread(stop_flag)
@@ -189,6 +198,7 @@ class AsyncioSession(Session):
         """Nothing runs any more, and nothing is kept."""
         blas.leave(self)
         streams.remove()
+        self._holding.__exit__(None, None, None)
 
     def resize(self, workers: int) -> None:
         self._count = workers

@@ -18,11 +18,13 @@ from typing import Any, NamedTuple, Protocol
 from ..model import Chunk, Outcome, Task
 from ..telemetry.events import Part
 from ..worker.chunk_state import SharedChunkState
+from ..worker.held_records import Held
 from ..worker.surroundings.kernel_state import Surroundings
 from .caller_thread import CallerThread
 
 Reply = Callable[[], Outcome]  # called in the run's loop: unpacking is not a callback's work
 Deliver = Callable[[Chunk, Reply], None]
+HoldRecord = Callable[[Chunk, int, Held], bool]  # for an item's turn; or gives False
 
 
 class ReportChunk(Protocol):
@@ -49,6 +51,8 @@ class SessionSpec:
     context: contextvars.Context  # of the caller; copied for each thread that enters it
     workers: int
     direct: bool = False  # whether output also goes where it would have gone without us
+    hold: HoldRecord | None = None  # takes what items in the kernel log, where that has an order
+    stops: bool = False  # whether a failure ends the run: a plain loop begins nothing after it
     judged: bool = False  # whether the seconds without a core, and `running`, are asked for
     surroundings: Surroundings = field(default_factory=Surroundings.here)  # when the run began
 

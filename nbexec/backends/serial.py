@@ -6,13 +6,13 @@ import functools
 import threading
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..model import Chunk
 from ..system import machine
 from ..system.full_collections import Collected, collected
 from ..worker import streams
-from ..worker.chunk_state import SharedChunkState
+from ..worker.chunk_state import AFTER_FAILURE, NOTHING_MORE, SharedChunkState
 from ..worker.execute import ExecutionSpec, StopFlag, prepare, run_chunk
 from ..worker.random_streams import streams_of
 from .base import Backend, Running, Session, SessionSpec
@@ -41,9 +41,14 @@ class SerialSession(Session):
     def __init__(self, spec: SessionSpec) -> None:
         self._spec = spec
         self._stop_flag = StopFlag()
-        self._call = functools.cache(lambda: prepare(spec.task))  # setup runs in the caller thread
+        self._call = functools.cache(self._prepared)  # setup runs in the caller thread
         self._watch = Stopwatch()
         streams.install()
+
+    def _prepared(self) -> Callable[[Any], Any]:
+        if threading.get_ident() != self._spec.surroundings.thread:  # that the run began in
+            self._spec.surroundings.enter_thread()
+        return prepare(self._spec.task)
 
     @property
     def side_threads(self) -> bool:  # type: ignore[override]
@@ -51,7 +56,8 @@ class SerialSession(Session):
         return self._spec.caller_thread.own
 
     def submit(self, slot: int, chunk: Chunk) -> SharedChunkState:
-        chunk_state = SharedChunkState(chunk.items, watched=True)
+        after_failure = NOTHING_MORE if self._spec.stops else AFTER_FAILURE
+        chunk_state = SharedChunkState(chunk.items, after_failure, watched=True)
         job = functools.partial(self._run, chunk, chunk_state, self._stop_flag)
         self._spec.caller_thread.call(job)
         return chunk_state
@@ -71,7 +77,8 @@ class SerialSession(Session):
         )
         with self._watch:
             outcome = run_chunk(execution, chunk_state, chunk.budget)
-        if interrupt:
+        failed = bool(outcome.errors) and spec.stops and not self.side_threads
+        if interrupt or failed:
             stop_flag.stop()  # nothing more runs until the run knows of it
         spec.deliver(chunk, lambda: outcome)
         if interrupt:

@@ -6,6 +6,7 @@ thread that hangs can be left behind without harm to the others.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import queue
 import threading
@@ -15,8 +16,8 @@ from typing import Any
 from ..errors import BackendError
 from ..model import Chunk
 from ..system import blas, machine
-from ..worker import streams
-from ..worker.chunk_state import SharedChunkState
+from ..worker import held_records, streams
+from ..worker.chunk_state import AFTER_FAILURE, NOTHING_MORE, SharedChunkState
 from ..worker.execute import ExecutionSpec, StopFlag, prepare, run_chunk
 from ..worker.random_streams import streams_of
 from .base import Backend, Running, Session, SessionSpec
@@ -81,6 +82,8 @@ class ThreadsSession(Session):
         self._workers: dict[int, RunThread] = {}
         self._count = spec.workers
         streams.install()
+        self._holding = held_records.holding() if spec.hold else contextlib.nullcontext()
+        self._holding.__enter__()
 
     def prepare(self, workers: int) -> int:
         try:
@@ -103,7 +106,8 @@ class ThreadsSession(Session):
 
     def submit(self, slot: int, chunk: Chunk) -> SharedChunkState:
         self._ensure(slot)
-        chunk_state = SharedChunkState(chunk.items, watched=True)
+        after_failure = NOTHING_MORE if self._spec.stops else AFTER_FAILURE
+        chunk_state = SharedChunkState(chunk.items, after_failure, watched=True)
         self._workers[slot].submit(chunk, chunk_state)
         return chunk_state
 
@@ -122,6 +126,7 @@ class ThreadsSession(Session):
         self._workers.clear()
         blas.leave(self)
         streams.remove()
+        self._holding.__exit__(None, None, None)
 
     def resize(self, workers: int) -> None:
         self._count = workers
@@ -159,7 +164,8 @@ class RunThread:
         report = functools.partial(self._spec.report, chunk)
         task = self._spec.task
         drawn_from = streams_of(task, chunk.indices, shared=True)
-        spec = ExecutionSpec(task, self._prepared, stop_flag, report, streams=drawn_from)
+        hold = self._spec.hold and functools.partial(self._spec.hold, chunk)
+        spec = ExecutionSpec(task, self._prepared, stop_flag, report, streams=drawn_from, hold=hold)
         if self._spec.judged:
             with self.watch:
                 spec = spec._replace(starved=machine.starved)

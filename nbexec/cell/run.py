@@ -15,6 +15,7 @@ from ..options.record import Options
 from ..run import registry as runs
 from ..system import recursion
 from ..telemetry import wording
+from ..worker.arithmetic import calls_back
 from ..worker.execute import depth
 from .analysis.analysis import Refusal
 from .analysis.source import remember
@@ -125,6 +126,7 @@ def _of_function(
     return parallel_function(function, strict, options)
 
 
+CALLED = "NumPy calls a function on floating-point errors (`np.seterrcall`), in their order"
 ALWAYS_THERE = ("auto", "serial", "threads", "processes", "asyncio")
 
 
@@ -241,11 +243,22 @@ class CellRun:
         began = time.perf_counter()
         if position in self._ahead:
             step = self._taken(stmt, position)
+        elif calls_back():
+            step = self._in_kernel(stmt, position == last)
         elif is_loop(stmt, self._kernel.namespace):
             step = self._alone(stmt, position == last)
         else:
             step = self._with_company(stmt, position)
         self.steps.append(replace(step, seconds=time.perf_counter() - began))
+
+    def _in_kernel(self, stmt: ast.stmt, wanted: bool) -> Step:
+        """Run a statement whose arithmetic may call a function of the user's, in order."""
+        __tracebackhide__ = True
+        refusal = Refusal(lines(stmt)[0], CALLED)
+        if self._strict and is_loop(stmt, self._kernel.namespace):
+            raise _serial(refusal)
+        self._value = self._kernel.statement(stmt, value=wanted)
+        return step_of(stmt, refusal if is_loop(stmt, self._kernel.namespace) else None)
 
     def _with_company(self, stmt: ast.stmt, position: int) -> Step:
         """Run a statement, and hand others to workers meanwhile if it takes long."""

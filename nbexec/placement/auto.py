@@ -103,6 +103,17 @@ class _Sample(NamedTuple):
         return min(self.busy / self.wall, 1.0)
 
 
+def most_workers(workers: int | None, depth: int) -> int:
+    """Give how many items may run at once wherever a run's items go, `workers` if it is given.
+
+    Examples
+    --------
+    >>> most_workers(3, 0), most_workers(None, 0) > 0
+    (3, True)
+    """
+    return workers or machine.default_workers(min(32, machine.cores() + 4), depth)
+
+
 def choose(seen: Evidence, workers: int | None, depth: int) -> Choice | None:
     """Give where the rest should run, or None to see more first."""
     sample = _sample(seen)
@@ -115,7 +126,7 @@ def choose(seen: Evidence, workers: int | None, depth: int) -> Choice | None:
     if held is None and used >= WAITS and sample.wall < UNPROBED:
         return None  # whether it frees the GIL decides
     few = workers or machine.default_workers(machine.cores(), depth)
-    many = workers or machine.default_workers(min(32, machine.cores() + 4), depth)
+    many = most_workers(workers, depth)
     if used >= WAITS and few == 1:
         return Choice("serial", 1, f"{what} and there is one core to use")
     return _fastest(seen, sample, held, few, few if used >= COMPUTES else many)
@@ -347,7 +358,7 @@ def _from_processes(
     used = min(1.0, recent.busy / recent.wall) if recent.wall else 1.0
     left = ENDLESS if seen.left is None else seen.left
     rest = left * recent.elapsed / recent.items
-    many = workers or machine.default_workers(min(32, machine.cores() + 4), depth)
+    many = most_workers(workers, depth)
     if used < WAITS and each * left * max(used, 1 / many) < CHANGED * rest:
         return Choice("threads", many, f"by now {_words(each, used)}")
     sending = recent.sending / recent.items

@@ -410,7 +410,7 @@ class Run:
         streams = self.task.streams
         if not streams:
             return replay(self.task, item)
-        with streams.item(index, keeps=True):
+        with streams.item(index, keeps=True, hidden=streams.hides(item, kernel=True)):
             return replay(self.task, item)
 
     # ------------------------------------------------------------ for the layers around it

@@ -7,6 +7,7 @@ other.  What writes to standard output or error doesn't wait: its text belongs t
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import heapq
 import itertools
 import threading
@@ -18,7 +19,10 @@ from typing import Any, NamedTuple
 from ..backends.caller_thread import CallerThread
 from ..model import Chunk
 from ..worker import capture, streams
+from ..worker.arithmetic import Told
+from ..worker.held_records import Held
 from ..worker.issued import LogCall, unpack
+from ..worker.issuing import ISSUED
 from .kernel_handlers import Issued, handle, hear
 
 BUSY = 1.0  # seconds that the thread which waits for the run may be at something else
@@ -31,7 +35,7 @@ class Turn(NamedTuple):
 
     at: int  # the item's index
     number: int  # in the order of arrival
-    issued: Issued
+    issued: Issued | Held
     chunk: Chunk
     offset: int
 
@@ -78,6 +82,9 @@ class InTurn:
         self._post = post
         self._ordered = ordered
         self._thread = threading.get_ident(), threading.current_thread().name
+        self._context = contextvars.copy_context()
+        self._outer = capture.capturing()  # of the item that this run is in
+        self._over = self._failed = False
         self._numbers = itertools.count()
         self._waiting: list[Turn] = []  # a heap, in the loop's thread alone
         self._ready: deque[Turn] = deque()
@@ -93,12 +100,22 @@ class InTurn:
         """Whether something waits for its turn."""
         return bool(self._waiting)
 
-    def arrived(self, chunk: Chunk, offset: int, packed: bytes) -> None:
+    def hold(self, chunk: Chunk, offset: int, held: Held) -> bool:
+        """Have a record of an item in the kernel wait for its turn, from any thread; or give False.
+
+        There are no turns once the run has ended, nor of one that failed: a plain loop would not
+        have come to the items that go on.
+        """
+        if not self._over:
+            self._post(self._report, chunk, offset, ISSUED, held, False)
+        return not self._over or self._failed
+
+    def arrived(self, chunk: Chunk, offset: int, packed: bytes | Held) -> None:
         """Take in what an item issued."""
         if not self._routed:
             self._routed = True
             streams.install()
-        issued: Issued | None = unpack(packed)
+        issued: Issued | Held | None = unpack(packed) if isinstance(packed, bytes) else packed
         if isinstance(issued, LogCall):
             issued = self._hear(issued, chunk, offset)
         if issued is not None:
@@ -178,9 +195,16 @@ class InTurn:
         def report(offset: int, stream: str, text: Any) -> None:
             self._post(self._report, turn.chunk, offset, stream, text, False)
 
-        with _capturing(capture.Capture(range(turn.offset), report)) as captured:
+        captured, outer = capture.Capture(range(turn.offset), report), self._outer
+        captured.hold = outer.within() if outer is not None else None
+        with _capturing(captured):
             try:
-                handle(turn.issued, thread=self._thread)
+                if isinstance(turn.issued, Held):
+                    turn.issued.handle(captured)
+                elif isinstance(turn.issued, Told) and self._caller_thread.own:
+                    self._context.run(turn.issued.take)  # arithmetic is a context's own
+                else:
+                    handle(turn.issued, thread=self._thread)
             except Exception:  # a filter's, which the item's own code can't get any more
                 traceback.print_exc()
             captured.end()
@@ -190,6 +214,7 @@ class InTurn:
 
         A plain loop would not have come to the items after that; None is for all of them.
         """
+        self._over, self._failed = True, last is not None
         self._end_hearing()
         rest = sorted(one for one in self._waiting if last is None or one.at <= last)
         self._waiting.clear()
@@ -203,10 +228,10 @@ class InTurn:
 
 
 @contextlib.contextmanager
-def _capturing(captured: capture.Capture) -> Iterator[capture.Capture]:
+def _capturing(captured: capture.Capture) -> Iterator[None]:
     """Have what this thread writes belong to an item."""
     token = capture.current.set(captured)
     try:
-        yield captured
+        yield
     finally:
         capture.current.reset(token)

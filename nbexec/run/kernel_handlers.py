@@ -15,8 +15,10 @@ import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from ..worker.arithmetic import Told
+from ..worker.held_records import at_once
 from ..worker.issued import LogCall, Variables
-from ..worker.logging_setup import looks, standard_stream
+from ..worker.logging_setup import looks
 from ..worker.warned import Warned
 
 
@@ -27,7 +29,7 @@ class Heard(NamedTuple):
     variables: Variables = ()
 
 
-Issued = LogCall | Warned | Heard
+Issued = LogCall | Warned | Heard | Told
 
 
 def hear(call: LogCall, thread: tuple[int, str]) -> Issued | None:
@@ -47,7 +49,7 @@ def hear(call: LogCall, thread: tuple[int, str]) -> Issued | None:
     if not handlers:
         _call([logging.lastResort] if logging.lastResort is not None else [], record)
         return None
-    now = [one for one in handlers if _at_once(one)]
+    now = [one for one in handlers if at_once(one)]
     with _having(call.variables):
         _call(now, record)
     return Heard(record, call.variables) if len(now) < len(handlers) else None
@@ -62,7 +64,7 @@ def handle(
 
     Parameters
     ----------
-    issued : LogCall, Warned or Heard
+    issued : LogCall, Warned, Heard or Told
         What it logged or warned.
     namespace : dict or None
         The names of the code that isn't in a module, one of which is the registry of warnings
@@ -72,10 +74,12 @@ def handle(
     """
     if isinstance(issued, Warned):
         _warn(issued, vars(sys.modules["__main__"]) if namespace is None else namespace)
+    elif isinstance(issued, Told):
+        issued.take()
     elif isinstance(issued, Heard):
         logger = logging.getLogger(issued.record.name)
         with _having(issued.variables):
-            _call([one for one in _handlers(logger) if not _at_once(one)], issued.record)
+            _call([one for one in _handlers(logger) if not at_once(one)], issued.record)
     else:
         with _having(issued.variables):
             _log(issued, thread)
@@ -111,13 +115,6 @@ def _handlers(logger: logging.Logger) -> list[logging.Handler]:
         found += at.handlers
         at = at.parent if at.propagate else None
     return found
-
-
-def _at_once(handler: logging.Handler) -> bool:
-    """Whether a handler writes to standard output or error, and sees records in any order."""
-    if handler.filters or not isinstance(handler, logging.StreamHandler):
-        return False
-    return bool(standard_stream(handler.stream))
 
 
 def _call(handlers: list[logging.Handler], record: logging.LogRecord) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..backends.base import SessionSpec
+from ..backends.base import HoldRecord, SessionSpec
 from ..backends.caller_thread import CallerThread
 from ..items.chunk_size import ChunkSizer
 from ..items.feed import Feed
@@ -84,14 +84,15 @@ class Loop:
         context.in_turn = InTurn(
             spec.caller_thread, self._intake.on_report, self.post, _in_order(spec.sink)
         )
+        hold = context.in_turn.hold if _in_order(spec.sink) else None
         self._reclaim, self.stopping = self._intake.reclaim, self._intake.stopping
-        self._chooser = self._intake.chooser = self._choose_with(spec)
+        self._chooser = self._intake.chooser = self._choose_with(spec, hold)
         self._gate = _memory_gate(spec.options)
         self._journal = spec.journal
         self._recalling = False  # whether there may be more in the journal
         self._paused = False
 
-    def _choose_with(self, spec: RunSpec) -> BackendChooser:
+    def _choose_with(self, spec: RunSpec, hold: HoldRecord | None) -> BackendChooser:
         session = SessionSpec(
             spec.task,
             self._intake.deliver,
@@ -99,6 +100,8 @@ class Loop:
             self._intake.report,
             contextvars.copy_context(),
             1,
+            hold=hold,
+            stops=spec.options.on_error == "raise" and not spec.options.retries,
         )
         return BackendChooser(spec.options, self._slots, session, spec.kernel_backend, spec.clock)
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..model import Task
-from ..worker.drawing import MODULES, reached
+from ..worker.drawing import MODULES, looked_through
 from ..worker.generators import drawn, number, own_generator, peeked
+from ..worker.hidden_draws import may_draw
 from ..worker.random_streams import Streams
 
 
@@ -45,7 +46,7 @@ def streams_for(
     True
     """
     things = (*things, setup)
-    modules, generators = reached(things)
+    modules, generators, libraries = looked_through(things)
     if not modules and not generators and seed is None and setup is None:
         return None
     named = tuple(name for name in MODULES if name in modules)
@@ -56,7 +57,8 @@ def streams_for(
         draw = peeked if repeats else drawn
         bits = [draw(one) for one in (*generators, *map(own_generator, named))]
         fresh = number(0, tuple(bits), 64) if bits else _any()
-    made = Streams(seed or fresh or 0, seed is not None, named, things, others)
+    hidden = seed is not None and may_draw(libraries)
+    made = Streams(seed or fresh or 0, seed is not None, named, things, others, hidden)
     made.generators, made.setup = generators, setup is not None
     return made
 

@@ -96,11 +96,17 @@ class Capture:
         Whether the items are still wanted.
     passthrough : bool
         Whether text also goes where it would have gone without nbexec.
+
+    Attributes
+    ----------
+    hold : callable or None
+        Called with the offset and a record of the log that is to wait for its item's turn; gives
+        whether it does.
     """
 
     __slots__ = (
         *("_clip", "_lines", "_lock", "_offset", "_report", "_values"),
-        *("outer", "passthrough", "wanted"),
+        *("hold", "outer", "passthrough", "wanted"),
     )
 
     def __init__(
@@ -116,6 +122,7 @@ class Capture:
         self.outer = capturing() if passthrough else None  # of the item that runs the run
         if one_at_a_time:
             of_process = self
+        self.hold: Callable[[int, Any], bool] | None = None
         self._values = values
         self._report = report
         self._lock: Any = None  # most chunks have no output, and make none
@@ -124,6 +131,17 @@ class Capture:
     def after_fork(self) -> None:
         """Have a lock that nobody holds: this is a forked child."""
         self._lock = None
+
+    def held(self, record: Any) -> bool:
+        """Have a record of an item wait for its turn, after what the item wrote; or give False."""
+        if self.hold is None:
+            return False
+        self.flush()
+        return self.hold(len(self._values), record)
+
+    def within(self) -> Callable[[int, Any], bool] | None:
+        """Give what a run inside an item calls to have a record wait for that item's turn."""
+        return None if self.hold is None else lambda _, record: self.held(record)
 
     def _begin(self, offset: int) -> None:
         self.end()

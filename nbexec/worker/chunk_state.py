@@ -17,6 +17,7 @@ from typing import Any
 from ..model import Error, Outcome
 
 LONG = 0.001  # seconds; a group of brief items that took longer has one in it that isn't
+NOTHING_MORE = -1.0  # seconds that are over as soon as an item has failed
 AFTER_FAILURE = (
     0.005  # seconds; a chunk with a failure goes on no longer: a run may have to stop at it
 )

@@ -35,6 +35,12 @@ def reached(things: Iterable[Any]) -> tuple[set[str], list[Any]]:
     >>> reached([own.random, random.gauss]) == ({"random"}, [own])
     True
     """
+    modules, generators, _ = looked_through(things)
+    return modules, generators
+
+
+def looked_through(things: Iterable[Any]) -> tuple[set[str], list[Any], set[str]]:
+    """Do as `reached`; give also the libraries that are used, by their top-level names."""
     modules: set[str] = set()
     generators: list[Any] = []
     waiting: deque[Any] = deque(things)
@@ -55,11 +61,12 @@ def reached(things: Iterable[Any]) -> tuple[set[str], list[Any]]:
         if kept is not None and any(one is kept for one in generators):
             generators = [one for one in generators if one is not kept]
             modules.add(name)
-    return modules, generators
+    shared = modules.intersection(MODULES)
+    return shared, generators, modules - shared
 
 
 def _parts(thing: Any, modules: set[str]) -> Iterable[Any]:
-    """Give what a thing leads to."""
+    """Give what a thing leads to; add the names of libraries to `modules`."""
     kind = type(thing)
     if kind is types.FunctionType:
         return _of_function(thing, modules)
@@ -68,8 +75,10 @@ def _parts(thing: Any, modules: set[str]) -> Iterable[Any]:
     if kind is types.BuiltinFunctionType:
         return () if isinstance(thing.__self__, types.ModuleType) else (thing.__self__,)
     if isinstance(thing, type):
-        by_name = is_library_module(str(thing.__module__))
-        return () if by_name else (*thing.__bases__, *vars(thing).values())
+        if is_library_module(str(thing.__module__)):
+            _add_library(str(thing.__module__), modules)
+            return ()
+        return (*thing.__bases__, *vars(thing).values())
     if kind is staticmethod or kind is classmethod:
         return (thing.__func__,)
     if kind is property:
@@ -103,12 +112,17 @@ def _of_function(function: Any, modules: set[str]) -> Iterator[Any]:
             continue
     yield from (function.__defaults__, function.__kwdefaults__, vars(function))
     if is_library_module(str(function.__module__)):
+        _add_library(str(function.__module__), modules)
         return
     names, codes = function.__globals__, [*_codes(function.__code__)]
     used = {name for code in codes for name in code.co_names}
     if not used.isdisjoint(MODULES):
         for code in codes:
             modules |= {name for name in _imported(code) if _may_draw(name, used)}
+    for code in codes:
+        for name in _imports(code):
+            if is_library_module(name) or name not in sys.modules:
+                _add_library(name, modules)
     if used.isdisjoint(names):
         return
     for name, path in itertools.chain.from_iterable(map(_loaded, codes)):
@@ -122,9 +136,10 @@ def _of_function(function: Any, modules: set[str]) -> Iterator[Any]:
 def _of_module(module: types.ModuleType, path: list[str], modules: set[str]) -> Iterator[Any]:
     """Give what code uses that reads attributes of a module, one of the other."""
     top = module.__name__.partition(".")[0]
-    if top == "torch" or (top in MODULES and not path):
+    library = top not in MODULES and is_library_module(module.__name__)
+    if library or top == "torch" or (top in MODULES and not path):
         modules.add(top)
-    elif top in MODULES or not is_library_module(module.__name__):
+    else:
         found = vars(module).get(path[0]) if path else None
         if isinstance(found, types.ModuleType):
             yield from _of_module(found, path[1:], modules)
@@ -143,11 +158,23 @@ def _may_draw(module: str, used: set[str]) -> bool:
 
 def _imported(code: types.CodeType) -> Iterator[str]:
     """Give which of the modules code imports."""
+    for name in _imports(code):
+        top = name.partition(".")[0]
+        if top in MODULES:
+            yield top
+
+
+def _imports(code: types.CodeType) -> Iterator[str]:
     for instruction in dis.get_instructions(code):
         if instruction.opname == "IMPORT_NAME":
-            top = str(instruction.argval).partition(".")[0]
-            if top in MODULES:
-                yield top
+            yield str(instruction.argval)
+
+
+def _add_library(name: str, modules: set[str]) -> None:
+    """Note that a library is used, but for the modules whose draws are seen by themselves."""
+    top = name.partition(".")[0]
+    if top not in MODULES:
+        modules.add(top)
 
 
 def _loaded(code: types.CodeType) -> Iterator[tuple[str, list[str]]]:

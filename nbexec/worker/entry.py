@@ -19,6 +19,7 @@ from ..model import Outcome
 from ..serialize import pickling
 from ..system import blas, machine, subinterpreter
 from . import capture, streams
+from .arithmetic import telling
 from .capture import Report
 from .channel import channel
 from .chunk_state import SharedChunkState
@@ -114,7 +115,8 @@ def run_packed(call: PackedCall, send: Send | None = None) -> bytes:
     issuing = Issuing(chunk_state.values, report, loaded.setup)
     with streams.routed(), issuing:
         run = functools.partial(run_chunk, _spec(call, loaded, report), chunk_state, call.budget)
-        outcome = loaded.surroundings.run(run)
+        known = loaded.surroundings.value("context of decimal")
+        outcome = loaded.surroundings.run(telling(issuing, known, run))
     if to_kernel is not None:
         to_kernel.steal_listener.end(envelope.serial)
         to_kernel.flush()

@@ -13,9 +13,8 @@ def run_to_end(main: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end, also in a thread whose event loop is busy with us."""
     import asyncio  # 20 ms of a worker's start, for few
 
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    # not in an `except` clause, which what the coroutine raises would have for its context
+    if asyncio._get_running_loop() is None:
         return asyncio.run(main)
     from concurrent.futures import ThreadPoolExecutor
 

@@ -129,6 +129,7 @@ class ExecutionSpec(NamedTuple):
     starved: Callable[[int], float] = _never_starved  # seconds without a core, of a thread
     interrupt: Callable[[BaseException], None] | None = None  # given Ctrl-C of the main thread
     streams: ChunkStreams | None = None  # of random numbers, if the items draw any
+    hold: Callable[[int, Any], bool] | None = None  # takes records that wait for an item's turn
 
 
 def run_chunk(
@@ -241,6 +242,8 @@ def _enter(spec: ExecutionSpec, values: list[Any]) -> tuple[Any, ...]:
     """Have output and nested runs belong to this chunk; give the argument of `_leave`."""
     token = depth.set(spec.task.depth + 1)
     capture = Capture(values, spec.report, spec.stop_flag.wanted, spec.passthrough)
+    around = current.get()
+    capture.hold = spec.hold or (around.within() if around is not None else None)
     return capture, token, current.set(capture)
 
 

@@ -94,7 +94,7 @@ def pack_record(
     )
     more = {name: value for name, value in vars(record).items() if name not in _RECORD}
     said, sent = (record.msg, record.args, more), None
-    if not _simple(record.msg, record.args, more):
+    if not is_simple(record.msg, record.args, more):
         said, sent = _objects(record, more)
     return pickle.dumps(("log", record.name, facts, said, sent, _error(record), path, pairs), 5)
 
@@ -108,9 +108,11 @@ def pack_warning(warned: Warned) -> bytes:
     return pickle.dumps(("warning", sent, text, warned.filename, warned.line), 5)
 
 
-def unpack(packed: bytes) -> LogCall | Warned:
-    """Give what was packed."""
+def unpack(packed: bytes) -> Any:
+    """Give what was packed: a `LogCall`, a `Warned`, or what `arithmetic` told."""
     sort, *parts = pickle.loads(packed)
+    if sort == "arithmetic":
+        return parts[0]
     if sort == "warning":
         sent, text, filename, line = parts
         message = _loaded(sent)
@@ -129,7 +131,8 @@ def unpack(packed: bytes) -> LogCall | Warned:
     return LogCall(name, facts, (message, args, more), error, path, variables)
 
 
-def _simple(message: Any, args: Any, more: dict[str, Any]) -> bool:
+def is_simple(message: Any, args: Any, more: dict[str, Any]) -> bool:
+    """Whether a record's message, arguments and attributes are texts and numbers alone."""
     values = args.values() if type(args) is dict else args or ()
     parts = {type(message), *map(type, values), *map(type, more.values())}
     return parts <= _SIMPLE and type(args) in (tuple, dict, type(None))

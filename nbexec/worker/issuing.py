@@ -128,11 +128,16 @@ def log_as(setup: Logging) -> bool:
     return True
 
 
+def receiver() -> Receiver | None:
+    """Give what takes in what this thread's item logs; None in the kernel."""
+    return current.get() or (_latest[-1] if _latest else None)
+
+
 def relay(logger: logging.Logger, record: logging.LogRecord) -> None:
     """Do what `Logger.handle` does: call the handlers that items added, send to the others."""
-    receiver = current.get() or (_latest[-1] if _latest else None)
+    to_kernel = receiver()
     setup = logging_setup.setup_here
-    if receiver is None or setup is None:
+    if to_kernel is None or setup is None:
         type(logger).handle(logger, record)
         return
     if logger.disabled:
@@ -147,7 +152,8 @@ def relay(logger: logging.Logger, record: logging.LogRecord) -> None:
             handler.handle(record)
     if _wanted(record, reached, bool(others), path, setup):
         way = None if path == _usual(logger, setup) else path
-        receiver.send(pack_record(record, way, receiver.thread, _set(receiver.before)))
+        sent = pack_record(record, way, to_kernel.thread, _set(to_kernel.before))
+        to_kernel.send(sent)
 
 
 def _set(before: Context) -> list[tuple[ContextVar[Any], Any]]:

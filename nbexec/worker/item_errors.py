@@ -14,6 +14,7 @@ from . import thread_bound
 _HERE = os.path.dirname(__file__)
 _MODULES = ("execute", "item_calls", "blocks", "random_streams")
 _OURS = {os.path.join(_HERE, f"{one}.py") for one in _MODULES}
+_OURS.add(os.path.join(os.path.dirname(_HERE), "backends", "aio.py"))
 
 
 class Partial(Exception):

@@ -25,6 +25,8 @@ _HEAP = 1 << 9  # the flag of classes that were made by a `class` statement, or 
 SMALL = 16  # submodules
 # What is set of these is called in the kernel, with what items log and warn.
 _IN_KERNEL = {"logging", "warnings"}
+# Modules in C that hold constants and nothing of their process: another one can be made.
+_REMADE = {"array", "binascii", "cmath", "errno", "itertools", "math", "unicodedata", "zlib"}
 _constants: dict[str, tuple[Any, dict[str, Any]]] = {}  # by module, with its spec
 
 
@@ -102,7 +104,7 @@ def _of_module(
             classes[id(value)] = value
     for key, constant in constants(name, module).items():
         value = held.get(key, constant)
-        if type(value) in _ATOMS and (type(value) is not type(constant) or value != constant):
+        if type(value) in _ATOMS and not _is_same(value, constant):
             yield key, value
 
 
@@ -135,11 +137,34 @@ def constants(name: str, module: types.ModuleType) -> dict[str, Any]:
     if known is None or known[0] is not spec:
         try:
             code = spec.loader.get_code(name)  # type: ignore[union-attr]
-            found = _constants_of(code) if code is not None else {}
+            if code is not None:
+                found = _constants_of(code)
+            else:
+                found = _constants_made(module) if name in _REMADE else {}
         except Exception:
             found = {}
         known = _constants[name] = spec, found
     return known[1]
+
+
+def _is_same(value: Any, constant: Any) -> bool:
+    return type(value) is type(constant) and (value == constant or repr(value) == repr(constant))
+
+
+def _constants_made(module: types.ModuleType) -> dict[str, Any]:
+    """Give the public constants of a module in C, as it has them when it is made."""
+    import importlib.util
+
+    spec: Any = module.__spec__
+    made = importlib.util.module_from_spec(spec)
+    if made is module:
+        return {}
+    spec.loader.exec_module(made)
+    return {
+        name: value
+        for name, value in vars(made).items()
+        if name[:1] != "_" and type(value) in _ATOMS
+    }
 
 
 def _constants_of(code: types.CodeType) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from ..system import subinterpreter
 from .drawing import reached
 from .event_loop import run_to_end
 from .generators import is_generator, own_generator, restart, setter
+from .hidden_draws import item_may_draw
 
 Call = Callable[[Any], Any]
 
@@ -47,7 +48,10 @@ class Streams:
     things : tuple
         The functions; pickled with the task.
     others : tuple of str
-        Modules whose own generators libraries may draw from: only in a worker process.
+        Modules whose own generators libraries may draw from: in a worker process always, in the
+        kernel only where `hidden` says so, since items that have streams take turns there.
+    hidden : bool
+        Whether the functions use a library that may draw.
 
     Attributes
     ----------
@@ -66,11 +70,13 @@ class Streams:
         modules: tuple[str, ...] = (),
         things: tuple[Any, ...] = (),
         others: tuple[str, ...] = (),
+        hidden: bool = False,
     ) -> None:
         self.seed = seed
         self.given = given
         self.modules = modules
         self.others = others
+        self.hidden = hidden
         self.generators: list[Any] | None = None
         self.setup = False
         self._things = things
@@ -79,17 +85,24 @@ class Streams:
         return {**vars(self), "generators": None}
 
     def __bool__(self) -> bool:
-        """Whether there is any generator that is seen to be drawn from."""
-        return bool(self.modules or self._held() or self.setup)
+        """Whether there is any generator that may be drawn from."""
+        return bool(self.modules or self._held() or self.setup or (self.given and self.others))
 
     def _held(self) -> list[Any]:
         if self.generators is None:
             self.generators = reached(self._things)[1]
         return self.generators
 
-    def generators_of(self, kernel: bool, set_up: Sequence[Any] = ()) -> list[Any]:
+    def hides(self, item: Any, kernel: bool) -> bool:
+        """Whether the call for an item in the kernel may draw by a method of the item's own."""
+        return kernel and self.given and not self.hidden and item_may_draw(item)
+
+    def generators_of(
+        self, kernel: bool, set_up: Sequence[Any] = (), hidden: bool = False
+    ) -> list[Any]:
         """Give the generators that have streams, in the kernel or in a worker process."""
-        modules = self.modules if kernel else (*self.modules, *self.others)
+        seen = kernel and not (hidden or self.hidden)
+        modules = self.modules if seen else (*self.modules, *self.others)
         return [*self._held(), *set_up, *map(own_generator, modules)]
 
     def of_setup(self) -> Streams:
@@ -99,13 +112,15 @@ class Streams:
         return made
 
     @contextlib.contextmanager
-    def item(self, index: int, keeps: bool, set_up: Sequence[Any] = ()) -> Iterator[None]:
+    def item(
+        self, index: int, keeps: bool, set_up: Sequence[Any] = (), hidden: bool = False
+    ) -> Iterator[None]:
         """Have what is drawn inside a `with` block come from an item's stream.
 
         With `keeps` the generators are then as they were.  `set_up` has those that are this
-        worker's alone.
+        worker's alone; `hidden` is whether a library may draw for this item.
         """
-        generators = self.generators_of(keeps, set_up)
+        generators = self.generators_of(keeps, set_up, hidden)
         back = [setter(generator) for generator in generators] if keeps else []
         try:
             for place, generator in enumerate(generators):
@@ -146,18 +161,26 @@ class ChunkStreams(NamedTuple):
     indices: Sequence[int]
     keeps: bool = True
 
+    @property
+    def _looks(self) -> bool:
+        """Whether each item is looked at, for methods that may draw."""
+        return self.keeps and self.streams.given and not self.streams.hidden
+
     def each(self, call: Call, around: int) -> Call:
         """Give a function of one item that gives each its stream, as they come, in order."""
         set_up = getattr(call, SET_UP, ())
         shared = self.streams.generators_of(self.keeps)
-        if not shared and not set_up:
+        if not shared and not set_up and not self._looks:
             return call
         indices, item, keeps = iter(self.indices), self.streams.item, self.keeps
-        turn: Any = _turns[around] if shared else contextlib.nullcontext()
+        turn, hides = _turns[around], self.streams.hides
 
         def in_stream(it: Any) -> Any:
-            index = next(indices)
-            with turn, item(index, keeps, set_up):
+            index, hidden = next(indices), hides(it, keeps)
+            if not shared and not hidden:
+                with item(index, keeps, set_up):
+                    return call(it)
+            with turn, item(index, keeps, set_up, hidden):
                 return call(it)
 
         return in_stream
@@ -169,16 +192,21 @@ class ChunkStreams(NamedTuple):
         import asyncio  # which a worker process seldom needs
 
         set_up = getattr(call, SET_UP, ())
-        if not self.streams.generators_of(self.keeps) and not set_up:
+        shared = self.streams.generators_of(self.keeps)
+        if not shared and not set_up and not self._looks:
             return call
         turns = _turns_of_loops.setdefault(asyncio.get_running_loop(), {})
         turn = turns.setdefault(around, asyncio.Lock())
         indices, item, keeps = iter(self.indices), self.streams.item, self.keeps
 
+        hides = self.streams.hides
+
         async def in_stream(it: Any) -> Any:
-            index = next(indices)
+            index, hidden = next(indices), hides(it, keeps)
+            if not (shared or set_up or hidden):
+                return await call(it)
             async with turn:  # then other threads, which have loops of their own
-                with _turns[around], item(index, keeps, set_up):
+                with _turns[around], item(index, keeps, set_up, hidden):
                     return await call(it)
 
         return in_stream
@@ -231,9 +259,11 @@ class InStream:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         here = is_kernel(self._kernel)
-        if here and not (self._streams and self._streams.given):
+        hidden = self._streams.hides([*args, *kwargs.values()], here)
+        drawn = self._streams.given and self._streams.generators_of(here, hidden=hidden)
+        if here and not drawn:
             return self.__wrapped__(*args, **kwargs)
-        with _turns[depth.get() - 1], self._streams.item(self._place, here):
+        with _turns[depth.get() - 1], self._streams.item(self._place, here, hidden=hidden):
             value = self.__wrapped__(*args, **kwargs)
             if not isinstance(value, Coroutine):
                 return value

@@ -1,11 +1,12 @@
 """What items log ends in the kernel's handlers, as from a plain loop, on every backend.
 
 Covers `nbexec.run.in_turn`, `nbexec.run.kernel_handlers`, `nbexec.worker.issued`,
-`nbexec.worker.issuing` and `nbexec.worker.logging_setup`.
+`nbexec.worker.issuing`, `nbexec.worker.held_records` and `nbexec.worker.logging_setup`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import logging
@@ -267,10 +268,95 @@ def loop(work):
 def test_handlers_get_what_a_plain_loop_logs(backend, kind, tmp_path):
     plain = kind(loop, tmp_path / "plain")
     there = kind(lambda work: nbexec.map(work, ITEMS, backend=backend), tmp_path / "there")
-    if backend in ("threads", "asyncio"):  # where items run side by side in the kernel
+    if kind is in_threads and backend in ("threads", "asyncio"):  # nobody knows whose those are
         assert sorted(map(str, there)) == sorted(map(str, plain))
     else:
         assert there == plain
+
+
+@pytest.fixture(params=["threads", "asyncio"])
+def beside(request):
+    """Each backend whose items run side by side in the kernel."""
+    return request.param
+
+
+def uneven(run, path):
+    """Have later items log before earlier ones, and what they log change afterwards."""
+
+    def work(x):
+        log, seen = logging.getLogger("fidelity.uneven"), [x]
+        log.info("begin %s", seen)
+        time.sleep(0.002 * (7 - x % 8))
+        seen.append("later")
+        log.info("end %s", seen, extra={"tag": seen})
+        seen.clear()
+
+    file, kept = logging.FileHandler(path), Kept()
+    with using("fidelity.uneven", file, kept):
+        run(work)
+    return path.read_text().splitlines() + kept.kept
+
+
+@pytest.mark.parametrize("call", [nbexec.map, lambda *a, **b: [*nbexec.imap(*a, **b)]])
+def test_records_of_the_kernels_own_threads_come_in_order(beside, call, tmp_path):
+    plain = uneven(loop, tmp_path / "plain")
+    options = {"backend": beside, "workers": 4, "chunk": 1}
+    assert uneven(lambda work: call(work, ITEMS, **options), tmp_path / "there") == plain
+
+
+def test_coroutines_log_in_order(tmp_path):
+    async def work(x):
+        logging.getLogger("fidelity.coroutines").info("begin %s", x)
+        await asyncio.sleep(0.002 * (7 - x % 8))
+        logging.getLogger("fidelity.coroutines").info("end %s", x)
+
+    kept = Kept()
+    with using("fidelity.coroutines", kept):
+        nbexec.map(work, ITEMS, backend="asyncio")
+    lines = [f"{what} {x}" for x in ITEMS for what in ("begin", "end")]
+    assert [said for _, _, said, *_ in kept.kept] == lines
+
+
+def test_runs_in_items_of_threads_log_in_order(beside):
+    def inner(x):
+        logging.getLogger("fidelity.inner").info("inner %s", x)
+
+    def outer(x):
+        logging.getLogger("fidelity.inner").info("begin %s", x)
+        for backend in ("serial", "threads", "processes"):
+            nbexec.map(inner, range(x, x + 3), backend=backend, workers=2, chunk=1)
+        logging.getLogger("fidelity.inner").info("end %s", x)
+
+    found = []
+    for run in (loop, lambda work: nbexec.map(work, range(4), backend=beside)):
+        kept = Kept()
+        with using("fidelity.inner", kept):
+            run(outer) if run is not loop else [outer(x) for x in range(4)]
+        found.append([said for _, _, said, *_ in kept.kept])
+    assert found[0] == found[1]
+
+
+def test_a_run_that_fails_beside_the_kernel(beside):
+    def work(x):
+        logging.getLogger("fidelity.beside").info("begin %d", x)
+        if x == 4:
+            raise ValueError(x)
+
+    found = []
+    for run in (loop, lambda work: nbexec.map(work, ITEMS, backend=beside)):
+        kept = Kept()
+        with using("fidelity.beside", kept), pytest.raises(ValueError, match="4"):
+            run(work)
+        found.append(kept.kept)
+    assert found[0] == found[1]
+
+
+def test_handlers_are_as_they_were_afterwards(beside):
+    kept = Kept()
+    with using("fidelity.afterwards", kept):
+        before = dict(vars(kept))
+        nbexec.map(abs, ITEMS, backend=beside)
+        assert vars(kept) == before
 
 
 @pytest.fixture(params=SENT)

@@ -16,6 +16,7 @@ import threading
 import types
 import zipfile
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,7 @@ import nbexec
 
 from . import settings_module as mod
 from . import settings_user
+from .ways import WAYS
 
 
 def same(fn, backend, items=range(4)):
@@ -365,3 +367,10 @@ def test_what_was_changed_in_modules_of_python(backend, monkeypatch):
         patch.setattr(textwrap, "fill", lambda text, width: "filled")
         same(of_libraries, backend)
     assert same(of_libraries, backend) == before
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_constant_of_a_module_in_c(remote: str, way: str, monkeypatch: Any) -> None:
+    for pi in (3, 4, math.pi):  # the last time it is as it was
+        monkeypatch.setattr(math, "pi", pi)
+        assert WAYS[way](lambda x: x * math.pi, range(3), remote) == [x * pi for x in range(3)]

@@ -11,6 +11,7 @@ import itertools
 import math
 import multiprocessing
 import random
+import statistics
 import threading
 from concurrent.futures import ProcessPoolExecutor
 from random import gauss
@@ -19,8 +20,10 @@ from typing import Any
 import pytest
 
 import nbexec
+from nbexec.worker import hidden_draws
 
 np = pytest.importorskip("numpy")
+pd = pytest.importorskip("pandas")
 
 rand = np.random.rand
 rng = np.random.default_rng(5)
@@ -353,3 +356,54 @@ def test_a_failed_item_has_none_of_our_frames():
 
     found = nbexec.map(fails, [1], seed=1, backend="serial", on_error="collect")
     assert "worker/random_streams" not in found.failures[0].traceback
+
+
+def sampled(series: Any) -> list[int]:
+    return [int(one) for one in series.sample(3)]
+
+
+def by_a_library(x: int) -> Any:
+    return statistics.NormalDist(x, 1).samples(2), sampled(pd.Series(range(9)))
+
+
+def shuffled(x: int) -> list[int]:
+    from sklearn.utils import shuffle
+
+    return [int(one) for one in shuffle(range(9))]
+
+
+SERIES = [pd.Series(range(9)) for _ in range(6)]
+HIDDEN: dict[str, tuple[Any, Any]] = {
+    "in a function of a library": (by_a_library, range(6)),
+    "in one that is imported inside": (shuffled, range(6)),
+    "by a method of the item": (sampled, SERIES),
+    "by a method of a part of the item": (lambda parts: sampled(parts[0]), [[x] for x in SERIES]),
+}
+
+
+@pytest.mark.parametrize("kind", HIDDEN)
+def test_what_libraries_draw_by_themselves_has_streams_with_a_seed(backend: str, kind: str) -> None:
+    function, items = HIDDEN[kind]
+    pytest.importorskip("sklearn")
+    state = random.getstate(), str(np.random.get_state())
+    wanted = nbexec.map(function, items, backend="serial", seed=7)
+    assert nbexec.map(function, items, backend=backend, seed=7, workers=2, chunk=1) == wanted
+    assert nbexec.map(function, items, backend=backend, seed=7, workers=1) == wanted
+    with nbexec.Executor(backend, workers=2, seed=7) as executor:
+        assert [*executor.map(function, items)] == wanted
+    assert nbexec.map(function, items, backend=backend, seed=8) != wanted
+    if backend != "dask":  # which draws in the kernel itself
+        assert (random.getstate(), str(np.random.get_state())) == state
+
+
+def test_items_that_draw_nothing_take_no_turns() -> None:
+    both = threading.Barrier(2, timeout=20)
+    assert nbexec.map(lambda x: both.wait() >= 0, range(4), backend="threads", seed=7, workers=2)
+
+
+def test_which_libraries_may_draw() -> None:
+    """Covers nbexec.worker.hidden_draws."""
+    assert hidden_draws.may_draw(["pandas"])
+    assert not hidden_draws.may_draw(["json", "re", "math"])
+    assert hidden_draws.may_draw(["a_library_that_is_not_loaded"])
+    assert not hidden_draws.item_may_draw([1, "a", np.arange(3)])

@@ -6,6 +6,7 @@ Covers `nbexec.system.bytecode`.
 from __future__ import annotations
 
 import http.client
+import math
 import textwrap
 from fractions import Fraction
 
@@ -62,3 +63,11 @@ def test_a_method_of_an_abstract_class_found_in_its_module(monkeypatch):
     monkeypatch.setattr(fractions.Fraction, "__str__", mine)
     space = {"fractions": fractions, "mine": mine}
     assert patches([space, globals()])["fractions"] == {"Fraction.__str__": mine}
+
+
+def test_a_constant_of_a_module_in_c(monkeypatch):
+    monkeypatch.setitem(globals(), "math", math)
+    assert "math" not in found()
+    monkeypatch.setattr(math, "pi", 3)
+    assert found()["math"] == {"pi"}
+    assert constants("math", math)["e"] == math.e

@@ -18,6 +18,7 @@ from typing import Any
 from ...options.record import Options
 from ...serialize.pickling import stands_for
 from ...telemetry.stats import Stats
+from ...worker.arithmetic import calls_back
 from ..analysis.aliases import held
 from ..analysis.analysis import Refusal
 from ..callbacks.recognise import recognise
@@ -167,7 +168,7 @@ class Entering:
         self.strict = strict
         self._functions = functions
         self._namespace: dict[str, Any] = {}
-        self._traced = sys.gettrace() is not None or sys.getprofile() is not None
+        self._traced = sys.gettrace() is not None or sys.getprofile() is not None or calls_back()
         self._swapped: list[tuple[types.FunctionType, types.CodeType, Instrumented]] = []
 
     @classmethod

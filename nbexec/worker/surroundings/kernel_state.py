@@ -11,6 +11,7 @@ import functools
 import os
 import pickle
 import sys
+import threading
 import uuid
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,7 +37,7 @@ class Surroundings:
         Of those whose module is loaded.
     carried : tuple of Entry
         The user's own entries.
-    machine, process : str
+    machine, process, thread : str, str, int
         Where they were read.
     """
 
@@ -44,6 +45,7 @@ class Surroundings:
     carried: tuple[Entry, ...] = ()
     machine: str = field(default_factory=machine.identity)
     process: str = field(default_factory=lambda: f"{_here} {os.getpid()}")
+    thread: int = field(default_factory=threading.get_ident)
 
     @classmethod
     def here(cls) -> Surroundings:
@@ -131,11 +133,11 @@ class Surroundings:
         try:
             pickling.dumps(value)
         except Exception as error:
-            if built_in(name) is not None:
+            own = built_in(name) is not None
+            if own and not getattr(value, "needed", False):
                 return False
-            raise PickleError(
-                f"what nbexec.carry() reads for {name!r} can't be sent to a worker: {error}"
-            ) from error
+            what = f"the {name}" if own else f"what nbexec.carry() reads for {name!r}"
+            raise PickleError(f"{what} can't be sent to a worker: {error}") from error
         return True
 
 

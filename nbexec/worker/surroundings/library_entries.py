@@ -120,9 +120,10 @@ def _xarray() -> dict[str, Any]:
 
 
 def _set_xarray(wanted: dict[str, Any]) -> None:
-    xarray = _module("xarray")
-    now = xarray.get_options()  # some that do nothing any more warn when they are set at all
-    xarray.set_options(**{name: value for name, value in wanted.items() if now.get(name) != value})
+    now = _xarray()  # to set some, such as those that have no effect any more, warns
+    _module("xarray").set_options(
+        **{name: one for name, one in wanted.items() if now.get(name) != one}
+    )
 
 
 def _polars() -> Any:

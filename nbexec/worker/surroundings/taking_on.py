@@ -74,6 +74,10 @@ class Arrived:
         found: tuple[dict[str, Any], tuple[Entry, ...]] = pickling.loads(self._packed)
         return found
 
+    def value(self, name: str) -> Any:
+        """Give an entry's value in the kernel; None where it has none."""
+        return self._first.get(name, self._rest[0].get(name))
+
     def take_on(self) -> None:
         """Set what all threads of this process have in common."""
         global _current

@@ -6,14 +6,13 @@ import sys
 from typing import Any
 
 from ...serialize import context_vars
+from ..arithmetic import error_handler, set_error_handler
 from .register_entry import Entry
 
 
 def _decimal() -> Any:
-    """Give decimal's context, without the signals that were raised in it so far."""
-    now = sys.modules["decimal"].getcontext().copy()
-    now.clear_flags()
-    return now
+    """Give decimal's context, with the signals that were raised in it so far."""
+    return sys.modules["decimal"].getcontext().copy()
 
 
 class DecimalContext:
@@ -76,6 +75,11 @@ ENTRIES = (
         extent="thread",
     ),
     Entry("errstate and print options of NumPy", _numpy, _set_numpy, "numpy", "thread"),
+    Entry(
+        *("handler of NumPy's floating-point errors", error_handler, set_error_handler),
+        module="numpy",
+        extent="thread",
+    ),
     Entry("configuration of scikit-learn", _sklearn, _set_sklearn, "sklearn", "thread"),
     Entry("grad mode and default device of torch", _torch, _set_torch, "torch", "thread"),
     Entry("context variables", context_vars.set_here, _nothing, extent="thread"),

@@ -86,11 +86,15 @@ def test_every_entry_can_be_taken_on_as_it_is() -> None:
             entry.write(entry.read())
 
 
-def test_flags_of_decimal_are_no_setting() -> None:
-    before = value("context of decimal")
-    decimal.Decimal(1) / 3
-    assert value("context of decimal") == before
-    with decimal.localcontext(prec=3):
+def test_flags_of_decimal_are_part_of_its_context() -> None:
+    with decimal.localcontext() as context:
+        context.clear_flags()
+        before = value("context of decimal")
+        decimal.Decimal(1) / 3
+        assert value("context of decimal") != before
+        context.clear_flags()
+        assert value("context of decimal") == before
+        context.prec = 3
         assert value("context of decimal") != before
 
 
