@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from ..errors import OptionError
+from . import rates
 
 PROGRESS = ("auto", "panel", "text", "off")
 ON_ERROR = ("raise", "collect")
@@ -100,6 +101,70 @@ def error_types(name: str, value: Any) -> tuple[type[BaseException], ...] | None
         f"{name} must be an exception type, several in a tuple, their names ('OSError, "
         f"json.JSONDecodeError'), or a function of the exception, not {wrong[0]}"
     )
+
+
+def _rate(name: str, value: Any) -> None:
+    rates.limit_of(name, value)
+
+
+def function_of(name: str, value: Any) -> Callable[..., Any]:
+    """Give the function that an option is, or names: "urllib.parse.urlsplit".
+
+    Examples
+    --------
+    >>> function_of("cost", "builtins.len")("four")
+    4
+    """
+    found = value
+    if isinstance(value, str):
+        from pydoc import locate  # imports what is dotted
+
+        found = locate(value)
+    if not callable(found):
+        what = FUNCTIONS[name]
+        raise OptionError(f"{name} must be {what}, its dotted name, or None, not {value!r}")
+    return found
+
+
+FUNCTIONS = {
+    "rate_key": "a function of the item that gives the host or the account",
+    "cost": "a function of the item that gives a number, or a dict of unit to number",
+    "actual": "a function of the result that gives a number, or a dict of unit to number",
+    "price": "a number, a function of the result that gives one",
+    "item_price": "a number, a function of the item that gives one",
+    "slow_down": "True, False, a function of the exception that gives True, False or seconds",
+}
+
+
+def _function(name: str, value: Any) -> None:
+    function_of(name, value)
+
+
+def _price(name: str, value: Any) -> None:
+    if number(value) is None:
+        function_of(name, value)
+    elif not number(value) >= 0:  # type: ignore[operator]
+        raise OptionError(f"{name} must be 0 or more, not {value!r}")
+
+
+def number(value: Any) -> float | None:
+    """Give an option that is a number, or the text of one; None where it is neither."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        return None
+
+
+def _budget(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise OptionError(f"{name} must be a number above 0, or None, not {value!r}")
+
+
+def _slow_down(name: str, value: Any) -> None:
+    if not isinstance(value, bool) and value not in ("on", "off"):
+        function_of(name, value)
 
 
 def _text(name: str, value: Any) -> None:
@@ -230,6 +295,66 @@ class Options:  # its docstring is made from the fields, below
         _memory,
         str,
     )
+    rate: Any = _option(
+        None,
+        "How many items may start in a time: '50/s', '200/min', '1000/h', several in a list, a "
+        "dict by unit ({'calls': '200/min', 'tokens': '100_000/min'}, with `cost`), or a `Limit` "
+        "that several runs share. In no window of that length do more start; retries count. "
+        "Items then travel alone.",
+        _rate,
+        str,
+    )
+    rate_key: Any = _option(
+        None,
+        "A function of the item that gives what `rate` and `slow_down` are about: the host, the "
+        "account. Each has its own. None is one for all.",
+        _function,
+        str,
+    )
+    cost: Any = _option(
+        None,
+        "A function of the item that gives what it takes of the other unit of `rate`, or a dict "
+        "of unit to number.",
+        _function,
+        str,
+    )
+    actual: Any = _option(
+        None,
+        "A function of the result that gives what it took, as `cost`, which it corrects.",
+        _function,
+        str,
+    )
+    slow_down: Any = _option(
+        None,
+        "What to do where an item's exception has the reply of a server with the status 429 or "
+        "503: the run pauses for as long as that asks (`Retry-After`, `x-ratelimit-reset`), "
+        "halves how many items run at once, and tries the item again, which is none of its "
+        "`retries`. A function of the exception that gives True or seconds says so of others, "
+        "and False has them fail. None is True, but False with `crash_retries=0`, and in cells "
+        "without `rate`.",
+        _slow_down,
+        str,
+    )
+    price: Any = _option(
+        None,
+        "What an item costs: a function of its result that gives a number, or a number. What was "
+        "spent is shown, and what all will cost.",
+        _price,
+        str,
+    )
+    item_price: Any = _option(
+        None,
+        "The same, of the item, before it runs; with both, `price` corrects it.",
+        _price,
+        str,
+    )
+    budget: float | None = _option(
+        None,
+        "What may be spent: no item begins that would take it over, and the run ends with "
+        "`BudgetExceeded`. Needs `price` or `item_price`. Items then travel alone.",
+        _budget,
+        float,
+    )
     window: int | None = _option(
         None,
         "Most items that `imap` holds at once, on their way in and out; None is a few chunks "
@@ -271,18 +396,46 @@ class Options:  # its docstring is made from the fields, below
             check = option.metadata["check"]
             if check is not None and not (value is None and option.default is None):
                 check(option.name, value)
-        if self.timeout is not None and self.chunk not in (None, 1):
-            raise OptionError(f"timeout= needs chunk=1, not {self.chunk}: it is for one item")
+        for name in ("timeout", "rate", "rate_key", "budget"):
+            if getattr(self, name) is not None and self.chunk not in (None, 1):
+                raise OptionError(f"{name}= needs chunk=1, not {self.chunk}: it is for one item")
         if self.crash_retries == 0 and self.chunk not in (None, 1):
             raise OptionError(
                 f"crash_retries=0 needs chunk=1, not {self.chunk}: when a worker dies, the items "
                 "of its chunk are run again one by one to find the guilty one"
             )
+        self._check_pacing()
+
+    def _check_pacing(self) -> None:
+        if self.budget is not None and self.price is None and self.item_price is None:
+            raise OptionError(
+                f"budget={self.budget!r} needs price=, a function of the result, or item_price=, a "
+                "function of the item"
+            )
+        if self.actual is not None and self.cost is None:
+            raise OptionError("actual= corrects cost=, which isn't given: give both")
+        if self.cost is not None and self.rate is None:
+            raise OptionError("cost= is for rate=, which isn't given: rate={'tokens': '1000/min'}")
+        if self.rate is None:
+            return
+        limits = rates.limit_of("rate", self.rate).rates
+        others = sorted({rate.unit for rate in limits} - {rates.CALLS})
+        if others and self.cost is None:
+            raise OptionError(
+                f"rate= limits {' and '.join(others)}, and cost= doesn't say how many an item "
+                "takes: give a function of the item"
+            )
+        if self.cost is not None and not others:
+            raise OptionError(
+                "cost= is given, and rate= limits calls alone: name the other unit, as "
+                "rate={'calls': '200/min', 'tokens': '100_000/min'}"
+            )
 
     @property
     def alone(self) -> bool:
-        """Whether items must travel alone: so that the guilty one is known at once."""
-        return self.timeout is not None or self.crash_retries == 0
+        """Whether items must travel alone: so that the guilty one, or the next, is known."""
+        single = (self.timeout, self.rate, self.rate_key, self.budget)
+        return self.crash_retries == 0 or any(one is not None for one in single)
 
     def updated(self, changes: dict[str, Any]) -> Options:
         """Give a copy with `changes`; an unknown name is an `OptionError` with a suggestion."""
