@@ -115,7 +115,7 @@ def function_of(name: str, value: Any) -> Callable[..., Any]:
     >>> function_of("cost", "builtins.len")("four")
     4
     """
-    found = value
+    found: Any = value
     if isinstance(value, str):
         from pydoc import locate  # imports what is dotted
 
@@ -123,7 +123,8 @@ def function_of(name: str, value: Any) -> Callable[..., Any]:
     if not callable(found):
         what = FUNCTIONS[name]
         raise OptionError(f"{name} must be {what}, its dotted name, or None, not {value!r}")
-    return found
+    function: Callable[..., Any] = found
+    return function
 
 
 FUNCTIONS = {

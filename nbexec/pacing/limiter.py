@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Hashable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ..options.rates import Limit, Rate
 from ..system import after_fork
@@ -30,13 +30,13 @@ class Limiting(Protocol):
     def free_at(self, key: Hashable, amounts: Amounts, now: float) -> float:
         """Give when to look again whether so much may start: `now`, or earlier, if it may."""
 
-    def reserve(self, key: Hashable, amounts: Amounts, now: float) -> object:
+    def reserve(self, key: Hashable, amounts: Amounts, now: float) -> Any:
         """Reserve a start, to be sent at once; a float where none may: when to look again."""
 
-    def started(self, ticket: object, at: float) -> None:
+    def started(self, ticket: Any, at: float) -> None:
         """Note that a reserved start was at the time `at`, or before that."""
 
-    def correct(self, ticket: object, amounts: Amounts) -> None:
+    def correct(self, ticket: Any, amounts: Amounts) -> None:
         """Note how much it was in the end."""
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import OptionError
-from ..options.rates import Limit, Rate
+from ..options.rates import Limit
 from ..system import after_fork
 from .limiter import POLL
 from .windows import SLACK, Amounts
@@ -104,7 +104,9 @@ class SharedLimiter:
         ticket.known = True
         facts = min(at, time.monotonic()), ticket.number, *self._file.owner
         with self._file.transaction() as do:
-            do.execute("UPDATE starts SET known = ? WHERE start = ? AND pid = ? AND born = ?", facts)
+            do.execute(
+                "UPDATE starts SET known = ? WHERE start = ? AND pid = ? AND born = ?", facts
+            )
 
     def correct(self, ticket: SharedStart, amounts: Amounts) -> None:
         """See `Limiting`."""
@@ -150,16 +152,18 @@ class LimitsFile:
         self.path = path
         self._lock = threading.Lock()
         self._looked = 0.0
-        self.after_fork(first=True)
+        self._open()
         after_fork.watch(self)
 
-    def after_fork(self, first: bool = False) -> None:
-        """Open it: a child can't use its parent's connection, nor close it."""
+    def after_fork(self) -> None:
+        """Open it anew: a child can't use its parent's connection, nor close it."""
+        after_fork.keep(self._do)
+        self._lock = threading.Lock()
+        self._open()
+
+    def _open(self) -> None:
         import psutil
 
-        if not first:
-            after_fork.keep(self._do)
-            self._lock = threading.Lock()
         self.owner = os.getpid(), psutil.Process().create_time()
         self._do = _connect(self.path)
 
@@ -214,9 +218,7 @@ def _text(key: Hashable) -> str:
 
 def _connect(path: Path) -> sqlite3.Connection:
     try:
-        do = sqlite3.connect(
-            path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
-        )
+        do = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
         (application,) = do.execute("PRAGMA application_id").fetchone()
         (tables,) = do.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if tables and application != APPLICATION:

@@ -10,6 +10,7 @@ from ..items.outcomes import failure
 from ..items.sinks import Sink
 from ..model import Choice, Chunk, Failure, Outcome
 from ..options.record import Options
+from ..pacing.pacing import Pacing
 from ..placement.slots import Slot, SlotTable
 from ..telemetry.events import Finished, Returned
 from ..telemetry.output import Outputs
@@ -34,6 +35,7 @@ class RunContext:
     slots: SlotTable  # at workers
     publisher: Publisher
     clock: Callable[[], float]
+    pacing: Pacing
     in_turn: InTurn | None = None  # what items logged and warned; set by the loop
     origin: str = ""  # marks the run's failures; see `Run.origin`
     failures: list[Failure] = field(default_factory=list)
@@ -56,6 +58,7 @@ class RunContext:
     def requeue(self, chunk: Chunk, suspect: bool = False) -> None:
         """Requeue items that a worker had not started; one by one where one is to blame."""
         self.emit(Returned(self.clock(), chunk))
+        self.pacing.returned(chunk, self.clock())
         if self.in_turn is not None:
             self.in_turn.again(chunk)
         if suspect:
