@@ -25,6 +25,9 @@ from .slowing import Slowing
 from .windows import too_much
 
 MOST_PARKED = 10_000  # items that are taken while they may not start; others may, by their key
+# Seconds that may pass between a worker's word that it begins an item and the item's first
+# statement: a thread waits for the GIL, a process for a core.  At most, and of a window.
+LATE, LATE_SHARE = 0.25, 0.05
 SHOWN = 1.0  # seconds that the reason stays, for a reader: between two windows it goes away
 
 
@@ -34,8 +37,6 @@ class Flight:
 
     key: Hashable
     ticket: Any  # None without a limit
-    sent: float
-    begun: bool = False
 
 
 class TurnedAway(NamedTuple):
@@ -79,7 +80,9 @@ class Pacing:
         if options.rate is not None:
             self.limit = limit_of("rate", options.rate)
         self._limiter = None if self.limit is None else limiter_of(self.limit)
-        self._facts = ItemFacts(options, task, self.limit.rates if self.limit else ())
+        rates = self.limit.rates if self.limit is not None else ()
+        self._late = min(LATE, *(LATE_SHARE * rate.seconds for rate in rates)) if rates else 0.0
+        self._facts = ItemFacts(options, task, rates)
         self._asks = _asking(options)
         self._slowing = Slowing(options.deadline is not None)
         self.budget = Budget(options.budget) if self._facts.priced else None
@@ -187,7 +190,7 @@ class Pacing:
                 self._held_at = now
                 return ticket
         index = waiting.chunk.indices[0]
-        self._flights[index] = Flight(key, ticket, now)
+        self._flights[index] = Flight(key, ticket)
         self._running[key] = self._running.get(key, 0) + 1
         if self.budget is not None:
             self.budget.begun(index, waiting.price)
@@ -198,16 +201,13 @@ class Pacing:
     def began(self, chunk: Chunk, now: float) -> None:
         """Note that a worker has begun an item, at the time `now` or before."""
         flight = self._flights.get(chunk.indices[0])
-        if flight is not None and not flight.begun:
-            flight.begun = True
-            if self._limiter is not None:
-                self._limiter.started(flight.ticket, now)
+        if flight is not None and self._limiter is not None:
+            self._limiter.started(flight.ticket, now + self._late)
 
     def came_back(self, chunk: Chunk, outcome: Outcome, now: float, away: bool = False) -> None:
         """Note that items ended, what was reserved for them is settled; `away`: turned away."""
         ended = bool(outcome.values) and not outcome.errors
-        took = outcome.ends[0] if outcome.ends else 0.0
-        flight = self._settle(chunk, now, took)
+        flight = self._settle(chunk, now)
         if flight is not None and ended and self._facts.corrected and self._limiter is not None:
             self._limiter.correct(flight.ticket, self._facts.actual(outcome.values[0]))
         if self.budget is None:
@@ -225,15 +225,15 @@ class Pacing:
 
     def returned(self, chunk: Chunk, now: float) -> None:
         """Note that items came back that were not begun, as far as anybody knows."""
-        if self._settle(chunk, now, 0.0) is not None and self.budget is not None:
+        if self._settle(chunk, now) is not None and self.budget is not None:
             self.budget.failed(chunk.indices[0], paid=False)
 
-    def _settle(self, chunk: Chunk, now: float, took: float) -> Flight | None:
+    def _settle(self, chunk: Chunk, now: float) -> Flight | None:
         flight = self._flights.pop(chunk.indices[0], None) if self._flights else None
         if flight is None:
             return None
-        if self._limiter is not None and not flight.begun:
-            self._limiter.started(flight.ticket, max(flight.sent, now - took))
+        if self._limiter is not None:
+            self._limiter.started(flight.ticket, now)
         self._running[flight.key] -= 1
         if not self._running[flight.key]:
             del self._running[flight.key]
@@ -275,8 +275,7 @@ class Pacing:
         """Settle what is still reserved: the run is over."""
         if self._limiter is not None:
             for flight in self._flights.values():
-                if not flight.begun:
-                    self._limiter.started(flight.ticket, now)
+                self._limiter.started(flight.ticket, now)
         self._flights.clear()
 
     # ------------------------------------------------------------ for the loop

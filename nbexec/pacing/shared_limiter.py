@@ -12,7 +12,6 @@ import itertools
 import os
 import sqlite3
 import threading
-import time
 import weakref
 from collections.abc import Hashable
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
 APPLICATION = 0x6E62726C  # "nbrl": marks an SQLite file as one of limits
 PATIENCE = 30.0  # seconds that a look waits for another process's
+SOON = 5.0  # seconds: no start is known to be further ahead
 LOOK = 0.5  # seconds between two looks whether the owners of unknown starts live
 KEYS = (str, int, float, bool, bytes, type(None))  # whose repr is the same in every process
 
@@ -59,7 +59,7 @@ class SharedStart:
 
     def __init__(self) -> None:
         self.number = next(_numbers)
-        self.known = False
+        self.at = float("inf")  # it was then, or before
 
 
 class SharedLimiter:
@@ -86,11 +86,11 @@ class SharedLimiter:
     def free_at(self, key: Hashable, amounts: Amounts, now: float) -> float:
         """See `Limiting`."""
         with self._file.transaction() as do:
-            return self._look(do, _text(key), amounts, time.monotonic())
+            return self._look(do, _text(key), amounts, now)
 
     def reserve(self, key: Hashable, amounts: Amounts, now: float) -> SharedStart | float:
         """See `Limiting`."""
-        now, text = time.monotonic(), _text(key)
+        text = _text(key)
         with self._file.transaction() as do:
             at = self._look(do, text, amounts, now)
             if at > now:
@@ -99,10 +99,10 @@ class SharedLimiter:
 
     def started(self, ticket: SharedStart, at: float) -> None:
         """See `Limiting`."""
-        if ticket.known:
+        if at >= ticket.at:
             return
-        ticket.known = True
-        facts = min(at, time.monotonic()), ticket.number, *self._file.owner
+        ticket.at = at
+        facts = at, ticket.number, *self._file.owner
         with self._file.transaction() as do:
             do.execute(
                 "UPDATE starts SET known = ? WHERE start = ? AND pid = ? AND born = ?", facts
@@ -184,7 +184,8 @@ class LimitsFile:
         if now - self._looked < LOOK:
             return
         self._looked = now
-        do.execute("UPDATE starts SET known = ? WHERE known > ?", (now, now))  # another boot's
+        # those of before the machine was started anew
+        do.execute("UPDATE starts SET known = ? WHERE known > ?", (now, now + SOON))
         owners = do.execute("SELECT DISTINCT pid, born FROM starts WHERE known IS NULL").fetchall()
         for pid, born in owners:
             if (pid, born) != self.owner and not _alive(pid, born):

@@ -23,11 +23,11 @@ Amounts = Mapping[str, float]  # by unit
 class Start:
     """A reserved start."""
 
-    __slots__ = ("amounts", "known")
+    __slots__ = ("amounts", "at")
 
     def __init__(self, amounts: Amounts) -> None:
         self.amounts = amounts
-        self.known = False  # whether it is known when it was
+        self.at = math.inf  # it was then, or before
 
 
 class Window:
@@ -51,8 +51,9 @@ class Window:
         return self._ends[0][0] if self._ends else math.inf
 
     def _forget(self, now: float) -> None:
-        while self._ends and self._ends[0][0] <= now:
-            self._used -= self._inside.pop(heapq.heappop(self._ends)[2])
+        ends = self._ends
+        while ends and (ends[0][0] <= now or ends[0][2] not in self._inside):
+            self._used -= self._inside.pop(heapq.heappop(ends)[2], 0.0)
         if not self._inside:
             self._used = 0.0  # fractions have added up
 
@@ -61,10 +62,10 @@ class Window:
         amount = self._inside[start] = start.amounts.get(self.rate.unit, 0.0)
         self._used += amount
 
-    def known(self, start: Start, at: float) -> None:
-        """Note that it was at the time `at`, or before that."""
+    def known(self, start: Start) -> None:
+        """Note that it is known when it was; or better than before."""
         if start in self._inside:
-            heapq.heappush(self._ends, (at + self.rate.seconds, next(self._order), start))
+            heapq.heappush(self._ends, (start.at + self.rate.seconds, next(self._order), start))
 
     def correct(self, start: Start, amount: float) -> None:
         """Note how much it was in the end."""
@@ -76,8 +77,8 @@ class Window:
         """Count what another window counts."""
         for start in other._inside:
             self.add(start)
-        for end, _, start in other._ends:
-            self.known(start, end - other.rate.seconds)
+            if start.at < math.inf:
+                self.known(start)
 
     @property
     def empty(self) -> bool:
@@ -113,11 +114,11 @@ class Windows:
         return start
 
     def known(self, start: Start, at: float) -> None:
-        """Note that a start was at the time `at`, or before that; the first such note counts."""
-        if not start.known:
-            start.known = True
+        """Note that a start was at the time `at`, or before that."""
+        if at < start.at:
+            start.at = at
             for one in self._windows:
-                one.known(start, at)
+                one.known(start)
 
     def correct(self, start: Start, amounts: Amounts) -> None:
         """Note how much it was in the end, in some units."""

@@ -153,6 +153,7 @@ class Loop:
             if not self._over():
                 self._drain()
         self._steered(self._chooser.ended())
+        self._say_pace()
         if self._pacing.note():
             self._emit(Steered(self._clock(), note=self._pacing.note()))
 
@@ -229,6 +230,7 @@ class Loop:
                 break
         self._reclaim.ask()
         if self._pacing.broke and not self._slots.in_flight:
+            self._say_pace()
             self.stopping.give_up(self._over_budget())
 
     def _may_send(self) -> bool:
