@@ -154,8 +154,9 @@ class Intake:
         """Have items wait that a server has turned away; give what is left, and what it cost."""
         run, pacing = self._run, self._run.pacing
         try:
-            at_once = len(run.slots.in_flight) + 1
-            away = pacing.sort_out(chunk, outcome, now, at_once, run.choice.workers)
+            workers = run.choice.workers
+            at_once = min(len(run.slots.busy()) + 1, workers) if outcome.errors else 0
+            away = pacing.sort_out(chunk, outcome, now, at_once, workers)
             pacing.came_back(chunk, outcome, now, bool(away))
         except OptionError as why:  # of a function that the options give
             self.stopping.give_up(why)

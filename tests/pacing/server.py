@@ -31,7 +31,7 @@ class Server:
         self.drop = 0  # every so many requests the connection is dropped
         self.seconds = 0.0  # that a reply takes
         self.came: list[tuple[float, str, int]] = []
-        self.at_once: list[int] = []
+        self.at_once: list[tuple[float, int]] = []  # how many at that time
         self._now = 0
         self._let: dict[str, deque[float]] = {}
 
@@ -48,7 +48,7 @@ class Server:
         if status != 200:
             return web.Response(status=status, headers=self.headers, text="slow down")
         self._now += 1
-        self.at_once.append(self._now)
+        self.at_once.append((now, self._now))
         await asyncio.sleep(self.seconds)
         self._now -= 1
         return web.Response(text=request.query.get("x", ""))
@@ -75,9 +75,9 @@ def serving(server: Server) -> Iterator[str]:
     async def run(done: asyncio.Event) -> None:
         app = web.Application()
         app.router.add_get("/{path:.*}", server._reply)
-        runner = web.AppRunner(app, access_log=None)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0, shutdown_timeout=0.1)
+        site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         address.append("http://{}:{}".format(*runner.addresses[0][:2]))
         ready.set()
