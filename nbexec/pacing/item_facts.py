@@ -6,7 +6,6 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 from ..errors import OptionError
-from ..model import Task
 from ..options.rates import CALLS, Rate
 from ..options.record import Options, function_of, number
 from ..worker.execute import Call
@@ -20,8 +19,8 @@ class ItemFacts:
     All raise an `OptionError` where such a function raises, or gives what can't be used.
     """
 
-    def __init__(self, options: Options, task: Task, rates: tuple[Rate, ...]) -> None:
-        self._star = task.star
+    def __init__(self, options: Options, star: bool, rates: tuple[Rate, ...]) -> None:
+        self._star = star
         self._units = sorted({rate.unit for rate in rates})
         self._key = _given("rate_key", options.rate_key)
         self._cost = _given("cost", options.cost)

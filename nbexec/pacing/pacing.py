@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..errors import OptionError
-from ..model import Chunk, Error, Outcome, SlowDown, Task
+from ..model import Chunk, Error, Outcome, SlowDown
 from ..options.rates import Limit, limit_of
 from ..options.record import Options, function_of
 from ..telemetry import wording
@@ -57,10 +57,10 @@ class Pacing:
     ----------
     options : Options
         The run's.
-    task : Task
-        How items are called.
     parked : Parked
         Where items wait that were taken from the backlog, which counts them.
+    star : bool
+        Whether an item is several arguments.
 
     Attributes
     ----------
@@ -75,14 +75,14 @@ class Pacing:
     refuse: Refuse
     unwanted: Callable[[Chunk], bool]
 
-    def __init__(self, options: Options, task: Task, parked: Parked) -> None:
+    def __init__(self, options: Options, parked: Parked, star: bool = False) -> None:
         self.limit: Limit | None = None
         if options.rate is not None:
             self.limit = limit_of("rate", options.rate)
         self._limiter = None if self.limit is None else limiter_of(self.limit)
         rates = self.limit.rates if self.limit is not None else ()
         self._late = min(LATE, *(LATE_SHARE * rate.seconds for rate in rates)) if rates else 0.0
-        self._facts = ItemFacts(options, task, rates)
+        self._facts = ItemFacts(options, star, rates)
         self._asks = _asking(options)
         self._slowing = Slowing(options.deadline is not None)
         self.budget = Budget(options.budget) if self._facts.priced else None

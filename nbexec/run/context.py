@@ -35,8 +35,8 @@ class RunContext:
     slots: SlotTable  # at workers
     publisher: Publisher
     clock: Callable[[], float]
-    pacing: Pacing
     in_turn: InTurn | None = None  # what items logged and warned; set by the loop
+    star: bool = False  # whether an item is several arguments
     origin: str = ""  # marks the run's failures; see `Run.origin`
     failures: list[Failure] = field(default_factory=list)
     output: Outputs = field(default_factory=Outputs)
@@ -44,6 +44,7 @@ class RunContext:
 
     def __post_init__(self) -> None:
         self.emit = self.publisher.emit
+        self.pacing = Pacing(self.options, self.backlog.parked, self.star)
 
     @property
     def feed(self) -> Feed:

@@ -24,7 +24,6 @@ from ..items.outcomes import refused
 from ..items.sinks import Futures, Sink, Stream
 from ..model import Choice, Chunk, EndReason, Task
 from ..options.record import Options, bytes_of
-from ..pacing.pacing import Pacing
 from ..placement.chooser import BackendChooser
 from ..placement.slots import SlotTable
 from ..system import machine
@@ -80,13 +79,13 @@ class Loop:
         self.publisher = Publisher(spec.observers, spec.clock() - time.time())
         self._backlog = Backlog(spec.feed, spec.sizer)
         self._slots = SlotTable()
-        self._pacing = Pacing(spec.options, spec.task, self._backlog.parked)
-        self._pacing.refuse, self._pacing.unwanted = self._refuse, self._backlog.unwanted
         self.context = context = RunContext(
             *(spec.options, spec.sink, self._backlog, self._slots, self.publisher, spec.clock),
-            self._pacing,
+            star=spec.task.star,
             origin=spec.origin,
         )
+        self._pacing = context.pacing
+        self._pacing.refuse, self._pacing.unwanted = self._refuse, self._backlog.unwanted
         self._emit = self.publisher.emit
         self._intake = Intake(context, self.post)
         context.in_turn = InTurn(

@@ -106,7 +106,9 @@ def test_a_rate_keeps_the_server_content(served):
 def test_each_key_has_its_own_limit(served):
     server = Server(per=12)
     with serving(server) as address:
-        mixed = [url for pair in zip(urls(address, 25, "a"), urls(address, 25, "b")) for url in pair]
+        mixed = [
+            url for pair in zip(urls(address, 25, "a"), urls(address, 25, "b")) for url in pair
+        ]
         results = nbexec.map(
             by_urllib,
             mixed,
