@@ -113,6 +113,20 @@ def limit_of(name: str, value: Any) -> Limit:
     return value if isinstance(value, Limit) else _made(parse(name, value), None, None)
 
 
+def calls_alone(limit: Limit) -> Limit | None:
+    """Give a limit without its other units; None where it has only those.
+
+    Examples
+    --------
+    >>> str(calls_alone(Limit({"calls": "5/s", "tokens": "10/s"})))
+    '5/s'
+    """
+    rates = tuple(rate for rate in limit.rates if rate.unit == CALLS)
+    if len(rates) == len(limit.rates):
+        return limit
+    return _made(rates, limit.name, limit.shared) if rates else None
+
+
 def parse(name: str, value: Any) -> tuple[Rate, ...]:
     """Give the rates that an option means.
 
