@@ -7,7 +7,7 @@ the kernel, and the loop goes on with everything else.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Container, Hashable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -204,8 +204,10 @@ class Pacing:
         if flight is not None and self._limiter is not None:
             self._limiter.started(flight.ticket, now + self._late)
 
-    def came_back(self, chunk: Chunk, outcome: Outcome, now: float, away: bool = False) -> None:
-        """Note that items ended, what was reserved for them is settled; `away`: turned away."""
+    def came_back(
+        self, chunk: Chunk, outcome: Outcome, now: float, away: Container[int] = ()
+    ) -> None:
+        """Settle what was reserved for items that ended; those at `away` were turned away."""
         ended = bool(outcome.values) and not outcome.errors
         flight = self._settle(chunk, now)
         if flight is not None and ended and self._facts.corrected and self._limiter is not None:
@@ -214,14 +216,14 @@ class Pacing:
             return
         if flight is None:
             for at, value in enumerate(outcome.values):
-                if at not in outcome.errors:
-                    price = self._facts.price(value)
-                    before = None if price else self._facts.price_before(chunk.items[at])
-                    self.budget.price(price if before is None else before)
+                price = None if at in outcome.errors else self._facts.price(value)
+                if price is None and at not in away:
+                    price = self._facts.price_before(chunk.items[at])
+                self.budget.price(price)
         elif ended:
             self.budget.ended(chunk.indices[0], self._facts.price(outcome.values[0]))
         else:
-            self.budget.failed(chunk.indices[0], paid=not away)
+            self.budget.failed(chunk.indices[0], paid=0 not in away)
 
     def returned(self, chunk: Chunk, now: float) -> None:
         """Note that items came back that were not begun, as far as anybody knows."""

@@ -157,7 +157,7 @@ class Intake:
             workers = run.choice.workers
             at_once = min(len(run.slots.busy()) + 1, workers) if outcome.errors else 0
             away = pacing.sort_out(chunk, outcome, now, at_once, workers)
-            pacing.came_back(chunk, outcome, now, bool(away))
+            pacing.came_back(chunk, outcome, now, {at for at, _ in away})
         except OptionError as why:  # of a function that the options give
             self.stopping.give_up(why)
             return chunk, outcome
