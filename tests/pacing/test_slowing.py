@@ -85,9 +85,6 @@ def test_tries_are_no_retries_and_the_run_says_so(backend, tmp_path):
 
 
 def test_a_run_says_why_nothing_begins():
-    run = nbexec.start(lambda x: 1 / 0, [], backend="threads")
-    run.wait()
-
     def work(x):
         raise Refused(503, Retry_After="300")
 
