@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from ..errors import OptionError
-from . import rates
+from . import pacing_checks
 
 PROGRESS = ("auto", "panel", "text", "off")
 ON_ERROR = ("raise", "collect")
@@ -101,71 +101,6 @@ def error_types(name: str, value: Any) -> tuple[type[BaseException], ...] | None
         f"{name} must be an exception type, several in a tuple, their names ('OSError, "
         f"json.JSONDecodeError'), or a function of the exception, not {wrong[0]}"
     )
-
-
-def _rate(name: str, value: Any) -> None:
-    rates.limit_of(name, value)
-
-
-def function_of(name: str, value: Any) -> Callable[..., Any]:
-    """Give the function that an option is, or names: "urllib.parse.urlsplit".
-
-    Examples
-    --------
-    >>> function_of("cost", "builtins.len")("four")
-    4
-    """
-    found: Any = value
-    if isinstance(value, str):
-        from pydoc import locate  # imports what is dotted
-
-        found = locate(value)
-    if not callable(found):
-        what = FUNCTIONS[name]
-        raise OptionError(f"{name} must be {what}, its dotted name, or None, not {value!r}")
-    function: Callable[..., Any] = found
-    return function
-
-
-FUNCTIONS = {
-    "rate_key": "a function of the item that gives the host or the account",
-    "cost": "a function of the item that gives a number, or a dict of unit to number",
-    "actual": "a function of the result that gives a number, or a dict of unit to number",
-    "price": "a number, a function of the result that gives one",
-    "item_price": "a number, a function of the item that gives one",
-    "slow_down": "True, False, a function of the exception that gives True, False or seconds",
-}
-
-
-def _function(name: str, value: Any) -> None:
-    function_of(name, value)
-
-
-def _price(name: str, value: Any) -> None:
-    if number(value) is None:
-        function_of(name, value)
-    elif not number(value) >= 0:  # type: ignore[operator]
-        raise OptionError(f"{name} must be 0 or more, not {value!r}")
-
-
-def number(value: Any) -> float | None:
-    """Give an option that is a number, or the text of one; None where it is neither."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        return float(value)
-    except ValueError:
-        return None
-
-
-def _budget(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        raise OptionError(f"{name} must be a number above 0, or None, not {value!r}")
-
-
-def _slow_down(name: str, value: Any) -> None:
-    if not isinstance(value, bool) and value not in ("on", "off"):
-        function_of(name, value)
 
 
 def _text(name: str, value: Any) -> None:
@@ -302,27 +237,27 @@ class Options:  # its docstring is made from the fields, below
         "dict by unit ({'calls': '200/min', 'tokens': '100_000/min'}, with `cost`), or a `Limit` "
         "that several runs share. In no window of that length do more start; retries count. "
         "Items then travel alone.",
-        _rate,
+        pacing_checks.rate,
         str,
     )
     rate_key: Any = _option(
         None,
         "A function of the item that gives what `rate` and `slow_down` are about: the host, the "
         "account. Each has its own. None is one for all.",
-        _function,
+        pacing_checks.function,
         str,
     )
     cost: Any = _option(
         None,
         "A function of the item that gives what it takes of the other unit of `rate`, or a dict "
         "of unit to number.",
-        _function,
+        pacing_checks.function,
         str,
     )
     actual: Any = _option(
         None,
         "A function of the result that gives what it took, as `cost`, which it corrects.",
-        _function,
+        pacing_checks.function,
         str,
     )
     slow_down: Any = _option(
@@ -333,27 +268,27 @@ class Options:  # its docstring is made from the fields, below
         "`retries`. A function of the exception that gives True or seconds says so of others, "
         "and False has them fail. None is True, but False with `crash_retries=0`, and in cells "
         "without `rate`.",
-        _slow_down,
+        pacing_checks.slow_down,
         str,
     )
     price: Any = _option(
         None,
         "What an item costs: a function of its result that gives a number, or a number. What was "
         "spent is shown, and what all will cost.",
-        _price,
+        pacing_checks.price,
         str,
     )
     item_price: Any = _option(
         None,
         "The same, of the item, before it runs; with both, `price` corrects it.",
-        _price,
+        pacing_checks.price,
         str,
     )
     budget: float | None = _option(
         None,
         "What may be spent: no item begins that would take it over, and the run ends with "
         "`BudgetExceeded`. Needs `price` or `item_price`. Items then travel alone.",
-        _budget,
+        pacing_checks.budget,
         float,
     )
     window: int | None = _option(
@@ -405,32 +340,7 @@ class Options:  # its docstring is made from the fields, below
                 f"crash_retries=0 needs chunk=1, not {self.chunk}: when a worker dies, the items "
                 "of its chunk are run again one by one to find the guilty one"
             )
-        self._check_pacing()
-
-    def _check_pacing(self) -> None:
-        if self.budget is not None and self.price is None and self.item_price is None:
-            raise OptionError(
-                f"budget={self.budget!r} needs price=, a function of the result, or item_price=, a "
-                "function of the item"
-            )
-        if self.actual is not None and self.cost is None:
-            raise OptionError("actual= corrects cost=, which isn't given: give both")
-        if self.cost is not None and self.rate is None:
-            raise OptionError("cost= is for rate=, which isn't given: rate={'tokens': '1000/min'}")
-        if self.rate is None:
-            return
-        limits = rates.limit_of("rate", self.rate).rates
-        others = sorted({rate.unit for rate in limits} - {rates.CALLS})
-        if others and self.cost is None:
-            raise OptionError(
-                f"rate= limits {' and '.join(others)}, and cost= doesn't say how many an item "
-                "takes: give a function of the item"
-            )
-        if self.cost is not None and not others:
-            raise OptionError(
-                "cost= is given, and rate= limits calls alone: name the other unit, as "
-                "rate={'calls': '200/min', 'tokens': '100_000/min'}"
-            )
+        pacing_checks.together(self)
 
     @property
     def alone(self) -> bool:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 from ..errors import OptionError
+from ..options.pacing_checks import function_of, number
 from ..options.rates import CALLS, Rate
-from ..options.record import Options, function_of, number
+from ..options.record import Options
 from ..worker.execute import Call
 
 ONE = {CALLS: 1.0}

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 from ..errors import OptionError
 from ..model import Chunk, Error, Outcome, SlowDown
+from ..options.pacing_checks import function_of
 from ..options.rates import Limit, limit_of
-from ..options.record import Options, function_of
+from ..options.record import Options
 from ..telemetry import wording
 from ..telemetry.events import Spending
 from .budget import Budget

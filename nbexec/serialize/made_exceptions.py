@@ -11,6 +11,7 @@ import copyreg
 import functools
 import pickle
 import types
+from collections.abc import Mapping
 from typing import Any
 
 from .trial import is_sendable, is_small
@@ -97,12 +98,14 @@ def _reduced_to_sendable(
         else:
             arguments.append(_text(value))
             left_out.append(f"an argument, {_sort(value)}, whose text is here")
-    state = {}
+    state: dict[str, Any] = {}
     for name, value in _state(error, kind, base, pickler).items():
         if name in without:
             continue
         if name == "args" or _of_exceptions(value) or is_sendable(value, pickler):
             state[name] = value
+        elif isinstance(value, Mapping) and is_sendable(plain := dict(value), pickler):
+            state[name] = plain  # the headers of a reply
         else:
             left_out.append(f"attribute `{name}`, {_sort(value)}")
     if "args" in state:

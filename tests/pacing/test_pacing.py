@@ -1,7 +1,7 @@
 """Runs at their pace, on every backend.
 
-Covers nbexec.pacing.pacing, nbexec.pacing.item_facts, nbexec.pacing.parked, nbexec.pacing.limiter
-and nbexec.options.rates.
+Covers nbexec.pacing.pacing, nbexec.pacing.item_facts, nbexec.pacing.parked,
+nbexec.pacing.limiter, nbexec.options.rates and nbexec.options.pacing_checks.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs against a real server that limits: rates, 429 with and without Retry-After, lost connections."""
+"""Runs against a real server that limits its clients, refuses them, and drops connections."""
 
 from __future__ import annotations
 
@@ -106,9 +106,8 @@ def test_a_rate_keeps_the_server_content(served):
 def test_each_key_has_its_own_limit(served):
     server = Server(per=12)
     with serving(server) as address:
-        mixed = [
-            url for pair in zip(urls(address, 25, "a"), urls(address, 25, "b")) for url in pair
-        ]
+        pairs = zip(urls(address, 25, "a"), urls(address, 25, "b"), strict=True)
+        mixed = [url for pair in pairs for url in pair]
         results = nbexec.map(
             by_urllib,
             mixed,
@@ -176,6 +175,22 @@ def test_without_slow_down_a_refusal_is_the_item_s_exception(served):
     with serving(server) as address, pytest.raises(urllib.error.HTTPError) as caught:
         nbexec.map(by_urllib, urls(address, 1), backend=served, slow_down=False)
     assert caught.value.code == 429
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_an_exception_comes_from_a_worker_with_its_status_and_headers(client):
+    if client != "urllib":
+        pytest.importorskip(client)
+    server = Server(headers={"Retry-After": "70"})
+    server.refuse = 1
+    with serving(server) as address, pytest.raises(Exception, match="429") as caught:
+        nbexec.map(CLIENTS[client], urls(address, 1), backend="processes", slow_down=False)
+    error = caught.value
+    reply = getattr(error, "response", error)
+    headers = {name.lower(): value for name, value in reply.headers.items()}
+    assert headers["retry-after"] == "70"
+    statuses = (getattr(reply, name, None) for name in ("status", "status_code", "code"))
+    assert 429 in statuses
 
 
 def test_a_server_that_always_refuses_ends_the_run(monkeypatch):
