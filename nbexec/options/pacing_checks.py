@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import OptionError
 from . import rates
-
-if TYPE_CHECKING:
-    from .record import Options
 
 
 def rate(name: str, value: Any) -> None:
@@ -77,8 +74,8 @@ def slow_down(name: str, value: Any) -> None:
         function_of(name, value)
 
 
-def together(options: Options) -> None:
-    """Check those that need one another."""
+def together(options: Any) -> None:
+    """Check those of `Options` that need one another."""
     if options.budget is not None and options.price is None and options.item_price is None:
         raise OptionError(
             f"budget={options.budget!r} needs price=, a function of the result, or item_price=, a "

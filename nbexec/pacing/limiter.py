@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
-import weakref
 from collections.abc import Hashable
 from typing import Any, NamedTuple, Protocol
 
-from ..options.rates import Limit, Rate
+from ..options.rates import Rate
 from ..system import after_fork
 from .windows import Amounts, Start, Windows
 
@@ -98,28 +97,3 @@ class Limiter:
 
 def _soon(at: float, now: float) -> float:
     return now + POLL if at == float("inf") else at
-
-
-_named: dict[str, Limiter] = {}
-_unnamed: weakref.WeakKeyDictionary[Limit, Limiter] = weakref.WeakKeyDictionary()
-_lock = threading.Lock()
-after_fork.renew(_lock)
-
-
-def limiter_of(limit: Limit) -> Limiting:
-    """Give the limiter of a limit: the same one for the same limit, or name, or file."""
-    if limit.shared is not None:
-        from .shared_limiter import SharedLimiter
-
-        return SharedLimiter(limit)
-    with _lock:
-        if limit.name is None:
-            found = _unnamed.get(limit)
-            if found is None:
-                found = _unnamed[limit] = Limiter(limit.rates)
-            return found
-        found = _named.get(limit.name)
-        if found is None:
-            found = _named[limit.name] = Limiter(limit.rates)
-    found.change(limit.rates)
-    return found

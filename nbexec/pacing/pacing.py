@@ -20,7 +20,7 @@ from ..telemetry import wording
 from ..telemetry.events import Spending
 from .budget import Budget
 from .item_facts import ONE, ItemFacts
-from .limiter import limiter_of
+from .limiters import limiter_of
 from .parked import Parked, Waiting
 from .slowing import Slowing
 from .windows import too_much

@@ -20,7 +20,7 @@ PATIENCE = 3600.0  # seconds; a run without a deadline waits for no longer a pau
 
 
 @dataclass(slots=True)
-class Pace:
+class KeyPace:
     """How one key goes."""
 
     until: float = -math.inf  # nothing starts before that
@@ -51,7 +51,7 @@ class Slowing:
     def __init__(self, deadline: bool, chance: Callable[[], float] = random.random) -> None:
         self._deadline = deadline
         self._chance = chance
-        self._paces: dict[Hashable, Pace] = {}
+        self._paces: dict[Hashable, KeyPace] = {}
         self.pauses = 0
         self.seconds = 0.0  # of all pauses
 
@@ -79,7 +79,7 @@ class Slowing:
         at_once : int
             How many ran just now, with this one.
         """
-        pace = self._paces.setdefault(key, Pace())
+        pace = self._paces.setdefault(key, KeyPace())
         if seconds is not None and seconds > PATIENCE and not self._deadline:
             return None
         again = begun >= pace.until

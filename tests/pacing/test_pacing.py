@@ -1,7 +1,8 @@
 """Runs at their pace, on every backend.
 
 Covers nbexec.pacing.pacing, nbexec.pacing.item_facts, nbexec.pacing.parked,
-nbexec.pacing.limiter, nbexec.options.rates and nbexec.options.pacing_checks.
+nbexec.pacing.limiter, nbexec.pacing.limiters, nbexec.options.rates and
+nbexec.options.pacing_checks.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import time
 import pytest
 
 import nbexec
-from nbexec.pacing.limiter import Limiter, limiter_of
+from nbexec.pacing.limiter import Limiter
+from nbexec.pacing.limiters import limiter_of
 from nbexec.pacing.parked import Parked
 
 from ..waiting import until

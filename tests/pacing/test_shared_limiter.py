@@ -12,7 +12,7 @@ import time
 import pytest
 
 import nbexec
-from nbexec.pacing.limiter import limiter_of
+from nbexec.pacing.limiters import limiter_of
 
 from ..waiting import until
 
@@ -67,7 +67,7 @@ def test_what_a_dead_process_had_reserved_is_counted_and_comes_free(tmp_path):
     limit = nbexec.Limit("2/s", shared=tmp_path / "limits.db")
     code = """
 import os, sys, nbexec
-from nbexec.pacing.limiter import limiter_of
+from nbexec.pacing.limiters import limiter_of
 limiter = limiter_of(nbexec.Limit("2/s", shared=sys.argv[1]))
 import time
 assert not isinstance(limiter.reserve(None, {"calls": 1}, time.monotonic()), float)
