@@ -169,10 +169,11 @@ def labelled(stats: Stats) -> list[tuple[str, str]]:
     found = []
     if stats.phase in ("paused", "cancelling", "cancelled"):
         found.append(("state", state(stats)))
-    elif stats.waiting:
-        found.append(("state", stats.waiting))
-    elif stats.rate and not stats.ended:
-        found.append(("rate", rate(stats.rate)))
+    else:
+        if stats.waiting:
+            found.append(("state", stats.waiting))
+        if stats.rate and not stats.ended:
+            found.append(("rate", rate(stats.rate)))
     if stats.eta is not None and not stats.ended:
         found.append(("left", f"{about(stats.eta)} left"))
     if stats.phase != "cancelled":
