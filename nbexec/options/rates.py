@@ -88,12 +88,18 @@ class Limit:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Give the reduction for pickling: another process shares it by its file alone."""
-        if self.shared is None and self.name is None:
+        if self.shared is None:
             raise TypeError(
                 "a Limit can't be sent to another process, which would count for itself: give it "
                 "shared='limits.db'"
             )
         return _made, (self.rates, self.name, self.shared)
+
+    def __copy__(self) -> Limit:
+        return self  # a copy would count for itself
+
+    def __deepcopy__(self, memo: Any) -> Limit:
+        return self
 
 
 def _made(rates: tuple[Rate, ...], name: str | None, shared: Any) -> Limit:

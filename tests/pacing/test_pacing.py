@@ -7,6 +7,7 @@ nbexec.options.pacing_checks.
 
 from __future__ import annotations
 
+import copy
 import itertools
 import time
 
@@ -205,6 +206,21 @@ def test_a_limit_says_what_it_is():
     for wrong in ({"name": ""}, {"name": 3}, {"shared": 3}):
         with pytest.raises(nbexec.OptionError):
             nbexec.Limit("5/s", **wrong)
+
+
+def test_another_process_would_count_for_itself(remote, tmp_path):
+    limit = nbexec.Limit("50/s", name="of the kernel")
+    assert copy.deepcopy(limit) is copy.copy(limit) is limit
+    with pytest.raises(nbexec.PickleError, match="give it shared="):
+        nbexec.map(lambda x: str(limit), [1], backend=remote)
+    shared = nbexec.Limit("2/h", shared=tmp_path / "limits.db")
+
+    def work(x):
+        return nbexec.map(abs, [x], rate=shared, deadline=10, progress="off")[0]
+
+    assert nbexec.map(work, [-1, -2], backend=remote) == [1, 2]
+    now = time.monotonic()
+    assert limiter_of(shared).free_at(None, {"calls": 1}, now) > now
 
 
 # ---------------------------------------------------------------- parts
