@@ -7,6 +7,7 @@ The rooms, in the order of the layers (each imports only what is below it):
     api, answers, executor, tracking, history: what people call
     run/          one run: its handle, its loop, its results, how it stops
     placement/    which backend, how many workers, which worker has which chunk
+    pacing/       how fast a run may go: rate limits, slowing down, a budget
     backends/     the contract of a backend, and every backend, on the kernel's side
     journal/      checkpoints, and the fingerprints that find them again
     observers/    what shows a run outside a notebook, and what samples its usage
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from .cell.run import parallel
     from .errors import (
         BackendError,
+        BudgetExceeded,
         DeadlineExceeded,
         ItemsError,
         ItemTimeout,
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from .executor import Executor
     from .history import PastRun, RunRecord, attach, runs
     from .model import Failure
+    from .options.rates import Limit
     from .options.record import Options
     from .run.handle import Run
     from .run.registry import last_run
@@ -76,12 +79,13 @@ _NAMES = {
     "cell.report": "CellReport",
     "cell.run": "parallel",
     "cell.detached": "detached",
-    "errors": "BackendError DeadlineExceeded ItemsError ItemTimeout JournalError "
+    "errors": "BackendError BudgetExceeded DeadlineExceeded ItemsError ItemTimeout JournalError "
     "MemoryLimitExceeded NbexecError NotReady OptionError PickleError RunCancelled SerialError "
     "WorkerDied",
     "executor": "Executor",
     "history": "PastRun RunRecord attach runs",
     "model": "Failure",
+    "options.rates": "Limit",
     "options.record": "Options",
     "telemetry.output": "Outputs",
     "run.results": "Results",

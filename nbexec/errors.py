@@ -83,6 +83,12 @@ class DeadlineExceeded(NbexecError, TimeoutError):
     __module__ = "nbexec"
 
 
+class BudgetExceeded(NbexecError):
+    """The run would spend more than ``budget=``; finished results are in `partial_results`."""
+
+    __module__ = "nbexec"
+
+
 class JournalError(NbexecError):
     """A journal can't be used; the message names its file, the function, or the run using it."""
 

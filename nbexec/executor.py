@@ -143,7 +143,8 @@ class Executor(concurrent.futures.Executor):
             Seconds from now within which each result must be there; None waits.
         chunksize : int or None
             Items that are sent together as one call; None is 1, as in `concurrent.futures`.
-            `nbexec.map` adapts it.
+            `nbexec.map` adapts it.  With ``rate`` or ``budget``, which are about single calls, it
+            is 1.
         buffersize : int or None
             Calls whose results have not been taken yet, at most, as since Python 3.14: the next
             item is pulled when a result is taken.  None consumes all at once.
@@ -170,7 +171,7 @@ class Executor(concurrent.futures.Executor):
             raise TypeError(f"buffersize must be an int or None, not {buffersize!r}")
         if buffersize is not None and buffersize < 1:
             raise ValueError(f"buffersize must be at least 1, not {buffersize}")
-        if size == 1:
+        if size == 1 or self.options.rate is not None or self.options.budget is not None:
             return self._map(fn, zip(*iterables, strict=False), timeout, buffersize)
         parts = _parts(zip(*iterables, strict=False), size)
         part = functools.partial(_part, fn)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Indices = Sequence[int]
 ErrorKind = Literal["error", "cancelled", "lost"]
@@ -56,6 +56,13 @@ class Chunk:
         return Chunk(indices, [self.items[offset] for offset in offsets], attempt)
 
 
+class SlowDown(NamedTuple):
+    """What a server asked for, by an exception that has its reply."""
+
+    status: int  # 429 or 503; 0: the user's own function says so
+    seconds: float | None  # that it asked to wait; None where it didn't say
+
+
 @dataclass(frozen=True, slots=True)
 class Error:
     """Why an item has no value."""
@@ -66,6 +73,7 @@ class Error:
     unsent: Literal["", "item", "result"] = (
         ""  # what could not; where it is the item, nothing began
     )
+    asked: SlowDown | None = None  # that the run slows down, and tries the item again
 
 
 @dataclass(frozen=True, slots=True)

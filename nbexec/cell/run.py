@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import OptionError, SerialError
 from ..options import resolve
+from ..options.rates import limit_of
 from ..options.record import Options
 from ..run import registry as runs
 from ..system import recursion
@@ -141,6 +142,8 @@ def checked(options: dict[str, Any]) -> Options:
             "a cell draws its random numbers in the order of the plain cell, so that seed= would "
             "change them: seed the generators in the cell, or use nbexec.map(..., seed=...)"
         )
+    if options.get("rate") is not None:  # one for all loops of the cell
+        options["rate"] = limit_of("rate", options["rate"])
     if resolved.backend not in ALWAYS_THERE:  # those take a while to import, if they are needed
         from ..backends import get_backend
 

@@ -88,5 +88,10 @@ def without_values(error: Error, count: int = 1) -> Outcome:
     return Outcome([None] * count, errors, time.time(), [0.0] * count, 0.0, "")
 
 
+def refused(why: BaseException) -> Outcome:
+    """Give the outcome of an item that can't start."""
+    return without_values(_described("error", why))
+
+
 def _described(kind: ErrorKind, why: BaseException) -> Error:
     return Error(kind, why, f"{type(why).__name__}: {why}\n")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol
 
-from ..errors import DeadlineExceeded, RunCancelled
+from ..errors import BudgetExceeded, DeadlineExceeded, RunCancelled
 from ..model import Chunk, Failure, Outcome
 
 EVERY = 0.05  # seconds after which a waiting consumer looks for clicks
@@ -107,7 +107,7 @@ class Gather:
         if self._placed == len(self.values):
             return
         why: BaseException = RunCancelled("the run ended before this item did")
-        if isinstance(error, DeadlineExceeded):
+        if isinstance(error, DeadlineExceeded | BudgetExceeded):
             why = error
         for index, value in enumerate(self.values):
             if value is NOT_RUN:

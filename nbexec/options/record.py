@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from ..errors import OptionError
+from . import pacing_checks
 
 PROGRESS = ("auto", "panel", "text", "off")
 ON_ERROR = ("raise", "collect")
@@ -230,6 +231,66 @@ class Options:  # its docstring is made from the fields, below
         _memory,
         str,
     )
+    rate: Any = _option(
+        None,
+        "How many items may start in a time: '50/s', '200/min', '1000/h', several in a list, a "
+        "dict by unit ({'calls': '200/min', 'tokens': '100_000/min'}, with `cost`), or a `Limit` "
+        "that several runs share. In no window of that length do more start; retries count. "
+        "Items then travel alone.",
+        pacing_checks.rate,
+        str,
+    )
+    rate_key: Any = _option(
+        None,
+        "A function of the item that gives what `rate` and `slow_down` are about: the host, the "
+        "account. Each has its own. None is one for all.",
+        pacing_checks.function,
+        str,
+    )
+    cost: Any = _option(
+        None,
+        "A function of the item that gives what it takes of the other unit of `rate`, or a dict "
+        "of unit to number.",
+        pacing_checks.function,
+        str,
+    )
+    actual: Any = _option(
+        None,
+        "A function of the result that gives what it took, as `cost`, which it corrects.",
+        pacing_checks.function,
+        str,
+    )
+    slow_down: Any = _option(
+        None,
+        "What to do where an item's exception has the reply of a server with the status 429 or "
+        "503: the run pauses for as long as that asks (`Retry-After`, `x-ratelimit-reset`), "
+        "halves how many items run at once, and tries the item again, which is none of its "
+        "`retries`. A function of the exception that gives True or seconds says so of others, "
+        "and False has them fail. None is True, but False with `crash_retries=0`, and in cells "
+        "without `rate`.",
+        pacing_checks.slow_down,
+        str,
+    )
+    price: Any = _option(
+        None,
+        "What an item costs: a function of its result that gives a number, or a number. What was "
+        "spent is shown, and what all will cost.",
+        pacing_checks.price,
+        str,
+    )
+    item_price: Any = _option(
+        None,
+        "The same, of the item, before it runs; with both, `price` corrects it.",
+        pacing_checks.price,
+        str,
+    )
+    budget: float | None = _option(
+        None,
+        "What may be spent: no item begins that would take it over, and the run ends with "
+        "`BudgetExceeded`. Needs `price` or `item_price`. Items then travel alone.",
+        pacing_checks.budget,
+        float,
+    )
     window: int | None = _option(
         None,
         "Most items that `imap` holds at once, on their way in and out; None is a few chunks "
@@ -271,18 +332,21 @@ class Options:  # its docstring is made from the fields, below
             check = option.metadata["check"]
             if check is not None and not (value is None and option.default is None):
                 check(option.name, value)
-        if self.timeout is not None and self.chunk not in (None, 1):
-            raise OptionError(f"timeout= needs chunk=1, not {self.chunk}: it is for one item")
+        for name in ("timeout", "rate", "rate_key", "budget"):
+            if getattr(self, name) is not None and self.chunk not in (None, 1):
+                raise OptionError(f"{name}= needs chunk=1, not {self.chunk}: it is for one item")
         if self.crash_retries == 0 and self.chunk not in (None, 1):
             raise OptionError(
                 f"crash_retries=0 needs chunk=1, not {self.chunk}: when a worker dies, the items "
                 "of its chunk are run again one by one to find the guilty one"
             )
+        pacing_checks.together(self)
 
     @property
     def alone(self) -> bool:
-        """Whether items must travel alone: so that the guilty one is known at once."""
-        return self.timeout is not None or self.crash_retries == 0
+        """Whether items must travel alone: so that the guilty one, or the next, is known."""
+        single = (self.timeout, self.rate, self.rate_key, self.budget)
+        return self.crash_retries == 0 or any(one is not None for one in single)
 
     def updated(self, changes: dict[str, Any]) -> Options:
         """Give a copy with `changes`; an unknown name is an `OptionError` with a suggestion."""

@@ -8,6 +8,7 @@ import itertools
 from ..items.chunk_size import ChunkSizer
 from ..items.feed import Feed
 from ..model import Chunk
+from ..pacing.parked import Parked
 
 
 class Backlog:
@@ -21,6 +22,7 @@ class Backlog:
         self._queued = 0  # items in those
         self.wanted = 0  # items that the feed should pull, for chunks to come
         self._delayed: list[tuple[float, int, Chunk]] = []  # by time
+        self.parked = Parked()  # were taken, and wait for a limit
         self._order = itertools.count()
 
     def unwanted(self, chunk: Chunk) -> bool:
@@ -44,12 +46,14 @@ class Backlog:
     @property
     def left(self) -> int | None:
         """How many items are pending; None where that isn't known."""
-        return None if self.feed.left is None else self.feed.left + self._queued
+        left = self.feed.left
+        return None if left is None else left + self._queued + len(self.parked)
 
     def earliest(self) -> float:
         """Give the smallest index among the items to be submitted again; infinity for none."""
         requeued = self._requeued[0][0] if self._requeued else float("inf")
-        return min((requeued, *(chunk.indices[0] for *_, chunk in self._delayed)))
+        delayed = (chunk.indices[0] for *_, chunk in self._delayed)
+        return min((requeued, self.parked.earliest(), *delayed))
 
     def due(self) -> float | None:
         """When the first delayed chunk is due; None where there is none."""
@@ -120,5 +124,8 @@ class Backlog:
     def over(self) -> bool:
         """Whether nothing is left to be submitted that matters."""
         if self.limit is not None:
-            return all(self.unwanted(chunk) for _, _, chunk in [*self._requeued, *self._delayed])
-        return not (self._requeued or self._delayed or self.feed.pulling) and self.feed.left == 0
+            chunks = [*self._requeued, *self._delayed]
+            unwanted = all(self.unwanted(chunk) for _, _, chunk in chunks)
+            return unwanted and self.parked.all_are(self.unwanted)
+        waiting = self._requeued or self._delayed or self.parked
+        return not (waiting or self.feed.pulling) and self.feed.left == 0

@@ -10,6 +10,7 @@ from ..items.outcomes import failure
 from ..items.sinks import Sink
 from ..model import Choice, Chunk, Failure, Outcome
 from ..options.record import Options
+from ..pacing.pacing import Pacing
 from ..placement.slots import Slot, SlotTable
 from ..telemetry.events import Finished, Returned
 from ..telemetry.output import Outputs
@@ -35,6 +36,7 @@ class RunContext:
     publisher: Publisher
     clock: Callable[[], float]
     in_turn: InTurn | None = None  # what items logged and warned; set by the loop
+    star: bool = False  # whether an item is several arguments
     origin: str = ""  # marks the run's failures; see `Run.origin`
     failures: list[Failure] = field(default_factory=list)
     output: Outputs = field(default_factory=Outputs)
@@ -42,6 +44,7 @@ class RunContext:
 
     def __post_init__(self) -> None:
         self.emit = self.publisher.emit
+        self.pacing = Pacing(self.options, self.backlog.parked, self.star)
 
     @property
     def feed(self) -> Feed:
@@ -56,6 +59,7 @@ class RunContext:
     def requeue(self, chunk: Chunk, suspect: bool = False) -> None:
         """Requeue items that a worker had not started; one by one where one is to blame."""
         self.emit(Returned(self.clock(), chunk))
+        self.pacing.returned(chunk, self.clock())
         if self.in_turn is not None:
             self.in_turn.again(chunk)
         if suspect:

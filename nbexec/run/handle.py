@@ -20,7 +20,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..backends.caller_thread import CallerThread
-from ..errors import BackendError, DeadlineExceeded
+from ..errors import BackendError, BudgetExceeded, DeadlineExceeded
 from ..items.chunk_size import ALONE, COSTLY, ChunkSizer
 from ..items.feed import Chosen, Feed
 from ..items.sinks import Futures, Gather, Merge, Sink, Stream
@@ -99,7 +99,8 @@ class Run:
         self.began = 0.0  # Unix time; 0.0 before `start`
         self.background = False  # whether nobody waits for it
         self._taken = False  # whether somebody has had the results
-        self.task = task = replace(task, timed=options.timeout is not None)
+        timed = options.timeout is not None or options.rate is not None
+        self.task = task = replace(task, timed=timed)
         # What items' random numbers follow from: give it to `seed=`, and they are the same ones.
         self.seed = seed_of(task, options.seed)
         self.options = options
@@ -255,6 +256,8 @@ class Run:
             It was cancelled.
         DeadlineExceeded
             It was stopped at its deadline, with ``on_error="raise"``.
+        BudgetExceeded
+            It ended at its budget, likewise.
         Exception
             With ``on_error="raise"``, what the first failing item raised.  This and
             `RunCancelled` have what was finished as ``partial_results``.
@@ -263,7 +266,8 @@ class Run:
             raise TimeoutError(f"{self.name} is still running after {timeout} s")
         self._take()
         if self._error is not None and not (
-            isinstance(self._error, DeadlineExceeded) and self.options.on_error == "collect"
+            isinstance(self._error, DeadlineExceeded | BudgetExceeded)
+            and self.options.on_error == "collect"
         ):
             raise self._error
         return self.results

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..backends.base import Reply
+from ..errors import OptionError
 from ..items.outcomes import cut, died, placed
 from ..model import Chunk, Outcome
 from ..placement.chooser import BackendChooser
@@ -69,6 +70,7 @@ class Intake:
         """Take in what an item, or the worker of its chunk, reports."""
         if stream == "begun":
             self._run.slots.begun(chunk, self._run.clock())
+            self._run.pacing.began(chunk, self._run.clock())
             return
         if stream == "returned":
             self.reclaim.returned(chunk, offset or 0)
@@ -133,8 +135,10 @@ class Intake:
     def judge(self, chunk: Chunk, outcome: Outcome) -> None:
         """Finish items, or have failed ones tried again, or halt the run."""
         now = self._run.clock()
+        chunk, outcome = self._at_its_pace(chunk, outcome, now)
         if not outcome.errors:
-            self._run.finish(now, chunk, outcome)
+            if chunk.indices:
+                self._run.finish(now, chunk, outcome)
             return
         sorted_out = failure_policy.sort_out(chunk, outcome, self._policy)
         for one, error, wait, started, took in sorted_out.retries:
@@ -145,3 +149,25 @@ class Intake:
             self.stopping.halt(sorted_out.stop)
         if sorted_out.chunk.indices:
             self._run.finish(now, sorted_out.chunk, sorted_out.outcome)
+
+    def _at_its_pace(self, chunk: Chunk, outcome: Outcome, now: float) -> tuple[Chunk, Outcome]:
+        """Have items wait that a server has turned away; give what is left, and what it cost."""
+        run, pacing = self._run, self._run.pacing
+        try:
+            workers = run.choice.workers
+            at_once = min(len(run.slots.busy()) + 1, workers) if outcome.errors else 0
+            away = pacing.sort_out(chunk, outcome, now, at_once, workers)
+            pacing.came_back(chunk, outcome, now, {at for at, _ in away})
+        except OptionError as why:  # of a function that the options give
+            self.stopping.give_up(why)
+            return chunk, outcome
+        for at, until in away:
+            one, error = chunk.pick([at], chunk.attempt), outcome.errors[at]
+            begun = outcome.ends[at - 1] if at else 0.0
+            facts = outcome.started + begun, outcome.ends[at] - begun, outcome.worker
+            self._emit(Retried(now, one.indices[0], one.attempt, error, until - now, *facts))
+            run.backlog.delay(one, until)
+        if not away:
+            return chunk, outcome
+        self.reclaim.take_all_back()
+        return failure_policy.without(chunk, outcome, {at for at, _ in away})

@@ -17,14 +17,17 @@ from typing import TYPE_CHECKING, Any
 
 from ..backends.base import HoldRecord, SessionSpec
 from ..backends.caller_thread import CallerThread
+from ..errors import BudgetExceeded, OptionError
 from ..items.chunk_size import ChunkSizer
 from ..items.feed import Feed
+from ..items.outcomes import refused
 from ..items.sinks import Futures, Sink, Stream
 from ..model import Choice, Chunk, EndReason, Task
 from ..options.record import Options, bytes_of
 from ..placement.chooser import BackendChooser
 from ..placement.slots import SlotTable
 from ..system import machine
+from ..telemetry import wording
 from ..telemetry.events import (
     Event,
     Part,
@@ -32,6 +35,7 @@ from ..telemetry.events import (
     RunEnded,
     RunStarted,
     Sampled,
+    Spending,
     Steered,
     Submitted,
 )
@@ -77,8 +81,11 @@ class Loop:
         self._slots = SlotTable()
         self.context = context = RunContext(
             *(spec.options, spec.sink, self._backlog, self._slots, self.publisher, spec.clock),
+            star=spec.task.star,
             origin=spec.origin,
         )
+        self._pacing = context.pacing
+        self._pacing.refuse, self._pacing.unwanted = self._refuse, self._backlog.unwanted
         self._emit = self.publisher.emit
         self._intake = Intake(context, self.post)
         context.in_turn = InTurn(
@@ -91,6 +98,8 @@ class Loop:
         self._journal = spec.journal
         self._recalling = False  # whether there may be more in the journal
         self._paused = False
+        self._said = ""  # why no further item begins
+        self._spending: Spending | None = None
 
     def _choose_with(self, spec: RunSpec, hold: HoldRecord | None) -> BackendChooser:
         session = SessionSpec(
@@ -142,14 +151,19 @@ class Loop:
         while not self._over():
             self._recall()
             self._submit()
+            self._say_pace()
             if not self._over():
                 self._drain()
         self._steered(self._chooser.ended())
+        self._say_pace()
+        if self._pacing.note():
+            self._emit(Steered(self._clock(), note=self._pacing.note()))
 
     def end(self, reason: EndReason) -> None:
         """Give the workers back, and emit the last event."""
         for slot in self._slots.busy():  # only where the loop itself broke
             slot.session.abort(slot.number)
+        self._pacing.end(self._clock())
         self._drain_output()
         if self.context.in_turn is not None:
             self.context.in_turn.end(self.context.last)
@@ -190,7 +204,9 @@ class Loop:
         return self._chooser.grow_at()
 
     def _in_demand(self) -> bool:
-        """Whether items wait for a worker, as far as is known."""
+        """Whether items wait for a worker, as far as is known, and for nothing else."""
+        if len(self._slots.in_flight) >= self._pacing.most() or self._pacing.waits(self._clock()):
+            return False
         unstarted = self._unstarted()
         return not self._slots.has_room(1) if unstarted is None else unstarted > 0
 
@@ -212,7 +228,10 @@ class Loop:
         if self._recalling:
             return 0.0
         polls = self._chooser.timeout(), self.stopping.poll, self._reclaim.poll
-        due = self.stopping.deadline, self._backlog.due(), self._overdue(), self._grow_at()
+        due = (
+            *(self.stopping.deadline, self._backlog.due(), self._overdue()),
+            *(self._pace_due(), self._grow_at()),
+        )
         soonest = min(at for at in due if at is not None)
         waits = [poll for poll in polls if poll is not None]
         if soonest < float("inf"):
@@ -229,16 +248,29 @@ class Loop:
         sizer.cost = self._chooser.cost
         if self._held():
             return
-        while self._slots.has_room(self._depth()):
-            stealable = self._slots.waiting if self._slots.stealable else None
-            chunk = self._backlog.next(self.choice.workers, self._room(), stealable)
-            if self._backlog.wanted > 0:
-                self.feed.want(self._backlog.wanted, self._pulled)
+        while self._may_send():
+            chunk = self._pacing.next(self._take, self._clock())
             if chunk is not None:
                 self._send(chunk)
-            elif not self._reclaim.steal():
+            elif self._pacing.waits(self._clock()) or not self._reclaim.steal():
                 break
         self._reclaim.ask()
+        if self._pacing.broke and not self._slots.in_flight:
+            self._say_pace()
+            self.stopping.give_up(self._over_budget())
+
+    def _may_send(self) -> bool:
+        """Whether a slot has room, and the run may have another chunk at one."""
+        room = self._slots.has_room(self._depth())
+        return room and len(self._slots.in_flight) < self._pacing.most()
+
+    def _take(self) -> Chunk | None:
+        """Take the next chunk from the backlog, and have the feed pull more where it has few."""
+        stealable = self._slots.waiting if self._slots.stealable else None
+        chunk = self._backlog.next(self.choice.workers, self._room(), stealable)
+        if self._backlog.wanted > 0:
+            self.feed.want(self._backlog.wanted, self._pulled)
+        return chunk
 
     def _send(self, chunk: Chunk) -> None:
         now = self._clock()
@@ -250,6 +282,38 @@ class Loop:
     def _held(self) -> bool:
         """Whether nothing new may start."""
         return self._paused or (self._gate is not None and self._gate.held)
+
+    def _pace_due(self) -> float | None:
+        """Give when an item may be sent that may not yet."""
+        return self._pacing.due() if self._may_send() and not self._held() else None
+
+    def _refuse(self, chunk: Chunk, error: OptionError) -> None:
+        """Fail an item that can never start."""
+        self._emit(Submitted(self._clock(), chunk))
+        self._intake.judge(chunk, refused(error))
+
+    def _over_budget(self) -> BudgetExceeded:
+        stats = self.stats()
+        on = "" if self._journal is None else "; the same call goes on where this one ended"
+        return BudgetExceeded(
+            f"{stats.name} ended before an item that would take it over budget={stats.budget:g}: "
+            f"{wording.price(stats.spent)} was spent; {wording.counts(stats).replace('/', 'of')} "
+            f"results were kept{on}"
+        )
+
+    def _say_pace(self) -> None:
+        """Tell why no further item begins, and what was spent, where that has changed."""
+        words = self._gate.words() if self._gate is not None else ""
+        words = words or self._pacing.words(self._clock())
+        if words != self._said:
+            self._said = words
+            self._emit(Steered(self._clock(), waiting=words))
+        total, state = self.feed.total, self.publisher.state
+        left = None if total is None else total - state.done - state.failed
+        spending = self._pacing.spending(left)
+        if spending != self._spending:
+            self._spending = spending
+            self._emit(Steered(self._clock(), spending=spending))
 
     def _overdue(self) -> float | None:
         return None if self._held() else self._slots.due()
@@ -312,7 +376,6 @@ class Loop:
             self._limit_memory(self._gate, event)
 
     def _limit_memory(self, gate: MemoryGate, sample: Sampled) -> None:
-        before = gate.words()
         verdict = gate.judge(sample, idle=not self._slots.in_flight)
         if verdict == "trim":
             self._slots.trim()
@@ -320,8 +383,7 @@ class Loop:
             self.stopping.exceed_memory(gate.words())
         if gate.held:
             self._reclaim.take_all_back()
-        if gate.words() != before:
-            self._emit(Steered(self._clock(), waiting=gate.words()))
+        self._say_pace()
 
     def pause(self, paused: bool) -> None:
         """Start nothing more for now, or go on."""

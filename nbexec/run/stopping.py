@@ -49,6 +49,7 @@ class Stopping:
         self.cancelled = False
         self.late = False  # whether the deadline has passed
         self.over_memory = ""  # how much was used, where the run had to end for that
+        self._given_up: BaseException | None = None
         self.deadline = float("inf")  # on the run's clock
         self._since: float | None = None  # when it was halted
 
@@ -99,6 +100,12 @@ class Stopping:
             self.over_memory = words
             self.halt(-1)
 
+    def give_up(self, why: BaseException) -> None:
+        """End the run for another reason, which its `result` raises."""
+        if self._given_up is None:
+            self._given_up = why
+            self.halt(-1)
+
     def _unwanted(self, slot: Slot) -> bool:
         return all(self._run.backlog.unwanted(flight.awaited) for flight in slot.flights)
 
@@ -145,6 +152,8 @@ class Stopping:
             return "failed", DeadlineExceeded(f"{after}; {kept}")
         if self.over_memory:
             return "failed", self._out_of_memory(name, kept)
+        if self._given_up is not None:
+            return "failed", self._given_up
         if run.stop_after is not None:
             return self._first_failure(run.stop_after)
         if run.feed.error is not None:

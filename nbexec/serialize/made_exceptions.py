@@ -11,6 +11,7 @@ import copyreg
 import functools
 import pickle
 import types
+from collections.abc import Mapping
 from typing import Any
 
 from .trial import is_sendable, is_small
@@ -94,15 +95,19 @@ def _reduced_to_sendable(
     for value in error.args:
         if _of_exceptions(value) or is_sendable(value, pickler):
             arguments.append(value)
+        elif (plain := _plain(value)) is not value and is_sendable(plain, pickler):
+            arguments.append(plain)
         else:
             arguments.append(_text(value))
             left_out.append(f"an argument, {_sort(value)}, whose text is here")
-    state = {}
+    state: dict[str, Any] = {}
     for name, value in _state(error, kind, base, pickler).items():
         if name in without:
             continue
         if name == "args" or _of_exceptions(value) or is_sendable(value, pickler):
             state[name] = value
+        elif (plain := _plain(value)) is not value and is_sendable(plain, pickler):
+            state[name] = plain
         else:
             left_out.append(f"attribute `{name}`, {_sort(value)}")
     if "args" in state:
@@ -111,6 +116,17 @@ def _reduced_to_sendable(
         said = "left out, since it can't be pickled: " + "; ".join(left_out)
         state["__notes__"] = [*state.get("__notes__", ()), said]
     return made, (kind, base, *arguments), state, None, None, set_state
+
+
+def _plain(value: Any) -> Any:
+    """Give what says the same and may be sendable: the headers of a reply as a dict."""
+    if isinstance(value, Mapping) and type(value) is not dict:
+        return dict(value)
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        parts = [_plain(part) for part in value]
+        if any(part is not before for part, before in zip(parts, value, strict=True)):
+            return tuple.__new__(type(value), parts)
+    return value
 
 
 def alike(copy: BaseException, error: BaseException) -> bool:

@@ -98,6 +98,14 @@ class Progressed:
     text: str
 
 
+class Spending(NamedTuple):
+    """What a run has spent, and what it will."""
+
+    spent: float
+    budget: float | None  # None: as much as it takes
+    expected: tuple[float, float, float] | None = None  # of all: about, at least, at most
+
+
 @dataclass(frozen=True, slots=True)
 class Steered:
     """The run changed course; None leaves a field as it was."""
@@ -109,6 +117,7 @@ class Steered:
     cancelling: bool | None = None
     waiting: str | None = None  # the reason why no further item begins; "": there is none
     note: str | None = None  # a message for the user
+    spending: Spending | None = None
 
 
 class Part(NamedTuple):

@@ -14,6 +14,7 @@ from .events import (
     RunEnded,
     RunStarted,
     Sampled,
+    Spending,
     Steered,
     Submitted,
 )
@@ -43,6 +44,7 @@ class RunState:
         self._paused = self._cancelling = False
         self._paused_seconds = self._paused_since = 0.0
         self._waiting = ""
+        self._spending = Spending(0.0, None)
         self._slot_seconds = 0.0  # workers x wall, summed over the times between changes
         self._slots_since = 0.0
         self._recent = RecentRate()
@@ -115,6 +117,8 @@ class RunState:
             self._recent.restart(event.time, self._ran)
         if event.waiting is not None:
             self._waiting = event.waiting
+        if event.spending is not None:
+            self._spending = event.spending
         if event.note is not None:
             self.notes = (*self.notes, event.note)
         if event.cancelling:
@@ -175,6 +179,9 @@ class RunState:
             sending_seconds=self.sending_seconds,
             paused_seconds=self._paused_till(now),
             waiting="" if over else self._waiting,
+            spent=self._spending.spent,
+            budget=self._spending.budget,
+            expected=None if over else self._spending.expected,
             items=tuple(
                 ItemProgress(at, *latest) for at, latest in sorted(self._progress.items())[:SHOWN]
             ),

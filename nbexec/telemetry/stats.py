@@ -68,6 +68,13 @@ class Stats:
         fraction and text.
     waiting : str
         The reason why no further item begins, in words; "" where there is none.
+    spent : float
+        The sum of what items cost, with `price`.
+    budget : float or None
+        What it may be.
+    expected : tuple of float or None
+        What all items will cost: about, at least and at most (19 times in 20), from the first
+        ten on; None where that isn't known, and at the end.
     notes : tuple of str
         Messages for the user: that the journal had to stop, why everything runs again.
     """
@@ -104,6 +111,9 @@ class Stats:
     received_bytes: int = 0
     sending_seconds: float = 0.0
     paused_seconds: float = 0.0
+    spent: float = 0.0
+    budget: float | None = None
+    expected: tuple[float, float, float] | None = None
 
     @property
     def ended(self) -> bool:

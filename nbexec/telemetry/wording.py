@@ -106,6 +106,31 @@ def rate(value: float) -> str:
     return f"{value:.1f} / s" if value >= 1 else f"{value * 60:.0f} / min"
 
 
+def price(value: float) -> str:
+    """Give a sum, of whatever it is: "1.24", "12,300".
+
+    Examples
+    --------
+    >>> price(1.2449), price(0.00234), price(12_345.6), price(3.0)
+    ('1.24', '0.0023', '12,346', '3')
+    """
+    if value >= 1000 or value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:.2f}" if value >= 1 else f"{value:.2g}"
+
+
+def spent(stats: Stats) -> str:
+    """Give what was spent: "spent 1.24 of 5, about 12.4 in all (11.8 to 13.1)"."""
+    words = f"spent {price(stats.spent)}"
+    if stats.budget is not None:
+        words += f" of {price(stats.budget)}"
+    if stats.expected is not None:
+        about, least, most = map(price, stats.expected)
+        words += f", about {about} in all"
+        words += f" ({least} to {most})" if least != most else ""
+    return words
+
+
 def where(stats: Stats) -> str:
     """Give where a run's items go and why: "processes x 8: items take 41 ms of CPU"."""
     place = f"{stats.backend} × {stats.workers}" if stats.workers > 1 else stats.backend
@@ -138,16 +163,17 @@ def left_early(stats: Stats) -> bool:
 def labelled(stats: Stats) -> list[tuple[str, str]]:
     """Give the facts besides the counts, each with a label.
 
-    The labels are "state", "rate", "left", "time", "cores", "restored", "failed", "retried",
-    "abandoned" and "note".
+    The labels are "state", "rate", "left", "time", "cores", "spent", "restored", "failed",
+    "retried", "abandoned" and "note".
     """
     found = []
     if stats.phase in ("paused", "cancelling", "cancelled"):
         found.append(("state", state(stats)))
-    elif stats.waiting:
-        found.append(("state", stats.waiting))
-    elif stats.rate and not stats.ended:
-        found.append(("rate", rate(stats.rate)))
+    else:
+        if stats.waiting:
+            found.append(("state", stats.waiting))
+        if stats.rate and not stats.ended:
+            found.append(("rate", rate(stats.rate)))
     if stats.eta is not None and not stats.ended:
         found.append(("left", f"{about(stats.eta)} left"))
     if stats.phase != "cancelled":
@@ -155,6 +181,8 @@ def labelled(stats: Stats) -> list[tuple[str, str]]:
     if stats.ended and stats.cpu_seconds:
         busy = f"{stats.effective_cores:.1f} cores used, {stats.utilisation:.0%} busy"
         found.append(("cores", busy))
+    if stats.spent or stats.budget is not None:
+        found.append(("spent", spent(stats)))
     if stats.restored:
         found.append(("restored", f"{stats.restored:,} from the journal"))
     if stats.failed:

@@ -227,8 +227,9 @@ async def _await_items(
             budget = min(budget, chunk_state.after_failure)
         except BaseException as error:
             error, value = parted(error)
-            errors[len(values)] = failed(error)
-            budget = min(budget, chunk_state.after_failure)
+            why = errors[len(values)] = failed(error)
+            # the rest of a chunk waits where a server asks to slow down
+            budget = min(budget, 0.0 if why.asked else chunk_state.after_failure)
         values.append(value)
         if after_fork.count != forks:
             _end_child(chunk_state)

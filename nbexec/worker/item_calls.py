@@ -84,8 +84,9 @@ def _call_each(
                     if interrupts(error):
                         raise
                     error, value = parted(error)
-                    errors[len(values)] = failed(error)
-                    budget = min(budget, chunk_state.after_failure)
+                    why = errors[len(values)] = failed(error)
+                    # the rest of a chunk waits where a server asks to slow down
+                    budget = min(budget, 0.0 if why.asked else chunk_state.after_failure)
                     if not timed:
                         append(value)
                         chunk_state.settle(_clock() - begun, last=True)

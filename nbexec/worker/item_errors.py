@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ..model import Error
 from ..system import subinterpreter
-from . import thread_bound
+from . import http_replies, thread_bound
 
 _HERE = os.path.dirname(__file__)
 _MODULES = ("execute", "item_calls", "blocks", "random_streams")
@@ -50,7 +50,8 @@ def failed(error: BaseException, unsent: Literal["", "item", "result"] = "") -> 
     from_users(error)
     subinterpreter.note(error)
     thread_bound.note(error)
-    return Error("error", error, "".join(traceback.format_exception(error)), unsent)
+    text = "".join(traceback.format_exception(error))
+    return Error("error", error, text, unsent, http_replies.asked(error))
 
 
 def from_users(error: BaseException) -> BaseException:

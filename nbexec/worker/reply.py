@@ -76,13 +76,13 @@ def _sendable(at: int, value: Any, errors: dict[int, Any]) -> Any:
     return value
 
 
-def _pack_error(error: Error) -> tuple[str, bytes | None, str, str, str, Any]:
+def _pack_error(error: Error) -> tuple[Any, ...]:
     """Pack an exception so that its text arrives even where it doesn't pickle itself."""
     exception = error.exception
     text = f"{type(exception).__name__}: {exception}"
     positions = tracebacks.dump(exception.__traceback__)
     data = returning.dumps_error(exception)
-    return error.kind, data, text, error.traceback, error.unsent, positions
+    return error.kind, data, text, error.traceback, error.unsent, positions, error.asked
 
 
 def receive(
@@ -133,7 +133,7 @@ def _sort(value: Any) -> str:
 
 
 def _unpack_error(
-    kind: Any, data: bytes | None, text: str, trace: str, unsent: Any, positions: Any
+    kind: Any, data: bytes | None, text: str, trace: str, unsent: Any, positions: Any, asked: Any
 ) -> Error:
     exception: BaseException
     try:
@@ -142,4 +142,4 @@ def _unpack_error(
         exception = returning.loads_error(data)
     except BaseException:
         exception = failures.not_sent(text, positions)
-    return Error(kind, exception, trace, unsent)
+    return Error(kind, exception, trace, unsent, asked)

@@ -3,11 +3,13 @@
 Covers `serialize/failures.py` and `serialize/trial.py`.
 """
 
+import collections.abc
 import copy
 import pickle
 import re
 import threading
 import traceback
+from typing import NamedTuple
 
 import pytest
 
@@ -214,3 +216,45 @@ def test_exceptions_are_values_too(sent):
         (KeywordOnly, 2, "code 2"),
     ]
     assert nbexec.map(lambda one: one.code, given, backend=sent) == [1, 2]
+
+
+class Headers(collections.abc.Mapping):
+    """As those of `aiohttp`: they can't be pickled."""
+
+    def __init__(self, of):
+        self.of, self.lock = of, threading.Lock()
+
+    def __getitem__(self, name):
+        return self.of[name]
+
+    def __iter__(self):
+        return iter(self.of)
+
+    def __len__(self):
+        return len(self.of)
+
+
+class Request(NamedTuple):
+    url: str
+    headers: Headers
+
+
+class WithReply(Exception):
+    def __init__(self, request, headers):
+        super().__init__(request)
+        self.request, self.headers = request, headers
+
+    def __str__(self):
+        return f"refused by {self.request.url}"
+
+
+def test_headers_of_a_reply_arrive_as_a_dict(sent):
+    def work(x):
+        headers = Headers({"Retry-After": "7"})
+        raise WithReply(Request("http://x", headers), headers)
+
+    with pytest.raises(WithReply, match="refused by http://x") as caught:
+        nbexec.map(work, [1], backend=sent)
+    error = caught.value
+    assert error.headers == {"Retry-After": "7"}
+    assert error.args == (error.request,) == (Request("http://x", {"Retry-After": "7"}),)

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from ...errors import NbexecError
 from ...items.sinks import NOT_RUN, Gather
 from ...model import Chunk, Failure, Outcome
+from ...options.pacing_checks import number
+from ...options.rates import calls_alone, limit_of
 from ...options.record import Options, error_types
 from ...system import after_fork
 from ...telemetry.events import Event, RunEnded
@@ -237,7 +239,25 @@ def _options(given: dict[str, Any], collect: bool) -> Options:
     options = resolve({**given, "on_error": "collect" if collect else "raise"})
     if options.retries:
         options = options.updated({"retry_on": _of_users(options.retry_on)})
-    return options
+    return options.updated(_paced(options))
+
+
+def _paced(options: Options) -> dict[str, Any]:
+    """Give what changes in the options about a run's pace.
+
+    What an item of a cell is, and its result, is ours: functions of these are for `map`.
+    Without a rate a cell ends where a server refuses, as the plain cell does.
+    """
+    changes: dict[str, Any] = dict.fromkeys(("rate_key", "cost", "actual"))
+    prices = {name: getattr(options, name) for name in ("price", "item_price")}
+    changes |= {name: None for name, price in prices.items() if number(price) is None}
+    if all(number(price) is None for price in prices.values()):
+        changes["budget"] = None
+    if options.rate is not None:
+        changes["rate"] = calls_alone(limit_of("rate", options.rate))
+    elif options.slow_down is None:
+        changes["slow_down"] = False
+    return changes
 
 
 def _start(

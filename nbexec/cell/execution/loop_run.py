@@ -446,7 +446,8 @@ def _own_of(analysis: Analysis) -> list[OwnRead]:
 
 def _item_by_item(options: Options) -> bool:
     """Whether an option is about single items, so that each has to run on its own."""
-    return bool(options.checkpoint or options.timeout or options.retries)
+    limited = options.rate is not None or options.budget is not None
+    return bool(options.checkpoint or options.timeout or options.retries or limited)
 
 
 def _here(placed: tuple[int, Any]) -> bool:

@@ -196,7 +196,8 @@ class LoopStep(Offload):
     def _plain_will_do(self) -> bool:
         """Whether the plain loop can do what the options ask for."""
         one = self.options
-        limited = any(given is not None for given in (one.timeout, one.deadline, one.memory_limit))
+        limits = one.timeout, one.deadline, one.memory_limit, one.rate, one.budget
+        limited = any(given is not None for given in limits)
         asked = self._collect or limited or one.retries or one.checkpoint is not None
         return not (self.loop.awaits or asked)
 

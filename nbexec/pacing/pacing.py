@@ -1,0 +1,340 @@
+"""Pacing: which item of a run may be sent now, and when to look again.
+
+Used in the loop's thread alone.  Nothing here holds a worker: what may not start yet waits in
+the kernel, and the loop goes on with everything else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Container, Hashable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ..errors import OptionError
+from ..model import Chunk, Error, Outcome, SlowDown
+from ..options.pacing_checks import function_of
+from ..options.rates import Limit, limit_of
+from ..options.record import Options
+from ..telemetry import wording
+from ..telemetry.events import Spending
+from .budget import Budget
+from .item_facts import ONE, ItemFacts
+from .limiters import limiter_of
+from .parked import Parked, Waiting
+from .slowing import Slowing
+from .windows import too_much
+
+MOST_PARKED = 10_000  # items that are taken while they may not start; others may, by their key
+# Seconds that may pass between a worker's word that it begins an item and the item's first
+# statement: a thread waits for the GIL, a process for a core.  At most, and of a window.
+LATE, LATE_SHARE = 0.25, 0.05
+SHOWN = 1.0  # seconds that the reason stays, for a reader: between two windows it goes away
+
+
+@dataclass(eq=False, slots=True)
+class Flight:
+    """An item that was sent, and what was reserved for it."""
+
+    key: Hashable
+    ticket: Any  # None without a limit
+
+
+class TurnedAway(NamedTuple):
+    """An item that a server turned away, and will be tried again."""
+
+    at: int  # its offset in the chunk
+    until: float  # on the run's clock
+
+
+Take = Callable[[], Chunk | None]
+Refuse = Callable[[Chunk, OptionError], None]
+
+
+class Pacing:
+    """The pace of one run.
+
+    Parameters
+    ----------
+    options : Options
+        The run's.
+    parked : Parked
+        Where items wait that were taken from the backlog, which counts them.
+    star : bool
+        Whether an item is several arguments.
+
+    Attributes
+    ----------
+    refuse : callable
+        Fails an item that can never start, with an error; set by the loop.
+    unwanted : callable
+        Says whether an item doesn't matter any more, since the run stops before it; likewise.
+    broke : bool
+        Whether the next item would take the run over its budget.
+    """
+
+    refuse: Refuse
+    unwanted: Callable[[Chunk], bool]
+
+    def __init__(self, options: Options, parked: Parked, star: bool = False) -> None:
+        self.limit: Limit | None = None
+        if options.rate is not None:
+            self.limit = limit_of("rate", options.rate)
+        self._limiter = None if self.limit is None else limiter_of(self.limit)
+        rates = self.limit.rates if self.limit is not None else ()
+        self._late = min(LATE, *(LATE_SHARE * rate.seconds for rate in rates)) if rates else 0.0
+        self._facts = ItemFacts(options, star, rates)
+        self._asks = _asking(options)
+        self._slowing = Slowing(options.deadline is not None)
+        self.budget = Budget(options.budget) if self._facts.priced else None
+        self._parked = parked
+        self._flights: dict[int, Flight] = {}  # by index
+        self._running: dict[Hashable, int] = {}  # by key
+        self._singly = self._limiter is not None or self._facts.keyed or options.budget is not None
+        self._again = math.inf  # when a limit lets the next item start, which isn't taken yet
+        self._held_at = -math.inf  # when the limit last had an item wait
+        self._paused: tuple[float, Hashable, int] = (
+            -math.inf,
+            None,
+            0,
+        )  # the latest pause: until when, which key, the status
+        self._unaffordable: Hashable = None  # the key of the item that would go over the budget
+        self.broke = False
+
+    # ------------------------------------------------------------ before an item is sent
+
+    def most(self) -> float:
+        """Give how many chunks may be at workers: the run sends no more."""
+        return math.inf if self._facts.keyed else self._slowing.most(None)
+
+    def next(self, take: Take, now: float) -> Chunk | None:
+        """Give what may be sent now; `take` gives what is next in the backlog."""
+        self._again = math.inf
+        if not self._singly:
+            if self._slowing.until(None) <= now:
+                return take()
+            self._again = self._slowing.until(None)
+            return None
+        return self._next_parked(now) or self._next_new(take, now)
+
+    def _next_parked(self, now: float) -> Chunk | None:
+        while not self.broke and (ready := self._parked.ready(now)) is not None:
+            (key,) = ready
+            waiting = self._parked.first(key)
+            if self.unwanted(waiting.chunk):
+                self._parked.pop(key, now)
+                continue
+            when = self._start(key, waiting, now)
+            if when is None:
+                self._parked.pop(key, now)
+                return waiting.chunk
+            self._parked.put_off(key, when)
+        return None
+
+    def _next_new(self, take: Take, now: float) -> Chunk | None:
+        plain = not self._facts.keyed and not self._facts.costed and not self._facts.priced_before
+        while not self.broke and len(self._parked) < (MOST_PARKED if self._facts.keyed else 1):
+            if plain and not self._free(now):
+                return None
+            chunk = take()
+            if chunk is None:
+                return None
+            item = chunk.items[0]
+            try:
+                key, amounts = self._facts.key(item), self._facts.amounts(item)
+                waiting = Waiting(chunk, amounts, self._facts.price_before(item))
+                self._check(amounts)
+                when = 0.0 if key in self._parked else self._start(key, waiting, now)
+            except OptionError as error:
+                self.refuse(chunk, error)
+                continue
+            if when is None:
+                return chunk
+            self._parked.add(key, waiting, when)
+        return None
+
+    def _free(self, now: float) -> bool:
+        """Whether any item may start now; so that one that may not isn't taken."""
+        if self.budget is not None and not self.budget.fits(None):
+            self.broke = True
+            return False
+        at = self._slowing.until(None)
+        if at <= now and self._limiter is not None:
+            at = self._limiter.free_at(None, ONE, now)
+            if at > now:
+                self._held_at = now
+        self._again = at if at > now else math.inf
+        return at <= now
+
+    def _check(self, amounts: dict[str, float]) -> None:
+        over = too_much(self.limit.rates, amounts) if self.limit is not None else None
+        if over is not None:
+            raise OptionError(
+                f"cost= gave {amounts[over.unit]:g} {over.unit} for an item: that is more than "
+                f"rate= ever allows, {over}"
+            )
+
+    def _start(self, key: Hashable, waiting: Waiting, now: float) -> float | None:
+        """Reserve the start of an item; else give when to look again."""
+        until, most = self._slowing.until(key), self._slowing.most(key)
+        if until > now:
+            return until
+        if self._facts.keyed and self._running.get(key, 0) >= most:
+            return math.inf
+        if self.budget is not None and not self.budget.fits(waiting.price):
+            self.broke, self._unaffordable = True, key
+            return math.inf
+        ticket: Any = None
+        if self._limiter is not None:
+            ticket = self._limiter.reserve(key, waiting.amounts, now)
+            if isinstance(ticket, float):
+                self._held_at = now
+                return ticket
+        index = waiting.chunk.indices[0]
+        self._flights[index] = Flight(key, ticket)
+        self._running[key] = self._running.get(key, 0) + 1
+        if self.budget is not None:
+            self.budget.begun(index, waiting.price)
+        return None
+
+    # ------------------------------------------------------------ after that
+
+    def began(self, chunk: Chunk, now: float) -> None:
+        """Note that a worker has begun an item, at the time `now` or before."""
+        flight = self._flights.get(chunk.indices[0])
+        if flight is not None and self._limiter is not None:
+            self._limiter.started(flight.ticket, now + self._late)
+
+    def came_back(
+        self, chunk: Chunk, outcome: Outcome, now: float, away: Container[int] = ()
+    ) -> None:
+        """Settle what was reserved for items that ended; those at `away` were turned away."""
+        ended = bool(outcome.values) and not outcome.errors
+        flight = self._settle(chunk, now)
+        if flight is not None and ended and self._facts.corrected and self._limiter is not None:
+            self._limiter.correct(flight.ticket, self._facts.actual(outcome.values[0]))
+        if self.budget is None:
+            return
+        if flight is None:
+            for at, value in enumerate(outcome.values):
+                price = None if at in outcome.errors else self._facts.price(value)
+                if price is None and at not in away:
+                    price = self._facts.price_before(chunk.items[at])
+                self.budget.price(price)
+        elif ended:
+            self.budget.ended(chunk.indices[0], self._facts.price(outcome.values[0]))
+        else:
+            self.budget.failed(chunk.indices[0], paid=0 not in away)
+
+    def returned(self, chunk: Chunk, now: float) -> None:
+        """Note that items came back that were not begun, as far as anybody knows."""
+        if self._settle(chunk, now) is not None and self.budget is not None:
+            self.budget.failed(chunk.indices[0], paid=False)
+
+    def _settle(self, chunk: Chunk, now: float) -> Flight | None:
+        flight = self._flights.pop(chunk.indices[0], None) if self._flights else None
+        if flight is None:
+            return None
+        if self._limiter is not None:
+            self._limiter.started(flight.ticket, now)
+        self._running[flight.key] -= 1
+        if not self._running[flight.key]:
+            del self._running[flight.key]
+        if self.broke:
+            self.broke = False
+            self._parked.put_off(self._unaffordable, now)
+        self._parked.put_off(flight.key, now)
+        return flight
+
+    def sort_out(
+        self, chunk: Chunk, outcome: Outcome, now: float, at_once: int, workers: int
+    ) -> list[TurnedAway]:
+        """Give the items that servers have turned away, and that are worth trying again.
+
+        `at_once` is how many ran just now, these among them, where the run has no keys.
+        """
+        if self._asks is None or not (outcome.errors or self._slowing.pauses):
+            return []
+        found = []
+        for at, error in outcome.errors.items():
+            asked = self._asks(error)
+            if asked is None:
+                continue
+            key = self._facts.key(chunk.items[at])
+            if self._facts.keyed:
+                at_once = self._running.get(key, 1)
+            begun = now - (outcome.ends[-1] - (outcome.ends[at - 1] if at else 0.0))
+            until = self._slowing.asked(key, now, asked.seconds, begun, at_once)
+            if until is not None:
+                found.append(TurnedAway(at, until))
+                self._paused = max(self._paused, (until, key, asked.status), key=lambda one: one[0])
+                self._parked.put_off(key, until)
+        if not outcome.errors and outcome.values:
+            begun = now - outcome.ends[-1]
+            self._slowing.passed(self._facts.key(chunk.items[0]), begun, workers)
+        return found
+
+    def end(self, now: float) -> None:
+        """Settle what is still reserved: the run is over."""
+        if self._limiter is not None:
+            for flight in self._flights.values():
+                self._limiter.started(flight.ticket, now)
+        self._flights.clear()
+
+    # ------------------------------------------------------------ for the loop
+
+    def due(self) -> float:
+        """Give when something may start that may not yet; infinity where nothing waits."""
+        return min(self._again, self._parked.due())
+
+    def waits(self, now: float) -> bool:
+        """Whether nothing may be sent, for now."""
+        return self._again > now and self._again < math.inf
+
+    def words(self, now: float) -> str:
+        """Say what is waited for; "" for nothing."""
+        until, key, status = self._paused
+        if until > now:
+            who = "" if key is None else f" by {wording.safe_repr(key, 40)}"
+            why = f" (status {status})" if status else ""
+            return f"slowing down, as asked{who}{why}: {wording.about(until - now)} left"
+        if self._held_at >= now - SHOWN:
+            return f"waiting for the rate limit, {self.limit}"
+        return ""
+
+    def note(self) -> str:
+        """Say at the end how often the run was asked to slow down; "" where it wasn't."""
+        if not self._slowing.pauses:
+            return ""
+        times = "once" if self._slowing.pauses == 1 else f"{self._slowing.pauses:,} times"
+        return f"slowed down {times}, as asked, for {wording.seconds(self._slowing.seconds)}"
+
+    def spending(self, left: int | None) -> Spending | None:
+        """Give what was spent, and what `left` more items will cost; None without prices."""
+        return None if self.budget is None else self.budget.spending(left)
+
+
+def _asking(options: Options) -> Callable[[Error], SlowDown | None] | None:
+    """Give the function that says what an item's error asks for; None: nothing ever does."""
+    wanted = options.slow_down
+    if wanted is None:
+        wanted = options.crash_retries > 0
+    if wanted in (False, "off"):
+        return None
+    if wanted in (True, "on"):
+        return lambda error: error.asked
+    says = function_of("slow_down", wanted)
+
+    def asks(error: Error) -> SlowDown | None:
+        if error.asked is not None or error.kind != "error":
+            return error.asked
+        said = says(error.exception)
+        if said is None or said is False:
+            return None
+        if said is True:
+            return SlowDown(0, None)
+        if isinstance(said, int | float) and said >= 0:
+            return SlowDown(0, float(said))
+        raise OptionError(f"slow_down= must give True, False or seconds, not {said!r}")
+
+    return asks

@@ -1,0 +1,133 @@
+"""When servers ask to slow down: for how long, how many at once then, and when that ends."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+import nbexec
+from nbexec.model import SlowDown
+from nbexec.pacing.slowing import LONGEST, PATIENCE, TRIES, Slowing
+
+
+class Refused(Exception):
+    """As a server's client raises it."""
+
+    def __init__(self, status, **headers):
+        super().__init__(f"status {status}")
+        self.status = status
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+def test_a_key_pauses_for_as_long_as_asked():
+    slowing = Slowing(deadline=False)
+    assert slowing.asked("a", 10.0, 5.0, begun=9.0, at_once=8) == 15.0
+    assert (slowing.until("a"), slowing.most("a")) == (15.0, 4)
+    assert (slowing.until("b"), slowing.most("b")) == (-math.inf, math.inf)
+
+
+def test_items_side_by_side_are_one_reason():
+    slowing = Slowing(deadline=False)
+    slowing.asked(None, 10.0, 5.0, begun=9.0, at_once=8)
+    assert slowing.asked(None, 10.5, 6.0, begun=9.5, at_once=7) == 16.5
+    assert slowing.asked(None, 11.0, None, begun=9.5, at_once=6) == 16.5
+    assert (slowing.most(None), slowing.pauses, slowing.seconds) == (4, 1, 6.5)
+    slowing.asked(None, 17.0, 1.0, begun=16.6, at_once=4)
+    assert (slowing.most(None), slowing.pauses) == (2, 2)
+
+
+def test_more_run_at_once_again_one_by_one():
+    slowing = Slowing(deadline=False)
+    slowing.asked(None, 10.0, 1.0, begun=9.0, at_once=4)
+    seen = []
+    for _ in range(9):
+        slowing.passed(None, begun=10.5, workers=4)  # one of before
+        slowing.passed(None, begun=11.5, workers=4)
+        seen.append(slowing.most(None))
+    assert seen == [2, 3, 3, 3, math.inf, math.inf, math.inf, math.inf, math.inf]
+
+
+def test_without_a_time_the_pauses_double():
+    slowing, now, waits = Slowing(deadline=True, chance=lambda: 1.0), 0.0, []
+    for _ in range(8):
+        waits.append(slowing.asked(None, now, None, begun=now, at_once=1) - now)
+        now += waits[-1]
+    assert waits == [1, 2, 4, 8, 16, 32, LONGEST, LONGEST]
+    slowing.passed(None, now, workers=1)
+    assert slowing.asked(None, now, None, begun=now, at_once=1) == now + 1
+
+
+@pytest.mark.parametrize("deadline", [False, True])
+def test_it_does_not_go_on_for_ever(deadline):
+    slowing, now = Slowing(deadline), 0.0
+    for _ in range(TRIES):
+        now = slowing.asked(None, now, 0.0, begun=now, at_once=1)
+    last = slowing.asked(None, now, 0.0, begun=now, at_once=1)
+    assert (last is None) == (not deadline)
+    assert (Slowing(deadline).asked(None, 0.0, PATIENCE + 1, 0.0, 1) is None) == (not deadline)
+
+
+# ---------------------------------------------------------------- in runs
+
+
+def test_tries_are_no_retries_and_the_run_says_so(backend, tmp_path):
+    def work(x):
+        mark = tmp_path / str(x)
+        if x < 3 and not mark.exists():
+            mark.touch()
+            raise Refused(429, Retry_After="0.2")
+        return x
+
+    results = nbexec.map(work, range(6), backend=backend, retries=0)
+    assert results == list(range(6))
+    assert "slowed down" in results.stats.notes[-1]
+
+
+def test_a_run_says_why_nothing_begins():
+    def work(x):
+        raise Refused(503, Retry_After="300")
+
+    run = nbexec.start(work, range(3), backend="threads", deadline=100)
+    while not run.stats.waiting:
+        run.wait(0.01)
+    assert run.stats.waiting == "slowing down, as asked (status 503): about 5 min left"
+    run.cancel()
+    assert run.wait(5)
+
+
+@pytest.mark.parametrize("options", [{"slow_down": False}, {"crash_retries": 0}])
+def test_it_can_be_switched_off(backend, options):
+    def work(x):
+        raise Refused(429, Retry_After="100")
+
+    with pytest.raises(Refused) as caught:
+        nbexec.map(work, range(3), backend=backend, **options)
+    assert caught.value.headers == {"Retry-After": "100"}
+
+
+def test_a_function_says_what_else_asks(backend, tmp_path):
+    def work(x):
+        if not (tmp_path / str(x)).exists():
+            (tmp_path / str(x)).touch()
+            raise ValueError("busy, come back")
+        return x
+
+    def busy(error):
+        return 0.05 if "busy" in str(error) else None
+
+    assert nbexec.map(work, range(3), backend=backend, slow_down=busy) == [0, 1, 2]
+    with pytest.raises(nbexec.OptionError, match="slow_down= must give True, False or seconds"):
+        nbexec.map(lambda x: 1 / x, [0], backend="threads", slow_down=lambda error: "soon")
+
+
+def test_a_cell_ends_where_the_plain_cell_does():
+    def ask(x):
+        raise Refused(429, Retry_After="100")
+
+    with pytest.raises(Refused):
+        nbexec.parallel("[ask(x) for x in range(3)]", {"ask": ask}, backend="threads")
+
+
+def test_the_record_says_what_was_asked():
+    assert SlowDown(429, None)._asdict() == {"status": 429, "seconds": None}
