@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ..model import Chunk
+from ..model import Chunk, Outcome
 from ..system import machine
 from ..system.full_collections import Collected, collected
 from ..worker import streams
@@ -80,7 +80,13 @@ class SerialSession(Session):
         failed = bool(outcome.errors) and spec.stops and not self.side_threads
         if interrupt or failed:
             stop_flag.stop()  # nothing more runs until the run knows of it
-        spec.deliver(chunk, lambda: outcome)
+
+        def reply() -> Outcome:
+            if failed:  # the run knows of it, and may have the item tried again
+                self._stop_flag = StopFlag()
+            return outcome
+
+        spec.deliver(chunk, reply)
         if interrupt:
             raise interrupt[0]
 
