@@ -26,6 +26,7 @@ from .loops import dataflow
 from .loops.eligibility import Body, examine
 from .loops.evaluated_first import resolve
 from .loops.find import ItemLoop, find_loop
+from .loops.memo_uses import memos_of
 from .loops.standalone import alone, worth
 from .report import CellPlan
 from .steps import Step
@@ -100,7 +101,8 @@ class _Foreseen:
                 loop = ready(stmt, self.names)
                 if not missing:
                     item, roots, known = _guess(loop, self.names)
-                    examine(loop, self.names, item, roots, False, known=known)
+                    found = examine(loop, self.names, item, roots, False, known=known, memos=True)
+                    memos_of(found, loop, [*roots, *(known or ())])
                     return Step(*lines(stmt), "parallel", loop.what)
             else:
                 alone(stmt, self.names, self.unknown)
