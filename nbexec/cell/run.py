@@ -25,7 +25,7 @@ from .execution.grouping import functions_of, is_loop, note
 from .execution.in_kernel import StatementRunner, parse
 from .execution.loop_step import LoopStep
 from .execution.parts import parts_of
-from .execution.work_ahead import run_work, work_of
+from .execution.work_step import run_work, work_of
 from .loops import dataflow
 from .loops.calls_in_row import PART
 from .loops.evaluated_first import awaits

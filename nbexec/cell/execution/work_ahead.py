@@ -17,10 +17,9 @@ from ...placement.auto import ENOUGH, Evidence
 from ..analysis.aliases import TooLarge, reachable
 from ..analysis.analysis import Refusal
 from ..analysis.object_facts import frozen
-from ..loops.split import AHEAD, Split, find_split
-from ..loops.work_list import WorkList, find_work_list
+from ..loops.split import AHEAD, Split
+from ..loops.work_list import WorkList
 from . import plain_first
-from .ahead import TRIES, is_about
 from .ahead_run import AheadRun
 from .in_kernel import StatementRunner
 from .loop_items import Items
@@ -32,7 +31,6 @@ FEW = 2  # items that wait, which are worth being given to workers
 BRIEF = 0.05  # seconds, after which a part that takes little is seen to
 PART = 0.2  # the share of the loop's time that it has to take
 LEAST = 1e-4  # seconds of it for an item: to hand over each costs half of that
-FIRST = 0.02  # seconds that the loop runs as it stands, before it is looked at
 
 
 class _Waiting:
@@ -312,101 +310,3 @@ class WorkAhead(Offload):
 
     def _is_coming(self, item: Any) -> bool:
         return any(id(item) in places for _, places in self._levels)
-
-
-class _Beginning:
-    """Says for how long a loop runs as it stands."""
-
-    def __init__(self) -> None:
-        self._until = time.perf_counter() + FIRST
-        self.ended = False  # without a `break`
-
-    def more(self) -> bool:
-        """Whether it is too early to look at the loop."""
-        return time.perf_counter() < self._until
-
-    def through(self) -> None:
-        """Take in that it ended, or is looked at now."""
-        self.ended = True
-
-    @property
-    def late(self) -> bool:
-        """Whether it is time to look at the loop."""
-        return self.ended and not self.more()
-
-
-def run_work(
-    work: WorkList,
-    kernel: StatementRunner,
-    options: Options,
-    given: dict[str, Any],
-    instead: Callable[[], ast.stmt | None],
-) -> WorkAhead | Refusal:
-    """Run a loop over a work list; give what computed calls ahead, or why nothing did.
-
-    Parameters
-    ----------
-    work : WorkList
-        The loop.
-    kernel : StatementRunner
-        The cell, and the namespace that it runs in.
-    options, given
-        As for `LoopStep`.
-    instead : callable
-        Gives what runs the rest of the loop where nothing is computed ahead.
-    """
-    __tracebackhide__ = True
-    if plain_first.ENABLED:
-        beginning = _Beginning()
-        kernel.namespace[AHEAD] = beginning
-        try:
-            kernel.statement(work.rewritten(), value=False)
-        finally:
-            kernel.namespace.pop(AHEAD, None)
-        if not beginning.late:
-            if beginning.ended:
-                kernel.execute(work.stmt.orelse)
-            return Refusal(work.stmt.lineno, "workers would not pay")
-    found = _work_ahead(work, kernel, options, given)
-    if isinstance(found, Refusal):
-        kernel.statement(instead() or work.stmt, value=False)
-    else:
-        found.run(instead)
-    return found
-
-
-def work_of(
-    stmt: ast.stmt, kernel: StatementRunner, options: Options, given: dict[str, Any]
-) -> WorkList | None:
-    """Give the work list of a statement whose calls may be computed ahead; None for none."""
-    limited = (options.timeout, options.deadline, options.memory_limit, options.checkpoint)
-    asked = given.get("on_error") == "collect" or options.retries or options.workers == 1
-    if asked or any(one is not None for one in limited) or options.backend == "serial":
-        return None
-    work = find_work_list(stmt, kernel.namespace)
-    if work is None or find_split(work.loop, kernel.namespace) is None:
-        return None
-    return work
-
-
-def _work_ahead(
-    work: WorkList, kernel: StatementRunner, options: Options, given: dict[str, Any]
-) -> WorkAhead | Refusal:
-    kept: set[ast.AST] = set()
-    first = Refusal(work.stmt.lineno, "has no calls that can be computed ahead")
-    for tried in range(TRIES):
-        split = find_split(work.loop, kernel.namespace, kept)
-        if split is None or split.caches:
-            return first
-        try:
-            found = WorkAhead(work, split, kernel, options, given)
-            found.settle_now()
-        except Refusal as refusal:
-            first = first if tried else refusal
-            about = [one for one in split.moved if is_about(refusal, one)]
-            if not about:
-                return first
-            kept.add(about[-1])
-        else:
-            return found
-    return first

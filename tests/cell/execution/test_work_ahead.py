@@ -1,6 +1,7 @@
 """Loops over a work list, as plain: `while todo: x = todo.pop()`.
 
-Covers `nbexec.cell.execution.work_ahead` and `nbexec.cell.loops.work_list`.
+Covers `nbexec.cell.execution.work_ahead`, `nbexec.cell.execution.work_step` and
+`nbexec.cell.loops.work_list`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import pytest
 
 import nbexec
 from nbexec.cell.execution import work_ahead as module
+from nbexec.cell.execution import work_step
 from nbexec.cell.execution.worth_leaving import Destination
 from nbexec.cell.loops.work_list import find_work_list
 from nbexec.model import Choice
@@ -72,7 +74,7 @@ def test_a_work_list_is_gone_through_as_plain(source, backend):
 @pytest.mark.plain_first
 @pytest.mark.parametrize("source", AHEAD.values(), ids=AHEAD)
 def test_after_its_first_items(source, monkeypatch):
-    monkeypatch.setattr(module, "FIRST", 0.0)
+    monkeypatch.setattr(work_step, "FIRST", 0.0)
     monkeypatch.setattr(module, "ENOUGH", 0.0)
     monkeypatch.setattr(module, "BRIEF", 60.0)
     monkeypatch.setattr(Destination, "choose", lambda *_: Choice("threads", 2, ""))
