@@ -79,7 +79,7 @@ class _Clock:
         # A full collection alone leaves no lesser one to count.
         lesser = map(any, map(itemgetter(slice(1, None)), _each(gc.get_count)))
         note = {False: map(self._ended.append, end).__next__, True: bool}
-        self.note_stop = map(call, map(note.__getitem__, lesser)).__next__
+        self.note_stop: Any = map(call, map(note.__getitem__, lesser)).__next__  # type: ignore[arg-type]
 
     def read(self) -> dict[int, Collected]:
         """Give the seconds of each thread."""
