@@ -169,5 +169,5 @@ class Intake:
             run.backlog.delay(one, until)
         if not away:
             return chunk, outcome
-        self.reclaim.take_all_back()
+        self._post(self.reclaim.take_all_back)  # once this chunk has all of its events
         return failure_policy.without(chunk, outcome, {at for at, _ in away})

@@ -15,7 +15,7 @@ web = pytest.importorskip("aiohttp.web")
 
 
 class Server:
-    """Gives each path at most `per` replies in any second; above that, `status`.
+    """Gives each path at most `per` replies in any `window`; above that, `status`.
 
     Attributes
     ----------
@@ -30,6 +30,7 @@ class Server:
         self.refuse = 0  # so many requests, before anything else
         self.drop = 0  # every so many requests the connection is dropped
         self.seconds = 0.0  # that a reply takes
+        self.window = 1.0  # seconds in which it counts
         self.came: list[tuple[float, str, int]] = []
         self.at_once: list[tuple[float, int]] = []  # how many at that time
         self._now = 0
@@ -58,7 +59,7 @@ class Server:
             self.refuse -= 1
             return self.status
         let = self._let.setdefault(path, deque())
-        while let and let[0] <= now - 1.0:
+        while let and let[0] <= now - self.window:
             let.popleft()
         if self.per is not None and len(let) >= self.per:
             return self.status

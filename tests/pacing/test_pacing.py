@@ -12,12 +12,15 @@ import itertools
 import time
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import nbexec
 from nbexec.pacing.limiter import Limiter
 from nbexec.pacing.limiters import limiter_of
 from nbexec.pacing.parked import Parked
 
+from ..telemetry.test_events import check
 from ..waiting import until
 
 
@@ -31,6 +34,63 @@ def fullest(starts, seconds):
     """Give the most starts in any window of that length."""
     starts = sorted(starts)
     return max(sum(first <= at < first + seconds for at in starts) for first in starts)
+
+
+class Busy(Exception):
+    """A server is."""
+
+
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    name=st.sampled_from(["serial", "threads", "asyncio"]),
+    busy=st.sets(st.integers(0, 29), max_size=8),
+    bad=st.sets(st.integers(0, 29), max_size=3),
+    dear=st.sets(st.integers(0, 29), max_size=2),
+    keys=st.sampled_from([None, lambda x: x % 3, lambda x: x // 10]),
+    rate=st.sampled_from([None, "100/s", {"calls": "200/s", "tokens": "100/s"}]),
+    collect=st.booleans(),
+    lazy=st.booleans(),
+)
+def test_random_runs_give_what_a_plain_loop_gives(
+    log, name, busy, bad, dear, keys, rate, collect, lazy
+):
+    log.events.clear()
+    told = set()
+    costed = isinstance(rate, dict)
+
+    def work(x):
+        if x in busy and x not in told:
+            told.add(x)
+            raise Busy
+        return 1 / (x not in bad)
+
+    failing = sorted(bad | (dear if costed else set()))
+    options = {
+        "rate": rate,
+        "rate_key": keys,
+        "cost": (lambda x: 101 if x in dear else 1) if costed else None,
+        "slow_down": lambda error: 0.001 if isinstance(error, Busy) else False,
+        "on_error": "collect" if collect else "raise",
+        "item_price": 1,
+    }
+    items, raised = iter(range(30)) if lazy else range(30), None
+    try:
+        results = nbexec.map(work, items, backend=name, workers=3, **options)
+    except (ZeroDivisionError, nbexec.OptionError) as error:
+        raised = error
+        results = error.partial_results
+    if raised is not None:
+        assert not collect
+        first = failing[0]
+        assert f"item {first}" in raised.__notes__[-1]
+        assert results[:first] == [1.0] * first
+    else:
+        assert [at for at, one in enumerate(results) if one != 1.0] == failing
+        assert collect or not failing
+        assert results.stats.retried == len(busy - (dear if costed else set()))
+    check(log.events)
 
 
 # ---------------------------------------------------------------- rates
@@ -160,8 +220,7 @@ def test_every_way_to_call_keeps_to_it():
 
 def test_while_it_waits_a_run_is_steered_and_works_nothing():
     run = nbexec.start(begun, range(9), backend="threads", rate="2/min")
-    until(lambda: "waiting for the rate limit" in run.stats.waiting)
-    until(lambda: run.stats.running == 0)
+    until(lambda: "waiting for the rate limit" in run.stats.waiting and not run.stats.running)
     run.pause()
     until(lambda: run.stats.phase == "paused")
     run.resume()
