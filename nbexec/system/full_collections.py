@@ -74,12 +74,13 @@ class _Clock:
         begun = deque([(0.0, 0.0)], maxlen=1)
         self._ended: deque[Any] = deque()
         clocks = _each(time.perf_counter), _each(time.thread_time)
-        end = zip(_each(threading.get_ident), _each(begun.copy), *clocks)
-        self.note_start = map(begun.append, zip(*clocks)).__next__
+        end = zip(_each(threading.get_ident), _each(begun.copy), *clocks, strict=False)
+        self.note_start = map(begun.append, zip(*clocks, strict=False)).__next__
         # A full collection alone leaves no lesser one to count.
         lesser = map(any, map(itemgetter(slice(1, None)), _each(gc.get_count)))
         note = {False: map(self._ended.append, end).__next__, True: bool}
-        self.note_stop = map(call, map(note.__getitem__, lesser)).__next__
+        ended: Iterator[Any] = map(call, map(note.__getitem__, lesser))  # type: ignore[arg-type]
+        self.note_stop = ended.__next__
 
     def read(self) -> dict[int, Collected]:
         """Give the seconds of each thread."""
