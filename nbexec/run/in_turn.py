@@ -22,7 +22,7 @@ from ..worker import capture, streams
 from ..worker.arithmetic import Told
 from ..worker.held_records import Held
 from ..worker.issued import LogCall, unpack
-from ..worker.issuing import ISSUED
+from ..worker.issuing import ISSUED, Relayed
 from .kernel_handlers import Issued, handle, hear
 
 BUSY = 1.0  # seconds that the thread which waits for the run may be at something else
@@ -35,7 +35,7 @@ class Turn(NamedTuple):
 
     at: int  # the item's index
     number: int  # in the order of arrival
-    issued: Issued | Held
+    issued: Issued | Held | Relayed
     chunk: Chunk
     offset: int
 
@@ -100,7 +100,7 @@ class InTurn:
         """Whether something waits for its turn."""
         return bool(self._waiting)
 
-    def hold(self, chunk: Chunk, offset: int, held: Held) -> bool:
+    def hold(self, chunk: Chunk, offset: int, held: Held | Relayed) -> bool:
         """Have a record of an item in the kernel wait for its turn, from any thread; or give False.
 
         There are no turns once the run has ended, nor of one that failed: a plain loop would not
@@ -110,12 +110,14 @@ class InTurn:
             self._post(self._report, chunk, offset, ISSUED, held, False)
         return not self._over or self._failed
 
-    def arrived(self, chunk: Chunk, offset: int, packed: bytes | Held) -> None:
+    def arrived(self, chunk: Chunk, offset: int, packed: bytes | Held | Relayed) -> None:
         """Take in what an item issued."""
         if not self._routed:
             self._routed = True
             streams.install()
-        issued: Issued | Held | None = unpack(packed) if isinstance(packed, bytes) else packed
+        issued: Issued | Held | Relayed | None = (
+            unpack(packed) if isinstance(packed, bytes) else packed
+        )
         if isinstance(issued, LogCall):
             issued = self._hear(issued, chunk, offset)
         if issued is not None:
@@ -199,7 +201,7 @@ class InTurn:
         captured.hold = outer.within() if outer is not None else None
         with _capturing(captured):
             try:
-                if isinstance(turn.issued, Held):
+                if isinstance(turn.issued, Held | Relayed):
                     turn.issued.handle(captured)
                 elif isinstance(turn.issued, Told) and self._caller_thread.own:
                     self._context.run(turn.issued.take)  # arithmetic is a context's own

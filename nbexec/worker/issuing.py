@@ -11,10 +11,10 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextvars import Context, ContextVar, copy_context
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from . import logging_setup
-from .capture import Report, capturing
+from .capture import Capture, Report, capturing
 from .issued import pack_record, pack_warning
 from .logging_setup import NEVER, HandlerSetup, HandlerStandIn, Logging, is_foreign
 from .warned import Keeping, Warned
@@ -128,6 +128,18 @@ def log_as(setup: Logging) -> bool:
     return True
 
 
+class Relayed(NamedTuple):
+    """A packed record of an item of a run inside an item, which waits for its turn there."""
+
+    receiver: Receiver
+    packed: bytes
+
+    def handle(self, captured: Capture) -> None:
+        """Send it to the kernel, or have it wait in the run around that one."""
+        if not captured.held(self):
+            self.receiver.send(self.packed)
+
+
 def receiver() -> Receiver | None:
     """Give what takes in what this thread's item logs; None in the kernel."""
     return current.get() or (_latest[-1] if _latest else None)
@@ -153,7 +165,9 @@ def relay(logger: logging.Logger, record: logging.LogRecord) -> None:
     if _wanted(record, reached, bool(others), path, setup):
         way = None if path == _usual(logger, setup) else path
         sent = pack_record(record, way, to_kernel.thread, _set(to_kernel.before))
-        to_kernel.send(sent)
+        around = capturing()
+        if around is None or not around.held(Relayed(to_kernel, sent)):
+            to_kernel.send(sent)
 
 
 def _set(before: Context) -> list[tuple[ContextVar[Any], Any]]:

@@ -317,8 +317,9 @@ def test_coroutines_log_in_order(tmp_path):
     assert [said for _, _, said, *_ in kept.kept] == lines
 
 
-def test_runs_in_items_of_threads_log_in_order(beside):
+def test_runs_in_items_log_in_order(backend):
     def inner(x):
+        time.sleep(0.002 * (3 - x % 3))
         logging.getLogger("fidelity.inner").info("inner %s", x)
 
     def outer(x):
@@ -328,10 +329,10 @@ def test_runs_in_items_of_threads_log_in_order(beside):
         logging.getLogger("fidelity.inner").info("end %s", x)
 
     found = []
-    for run in (loop, lambda work: nbexec.map(work, range(4), backend=beside)):
+    for run in (loop, lambda work: nbexec.map(work, ITEMS, backend=backend)):
         kept = Kept()
         with using("fidelity.inner", kept):
-            run(outer) if run is not loop else [outer(x) for x in range(4)]
+            run(outer)
         found.append([said for _, _, said, *_ in kept.kept])
     assert found[0] == found[1]
 
