@@ -18,13 +18,13 @@ from typing import Any, NamedTuple, Protocol
 from ..model import Chunk, Outcome, Task
 from ..telemetry.events import Part
 from ..worker.chunk_state import SharedChunkState
-from ..worker.held_records import Held
+from ..worker.held_records import HeldRecord
 from ..worker.surroundings.kernel_state import Surroundings
 from .caller_thread import CallerThread
 
 Reply = Callable[[], Outcome]  # called in the run's loop: unpacking is not a callback's work
 Deliver = Callable[[Chunk, Reply], None]
-HoldRecord = Callable[[Chunk, int, Held], bool]  # for an item's turn; or gives False
+HoldRecord = Callable[[Chunk, int, HeldRecord], bool]  # for an item's turn; or gives False
 
 
 class ReportChunk(Protocol):

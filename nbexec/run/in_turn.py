@@ -20,7 +20,7 @@ from ..backends.caller_thread import CallerThread
 from ..model import Chunk
 from ..worker import capture, streams
 from ..worker.arithmetic import Told
-from ..worker.held_records import Held
+from ..worker.held_records import HeldRecord
 from ..worker.issued import LogCall, unpack
 from ..worker.issuing import ISSUED, Relayed
 from .kernel_handlers import Issued, handle, hear
@@ -35,7 +35,7 @@ class Turn(NamedTuple):
 
     at: int  # the item's index
     number: int  # in the order of arrival
-    issued: Issued | Held | Relayed
+    issued: Issued | HeldRecord | Relayed
     chunk: Chunk
     offset: int
 
@@ -100,7 +100,7 @@ class InTurn:
         """Whether something waits for its turn."""
         return bool(self._waiting)
 
-    def hold(self, chunk: Chunk, offset: int, held: Held | Relayed) -> bool:
+    def hold(self, chunk: Chunk, offset: int, held: HeldRecord | Relayed) -> bool:
         """Have a record of an item in the kernel wait for its turn, from any thread; or give False.
 
         There are no turns once the run has ended, nor of one that failed: a plain loop would not
@@ -110,12 +110,12 @@ class InTurn:
             self._post(self._report, chunk, offset, ISSUED, held, False)
         return not self._over or self._failed
 
-    def arrived(self, chunk: Chunk, offset: int, packed: bytes | Held | Relayed) -> None:
+    def arrived(self, chunk: Chunk, offset: int, packed: bytes | HeldRecord | Relayed) -> None:
         """Take in what an item issued."""
         if not self._routed:
             self._routed = True
             streams.install()
-        issued: Issued | Held | Relayed | None = (
+        issued: Issued | HeldRecord | Relayed | None = (
             unpack(packed) if isinstance(packed, bytes) else packed
         )
         if isinstance(issued, LogCall):
@@ -201,7 +201,7 @@ class InTurn:
         captured.hold = outer.within() if outer is not None else None
         with _capturing(captured):
             try:
-                if isinstance(turn.issued, Held | Relayed):
+                if isinstance(turn.issued, HeldRecord | Relayed):
                     turn.issued.handle(captured)
                 elif isinstance(turn.issued, Told) and self._caller_thread.own:
                     self._context.run(turn.issued.take)  # arithmetic is a context's own

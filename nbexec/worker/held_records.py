@@ -27,7 +27,7 @@ _following: Counter[logging.Handler] = Counter()  # runs that have it
 after_fork.renew(_lock)
 
 
-class Held(NamedTuple):
+class HeldRecord(NamedTuple):
     """A record on its way to a handler, and the context that it was logged in."""
 
     handler: logging.Handler
@@ -84,7 +84,7 @@ class _Hold:
     def __call__(self, record: logging.LogRecord) -> Any:
         handler, around = self._handler, capture.current.get()
         if around is not None and around.hold is not None:
-            held = Held(handler, _frozen(record), copy_context())
+            held = HeldRecord(handler, _frozen(record), copy_context())
             if around.held(held):
                 return record
         return type(handler).handle(handler, record)
