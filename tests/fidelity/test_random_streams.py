@@ -399,7 +399,7 @@ def test_items_that_draw_nothing_take_no_turns() -> None:
 
 
 def test_which_libraries_may_draw() -> None:
-    """A library that can reach what all code draws from; others leave threads side by side."""
+    """A library that can reach what all code draws from."""
     assert hidden_draws.may_draw(["pandas"])
     assert not hidden_draws.may_draw(["json", "re", "math"])
     assert hidden_draws.may_draw(["a_library_that_is_not_loaded"])
