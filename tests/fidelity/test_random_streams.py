@@ -1,7 +1,8 @@
 """Random numbers: each item draws its own, the same ones on every backend for the same seed.
 
 Covers `nbexec.worker.random_streams`, `nbexec.worker.drawing`, `nbexec.worker.generators`,
-`nbexec.worker.hidden_draws`, `nbexec.worker.event_loop`, `nbexec.run.seeds` and `nbexec.serialize.own_generators`.
+`nbexec.worker.hidden_draws`, `nbexec.worker.event_loop`, `nbexec.run.seeds` and
+`nbexec.serialize.own_generators`.
 """
 
 from __future__ import annotations
