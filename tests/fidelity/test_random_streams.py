@@ -1,7 +1,8 @@
 """Random numbers: each item draws its own, the same ones on every backend for the same seed.
 
 Covers `nbexec.worker.random_streams`, `nbexec.worker.drawing`, `nbexec.worker.generators`,
-`nbexec.worker.event_loop`, `nbexec.run.seeds` and `nbexec.serialize.own_generators`.
+`nbexec.worker.hidden_draws`, `nbexec.worker.event_loop`, `nbexec.run.seeds` and
+`nbexec.serialize.own_generators`.
 """
 
 from __future__ import annotations
@@ -402,7 +403,7 @@ def test_items_that_draw_nothing_take_no_turns() -> None:
 
 
 def test_which_libraries_may_draw() -> None:
-    """Covers nbexec.worker.hidden_draws."""
+    """A library that can reach what all code draws from."""
     assert hidden_draws.may_draw(["pandas"])
     assert not hidden_draws.may_draw(["json", "re", "math"])
     assert hidden_draws.may_draw(["a_library_that_is_not_loaded"])
