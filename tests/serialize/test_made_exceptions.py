@@ -103,7 +103,7 @@ def throw(error):
 
 
 RAISES = {
-    "attributes": lambda: throw(Attributes({"status": 503})),
+    "attributes": lambda: throw(Attributes({"status": 418})),
     "keyword only": lambda: throw(KeywordOnly(code=3)),
     "slots": lambda: throw(WithSlots(place=3)),
     "OSError": lambda: throw(OfSystem("/nowhere")),
@@ -202,11 +202,11 @@ def test_what_an_attribute_was_missing_of_comes_along_if_it_is_small(sent):
 
 def test_an_exception_is_caught_as_what_it_is(backend):
     def work(x):
-        raise Attributes({"status": 503})
+        raise Attributes({"status": 418})
 
-    with pytest.raises(Attributes, match="status 503") as caught:
+    with pytest.raises(Attributes, match="status 418") as caught:
         nbexec.map(work, [1], backend=backend)
-    assert caught.value.status == 503
+    assert caught.value.status == 418
 
 
 def test_exceptions_are_values_too(sent):
