@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..model import Chunk, Outcome
-from ..system import after_fork, blas, machine
+from ..system import after_fork, blas
 from ..worker import held_records, streams
 from ..worker.chunk_state import AFTER_FAILURE, NOTHING_MORE, SharedChunkState
 from ..worker.execute import ExecutionSpec, StopFlag, prepare, run_chunk_async, worker_name
@@ -103,7 +103,7 @@ class AsyncioSession(Session):
             thread = self._threads[task] = _pool.acquire()
             enter = self._spec.surroundings.enter_thread
             thread.call(functools.partial(self._spec.context.copy().run, enter))
-            blas.enter(self, min(self._count, machine.cores()))
+            blas.enter(self, self._count)
         future = self._loop.create_future()
         run = functools.partial(contextvars.copy_context().run, _in_share, call, item)
         self._threads[task].call(functools.partial(_settle, self._loop, future, [run]))

@@ -102,7 +102,7 @@ class ThreadsSession(Session):
             self._workers[slot] = RunThread(self._spec, self._pool.acquire())
 
     def _divide_cores(self) -> None:
-        blas.enter(self, min(self._count, machine.cores()))  # more have no smaller share
+        blas.enter(self, self._count)
 
     def submit(self, slot: int, chunk: Chunk) -> SharedChunkState:
         self._ensure(slot)

@@ -18,11 +18,14 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+TICK = 1e-9  # seconds that an item takes at least
 LEAST = 0.001  # seconds between two steps of the slow start
 STEP = 0.0025  # seconds of slow start for each time the first number: 6 at 0, 12 at 5 ms, 24 at 10
 UNSEEN = 128  # at most, until an item has ended
 ROUND = 0.5  # share of an item's seconds, between two steps
 BUSY = 0.5  # cores that items compute on, from which on it doesn't grow unmeasured
+PAUSE = 0.1  # seconds between two looks at whether it still does
+LONG = 0.3  # seconds in which it does, from which on it isn't waited for
 FULL = 0.85  # from which on more aren't tried
 NOISE = 0.005  # seconds that an item may take longer on a busy machine
 ENDED = 0.5  # share of items that should have ended, which at least ends where more pay
@@ -74,6 +77,7 @@ class Concurrency:
         self._started = [(now, level)]  # how many items had begun, and when
         self.grew = math.inf  # when it first did
         self._next = now  # not to look before
+        self._busy_since = 0.0  # when the kernel was first seen to compute
         self._late_since = 0.0  # when fewer ended for the first time than should have
         self._busy, self._most = 0, level  # items that run, and that may
         self._skip: int | None = None  # items that end before others count
@@ -141,7 +145,7 @@ class Concurrency:
             if self._skip <= 0:
                 self._begin_window(now)
         elif self._items >= ITEMS and now - self._since >= max(WINDOW, self._wall / self._items):
-            self._measured(now, waiting)
+            self._measured(now, cores, waiting)
         return self.level != before
 
     def halve(self, now: float, why: str) -> None:
@@ -167,8 +171,10 @@ class Concurrency:
     def _ramp(self, now: float, cores: float, waiting: bool) -> None:
         if self._items:
             self._each = self._wall / self._items
-            cores = max(cores, self.level * self._cpu / self._wall)
         if now < self.due() or not waiting:
+            return
+        if self._items and self.level * self._cpu / max(self._wall, TICK) >= BUSY:
+            self._stand(now, "items compute")
             return
         self._next = now + max(LEAST, ROUND * self._with_few(now)) if self._all else now + LEAST
         if self._all and now - self._begun < self._in_time(now):
@@ -179,8 +185,11 @@ class Concurrency:
                 self._saturated(now)
             return
         self._late_since = 0.0
-        if cores >= BUSY:
-            self._stand(now, "items compute")
+        self._busy_since = (self._busy_since or now) if cores >= BUSY else 0.0
+        if self._busy_since:  # whatever it is that computes: it may be over soon
+            self._next = now + PAUSE
+            if now - self._busy_since > LONG and self._all:
+                self._stand(now, "the kernel computes")
         elif self.level >= self._most:
             self._stand(now, f"at most {self._most}")
         else:
@@ -226,13 +235,14 @@ class Concurrency:
 
     # ------------------------------------------------------------ trials
 
-    def _measured(self, now: float, waiting: bool) -> None:
-        each = self._each = self._wall / self._items
+    def _measured(self, now: float, cores: float, waiting: bool) -> None:
+        each = self._each = max(self._wall / self._items, TICK)
         took = now - self._since
         throughput = self._items / took
         if took < ROUNDS * each:  # by Little's law, where they may end in bursts
             throughput = min(throughput, self.level / each)
-        seen = Measured(self.level, each, throughput, throughput * self._cpu / self._items)
+        cores = max(cores, throughput * self._cpu / self._items)
+        seen = Measured(self.level, each, throughput, cores)
         before, self._before = self._before, None
         self._begin_window(now)
         if not waiting:
@@ -277,9 +287,11 @@ class Concurrency:
         self._left -= 1
         if self._left > 0:
             return
+        if seen.cores >= BUSY:  # what they wait for may be the kernel: that is no server's queue
+            return
         if seen.each > LONGER * self._few and seen.level > 1:
             self._try_fewer(seen, now)
-        elif seen.cores < FULL and seen.level < self._most:
+        elif seen.level < self._most:
             self._try(min(self._most, math.ceil(MORE * seen.level)), seen, now)
 
     def _try(self, level: int, seen: Measured, now: float) -> None:

@@ -52,6 +52,9 @@ if TYPE_CHECKING:
     from ..journal.journal import Journal
 
 
+SOONEST = 0.002  # seconds until it is seen whether more workers pay
+
+
 @dataclass(frozen=True, eq=False)
 class RunSpec:
     """What a run is made of."""
@@ -228,12 +231,12 @@ class Loop:
         if self._recalling:
             return 0.0
         polls = self._chooser.timeout(), self.stopping.poll, self._reclaim.poll
-        due = (
-            *(self.stopping.deadline, self._backlog.due(), self._overdue()),
-            *(self._pace_due(), self._grow_at()),
-        )
+        due = self.stopping.deadline, self._backlog.due(), self._overdue(), self._pace_due()
         soonest = min(at for at in due if at is not None)
         waits = [poll for poll in polls if poll is not None]
+        grow_at = self._grow_at()
+        if grow_at < float("inf"):  # not at once: only who waits learns whether the GIL is held
+            waits.append(max(SOONEST, grow_at - self._clock()))
         if soonest < float("inf"):
             waits.append(max(0.0, soonest - self._clock()))
         return min(waits, default=None)

@@ -127,7 +127,7 @@ class _Sharing:
     def enter(self, run: object, workers: int) -> None:
         """Have a run use `workers` threads from now on; fewer than two need no share."""
         with self._lock:
-            count = workers if workers > 1 else 0
+            count = min(workers, _cores()) if workers > 1 else 0  # more have no smaller share
             if count == self._runs.get(run, 0):
                 return
             self._runs[run] = count

@@ -74,11 +74,10 @@ def test_more_coroutines_run_at_once():
         if waiting == many:
             everybody.set()
         async with asyncio.timeout(20):
-            while not everybody.is_set():
-                await asyncio.sleep(0.01)
+            await everybody.wait()
         return x
 
-    waiting, everybody = 0, threading.Event()
+    waiting, everybody = 0, asyncio.Event()
     results = nbexec.map(wait, range(many))
     assert results == list(range(many))
     assert results.run.choice.workers >= many

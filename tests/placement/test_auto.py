@@ -632,7 +632,7 @@ def test_threads_that_have_it_all_are_seen_to_compute_in_turn(gil):
     """Their chunks end late, and all at once: what they do is seen while they do it."""
     nbexec.map(burn, [0.01] * 40, backend="processes", workers=4)  # cold ones would not pay
     before = sys.getswitchinterval()
-    items = [0.02] * 8 + [-0.01] * 300
+    items = [0.02] * 8 + [-0.01] * 80
     run = nbexec.map(lambda s: burn(-s) if s < 0 else time.sleep(s), items).run
     assert run.choice.backend == "processes"
     assert "by now" in run.choice.reason

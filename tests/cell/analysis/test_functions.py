@@ -134,8 +134,8 @@ REFUSED = {
         "        return self.n\na = A()\nout = []\nfor x in [1, 2]:\n    out.append(a.m)",
         "line 10: serial: calls `m`, which changes `self` in place",
     ),
-    "a cached function": (
-        "from functools import lru_cache\n@lru_cache\ndef f(x):\n    return [x]\n"
+    "a cached function that calls itself": (
+        "from functools import lru_cache\n@lru_cache\ndef f(x):\n    return [x] if x else f(x + 1)\n"
         "out = [f(x) for x in [1, 1]]",
         "line 5: serial: calls `f`, which keeps what it has computed",
     ),
