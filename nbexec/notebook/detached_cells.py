@@ -6,6 +6,7 @@ import ast
 import traceback
 from typing import Any
 
+from ..system.parsing import tree_of
 from . import kernel
 from .cell_source import from_cell
 
@@ -41,7 +42,7 @@ def look(shell: Any, source: str) -> None:
     from ..cell.detached import still_early
 
     try:
-        tree = ast.parse(source)
+        tree = tree_of(source)
     except SyntaxError:
         return  # the run of the cell reports that
     still_early(tree, shell.user_ns)
@@ -61,7 +62,7 @@ class EarlyReadCheck(ast.NodeTransformer):
         if found is not None:
             position, why = found
             stmt = node.body[position]
-            raising = ast.parse(f"raise __import__('nbexec').NotReady({why!r})").body[0]
+            raising = tree_of(f"raise __import__('nbexec').NotReady({why!r})").body[0]
             for part in ast.walk(raising):
                 ast.copy_location(part, stmt)
             node.body.insert(position, raising)

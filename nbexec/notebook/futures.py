@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 from typing import Any
+
+from ..system.parsing import tree_of
 
 
 def in_force(shell: Any) -> int:
@@ -37,7 +38,7 @@ def leave(shell: Any, source: str, options: dict[str, Any]) -> None:
     from ..cell.run import checked
 
     try:
-        flags = future_flags(ast.parse(source))
+        flags = future_flags(tree_of(source))
     except SyntaxError:
         return  # the run of the cell reports that
     if flags:

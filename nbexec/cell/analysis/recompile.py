@@ -7,6 +7,7 @@ import types
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ...system.parsing import tree_of
 from .source import silently
 
 FLAGS = 0xFFFF0000  # of co_flags: those of `from __future__` imports
@@ -40,7 +41,7 @@ def recompiled(made: ast.FunctionDef, code: types.CodeType) -> types.CodeType | 
     body: list[ast.stmt] = [made]
     owner = code.co_qualname.rpartition(".")[0].rpartition(".")[2]
     if owner and owner != "<locals>":
-        empty = ast.parse(f"class {owner}: pass").body[0]
+        empty = tree_of(f"class {owner}: pass").body[0]
         assert isinstance(empty, ast.ClassDef)
         empty.body = body
         # It may name its class.
@@ -48,7 +49,7 @@ def recompiled(made: ast.FunctionDef, code: types.CodeType) -> types.CodeType | 
     elif made.name not in code.co_freevars:  # it may call itself
         body = [ast.Global([made.name]), made]
     free = [name for name in code.co_freevars if name != "__class__"]
-    outer: Any = ast.parse(f"def _nbexec_outer({', '.join(free)}): pass").body[0]
+    outer: Any = tree_of(f"def _nbexec_outer({', '.join(free)}): pass").body[0]
     outer.body = body
     module = ast.fix_missing_locations(ast.Module([outer], type_ignores=[]))
     with silently():

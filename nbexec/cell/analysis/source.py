@@ -19,6 +19,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from ...system.parsing import tree_of
 from ...system.user_code import is_library_file
 from ...system.user_code import is_library_module as is_library_module
 from ...system.user_code import is_own_code as is_own_code
@@ -123,7 +124,7 @@ def _compiled(text: str, filename: str, flags: int) -> _Found | None:
     flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     try:
         with silently():
-            tree = compile(text, filename, "exec", flags | ast.PyCF_ONLY_AST, dont_inherit=True)
+            tree = tree_of(text, filename, flags=flags)
             flags |= future_flags(tree)
             parts = [tree, *(ast.Module([stmt], type_ignores=[]) for stmt in tree.body)]
             codes = [

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ...system.parsing import tree_of
 from ..analysis.source import future_flags, silently
 from ..loops.find import ItemLoop
 from ..loops.mapped_for import values_of
@@ -44,7 +45,7 @@ def parse(source: str, filename: str, flags: int = 0) -> Cell:
     how = flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     compile(source, filename, "exec", how, dont_inherit=True)
     with silently():
-        tree = compile(source, filename, "exec", flags | ast.PyCF_ONLY_AST, dont_inherit=True)
+        tree = tree_of(source, filename, flags=flags)
     return Cell(filename, tree.body, flags | future_flags(tree))
 
 

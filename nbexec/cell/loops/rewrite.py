@@ -12,6 +12,7 @@ import sys
 import types
 from typing import Any
 
+from ...system.parsing import tree_of
 from ..analysis.accumulators import Site, operands
 from ..analysis.source import silently
 from ..iteration.block import BlockBody
@@ -112,11 +113,11 @@ def _compiled(
     """Compile a function with parameters `names`, as if it were code of the cell itself."""
     parameters = ", ".join(names)
     kind = "async def" if loop.awaits else "def"
-    function: Any = ast.parse(f"{kind} body({parameters}): {_RETURN}").body[0]
+    function: Any = tree_of(f"{kind} body({parameters}): {_RETURN}").body[0]
     function.body = [body, *function.body]
     if isinstance(body, ast.For):  # what comes after its `else` is there for a `break`
-        body.orelse = ast.parse(_RETURN).body
-        function.body = [body, *ast.parse(f"{LOG}.leave()\n{_RETURN}").body]
+        body.orelse = tree_of(_RETURN).body
+        function.body = [body, *tree_of(f"{LOG}.leave()\n{_RETURN}").body]
     ast.copy_location(function, loop.stmt)
     function.lineno = 1  # as the cell's own code has it: IPython numbers its lines from there
     if places is not None:
@@ -210,7 +211,7 @@ def _noted(stmt: Any, site: Site) -> ast.stmt:
 def _reported(method: str, names: list[str], node: ast.AST) -> ast.stmt:
     """Give a statement that reports names to the log, at the position of another statement."""
     given = ", ".join(map(repr, names))
-    made = ast.parse(f"{LOG}.{method}({given})").body[0]
+    made: ast.stmt = tree_of(f"{LOG}.{method}({given})").body[0]
     for part in ast.walk(made):
         ast.copy_location(part, node)
     return made

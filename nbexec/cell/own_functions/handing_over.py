@@ -25,6 +25,7 @@ from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from ...system.parsing import tree_of
 from ..analysis import bindings
 from ..analysis.library_calls import names_of
 from ..callbacks.known_methods import calls_back
@@ -356,7 +357,7 @@ def _kind(thing: Any) -> Any:
 
 def _parsed(text: str) -> ast.stmt:
     """Give a statement that has no position."""
-    made = ast.parse(text).body[0]
+    made: ast.stmt = tree_of(text).body[0]
     for part in ast.walk(made):
         for name in ("lineno", "col_offset", "end_lineno", "end_col_offset"):
             vars(part).pop(name, None)

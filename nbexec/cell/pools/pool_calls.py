@@ -11,6 +11,7 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 from ...options.record import Options
+from ...system.parsing import tree_of
 from ..analysis.aliases import allowance
 from ..analysis.analysis import Analysis, Refusal
 from ..analysis.source import is_own_code
@@ -121,7 +122,7 @@ def agree(
         raise Refusal(line, "is given what can't be pickled, as the library does it")
     items = [_item((*one, *more.values())) for one, more in calls]
     scope = {**_globals(function), FUNCTION: function, CALLS: items}
-    node = ast.parse(_source(count, names), mode="eval").body
+    node = tree_of(_source(count, names), mode="eval").body
     for part in ast.walk(node):
         if isinstance(part, ast.expr | ast.keyword):
             part.lineno = part.end_lineno = line
