@@ -52,6 +52,8 @@ def asked(error: BaseException, wall: Callable[[], float] = time.time) -> SlowDo
 
 def _of(error: Exception, wall: Callable[[], float]) -> SlowDown | None:
     response = _get(error, "response")
+    if not (_has_headers(response) or _has_headers(error)):
+        return None  # a status alone may be anything, and a plain loop would have raised it
     for one in (error, response):
         for name in ("status_code", "status", "code", "HTTPStatusCode"):
             status = _status(_get(one, name))
@@ -75,6 +77,11 @@ def _status(value: Any) -> int:
     if isinstance(value, str) and value.isdecimal() and len(value) == 3:
         return int(value)
     return int(value) if isinstance(value, int) else 0
+
+
+def _has_headers(one: Any) -> bool:
+    """Whether it is a reply, or has one's headers, if only empty ones."""
+    return any(hasattr(_get(one, name), "items") for name in ("headers", "HTTPHeaders"))
 
 
 def _headers(one: Any) -> dict[str, str]:
