@@ -77,7 +77,7 @@ class Concurrency:
         self._started = [(now, level)]  # how many items had begun, and when
         self.grew = math.inf  # when it first did
         self._next = now  # not to look before
-        self._busy_since = 0.0  # when the kernel was first seen to compute
+        self._computing_since = 0.0  # when the kernel was first seen to compute
         self._late_since = 0.0  # when fewer ended for the first time than should have
         self._busy, self._most = 0, level  # items that run, and that may
         self._skip: int | None = None  # items that end before others count
@@ -185,10 +185,10 @@ class Concurrency:
                 self._saturated(now)
             return
         self._late_since = 0.0
-        self._busy_since = (self._busy_since or now) if cores >= BUSY else 0.0
-        if self._busy_since:  # whatever it is that computes: it may be over soon
+        self._computing_since = (self._computing_since or now) if cores >= BUSY else 0.0
+        if self._computing_since:  # whatever it is that computes: it may be over soon
             self._next = now + PAUSE
-            if now - self._busy_since > LONG and self._all:
+            if now - self._computing_since > LONG and self._all:
                 self._stand(now, "the kernel computes")
         elif self.level >= self._most:
             self._stand(now, f"at most {self._most}")

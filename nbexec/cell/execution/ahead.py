@@ -28,6 +28,7 @@ from .plain_first import PlainFirst
 from .replay import Replay, cached_function, twin_of
 from .worth_leaving import Destination
 
+A = TypeVar("A")
 T = TypeVar("T")
 TRIES = 5  # partitions of a body that are looked through
 SOME = 16  # items that show whether their values are used
@@ -327,13 +328,23 @@ def ahead_of(
         plain = PlainFirst(pairs, lambda *_: False)
         loop = over_rows(loop, kernel.namespace)
         instead = lambda: None
+    return first_accepted(
+        lambda kept: find_split(loop, kernel.namespace, kept),
+        lambda split: Ahead(split, kernel, plain, options, given, seen, instead),
+    )
+
+
+def first_accepted(
+    find: Callable[[set[ast.AST]], Split | None], make: Callable[[Split], A]
+) -> A | None:
+    """Split a loop, each time with a refused part more that stays in it, until none is refused."""
     kept: set[ast.AST] = set()
     for _ in range(TRIES):
-        split = find_split(loop, kernel.namespace, kept)
+        split = find(kept)
         if split is None:
             return None
         try:
-            return Ahead(split, kernel, plain, options, given, seen, instead)
+            return make(split)
         except Refusal as refusal:
             about = [one for one in split.moved if is_about(refusal, one)]
             if not about:

@@ -12,7 +12,6 @@ from typing import Any
 
 from ...options.record import Options
 from ...placement.auto import Evidence
-from ..analysis.analysis import Refusal
 from ..analysis.object_facts import frozen
 from ..loops import rewrite
 from ..loops.cached_calls import find_cached
@@ -20,7 +19,7 @@ from ..loops.evaluated_first import resolve
 from ..loops.find import ItemLoop
 from ..loops.folds import RESULT
 from ..loops.split import Split
-from .ahead import TRIES, Ahead, is_about
+from .ahead import Ahead, first_accepted
 from .in_kernel import StatementRunner
 from .plain_first import PlainFirst
 
@@ -85,19 +84,10 @@ def cached_ahead_of(
         if first is _NOTHING:
             return None
         kernel.namespace[RESULT] = first
-    kept: set[ast.AST] = set()
-    for _ in range(TRIES):
-        split = find_cached(loop, kernel.namespace, kept)
-        if split is None:
-            return None
-        try:
-            return CachedAhead(loop, split, kernel, plain, options, given, seen)
-        except Refusal as refusal:
-            about = [one for one in split.moved if is_about(refusal, one)]
-            if not about:
-                return None
-            kept.add(about[-1])
-    return None
+    return first_accepted(
+        lambda kept: find_cached(loop, kernel.namespace, kept),
+        lambda split: CachedAhead(loop, split, kernel, plain, options, given, seen),
+    )
 
 
 def _begins_with(loop: ItemLoop, kernel: StatementRunner, plain: PlainFirst) -> Any:
