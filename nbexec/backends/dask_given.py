@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import itertools
 import threading
@@ -22,6 +23,8 @@ from .base import SessionSpec
 from .dask_cluster import result_of, withdraw
 from .remote import RemoteSession
 
+ANSWER = 5.0  # seconds; a worker that doesn't answer in time is stuck as a whole
+
 
 @dataclass(eq=False)
 class SentChunk:
@@ -41,7 +44,8 @@ class GivenSession(RemoteSession):
     """Chunks are tasks of a cluster that others may use too: its workers are left alone.
 
     A task that runs can't be stopped.  It is left behind; so that nothing waits behind it,
-    its worker is given nothing more of this run while there are others.
+    its worker is given nothing more of this run while there are others.  What waited there is
+    sent again, once its worker has said that it has not begun, and that it never will.
     """
 
     def __init__(self, spec: SessionSpec, client: Client) -> None:
@@ -65,10 +69,10 @@ class GivenSession(RemoteSession):
         sent = SentChunk(next(self._numbers), chunk, call)
         left = [one for one in self._sent.get(slot, ()) if not one.reply.done()]
         self._sent[slot] = [*left, sent]  # one that is done is there until then: see reported()
-        self._submit(sent)
+        self._submit(sent, self._usable_workers(self._client.nthreads()) if self._stuck else None)
         return sent.reply
 
-    def _submit(self, sent: SentChunk) -> None:
+    def _submit(self, sent: SentChunk, workers: list[str] | None) -> None:
         number = next(self._numbers)
         task = sent.task = self._client.submit(
             _run_and_report,
@@ -76,22 +80,19 @@ class GivenSession(RemoteSession):
             sent.number,
             *sent.call,
             key=f"nbexec-{self.spec.task.name}-{self.key}-{number}",
-            workers=self._usable_workers(),
+            workers=workers,
             pure=False,
         )
         task.add_done_callback(functools.partial(_answer, sent))
 
-    def _usable_workers(self) -> list[str] | None:
+    def _usable_workers(self, threads: dict[str, int]) -> list[str] | None:
         """Give the workers with a thread that nothing of ours is stuck in; None: any."""
-        if not self._stuck:
-            return None
-        threads = self._client.nthreads().items()
-        return [at for at, count in threads if self._stuck[at] < count] or None
+        return [at for at, count in threads.items() if self._stuck[at] < count] or None
 
     def _take_event(self, event: tuple[float, tuple[int, str, Any]]) -> None:
         """Take in an event of a chunk; called in Dask's event loop."""
         number, what, facts = event[1]
-        for sent in itertools.chain.from_iterable([*self._sent.values()]):
+        for sent in self._all_sent():
             if sent.number == number and what == "begun":
                 sent.at = facts
             elif sent.number == number:
@@ -107,7 +108,7 @@ class GivenSession(RemoteSession):
                     self.spec.report(sent.chunk, *report)
 
     def reported(self, chunk: Chunk) -> int:
-        for sent in itertools.chain.from_iterable([*self._sent.values()]):
+        for sent in self._all_sent():
             if sent.chunk is chunk:
                 with self._lock:
                     sent.over = True
@@ -127,23 +128,53 @@ class GivenSession(RemoteSession):
 
     def abort(self, slot: int) -> bool:
         stuck = {}
-        for sent in self._sent.pop(slot, [])[:]:
-            task, sent.task = sent.task, None  # nobody waits for its answer
-            withdraw(task)
-            if sent.at is not None and not sent.reply.done():
-                stuck[sent.number] = sent.at
-        self._stuck.update(stuck.values())
+        with self._lock:
+            for sent in self._sent.pop(slot, []):
+                task, sent.task = sent.task, None  # nobody waits for its answer
+                withdraw(task)
+                if sent.at is not None and not sent.reply.done():
+                    stuck[sent.number] = sent.at
+            self._stuck.update(stuck.values())
         if stuck:
-            self._move_on()
+            self._client.loop.add_callback(self._move_on)
         return not stuck
 
-    def _move_on(self) -> None:
-        """Send pending chunks again: they may wait behind one that is stuck."""
-        for sent in itertools.chain.from_iterable([*self._sent.values()]):
-            if sent.at is None and not sent.reply.done():
-                old, sent.task = sent.task, None
-                withdraw(old)
-                self._submit(sent)
+    async def _move_on(self) -> None:
+        """Send chunks again that have not begun: they may wait behind one that is stuck."""
+        try:
+            waiting = [one for one in self._all_sent() if one.at is None and not one.reply.done()]
+            threads = await self._client.nthreads()
+            keys = [one.task.key for one in waiting if one.task is not None]
+            answers = await asyncio.gather(*[self._refuse(at, keys) for at in threads])
+            await self._client.cancel(self._send_again(waiting, set().union(*answers), threads))
+        except Exception:
+            if self._client.status == "running":
+                raise
+
+    async def _refuse(self, worker: str, keys: list[str]) -> list[str]:
+        """Have a worker begin none of some tasks any more; give those that it has begun."""
+        asking = self._client.run(_refuse, keys, workers=[worker], on_error="ignore")
+        try:
+            answers: dict[str, list[str]] = await asyncio.wait_for(asking, ANSWER)
+        except TimeoutError:
+            return []
+        return answers.get(worker, [])
+
+    def _send_again(
+        self, waiting: list[SentChunk], begun: set[str], threads: dict[str, int]
+    ) -> list[Any]:
+        """Send those of some chunks again that have not begun; give the tasks that they were."""
+        old = []
+        with self._lock:
+            sent = self._all_sent()
+            for one in waiting:
+                if one in sent and one.task.key not in begun and not one.reply.done():
+                    old.append(one.task)
+                    self._submit(one, self._usable_workers(threads))
+        return old
+
+    def _all_sent(self) -> list[SentChunk]:
+        return [*itertools.chain.from_iterable([*self._sent.values()])]
 
     def close(self) -> None:
         super().close()
@@ -176,12 +207,31 @@ def _itself(packed: bytes) -> bytes:
     return packed
 
 
+_refused: set[tuple[str, str]] = set()  # tasks that a worker of this process must not begin
+WAITS = ("waiting", "ready", "constrained")  # the states of a worker's task that has not begun
+
+
+def _refuse(keys: list[str], dask_worker: Any) -> list[str]:
+    """Begin none of these tasks any more; give those that have begun.
+
+    A worker runs this in its event loop, which is also where it decides to begin a task.
+    """
+    tasks = dask_worker.state.tasks
+    begun = [key for key in keys if key in tasks and tasks[key].state not in WAITS]
+    _refused.update((dask_worker.address, key) for key in keys if key not in begun)
+    return begun
+
+
 def _run_and_report(topic: str, number: int, *call: Any) -> bytes:
     """Run a chunk; report that it has begun, and the reports of its items.
 
     The fields of its call come one by one: Dask puts the task itself in the place of `block`.
     """
     worker = get_worker()
+    attempt = worker.address, worker.get_current_task()
+    if attempt in _refused:
+        _refused.discard(attempt)
+        return b""  # nobody waits for it
 
     def send(start: int, reports: Sequence[tuple[int, str, Any]]) -> None:
         worker.log_event(topic, (number, "reports", (start, reports)))

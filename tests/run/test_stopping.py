@@ -181,6 +181,33 @@ def test_on_a_shared_cluster_what_is_stuck_is_left_behind(shared_cluster, tmp_pa
     assert len(shared_cluster.nthreads()) == 2  # nobody's worker was restarted
 
 
+def test_on_a_shared_cluster_what_has_begun_unknown_to_us_is_not_sent_again(
+    shared_cluster, tmp_path, monkeypatch
+):
+    from nbexec.backends.dask_given import GivenSession
+
+    take_event = GivenSession._take_event
+
+    def late(session, event):
+        numbers = [one.number for one in session._all_sent() if list(one.chunk.items) == [5]]
+        if event[1][0] in numbers:
+            take_event(session, event)
+            threading.Timer(1.0, (tmp_path / "go").touch).start()
+
+    def work(x):
+        with (tmp_path / str(x)).open("a") as file:
+            file.write("x")
+        while not (tmp_path / "go").exists() and (x == 5 or (tmp_path / "5").exists()):
+            time.sleep(0.01)
+        return x
+
+    monkeypatch.setattr(GivenSession, "_take_event", late)
+    options = {"timeout": 0.5, "on_error": "collect", "workers": 4}
+    results = nbexec.map(work, range(20), backend=shared_cluster, **options)
+    assert [failure.index for failure in results.failures] == [5]
+    assert {(tmp_path / str(x)).read_text() for x in range(20)} == {"x"}
+
+
 def test_on_our_own_cluster_the_worker_is_killed_and_replaced(tmp_path):
     from nbexec.backends import get_backend
 
@@ -190,7 +217,9 @@ def test_on_our_own_cluster_the_worker_is_killed_and_replaced(tmp_path):
         hang_at_5(x)
         return os.getpid()
 
-    before = set(nbexec.map(lambda x: os.getpid(), range(50), backend="dask"))
+    assert nbexec.map(abs, range(-50, 0), backend="dask")[0] == 50  # the cluster is there
+    client = get_backend("dask").client
+    before = len(client.nthreads())
     # a new worker imports this module in its first item's time; there are more than it has workers
     options = {"timeout": 3.0, "on_error": "collect", "workers": 4}
     results = nbexec.map(work, range(20), backend="dask", **options)
@@ -198,8 +227,7 @@ def test_on_our_own_cluster_the_worker_is_killed_and_replaced(tmp_path):
     assert not results[5].exception.abandoned
     written = {x: (tmp_path / str(x)).read_text() for x in range(20)}
     assert written == dict.fromkeys(range(20), "x")  # what waited behind it ran once
-    client = get_backend("dask").client
-    until(lambda: len(client.nthreads()) == len(before), 60)  # Dask starts it in its own time
+    until(lambda: len(client.nthreads()) == before, 60)  # Dask starts it in its own time
     assert nbexec.map(abs, range(-4, 0), backend="dask") == [4, 3, 2, 1]
 
 
