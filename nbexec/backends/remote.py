@@ -118,7 +118,7 @@ class RemoteSession(Session):
         indices = b"" if self.spec.task.streams is None else pickle.dumps(chunk.indices)
         renewed = self._renewed()
         facts = self.key, self.block, len(chunk), items, chunk.budget, self.alone, indices
-        future = self.send(slot, chunk, PackedCall(*facts, renewed, envelope))
+        future = self.send(slot, chunk, PackedCall(*facts, renewed, self.spec.stops, envelope))
         size = beside or len(items)
         future.add_done_callback(functools.partial(self._done, slot, chunk, size, spent))
 

@@ -22,7 +22,7 @@ from . import capture, streams
 from .arithmetic import telling
 from .capture import Report
 from .channel import channel
-from .chunk_state import SharedChunkState
+from .chunk_state import NOTHING_MORE, SharedChunkState
 from .envelope import Envelope, PackedCall, items_file, unwanted_file
 from .execute import ExecutionSpec, StopFlag, run_chunk
 from .generators import own_in_fork
@@ -107,7 +107,9 @@ def run_packed(call: PackedCall, send: Send | None = None) -> bytes:
     if isinstance(unpacked, Outcome):
         return pack(unpacked, envelope)
     loaded, items, seconds = unpacked
-    chunk_state = SharedChunkState(items, after_failure=math.inf)
+    # Else the rest runs: the kernel may send no other chunk instead.
+    after_failure = NOTHING_MORE if call.stops else math.inf
+    chunk_state = SharedChunkState(items, after_failure)
     if to_kernel is not None and not to_kernel.steal_listener.begin(
         envelope.serial, chunk_state, call.size
     ):

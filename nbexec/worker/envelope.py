@@ -31,6 +31,7 @@ class PackedCall(NamedTuple):
     alone: bool  # nothing else runs in the process: its CPU time, BLAS threads and all, counts
     indices: bytes  # of the items, pickled, where they have random streams; else b""
     renewed: bytes  # surroundings, where they are others than the task came with; else b""
+    stops: bool  # whether nothing is to begin after an item that failed
     envelope: Envelope
 
 

@@ -9,6 +9,7 @@ import asyncio
 import concurrent.futures
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -179,14 +180,20 @@ def test_nothing_begins_after_the_item_that_fails(backend: str, last: int) -> No
         assert begun == [*range(last + 1)]
 
 
-@pytest.mark.parametrize("backend", ["threads", "asyncio"])
-def test_a_worker_begins_nothing_after_the_item_that_fails(backend: str) -> None:
-    begun: list[int] = []
-
+def test_a_worker_begins_nothing_after_the_item_that_fails(backend: str, tmp_path: Path) -> None:
     def work(x: int) -> None:
-        begun.append(x)
+        (tmp_path / str(x)).touch()
         raise KeyError(x)
 
     with pytest.raises(KeyError):
         nbexec.map(work, range(400), backend=backend, workers=1, chunk=100)
+    begun = sorted(int(one.name) for one in tmp_path.iterdir())
     assert [x for x in begun if x < 100] == [0]  # the next chunk may have begun
+
+
+def test_where_a_failure_does_not_end_the_run_the_others_run(backend: str) -> None:
+    def work(x: int) -> int:
+        return x // (x - 3)
+
+    found = nbexec.map(work, range(9), backend=backend, workers=1, chunk=9, on_error="collect")
+    assert [*found.ok()] == [work(x) for x in range(9) if x != 3]
