@@ -18,6 +18,7 @@ Fact = tuple[Any, ...]
 
 VALUE: Fact = ("v",)  # is sent
 SKIPPED: Fact = ("-",)  # is left as it is there
+GONE: Fact = ("x",)  # was deleted
 UNSENT = "!"  # what can't be pickled: with its class, and whether it is surely another one there
 
 _ATOMS = {int, float, bool, str, bytes, complex, type(None)}

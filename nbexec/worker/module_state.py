@@ -17,6 +17,7 @@ from typing import Any
 
 from ..serialize import nans
 from .module_facts import (
+    GONE,
     SKIPPED,
     UNSENT,
     VALUE,
@@ -151,7 +152,7 @@ def bring(name: str, module: types.ModuleType) -> None:
     held = _held.get(name)
     names: HeldNames | None = None if held is None else pickle.loads(held.names)
     if held is not None and names is not None and names.partly:
-        _patch(name, module, _values(held, names))
+        _patch(name, module, names.facts, _values(held, names))
         return
     known = _first.get(name)
     if known is None or known[0] is not module:
@@ -191,14 +192,22 @@ def bring(name: str, module: types.ModuleType) -> None:
     _at_names.update((id(one), one) for one in names_now.values() if is_changed_in_place(one))
 
 
-def _patch(name: str, module: types.ModuleType, values: dict[str, Any]) -> None:
+def _patch(
+    name: str, module: types.ModuleType, facts: dict[str, Fact], values: dict[str, Any]
+) -> None:
     """Set some names of a library's module; what was there comes back with another run."""
-    for path, value in values.items():
+    for path, what in facts.items():
         owner, _, last = path.rpartition(".")
         at = find(name, owner) if owner else module
         old = NOTHING if at is None else vars(at).get(last, NOTHING)
-        _patched[name, path] = module, old
-        _set(module, path, old, value)
+        if _patched.get((name, path), (None,))[0] is not module:  # else this is what was set
+            _patched[name, path] = module, old
+        if what == GONE:
+            _delete(module, path, old)
+        elif what[0] == UNSENT:
+            _set(module, path, old, NotSent(f"{name}.{path}", what[1]))
+        else:
+            _set(module, path, old, values.get(path, old))
 
 
 def _undo_patches() -> None:

@@ -22,6 +22,7 @@ from . import sent_modules, unsent_values
 from .later_imports import notebook_code
 from .library_patches import patches
 from .module_facts import (
+    GONE,
     UNSENT,
     VALUE,
     Fact,
@@ -162,9 +163,15 @@ def here(local: bool = True, fn: Any = None) -> ModuleValues:
 
 
 def _of_patches(name: str, patched: dict[str, Any]) -> HeldValues:
-    found = _Found(dict.fromkeys(patched, VALUE), {}, {})
+    found = _Found({}, {}, {})
     for path, value in patched.items():
-        _take(name, path, value, found)
+        found.facts[path] = GONE if value is GONE else VALUE
+        if value is GONE:
+            continue
+        if type(value) in _CONTAINERS and not unsent_values.is_sendable(value):
+            found.facts[path] = _unsent_fact(value, True)  # no part of it: nothing is there
+        else:
+            _take(name, path, value, found)
     return _held(name, found, {}, partly=True)
 
 
@@ -246,6 +253,7 @@ def _held(
     return HeldValues(before[1], data, buffers)
 
 
+_CONTAINERS = {list, dict, set, tuple, frozenset}
 _PLAIN = {int, float, bool, str, bytes, complex, type(None), type(...), tuple, frozenset}
 
 

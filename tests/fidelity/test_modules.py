@@ -374,3 +374,48 @@ def test_a_constant_of_a_module_in_c(remote: str, way: str, monkeypatch: Any) ->
     for pi in (3, 4, math.pi):  # the last time it is as it was
         monkeypatch.setattr(math, "pi", pi)
         assert WAYS[way](lambda x: x * math.pi, range(3), remote) == [x * pi for x in range(3)]
+
+
+def added(text: str) -> str:
+    """Stand for a function that the notebook adds to a module."""
+    return f"{text}!"
+
+
+class Added:
+    """Stands for a class that the notebook adds to a module."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+
+def of_names(x: int) -> Any:
+    """Give what is seen of names that were added to modules and deleted from them."""
+    tau = getattr(math, "tau", "gone"), hasattr(textwrap, "fill"), hasattr(math, "steps")
+    return tau, math.tau2 * x, textwrap.more("a"), textwrap.added.n, textwrap.Added(x).n  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_names_that_were_added_to_modules_and_deleted(
+    backend: str, way: str, monkeypatch: Any
+) -> None:
+    def plainly(x: int) -> Any:
+        return math.tau, textwrap.fill("a b"), hasattr(math, "tau2"), hasattr(textwrap, "more")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(math, "tau2", 6.28, raising=False)
+        patch.setattr(math, "steps", [1], raising=False)
+        patch.delattr(math, "tau")
+        patch.delattr(textwrap, "fill")
+        patch.setattr(textwrap, "more", added, raising=False)
+        patch.setattr(textwrap, "added", Added(5), raising=False)
+        patch.setattr(textwrap, "Added", Added, raising=False)
+        assert WAYS[way](of_names, range(3), backend) == [*map(of_names, range(3))]
+    assert WAYS[way](plainly, range(3), backend) == [*map(plainly, range(3))]
+
+
+def test_a_name_that_was_added_and_cannot_be_sent_says_so_where_it_is_used(
+    sent: str, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(math, "lock", [threading.Lock()], raising=False)
+    with pytest.raises(nbexec.PickleError, match=r"math\.lock"):
+        nbexec.map(lambda x: math.lock[0], range(2), backend=sent)  # type: ignore[attr-defined]

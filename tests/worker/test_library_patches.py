@@ -1,6 +1,6 @@
 """What the notebook changed in modules that aren't its own.
 
-Covers `nbexec.system.bytecode`.
+Covers `nbexec.system.bytecode` and `nbexec.worker.written_names`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import math
 import textwrap
 from fractions import Fraction
 
-from nbexec.system.bytecode import assigned
-from nbexec.worker.library_patches import constants, patches
+from nbexec.system.bytecode import always_assigned, assigned
+from nbexec.worker.library_patches import GONE, patches
+from nbexec.worker.written_names import constants
 
 
 def mine(text):
@@ -71,3 +72,52 @@ def test_a_constant_of_a_module_in_c(monkeypatch):
     monkeypatch.setattr(math, "pi", 3)
     assert found()["math"] == {"pi"}
     assert constants("math", math)["e"] == math.e
+
+
+class Mine:
+    """A class of the user's."""
+
+
+def test_names_that_were_added_and_deleted(monkeypatch):
+    np = __import__("numpy")  # which makes names as it runs
+    monkeypatch.setitem(globals(), "np", np)
+    monkeypatch.setitem(globals(), "math", math)
+    assert found() == {}
+    monkeypatch.setattr(math, "tau2", 6.28, raising=False)
+    monkeypatch.setattr(math, "steps", [1, 2], raising=False)
+    monkeypatch.setattr(np, "rate", 3, raising=False)
+    monkeypatch.setattr(np, "helper", mine, raising=False)
+    monkeypatch.setattr(textwrap, "Mine", Mine, raising=False)
+    monkeypatch.setattr(textwrap, "indent", Mine())
+    monkeypatch.setattr(textwrap, "_cache", 1, raising=False)  # a library's own, perhaps
+    monkeypatch.delattr(textwrap, "fill")
+    monkeypatch.delattr(math, "tau")
+    assert found() == {
+        "math": {"tau2", "steps", "tau"},
+        "numpy": {"rate", "helper"},
+        "textwrap": {"Mine", "indent", "fill"},
+    }
+    assert patches([globals()])["textwrap"]["fill"] is GONE
+    monkeypatch.undo()
+    assert found() == {}
+
+
+def test_it_is_seen_that_a_name_stands_for_another_thing_again(monkeypatch):
+    for text in ("a", "b"):
+        monkeypatch.setattr(textwrap, "fill", lambda x, text=text: text)
+        assert patches([globals()])["textwrap"]["fill"]("") == text
+        monkeypatch.setattr(Fraction, "__str__", lambda x, text=text: text)
+        assert patches([globals()])["fractions"]["Fraction.__str__"](1) == text
+
+
+def test_what_code_assigns_whatever_happens():
+    def of(source):
+        return always_assigned(compile(source, "", "exec"))
+
+    assert of("a = 1\nif a:\n    b = 1\nelse:\n    c = 1\nd = 1") == {"a", "d"}
+    assert of("try:\n    import a\nexcept ImportError:\n    b = 1\nelse:\n    c = 1\nd = 1") == {
+        "d"
+    }
+    assert of("for a in ():\n    b = 1\nwhile b:\n    c = 1\nd = 1") == {"d"}
+    assert of("with open(''):\n    a = 1\nb = c = 1\ndel c\nb = 2\ndef d(): pass") == {"d"}
+    assert of("a = 1\ndef f():\n    global a\n    del a") == {"f"}

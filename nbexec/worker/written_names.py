@@ -1,0 +1,141 @@
+"""The names that the code of a module writes, and its constants.
+
+They are read from its bytecode, once: nothing of it runs.
+"""
+
+from __future__ import annotations
+
+import types
+from collections import Counter
+from typing import Any, NamedTuple
+
+from ..system import bytecode
+
+ATOMS = {int, float, bool, str, bytes, complex, type(None)}
+# Modules in C that hold constants and nothing of their process: another one can be made.
+_REMADE = {"array", "binascii", "cmath", "errno", "itertools", "math", "unicodedata", "zlib"}
+
+
+class Written(NamedTuple):
+    """The names of a module, as its code has them.
+
+    Attributes
+    ----------
+    names : frozenset of str
+        All that it assigns by name.
+    always : frozenset of str
+        Those that are surely there once it was imported.
+    sort : str
+        "" where these are all names; "any" where it may make others as it runs, "unknown" where
+        nobody knows which.
+    constants : dict
+        Its public constants.
+    """
+
+    names: frozenset[str] = frozenset()
+    always: frozenset[str] = frozenset()
+    sort: str = "unknown"
+    constants: dict[str, Any] = {}  # noqa: RUF012  # it is never changed
+
+
+_written: dict[str, tuple[Any, Written]] = {}  # by module, with its spec
+
+
+def written(name: str, module: types.ModuleType) -> Written:
+    """Give the names of a module, as its code has them.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    module : module
+        The module.
+
+    Examples
+    --------
+    >>> import math, textwrap
+    >>> "fill" in written("textwrap", textwrap).always, written("math", math).sort
+    (True, '')
+    """
+    spec = module.__spec__
+    known = _written.get(name)
+    if known is None or known[0] is not spec:
+        try:
+            code = spec.loader.get_code(name)  # type: ignore[union-attr]
+            if code is not None:
+                found = _of_code(code)
+            else:
+                found = _made(module) if name in _REMADE else Written()
+        except Exception:
+            found = Written()
+        known = _written[name] = spec, found
+    return known[1]
+
+
+def constants(name: str, module: types.ModuleType) -> dict[str, Any]:
+    """Give the public constants of a module, as its code has them.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    module : module
+        The module.
+
+    Examples
+    --------
+    >>> import json.decoder, http.client
+    >>> constants("http.client", http.client)["HTTP_PORT"]
+    80
+    """
+    return written(name, module).constants
+
+
+def _of_code(code: types.CodeType) -> Written:
+    any_name = bytecode.uses_any(code)
+    sort = "unknown" if bytecode.assigns_all_of_another(code) else "any" if any_name else ""
+    always = frozenset() if any_name else frozenset(bytecode.always_assigned(code))
+    return Written(bytecode.named(code), always, sort, _constants_of(code))
+
+
+def _made(module: types.ModuleType) -> Written:
+    """Give the names of a module in C, as it has them when it is made."""
+    import importlib.util
+
+    spec: Any = module.__spec__
+    made = importlib.util.module_from_spec(spec)
+    if made is module:
+        return Written()
+    spec.loader.exec_module(made)
+    names = frozenset(vars(made))
+    found = {
+        name: value
+        for name, value in vars(made).items()
+        if name[:1] != "_" and type(value) in ATOMS
+    }
+    return Written(names, names, "", found)
+
+
+def _constants_of(code: types.CodeType) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    stored: Counter[str] = Counter()
+    nothing = object()
+    constant: Any = nothing
+    for operation, at in bytecode.operations(code):
+        if operation == bytecode.STORE:
+            name = code.co_names[at]
+            stored[name] += 1
+            if type(constant) in ATOMS:
+                found[name] = constant
+        elif operation == bytecode.DELETE:
+            stored[code.co_names[at]] += 2
+        if operation == bytecode.CONSTANT:
+            constant = code.co_consts[at]
+        else:
+            constant = at if operation == bytecode.SMALL else nothing
+    changing = {*bytecode.functions_assign(code)}
+    return {
+        key: value
+        for key, value in found.items()
+        if key[:1] != "_" and stored[key] == 1 and key not in changing
+    }
