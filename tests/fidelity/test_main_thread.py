@@ -192,3 +192,20 @@ def test_errors_are_known_by_what_they_come_from():
     for _ in range(2):
         note(error)
     assert len(error.__notes__) == 1
+
+
+def leaves_timers(x):
+    for one, number in (
+        (signal.ITIMER_PROF, signal.SIGPROF),
+        (signal.ITIMER_VIRTUAL, signal.SIGVTALRM),
+    ):
+        signal.signal(number, lambda *_: None)
+        signal.setitimer(one, 60)
+    return x
+
+
+def test_timers_that_an_item_left_do_not_end_a_worker_of_the_next_run():
+    nbexec.map(leaves_timers, range(2), backend="processes", workers=1)
+    kinds = signal.ITIMER_REAL, signal.ITIMER_PROF, signal.ITIMER_VIRTUAL
+    found = nbexec.map(lambda x: signal.getitimer(x)[0], kinds, backend="processes", workers=1)
+    assert found == [0, 0, 0]

@@ -187,4 +187,5 @@ def _put_back() -> None:
             with contextlib.suppress(OSError, ValueError):
                 signal.signal(number, before)
     if hasattr(signal, "setitimer"):
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
+            signal.setitimer(timer, 0)
