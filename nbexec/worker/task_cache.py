@@ -66,6 +66,7 @@ def load(key: str, block: Any, renewed: bytes = b"") -> Loaded:
     with _lock:
         if key not in _loaded:
             ended += _ended()
+            _latest = ""  # unless it comes to its end, what modules hold is nobody's
             _loaded[key] = _unpack(block)
             _watch()
         elif key != _latest:  # another run changed what modules hold

@@ -11,6 +11,7 @@ import pickle
 import threading
 import time
 import traceback
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ import pytest
 from nbexec.errors import PickleError
 from nbexec.model import Task
 from nbexec.serialize import pickling, tracebacks
-from nbexec.worker import module_values
+from nbexec.worker import module_values, task_cache
 from nbexec.worker.chunk_state import ChunkState
 from nbexec.worker.entry import run_packed
 from nbexec.worker.envelope import Envelope, PackedCall
@@ -106,7 +107,9 @@ def packed(fn, items, key, **more):
 
 def sent(block, items, key):
     size, infinite = len(items), float("inf")
-    call = PackedCall(key, block, size, pickling.dumps(items), infinite, False, b"", b"", NOBODY)
+    call = PackedCall(
+        key, block, size, pickling.dumps(items), infinite, False, b"", b"", False, NOBODY
+    )
     return receive(run_packed(call), NOBODY)
 
 
@@ -146,6 +149,41 @@ def test_items_that_cannot_be_unpickled_come_again_one_by_one():
     error = alone.errors[0].exception
     assert isinstance(error, PickleError)
     assert "the item can't be unpickled in the worker: ValueError: invalid" in str(error)
+
+
+class Values:
+    """Stands for what modules hold; notes when it is taken on."""
+
+    taken: ClassVar[list[str]] = []
+
+    def __init__(self, name):
+        self.name = name
+        self.taken.append(name)
+
+    def __reduce__(self):
+        return Values, (self.name,)
+
+    def take_on(self):
+        self.taken.append(self.name)
+
+
+class Broken:
+    def __reduce__(self):
+        return int, ("no number",)
+
+
+def test_a_run_that_cannot_be_loaded_leaves_the_modules_of_no_other_run():
+    def block(name, function):
+        task = Task(function, "fn")
+        return pickling.pack((SEEN[0], Values(name), task, logging_here()))
+
+    one, other = block("one", len), block("other", Broken())
+    task_cache.load("key-one", one)
+    with pytest.raises(ValueError, match="no number"):
+        task_cache.load("key-other", other)
+    Values.taken.clear()
+    task_cache.load("key-one", one)
+    assert Values.taken == ["one"]
 
 
 def test_setup_runs_once_however_many_threads_a_worker_has():
