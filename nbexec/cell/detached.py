@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import NotReady
+from ..errors import NotReady, OptionError
 from ..run import registry as runs
 from ..worker.execute import depth
 from .analysis.source import remember
@@ -135,6 +135,11 @@ def detach(
     """
     __tracebackhide__ = True
     resolved = checked(options)
+    if options.get("seed") is not None:
+        raise OptionError(
+            "a detached cell shares the generators of random numbers with the cells that run "
+            "meanwhile, which seed= would change: run it without --detach, or without --seed"
+        )
     kernel = StatementRunner(parse(source, filename, flags), namespace)
     remember(source, filename)
     if not depth.get():

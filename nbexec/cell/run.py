@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -24,11 +25,13 @@ from .execution.group_run import NotThere, StatementGroup, find_group
 from .execution.grouping import functions_of, is_loop, note
 from .execution.in_kernel import StatementRunner, parse
 from .execution.loop_step import LoopStep
+from .execution.loop_streams import LoopStreams, streams_of_loop
 from .execution.parts import parts_of
 from .execution.work_step import run_work, work_of
 from .loops import dataflow
 from .loops.calls_in_row import PART
 from .loops.evaluated_first import awaits
+from .loops.find import ItemLoop
 from .loops.work_list import WorkList
 from .own_functions.decorated import parallel_function
 from .own_functions.entering import Entering
@@ -122,6 +125,12 @@ def _of_function(
     if namespace is not None:
         raise OptionError(f"a cell is its source, as a string, not {function!r}")
     checked(options)
+    if options.get("seed") is not None:
+        raise OptionError(
+            "a function draws its random numbers in the order of its plain loops, so that seed= "
+            "would change them: seed the generators, use nbexec.map(..., seed=...), or a cell "
+            "with %%parallel --seed"
+        )
     if function is None:
         return functools.partial(parallel_function, strict=strict, options=options)
     return parallel_function(function, strict, options)
@@ -132,16 +141,8 @@ ALWAYS_THERE = ("auto", "serial", "threads", "processes", "asyncio")
 
 
 def checked(options: dict[str, Any]) -> Options:
-    """Give the options in force, or raise before anything has run.
-
-    A session's `seed` is not for cells.
-    """
+    """Give the options in force, or raise before anything has run."""
     resolved = resolve(options)
-    if options.get("seed") is not None:
-        raise OptionError(
-            "a cell draws its random numbers in the order of the plain cell, so that seed= would "
-            "change them: seed the generators in the cell, or use nbexec.map(..., seed=...)"
-        )
     if options.get("rate") is not None:  # one for all loops of the cell
         options["rate"] = limit_of("rate", options["rate"])
     if resolved.backend not in ALWAYS_THERE:  # those take a while to import, if they are needed
@@ -191,6 +192,8 @@ class CellRun:
         self._given = given
         self._strict = strict
         self._collect = given.get("on_error") == "collect"
+        self._seed: int | None = given.get("seed")  # a session's is not for cells
+        self._drawing = itertools.count()  # loops, each with streams of its own
         self.steps = list(steps)
         self._value: Any = None
         # Groups whose members run before their turn, by the positions of these.
@@ -267,7 +270,7 @@ class CellRun:
         """Run a statement, and hand others to workers meanwhile if it takes long."""
         __tracebackhide__ = True
         last = len(self._body) - 1
-        if not _one_at_a_time(self._options):
+        if not _one_at_a_time(self._options) and self._seed is None:
             parts = parts_of(stmt, self._kernel)
             if parts is not None:
                 return self._in_parts(stmt, parts)
@@ -375,9 +378,8 @@ class CellRun:
 
         try:
             loop = ready(stmt, self._kernel.namespace)
-            run = LoopStep(
-                loop, self._kernel, self._options, self._given, self._collect, refused_loop
-            )
+            given = self._kernel, self._options, self._given, self._collect, refused_loop
+            run = LoopStep(loop, *given, self._streams(loop))
         except Refusal as refusal:
             if strict:
                 raise _serial(refusal) from None
@@ -414,6 +416,11 @@ class CellRun:
             assumed=run.rest.assumed,
             failures=tuple(run.rest.failures),
         )
+
+    def _streams(self, loop: ItemLoop) -> LoopStreams | None:
+        if self._seed is None:
+            return None
+        return streams_of_loop(loop, self._kernel, self._seed, next(self._drawing))
 
     def _over_work(self, work: WorkList, refused_loop: Callable[[], ast.stmt | None]) -> Step:
         """Run a loop over a work list, whose calls may be computed ahead."""

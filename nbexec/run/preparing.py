@@ -16,6 +16,7 @@ from ..items.sinks import Sink
 from ..model import Task
 from ..options.record import Options
 from ..worker.execute import depth
+from ..worker.random_streams import Streams
 from .handle import Run
 from .seeds import streams_for
 
@@ -39,13 +40,13 @@ def prepare(
     sink: Callable[[int | None], Sink],
     loop: Any = None,
     first: int = 0,
-    draws: bool = True,
+    draws: bool | Streams = True,
 ) -> Run:
     """Check the arguments and make a run, which is not started; `first` is its first index.
 
     Without `draws` the function is known to draw no random numbers, whatever it leads to, and
-    generators are left as they are.  Items of async iterables are awaited on `loop`; None is that
-    of the backend, or our own.
+    generators are left as they are; or `draws` are the streams of its items.  Items of async
+    iterables are awaited on `loop`; None is that of the backend, or our own.
     """
     if not callable(fn):
         raise OptionError(f"the first argument must be a function of one item, not {fn!r}")
@@ -64,7 +65,9 @@ def prepare(
                 f"(argument {position + 1} after the function)"
             ) from None
     again = options.checkpoint is not None  # as in `invoke`
-    streams = streams_for((fn,), options.seed, repeats=again, setup=setup) if draws else None
+    streams = draws if isinstance(draws, Streams) else None
+    if draws is True:
+        streams = streams_for((fn,), options.seed, repeats=again, setup=setup)
     task = Task(
         fn,
         function_name(fn),

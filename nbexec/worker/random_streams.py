@@ -29,8 +29,10 @@ Call = Callable[[Any], Any]
 
 depth: ContextVar[int] = ContextVar("nbexec_depth", default=0)  # runs around this code
 
-_turns: defaultdict[int, Any] = defaultdict(threading.RLock)  # by how many runs are around it
-_turns_of_loops: weakref.WeakKeyDictionary[Any, dict[int, Any]] = weakref.WeakKeyDictionary()
+Level = tuple[int, str]  # how many runs are around it, and `Streams.level`
+
+_turns: defaultdict[Level, Any] = defaultdict(threading.RLock)
+_turns_of_loops: weakref.WeakKeyDictionary[Any, dict[Level, Any]] = weakref.WeakKeyDictionary()
 
 
 class Streams:
@@ -59,8 +61,11 @@ class Streams:
         What the functions hold in this process; None until it is asked for.
     setup : bool
         Whether there may be more in what each worker sets up.
+    level : str
+        Items with streams take turns with those of the same level, and as many runs around them.
     """
 
+    level = ""
     __nbexec_streams__ = True  # see `serialize.own_generators`
 
     def __init__(
@@ -92,6 +97,14 @@ class Streams:
         if self.generators is None:
             self.generators = reached(self._things)[1]
         return self.generators
+
+    def hold(self, generators: list[Any]) -> None:
+        """Have these be what is held, wherever the function is looked through."""
+        self._things, self.generators = tuple(generators), generators
+
+    def turn(self, around: int | None = None) -> Any:
+        """Give the lock of those whose turn it is, with so many runs around it; None is here."""
+        return _turns[depth.get() if around is None else around, self.level]
 
     def hides(self, item: Any, kernel: bool) -> bool:
         """Whether the call for an item in the kernel may draw by a method of the item's own."""
@@ -173,7 +186,7 @@ class ChunkStreams(NamedTuple):
         if not shared and not set_up and not self._looks:
             return call
         indices, item, keeps = iter(self.indices), self.streams.item, self.keeps
-        turn, hides = _turns[around], self.streams.hides
+        turn, hides = self.streams.turn(around), self.streams.hides
 
         def in_stream(it: Any) -> Any:
             index, hidden = next(indices), hides(it, keeps)
@@ -196,7 +209,7 @@ class ChunkStreams(NamedTuple):
         if not shared and not set_up and not self._looks:
             return call
         turns = _turns_of_loops.setdefault(asyncio.get_running_loop(), {})
-        turn = turns.setdefault(around, asyncio.Lock())
+        turn = turns.setdefault((around, self.streams.level), asyncio.Lock())
         indices, item, keeps = iter(self.indices), self.streams.item, self.keeps
 
         hides = self.streams.hides
@@ -206,7 +219,7 @@ class ChunkStreams(NamedTuple):
             if not (shared or set_up or hidden):
                 return await call(it)
             async with turn:  # then other threads, which have loops of their own
-                with _turns[around], item(index, keeps, set_up, hidden):
+                with self.streams.turn(around), item(index, keeps, set_up, hidden):
                     return await call(it)
 
         return in_stream
@@ -263,7 +276,10 @@ class InStream:
         drawn = self._streams.given and self._streams.generators_of(here, hidden=hidden)
         if here and not drawn:
             return self.__wrapped__(*args, **kwargs)
-        with _turns[depth.get() - 1], self._streams.item(self._place, here, hidden=hidden):
+        with (
+            self._streams.turn(depth.get() - 1),
+            self._streams.item(self._place, here, hidden=hidden),
+        ):
             value = self.__wrapped__(*args, **kwargs)
             if not isinstance(value, Coroutine):
                 return value

@@ -341,15 +341,6 @@ def test_without_a_seed_items_that_draw_run_at_the_same_time():
     assert distinct(nbexec.map(draw, range(2), backend="threads", chunk=1))
 
 
-def test_a_cell_takes_no_seed():
-    with pytest.raises(nbexec.OptionError, match="in the order of the plain cell"):
-        nbexec.parallel("x = 1", {}, seed=1)
-    names: dict[str, Any] = {}
-    with nbexec.options(seed=1):
-        nbexec.parallel("x = 1", names)
-    assert names["x"] == 1
-
-
 def test_a_failed_item_has_none_of_our_frames():
     def fails(x):
         rng.random()

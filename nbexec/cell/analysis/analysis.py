@@ -89,6 +89,7 @@ class Analysis:
         self.ahead = ahead
         self.awaits = False  # whether the body itself may await
         self.places: dict[str, str] = {}  # accumulators with a place for each item, and its key
+        self.draws: dict[int, Any] = {}  # generators whose numbers come from each item's stream
         self.carried: dict[str, Value] = {}  # what the loop changes and may read: it runs in order
         self.caches: set[int] = set()  # those of `functools` that are called in the loop's order
         self.heap = Heap()

@@ -180,8 +180,11 @@ class LibraryCalls:
                 return
             if self.analysis.hashing and entry == "builtins.hash":
                 return
+            reason = library_facts.STATEFUL[entry]
+            if reason == library_facts.RANDOM and self.objects.of_streams(names[0]):
+                return
             name = names[0].removeprefix("builtins.")
-            refuse(node, f"calls `{name}`, which {library_facts.STATEFUL[entry]}")
+            refuse(node, f"calls `{name}`, which {reason}")
         entry = listed(names, library_facts.CLOCKS) if self.analysis.ahead else None
         if entry:
             refuse(node, f"calls `{names[0]}`, which {library_facts.CLOCKS[entry]}")

@@ -183,6 +183,14 @@ STATEFUL = {
     "warnings.simplefilter": PROCESS,
     "warnings.warn": "warns once for each place, in order",
 }
+# Methods of `random.Random` that draw, and change nothing else.
+DRAWS = {
+    *("betavariate", "binomialvariate", "choice", "choices", "expovariate", "gammavariate"),
+    *("gauss", "getrandbits", "lognormvariate", "normalvariate", "paretovariate", "randbytes"),
+    *("randint", "random", "randrange", "sample", "triangular", "uniform", "vonmisesvariate"),
+    "weibullvariate",
+}
+
 # Exceptions to the patterns above: each makes a generator of its own.
 HARMLESS = {
     "numpy.random.Generator",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import random
 import sys
 import weakref
 from collections.abc import Callable
 from typing import Any
 
-from . import method_facts, numpy_facts, pandas_facts, science_facts
+from ...worker.generators import own_generator
+from . import library_facts, method_facts, numpy_facts, pandas_facts, science_facts
 from .abstract_values import FROZEN, SHARED, Value, join, joined
 from .analysis import Analysis, refuse
 from .arguments import Args
@@ -66,6 +68,8 @@ class LibraryObjects:
 
     def method(self, node: ast.AST, base: Value, name: str, args: Args) -> Value | None:
         """Look at the call of a method; None where the tables don't have it."""
+        if base.type is random.Random:
+            return self._draws_plain(node, base, name, args)
         look = self._looks.get(family_of(base.type))
         return None if look is None else look(node, base, name, args)
 
@@ -111,8 +115,9 @@ class LibraryObjects:
         return made if written is None else join(made, written)
 
     def _draws(self, node: ast.AST, base: Value, name: str, args: Args) -> Value | None:
-        """Look at a draw from a generator that is the iteration's own."""
-        if base.shared or name not in numpy_facts.DRAWS:
+        """Look at a draw from a generator that is the iteration's own, or has a stream for it."""
+        own = not base.shared or id(base.known) in self.analysis.draws
+        if not own or name not in numpy_facts.DRAWS:
             return None
         written = self.output(node, args, None)
         given = self.library.given(node, args)
@@ -120,6 +125,23 @@ class LibraryObjects:
             return self.new.unknown(node, given)
         made = self.new.library.fresh(node, PlainArray)
         return made if written is None else join(made, written)
+
+    def _draws_plain(self, node: ast.AST, base: Value, name: str, args: Args) -> Value | None:
+        """Look at a draw from a `random.Random` that has a stream for each item."""
+        if id(base.known) not in self.analysis.draws or name not in library_facts.DRAWS:
+            return None
+        self.library.given(node, args)
+        if name not in ("choice", "choices", "sample"):
+            return FROZEN
+        chosen = self.new.contents(args.at(0) or SHARED)
+        return chosen if name == "choice" else self.new.made(node, [chosen], list)
+
+    def of_streams(self, name: str) -> bool:
+        """Whether a function of a module draws from a generator that has a stream for each item."""
+        module, _, function = name.rpartition(".")
+        facts = {"random": library_facts.DRAWS, "numpy.random": numpy_facts.DRAWS}.get(module, ())
+        owner = module.partition(".")[0]
+        return function in facts and id(own_generator(owner)) in self.analysis.draws
 
     # ------------------------------------------------------------ SciPy and NetworkX
 

@@ -67,6 +67,8 @@ class Reads:
         known = value.known
         if known is UNKNOWN or isinstance(known, type | types.ModuleType | types.FunctionType):
             return value
+        if id(known) in self.analysis.draws:
+            return value
         for base in type(known).__mro__:
             if dotted(base) in library_facts.STATEFUL_TYPES:
                 refuse(node, f"uses `{name}`: {library_facts.STATEFUL_TYPES[dotted(base)]}")

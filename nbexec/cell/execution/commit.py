@@ -25,6 +25,7 @@ from .block_effects import apply_block, resolved
 from .effects import Effects
 from .in_kernel import StatementRunner
 from .loop_items import Items
+from .loop_streams import LoopStreams
 from .memo_ending import CommitsMemos
 from .reissue import reissue
 from .replayed_key import ReplayedKey
@@ -43,6 +44,8 @@ class Ending(CommitsMemos):
         The value of the statement, if it is an expression.
     failures : list of Failure
         Failures of items, where they are collected.
+    streams : LoopStreams or None
+        What its items draw random numbers from.
     keyed : iterable
         The items for what calls a `key=`.
     """
@@ -55,6 +58,7 @@ class Ending(CommitsMemos):
     collect = False
     keyed: Any = ()
     failures: list[Failure]
+    streams: LoopStreams | None = None
     _iteration: Iteration
     _body: Any
     # With the positions of their items, of a block that of the last.
@@ -72,6 +76,14 @@ class Ending(CommitsMemos):
         begin = self.items.skipped + self._through
         self.reason = f"from item {begin:,} on in the kernel: {why}"
         self.failures = [one for one in self.failures if one.index < self._through]
+
+    def drawing(self, source: Iterable[Any], first: int = 0) -> Iterable[Any]:
+        """Have each of the items from index `first` on draw from its stream, if they have some."""
+        return source if self.streams is None else self.streams.over(source, first)
+
+    def rest_of_items(self) -> Iterable[Any]:
+        """Give the items that the kernel is to run."""
+        return self.drawing(self.items.rest(self._through), self.items.skipped + self._through)
 
     # ------------------------------------------------------------ a for loop
 
@@ -102,7 +114,7 @@ class Ending(CommitsMemos):
         if broke is not None:
             return
         if error is not None or not self.items.over:
-            self.kernel.over_items(self.loop, self.items.rest(self._through))
+            self.kernel.over_items(self.loop, self.rest_of_items())
         else:
             self.kernel.execute(self.loop.node.orelse)  # type: ignore[union-attr]
 
@@ -334,7 +346,7 @@ class Ending(CommitsMemos):
         if left and whole and not self.loop.awaits:
             elements = itertools.chain(elements, self._rest_of_list())
         elif left:
-            with self.kernel.hidden(self.items.rest(self._through)):
+            with self.kernel.hidden(self.rest_of_items()):
                 rest = self.kernel.evaluate(rewrite.rest_of(self.loop).body)
             if self.loop.awaits:
                 parts = (one.items() if type(one) is dict else one for one in rest)
@@ -345,7 +357,7 @@ class Ending(CommitsMemos):
     def _rest_of_list(self) -> Iterator[Any]:
         """Give the rest of a list: the comprehension itself runs, for what raises to say so."""
         __tracebackhide__ = True
-        with self.kernel.hidden(self.kernel.over(self.items.rest(self._through))):
+        with self.kernel.hidden(self.kernel.over(self.rest_of_items())):
             rest = self.kernel.evaluate(rewrite.over_hidden(self.loop))
         yield from rest
 

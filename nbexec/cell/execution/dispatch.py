@@ -25,6 +25,7 @@ from ...telemetry.observer import Observer
 from ...telemetry.state import RunState
 from ...telemetry.stats import Stats
 from ...worker.blocks import Covering
+from ...worker.random_streams import Streams
 from ..iteration.iteration import Changed, InKernel
 
 if TYPE_CHECKING:
@@ -162,6 +163,8 @@ class MapRun:
     first : int
         Index of the first item, wherever it is shown: those before it ran elsewhere.  Results
         have their positions among those of this run.
+    streams : Streams or None
+        What its items draw random numbers from.
     """
 
     def __init__(
@@ -174,10 +177,12 @@ class MapRun:
         collect: bool = False,
         watch: ResultListener | None = None,
         first: int = 0,
+        streams: Streams | None = None,
     ) -> None:
         self._function = function
         self._items = items
         self._collect = collect
+        self._streams = streams
         self._options = _options(given, collect)
         self._sink = _Ends(ends, watch, first)
         self._ended: BaseException | None = None
@@ -187,7 +192,7 @@ class MapRun:
     def start(self) -> None:
         """Start it, and return at once."""
         try:
-            _start(self._function, self._items, self._options, self._sink)
+            _start(self._function, self._items, self._options, self._sink, self._streams)
         except (Exception, KeyboardInterrupt) as error:
             self._ended = _ours(error)
 
@@ -261,7 +266,11 @@ def _paced(options: Options) -> dict[str, Any]:
 
 
 def _start(
-    function: Callable[[Any], Any], items: Iterable[Any], options: Options, sink: _Ends
+    function: Callable[[Any], Any],
+    items: Iterable[Any],
+    options: Options,
+    sink: _Ends,
+    streams: Streams | None = None,
 ) -> None:
     """Start it; the sink has the run from before it starts."""
     from ... import observers
@@ -269,9 +278,9 @@ def _start(
 
     late = options.progress == "auto"
     quiet = options.updated({"progress": "off"}) if late else options
-    # A loop that draws random numbers is none that comes here.
+    # Without streams a loop that draws random numbers is none that comes here.
     sink.run = run = prepare(
-        function, (items,), None, quiet, sink.open, first=sink.first, draws=False
+        function, (items,), None, quiet, sink.open, first=sink.first, draws=streams or False
     )
     if sink.watch is not None:
         sink.watch.begun(run)

@@ -7,6 +7,7 @@ import functools
 import itertools
 import types
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -128,7 +129,8 @@ class LoopRun(RecordsMemos, Ending):
         self._body = self._function(None if self._memo_code is None else self._memo_code.places)
         kind: Any = AwaitingIteration if self.loop.awaits else Iteration
         body = None
-        if not _item_by_item(options) and self.memos is None:
+        alone = self.memos is not None or self.streams is not None
+        if not _item_by_item(options) and not alone:
             body = rewrite.block_body(self.loop, self.kernel.namespace, cell.filename, cell.flags)
             kind = kind if body is None else functools.partial(BlockIteration, block=body)
         may_bring = bool(self._bring) and leaves(options) and options.checkpoint is None
@@ -137,13 +139,14 @@ class LoopRun(RecordsMemos, Ending):
             self._body,
             tuple(sorted(self.loop.made)),
             self.items.known if indexed else None,
-            keeps=bool(analysis.places or self.memos) or self.loop.awaits or self._binds,
+            keeps=bool(analysis.places or alone) or self.loop.awaits or self._binds,
             guarded=bool(analysis.captured or self._bring)
             or not (self.fresh or self.items.expected.frozen),
             fresh=self.fresh,
             profile=profile,
             held=held,
             memos=() if self.memos is None else self.memos.tables,
+            draws=self.streams is not None,
         )
         given = {**given, **self._more, "name": options.name or self._name()}
         feed = self.items.feed(indexed)
@@ -153,6 +156,7 @@ class LoopRun(RecordsMemos, Ending):
             *(self._iteration, feed, analysis.modules, given, self._ends),
             collect=self.collect,
             first=self.items.skipped,
+            streams=None if self.streams is None else self.streams.streams,
         )
         self._run.start()
 
@@ -196,7 +200,7 @@ class LoopRun(RecordsMemos, Ending):
         """
         iteration = Iteration(self._function(), tuple(sorted(self.loop.made)))
         found: list[Any] = []
-        if self.memos is not None:  # it would store in them
+        if self.memos is not None or self.streams is not None:  # it would store, or draw
             return found
         try:
             with silently():  # their warnings come when it is their turn
@@ -209,7 +213,8 @@ class LoopRun(RecordsMemos, Ending):
     @property
     def in_blocks(self) -> bool:
         """Whether its brief items run many in one call."""
-        return self.memos is None and rewrite.runs_in_blocks(self.loop)
+        alone = self.memos is not None or self.streams is not None
+        return not alone and rewrite.runs_in_blocks(self.loop)
 
     @property
     def captured(self) -> list[Any]:
@@ -276,8 +281,10 @@ class LoopRun(RecordsMemos, Ending):
         if self.loop.awaits:  # it was here
             return why
         item = self.items.taken[at] if self._iteration.items is None else at
+        streams, index = self.streams, self.items.skipped + at
         try:
-            return self._iteration(Last(item))
+            with nullcontext() if streams is None else streams.item(index, self.items.taken[at]):
+                return self._iteration(Last(item))
         except Partial as partial:
             return Failure(at, item, partial.error, left=partial.left)
         except InKernel as error:
@@ -302,7 +309,10 @@ class LoopRun(RecordsMemos, Ending):
             items.skipped,
             apart and not loop.awaits,
             memos=self.may_record and not loop.awaits,
+            draws=None if self.streams is None else self.streams.drawn_from,
         )
+        if self.streams is not None:
+            self.streams.of_module(loop.line)
         if loop.key == "list.sort":
             name = ast.unparse(loop.iter)
             replayed_key.unseen(self.kernel.namespace[name], name, loop.line, found)

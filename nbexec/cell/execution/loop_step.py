@@ -25,6 +25,7 @@ from .cached_ahead import CachedAhead, cached_ahead_of
 from .in_kernel import StatementRunner
 from .loop_items import Items, iterable, listable
 from .loop_run import LoopRun
+from .loop_streams import LoopStreams
 from .offload import Offload
 from .plain_first import PlainFirst
 from .watcher import Watcher
@@ -48,6 +49,8 @@ class LoopStep(Offload):
     refused : callable or None
         Called, perhaps in another thread, when the rest of the plain loop turns out to be serial;
         gives the statement that runs the rest, None for the plain loop itself.
+    streams : LoopStreams or None
+        What its items draw random numbers from.
 
     Attributes
     ----------
@@ -67,11 +70,13 @@ class LoopStep(Offload):
         given: dict[str, Any],
         collect: bool = False,
         refused: Callable[[], ast.stmt | None] | None = None,
+        streams: LoopStreams | None = None,
     ) -> None:
         super().__init__(options, given)
         self.loop = loop
         self.kernel = kernel
         self._collect = collect
+        self.streams = streams
         self.rest = self._loop_run(loop)
         self.left = False
         self.value: Any = None
@@ -82,7 +87,8 @@ class LoopStep(Offload):
 
     def _loop_run(self, loop: ItemLoop) -> LoopRun:
         made = LoopRun(loop, self.kernel, self._collect)
-        made.may_record = True
+        made.may_record = self.streams is None
+        made.streams = self.streams
         return made
 
     @property
@@ -111,6 +117,8 @@ class LoopStep(Offload):
                 hold_nothing(error.__traceback__)
             raise
         finally:
+            if self.streams is not None:
+                self.streams.leave()
             if not (raised and self._has_frame):
                 self._release()
 
@@ -179,9 +187,10 @@ class LoopStep(Offload):
         __tracebackhide__ = True
         loop, kernel = self.loop, self.kernel
         if loop.consumed is None or not loop.consumed.sources:
-            self.value = kernel.over_items(loop, source)
+            self.value = kernel.over_items(loop, self.rest.drawing(source))
             return
-        self.rest.complete(itertools.starmap(self._function(), source))
+        over = self.rest.drawing(source)
+        self.rest.complete(itertools.starmap(self._function(), over))
         self.value = self.rest.value
 
     def _function(self) -> Any:
@@ -257,7 +266,7 @@ class LoopStep(Offload):
     def _splits_at_once(self, source: Any) -> bool:
         """Whether a loop that is refused has a part that is computed ahead, from now on."""
         able = self._plain_will_do and self.options.backend != "serial" and listable(source)
-        if self.refusal is None or not able or self.loop.mapped is not None:
+        if self.refusal is None or not able or not self._may_split:
             return False
         if self._split(PlainFirst(source, _stays), Evidence()) and self._ahead is not None:
             self._ahead.begin_at_once()
@@ -285,6 +294,7 @@ class LoopStep(Offload):
         __tracebackhide__ = True
         watcher = Watcher()
         plain = self.begin(source, watcher)
+        plain.around = self.rest.drawing
         try:
             with plain:
                 self._run_plain(plain)
@@ -328,7 +338,7 @@ class LoopStep(Offload):
 
     def _splits(self, seen: Evidence, running: bool) -> bool:
         """Whether a part of the body may be computed ahead; between two items it is prepared."""
-        if self.loop.mapped is not None:
+        if not self._may_split:
             return False
         if running:  # it is seen between two items
             in_for = isinstance(self.loop.node, ast.For)
@@ -338,6 +348,11 @@ class LoopStep(Offload):
                 self.plain.look_again()
             return self.refusal is None
         return listable(self.plain.source) and self._split(self.plain, seen)
+
+    @property
+    def _may_split(self) -> bool:
+        """Whether parts of its items may run elsewhere: one part would not know another's draws."""
+        return self.loop.mapped is None and self.streams is None
 
     def _split(self, plain: PlainFirst, seen: Evidence) -> bool:
         """Prepare that a part of the body is computed ahead; give whether there is one."""
@@ -402,7 +417,8 @@ class LoopStep(Offload):
             if plain.handed_over and self._ahead is not None:
                 self._run_ahead()
             elif plain.handed_over and self._instead is not None:
-                kernel.over_items(loop, plain.iterator, instead=self._instead)
+                over = self.rest.drawing(plain.iterator, plain.taken)
+                kernel.over_items(loop, over, instead=self._instead)
             elif plain.handed_over:
                 self._end_rest()
             elif plain.over:

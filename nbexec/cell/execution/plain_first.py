@@ -76,6 +76,8 @@ class PlainFirst:
         What the blocks are taken from.
     ended : bool
         Whether the loop has ended, so that nothing is decided any more.
+    around : callable
+        Is put around the iterator that the plain loop gets.
 
     Examples
     --------
@@ -93,6 +95,7 @@ class PlainFirst:
         self.source = source
         self.fate = Fate()
         self.over = False
+        self.around: Callable[[Iterable[Any]], Iterable[Any]] = iter
         self._decide = decide
         self._sized = type(source) in SIZED
         self._counter = itertools.count(1)
@@ -171,7 +174,7 @@ class PlainFirst:
         self._stopwatch.__enter__()
         if self._watcher is not None:
             self._watcher.add(self)
-        return itertools.chain.from_iterable(self._blocks())
+        return iter(self.around(itertools.chain.from_iterable(self._blocks())))
 
     def _blocks(self) -> Iterator[Iterator[Any]]:
         size = 1

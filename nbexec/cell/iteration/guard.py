@@ -6,6 +6,7 @@ can be checked: its inputs are compared before and after, as long as comparing c
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import pickle
@@ -14,6 +15,7 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ...worker.generators import is_generator
 from ..analysis.object_facts import frozen
 from ..analysis.weight import weight
 
@@ -30,9 +32,13 @@ _SKIPPED = (
 class _Digester(pickle.Pickler):
     """Serializes an object's contents; functions, classes and modules by name alone."""
 
+    draws = False  # whether generators of random numbers are left out
+
     def reducer_override(self, thing: Any) -> Any:
         if isinstance(thing, _SKIPPED) and thing is not str:  # which stands for all of them
             return str, (getattr(thing, "__qualname__", type(thing).__name__),)
+        if self.draws and is_generator(thing):
+            return str, (type(thing).__name__,)
         if type(thing).__module__.partition(".")[0] == "pandas":
             return _of_pandas(thing)
         return NotImplemented
@@ -55,8 +61,10 @@ def _of_pandas(thing: Any) -> Any:
     return NotImplemented
 
 
-def fingerprint(thing: Any) -> bytes | None:
+def fingerprint(thing: Any, draws: bool = False) -> bytes | None:
     """Give a digest that differs once the thing, or anything in it, was changed; None if unknown.
+
+    With `draws` generators of random numbers may change.
 
     Examples
     --------
@@ -70,7 +78,9 @@ def fingerprint(thing: Any) -> bytes | None:
     buffers: list[pickle.PickleBuffer] = []
     written = io.BytesIO()
     try:
-        _Digester(written, protocol=5, buffer_callback=buffers.append).dump(thing)
+        digester = _Digester(written, protocol=5, buffer_callback=buffers.append)
+        digester.draws = draws
+        digester.dump(thing)
         digest.update(written.getbuffer())
         for one in buffers:
             digest.update(one.raw())
@@ -122,6 +132,8 @@ class Guard:
     own_clock : callable
         Gives the seconds that comparing takes: of this thread's CPU, since what others do
         meanwhile doesn't make comparing too dear.
+    draws : bool
+        Whether generators of random numbers may change.
 
     Examples
     --------
@@ -138,7 +150,9 @@ class Guard:
         things: dict[str, Any],
         clock: Callable[[], float] = time.perf_counter,
         own_clock: Callable[[], float] = time.thread_time,
+        draws: bool = False,
     ) -> None:
+        self._fingerprint = functools.partial(fingerprint, draws=draws)
         self._things = things
         self._clock = clock
         self._own_clock = own_clock
@@ -173,13 +187,13 @@ class Guard:
             self._unseen = True
             return
         began = self._own_clock()
-        self._parts.append((items, fingerprint(items)))
+        self._parts.append((items, self._fingerprint(items)))
         self._parts_cost += 2 * (self._own_clock() - began)  # and as long once more
 
     def _look(self) -> None:
         """Compute the digests of all inputs, as they are now."""
         began = self._own_clock()
-        self._before = {name: fingerprint(thing) for name, thing in self._things.items()}
+        self._before = {name: self._fingerprint(thing) for name, thing in self._things.items()}
         self._cost = self._own_clock() - began
 
     def begin(self, item: Any) -> None:
@@ -187,7 +201,7 @@ class Guard:
         self._item, self._item_before, self._unseen = item, None, False
         if not frozen(item) and self._affordable(item):
             began = self._own_clock()
-            self._item_before = fingerprint(item)
+            self._item_before = self._fingerprint(item)
             self._item_cost = max(self._item_cost, self._own_clock() - began)
         self._began = self._clock()
 
@@ -206,11 +220,13 @@ class Guard:
         parts, self._parts = self._parts, []
         self._parts_spent += took
         self.looked = frozen(self._item) or self._item_before is not None
-        if self._item_before is not None and fingerprint(self._item) != self._item_before:
+        if self._item_before is not None and self._fingerprint(self._item) != self._item_before:
             return "the item"
         if self._unseen or any(before is None for _, before in parts):
             self.looked = False
-        if any(before is not None and fingerprint(items) != before for items, before in parts):
+        if any(
+            before is not None and self._fingerprint(items) != before for items, before in parts
+        ):
             return "the item"
         if not self._things:
             return ""
@@ -226,6 +242,6 @@ class Guard:
             before = self._before[name]
             if before is None:
                 self.looked = False
-            elif fingerprint(thing) != before:
+            elif self._fingerprint(thing) != before:
                 return name
         return ""

@@ -162,6 +162,8 @@ class Iteration:
         What is sent in the place of `func`, where items bring entries of what it reads.
     memos : tuple of dict
         Dicts whose use is recorded; see `memo_record`.
+    draws : bool
+        Whether it draws random numbers from generators that are set for each item.
     """
 
     func: types.FunctionType
@@ -175,6 +177,7 @@ class Iteration:
     profile: Any = None
     held: HeldCode | None = None
     memos: tuple[dict[Any, Any], ...] = ()
+    draws: bool = False
     _cache: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __nbexec_key__(self) -> Any:
@@ -182,7 +185,10 @@ class Iteration:
         return self.func, self.names, self.items, self.keeps
 
     def __getstate__(self) -> dict[str, Any]:
-        fields = ("func", "names", "items", "home", "label", "keeps", "guarded", "fresh", "memos")
+        fields = (
+            *("func", "names", "items", "home", "label", "keeps", "guarded", "fresh", "memos"),
+            "draws",
+        )
         self.keep_order()
         # First: they are there when the function is unpickled.
         first = {"_luggage": Luggage(), "held": self.held}
@@ -299,7 +305,7 @@ class Iteration:
             things = captured(self.func)
             if self.items is not None and not self.fresh:
                 things["the items"] = self.items
-            self._cache["guard"] = Guard(things)
+            self._cache["guard"] = Guard(things, draws=self.draws)
         found: Guard = self._cache["guard"]
         return found
 

@@ -169,6 +169,7 @@ def examine(
     apart: bool = True,
     ahead: bool = False,
     memos: bool = False,
+    draws: dict[int, Any] | None = None,
 ) -> Analysis:
     """Analyse whether the items can run in parallel.
 
@@ -196,6 +197,8 @@ def examine(
         Whether the body runs ahead of statements of the loop: then it must not read a clock.
     memos : bool
         Whether it may store entries in dicts from outside: the analysis has them then.
+    draws : dict or None
+        Generators of random numbers, by id, that it may draw from: each item has its stream.
 
     Returns
     -------
@@ -207,23 +210,24 @@ def examine(
     Refusal
         They can't, or it can't be shown that they can: the line and the reason.
     """
-    given = _Given(loop, namespace, item, roots, lazy, sample, known, skipped, ahead, memos)
+    more = skipped, ahead, memos, draws or {}
+    given = _Given(loop, namespace, item, roots, lazy, sample, known, *more)
     whole: frozenset[int] = frozenset()
     while apart and known:
         keys = keys_of(loop, known)
         own = OwnReads(keys, len(known), whole) if keys else None
         try:
             analysis = _examined(given, own)
-            more = not_alone(analysis, loop)
+            others = not_alone(analysis, loop)
         except NotAlone as other:
-            more = frozenset(other.args)
+            others = frozenset(other.args)
         except Refusal:
             if own is None or not own.found:
                 raise
             break  # as a whole it may be another answer, or another reason
-        if not more:
+        if not others:
             return analysis
-        whole |= more
+        whole |= others
     return _examined(given, None)
 
 
@@ -241,6 +245,7 @@ class _Given:
     skipped: int
     ahead: bool
     memos: bool
+    draws: dict[int, Any]
 
 
 def _examined(given: _Given, own: OwnReads | None) -> Analysis:
@@ -251,6 +256,7 @@ def _examined(given: _Given, own: OwnReads | None) -> Analysis:
         changed |= loop.targets
     analysis = new_analysis(namespace, changed, loop.sites, ahead=given.ahead)
     analysis.memos = Memos() if given.memos else None
+    analysis.draws = given.draws
     if isinstance(loop.node, ast.For):
         handlers(loop, namespace)
         analysis.places = own_places(loop, namespace, known)
