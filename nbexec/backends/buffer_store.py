@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..serialize import pickling, task_file
+from ..serialize import block_files, task_file
 from ..system import after_fork, machine
 from .scratch import keep, scratch_folder
 
@@ -69,7 +69,7 @@ class BufferStore:
         self._made += 1
         path = keep(f"{sort}-{self._made}", lambda: (view,))
         # Another thread may have changed it since it was hashed: the file counts.
-        digest = _digest(memoryview(pickling.mapped(path)))
+        digest = _digest(memoryview(block_files.mapped(path)))
         known = self._stored.get(digest)
         if known is not None and known.path.exists():
             path.unlink()

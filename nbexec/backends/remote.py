@@ -17,7 +17,7 @@ from typing import Any
 from ..errors import PickleError
 from ..items.outcomes import lost, not_begun, without_values
 from ..model import Chunk, Outcome
-from ..serialize import pickling
+from ..serialize import block_files, cloud_pickler, pickling, unpicklable
 from ..system import blas
 from ..worker import execute, logging_setup, stealing
 from ..worker.envelope import Envelope, PackedCall, items_file, unwanted_file, values_file
@@ -65,7 +65,7 @@ class RemoteSession(Session):
         self.key = f"{os.getpid()}-{next(_runs)}"  # a worker keeps one task loaded for each key
         self._reloaded = reloaded()
         anew = is_executors(spec.task.fn)  # what is called may have changed since
-        self._by_value = pickling.Sent(self.key, anew)
+        self._by_value = cloud_pickler.Sent(self.key, anew)
         self._surroundings = Renewed(spec.surroundings) if anew else None
         self._modules = RunValues(self.key, local, spec.task.fn)
         seen = spec.surroundings, self._modules.first  # before the task, which may need them
@@ -79,13 +79,15 @@ class RemoteSession(Session):
         except PickleError:  # it says why itself
             raise
         except Exception as error:
-            raise pickling.explain(spec.task.fn, error) from error
+            raise unpicklable.explain(spec.task.fn, error) from error
         self._by_value.complete()
         stored = self.key, data, buffers, self._modules.first.block
         self._stored = store_task(*stored) if local else None
         # what a worker unpacks: a file to map, or the bytes
         self.block: Any = (
-            str(self._stored.file) if self._stored is not None else pickling.joined(data, buffers)
+            str(self._stored.file)
+            if self._stored is not None
+            else block_files.joined(data, buffers)
         )
         if self._listener is not None:
             self._listener.start()
@@ -259,7 +261,7 @@ def unsendable(error: BaseException, chunk: Chunk) -> Outcome:
     if isinstance(error, PickleError):  # it says why itself
         why = error
     elif isinstance(item, execute.Call):
-        why = pickling.explain(item.fn, error)
+        why = unpicklable.explain(item.fn, error)
     else:
         sort = type(item).__qualname__
         why = PickleError(f"the item, a {sort}, can't be sent to a worker: {error}")

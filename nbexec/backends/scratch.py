@@ -13,7 +13,7 @@ from pathlib import Path
 from loky.backend import resource_tracker
 
 from ..errors import BackendError
-from ..serialize import pickling
+from ..serialize import block_files
 from ..system import after_fork, at_exit
 
 _lock = threading.Lock()
@@ -43,16 +43,16 @@ def has_scratch(process: int) -> bool:
     return any(Path(parent).glob(f"nbexec-{process}-*"))
 
 
-def keep(name: str, pieces: Callable[[], Iterable[pickling.Piece]]) -> Path:
+def keep(name: str, pieces: Callable[[], Iterable[block_files.Piece]]) -> Path:
     """Write a scratch file, on disk where there is no room in memory."""
     path = scratch_folder() / name
     try:
-        pickling.write_pieces(path, pieces())
+        block_files.write_pieces(path, pieces())
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         path = scratch_folder(in_memory=False) / name
-        pickling.write_pieces(path, pieces())
+        block_files.write_pieces(path, pieces())
     return path
 
 

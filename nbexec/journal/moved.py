@@ -16,7 +16,8 @@ _BEFORE = {  # today: in 0.1.0
     "nbexec.run.handle": "nbexec.run",
     "nbexec.run.registry": "nbexec.run",
     "nbexec.run.results": "nbexec.results",
-    "nbexec.serialize.pickling": "nbexec.wire",
+    "nbexec.serialize.cloud_pickler": "nbexec.wire",
+    "nbexec.serialize.pickling": "nbexec.wire",  # which has what pickles name, too
     "nbexec.telemetry.bars": "nbexec.bars",
     "nbexec.telemetry.output": "nbexec.output",
     "nbexec.telemetry.stats": "nbexec.state",

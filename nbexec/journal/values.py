@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from ..serialize import pickling
+from ..serialize import block_files, cloud_pickler, pickling
 from . import moved
 from .code_fingerprint import Codes
 from .fingerprint import ATOMS, NoFingerprint
@@ -23,7 +23,7 @@ from .fingerprint import ATOMS, NoFingerprint
 PIECE = 1 << 20  # bytes; a larger value is written in pieces of this size
 PLAIN, BLOCK, PIECES = range(3)  # forms: a pickle; a block of `pickling`; a block in pieces
 
-Block = list[pickling.Piece]
+Block = list[block_files.Piece]
 
 
 class Packed(NamedTuple):
@@ -70,7 +70,7 @@ class Values:
         if not buffers and file.tell() <= PIECE:
             data = file.getvalue()
             return Packed(PLAIN, len(data), zlib.crc32(data), data)
-        block = list(pickling.laid_out(file.getvalue(), buffers))
+        block = list(block_files.laid_out(file.getvalue(), buffers))
         size = sum(map(len, block))
         if size > PIECE:
             return Packed(PIECES, size, 0, block)
@@ -81,7 +81,9 @@ class Values:
         """Undo `pack`; pieces are joined before."""
         if form == PLAIN:
             return _ValueUnpickler(io.BytesIO(data), self, None).load()
-        pickled, buffers = pickling.parts(data if isinstance(data, bytearray) else bytearray(data))
+        pickled, buffers = block_files.parts(
+            data if isinstance(data, bytearray) else bytearray(data)
+        )
         return _ValueUnpickler(io.BytesIO(pickled), self, buffers).load()
 
     def reduce_class(self, kind: type) -> Any:
@@ -123,7 +125,7 @@ def find_class(module: str, name: str, digest: bytes) -> Any:
     raise pickle.UnpicklingError(f"{module}.{name} can only be loaded by a journal")
 
 
-class _ValuePickler(pickling.pickler()):  # type: ignore[misc]
+class _ValuePickler(cloud_pickler.pickler()):  # type: ignore[misc]
     def __init__(self, file: io.BytesIO, out: Callable[[Any], Any], values: Values) -> None:
         super().__init__(file, protocol=5, buffer_callback=out)
         self._values = values

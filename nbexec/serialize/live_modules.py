@@ -13,7 +13,7 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from ..system.user_code import is_library_module
-from . import pickling
+from . import cloud_pickler
 
 _NOT = ("__main__", "__mp_main__")
 _STATE = (
@@ -48,7 +48,7 @@ def module_of(function: FunctionType) -> str | None:
 
 def unchanged_code(function: FunctionType) -> CodeType:
     """Give a function's code, but for what stands in for it for a while."""
-    return pickling.stands_for.get(function.__code__, function.__code__)
+    return cloud_pickler.stands_for.get(function.__code__, function.__code__)
 
 
 def is_defined(function: FunctionType) -> bool:
@@ -98,7 +98,7 @@ def pickler() -> Any:
     """
     from cloudpickle import cloudpickle
 
-    class Pickler(pickling.pickler()):  # type: ignore[misc]  # cloudpickle has no types
+    class Pickler(cloud_pickler.pickler()):  # type: ignore[misc]  # cloudpickle has no types
         whole = ""
 
         def reducer_override(self, thing: Any) -> Any:
@@ -122,7 +122,7 @@ def pickler() -> Any:
 
         def _live(self, thing: FunctionType, name: str) -> Any:
             code = unchanged_code(thing)
-            sent = thing if code is thing.__code__ else pickling.with_code(thing, code)
+            sent = thing if code is thing.__code__ else cloud_pickler.with_code(thing, code)
             code, _, *others = self._function_getnewargs(sent)
             slots = {one: getattr(thing, one) for one in _STATE}
             slots.update(__globals__={}, _cloudpickle_submodules=[])

@@ -14,8 +14,10 @@ from typing import Any
 from weakref import WeakSet
 
 from . import (
+    block_files,
     by_value,
     cached_functions,
+    cloud_pickler,
     made_exceptions,
     pickling,
     singletons,
@@ -75,7 +77,7 @@ def dumps_beside(value: Any, file: Path | str | None) -> tuple[bytes, int]:
         return data, 0
     later = {at for at, one in enumerate(apart.buffers) if id(one) in made[-1].arrays.buffers}
     try:
-        return b"", pickling.write_file(file, data, apart.buffers, later)
+        return b"", block_files.write_file(file, data, apart.buffers, later)
     except OSError:  # no room for a file
         return dumps(value), 0
 
@@ -84,7 +86,7 @@ def dumps_beside(value: Any, file: Path | str | None) -> tuple[bytes, int]:
 def pickler() -> Any:
     """Give the pickler."""
 
-    class Pickler(pickling.pickler()):  # type: ignore[misc]  # cloudpickle has no types
+    class Pickler(cloud_pickler.pickler()):  # type: ignore[misc]  # cloudpickle has no types
         def __init__(self, *args: Any, **named: Any) -> None:
             super().__init__(*args, **named)
             self.arrays = ArrayReducer()

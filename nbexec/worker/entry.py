@@ -16,7 +16,7 @@ from typing import Any
 
 from ..items.outcomes import not_begun, without_values
 from ..model import Outcome
-from ..serialize import pickling
+from ..serialize import block_files, pickling
 from ..system import blas, machine, subinterpreter
 from . import capture, streams
 from .arithmetic import telling
@@ -152,7 +152,7 @@ def _unpack(call: PackedCall) -> tuple[Loaded, Any, float] | Outcome:
         begun = time.thread_time()
         packed = call.items
         items = (
-            pickling.loads(packed) if packed else pickling.unpack_file(items_file(call.envelope))
+            pickling.loads(packed) if packed else block_files.unpack_file(items_file(call.envelope))
         )
         return loaded, items, time.thread_time() - begun
     except BaseException as error:

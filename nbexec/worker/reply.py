@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import PickleError
 from ..items.outcomes import not_begun
 from ..model import Error, Outcome
-from ..serialize import failures, pickling, returning, tracebacks
+from ..serialize import block_files, failures, pickling, returning, tracebacks
 from ..system import subinterpreter
 from .envelope import Envelope, values_file
 from .item_errors import failed
@@ -115,7 +115,7 @@ def receive(
 def _read_values(envelope: Envelope) -> Any:
     file = values_file(envelope)
     try:
-        return pickling.read_file(file)
+        return block_files.read_file(file)
     finally:
         file.unlink(missing_ok=True)
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 from ..model import Task
-from ..serialize import pickling, task_file, weak_references
+from ..serialize import block_files, pickling, task_file, weak_references
 from ..system import after_fork, subinterpreter
 from . import issuing, logging_setup, signals_taken
 from .execute import prepare
@@ -96,7 +96,7 @@ def _unpack(block: Any) -> Loaded:
     surroundings: Arrived
     task: Task
     logging_setup.before_loading()
-    unpacked = task_file.load(file) if file else pickling.unpack(bytearray(block))
+    unpacked = task_file.load(file) if file else block_files.unpack(bytearray(block))
     surroundings, values, task, setup, *signals = unpacked
     if issuing.log_as(setup):
         signals_taken.take_on(*(signals or ({},)))

@@ -24,7 +24,7 @@ from nbexec.backends.remote import RemoteSession
 from nbexec.backends.scratch import keep, scratch_folder
 from nbexec.items.chunk_size import HEAVIEST, ChunkSizer
 from nbexec.model import Chunk, Task
-from nbexec.serialize import pickling
+from nbexec.serialize import block_files, pickling
 from nbexec.worker.entry import run_packed
 
 from ..waiting import until
@@ -164,9 +164,9 @@ def test_without_room_for_files_they_go_in_the_message():
 def test_what_must_be_in_a_file_goes_to_disk_without_room_in_memory():
     full = scratch_folder() / "full"
     full.symlink_to("/dev/full")  # where each write says that there is no room
-    path = keep("full", lambda: pickling.laid_out(*pickling.dumps_apart(make(1))))
+    path = keep("full", lambda: block_files.laid_out(*pickling.dumps_apart(make(1))))
     assert path.parent == scratch_folder(in_memory=False) != scratch_folder()
-    np.testing.assert_array_equal(pickling.unpack_file(path), make(1))
+    np.testing.assert_array_equal(block_files.unpack_file(path), make(1))
     path.unlink()
 
 
@@ -174,16 +174,16 @@ def test_a_file_is_whole_or_not_there(tmp_path):
     data, buffers = pickling.dumps_apart([make(1), make(2)])
     assert len(buffers) == 2
     with no_room(), pytest.raises(OSError, match="too large"):
-        pickling.write_file(tmp_path / "block", data, buffers)
+        block_files.write_file(tmp_path / "block", data, buffers)
     assert list(tmp_path.iterdir()) == []
-    size = pickling.write_file(tmp_path / "block", data, buffers)
+    size = block_files.write_file(tmp_path / "block", data, buffers)
     assert (tmp_path / "block").stat().st_size == size
-    for read in (pickling.read_file, pickling.unpack_file):
+    for read in (block_files.read_file, block_files.unpack_file):
         for made, seed in zip(read(tmp_path / "block"), (1, 2), strict=True):
             np.testing.assert_array_equal(made, make(seed))
     os.truncate(tmp_path / "block", size - 1)
     with pytest.raises(EOFError, match="1 bytes too early"):
-        pickling.read_file(tmp_path / "block")
+        block_files.read_file(tmp_path / "block")
 
 
 def test_small_arrays_and_those_with_gaps_stay_in_the_pickle():

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import nbexec
-from nbexec.serialize import nans, pickling, returning
+from nbexec.serialize import block_files, nans, pickling, returning
 
 OWN = float("nan")
 
@@ -49,9 +49,9 @@ def test_others_are_pickled_as_ever() -> None:
 def test_with_large_arrays(tmp_path) -> None:
     value = [math.nan, np.zeros(100_000)]
     for read in (
-        pickling.unpack(bytearray(pickling.pack(value))),
-        pickling.read_file(_written(pickling.dumps_beside, value, tmp_path)),
-        pickling.read_file(_written(returning.dumps_beside, value, tmp_path)),
+        block_files.unpack(bytearray(pickling.pack(value))),
+        block_files.read_file(_written(pickling.dumps_beside, value, tmp_path)),
+        block_files.read_file(_written(returning.dumps_beside, value, tmp_path)),
     ):
         assert read[0] is math.nan
         assert read[1].shape == (100_000,)

@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 
-from nbexec.serialize import pickling, weak_references
+from nbexec.serialize import cloud_pickler, pickling, weak_references
 
 
 class Thing:
@@ -15,7 +15,7 @@ class Thing:
 
 
 def sent(value, run="a-run"):
-    data, _ = pickling.dumps_apart(value, pickling.Sent(run))
+    data, _ = pickling.dumps_apart(value, cloud_pickler.Sent(run))
     return pickling.loads(data)
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from nbexec.errors import PickleError
 from nbexec.model import Task
-from nbexec.serialize import pickling, tracebacks
+from nbexec.serialize import block_files, pickling, tracebacks, unpicklable
 from nbexec.worker import module_values, task_cache
 from nbexec.worker.chunk_state import ChunkState
 from nbexec.worker.entry import run_packed
@@ -252,10 +252,10 @@ def test_a_traceback_that_was_sent_reads_as_it_did():
 def test_pack_keeps_arrays_beside_the_pickle(tmp_path):
     value = {"a": np.arange(10_000.0), "b": np.ones((3, 5), dtype="f4"), "c": "text", "d": []}
     block = pickling.pack(value)
-    again = pickling.unpack(bytearray(block))
+    again = block_files.unpack(bytearray(block))
     file = tmp_path / "block"
     file.write_bytes(block)
-    mapped = pickling.unpack_file(file)
+    mapped = block_files.unpack_file(file)
     for got in (again, mapped):
         assert got["c"] == "text"
         assert got["d"] == []
@@ -263,7 +263,7 @@ def test_pack_keeps_arrays_beside_the_pickle(tmp_path):
         np.testing.assert_array_equal(got["b"], value["b"])
         got["a"][0] = -1.0  # writable, and nobody else's
     assert value["a"][0] == 0.0
-    assert pickling.unpack_file(file)["a"][0] == 0.0
+    assert block_files.unpack_file(file)["a"][0] == 0.0
     assert mapped["a"].ctypes.data % 64 == 0
 
 
@@ -275,7 +275,7 @@ def test_explain_names_what_was_captured():
 
     with pytest.raises(TypeError) as caught:
         pickling.dumps(uses)
-    why = pickling.explain(uses, caught.value)
+    why = unpicklable.explain(uses, caught.value)
     assert isinstance(why, PickleError)
     assert str(why).startswith("'lock' (_thread.lock) in ")
     assert "backend='threads'" in str(why)

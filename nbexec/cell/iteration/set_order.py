@@ -12,7 +12,7 @@ import io
 import pickle
 from typing import Any
 
-from ...serialize.pickling import pickler
+from ...serialize.cloud_pickler import pickler
 from ..analysis.orders import varying
 from .effect_log import Copied, Taken, Touch
 from .set_table import rebuilds

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...options.record import Options
-from ...serialize.pickling import stands_for
+from ...serialize.cloud_pickler import stands_for
 from ...telemetry.stats import Stats
 from ...worker.arithmetic import calls_back
 from ..analysis.aliases import held

@@ -11,7 +11,7 @@ import pytest
 
 import nbexec
 from nbexec.cell.own_functions import entering
-from nbexec.serialize.pickling import stands_for
+from nbexec.serialize.cloud_pickler import stands_for
 
 from ..both_ways import both, leaving_after
 
