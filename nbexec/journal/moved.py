@@ -16,8 +16,7 @@ _BEFORE = {  # today: in 0.1.0
     "nbexec.run.handle": "nbexec.run",
     "nbexec.run.registry": "nbexec.run",
     "nbexec.run.results": "nbexec.results",
-    "nbexec.serialize.cloud_pickler": "nbexec.wire",
-    "nbexec.serialize.pickling": "nbexec.wire",  # which has what pickles name, too
+    "nbexec.serialize.pickling": "nbexec.wire",
     "nbexec.telemetry.bars": "nbexec.bars",
     "nbexec.telemetry.output": "nbexec.output",
     "nbexec.telemetry.stats": "nbexec.state",
@@ -25,7 +24,19 @@ _BEFORE = {  # today: in 0.1.0
     "nbexec.worker.execute": "nbexec.worker",
 }
 _TODAY = {before: today for today, before in _BEFORE.items()}
+# Functions that pickles name, and that have moved since: to where.
+_ONWARD = {
+    ("nbexec.serialize.pickling", "_code_of_file"): "nbexec.serialize.cloud_pickler",
+    **dict.fromkeys(
+        [
+            ("nbexec.serialize.by_value", name)
+            for name in ("_begin_class", "_class_arrived", "_update_class", "class_of_name")
+        ],
+        "nbexec.serialize.classes_by_value",
+    ),
+}
 _RENAMED = {("nbexec.cell.iteration", "Record"): "IterationRecord"}  # classes that pickles name
+_CAME = {(to, name): module for (module, name), to in _ONWARD.items()}
 PACKAGE = __name__.partition(".")[0]
 
 
@@ -40,10 +51,11 @@ def today(module: str, name: str) -> tuple[str, str]:
     ('nbexec', 'last_run')
     """
     if module not in _TODAY:
-        return module, name
+        return _ONWARD.get((module, name), module), name
     if name in sys.modules[PACKAGE]._WHERE:
         return PACKAGE, name
-    return _TODAY[module], _RENAMED.get((module, name), name)
+    found = _TODAY[module]
+    return _ONWARD.get((found, name), found), _RENAMED.get((module, name), name)
 
 
 def before(module: str, name: str) -> str:
@@ -57,4 +69,6 @@ def before(module: str, name: str) -> str:
     if module == PACKAGE:
         home = sys.modules[PACKAGE]._WHERE.get(name)
         module = f"{PACKAGE}.{home}" if home else module
+    if (module, name) in _CAME:
+        module = _CAME[module, name]
     return _BEFORE.get(module, module)

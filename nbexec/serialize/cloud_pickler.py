@@ -12,6 +12,7 @@ from typing import Any
 
 from . import (
     by_value,
+    classes_by_value,
     context_vars,
     dispatchers,
     made_exceptions,
@@ -167,8 +168,8 @@ def pickler() -> Any:
             if reduced is None:
                 return self.as_cloudpickle_does(thing)
             if self.sent.noting:
-                self.sent.note(thing, by_value.class_name(thing))
-            return by_value.class_by_value(thing, reduced, self.sent.known)
+                self.sent.note(thing, classes_by_value.class_name(thing))
+            return classes_by_value.class_by_value(thing, reduced, self.sent.known)
 
         def dynamic_class(self, thing: type) -> Any:
             """Give cloudpickle's reduction of a class by value; None for one that has a name."""

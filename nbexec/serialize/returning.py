@@ -17,6 +17,7 @@ from . import (
     block_files,
     by_value,
     cached_functions,
+    classes_by_value,
     cloud_pickler,
     made_exceptions,
     pickling,
@@ -135,7 +136,7 @@ def pickler() -> Any:
             return reduced
 
         def _class(self, thing: Any) -> Any:
-            found = by_value.class_back(thing)
+            found = classes_by_value.class_back(thing)
             if found is not None:
                 return found
             reduced = self.dynamic_class(thing)
@@ -145,6 +146,6 @@ def pickler() -> Any:
                 raise pickle.PicklingError(
                     f"it gives the class {thing.__qualname__}, which was made in a worker"
                 )
-            return by_value.class_made_here(thing, reduced)
+            return classes_by_value.class_made_here(thing, reduced)
 
     return Pickler

@@ -1,6 +1,6 @@
 """Classes and functions that can't be imported: they come back as the kernel's own.
 
-Covers `nbexec.serialize.returning`.
+Covers `nbexec.serialize.returning` and `nbexec.serialize.classes_by_value`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Inside a worker, and the wire to it.
 
-Covers `nbexec.serialize.pickling`, `nbexec.serialize.tracebacks`, `nbexec.worker.entry`,
+Covers `nbexec.serialize.pickling`, `nbexec.serialize.cloud_pickler`,
+`nbexec.serialize.block_files`, `nbexec.serialize.unpicklable`,
+`nbexec.serialize.tracebacks`, `nbexec.worker.entry`,
 `nbexec.worker.envelope`, `nbexec.worker.reply` and `nbexec.worker.task_cache`.
 """
 

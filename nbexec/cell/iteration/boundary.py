@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...serialize import by_value
+from ...serialize import classes_by_value
 from ...system.user_code import is_library_module
 from ..analysis.aliases import TooLarge, allowance, reachable
 from ..analysis.object_facts import frozen
@@ -159,7 +159,7 @@ def _there_before(things: Iterable[Any]) -> set[int]:
                 continue
             looked.add(id(holder))
             if isinstance(holder, type):
-                for kind in filter(by_value.came, holder.__mro__):
+                for kind in filter(classes_by_value.came, holder.__mro__):
                     todo += [kind, *vars(kind).values()]
             elif is_library_module(holder.__name__):
                 found.update(map(id, vars(holder).values()))
