@@ -17,7 +17,6 @@ from typing import Any
 
 from ..serialize import nans
 from .module_facts import (
-    GONE,
     SKIPPED,
     UNSENT,
     VALUE,
@@ -27,11 +26,10 @@ from .module_facts import (
     attributes_of,
     fact,
     find,
-    find_in,
-    is_hidden,
 )
 from .sent_loaders import Following, spec_of
 from .sent_modules import SentModule
+from .set_names import delete_at, patch, set_at, undo_patches
 from .unsent_values import NotSent
 from .value_changes import NOTHING, Changes, is_changed_in_place
 
@@ -41,7 +39,6 @@ _sent: dict[str, SentModule] = {}
 _made: dict[str, tuple[Any, SentModule]] = {}  # modules that were made here of what was sent
 _brought: set[str] = set()  # modules that hold by now what they hold in the kernel
 _at_names: dict[int, Any] = {}  # what their names stand for, by its id
-_patched: dict[tuple[str, str], tuple[types.ModuleType, Any]] = {}  # what was there before
 _first: dict[str, tuple[types.ModuleType, dict[Fact, Any]]] = {}  # as a module was imported
 
 
@@ -62,7 +59,7 @@ def take_on(held: dict[str, HeldValues], sent: dict[str, SentModule]) -> None:
         _sent.update(sent)
         _brought.clear()
         _at_names.clear()
-        _undo_patches()
+        undo_patches()
         _drop_others()
         if not any(isinstance(one, Finder) for one in sys.meta_path):
             sys.meta_path.insert(0, Finder())
@@ -152,7 +149,7 @@ def bring(name: str, module: types.ModuleType) -> None:
     held = _held.get(name)
     names: HeldNames | None = None if held is None else pickle.loads(held.names)
     if held is not None and names is not None and names.partly:
-        _patch(name, module, names.facts, _values(held, names))
+        patch(name, module, names.facts, _values(held, names))
         return
     known = _first.get(name)
     if known is None or known[0] is not module:
@@ -168,7 +165,7 @@ def bring(name: str, module: types.ModuleType) -> None:
     there = dict(attributes_of(name, module))
     names_now: dict[str, Any] = {}
     for path in there.keys() - names.facts.keys():
-        _delete(module, path, there[path])
+        delete_at(module, path, there[path])
     for path, what in names.facts.items():
         old = there.get(path, NOTHING)
         if what == VALUE:
@@ -176,49 +173,20 @@ def bring(name: str, module: types.ModuleType) -> None:
                 # What another module has by a name of its own is another object than this.
                 before = NOTHING if id(old) in _at_names else old
                 new = names_now[path] = changes.brought(before, values[path])
-                _set(module, path, old, new)
+                set_at(module, path, old, new)
         elif what == SKIPPED:
-            _set(module, path, old, known[1].get(("at", path), old))
+            set_at(module, path, old, known[1].get(("at", path), old))
         elif what[0] == UNSENT:
-            _set(
+            set_at(
                 module, path, old, _unsent(what, f"{name}.{path}", known[1].get(("at", path), old))
             )
         elif what[0] == "m" and what[1].startswith(f"{name}."):
             continue  # a submodule is imported where it is needed
         elif old is NOTHING or fact(old) != what:
-            _set(module, path, old, _of(what, values.get(path, old)))
+            set_at(module, path, old, _of(what, values.get(path, old)))
     _forget_calls(there)
     _brought.add(name)
     _at_names.update((id(one), one) for one in names_now.values() if is_changed_in_place(one))
-
-
-def _patch(
-    name: str, module: types.ModuleType, facts: dict[str, Fact], values: dict[str, Any]
-) -> None:
-    """Set some names of a library's module; what was there comes back with another run."""
-    for path, what in facts.items():
-        owner, _, last = path.rpartition(".")
-        at = find(name, owner) if owner else module
-        old = NOTHING if at is None else vars(at).get(last, NOTHING)
-        if _patched.get((name, path), (None,))[0] is not module:  # else this is what was set
-            _patched[name, path] = module, old
-        if what == GONE:
-            _delete(module, path, old)
-        elif what[0] == UNSENT:
-            _set(module, path, old, NotSent(f"{name}.{path}", what[1]))
-        else:
-            _set(module, path, old, values.get(path, old))
-
-
-def _undo_patches() -> None:
-    for (name, path), (module, old) in [*_patched.items()]:
-        if sys.modules.get(name) is not module:
-            continue
-        if old is NOTHING:
-            _delete(module, path, None)
-        else:
-            _set(module, path, NOTHING, old)
-    _patched.clear()
 
 
 def _unsent(what: Fact, where: str, first: Any) -> Any:
@@ -278,34 +246,6 @@ def _first_of(what: Fact) -> Any:
         if what in first:
             return first[what]
     return NOTHING
-
-
-def _set(module: types.ModuleType, path: str, old: Any, new: Any) -> None:
-    if new is old or new is NOTHING:
-        return
-    owner, _, last = path.rpartition(".")
-    at = find_in(module, owner) if owner else module
-    if at is None or type(at) is NotSent:
-        return
-    if isinstance(at, type):
-        with contextlib.suppress(TypeError):
-            type.__setattr__(at, last, new)
-    else:
-        with contextlib.suppress(AttributeError, TypeError):
-            setattr(at, last, new)
-
-
-def _delete(module: types.ModuleType, path: str, value: Any) -> None:
-    """Delete what the kernel doesn't have; a submodule that was imported stays."""
-    owner, _, last = path.rpartition(".")
-    if isinstance(value, types.ModuleType):
-        return
-    at = find_in(module, owner) if owner else module
-    with contextlib.suppress(AttributeError, TypeError):
-        if isinstance(at, type):
-            type.__delattr__(at, last)
-        elif not is_hidden(last):
-            delattr(at, last)
 
 
 def _forget_calls(there: dict[str, Any]) -> None:

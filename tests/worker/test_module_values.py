@@ -1,6 +1,7 @@
 """What modules hold, on its way: facts, values, what can't be sent, and changes in a worker.
 
-Covers `nbexec.worker.module_facts`, `nbexec.worker.module_state`, `nbexec.worker.sent_modules`,
+Covers `nbexec.worker.held_values`, `nbexec.worker.set_names`,
+`nbexec.worker.module_facts`, `nbexec.worker.module_state`, `nbexec.worker.sent_modules`,
 `nbexec.worker.later_imports`, `nbexec.worker.run_values`, `nbexec.worker.sent_loaders`,
 `nbexec.worker.unsent_values`, `nbexec.worker.value_changes`,
 `nbexec.worker.unchanged_values` and `nbexec.serialize.live_modules`.
