@@ -25,6 +25,7 @@ from ..worker.issued import LogCall, unpack
 from ..worker.issuing import ISSUED, Relayed
 from .kernel_handlers import Issued, handle, hear
 
+PACKAGE = __name__.partition(".")[0]
 BUSY = 1.0  # seconds that the thread which waits for the run may be at something else
 
 Report = Callable[[Chunk, int | None, str, Any, bool], None]
@@ -68,6 +69,14 @@ class InTurn:
         Has the loop call a function with arguments.
     ordered : bool
         Whether items wait for earlier ones.
+    halt : callable or None
+        Is called in the loop with the item of which a handler has raised; None where that is only
+        printed.
+
+    Attributes
+    ----------
+    raised : tuple of int and Exception, or None
+        The first item of which a handler has raised, and what: a plain loop ends there.
     """
 
     def __init__(
@@ -76,11 +85,14 @@ class InTurn:
         report: Report,
         post: Callable[..., None],
         ordered: bool,
+        halt: Callable[[int], None] | None = None,
     ) -> None:
         self._caller_thread = caller_thread
         self._report = report
         self._post = post
         self._ordered = ordered
+        self._halt = halt if ordered else None
+        self.raised: tuple[int, Exception] | None = None
         self._thread = threading.get_ident(), threading.current_thread().name
         self._context = contextvars.copy_context()
         self._outer = capture.capturing()  # of the item that this run is in
@@ -135,10 +147,22 @@ class InTurn:
         ):
             self._end_hearing()
             self._hearing = _Hearing(chunk, offset)
+        left: Issued | None = None
         with _capturing(self._hearing.capture):
-            left = hear(call, self._thread)
+            try:
+                left = hear(call, self._thread)
+            except Exception as error:
+                self._take_in(chunk.indices[offset], error)
         self._hearing.tell(self._report)
         return left
+
+    def _take_in(self, at: int, error: Exception) -> None:
+        """Take in what a handler or a filter has raised for an item, which may have ended."""
+        if self._halt is None:
+            traceback.print_exc()
+        elif self.raised is None or at < self.raised[0]:
+            self.raised = at, from_handler(error)
+            self._post(self._halt, at)
 
     def _end_hearing(self) -> None:
         hearing, self._hearing = self._hearing, None
@@ -187,7 +211,9 @@ class InTurn:
         with self._serving:
             try:
                 while self._ready:
-                    self._handle(self._ready.popleft())
+                    turn = self._ready.popleft()
+                    if self.raised is None or turn.at < self.raised[0]:
+                        self._handle(turn)
             finally:
                 with self._lock:
                     if not self._ready:
@@ -207,8 +233,8 @@ class InTurn:
                     self._context.run(turn.issued.take)  # arithmetic is a context's own
                 else:
                     handle(turn.issued, thread=self._thread)
-            except Exception:  # a filter's, which the item's own code can't get any more
-                traceback.print_exc()
+            except Exception as error:
+                self._take_in(turn.at, error)
             captured.end()
 
     def end(self, last: int | None) -> None:
@@ -227,6 +253,17 @@ class InTurn:
         if self._routed:
             self._routed = False
             streams.remove()
+
+
+def from_handler(error: Exception) -> Exception:
+    """Have a traceback begin in the user's code, or a library's."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        name = str(trace.tb_frame.f_globals.get("__name__"))
+        if name.partition(".")[0] not in (PACKAGE, "logging"):
+            break
+        trace = trace.tb_next
+    return error.with_traceback(trace)
 
 
 @contextlib.contextmanager

@@ -91,8 +91,10 @@ class Loop:
         self._pacing.refuse, self._pacing.unwanted = self._refuse, self._backlog.unwanted
         self._emit = self.publisher.emit
         self._intake = Intake(context, self.post)
+        stops = spec.options.on_error == "raise" and not spec.options.retries
         context.in_turn = InTurn(
-            spec.caller_thread, self._intake.on_report, self.post, _in_order(spec.sink)
+            *(spec.caller_thread, self._intake.on_report, self.post, _in_order(spec.sink)),
+            halt=self._intake.stopping.halt if stops else None,
         )
         hold = context.in_turn.hold if _in_order(spec.sink) else None
         self._reclaim, self.stopping = self._intake.reclaim, self._intake.stopping
@@ -161,6 +163,9 @@ class Loop:
         self._say_pace()
         if self._pacing.note():
             self._emit(Steered(self._clock(), note=self._pacing.note()))
+        self._drain_output()
+        if self.context.in_turn is not None:  # what handlers raise is how the run ends
+            self.context.in_turn.end(self.context.last)
 
     def end(self, reason: EndReason) -> None:
         """Give the workers back, and emit the last event."""

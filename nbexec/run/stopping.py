@@ -154,6 +154,9 @@ class Stopping:
             return "failed", self._out_of_memory(name, kept)
         if self._given_up is not None:
             return "failed", self._given_up
+        raised = run.in_turn.raised if run.in_turn is not None else None
+        if raised is not None and (run.stop_after is None or run.stop_after >= raised[0]):
+            return "failed", raised[1]
         if run.stop_after is not None:
             return self._first_failure(run.stop_after)
         if run.feed.error is not None:

@@ -63,6 +63,7 @@ class Logging(NamedTuple):
     filters: Filters
     methods: dict[str, Any]  # functions of the user's that `logging.Logger` was given
     functions: dict[str, Any]  # and those that `logging` was
+    raises: bool = True  # whether handlers print what goes wrong in them
 
 
 def logging_here() -> Logging:
@@ -80,6 +81,7 @@ def logging_here() -> Logging:
         filters_here(),
         _added(logging.Logger),
         _added(logging),
+        logging.raiseExceptions,
     )
 
 
@@ -206,6 +208,7 @@ def log_as(setup: Logging) -> bool:
     with _lock:
         setup_here = setup
         logging.disable(setup.disabled)
+        logging.raiseExceptions = setup.raises
         for level, name in setup.levels.items():
             logging.addLevelName(level, name)
         logging.setLoggerClass(setup.kind or logging.Logger)

@@ -594,3 +594,61 @@ def test_what_libraries_log_within_a_cells_loop_is_handled_as_in_the_plain_cell(
         found.append((names["found"], kept.kept))
     assert found[0] == found[1]
     assert found[0][1] != []
+
+
+class Raising(Kept):
+    """A handler that lets pass what goes wrong in it, and one item does."""
+
+    def emit(self, record):
+        if record.args[0] == 4:
+            raise LookupError(record.getMessage())
+        super().emit(record)
+
+
+def test_what_a_handler_raises_ends_the_run_as_the_plain_loop(backend):
+    def work(x):
+        logging.getLogger("fidelity.raising").info("begin %d", x)
+        logging.getLogger("fidelity.raising").info("end %d", x)
+        return x
+
+    found = []
+    for run in (loop, lambda work: nbexec.map(work, ITEMS, backend=backend)):
+        kept = Raising()
+        with using("fidelity.raising", kept), pytest.raises(LookupError, match="begin 4") as raised:
+            run(work)
+        assert raised.traceback[-1].path.name == "test_logging.py"
+        found.append([said for _, _, said, *_ in kept.kept])
+    assert found[0] == found[1]
+
+
+def test_where_failures_are_collected_it_is_printed(away, capfd):
+    def work(x):
+        logging.getLogger("fidelity.raising").info("begin %d", x)
+        return x
+
+    kept = Raising()
+    with using("fidelity.raising", kept):
+        assert [*nbexec.map(work, ITEMS, backend=away, on_error="collect")] == [*ITEMS]
+    assert "LookupError: begin 4" in capfd.readouterr().err
+    assert len(kept.kept) == len(ITEMS) - 1
+
+
+@pytest.mark.parametrize("raises", [True, False])
+def test_what_goes_wrong_in_handlers_of_python_is_said_as_often(backend, raises, monkeypatch):
+    class Broken(io.StringIO):
+        def write(self, text):
+            raise OSError("the disk is full")
+
+    def work(x):
+        logging.getLogger("fidelity.broken").info("item %d", x)
+        return logging.raiseExceptions
+
+    monkeypatch.setattr(logging, "raiseExceptions", raises)
+    found = []
+    for run in (loop, lambda work: nbexec.map(work, ITEMS, backend=backend)):
+        handler, said = logging.StreamHandler(Broken()), io.StringIO()
+        with using("fidelity.broken", handler), monkeypatch.context() as patched:
+            patched.setattr(sys, "stderr", said)
+            assert [*run(work)] == [raises] * len(ITEMS)
+        found.append(said.getvalue().count("OSError: the disk is full"))
+    assert found[0] == found[1] == (len(ITEMS) if raises else 0)
