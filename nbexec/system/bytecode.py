@@ -6,6 +6,7 @@ import dis
 import types
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 STORE, DELETE = dis.opmap["STORE_NAME"], dis.opmap["DELETE_NAME"]
 STORE_GLOBAL, DELETE_GLOBAL = dis.opmap["STORE_GLOBAL"], dis.opmap["DELETE_GLOBAL"]
@@ -14,6 +15,7 @@ SMALL = dis.opmap.get("LOAD_SMALL_INT", -1)  # since Python 3.14
 _STAR = dis.opmap.get("IMPORT_STAR", -1)  # until Python 3.11
 _INTRINSIC, _STAR_INTRINSIC = dis.opmap.get("CALL_INTRINSIC_1", -1), 2  # since then
 _FORWARD = {code for code in dis.hasjrel if "BACKWARD" not in dis.opname[code]}
+_NONE: Any = object()
 _ANY = {"globals", "setattr", "vars"}  # whoever uses it may assign any name
 
 
@@ -40,21 +42,104 @@ def operations(code: types.CodeType) -> Iterator[tuple[int, int]]:
             more = 0
 
 
-def functions_assign(code: types.CodeType) -> Iterator[str]:
-    """Iterate over the globals that the functions in a module's code assign or delete.
+class Assigned(NamedTuple):
+    """The globals that a module's code assigns.
+
+    Attributes
+    ----------
+    names : frozenset of str
+        All of them, as far as it has their names.
+    once : frozenset of str
+        Those that are assigned once in all, by the module itself, and never deleted.
+    always : frozenset of str
+        Of these, those that are assigned whatever happens.
+    constants : dict
+        What such names are assigned, by name, where that is a constant.
+    any : bool
+        Whether it may assign names that it doesn't have.
+    star : bool
+        Whether it has ``from m import *``.
+    """
+
+    names: frozenset[str]
+    once: frozenset[str]
+    always: frozenset[str]
+    constants: dict[str, Any]
+    any: bool
+    star: bool
+
+
+def assigned_by(code: types.CodeType) -> Assigned:
+    """Give the globals that a module's code assigns, each operation looked at once.
 
     Parameters
     ----------
     code : code
         The code of the module.
+
+    Examples
+    --------
+    >>> found = assigned_by(compile("x = 1\\nif x: y = 1\\nz = 2\\ndel z", "", "exec"))
+    >>> sorted(found.names), sorted(found.once), sorted(found.always), found.constants
+    (['x', 'y', 'z'], ['x', 'y'], ['x'], {'x': 1, 'y': 1})
     """
-    for inner in code.co_consts:
-        if isinstance(inner, types.CodeType):
-            if {STORE_GLOBAL, DELETE_GLOBAL} & {*inner.co_code[::2]}:
-                for operation, at in operations(inner):
-                    if operation in (STORE_GLOBAL, DELETE_GLOBAL):
-                        yield inner.co_names[at]
-            yield from functions_assign(inner)
+    others, any_name = _of_functions(code)
+    plain, names = code.co_code, code.co_names
+    tried = [*_tried(code)]
+    stored: Counter[str] = Counter()
+    perhaps: set[str] = set()
+    constants: dict[str, Any] = {}
+    constant, more, until, star = _NONE, 0, 0, False
+    for at, operation, argument in zip(
+        range(0, len(plain), 2), plain[::2], plain[1::2], strict=True
+    ):
+        argument |= more
+        more = argument << 8 if operation == dis.EXTENDED_ARG else 0
+        if not operation or more:  # 0 is room for a cache
+            continue
+        if operation == STORE:
+            name = names[argument]
+            stored[name] += 1
+            if constant is not _NONE:
+                constants[name] = constant
+            if at < until or any(start <= at < end for start, end in tried):
+                perhaps.add(name)
+        elif operation == DELETE:
+            stored[names[argument]] += 2
+        elif operation in (STORE_GLOBAL, DELETE_GLOBAL):
+            others.add(names[argument])
+        elif operation in _FORWARD:
+            until = max(until, at + 2 + 2 * argument)
+        elif operation == _STAR or (operation, argument) == (_INTRINSIC, _STAR_INTRINSIC):
+            star = True
+        constant = _NONE
+        if operation == CONSTANT:
+            constant = code.co_consts[argument]
+        elif operation == SMALL:
+            constant = argument
+    once = frozenset(name for name, count in stored.items() if count == 1) - others
+    found = {name: constants[name] for name in constants if name in once}
+    return Assigned(frozenset({*others, *stored}), once, once - perhaps, found, any_name, star)
+
+
+def _of_functions(code: types.CodeType) -> tuple[set[str], bool]:
+    """Give the globals that the functions in a module's code assign or delete.
+
+    Also whether any code in it may assign names that it doesn't have.
+    """
+    found: set[str] = set()
+    any_name, todo = not _ANY.isdisjoint(code.co_names), [code]
+    while todo:
+        for inner in todo.pop().co_consts:
+            if type(inner) is types.CodeType:
+                todo.append(inner)
+                any_name = any_name or not _ANY.isdisjoint(inner.co_names)
+                plain = inner.co_code
+                if STORE_GLOBAL in plain or DELETE_GLOBAL in plain:  # as an argument, perhaps
+                    for operation, at in operations(inner):
+                        if operation in (STORE_GLOBAL, DELETE_GLOBAL):
+                            found.add(inner.co_names[at])
+    return found, any_name
 
 
 def assigned(code: types.CodeType) -> frozenset[str] | None:
@@ -72,48 +157,8 @@ def assigned(code: types.CodeType) -> frozenset[str] | None:
     >>> assigned(compile("from json import *", "", "exec")) is None
     True
     """
-    return None if uses_any(code) or assigns_all_of_another(code) else named(code)
-
-
-def named(code: types.CodeType) -> frozenset[str]:
-    """Give the globals that a module's code assigns by name."""
-    stored = (at for operation, at in operations(code) if operation in (STORE, STORE_GLOBAL))
-    return frozenset({*functions_assign(code), *(code.co_names[at] for at in stored)})
-
-
-def assigns_all_of_another(code: types.CodeType) -> bool:
-    """Whether a module's code has ``from m import *``."""
-    star = _INTRINSIC, _STAR_INTRINSIC
-    return any(one[0] == _STAR or one == star for one in operations(code))
-
-
-def always_assigned(code: types.CodeType) -> set[str]:
-    """Give the globals that a module's code assigns once, whatever happens, and never deletes.
-
-    Parameters
-    ----------
-    code : code
-        The code of the module.
-
-    Examples
-    --------
-    >>> always_assigned(compile("x = 1\\nif x: y = 1\\nz = 2\\ndel z", "", "exec"))
-    {'x'}
-    """
-    plain, more, until = code.co_code, 0, 0
-    tried = [*_tried(code)]
-    stored: Counter[str] = Counter()
-    for at in range(0, len(plain), 2):
-        operation, argument = plain[at], plain[at + 1] | more
-        more = argument << 8 if operation == dis.EXTENDED_ARG else 0
-        if operation in _FORWARD:
-            until = max(until, at + 2 + 2 * argument)
-        elif operation == STORE:
-            perhaps = at < until or any(start <= at < end for start, end in tried)
-            stored[code.co_names[argument]] += 2 if perhaps else 1
-        elif operation == DELETE:
-            stored[code.co_names[argument]] += 2
-    return {name for name, count in stored.items() if count == 1} - {*functions_assign(code)}
+    found = assigned_by(code)
+    return None if found.any or found.star else found.names
 
 
 def _tried(code: types.CodeType) -> Iterator[tuple[int, int]]:
@@ -132,9 +177,3 @@ def _tried(code: types.CodeType) -> Iterator[tuple[int, int]]:
         going_on = bool(byte & 64)
     for start, handler in zip(numbers[::4], numbers[2::4], strict=True):
         yield 2 * start, 2 * handler
-
-
-def uses_any(code: types.CodeType) -> bool:
-    """Whether code may assign names that it doesn't have."""
-    inner = [one for one in code.co_consts if isinstance(one, types.CodeType)]
-    return not _ANY.isdisjoint(code.co_names) or any(map(uses_any, inner))

@@ -9,7 +9,6 @@ has names for.
 
 from __future__ import annotations
 
-import operator
 import sys
 import types
 from collections.abc import Iterable, Iterator
@@ -48,26 +47,31 @@ class Own(dict[int, str]):
 
 
 class Look(NamedTuple):
-    """What a namespace was like when it was looked through, and what was found."""
+    """What a module or a class held when it was looked through, and what was found."""
 
+    of: Any
     names: list[str]
     values: list[Any]
+    atoms: list[tuple[str, Any]]  # which may be equal and another
     own: Own
     changes: list[tuple[str, Any]]
-    classes: list[type]
+    classes: list[type] = []  # noqa: RUF012  # never changed; of a module
+    submodules: list[types.ModuleType] = []  # noqa: RUF012
 
-    def holds(self, held: Any, own: Own) -> bool:
-        """Whether it would be found again; a tenth of looking once more."""
-        return (
-            len(self.names) == len(held)
-            and all(map(operator.is_, self.names, held))
-            and all(map(operator.is_, self.values, held.values()))
-            and self.own == own
-        )
+    def holds(self, of: Any, held: Any, own: Own) -> bool:
+        """Whether it would be found again: lists are compared by identity first, in C."""
+        if self.of is not of or self.own is not own:
+            return False
+        try:
+            same = [*held] == self.names and [*held.values()] == self.values
+            return same and all(held[name] is value for name, value in self.atoms)
+        except Exception:  # what values say to that
+            return False
 
 
+_own = Own()  # the last one: it is mostly the same
 _looks: dict[str, Look] = {}  # by module
-_looks_of_classes: dict[tuple[str, str], Look] = {}  # by module and path
+_looks_of_classes: dict[int, Look] = {}  # of the last time
 
 
 def patches(spaces: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -88,45 +92,54 @@ def patches(spaces: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     ['dedent']
     >>> textwrap = __import__("importlib").reload(textwrap)
     """
+    global _own, _looks_of_classes
     spaces = [*spaces]
     own = Own({id(space): str(space.get("__name__")) for space in spaces})
+    own = _own = _own if own == _own else own
     modules: dict[str, types.ModuleType] = {}
     classes: dict[int, type] = {}
     for value in [value for space in spaces for value in [*space.values()]]:
         kind = type(value)
         if kind is types.ModuleType:
             modules[value.__name__] = value
-            modules.update(_submodules(value))
         elif issubclass(kind, type):
             classes[id(value)] = value
     found: dict[str, dict[str, Any]] = {}
-    for name, module in modules.items():
-        if sys.modules.get(name) is module and name not in _IN_KERNEL and _is_library(name):
-            look = _look(name, module, own)
+    named, waiting = set(modules), [*modules.values()]
+    for module in waiting:
+        name = module.__name__
+        if not _is_library(name) or name in _IN_KERNEL:
+            continue
+        look = _look(name, module, own)
+        for one in look.submodules if name in named else ():
+            if one.__name__ not in modules:
+                modules[one.__name__] = one
+                waiting.append(one)
+        if sys.modules.get(name) is module:
             classes.update((id(one), one) for one in look.classes)
             if look.changes:
                 found.setdefault(name, {}).update(look.changes)
-    for one in classes.values():
-        name, path = one.__module__, one.__qualname__
-        if not one.__flags__ & _HEAP or not isinstance(name, str) or not _is_library(name):
-            continue
-        for key, value in _look_of_class(one, own).changes:
-            if find(name, path) is one:
+    looks = {}
+    for at, kind in classes.items():
+        look = looks[at] = _look_of_class(kind, own)
+        for key, value in look.changes:
+            name, path = kind.__module__, kind.__qualname__
+            if find(name, path) is kind:
                 found.setdefault(name, {})[f"{path}.{key}"] = value
+    _looks_of_classes = looks
     return found
 
 
-def _submodules(package: types.ModuleType) -> dict[str, types.ModuleType]:
+def _submodules(package: str, held: dict[str, Any]) -> list[types.ModuleType]:
     """Give the submodules that a small package has names for: ``import http.client``."""
-    held = vars(package)
     if "__path__" not in held:
-        return {}
-    found = {
-        one.__name__: one
-        for name, one in [*held.items()]
-        if type(one) is types.ModuleType and one.__name__ == f"{package.__name__}.{name}"
-    }
-    return found if len(found) <= SMALL else {}
+        return []
+    found = [
+        one
+        for name, one in held.items()
+        if type(one) is types.ModuleType and one.__name__ == f"{package}.{name}"
+    ]
+    return found if len(found) <= SMALL else []
 
 
 def _is_library(name: str) -> bool:
@@ -136,17 +149,25 @@ def _is_library(name: str) -> bool:
 def _look(name: str, module: types.ModuleType, own: Own) -> Look:
     """Look through a module, unless it holds what it held before."""
     before, held = _looks.get(name), vars(module)
-    if before is not None and before.holds(held, own):
+    if before is not None and before.holds(module, held, own):
         return before
-    names, values = [*held], [*held.values()]
+    held = dict(held)
     classes = [
         value
-        for value in values
+        for value in held.values()
         if issubclass(type(value), type) and vars(value).get("__module__") == name
     ]
-    changes = [*_changes(name, module, dict(zip(names, values, strict=False)), own)]
-    found = _looks[name] = Look(names, values, own, changes, classes)
+    found = _looks[name] = Look(
+        *(module, [*held], [*held.values()], _atoms(held), own),
+        [*_changes(name, module, held, own)],
+        classes,
+        _submodules(name, held),
+    )
     return found
+
+
+def _atoms(held: dict[str, Any]) -> list[tuple[str, Any]]:
+    return [(key, one) for key, one in held.items() if type(one) in ATOMS and key[:1] != "_"]
 
 
 def _changes(
@@ -184,18 +205,18 @@ def _added(added: dict[str, Any], sort: str) -> Iterator[tuple[str, Any]]:
 
 
 def _look_of_class(kind: type, own: Own) -> Look:
-    where, held = (kind.__module__, kind.__qualname__), vars(kind)
-    before = _looks_of_classes.get(where)
-    if before is not None and before.holds(held, own):
+    before, held = _looks_of_classes.get(id(kind)), vars(kind)
+    if before is not None and before.holds(kind, held, own):
         return before
-    names, values = [*held], [*held.values()]
+    name = kind.__module__
+    if not kind.__flags__ & _HEAP or not isinstance(name, str) or not _is_library(name):
+        return Look(kind, [*held], [*held.values()], [], own, [])
     changes = [
         (key, value)
-        for key, value in zip(names, values, strict=False)
+        for key, value in [*held.items()]
         if type(value) in _FUNCTIONS and own.has_function(value)
     ]
-    found = _looks_of_classes[where] = Look(names, values, own, changes, [])
-    return found
+    return Look(kind, [*held], [*held.values()], [], own, changes)
 
 
 def _is_same(value: Any, constant: Any) -> bool:

@@ -6,7 +6,6 @@ They are read from its bytecode, once: nothing of it runs.
 from __future__ import annotations
 
 import types
-from collections import Counter
 from typing import Any, NamedTuple
 
 from ..system import bytecode
@@ -92,10 +91,15 @@ def constants(name: str, module: types.ModuleType) -> dict[str, Any]:
 
 
 def _of_code(code: types.CodeType) -> Written:
-    any_name = bytecode.uses_any(code)
-    sort = "unknown" if bytecode.assigns_all_of_another(code) else "any" if any_name else ""
-    always = frozenset() if any_name else frozenset(bytecode.always_assigned(code))
-    return Written(bytecode.named(code), always, sort, _constants_of(code))
+    found = bytecode.assigned_by(code)
+    sort = "unknown" if found.star else "any" if found.any else ""
+    constants = {
+        name: value
+        for name, value in found.constants.items()
+        if name[:1] != "_" and type(value) in ATOMS
+    }
+    always = frozenset() if found.any else found.always
+    return Written(found.names, always, sort, constants)
 
 
 def _made(module: types.ModuleType) -> Written:
@@ -114,28 +118,3 @@ def _made(module: types.ModuleType) -> Written:
         if name[:1] != "_" and type(value) in ATOMS
     }
     return Written(names, names, "", found)
-
-
-def _constants_of(code: types.CodeType) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    stored: Counter[str] = Counter()
-    nothing = object()
-    constant: Any = nothing
-    for operation, at in bytecode.operations(code):
-        if operation == bytecode.STORE:
-            name = code.co_names[at]
-            stored[name] += 1
-            if type(constant) in ATOMS:
-                found[name] = constant
-        elif operation == bytecode.DELETE:
-            stored[code.co_names[at]] += 2
-        if operation == bytecode.CONSTANT:
-            constant = code.co_consts[at]
-        else:
-            constant = at if operation == bytecode.SMALL else nothing
-    changing = {*bytecode.functions_assign(code)}
-    return {
-        key: value
-        for key, value in found.items()
-        if key[:1] != "_" and stored[key] == 1 and key not in changing
-    }

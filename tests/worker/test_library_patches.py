@@ -10,7 +10,7 @@ import math
 import textwrap
 from fractions import Fraction
 
-from nbexec.system.bytecode import always_assigned, assigned
+from nbexec.system.bytecode import assigned, assigned_by
 from nbexec.worker.library_patches import GONE, patches
 from nbexec.worker.written_names import constants
 
@@ -112,7 +112,7 @@ def test_it_is_seen_that_a_name_stands_for_another_thing_again(monkeypatch):
 
 def test_what_code_assigns_whatever_happens():
     def of(source):
-        return always_assigned(compile(source, "", "exec"))
+        return assigned_by(compile(source, "", "exec")).always
 
     assert of("a = 1\nif a:\n    b = 1\nelse:\n    c = 1\nd = 1") == {"a", "d"}
     assert of("try:\n    import a\nexcept ImportError:\n    b = 1\nelse:\n    c = 1\nd = 1") == {
