@@ -106,7 +106,7 @@ class RemoteSession(Session):
             items, beside = pickling.dumps_beside(given, file, self._by_value)
             if self._by_value.generators:  # of random numbers
                 for index, item in zip(chunk.indices, chunk.items, strict=True):
-                    self._by_value.own_generators(index, item)
+                    pickling.note_generators(self._by_value, index, item)
         except Exception as error:
             outcome = unsendable(error, chunk)
             self.spec.deliver(chunk, lambda: outcome)

@@ -61,19 +61,21 @@ class Sent:
         """Take in that the task is pickled, and items are next."""
         self.known = self._names
 
-    def own_generators(self, index: int, item: Any) -> None:
+    def own_generators(self, index: int, met: Sent) -> None:
         """Take in the generators that an item has, but for those that are set to streams.
+
+        Parameters
+        ----------
+        index : int
+            The item's.
+        met : Sent
+            What was met as it was pickled.
 
         Raises
         ------
         PickleError
             Another item has one of them, too.
         """
-        from .pickling import dumps_apart  # which is made of this
-
-        met = Sent(self.run)
-        met.known = self.known
-        dumps_apart(item, met)
         streamed = set(map(id, met.streamed))
         self._owners.add([one for one in met.generators if id(one) not in streamed], index)
 

@@ -96,6 +96,20 @@ def dumps_apart(value: Any, sent: Sent = NOTHING) -> tuple[bytes, list[pickle.Pi
     return dumped(pickler(), value, apart, _noting(sent)), apart.buffers
 
 
+def note_generators(sent: Sent, index: int, item: Any) -> None:
+    """Have `sent` take in the generators of random numbers that an item has.
+
+    Raises
+    ------
+    PickleError
+        Another item has one of them, too.
+    """
+    met = Sent(sent.run)
+    met.known = sent.known
+    dumps_apart(item, met)
+    sent.own_generators(index, met)
+
+
 def _noting(sent: Sent) -> Callable[[Any], None]:
     return lambda made: setattr(made, "sent", sent)
 
