@@ -42,18 +42,48 @@ class SentModule(NamedTuple):
     alias: str = ""  # the module's own name, where this is another one of it
 
 
+class ModulesLook(NamedTuple):
+    """The modules that there were when they were looked through, and what was found."""
+
+    names: list[str]
+    modules: list[Any]
+    own: dict[str, types.ModuleType]
+    open: list[tuple[str, Any]]  # those that may become the user's
+
+    def holds(self) -> bool:
+        """Whether all is as it was: lists are compared by identity first, in C."""
+        if [*sys.modules] != self.names:
+            return False
+        try:
+            same = [*sys.modules.values()] == self.modules
+        except Exception:  # what stands for a module says to that
+            return False
+        return same and not any(_is_own(name, module) for name, module in self.open)
+
+
+_last = ModulesLook([], [], {}, [])
+
+
 def own_modules() -> dict[str, types.ModuleType]:
     """Give the modules that are the user's own and were imported here, by their names."""
-    found = {}
-    for name, module in [*sys.modules.items()]:
+    global _last
+    last = _last
+    if last.holds():
+        return {**last.own}
+    found, undecided, items = {}, [], [*sys.modules.items()]
+    for name, module in items:
         known = _known.get(name)
         if known is None or known[0] is not module:
             known = module, _is_own(name, module)
             if known[1] or getattr(module, "__spec__", None) is not None:  # it stays that
                 _known[name] = known
+            else:
+                undecided.append((name, module))
         if known[1]:
             found[name] = module
-    return found
+    names, modules = [name for name, _ in items], [module for _, module in items]
+    _last = ModulesLook(names, modules, found, undecided)
+    return {**found}
 
 
 def _is_own(name: str, module: Any) -> bool:
