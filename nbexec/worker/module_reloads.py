@@ -22,6 +22,7 @@ from ..system import after_fork
 Reloaded = tuple[tuple[str, int, bool], ...]
 Functions = dict[str, types.FunctionType]  # by their paths
 
+PACKAGE = __name__.partition(".")[0]
 _lock = threading.Lock()
 after_fork.renew(_lock)
 _known: set[str] = set()  # modules that were looked at
@@ -40,6 +41,8 @@ def reloaded() -> Reloaded:
     with _lock:
         for name in sys.modules.keys() - _known:
             _known.add(name)
+            if name.partition(".")[0] == PACKAGE:  # which may be in a folder of its developer's
+                continue
             spec = _spec(name)
             origin = getattr(spec, "origin", None)
             if isinstance(origin, str) and not is_library_file(origin):
