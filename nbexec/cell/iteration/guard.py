@@ -152,7 +152,7 @@ class Guard:
         own_clock: Callable[[], float] = time.thread_time,
         draws: bool = False,
     ) -> None:
-        self._fingerprint = functools.partial(fingerprint, draws=draws)
+        self._fingerprint = functools.partial(fingerprint, draws=True) if draws else fingerprint
         self._things = things
         self._clock = clock
         self._own_clock = own_clock
