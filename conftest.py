@@ -23,7 +23,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 # xdist's processes have theirs in that of the process that started them.
-ABOVE = os.environ["NBEXEC_STATE_DIR"] if "PYTEST_XDIST_WORKER" in os.environ else None
+ABOVE = os.environ.get("NBEXEC_STATE_DIR") if "PYTEST_XDIST_WORKER" in os.environ else None
 STATE = os.environ["NBEXEC_STATE_DIR"] = tempfile.mkdtemp(prefix="nbexec-state-", dir=ABOVE)
 
 quick_imports.here()
