@@ -21,6 +21,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from . import quick_imports
+
 ROOT = Path(__file__).parents[1]
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 CHROMIUM_ARGS = [
@@ -86,7 +88,7 @@ class Server:
             self.url = f"http://127.0.0.1:{free.getsockname()[1]}"
         self._log = work / "jupyter.log"
         self._env = dict(os.environ)
-        paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+        paths = [str(ROOT), quick_imports.folder(), os.environ.get("PYTHONPATH", "")]
         self._env["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
         for name in DIRECTORIES:
             (work / name.lower()).mkdir()

@@ -30,7 +30,7 @@ def chaos(backend, runs):
 
 @pytest.mark.parametrize("name", RUNS)
 def test_some_random_runs_obey_the_laws(name):
-    chaos(name, max(5, RUNS[name] // 10))()
+    chaos(name, max(5, RUNS[name] // 20))()
 
 
 @pytest.mark.extended

@@ -64,7 +64,7 @@ NOT_OURS = {
 
 def load() -> Any:
     """Import the suite under a name that workers can import it by, too."""
-    folder = tempfile.mkdtemp(prefix="nbexec-cpython-")
+    folder = tempfile.mkdtemp(prefix="cpython-", dir=os.environ["NBEXEC_STATE_DIR"])
     (Path(folder) / SUITE.name).symlink_to(SUITE)
     sys.path.append(folder)  # multiprocessing gives it to workers that start from now on
     return importlib.import_module(SUITE.stem)

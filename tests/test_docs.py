@@ -14,6 +14,8 @@ import pytest
 
 import nbexec
 
+from . import quick_imports
+
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -71,7 +73,7 @@ def test_examples_on_a_page_run(page, tmp_path):
         text=True,
         timeout=100,
         cwd=tmp_path,  # some examples leave files
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), quick_imports.folder()])},
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

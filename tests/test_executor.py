@@ -40,20 +40,21 @@ class Weighty:
     """An argument that may be referred to weakly."""
 
 
-def test_what_a_call_was_given_is_let_go_before_its_result_is_there(executor):
-    left = []
+def test_what_a_call_was_given_is_let_go_before_its_result_is_there(executor, tmp_path):
+    left, go = [], tmp_path / "go"
     given = Weighty()
     ref = weakref.ref(given)
-    future = executor.submit(_slowly, given)
+    future = executor.submit(_kind_once, given, go)
     future.add_done_callback(lambda _: left.append(ref()))  # in the thread that sets it
     del given
+    go.touch()
     assert future.result(30) == "Weighty"
     until(lambda: left)
     assert left == [None]
 
 
-def _slowly(given):
-    time.sleep(0.05)  # till somebody waits to be called back
+def _kind_once(given, go):
+    until(go.exists)  # somebody waits to be called back
     return type(given).__name__
 
 
@@ -85,9 +86,6 @@ def test_map_gives_results_in_order(executor):
 
 
 def test_map_can_time_out(executor, tmp_path):
-    def wait_for(path):
-        until(path.exists)
-
     now, later = tmp_path / "now", tmp_path / "later"
     now.touch()
     results = executor.map(wait_for, [now, later], timeout=0.3)
@@ -96,12 +94,17 @@ def test_map_can_time_out(executor, tmp_path):
     later.touch()  # or the executor's end would wait for it
 
 
-def test_a_waiting_call_can_be_cancelled(executor):
-    first = [executor.submit(time.sleep, 0.2) for _ in range(3)]
-    waiting = [executor.submit(time.sleep, 0.2) for _ in range(5)]
-    assert waiting[-1].cancel()
-    assert waiting[-1].cancelled()
-    assert all(future.result(30) is None for future in [*first, *waiting[:-1]])
+def wait_for(path):
+    until(path.exists)
+
+
+def test_a_waiting_call_can_be_cancelled(executor, tmp_path):
+    go = tmp_path / "go"
+    futures = [executor.submit(wait_for, go) for _ in range(8)]
+    assert futures[-1].cancel()
+    assert futures[-1].cancelled()
+    go.touch()
+    assert all(future.result(30) is None for future in futures[:-1])
 
 
 def test_shutdown_refuses_what_comes_after(executor):
@@ -114,9 +117,12 @@ def test_shutdown_refuses_what_comes_after(executor):
         executor.map(abs, [-1])
 
 
-def test_shutdown_can_cancel_what_waits(executor):
-    futures = [executor.submit(time.sleep, 0.1) for _ in range(30)]
-    executor.shutdown(cancel_futures=True)
+def test_shutdown_can_cancel_what_waits(executor, tmp_path):
+    go = tmp_path / "go"
+    futures = [executor.submit(wait_for, go) for _ in range(30)]
+    executor.shutdown(wait=False, cancel_futures=True)
+    go.touch()
+    executor.shutdown()
     assert all(future.done() for future in futures)
     assert sum(future.cancelled() for future in futures) > 20
 

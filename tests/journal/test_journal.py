@@ -465,7 +465,7 @@ def test_a_damaged_value_runs_again(path):
 
 
 def test_the_file_is_for_its_owner_alone(path):
-    run = nbexec.start(time.sleep, [0.0, 2.0], checkpoint=path, backend="threads")
+    run = nbexec.start(time.sleep, [0.0, 30.0], checkpoint=path, backend="threads")
     until(lambda: run.stats.done)
     files = ["run.db", "run.db-shm", "run.db-wal"]
     until(lambda: sorted(one.name for one in path.parent.iterdir()) == files)
@@ -580,7 +580,7 @@ def test_a_full_database_stops_the_journal_too(path, monkeypatch, caplog):
 
 
 def test_a_second_run_of_the_same_function_is_told(path):
-    items = [0.0, 3.0]
+    items = [0.0, 30.0]
     run = nbexec.start(time.sleep, items, checkpoint=path, backend="threads")
     with pytest.raises(nbexec.JournalError, match=r"in use: this kernel has been running `sleep`"):
         nbexec.map(time.sleep, items, checkpoint=path)
@@ -638,12 +638,16 @@ def test_a_killed_kernel_costs_what_was_in_flight(name, kills, tmp_path):
 
 def test_a_run_that_was_killed_can_be_attached(path):
     code = f"""
-        import nbexec, os, signal, time
+        import nbexec, os, signal, sqlite3, time
+        def kept(table):
+            file = sqlite3.connect({str(path)!r})
+            return file.execute("SELECT count(*) FROM " + table).fetchone()
         def work(x):
             if x == 5:
                 raise ValueError("bad")
-            if x == 30:
-                time.sleep(1.2)  # by then what ended is in the file
+            if x == 30:  # what ended is in the file by then
+                while (kept("items"), kept("failures")) != ((29,), (1,)):
+                    time.sleep(0.05)
                 os.kill(os.getpid(), signal.SIGKILL)
             return x
         nbexec.map(work, range(40), checkpoint={str(path)!r}, progress="off", backend="serial",

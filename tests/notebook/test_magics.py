@@ -342,8 +342,9 @@ def test_flags_are_completed(shell, line, expected):
 def test_a_detached_cell_returns_at_once(shell):
     cell = (
         "%%parallel --detach --backend threads\nimport time\nrows = []\nfor item in range(3):\n"
-        "    time.sleep(0.3)\n    rows.append(item)\n"
+        "    while not go: time.sleep(0.01)\n    rows.append(item)\n"
     )
+    go = shell.user_ns["go"] = []
     _, result = run(shell, cell)
     assert result.success
     assert "rows" not in shell.user_ns
@@ -353,6 +354,7 @@ def test_a_detached_cell_returns_at_once(shell):
     assert "first" in captured.stdout
     captured, early = run(shell, "%%parallel\nmore = [r for r in rows]")
     assert "`rows` is not there yet" in captured.stdout
+    go.append(1)
     assert result.result.wait(30)
     _, late = run(shell, "len(rows)")
     assert late.result == 3

@@ -16,6 +16,8 @@ from nbexec.model import Choice, Chunk, Outcome
 from nbexec.observers.tqdm_bar import BarDisplay
 from nbexec.telemetry.events import Finished, RunEnded, RunStarted, Steered
 
+from ..waiting import until
+
 
 class Counts:
     """A bar as small as may be."""
@@ -104,7 +106,7 @@ def test_an_instance_of_tqdm_is_a_bar(kind, capsys):
 
 def test_a_run_that_is_cancelled_leaves_the_bar_where_it_was(made):
     run = nbexec.start(time.sleep, [0.02] * 500, backend="threads", workers=1, progress=Counts)
-    time.sleep(0.3)
+    until(lambda: run.stats.done)
     run.cancel()
     with pytest.raises(nbexec.RunCancelled):
         run.result()

@@ -62,6 +62,7 @@ def expected(count):
     return [str(x) for x in range(count)]
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_server_that_refuses_is_asked_again(served, client):
     if client != "urllib":

@@ -89,13 +89,16 @@ def test_plain_functions_on_asyncio_do_so_too():
 
 def test_a_given_number_stands():
     running, most, lock = 0, 0, threading.Lock()
+    own, everybody = threading.local(), threading.Barrier(5)
 
     def wait(x):
         nonlocal running, most
         with lock:
             running += 1
             most = max(most, running)
-        time.sleep(0.005)
+        if not hasattr(own, "begun"):  # each worker's first waits for those of the others
+            own.begun = everybody.wait(20)
+        time.sleep(0.001)
         with lock:
             running -= 1
 

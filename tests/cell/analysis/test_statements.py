@@ -112,7 +112,7 @@ IN_ORDER = {
 @pytest.mark.parametrize("backend", ["threads", "processes"])
 @pytest.mark.parametrize("name", AT_ONCE)
 def test_item_by_item(name, backend):
-    left = both(PRELUDE + AT_ONCE[name], backend)
+    left = both(AT_ONCE[name], backend, earlier=PRELUDE)
     if left.report is not None:
         assert "parallel" in [step.kind for step in left.report.steps], left.report
 

@@ -126,7 +126,7 @@ SHAPES = {
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_memo_is_left_as_the_plain_loop_leaves_it(function: str, where: str) -> None:
     for shape in SHAPES.values():
-        left = both(MADE + shape.replace("F", function), where)
+        left = both(shape.replace("F", function), where, earlier=MADE)
         assert kind(left) == "parallel", reason(left)
 
 
@@ -136,7 +136,7 @@ def test_a_memo_is_left_as_the_plain_loop_leaves_it(function: str, where: str) -
 def test_a_memo_that_the_plain_loop_began_to_fill(function: str, where: str) -> None:
     for shape in SHAPES.values():
         with leaving_after(2):
-            both(MADE + shape.replace("F", function), where)
+            both(shape.replace("F", function), where, earlier=MADE)
 
 
 OTHERS = {
@@ -215,7 +215,7 @@ OTHERS = {
 @pytest.mark.parametrize("where", ["threads", "processes"])
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_loop_with_a_memo(name: str, where: str) -> None:
-    both(MADE + OTHERS[name], where)
+    both(OTHERS[name], where, earlier=MADE)
 
 
 @pytest.mark.plain_first
@@ -223,7 +223,7 @@ def test_a_loop_with_a_memo(name: str, where: str) -> None:
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_loop_with_a_memo_that_began_in_the_kernel(name: str, where: str) -> None:
     with leaving_after(2):
-        both(MADE + OTHERS[name], where)
+        both(OTHERS[name], where, earlier=MADE)
 
 
 IN_FUNCTIONS = {
@@ -244,7 +244,7 @@ IN_FUNCTIONS = {
 def test_loops_in_functions(function: str, where: str) -> None:
     for shape in IN_FUNCTIONS.values():
         with leaving_after(2):
-            both(MADE + shape.replace("F", function), where)
+            both(shape.replace("F", function), where, earlier=MADE)
 
 
 @pytest.mark.plain_first
@@ -352,14 +352,14 @@ MORE = {
 @pytest.mark.parametrize("where", ["threads", "processes"])
 @pytest.mark.parametrize("name", MORE)
 def test_more_loops_with_a_memo(name: str, where: str) -> None:
-    both(MORE_MADE + MORE[name], where)
+    both(MORE[name], where, earlier=MORE_MADE)
 
 
 @pytest.mark.plain_first
 @pytest.mark.parametrize("name", MORE)
 def test_more_loops_with_a_memo_that_began_in_the_kernel(name: str) -> None:
     with leaving_after(2):
-        both(MORE_MADE + MORE[name], "threads")
+        both(MORE[name], "threads", earlier=MORE_MADE)
 
 
 MODULE = """_cache = {}

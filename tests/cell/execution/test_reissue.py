@@ -111,6 +111,7 @@ def test_warnings_are_those_of_the_plain_cell(source: str, action: str) -> None:
 BY_ALL = {name: source for name, source in CELLS.items() if "break" not in source}
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("source", BY_ALL.values(), ids=BY_ALL)
 def test_on_every_backend(source: str, backend: str) -> None:
     told, *plain = run(plainly, source, "default")

@@ -65,6 +65,7 @@ SERIAL = {
 }  # fmt: skip
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("backend", ["threads", "processes"])
 @pytest.mark.parametrize("source", AHEAD.values(), ids=AHEAD)
 def test_a_work_list_is_gone_through_as_plain(source, backend):

@@ -53,7 +53,7 @@ ACCEPTED = {
 @pytest.mark.parametrize("source", ACCEPTED.values(), ids=ACCEPTED)
 @pytest.mark.parametrize("where", ["threads", "processes"])
 def test_accumulated(source, where):
-    left = both(CLASSES + source, where)
+    left = both(source, where, earlier=CLASSES)
     assert kind(left) == "parallel", reason(left)
 
 
@@ -63,7 +63,8 @@ def test_accumulated(source, where):
 def test_accumulated_in_a_method(source, where):
     body = source.replace("box.", "self.").replace("\n", "\n    ")
     with leaving_after(2):
-        left = both(f"{CLASSES}def run(self):\n    {body}\nBox.run = run\nvalue = box.run()", where)
+        cell = f"def run(self):\n    {body}\nBox.run = run\nvalue = box.run()"
+        left = both(cell, where, earlier=CLASSES)
         assert kind(left) == "parallel", reason(left)
 
 

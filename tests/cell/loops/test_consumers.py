@@ -69,7 +69,7 @@ ITEMS = {"fine": "[3, 1, 4, 1, 5]", "empty": "[]", "one": "[2]", "many": "range(
 @pytest.mark.parametrize("items", ITEMS.values(), ids=ITEMS)
 @pytest.mark.parametrize("where", ["threads", "processes"])
 def test_on_workers(form, items, where):
-    left = both(F + form.format(xs=items), where)
+    left = both(form.format(xs=items), where, earlier=F)
     assert kind(left) == "parallel", reason(left)
 
 
@@ -78,7 +78,7 @@ def test_on_workers(form, items, where):
 @pytest.mark.parametrize("items", [1, 3])
 def test_begun_as_the_plain_one(form, items):
     with leaving_after(items):
-        both(F + form.format(xs="range(1, 12)"), "threads")
+        both(form.format(xs="range(1, 12)"), "threads", earlier=F)
 
 
 # What raises at the item 8, with the frames of the plain cell.

@@ -80,7 +80,7 @@ ALONE = {
 @pytest.mark.parametrize("source", ALONE.values(), ids=ALONE)
 @pytest.mark.parametrize("where", ["threads", "processes"])
 def test_only_own_entries_are_sent(source, where, brought):
-    runs_in_parallel(BIG + source, where)
+    runs_in_parallel(source, where, earlier=BIG)
     if where == "processes":
         assert brought
         assert all(len(one) < 4 for of in brought.values() for one in of)
@@ -234,14 +234,8 @@ ODD = {
 
 
 def alike(source, where):
-    """Compare with the plain cell; on processes what it reads is of an earlier one.
-
-    The loops of that would be a dozen runs more for each test.
-    """
-    if where == "processes":
-        both(source, where, earlier=BIG + MORE)
-    else:
-        both(BIG + MORE + source, where)
+    """Compare with the plain cell; the loops of what it reads would be a dozen runs more."""
+    both(source, where, earlier=BIG + MORE)
 
 
 @pytest.mark.parametrize(

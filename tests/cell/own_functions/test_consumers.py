@@ -95,7 +95,7 @@ PROGRAMS = {
 @pytest.mark.parametrize("items", [1, 2, 5])
 def test_it_leaves_what_the_plain_cell_leaves(source, items):
     with leaving_after(items):
-        both(keys.F + source, "threads", workers=2)
+        both(source, "threads", workers=2, earlier=keys.F)
 
 
 def test_one_that_lasts_is_not_left_alone_after_a_while():

@@ -97,6 +97,7 @@ def cell(name):
     return f"{WORK}{FUNCTIONS[name]}\ny = f(range(40))"
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.parametrize("items", [1, 2, 5])
 def test_it_leaves_what_the_plain_call_leaves(name, items):

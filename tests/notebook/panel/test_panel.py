@@ -521,9 +521,11 @@ def test_where_there_is_no_kernel_a_panel_is_text(capsys):
 
 
 def test_a_longer_run_has_a_widget_that_the_summary_replaces(page, at_once):
-    run = nbexec.start(time.sleep, [0.2] * 4, backend="threads", progress="panel")
-    while not page.bundles:
-        time.sleep(0.01)
+    go = threading.Event()
+    waits = {"backend": "threads", "progress": "panel", "name": "sleep"}
+    run = nbexec.start(lambda _: go.wait(20), range(4), **waits)
+    until(lambda: page.bundles)
+    go.set()
     first = page.bundles[0]
     assert first["text/plain"] == "nbexec sleep"  # the same each time: nbval compares it
     assert "application/vnd.jupyter.widget-view+json" in first
@@ -619,13 +621,16 @@ def of_widget(page, at):
 
 
 def test_a_run_is_shown_again_in_another_cell_and_not_twice_in_one(page, at_once, cells):
-    run = nbexec.start(time.sleep, [0.05] * 20, backend="threads", progress="panel")
+    go = threading.Event()
+    waits = {"backend": "threads", "progress": "panel"}
+    run = nbexec.start(lambda _: go.wait(20), range(20), **waits)
     until(lambda: page.bundles)
     with pytest.raises(NotImplementedError):  # its repr will do
         run._ipython_display_()
     cells.now = 2
     run._ipython_display_()
     assert "application/vnd.jupyter.widget-view+json" in page.bundles[1]
+    go.set()
     run.result()
     until(lambda: [sorted(bundle) for bundle in page.bundles] == [["text/html", "text/plain"]] * 2)
     assert all("20 / 20" in bundle["text/plain"] for bundle in page.bundles)
