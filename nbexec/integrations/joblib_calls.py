@@ -1,9 +1,106 @@
-"""What a worker does for `joblib`: it imports joblib only where a function has done so."""
+"""What a worker does for `joblib`: calls, with arguments as joblib's own workers have them."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
+
+from ..serialize import nans, pickling
+from ..system import blas
+
+
+class PackedArguments:
+    """Arguments of one call, pickled by themselves: what calls have in common each has a copy of.
+
+    Parameters
+    ----------
+    data : bytes
+        The pickle of the positional arguments and the others.
+    label : str
+        What the call is about, for who looks at it in the kernel.
+
+    Examples
+    --------
+    >>> import pickle
+    >>> packed = PackedArguments(pickle.dumps(((2, 3), {})), "2 to the power of 3")
+    >>> packed
+    <2 to the power of 3>
+    >>> run_packed_call(pow, packed)
+    8
+    """
+
+    def __init__(self, data: bytes, label: str = "") -> None:
+        self.data = data
+        self.label = label
+
+    def __repr__(self) -> str:
+        return f"<{self.label or 'arguments'}>"
+
+    def __reduce__(self) -> Any:
+        return PackedArguments, (self.data,)
+
+
+def mapped_array(path: str, dtype: Any, shape: tuple[int, ...], order: str, writable: bool) -> Any:
+    """Give an array that the kernel has put into a file; what is written to it stays here.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    dtype, shape, order : object
+        As NumPy has them.
+    writable : bool
+        Whether the array may be written to.
+    """
+    import numpy as np
+
+    array = np.frombuffer(pickling.mapped(path), dtype).reshape(shape, order=order)
+    array.flags.writeable = writable
+    return array
+
+
+def run_packed_call(
+    function: Callable[..., Any],
+    packed: PackedArguments,
+    level: int = 1,
+    threads: int | None = None,
+) -> Any:
+    """Make a call in a worker process.
+
+    Parameters
+    ----------
+    function : callable
+        What is called.
+    packed : PackedArguments
+        Its arguments.
+    level : int
+        As in `run_call`.
+    threads : int or None
+        How many threads BLAS and OpenMP may use; None is the worker's share of the cores.
+    """
+    if threads is not None:
+        blas.hold("joblib", (threads,) * len(blas.VARIABLES))
+    args, kwargs = nans.loads(packed.data)
+    return run_call(function, args, kwargs, level)
+
+
+def run_call(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], level: int = 1
+) -> Any:
+    """Make a call, `level` of `joblib.Parallel` deep; one that it makes runs beside it, or in turn.
+
+    Examples
+    --------
+    >>> run_call(pow, (2,), {"exp": 3})
+    8
+    """
+    from joblib import parallel_config
+
+    from .registered_joblib import nested_backend
+
+    with parallel_config(backend=nested_backend(level), n_jobs=None):
+        return function(*args, **kwargs)
 
 
 def run_batch(items: list[tuple[Any, Any, Any]], nested: Any, n_jobs: Any) -> list[Any]:

@@ -1,0 +1,220 @@
+"""ParallelRun: the calls of one `joblib.Parallel` as a run of ours."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from collections.abc import Callable
+from pickle import PicklingError
+from typing import Any
+
+from ..errors import PickleError, RunCancelled
+from ..model import Task
+from ..observers.display import Display
+from ..options.record import Options
+from ..telemetry.events import Steered
+from ..telemetry.observer import Observer
+from ..worker.execute import Call
+from .calls_executor import CallsExecutor
+from .joblib_calls import run_call, run_packed_call
+from .joblib_names import label
+from .shared_arrays import SharedArrays
+
+Item = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+
+
+class UnsentCall(PickleError, PicklingError):
+    """A call can't be sent to a worker; what joblib's own workers raise, too."""
+
+
+class Batch:
+    """Calls whose results joblib takes together.
+
+    Parameters
+    ----------
+    count : int
+        How many.
+    done : callable
+        Called once: when all have ended, or one has failed.
+
+    Attributes
+    ----------
+    dropped : bool
+        Whether nobody waits for them: those that have not begun never do.
+    """
+
+    def __init__(self, count: int, done: Callable[[Batch], None]) -> None:
+        self.dropped = False
+        self._values: list[Any] = [None] * count
+        self._left = count
+        self._done: Callable[[Batch], None] | None = done
+        self._error: BaseException | None = None
+        self._lock = threading.Lock()
+
+    def set(self, place: int, value: Any) -> None:
+        """Take in what a call gave."""
+        self._values[place] = value
+        with self._lock:
+            self._left -= 1
+            done = self._take_done() if not self._left else None
+        if done is not None:
+            done(self)
+
+    def fail(self, error: BaseException) -> None:
+        """Take in what a call raised: nobody waits for the others."""
+        with self._lock:
+            done = self._take_done()
+            if done is not None:
+                self._error = error
+        if done is not None:
+            done(self)
+
+    def _take_done(self) -> Callable[[Batch], None] | None:
+        done, self._done = self._done, None
+        return done
+
+    def result(self) -> list[Any]:
+        """Give the results, or raise what a call has raised."""
+        if isinstance(self._error, PickleError):
+            raise UnsentCall(str(self._error)) from self._error
+        if self._error is not None:
+            raise self._error
+        return self._values
+
+
+class BatchCall:
+    """What an executor has for a future: one call of a batch."""
+
+    def __init__(self, batch: Batch, place: int) -> None:
+        self._batch = batch
+        self._place = place
+
+    def set_running_or_notify_cancel(self) -> bool:
+        """Whether the call is wanted still."""
+        return not self._batch.dropped
+
+    def set_result(self, value: Any) -> None:
+        """Take in what the call gave."""
+        self._batch.set(self._place, value)
+
+    def set_exception(self, error: BaseException) -> None:
+        """Take in what it raised."""
+        self._batch.fail(error)
+
+    def cancel(self) -> None:
+        """Drop it, with its batch."""
+        self._batch.dropped = True
+
+
+class ParallelExecutor(CallsExecutor):
+    """An executor that says nothing of runs too brief to be seen.
+
+    A library may make very many `Parallel`, of which who calls it knows nothing.
+    """
+
+    @staticmethod
+    def _watchers(options: Options, task: Task) -> list[Observer]:
+        watching = CallsExecutor._watchers(options, task)
+        for one in watching:
+            if isinstance(one, Display):
+                one.sums_up_brief = False
+        return watching
+
+
+class ParallelRun:
+    """A run for the calls of one `Parallel`.
+
+    Parameters
+    ----------
+    executor : ParallelExecutor
+        Where they run.
+    arrays : SharedArrays or None
+        Packs arguments; None where calls have the arguments themselves.
+    level : int
+        How many `Parallel` deep its calls are.
+    threads : int or None
+        How many threads BLAS and OpenMP may use in a worker process.
+
+    Attributes
+    ----------
+    run : Run
+        The run.
+    """
+
+    def __init__(
+        self,
+        executor: ParallelExecutor,
+        arrays: SharedArrays | None,
+        level: int = 1,
+        threads: int | None = None,
+    ) -> None:
+        self.run = executor.run
+        self._level = level
+        self._executor = executor
+        self._arrays = arrays
+        self._threads = threads
+        self._batches: set[Batch] = set()
+        self._total: int | None = None
+        self.run.add_done_callback(lambda _: self._over())
+
+    def submit(self, items: list[Item], done: Callable[[Batch], None]) -> Batch:
+        """Have the calls of a batch run; errors of sending them are theirs."""
+        batch = Batch(len(items), functools.partial(self._ended, done))
+        self._batches.add(batch)
+        try:
+            calls = [self._call(*item) for item in items]
+            self._executor.hand((call, BatchCall(batch, place)) for place, call in enumerate(calls))
+        except Exception as error:
+            batch.fail(error)
+        if self.run.done:  # else `_over` is still to come
+            self._over()
+        return batch
+
+    def _over(self) -> None:
+        """Fail what waits: the run has ended, and had not begun with these."""
+        why = RunCancelled(f"{self.run.name} was cancelled")
+        for batch in list(self._batches):
+            batch.fail(why)
+
+    def _call(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        if self._arrays is None:
+            return Call(run_call, (function, args, kwargs, self._level), {})
+        try:
+            packed = self._arrays.pack(args, kwargs, label(kwargs))
+        except Exception as error:
+            name = getattr(function, "__name__", repr(function))
+            raise PickleError(
+                f"the arguments of {name}() can't be sent to a worker process: {error}. "
+                'Make such an object in the function, or use require="sharedmem", which has '
+                "threads"
+            ) from error
+        return Call(run_packed_call, (function, packed, self._level, self._threads), {})
+
+    def _ended(self, done: Callable[[Batch], None], batch: Batch) -> None:
+        self._batches.discard(batch)
+        done(batch)
+
+    def expect(self, total: int | None) -> None:
+        """Say how many calls there will be."""
+        if total is not None and total != self._total:
+            self._total = total
+            self.run.post(Steered(time.monotonic(), total=total))
+
+    def close(self) -> None:
+        """End: no call is left."""
+        self._executor.shutdown()
+        self._release()
+
+    def cancel(self) -> None:
+        """End the calls that have not ended, and wait until nothing of them runs."""
+        for batch in list(self._batches):
+            batch.dropped = True
+        self.run.cancel()
+        self._executor.shutdown(wait=False)
+        self.run.wait()
+        self._release()
+
+    def _release(self) -> None:
+        if self._arrays is not None:
+            self._arrays.close()
