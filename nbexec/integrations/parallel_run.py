@@ -113,6 +113,11 @@ class ParallelExecutor(CallsExecutor):
     A library may make very many `Parallel`, of which who calls it knows nothing.
     """
 
+    @property
+    def over(self) -> bool:
+        """Whether it takes no more calls."""
+        return self._calls.closed
+
     @staticmethod
     def _watchers(options: Options, task: Task) -> list[Observer]:
         watching = CallsExecutor._watchers(options, task)
@@ -164,18 +169,23 @@ class ParallelRun:
         self._batches.add(batch)
         try:
             calls = [self._call(*item) for item in items]
-            self._executor.hand((call, BatchCall(batch, place)) for place, call in enumerate(calls))
+            self._executor.hand(
+                (call, BatchCall(batch, place)) for place, call in enumerate(calls)
+            )
         except Exception as error:
-            batch.fail(error)
+            ended = type(error) is RuntimeError and self._executor.over
+            batch.fail(self._cancelled() if ended else error)
         if self.run.done:  # else `_over` is still to come
             self._over()
         return batch
 
     def _over(self) -> None:
         """Fail what waits: the run has ended, and had not begun with these."""
-        why = RunCancelled(f"{self.run.name} was cancelled")
         for batch in list(self._batches):
-            batch.fail(why)
+            batch.fail(self._cancelled())
+
+    def _cancelled(self) -> RunCancelled:
+        return RunCancelled(f"{self.run.name} was cancelled")
 
     def _call(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         if self._arrays is None:

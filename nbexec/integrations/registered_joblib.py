@@ -114,7 +114,7 @@ class NbexecBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
         if workers == 1 or (self.nesting_level or 0) > 1:
             raise FallbackToBackend(SequentialBackend(nesting_level=self.nesting_level))
         self.parallel = parallel
-        self._workers = workers
+        self._at_once = workers
         self._hint = "sharedmem" if require == "sharedmem" else prefer
         self._larger = max_nbytes if mmap_mode in ("r", "c") else None
         self._writable = mmap_mode == "c"
@@ -160,7 +160,7 @@ class NbexecBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
         options = self._options
         name = self._backend_name(options)
         shown = {"progress": options.progress, "name": options.name or found.name}
-        given = {**self._changes, **shown, "backend": name, "workers": self._workers}
+        given = {**self._changes, **shown, "backend": name, "workers": self._at_once}
         executor = ParallelExecutor(**given)
         arrays = None
         backend = get_backend(name)

@@ -7,6 +7,7 @@ Covers `nbexec.integrations.registered_joblib`, `nbexec.integrations.parallel_ru
 
 from __future__ import annotations
 
+import itertools
 import logging
 import multiprocessing
 import os
@@ -153,6 +154,24 @@ def test_a_cancel_ends_the_call_while_it_blocks():
     finally:
         wait.set()
         thread.join()
+
+
+def test_clicks_are_heard_while_it_blocks(log):
+    heard = threading.Event()
+    log.idle = heard.set
+    assert Parallel(prefer="threads")(delayed(heard.wait)() for _ in range(2)) == [True, True]
+
+
+def test_calls_after_the_end_of_their_run_fail():
+    def calls():
+        yield delayed(abs)(-1)
+        run = nbexec.last_run()
+        run.cancel()
+        run.wait()
+        yield delayed(abs)(-2)
+
+    with pytest.raises(nbexec.RunCancelled, match="abs was cancelled"):
+        Parallel(pre_dispatch=1)(itertools.chain([delayed(abs)(0)] * 2, calls()))
 
 
 def test_an_interrupt_ends_the_run():
