@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import functools
-import threading
 import time
 from collections.abc import Callable
-from pickle import PicklingError
 from typing import Any
 
 from ..errors import PickleError, RunCancelled
@@ -17,94 +15,12 @@ from ..telemetry.events import Steered
 from ..telemetry.observer import Observer
 from ..worker.execute import Call
 from .calls_executor import CallsExecutor
+from .joblib_batches import Batch, BatchCall
 from .joblib_calls import run_call, run_packed_call
 from .joblib_names import label
 from .shared_arrays import SharedArrays
 
 Item = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
-
-
-class UnsentCall(PickleError, PicklingError):
-    """A call can't be sent to a worker; what joblib's own workers raise, too."""
-
-
-class Batch:
-    """Calls whose results joblib takes together.
-
-    Parameters
-    ----------
-    count : int
-        How many.
-    done : callable
-        Called once: when all have ended, or one has failed.
-
-    Attributes
-    ----------
-    dropped : bool
-        Whether nobody waits for them: those that have not begun never do.
-    """
-
-    def __init__(self, count: int, done: Callable[[Batch], None]) -> None:
-        self.dropped = False
-        self._values: list[Any] = [None] * count
-        self._left = count
-        self._done: Callable[[Batch], None] | None = done
-        self._error: BaseException | None = None
-        self._lock = threading.Lock()
-
-    def set(self, place: int, value: Any) -> None:
-        """Take in what a call gave."""
-        self._values[place] = value
-        with self._lock:
-            self._left -= 1
-            done = self._take_done() if not self._left else None
-        if done is not None:
-            done(self)
-
-    def fail(self, error: BaseException) -> None:
-        """Take in what a call raised: nobody waits for the others."""
-        with self._lock:
-            done = self._take_done()
-            if done is not None:
-                self._error = error
-        if done is not None:
-            done(self)
-
-    def _take_done(self) -> Callable[[Batch], None] | None:
-        done, self._done = self._done, None
-        return done
-
-    def result(self) -> list[Any]:
-        """Give the results, or raise what a call has raised."""
-        if isinstance(self._error, PickleError):
-            raise UnsentCall(str(self._error)) from self._error
-        if self._error is not None:
-            raise self._error
-        return self._values
-
-
-class BatchCall:
-    """What an executor has for a future: one call of a batch."""
-
-    def __init__(self, batch: Batch, place: int) -> None:
-        self._batch = batch
-        self._place = place
-
-    def set_running_or_notify_cancel(self) -> bool:
-        """Whether the call is wanted still."""
-        return not self._batch.dropped
-
-    def set_result(self, value: Any) -> None:
-        """Take in what the call gave."""
-        self._batch.set(self._place, value)
-
-    def set_exception(self, error: BaseException) -> None:
-        """Take in what it raised."""
-        self._batch.fail(error)
-
-    def cancel(self) -> None:
-        """Drop it, with its batch."""
-        self._batch.dropped = True
 
 
 class ParallelExecutor(CallsExecutor):
@@ -169,9 +85,7 @@ class ParallelRun:
         self._batches.add(batch)
         try:
             calls = [self._call(*item) for item in items]
-            self._executor.hand(
-                (call, BatchCall(batch, place)) for place, call in enumerate(calls)
-            )
+            self._executor.hand((call, BatchCall(batch, place)) for place, call in enumerate(calls))
         except Exception as error:
             ended = type(error) is RuntimeError and self._executor.over
             batch.fail(self._cancelled() if ended else error)

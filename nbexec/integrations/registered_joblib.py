@@ -23,8 +23,9 @@ from ..options import resolve
 from ..options.record import Options
 from ..system import machine
 from ..worker.execute import depth
+from .joblib_batches import Batch
 from .joblib_names import about
-from .parallel_run import Batch, ParallelExecutor, ParallelRun
+from .parallel_run import ParallelExecutor, ParallelRun
 from .shared_arrays import SharedArrays
 
 EVERY = 0.05  # seconds: as in `Run.serve`

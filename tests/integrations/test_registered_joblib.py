@@ -1,8 +1,8 @@
 """nbexec as a backend of joblib: `Parallel` gives what joblib's own backend gives.
 
 Covers `nbexec.integrations.registered_joblib`, `nbexec.integrations.parallel_run`,
-`nbexec.integrations.shared_arrays`, `nbexec.integrations.joblib_names` and
-`nbexec.integrations.calls_executor`.
+`nbexec.integrations.joblib_batches`, `nbexec.integrations.shared_arrays`,
+`nbexec.integrations.joblib_names` and `nbexec.integrations.calls_executor`.
 """
 
 from __future__ import annotations
