@@ -14,7 +14,7 @@ class UnsentCall(PickleError, PicklingError):
     """A call can't be sent to a worker; what joblib's own workers raise, too."""
 
 
-class Batch:
+class CallBatch:
     """Calls whose results joblib takes together.
 
     Parameters
@@ -30,11 +30,11 @@ class Batch:
         Whether nobody waits for them: those that have not begun never do.
     """
 
-    def __init__(self, count: int, done: Callable[[Batch], None]) -> None:
+    def __init__(self, count: int, done: Callable[[CallBatch], None]) -> None:
         self.dropped = False
         self._values: list[Any] = [None] * count
         self._left = count
-        self._done: Callable[[Batch], None] | None = done
+        self._done: Callable[[CallBatch], None] | None = done
         self._error: BaseException | None = None
         self._lock = threading.Lock()
 
@@ -56,7 +56,7 @@ class Batch:
         if done is not None:
             done(self)
 
-    def _take_done(self) -> Callable[[Batch], None] | None:
+    def _take_done(self) -> Callable[[CallBatch], None] | None:
         done, self._done = self._done, None
         return done
 
@@ -72,7 +72,7 @@ class Batch:
 class BatchCall:
     """What an executor has for a future: one call of a batch."""
 
-    def __init__(self, batch: Batch, place: int) -> None:
+    def __init__(self, batch: CallBatch, place: int) -> None:
         self._batch = batch
         self._place = place
 

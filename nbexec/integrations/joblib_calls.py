@@ -23,11 +23,8 @@ class PackedArguments:
     Examples
     --------
     >>> import pickle
-    >>> packed = PackedArguments(pickle.dumps(((2, 3), {})), "2 to the power of 3")
-    >>> packed
+    >>> PackedArguments(pickle.dumps(((2, 3), {})), "2 to the power of 3")
     <2 to the power of 3>
-    >>> run_packed_call(pow, packed)
-    8
     """
 
     def __init__(self, data: bytes, label: str = "") -> None:
@@ -63,7 +60,7 @@ def mapped_array(path: str, dtype: Any, shape: tuple[int, ...], order: str, writ
 def run_packed_call(
     function: Callable[..., Any],
     packed: PackedArguments,
-    level: int = 1,
+    nested: Callable[[], Any],
     threads: int | None = None,
 ) -> Any:
     """Make a call in a worker process.
@@ -74,7 +71,7 @@ def run_packed_call(
         What is called.
     packed : PackedArguments
         Its arguments.
-    level : int
+    nested : callable
         As in `run_call`.
     threads : int or None
         How many threads BLAS and OpenMP may use; None is the worker's share of the cores.
@@ -82,24 +79,26 @@ def run_packed_call(
     if threads is not None:
         blas.hold("joblib", (threads,) * len(blas.VARIABLES))
     args, kwargs = nans.loads(packed.data)
-    return run_call(function, args, kwargs, level)
+    return run_call(function, args, kwargs, nested)
 
 
 def run_call(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], level: int = 1
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    nested: Callable[[], Any],
 ) -> Any:
-    """Make a call, `level` of `joblib.Parallel` deep; one that it makes runs beside it, or in turn.
+    """Make a call; `nested` gives the backend for a `joblib.Parallel` in it.
 
     Examples
     --------
-    >>> run_call(pow, (2,), {"exp": 3})
+    >>> from joblib.parallel import SequentialBackend
+    >>> run_call(pow, (2,), {"exp": 3}, SequentialBackend)
     8
     """
     from joblib import parallel_config
 
-    from .registered_joblib import nested_backend
-
-    with parallel_config(backend=nested_backend(level), n_jobs=None):
+    with parallel_config(backend=nested(), n_jobs=None):
         return function(*args, **kwargs)
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ..backends.buffer_store import StoredBuffer
 from ..errors import PickleError, RunCancelled
 from ..model import Task
 from ..observers.display import Display
@@ -15,8 +16,8 @@ from ..telemetry.events import Steered
 from ..telemetry.observer import Observer
 from ..worker.execute import Call
 from .calls_executor import CallsExecutor
-from .joblib_batches import Batch, BatchCall
-from .joblib_calls import run_call, run_packed_call
+from .joblib_batches import BatchCall, CallBatch
+from .joblib_calls import PackedArguments, run_call, run_packed_call
 from .joblib_names import label
 from .shared_arrays import SharedArrays
 
@@ -52,8 +53,8 @@ class ParallelRun:
         Where they run.
     arrays : SharedArrays or None
         Packs arguments; None where calls have the arguments themselves.
-    level : int
-        How many `Parallel` deep its calls are.
+    nested : callable
+        Gives the backend for a `Parallel` in a call.
     threads : int or None
         How many threads BLAS and OpenMP may use in a worker process.
 
@@ -67,24 +68,24 @@ class ParallelRun:
         self,
         executor: ParallelExecutor,
         arrays: SharedArrays | None,
-        level: int = 1,
+        nested: Callable[[], Any],
         threads: int | None = None,
     ) -> None:
         self.run = executor.run
-        self._level = level
+        self._nested = nested
         self._executor = executor
         self._arrays = arrays
         self._threads = threads
-        self._batches: set[Batch] = set()
+        self._batches: dict[CallBatch, list[StoredBuffer]] = {}  # with the files that they need
         self._total: int | None = None
         self.run.add_done_callback(lambda _: self._over())
 
-    def submit(self, items: list[Item], done: Callable[[Batch], None]) -> Batch:
+    def submit(self, items: list[Item], done: Callable[[CallBatch], None]) -> CallBatch:
         """Have the calls of a batch run; errors of sending them are theirs."""
-        batch = Batch(len(items), functools.partial(self._ended, done))
-        self._batches.add(batch)
+        batch = CallBatch(len(items), functools.partial(self._ended, done))
+        files = self._batches[batch] = []
         try:
-            calls = [self._call(*item) for item in items]
+            calls = [self._call(files, *item) for item in items]
             self._executor.hand((call, BatchCall(batch, place)) for place, call in enumerate(calls))
         except Exception as error:
             ended = type(error) is RuntimeError and self._executor.over
@@ -101,11 +102,17 @@ class ParallelRun:
     def _cancelled(self) -> RunCancelled:
         return RunCancelled(f"{self.run.name} was cancelled")
 
-    def _call(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    def _call(
+        self,
+        files: list[StoredBuffer],
+        function: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Call:
         if self._arrays is None:
-            return Call(run_call, (function, args, kwargs, self._level), {})
+            return Call(run_call, (function, args, kwargs, self._nested), {})
         try:
-            packed = self._arrays.pack(args, kwargs, label(kwargs))
+            packed = PackedArguments(self._arrays.pack((args, kwargs), files), label(kwargs))
         except Exception as error:
             name = getattr(function, "__name__", repr(function))
             raise PickleError(
@@ -113,10 +120,12 @@ class ParallelRun:
                 'Make such an object in the function, or use require="sharedmem", which has '
                 "threads"
             ) from error
-        return Call(run_packed_call, (function, packed, self._level, self._threads), {})
+        return Call(run_packed_call, (function, packed, self._nested, self._threads), {})
 
-    def _ended(self, done: Callable[[Batch], None], batch: Batch) -> None:
-        self._batches.discard(batch)
+    def _ended(self, done: Callable[[CallBatch], None], batch: CallBatch) -> None:
+        files = self._batches.pop(batch, [])
+        if self._arrays is not None:
+            self._arrays.release(files)
         done(batch)
 
     def expect(self, total: int | None) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import queue
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import joblib
 from joblib._parallel_backends import (
@@ -23,10 +24,10 @@ from ..options import resolve
 from ..options.record import Options
 from ..system import machine
 from ..worker.execute import depth
-from .joblib_batches import Batch
-from .joblib_names import about
-from .parallel_run import ParallelExecutor, ParallelRun
-from .shared_arrays import SharedArrays
+from .joblib_batches import CallBatch
+
+if TYPE_CHECKING:
+    from .parallel_run import ParallelRun
 
 EVERY = 0.05  # seconds: as in `Run.serve`
 _OF_EXECUTOR = ("initializer", "initargs")
@@ -71,7 +72,9 @@ class NbexecBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
         self._resolved()  # what is wrong with them is to be told here
         if nesting_level:
             self.default_n_jobs = 1
+        self.parallel: Any = None
         self._run: ParallelRun | None = None
+        self._used = False  # whether it is a `Parallel`'s at this moment
         self._open = False  # whether calls are accepted
         self._served = False  # whether the thread of the `Parallel` waits, and runs what is here:
         self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -114,11 +117,15 @@ class NbexecBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
         workers = self.effective_n_jobs(n_jobs)
         if workers == 1 or (self.nesting_level or 0) > 1:
             raise FallbackToBackend(SequentialBackend(nesting_level=self.nesting_level))
+        if self._used and parallel is not self.parallel:  # by one whose results are a generator
+            raise FallbackToBackend(
+                NbexecBackend(self.nesting_level, self.inner_max_num_threads, **self.backend_kwargs)
+            )
+        self._used = True
         self.parallel = parallel
         self._at_once = workers
         self._hint = "sharedmem" if require == "sharedmem" else prefer
-        self._larger = max_nbytes if mmap_mode in ("r", "c") else None
-        self._writable = mmap_mode == "c"
+        self._larger = max_nbytes if mmap_mode == "r" else None
         own = {name: value for name, value in options.items() if name not in _OF_JOBLIB}
         self._changes = {**self.backend_kwargs, **own}
         self._options = self._resolved(**own)
@@ -137,17 +144,17 @@ class NbexecBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
         self._failed = None
         self._open = True
 
-    def submit(self, func: Any, callback: Callable[[Any], None] | None = None) -> Batch:
+    def submit(self, func: Any, callback: Callable[[Any], None] | None = None) -> CallBatch:
         """Have a batch of calls run."""
         if not self._open:  # it was aborted while another thread came here
-            return Batch(len(func), lambda _: None)
+            return CallBatch(len(func), lambda _: None)
         run = self._run
         if run is None:
             run = self._run = self._begin(func)
         # Not in the run's own thread: it may pull from the user's generator.
         post = self._jobs.put if self._served else run.run.caller_thread.call
 
-        def done(batch: Batch) -> None:
+        def done(batch: CallBatch) -> None:
             if callback is not None:
                 post(lambda: callback(batch))
 
@@ -156,25 +163,34 @@ class NbexecBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
     apply_async = submit  # its name before joblib 1.5
 
     def _begin(self, first: Any) -> ParallelRun:
+        # Here: a worker, which has this module for what is nested, needs none of it.
+        from .joblib_names import about
+        from .parallel_run import ParallelExecutor, ParallelRun
+
         function, _, kwargs = first.items[0]
         found = about(function, kwargs)
         options = self._options
         name = self._backend_name(options)
         shown = {"progress": options.progress, "name": options.name or found.name}
         given = {**self._changes, **shown, "backend": name, "workers": self._at_once}
-        executor = ParallelExecutor(**given)
-        arrays = None
-        backend = get_backend(name)
-        if backend.remote:
-            from ..backends.buffer_store import shared_buffers
-
-            here = backend.name == "processes"  # elsewhere there may be no such file
-            larger = self._larger if here else None
-            arrays = SharedArrays(shared_buffers(), larger, self._writable)
-        level = (self.nesting_level or 0) + 1
-        run = ParallelRun(executor, arrays, level, self.inner_max_num_threads)
+        nested = functools.partial(nested_backend, (self.nesting_level or 0) + 1)
+        run = ParallelRun(
+            ParallelExecutor(**given), self._arrays(name), nested, self.inner_max_num_threads
+        )
         run.expect(self.parallel.n_tasks if found.total is None else found.total)
         return run
+
+    def _arrays(self, name: Any) -> Any:
+        """Give what packs arguments; None where calls have the arguments themselves."""
+        backend = get_backend(name)
+        if not backend.remote:
+            return None
+        from ..backends.buffer_store import shared_buffers
+        from .shared_arrays import SharedArrays
+
+        if backend.name != "processes":  # there may be no such files
+            return SharedArrays(shared_buffers(), None, shares=False)
+        return SharedArrays(shared_buffers(), self._larger)
 
     def _backend_name(self, options: Options) -> Any:
         """Give the backend: by default processes, and threads where memory is to be shared."""
@@ -215,7 +231,7 @@ class NbexecBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
         if self._run is not None:
             self._run.run.idle()
 
-    def retrieve_result_callback(self, batch: Batch) -> Any:
+    def retrieve_result_callback(self, batch: CallBatch) -> Any:
         """Give the results of a batch, or raise what a call raised."""
         try:
             return batch.result()
@@ -231,7 +247,7 @@ class NbexecBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
 
     def terminate(self) -> None:
         """End the run."""
-        self._open = False
+        self._open = self._used = False
         run, self._run, self._failed = self._run, None, None
         if run is not None:
             run.close()

@@ -5,11 +5,16 @@ from __future__ import annotations
 import functools
 import pickle
 import sys
+import threading
+from collections import Counter, OrderedDict
 from typing import Any
 
 from ..backends.buffer_store import BufferStore, StoredBuffer
 from ..serialize import pickling
-from .joblib_calls import PackedArguments, mapped_array
+from .joblib_calls import mapped_array
+
+LARGE = 1 << 16  # bytes; as `pickling.LARGE`: smaller ones are sent with each call
+IDLE = 1 << 27  # bytes of files that no call needs, which are kept for calls to come
 
 
 class SharedArrays:
@@ -22,49 +27,78 @@ class SharedArrays:
     store : BufferStore
         Has the files.
     larger : int or None
-        Bytes; an array with more goes into a file.  None sends all with the call.
-    writable : bool
-        Whether a call may write to its copy.
+        Bytes; an array with more may not be written to.  None is no number.
+    shares : bool
+        Whether workers can map the files; else all is sent with each call.
+    idle : int
+        Bytes of files that no call needs, which are kept for calls to come.
     """
 
-    def __init__(self, store: BufferStore, larger: int | None, writable: bool) -> None:
+    def __init__(
+        self, store: BufferStore, larger: int | None, shares: bool = True, idle: int = IDLE
+    ) -> None:
         self._store = store
+        self._shares = shares
         self._larger = sys.maxsize if larger is None else larger
-        self._writable = writable
-        self._held: set[StoredBuffer] = set()
+        self._most_idle = idle
+        self._uses: Counter[StoredBuffer] = Counter()
+        self._idle: OrderedDict[StoredBuffer, None] = OrderedDict()  # the last used at the end
+        self._files: list[StoredBuffer] = []  # of what is being packed
+        self._lock = threading.Lock()
 
-    def pack(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], label: str = ""
-    ) -> PackedArguments:
-        """Pickle the arguments of one call.
+    def pack(self, arguments: Any, files: list[StoredBuffer]) -> bytes:
+        """Pickle the arguments of one call; `files` are those that it needs, too.
 
         Raises
         ------
         Exception
             What pickle raises where that can't be.
         """
-        data = pickling.dumped(_pickler(), (args, kwargs), None, self._lend)
-        return PackedArguments(data, label)
+        with self._lock:
+            self._files = files
+            return pickling.dumped(_pickler(), arguments, None, self._lend)
 
     def _lend(self, made: Any) -> None:
         made.arrays = self
 
     def reduction(self, array: Any) -> Any:
         """Give how an array is pickled; None where it isn't a large one."""
-        if array.nbytes <= self._larger or array.dtype.hasobject or array.dtype.names:
+        if not self._shares or array.nbytes < LARGE:
+            return None
+        if array.dtype.hasobject or array.dtype.names:
             return None
         flags = array.flags
         if not (flags.c_contiguous or flags.f_contiguous):
             return None
-        stored = self._store.acquire(pickle.PickleBuffer(array), held=self._held)
-        self._held.add(stored)
+        held = {*self._uses, *self._idle}
+        stored = self._store.acquire(pickle.PickleBuffer(array), held=held)
+        self._idle.pop(stored, None)
+        self._uses[stored] += 1
+        self._files.append(stored)
+        writable = array.nbytes <= self._larger
         order = "C" if flags.c_contiguous else "F"
-        return mapped_array, (str(stored.path), array.dtype, array.shape, order, self._writable)
+        return mapped_array, (str(stored.path), array.dtype, array.shape, order, writable)
+
+    def release(self, files: list[StoredBuffer]) -> None:
+        """Take in that a call that needed these files has ended."""
+        with self._lock:
+            for stored in files:
+                self._uses[stored] -= 1
+                if not self._uses[stored]:
+                    del self._uses[stored]
+                    self._idle[stored] = None
+            self._tidy(self._most_idle)
+
+    def _tidy(self, most: int) -> None:
+        while self._idle and sum(one.size for one in self._idle) > most:
+            self._store.release(self._idle.popitem(last=False)[0])
 
     def close(self) -> None:
         """Let go of the files."""
-        while self._held:
-            self._store.release(self._held.pop())
+        with self._lock:
+            self._idle.update(dict.fromkeys(self._uses))
+            self._uses.clear()
+            self._tidy(0)
 
 
 @functools.cache

@@ -20,6 +20,7 @@ from pickle import PicklingError
 import pytest
 
 import nbexec
+from nbexec.backends.buffer_store import BufferStore
 from nbexec.telemetry.events import RunStarted, Steered
 
 joblib = pytest.importorskip("joblib")
@@ -28,6 +29,7 @@ np = pytest.importorskip("numpy")
 from joblib import Parallel, delayed, effective_n_jobs, parallel_config  # noqa: E402
 
 from nbexec.integrations.registered_joblib import NbexecBackend  # noqa: E402
+from nbexec.integrations.shared_arrays import SharedArrays  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +56,13 @@ def test_generators(on):
     assert list(squares(return_as="generator", prefer=on)) == [x * x for x in range(30)]
     unordered = squares(return_as="generator_unordered", prefer=on)
     assert sorted(unordered) == [x * x for x in range(30)]
+
+
+def test_another_parallel_while_the_results_of_one_are_taken():
+    first = squares(return_as="generator", pre_dispatch=2)
+    assert next(first) == 0
+    assert squares() == [x * x for x in range(30)]
+    assert list(first) == [x * x for x in range(1, 30)]
 
 
 def test_any_backend_of_a_session(backend):
@@ -289,6 +298,22 @@ def test_an_array_that_has_changed_is_sent_anew():
         for n in range(3):
             array[:] = n
             assert parallel(delayed(np.max)(array) for _ in range(3)) == [n] * 3
+
+
+def test_files_go_as_calls_no_longer_need_them():
+    store = BufferStore(room=0)
+    arrays = SharedArrays(store, larger=None, idle=100_000)
+    paths = []
+    for n in range(3):
+        files = []
+        arrays.pack(((np.full(10_000, n),), {}), files)
+        arrays.pack(((np.full(10_000, n),), {}), files)
+        paths += {one.path for one in files}
+        arrays.release(files)
+    assert len(paths) == 3
+    assert [path.exists() for path in paths] == [False, False, True]
+    arrays.close()
+    assert not paths[-1].exists()
 
 
 def test_calls_have_copies_of_one_generator_of_random_numbers():
