@@ -68,6 +68,8 @@ class Executor(concurrent.futures.Executor):
 
     __module__ = "nbexec"
 
+    _calling: Callable[[Call], Any] = staticmethod(execute.call)
+
     def __init__(
         self,
         backend: Any = "auto",
@@ -82,7 +84,7 @@ class Executor(concurrent.futures.Executor):
         if initializer is not None and not callable(initializer):
             raise TypeError(f"initializer must be callable, not {initializer!r}")
         name = self.options.name or "Executor"
-        task = Task(execute.call, name, depth=execute.depth.get())
+        task = Task(self._calling, name, depth=execute.depth.get())
         if initializer is not None:
             setup = functools.partial(_initialize, initializer, initargs)
             task = replace(task, fn=_call, setup=setup)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 from collections.abc import Callable
 from typing import Any
 
-from ..serialize import nans, pickling
+from ..serialize import pickling
 from ..system import blas
+from ..worker import execute
 
 
 class PackedArguments:
@@ -57,6 +59,15 @@ def mapped_array(path: str, dtype: Any, shape: tuple[int, ...], order: str, writ
     return array
 
 
+def make_call(it: execute.Call) -> Any:
+    """Make a call of an executor that has taken along, once, what modules hold.
+
+    That of other executors finds what they hold by then: to look costs some milliseconds, as long
+    as a brief call takes, and joblib's own workers never know.
+    """
+    return execute.call(it)
+
+
 def run_packed_call(
     function: Callable[..., Any],
     packed: PackedArguments,
@@ -78,7 +89,7 @@ def run_packed_call(
     """
     if threads is not None:
         blas.hold("joblib", (threads,) * len(blas.VARIABLES))
-    args, kwargs = nans.loads(packed.data)
+    args, kwargs = pickle.loads(packed.data)
     return run_call(function, args, kwargs, nested)
 
 

@@ -17,7 +17,7 @@ from ..telemetry.observer import Observer
 from ..worker.execute import Call
 from .calls_executor import CallsExecutor
 from .joblib_batches import BatchCall, CallBatch
-from .joblib_calls import PackedArguments, run_call, run_packed_call
+from .joblib_calls import PackedArguments, make_call, run_call, run_packed_call
 from .joblib_names import label
 from .shared_arrays import SharedArrays
 
@@ -29,6 +29,8 @@ class ParallelExecutor(CallsExecutor):
 
     A library may make very many `Parallel`, of which who calls it knows nothing.
     """
+
+    _calling = staticmethod(make_call)
 
     @property
     def over(self) -> bool:

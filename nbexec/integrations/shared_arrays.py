@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import pickle
 import sys
 import threading
@@ -54,12 +55,12 @@ class SharedArrays:
         Exception
             What pickle raises where that can't be.
         """
-        with self._lock:
+        with self._lock, io.BytesIO() as file:
             self._files = files
-            return pickling.dumped(_pickler(), arguments, None, self._lend)
-
-    def _lend(self, made: Any) -> None:
-        made.arrays = self
+            made = _pickler()(file, protocol=5)
+            made.arrays = self
+            made.dump(arguments)
+            return file.getvalue()
 
     def reduction(self, array: Any) -> Any:
         """Give how an array is pickled; None where it isn't a large one."""
@@ -67,16 +68,15 @@ class SharedArrays:
             return None
         if array.dtype.hasobject or array.dtype.names:
             return None
-        flags = array.flags
-        if not (flags.c_contiguous or flags.f_contiguous):
-            return None
+        if not (array.flags.c_contiguous or array.flags.f_contiguous):
+            array = array.copy(order="C")  # as a pickle of it has it
         held = {*self._uses, *self._idle}
         stored = self._store.acquire(pickle.PickleBuffer(array), held=held)
         self._idle.pop(stored, None)
         self._uses[stored] += 1
         self._files.append(stored)
         writable = array.nbytes <= self._larger
-        order = "C" if flags.c_contiguous else "F"
+        order = "C" if array.flags.c_contiguous else "F"
         return mapped_array, (str(stored.path), array.dtype, array.shape, order, writable)
 
     def release(self, files: list[StoredBuffer]) -> None:

@@ -21,6 +21,8 @@ import pytest
 
 import nbexec
 from nbexec.backends.buffer_store import BufferStore
+from nbexec.model import Task
+from nbexec.observers.display import Display
 from nbexec.telemetry.events import RunStarted, Steered
 
 joblib = pytest.importorskip("joblib")
@@ -83,6 +85,13 @@ def test_what_the_run_is_called_and_how_much_there_is(log):
     (started,) = [event for event in log.events if isinstance(event, RunStarted)]
     assert started.name == "pow"
     assert [event.total for event in log.events if isinstance(event, Steered)] == [5]
+
+
+def test_a_run_that_is_too_brief_to_be_seen_is_not_summed_up():
+    from nbexec.integrations.parallel_run import ParallelExecutor
+
+    watchers = ParallelExecutor._watchers(nbexec.Options(progress="text"), Task(abs, "abs"))
+    assert [one.sums_up_brief for one in watchers if isinstance(one, Display)] == [False]
 
 
 def test_processes_have_copies_and_threads_what_there_is():
