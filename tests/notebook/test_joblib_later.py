@@ -45,7 +45,7 @@ def test_after_the_cell_that_imports_it(shell, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("function", "shown"), [(abs, 0), (lambda x: 1 / 0, 1), (lambda x: print("said"), 1)]
+    ("function", "shown"), [(abs, 0), (lambda x: 1 / 0, 1), (lambda x: sys.stdout.write("said"), 1)]
 )
 def test_a_brief_run_leaves_nothing_where_it_has_nothing_to_say(function, shown, monkeypatch):
     made = []
