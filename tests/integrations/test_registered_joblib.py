@@ -61,10 +61,16 @@ def test_generators(on):
 
 
 def test_another_parallel_while_the_results_of_one_are_taken():
-    first = squares(return_as="generator", pre_dispatch=2)
+    ended = threading.Event()
+
+    def waits(x):
+        return x if not x or ended.wait() else None
+
+    first = Parallel(return_as="generator", prefer="threads")(delayed(waits)(x) for x in range(9))
     assert next(first) == 0
-    assert squares() == [x * x for x in range(30)]
-    assert list(first) == [x * x for x in range(1, 30)]
+    assert squares(prefer="threads") == [x * x for x in range(30)]
+    ended.set()
+    assert list(first) == list(range(1, 9))
 
 
 def test_any_backend_of_a_session(backend):
