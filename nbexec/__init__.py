@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     )
     from .executor import Executor
     from .history import PastRun, RunRecord, attach, runs
+    from .integrations.registered_joblib import register_joblib
     from .model import Failure
     from .options.rates import Limit
     from .options.record import Options
@@ -84,6 +85,7 @@ _NAMES = {
     "WorkerDied",
     "executor": "Executor",
     "history": "PastRun RunRecord attach runs",
+    "integrations.registered_joblib": "register_joblib",
     "model": "Failure",
     "options.rates": "Limit",
     "options.record": "Options",

@@ -20,10 +20,12 @@ from .items.call_queue import CallQueue
 from .items.chunk_size import ChunkSizer
 from .model import Task
 from .options import resolve
+from .options.record import Options
 from .placement.auto import most_workers
 from .run.handle import Run
 from .run.seeds import streams_for
 from .system import after_fork, at_exit
+from .telemetry.observer import Observer
 from .telemetry.stats import Stats
 from .worker import execute, reductions
 from .worker.execute import Call
@@ -66,6 +68,8 @@ class Executor(concurrent.futures.Executor):
 
     __module__ = "nbexec"
 
+    _calling: Callable[[Call], Any] = staticmethod(execute.call)
+
     def __init__(
         self,
         backend: Any = "auto",
@@ -80,7 +84,7 @@ class Executor(concurrent.futures.Executor):
         if initializer is not None and not callable(initializer):
             raise TypeError(f"initializer must be callable, not {initializer!r}")
         name = self.options.name or "Executor"
-        task = Task(execute.call, name, depth=execute.depth.get())
+        task = Task(self._calling, name, depth=execute.depth.get())
         if initializer is not None:
             setup = functools.partial(_initialize, initializer, initargs)
             task = replace(task, fn=_call, setup=setup)
@@ -93,7 +97,7 @@ class Executor(concurrent.futures.Executor):
             self._calls.futures,
             self.options.updated({"on_error": "collect"}),  # a failed call is its future's alone
             caller_thread,
-            watchers=functools.partial(observers.watchers, self.options, task),
+            watchers=functools.partial(self._watchers, self.options, task),
             sizer=self._sizer(),
             kernel_backend="threads",
         )
@@ -108,6 +112,11 @@ class Executor(concurrent.futures.Executor):
     def _sizer() -> ChunkSizer:
         """Give what says how many calls travel together: they may wait for each other."""
         return ChunkSizer(fixed=1, prefetch=False)
+
+    @staticmethod
+    def _watchers(options: Options, task: Task) -> list[Observer]:
+        """Give the observers that show it."""
+        return observers.watchers(options, task)
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Submit ``fn(*args, **kwargs)``, and give its future.

@@ -40,6 +40,9 @@ arguments           joblib                ≤ 1
 arguments           mpire                 ≤ 1
 results             joblib                ≤ 0.7
 first-call          joblib                ≤ 1
+fits-8ms            joblib                ≤ 1
+fits-100ms          joblib                ≤ 1
+fits-1s             joblib                ≤ 1
 first-warm          not warmed up         ≤ 0.5
 first-warm          memory                ≤ 30 MB a worker
 panel               off                   ≤ 1.02

@@ -149,6 +149,10 @@ def _make(name: str) -> Backend:
                 f"backend={name!r} needs {error.name}, which is not installed: "
                 f'pip install "{package}"'
             ) from error
+    if name.startswith("joblib:"):
+        from .joblib_adapter import JoblibAdapter
+
+        return JoblibAdapter(name.removeprefix("joblib:"))
     if "://" in name:  # the scheduler of a cluster
         from .dask import Dask
 

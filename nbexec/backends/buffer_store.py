@@ -10,7 +10,7 @@ from __future__ import annotations
 import pickle
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,10 +49,15 @@ class BufferStore:
         self._timer: threading.Timer | None = None
         self._lock = threading.RLock()
 
-    def acquire(self, buffer: pickle.PickleBuffer, sort: str = "buffer") -> StoredBuffer:
+    def acquire(
+        self,
+        buffer: pickle.PickleBuffer,
+        sort: str = "buffer",
+        held: Container[StoredBuffer] = (),
+    ) -> StoredBuffer:
         """Give the file with the contents of `buffer`, written now if there is none.
 
-        `sort` is how its name begins then.
+        `sort` is how its name begins then.  One of those `held` is acquired already.
         """
         view = buffer.raw()
         digest = _digest(view)
@@ -62,7 +67,7 @@ class BufferStore:
                 stored = self._write(view, sort)
             self._stored[stored.digest] = stored
             self._stored.move_to_end(stored.digest)
-            stored.uses += 1
+            stored.uses += stored not in held
             return stored
 
     def _write(self, view: memoryview, sort: str) -> StoredBuffer:

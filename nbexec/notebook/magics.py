@@ -11,7 +11,7 @@ from IPython.core.magic import no_var_expand, output_can_be_silenced
 from IPython.display import display
 
 from ..errors import BackendError, JournalError, NbexecError, OptionError, SerialError
-from . import detached_cells, futures
+from . import detached_cells, futures, joblib_later
 from .cell_source import CellSource, from_cell
 from .flags import completions, parse, usage
 from .warm_up import warm_up
@@ -62,6 +62,7 @@ def register(shell: Any) -> None:
     for name in ("%%parallel", "%parallel"):
         shell.set_hook("complete_command", complete, str_key=name)
     warm_up(shell)
+    joblib_later.register(shell)
 
 
 def complete(shell: Any, event: Any) -> list[str]:

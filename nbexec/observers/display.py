@@ -19,6 +19,7 @@ class Display(Observer):
 
     every = EVERY
     patience = 0.0  # seconds before the first `draw`: a shorter run has only `finish`
+    sums_up_brief = True  # whether a run that was never drawn, and has nothing to say, is shown
 
     run: WatchedRun
 

@@ -159,7 +159,8 @@ class Options:  # its docstring is made from the fields, below
         "auto",
         "Where items run: 'auto' (measure the first ones and choose), 'serial', 'threads', "
         "'processes', 'asyncio', 'dask' (a local cluster), the address of a Dask scheduler "
-        "('tcp://host:8786'), a registered name, or an object: a backend, a "
+        "('tcp://host:8786'), one of joblib's ('joblib:loky'), a registered name, or an object: "
+        "a backend, a "
         "`concurrent.futures.Executor`, a `distributed.Client`.",
         None,  # checked by the registry, which knows the names
         str,

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from ...executor import Executor
-from ...items.chunk_size import ChunkSizer
+from ...integrations.calls_executor import CallsExecutor
 from ...options.record import Options
 from ...telemetry.stats import Stats
 from ...worker.contained_call import contained
@@ -60,19 +59,6 @@ class PoolFuture(Future[Any]):
         super().set_result(None)
 
 
-class _CallsExecutor(Executor):
-    """An executor whose calls don't wait for each other."""
-
-    @staticmethod
-    def _sizer() -> ChunkSizer:
-        return ChunkSizer()
-
-    def hand(self, call: Call, future: PoolFuture) -> None:
-        """Submit a call that has a future already."""
-        self._calls.add(call, future)
-        self._run.wake()
-
-
 class PoolRun:
     """A run of a pool's calls on worker processes.
 
@@ -91,7 +77,7 @@ class PoolRun:
     def __init__(self, what: str, workers: int, options: Options, account: Account) -> None:
         self._began = time.perf_counter()
         shown = {"progress": options.progress, "name": what}
-        self._executor = _CallsExecutor("processes", workers, **shown)
+        self._executor = CallsExecutor("processes", workers, **shown)
         self.workers = workers
         self._lock = threading.Lock()
         self._account = account
@@ -113,7 +99,8 @@ class PoolRun:
         RuntimeError
             The run was closed.
         """
-        self._executor.hand(Call(contained, (function, args, kwargs, wrapped), {}), future)
+        call = Call(contained, (function, args, kwargs, wrapped), {})
+        self._executor.hand([(call, future)])
         with self._lock:
             if not self._left and self._ever:
                 self._began = time.perf_counter()

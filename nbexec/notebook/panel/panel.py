@@ -92,6 +92,10 @@ class Panel(Display):
 
     def finish(self, stats: Stats) -> None:
         """Leave a summary in the place of the widget."""
+        if self._handle is None and not (
+            self.sums_up_brief or stats.failed or self.record.lines.count
+        ):
+            return
         while not self.record.groups.add(self.run.failures):
             pass
         kept = saved_html.keep(stats, self.record, self.run)

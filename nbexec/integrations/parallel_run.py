@@ -1,0 +1,155 @@
+"""ParallelRun: the calls of one `joblib.Parallel` as a run of ours."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ..backends.buffer_store import StoredBuffer
+from ..errors import PickleError, RunCancelled
+from ..model import Task
+from ..observers.display import Display
+from ..options.record import Options
+from ..telemetry.events import Steered
+from ..telemetry.observer import Observer
+from ..worker.execute import Call
+from .calls_executor import CallsExecutor
+from .joblib_batches import BatchCall, CallBatch
+from .joblib_calls import PackedArguments, make_call, run_call, run_packed_call
+from .joblib_names import label
+from .shared_arrays import SharedArrays
+
+Item = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+
+
+class ParallelExecutor(CallsExecutor):
+    """An executor that says nothing of runs too brief to be seen.
+
+    A library may make very many `Parallel`, of which who calls it knows nothing.
+    """
+
+    _calling = staticmethod(make_call)
+
+    @property
+    def over(self) -> bool:
+        """Whether it takes no more calls."""
+        return self._calls.closed
+
+    @staticmethod
+    def _watchers(options: Options, task: Task) -> list[Observer]:
+        watching = CallsExecutor._watchers(options, task)
+        for one in watching:
+            if isinstance(one, Display):
+                one.sums_up_brief = False
+        return watching
+
+
+class ParallelRun:
+    """A run for the calls of one `Parallel`.
+
+    Parameters
+    ----------
+    executor : ParallelExecutor
+        Where they run.
+    arrays : SharedArrays or None
+        Packs arguments; None where calls have the arguments themselves.
+    nested : callable
+        Gives the backend for a `Parallel` in a call.
+    threads : int or None
+        How many threads BLAS and OpenMP may use in a worker process.
+
+    Attributes
+    ----------
+    run : Run
+        The run.
+    """
+
+    def __init__(
+        self,
+        executor: ParallelExecutor,
+        arrays: SharedArrays | None,
+        nested: Callable[[], Any],
+        threads: int | None = None,
+    ) -> None:
+        self.run = executor.run
+        self._nested = nested
+        self._executor = executor
+        self._arrays = arrays
+        self._threads = threads
+        self._batches: dict[CallBatch, list[StoredBuffer]] = {}  # with the files that they need
+        self._total: int | None = None
+        self.run.add_done_callback(lambda _: self._over())
+
+    def submit(self, items: list[Item], done: Callable[[CallBatch], None]) -> CallBatch:
+        """Have the calls of a batch run; errors of sending them are theirs."""
+        batch = CallBatch(len(items), functools.partial(self._ended, done))
+        files = self._batches[batch] = []
+        try:
+            calls = [self._call(files, *item) for item in items]
+            self._executor.hand((call, BatchCall(batch, place)) for place, call in enumerate(calls))
+        except Exception as error:
+            ended = type(error) is RuntimeError and self._executor.over
+            batch.fail(self._cancelled() if ended else error)
+        if self.run.done:  # else `_over` is still to come
+            self._over()
+        return batch
+
+    def _over(self) -> None:
+        """Fail what waits: the run has ended, and had not begun with these."""
+        for batch in list(self._batches):
+            batch.fail(self._cancelled())
+
+    def _cancelled(self) -> RunCancelled:
+        return RunCancelled(f"{self.run.name} was cancelled")
+
+    def _call(
+        self,
+        files: list[StoredBuffer],
+        function: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Call:
+        if self._arrays is None:
+            return Call(run_call, (function, args, kwargs, self._nested), {})
+        try:
+            packed = PackedArguments(self._arrays.pack((args, kwargs), files), label(kwargs))
+        except Exception as error:
+            name = getattr(function, "__name__", repr(function))
+            raise PickleError(
+                f"the arguments of {name}() can't be sent to a worker process: {error}. "
+                'Make such an object in the function, or use require="sharedmem", which has '
+                "threads"
+            ) from error
+        return Call(run_packed_call, (function, packed, self._nested, self._threads), {})
+
+    def _ended(self, done: Callable[[CallBatch], None], batch: CallBatch) -> None:
+        files = self._batches.pop(batch, [])
+        if self._arrays is not None:
+            self._arrays.release(files)
+        done(batch)
+
+    def expect(self, total: int | None) -> None:
+        """Say how many calls there will be."""
+        if total is not None and total != self._total:
+            self._total = total
+            self.run.post(Steered(time.monotonic(), total=total))
+
+    def close(self) -> None:
+        """End: no call is left."""
+        self._executor.shutdown()
+        self._release()
+
+    def cancel(self) -> None:
+        """End the calls that have not ended, and wait until nothing of them runs."""
+        for batch in list(self._batches):
+            batch.dropped = True
+        self.run.cancel()
+        self._executor.shutdown(wait=False)
+        self.run.wait()
+        self._release()
+
+    def _release(self) -> None:
+        if self._arrays is not None:
+            self._arrays.close()
