@@ -134,13 +134,18 @@ ALWAYS_THERE = ("auto", "serial", "threads", "processes", "asyncio")
 def checked(options: dict[str, Any]) -> Options:
     """Give the options in force, or raise before anything has run.
 
-    A session's `seed` is not for cells.
+    A session's `seed` and `hedge_after` are not for cells.
     """
     resolved = resolve(options)
     if options.get("seed") is not None:
         raise OptionError(
             "a cell draws its random numbers in the order of the plain cell, so that seed= would "
             "change them: seed the generators in the cell, or use nbexec.map(..., seed=...)"
+        )
+    if options.get("hedge_after") is not None:
+        raise OptionError(
+            "hedge_after= is not for cells, whose iterations run once, as in the plain cell: use "
+            "nbexec.map(..., hedge_after=...)"
         )
     if options.get("rate") is not None:  # one for all loops of the cell
         options["rate"] = limit_of("rate", options["rate"])

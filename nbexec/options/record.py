@@ -14,6 +14,7 @@ from . import pacing_checks
 
 PROGRESS = ("auto", "panel", "text", "off")
 ON_ERROR = ("raise", "collect")
+ALONE = ("timeout", "rate", "rate_key", "budget", "hedge_after")  # are about single items
 
 
 def _int_at_least(least: int) -> Callable[[str, Any], None]:
@@ -260,6 +261,16 @@ class Options:  # its docstring is made from the fields, below
         pacing_checks.function,
         str,
     )
+    hedge_after: Any = _option(
+        None,
+        "Seconds after which an item is tried a second time, on another free worker, while the "
+        "first try goes on: the first value counts, and the other try is cancelled. Or 'p95', "
+        "'p99' and the like: once it has run longer than that share of the items. Only for a "
+        "function that may run twice at once for the same item. Items then travel alone. Not on "
+        "serial.",
+        pacing_checks.hedge_after,
+        str,
+    )
     slow_down: Any = _option(
         None,
         "What to do where an item's exception has the reply of a server with the status 429 or "
@@ -332,7 +343,7 @@ class Options:  # its docstring is made from the fields, below
             check = option.metadata["check"]
             if check is not None and not (value is None and option.default is None):
                 check(option.name, value)
-        for name in ("timeout", "rate", "rate_key", "budget"):
+        for name in ALONE:
             if getattr(self, name) is not None and self.chunk not in (None, 1):
                 raise OptionError(f"{name}= needs chunk=1, not {self.chunk}: it is for one item")
         if self.crash_retries == 0 and self.chunk not in (None, 1):
@@ -345,8 +356,17 @@ class Options:  # its docstring is made from the fields, below
     @property
     def alone(self) -> bool:
         """Whether items must travel alone: so that the guilty one, or the next, is known."""
-        single = (self.timeout, self.rate, self.rate_key, self.budget)
-        return self.crash_retries == 0 or any(one is not None for one in single)
+        return self.crash_retries == 0 or any(getattr(self, one) is not None for one in ALONE)
+
+    @property
+    def leaves(self) -> bool:
+        """Whether an item may have to be left while it runs."""
+        return self.timeout is not None or self.hedge_after is not None
+
+    @property
+    def timed(self) -> bool:
+        """Whether a worker must say when it begins an item."""
+        return self.leaves or self.rate is not None
 
     def updated(self, changes: dict[str, Any]) -> Options:
         """Give a copy with `changes`; an unknown name is an `OptionError` with a suggestion."""

@@ -246,9 +246,10 @@ def _paced(options: Options) -> dict[str, Any]:
     """Give what changes in the options about a run's pace.
 
     What an item of a cell is, and its result, is ours: functions of these are for `map`.
+    Nobody has said that an iteration may run twice, so none is hedged.
     Without a rate a cell ends where a server refuses, as the plain cell does.
     """
-    changes: dict[str, Any] = dict.fromkeys(("rate_key", "cost", "actual"))
+    changes: dict[str, Any] = dict.fromkeys(("rate_key", "cost", "actual", "hedge_after"))
     prices = {name: getattr(options, name) for name in ("price", "item_price")}
     changes |= {name: None for name, price in prices.items() if number(price) is None}
     if all(number(price) is None for price in prices.values()):
