@@ -93,7 +93,7 @@ class Hedging:
         self._again = NEVER
         for flight in [*self._late]:
             chunk = flight.chunk
-            if not self._may_hedge(flight):
+            if not self._run.slots.awaits(chunk) or self._run.backlog.unwanted(chunk):
                 self._late.remove(flight)
                 continue
             second = replace(chunk, hedge=True)
@@ -120,11 +120,6 @@ class Hedging:
         # one that begins from now on is late no sooner than that
         coming = [one.slot.since + after for one in alone[len(self._late) :]]
         self._next_late = min([now + after, *coming])
-
-    def _may_hedge(self, flight: InFlight) -> bool:
-        chunk = flight.chunk
-        wanted = self._run.slots.awaits(chunk) and not self._run.backlog.unwanted(chunk)
-        return wanted and chunk.indices[0] not in self._pairs
 
     def _reserve(self, second: Chunk, now: float) -> float | None:
         try:

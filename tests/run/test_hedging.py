@@ -487,8 +487,7 @@ def test_a_coroutine_is_cancelled_and_its_finally_runs():
         return -x
 
     assert nbexec.map(work, range(5), hedge_after=0.1) == [-x for x in range(5)]
-    until(lambda: ended)
-    assert ended == [2]
+    until(lambda: 2 in ended)
     assert tries.count(2) == 2
 
 
@@ -514,7 +513,7 @@ def test_every_way_to_call(tmp_path):
 def test_one_result_in_the_journal(tmp_path):
     path, work = tmp_path / "run.db", square_unless_first(tmp_path)
     options = {"backend": "threads", "hedge_after": 0.2, "checkpoint": path}
-    assert nbexec.map(work, range(6), **options).stats.hedged == 1
+    assert nbexec.map(work, range(6), **options).stats.hedged >= 1
     again = nbexec.map(work, range(6), **options)
     assert again == [x * x for x in range(6)]
     assert again.stats.restored == 6
@@ -555,25 +554,30 @@ def test_what_the_dropped_try_logs_reaches_nobody(tmp_path):
         return x
 
     try:
-        options = {"backend": "threads", "workers": 3, "hedge_after": 0.05}
+        options = {"backend": "threads", "workers": 4, "hedge_after": 0.05}  # two for each item
         assert nbexec.map(work, [5, 6], **options) == [5, True]
         assert heard == ["second"]
     finally:
         logger.removeHandler(handler)
 
 
-def test_nothing_is_hedged_while_the_run_is_paused():
-    tries, go = [], threading.Event()
+def test_nothing_is_hedged_while_the_run_is_paused(monkeypatch):
+    tries, go, late = [], threading.Event(), threading.Event()
+    after = lambda self, running: 0.0 if late.is_set() else float("inf")
+    monkeypatch.setattr("nbexec.pacing.lateness.Lateness.after", after)
 
     def work(x):
         tries.append(x)
         return go.wait(30)
 
-    run = nbexec.start(work, [1], backend="threads", hedge_after=0.2)
+    run = nbexec.start(work, [1], backend="threads", hedge_after=9)
     until(lambda: tries)
     run.pause()
     until(lambda: run.stats.phase == "paused")
-    time.sleep(0.3)  # what doesn't happen
+    late.set()
+    time.sleep(2 * EVERY)
+    run.wake()
+    time.sleep(0.1)  # for what doesn't happen
     assert tries == [1]
     run.resume()
     until(lambda: len(tries) == 2)
