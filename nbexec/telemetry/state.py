@@ -20,7 +20,7 @@ from .events import (
     Steered,
     Submitted,
 )
-from .rate import RecentRate
+from .recent_rate import RecentRate
 from .stats import ItemProgress, Phase, Stats
 
 SHOWN = 8  # items whose progress is in `Stats`
