@@ -23,7 +23,8 @@ from ..items.feed import Feed
 from ..items.outcomes import refused
 from ..items.sinks import Futures, Sink, Stream
 from ..model import Choice, Chunk, EndReason, Task
-from ..options.record import Options, bytes_of
+from ..options.checks import bytes_of
+from ..options.record import Options
 from ..placement.chooser import BackendChooser
 from ..placement.slots import SlotTable
 from ..system import machine

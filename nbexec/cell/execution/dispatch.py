@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from ...errors import NbexecError
 from ...items.sinks import NOT_RUN, Gather
 from ...model import Chunk, Failure, Outcome
+from ...options.checks import error_types
 from ...options.pacing_checks import number
 from ...options.rates import calls_alone, limit_of
-from ...options.record import Options, error_types
+from ...options.record import Options
 from ...system import after_fork
 from ...telemetry.events import Event, RunEnded
 from ...telemetry.observer import Observer
