@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..errors import OptionError
-from ..model import Chunk, Error, Outcome, SlowDown
-from ..options.pacing_checks import function_of
+from ..model import Chunk, Outcome
 from ..options.rates import Limit, limit_of
 from ..options.record import Options
 from ..telemetry import wording
 from ..telemetry.events import Spending
+from .asking import asking
 from .budget import Budget
 from .item_facts import ONE, ItemFacts
 from .limiters import limiter_of
@@ -88,7 +88,7 @@ class Pacing:
         rates = self.limit.rates if self.limit is not None else ()
         self._late = min(LATE, *(LATE_SHARE * rate.seconds for rate in rates)) if rates else 0.0
         self._facts = ItemFacts(options, star, rates)
-        self._asks = _asking(options)
+        self._asks = asking(options)
         self._slowing = Slowing(options.deadline is not None)
         self.budget = Budget(options.budget) if self._facts.priced else None
         self._parked = parked
@@ -336,29 +336,3 @@ class Pacing:
 
 def _place(chunk: Chunk) -> Place:
     return chunk.indices[0], chunk.hedge
-
-
-def _asking(options: Options) -> Callable[[Error], SlowDown | None] | None:
-    """Give the function that says what an item's error asks for; None: nothing ever does."""
-    wanted = options.slow_down
-    if wanted is None:
-        wanted = options.crash_retries > 0
-    if wanted in (False, "off"):
-        return None
-    if wanted in (True, "on"):
-        return lambda error: error.asked
-    says = function_of("slow_down", wanted)
-
-    def asks(error: Error) -> SlowDown | None:
-        if error.asked is not None or error.kind != "error":
-            return error.asked
-        said = says(error.exception)
-        if said is None or said is False:
-            return None
-        if said is True:
-            return SlowDown(0, None)
-        if isinstance(said, int | float) and said >= 0:
-            return SlowDown(0, float(said))
-        raise OptionError(f"slow_down= must give True, False or seconds, not {said!r}")
-
-    return asks
