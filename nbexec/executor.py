@@ -180,7 +180,8 @@ class Executor(concurrent.futures.Executor):
             raise TypeError(f"buffersize must be an int or None, not {buffersize!r}")
         if buffersize is not None and buffersize < 1:
             raise ValueError(f"buffersize must be at least 1, not {buffersize}")
-        if size == 1 or self.options.rate is not None or self.options.budget is not None:
+        single = self.options.rate, self.options.budget, self.options.hedge_after
+        if size == 1 or any(one is not None for one in single):
             return self._map(fn, zip(*iterables, strict=False), timeout, buffersize)
         parts = _parts(zip(*iterables, strict=False), size)
         part = functools.partial(_part, fn)

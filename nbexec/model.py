@@ -42,18 +42,21 @@ class Chunk:
     items: Sequence[Any]
     attempt: int = 1
     budget: float = float("inf")  # seconds after which the worker begins no further item
+    hedge: bool = False  # whether it is the second try of an item whose first one takes long
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def part(self, start: int, stop: int | None = None) -> Chunk:
         """Give the items from offset `start` up to `stop` as a chunk of their own."""
-        return Chunk(self.indices[start:stop], self.items[start:stop], self.attempt)
+        indices, items = self.indices[start:stop], self.items[start:stop]
+        return Chunk(indices, items, self.attempt, hedge=self.hedge)
 
     def pick(self, offsets: Sequence[int], attempt: int) -> Chunk:
         """Give the items at `offsets` as a chunk of their own."""
         indices = [self.indices[offset] for offset in offsets]
-        return Chunk(indices, [self.items[offset] for offset in offsets], attempt)
+        items = [self.items[offset] for offset in offsets]
+        return Chunk(indices, items, attempt, hedge=self.hedge)
 
 
 class SlowDown(NamedTuple):

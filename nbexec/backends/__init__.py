@@ -159,7 +159,7 @@ def _make(name: str) -> Backend:
         return Dask(name)
     for point in _entry_points().select(name=name):
         return point.load()()  # type: ignore[no-any-return]
-    from ..options.record import suggest
+    from ..options.checks import suggest
 
     known = ["auto", *backends()]
     raise OptionError(

@@ -71,6 +71,7 @@ class AsyncioSession(Session):
 
     stealable = True
     side_threads = True
+    patience = 0.0  # the next one gets another task
 
     def __init__(self, spec: SessionSpec, loop: asyncio.AbstractEventLoop) -> None:
         self._spec = spec

@@ -71,6 +71,10 @@ class Session(ABC):
     reports_begun = True  # whether it is reported at once that a worker begins an item
     stealable = False  # whether workers share their chunk states, so that pending items can go back
 
+    # Seconds that an item which isn't wanted any more may go on at its worker before that is
+    # stopped: about what it costs to start another one.
+    patience = 1.0
+
     side_threads = False  # whether items run in other threads than a plain loop of the caller's
 
     @abstractmethod

@@ -23,6 +23,7 @@ from .base import SessionSpec
 from .dask_cluster import result_of, withdraw
 from .remote import RemoteSession
 
+LEFT = 60.0  # seconds until the run does without a worker that is in an unwanted item
 ANSWER = 5.0  # seconds; a worker that doesn't answer in time is stuck as a whole
 
 
@@ -47,6 +48,8 @@ class GivenSession(RemoteSession):
     its worker is given nothing more of this run while there are others.  What waited there is
     sent again, once its worker has said that it has not begun, and that it never will.
     """
+
+    patience = LEFT
 
     def __init__(self, spec: SessionSpec, client: Client) -> None:
         super().__init__(spec, local=False)

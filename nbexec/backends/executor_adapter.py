@@ -17,6 +17,8 @@ from ..worker.random_streams import streams_of
 from .base import Backend, Session, SessionSpec
 from .remote import RemoteSession
 
+LEFT = 60.0  # seconds until another call is put behind one that is unwanted
+
 
 class ExecutorBackend(Backend):
     """Somebody else's pool."""
@@ -39,6 +41,8 @@ class ExecutorBackend(Backend):
 class ExecutorSession(RemoteSession):
     """A pool that may be of processes, or of anything: it is sent bytes."""
 
+    patience = LEFT
+
     def __init__(self, spec: SessionSpec, executor: Executor) -> None:
         super().__init__(spec, local=False)
         self._executor = executor
@@ -58,6 +62,8 @@ class ExecutorSession(RemoteSession):
 
 class ExecutorThreadsSession(Session):
     """A pool of threads in this process: nothing is pickled."""
+
+    patience = LEFT
 
     def __init__(self, spec: SessionSpec, executor: Executor) -> None:
         self._spec = spec

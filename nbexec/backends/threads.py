@@ -75,6 +75,7 @@ class ThreadsSession(Session):
 
     stealable = True
     side_threads = True
+    patience = 0.0  # the next one gets another task, or thread
 
     def __init__(self, spec: SessionSpec, pool: Pool[ThreadWorker]) -> None:
         self._spec = spec

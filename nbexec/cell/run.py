@@ -141,8 +141,13 @@ ALWAYS_THERE = ("auto", "serial", "threads", "processes", "asyncio")
 
 
 def checked(options: dict[str, Any]) -> Options:
-    """Give the options in force, or raise before anything has run."""
+    """Give the options in force, or raise before anything has run: `hedge_after` is not for cells."""
     resolved = resolve(options)
+    if options.get("hedge_after") is not None:
+        raise OptionError(
+            "hedge_after= is not for cells, whose iterations run once, as in the plain cell: use "
+            "nbexec.map(..., hedge_after=...)"
+        )
     if options.get("rate") is not None:  # one for all loops of the cell
         options["rate"] = limit_of("rate", options["rate"])
     if resolved.backend not in ALWAYS_THERE:  # those take a while to import, if they are needed

@@ -7,7 +7,8 @@ from dataclasses import Field, fields
 from typing import Any
 
 from ..errors import OptionError
-from ..options.record import ON_ERROR, PROGRESS, Options, suggest
+from ..options.checks import PROGRESS, suggest
+from ..options.record import ON_ERROR, Options
 
 FLAG = re.compile(r"\s*--([A-Za-z][\w-]*)")
 VALUE = re.compile(r"(?:\s*=\s*|\s+)('[^']*'|\"[^\"]*\"|(?!--)\S+)")

@@ -8,7 +8,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..system import machine
-from ..telemetry.events import Event, Part, Retried, RunEnded, RunStarted, Sampled, Steered
+from ..telemetry.events import (
+    Dropped,
+    Event,
+    Part,
+    Retried,
+    RunEnded,
+    RunStarted,
+    Sampled,
+    Steered,
+)
 from ..telemetry.observer import Observer, WatchedRun
 from ..telemetry.state import RunState
 
@@ -40,7 +49,7 @@ class Usage(Observer):
     def observe(self, event: Event, state: RunState) -> None:
         if isinstance(event, RunEnded):
             self._stop.set()
-        elif isinstance(event, RunStarted | Steered | Retried):  # workers may come and go
+        elif isinstance(event, RunStarted | Steered | Retried | Dropped):  # workers may come and go
             self._look = LOOK_EVERY
 
     def _sample(self, run: WatchedRun) -> None:

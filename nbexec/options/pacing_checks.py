@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -69,6 +70,32 @@ def budget(name: str, value: Any) -> None:
         raise OptionError(f"{name} must be a number above 0, or None, not {value!r}")
 
 
+QUANTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
+
+
+def late_after(name: str, value: Any) -> tuple[float | None, float | None]:
+    """Give the seconds after which an item is late, or the share of items that are faster.
+
+    Examples
+    --------
+    >>> late_after("hedge_after", 1.5), late_after("hedge_after", "p95")
+    ((1.5, None), (None, 0.95))
+    """
+    found = QUANTILE.fullmatch(value) if isinstance(value, str) else None
+    if found is not None and float(found[1]) > 0:
+        return None, float(found[1]) / 100
+    seconds = number(value)
+    if seconds is None or not 0 < seconds < float("inf"):
+        raise OptionError(
+            f"{name} must be seconds above 0, or 'p95', 'p99' and the like, not {value!r}"
+        )
+    return seconds, None
+
+
+def hedge_after(name: str, value: Any) -> None:
+    late_after(name, value)
+
+
 def slow_down(name: str, value: Any) -> None:
     if not isinstance(value, bool) and value not in ("on", "off"):
         function_of(name, value)
@@ -76,6 +103,8 @@ def slow_down(name: str, value: Any) -> None:
 
 def together(options: Any) -> None:
     """Check those of `Options` that need one another."""
+    if options.hedge_after is not None:
+        _may_hedge(options)
     if options.budget is not None and options.price is None and options.item_price is None:
         raise OptionError(
             f"budget={options.budget!r} needs price=, a function of the result, or item_price=, a "
@@ -98,4 +127,18 @@ def together(options: Any) -> None:
         raise OptionError(
             "cost= is given, and rate= limits calls alone: name the other unit, as "
             "rate={'calls': '200/min', 'tokens': '100_000/min'}"
+        )
+
+
+def _may_hedge(options: Any) -> None:
+    if options.crash_retries == 0:
+        raise OptionError(
+            f"hedge_after={options.hedge_after!r} begins items twice, and crash_retries=0 promises "
+            "that none is: leave one of them out"
+        )
+    seconds, _ = late_after("hedge_after", options.hedge_after)
+    if seconds is not None and options.timeout is not None and seconds >= options.timeout:
+        raise OptionError(
+            f"hedge_after={options.hedge_after!r} must be less than timeout={options.timeout!r}: "
+            "by then an item has failed"
         )

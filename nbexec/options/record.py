@@ -2,148 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from ..errors import OptionError
-from . import pacing_checks
+from . import checks, pacing_checks
+from .checks import suggest
 
-PROGRESS = ("auto", "panel", "text", "off")
 ON_ERROR = ("raise", "collect")
-
-
-def _int_at_least(least: int) -> Callable[[str, Any], None]:
-    def check(name: str, value: Any) -> None:
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise OptionError(f"{name} must be an integer of at least {least}, not {value!r}")
-
-    return check
-
-
-def _seconds(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
-        raise OptionError(f"{name} must be seconds, 0 or more, not {value!r}")
-
-
-def _wait(name: str, value: Any) -> None:
-    if not callable(value):
-        if isinstance(value, (int, float)):
-            _seconds(name, value)
-            return
-        raise OptionError(
-            f"{name} must be seconds, a function of the attempt's number, a wait strategy of "
-            f"tenacity, or None, not {value!r}"
-        )
-
-
-SIZE = re.compile(r"\s*([\d.]+)\s*(%|[kMGT]?i?B)?\s*", re.IGNORECASE)
-UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
-
-
-def bytes_of(name: str, value: Any, whole: int) -> int:
-    """Give the bytes of an option: a number, "4 GB", "4 GiB" or "80%" of `whole`.
-
-    Examples
-    --------
-    >>> bytes_of("memory_limit", "2.5 GB", 0), bytes_of("memory_limit", "80%", 1000)
-    (2500000000, 800)
-    """
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
-        return int(value)
-    found = SIZE.fullmatch(value) if isinstance(value, str) else None
-    if found is not None and found[1].count(".") < 2 and found[1] != "." and float(found[1]):
-        number, unit = float(found[1]), (found[2] or "").lower()
-        if unit == "%":
-            return int(whole * number / 100)
-        unit = unit.removesuffix("b")
-        factor = UNITS[unit[:1]] if not unit.endswith("i") else 1024 ** "ikmgt".index(unit[0])
-        return int(number * factor)
-    raise OptionError(f"{name} must be bytes, a size as '4 GB', or a share as '80%', not {value!r}")
-
-
-def _memory(name: str, value: Any) -> None:
-    bytes_of(name, value, 1)
-
-
-def _errors(name: str, value: Any) -> None:
-    error_types(name, value)
-
-
-def error_types(name: str, value: Any) -> tuple[type[BaseException], ...] | None:
-    """Give the exception types that an option names; None where it is a predicate.
-
-    Examples
-    --------
-    >>> error_types("retry_on", "OSError, json.JSONDecodeError")
-    (<class 'OSError'>, <class 'json.decoder.JSONDecodeError'>)
-    """
-    if isinstance(value, str):
-        from pydoc import locate  # imports what is dotted
-
-        found: dict[str, Any] = {word.strip(): locate(word.strip()) for word in value.split(",")}
-    else:
-        several = value if isinstance(value, tuple) else (value,)
-        found = {repr(one): one for one in several}
-    wrong = [
-        word
-        for word, kind in found.items()
-        if not (isinstance(kind, type) and issubclass(kind, BaseException))
-    ]
-    if not wrong:
-        return tuple(found.values())
-    if callable(value) and not isinstance(value, type):
-        return None
-    raise OptionError(
-        f"{name} must be an exception type, several in a tuple, their names ('OSError, "
-        f"json.JSONDecodeError'), or a function of the exception, not {wrong[0]}"
-    )
-
-
-def _text(name: str, value: Any) -> None:
-    if not isinstance(value, str):
-        raise OptionError(f"{name} must be a string, not {value!r}")
-
-
-def _path(name: str, value: Any) -> None:
-    if not isinstance(value, str | os.PathLike) or not str(value).strip():
-        raise OptionError(f"{name} must be the path of a file, or None, not {value!r}")
-
-
-def _one_of(allowed: tuple[str, ...]) -> Callable[[str, Any], None]:
-    def check(name: str, value: Any) -> None:
-        if value not in allowed:
-            hint = suggest(str(value), allowed)
-            raise OptionError(f"{name}={value!r} is not one of {', '.join(allowed)}{hint}")
-
-    return check
-
-
-def is_bar(value: Any) -> bool:
-    """Whether it is a progress bar as tqdm's, or makes one: with `update` and `close`."""
-    made = value.func if isinstance(value, functools.partial) else value
-    return all(callable(getattr(made, name, None)) for name in ("update", "close"))
-
-
-def _progress(name: str, value: Any) -> None:
-    if isinstance(value, str):
-        _one_of(PROGRESS)(name, value)
-    elif not is_bar(value):
-        raise OptionError(
-            f"{name} must be one of {', '.join(PROGRESS)}, or a progress bar with update and "
-            f"close, as tqdm's (its class, or an instance), not {value!r}"
-        )
-
-
-def suggest(word: str, known: tuple[str, ...] | list[str]) -> str:
-    """Give ``"; did you mean 'threads'?"``, or an empty string where no word is similar."""
-    import difflib
-
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else ""
+ALONE = ("timeout", "rate", "rate_key", "budget", "hedge_after")  # are about single items
 
 
 def _option(default: Any, help: str, check: Callable[[str, Any], None] | None, kind: type) -> Any:
@@ -168,45 +37,45 @@ class Options:  # its docstring is made from the fields, below
     workers: int | None = _option(
         None,
         "How many items run at once; None suits the backend and this machine's cores.",
-        _int_at_least(1),
+        checks.int_at_least(1),
         int,
     )
     chunk: int | None = _option(
         None,
         "Items sent to a worker at a time; None adapts it to how long they take.",
-        _int_at_least(1),
+        checks.int_at_least(1),
         int,
     )
     on_error: str = _option(
         "raise",
         "'raise' stops at the first item that fails and raises its exception; 'collect' leaves "
         "a `Failure` in the item's place and goes on.",
-        _one_of(ON_ERROR),
+        checks.one_of(ON_ERROR),
         str,
     )
     retries: int = _option(
-        0, "How many more times an item that raised is tried.", _int_at_least(0), int
+        0, "How many more times an item that raised is tried.", checks.int_at_least(0), int
     )
     retry_wait: Any = _option(
         None,
         "Seconds before an item is tried again; or a function that gives them for the number of "
         "the attempt that failed, from 1; or a wait strategy of tenacity. None is a random time "
         "of up to 0.1 s, then 0.2 s, 0.4 s and so on to 30 s (exponential, with full jitter).",
-        _wait,
+        checks.wait,
         float,
     )
     retry_on: Any = _option(
         None,
         "What is tried again, with `retries`: an exception type, several in a tuple, their names "
         "in a string, or a function of the exception; None is every exception.",
-        _errors,
+        checks.errors,
         str,
     )
     crash_retries: int = _option(
         1,
         "How many more times an item is tried whose worker died while it ran; with 0 no item "
         "is ever begun twice.",
-        _int_at_least(0),
+        checks.int_at_least(0),
         int,
     )
     timeout: float | None = _option(
@@ -215,13 +84,13 @@ class Options:  # its docstring is made from the fields, below
         "left behind) and the item fails with `ItemTimeout`. To start a worker, to load the "
         "function there and `setup` don't count. Items then travel alone. Not on serial, which "
         "can't leave an item.",
-        _seconds,
+        checks.seconds,
         float,
     )
     deadline: float | None = _option(
         None,
         "Seconds that the run may take: then it stops, and what is finished is kept.",
-        _seconds,
+        checks.seconds,
         float,
     )
     memory_limit: Any = _option(
@@ -229,7 +98,7 @@ class Options:  # its docstring is made from the fields, below
         "Bytes that the kernel and its workers may use together: a number, '4 GB', or '80%' of "
         "what this machine or container allows. While they use more, no further item begins; if "
         "nothing runs any more and it is still more, the run ends with `MemoryLimitExceeded`.",
-        _memory,
+        checks.memory,
         str,
     )
     rate: Any = _option(
@@ -259,6 +128,16 @@ class Options:  # its docstring is made from the fields, below
         None,
         "A function of the result that gives what it took, as `cost`, which it corrects.",
         pacing_checks.function,
+        str,
+    )
+    hedge_after: Any = _option(
+        None,
+        "Seconds after which an item is tried a second time, on another free worker, while the "
+        "first try goes on: the first value counts, and the other try is cancelled. Or 'p95', "
+        "'p99' and the like: once it has run longer than that share of the items. Only for a "
+        "function that may run twice at once for the same item. Items then travel alone. Not on "
+        "serial.",
+        pacing_checks.hedge_after,
         str,
     )
     slow_down: Any = _option(
@@ -296,7 +175,7 @@ class Options:  # its docstring is made from the fields, below
         None,
         "Most items that `imap` holds at once, on their way in and out; None is a few chunks "
         "a worker.",
-        _int_at_least(1),
+        checks.int_at_least(1),
         int,
     )
     checkpoint: str | os.PathLike[str] | None = _option(
@@ -304,7 +183,7 @@ class Options:  # its docstring is made from the fields, below
         "The path of a journal, a file that each finished item is written to: the same call runs "
         "only what is not in it. It is made where there is none. Loading it unpickles it: use "
         "only one that you trust. None keeps no journal.",
-        _path,
+        checks.path,
         str,
     )
     seed: int | None = _option(
@@ -312,7 +191,7 @@ class Options:  # its docstring is made from the fields, below
         "What the items' random numbers follow from: each item draws its own, the same ones on "
         "any backend, with any number of workers, and when it is tried again. None is another "
         "seed for each run, in `run.seed`.",
-        _int_at_least(0),
+        checks.int_at_least(0),
         int,
     )
     progress: Any = _option(
@@ -320,11 +199,11 @@ class Options:  # its docstring is made from the fields, below
         "'panel' (a widget), 'text' (a line), 'off', or 'auto': a panel in a notebook, text "
         "elsewhere. Or a progress bar of your own, as tqdm's: the class (`progress=tqdm`), which "
         "is called with `total` and `desc`, or an instance, which is closed once it is full.",
-        _progress,
+        checks.progress,
         str,
     )
     name: str | None = _option(
-        None, "What the run is called in its panel; None is the function's name.", _text, str
+        None, "What the run is called in its panel; None is the function's name.", checks.text, str
     )
 
     def __post_init__(self) -> None:
@@ -333,7 +212,7 @@ class Options:  # its docstring is made from the fields, below
             check = option.metadata["check"]
             if check is not None and not (value is None and option.default is None):
                 check(option.name, value)
-        for name in ("timeout", "rate", "rate_key", "budget"):
+        for name in ALONE:
             if getattr(self, name) is not None and self.chunk not in (None, 1):
                 raise OptionError(f"{name}= needs chunk=1, not {self.chunk}: it is for one item")
         if self.crash_retries == 0 and self.chunk not in (None, 1):
@@ -346,8 +225,17 @@ class Options:  # its docstring is made from the fields, below
     @property
     def alone(self) -> bool:
         """Whether items must travel alone: so that the guilty one, or the next, is known."""
-        single = (self.timeout, self.rate, self.rate_key, self.budget)
-        return self.crash_retries == 0 or any(one is not None for one in single)
+        return self.crash_retries == 0 or any(getattr(self, one) is not None for one in ALONE)
+
+    @property
+    def leaves(self) -> bool:
+        """Whether an item may have to be left while it runs."""
+        return self.timeout is not None or self.hedge_after is not None
+
+    @property
+    def timed(self) -> bool:
+        """Whether a worker must say when it begins an item."""
+        return self.leaves or self.rate is not None
 
     def updated(self, changes: dict[str, Any]) -> Options:
         """Give a copy with `changes`; an unknown name is an `OptionError` with a suggestion."""

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..errors import OptionError
-from ..model import Chunk, Error, Outcome, SlowDown
-from ..options.pacing_checks import function_of
+from ..model import Chunk, Outcome
 from ..options.rates import Limit, limit_of
 from ..options.record import Options
 from ..telemetry import wording
 from ..telemetry.events import Spending
+from .asking import asking
 from .budget import Budget
 from .item_facts import ONE, ItemFacts
 from .limiters import limiter_of
@@ -32,12 +32,16 @@ LATE, LATE_SHARE = 0.25, 0.05
 SHOWN = 1.0  # seconds that the reason stays, for a reader: between two windows it goes away
 
 
+Place = tuple[int, bool]  # of a try: the item's index, and whether it is the second one
+
+
 @dataclass(eq=False, slots=True)
 class Flight:
     """An item that was sent, and what was reserved for it."""
 
     key: Hashable
     ticket: Any  # None without a limit
+    waiting: Waiting  # what it was before
 
 
 class TurnedAway(NamedTuple):
@@ -84,11 +88,11 @@ class Pacing:
         rates = self.limit.rates if self.limit is not None else ()
         self._late = min(LATE, *(LATE_SHARE * rate.seconds for rate in rates)) if rates else 0.0
         self._facts = ItemFacts(options, star, rates)
-        self._asks = _asking(options)
+        self._asks = asking(options)
         self._slowing = Slowing(options.deadline is not None)
         self.budget = Budget(options.budget) if self._facts.priced else None
         self._parked = parked
-        self._flights: dict[int, Flight] = {}  # by index
+        self._flights: dict[Place, Flight] = {}
         self._running: dict[Hashable, int] = {}  # by key
         self._singly = self._limiter is not None or self._facts.keyed or options.budget is not None
         self._again = math.inf  # when a limit lets the next item start, which isn't taken yet
@@ -182,7 +186,8 @@ class Pacing:
         if self._facts.keyed and self._running.get(key, 0) >= most:
             return math.inf
         if self.budget is not None and not self.budget.fits(waiting.price):
-            self.broke, self._unaffordable = True, key
+            if not waiting.chunk.hedge:  # the run goes on without a second try
+                self.broke, self._unaffordable = True, key
             return math.inf
         ticket: Any = None
         if self._limiter is not None:
@@ -190,18 +195,25 @@ class Pacing:
             if isinstance(ticket, float):
                 self._held_at = now
                 return ticket
-        index = waiting.chunk.indices[0]
-        self._flights[index] = Flight(key, ticket)
+        place = _place(waiting.chunk)
+        self._flights[place] = Flight(key, ticket, waiting)
         self._running[key] = self._running.get(key, 0) + 1
         if self.budget is not None:
-            self.budget.begun(index, waiting.price)
+            self.budget.begun(place, waiting.price)
         return None
+
+    def hedge(self, chunk: Chunk, now: float) -> float | None:
+        """Reserve the start of a second try, which is a call; else give when to look again."""
+        first = self._flights.get((chunk.indices[0], False))
+        if first is not None:
+            return self._start(first.key, first.waiting._replace(chunk=chunk), now)
+        return self._start(None, Waiting(chunk, ONE, self._facts.price_before(chunk.items[0])), now)
 
     # ------------------------------------------------------------ after that
 
     def began(self, chunk: Chunk, now: float) -> None:
         """Note that a worker has begun an item, at the time `now` or before."""
-        flight = self._flights.get(chunk.indices[0])
+        flight = self._flights.get(_place(chunk))
         if flight is not None and self._limiter is not None:
             self._limiter.started(flight.ticket, now + self._late)
 
@@ -222,17 +234,25 @@ class Pacing:
                     price = self._facts.price_before(chunk.items[at])
                 self.budget.price(price)
         elif ended:
-            self.budget.ended(chunk.indices[0], self._facts.price(outcome.values[0]))
+            self.budget.ended(_place(chunk), self._facts.price(outcome.values[0]))
         else:
-            self.budget.failed(chunk.indices[0], paid=0 not in away)
+            self.budget.failed(_place(chunk), paid=0 not in away)
 
     def returned(self, chunk: Chunk, now: float) -> None:
         """Note that items came back that were not begun, as far as anybody knows."""
         if self._settle(chunk, now) is not None and self.budget is not None:
-            self.budget.failed(chunk.indices[0], paid=False)
+            self.budget.failed(_place(chunk), paid=False)
+
+    def dropped(self, chunk: Chunk, now: float) -> None:
+        """Settle what was reserved for a try that doesn't count: it was a call, and is paid."""
+        known = self._settle(chunk, now) is not None
+        if self.budget is not None:
+            if not known:
+                self.budget.begun(_place(chunk), self._facts.price_before(chunk.items[0]))
+            self.budget.failed(_place(chunk))
 
     def _settle(self, chunk: Chunk, now: float) -> Flight | None:
-        flight = self._flights.pop(chunk.indices[0], None) if self._flights else None
+        flight = self._flights.pop(_place(chunk), None) if self._flights else None
         if flight is None:
             return None
         if self._limiter is not None:
@@ -314,27 +334,5 @@ class Pacing:
         return None if self.budget is None else self.budget.spending(left)
 
 
-def _asking(options: Options) -> Callable[[Error], SlowDown | None] | None:
-    """Give the function that says what an item's error asks for; None: nothing ever does."""
-    wanted = options.slow_down
-    if wanted is None:
-        wanted = options.crash_retries > 0
-    if wanted in (False, "off"):
-        return None
-    if wanted in (True, "on"):
-        return lambda error: error.asked
-    says = function_of("slow_down", wanted)
-
-    def asks(error: Error) -> SlowDown | None:
-        if error.asked is not None or error.kind != "error":
-            return error.asked
-        said = says(error.exception)
-        if said is None or said is False:
-            return None
-        if said is True:
-            return SlowDown(0, None)
-        if isinstance(said, int | float) and said >= 0:
-            return SlowDown(0, float(said))
-        raise OptionError(f"slow_down= must give True, False or seconds, not {said!r}")
-
-    return asks
+def _place(chunk: Chunk) -> Place:
+    return chunk.indices[0], chunk.hedge

@@ -46,7 +46,7 @@ class BackendChooser:
         self._clock = clock
         self._kernel = kernel  # the backend for items that aren't worth sending
         self._first_backend = "serial"  # and for those that are timed
-        if options.timeout is not None:  # a backend where an item can be left behind
+        if options.leaves:  # a backend where an item can be left behind
             self._kernel = self._first_backend = "threads"
         self._wanted = options.workers
         self._now = auto.FIRST
@@ -132,7 +132,7 @@ class BackendChooser:
     def _recalled(self, feed: Feed) -> Choice | None:
         """Give where earlier runs of the function have shown that its items should go."""
         task = self._spec.task
-        if task.depth or self._options.timeout is not None or not feed.left:
+        if task.depth or self._options.leaves or not feed.left:
             return None
         try:
             measured = getattr(task.fn, "profile", None)  # just now, before the run began
@@ -187,9 +187,10 @@ class BackendChooser:
         wanted, workers = self._options.backend, self._options.workers
         if wanted != "auto":
             backend = get_backend(wanted)
-            if self._options.timeout is not None and not backend.can_time_out:
+            if self._options.leaves and not backend.can_time_out:
+                option = "hedge_after" if self._options.timeout is None else "timeout"
                 raise OptionError(
-                    f"timeout= does not work with backend={wanted!r}, which can't leave an item "
+                    f"{option}= does not work with backend={wanted!r}, which can't leave an item "
                     "that is running: use 'threads', 'processes', 'asyncio' or 'dask'"
                 )
             if workers:

@@ -148,13 +148,6 @@ class Concurrency:
             self._measured(now, cores, waiting)
         return self.level != before
 
-    def halve(self, now: float, why: str) -> None:
-        """Have half as many: those that there are were too many for something."""
-        self._stand(now, why)
-        self._wait_longer(why)
-        self._change(max(1, self.level // 2), now)
-        self._before = None
-
     def limit(self, level: int, now: float) -> None:
         """Have no more than `level`: there can't be."""
         self._stand(now, "no more threads can be made")

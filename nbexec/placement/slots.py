@@ -56,11 +56,12 @@ class SlotTable:
     """The slots of a run, and the chunks that are at each."""
 
     def __init__(self) -> None:
-        self.in_flight: dict[int, InFlight] = {}  # by first index
+        self.in_flight: dict[Chunk, InFlight] = {}
+        self._lingering: dict[Chunk, InFlight] = {}  # goes on at its worker, and isn't awaited
         self.stealable = False  # whether the loop can take items back without asking a worker
         self._items = 0  # that are awaited
         self._busy = 0  # slots that have some
-        self._stealable: dict[int, InFlight] = {}  # with items to take back, the oldest first
+        self._stealable: dict[Chunk, InFlight] = {}  # with items to take back, the oldest first
         self._askable: dict[Slot, None] = {}  # whose worker may be asked, and was not yet
         self._sessions: list[Session] = []
         self._slots: list[Slot] = []
@@ -86,7 +87,8 @@ class SlotTable:
 
     def close_drained(self) -> None:
         """Close old sessions that have finished, so that their workers are free."""
-        busy = {one.slot.session for one in self.in_flight.values()} if self._sessions[1:] else ()
+        there = [*self.in_flight.values(), *self._lingering.values()] if self._sessions[1:] else []
+        busy = {one.slot.session for one in there}
         for session in self._sessions[:-1]:
             if session not in busy:
                 self._sessions.remove(session)
@@ -140,7 +142,7 @@ class SlotTable:
         flight = InFlight(slot, chunk, len(chunk))
         slot.flights.append(flight)
         slot.begun = False
-        self.in_flight[chunk.indices[0]] = flight
+        self.in_flight[chunk] = flight
         self._items += len(chunk)
         self._sort(slot)
         return flight
@@ -151,7 +153,7 @@ class SlotTable:
         flight.chunk_state = chunk_state
         if len(chunk) > 1 or len(slot.flights) > 1:
             if chunk_state is not None:
-                self._stealable[chunk.indices[0]] = flight
+                self._stealable[chunk] = flight
             else:
                 self._askable[slot] = None
 
@@ -164,8 +166,7 @@ class SlotTable:
 
     def awaits(self, chunk: Chunk) -> bool:
         """Whether a chunk is at a slot."""
-        flight = self.in_flight.get(chunk.indices[0])
-        return flight is not None and flight.chunk is chunk
+        return chunk in self.in_flight
 
     def earliest(self) -> float:
         """Give the smallest index of an item that is awaited; infinity for none."""
@@ -175,15 +176,15 @@ class SlotTable:
     def begun(self, chunk: Chunk, now: float) -> None:
         """Note that a worker starts the item of a chunk now."""
         if self.awaits(chunk):
-            slot = self.in_flight[chunk.indices[0]].slot
+            slot = self.in_flight[chunk].slot
             slot.since, slot.begun = now, True
 
     def release(self, chunk: Chunk) -> InFlight | None:
         """Note that a chunk came back; give where from, or None if it was not awaited."""
         if not self.awaits(chunk):
             return None
-        flight = self.in_flight.pop(chunk.indices[0])
-        self._stealable.pop(chunk.indices[0], None)
+        flight = self.in_flight.pop(chunk)
+        self._stealable.pop(chunk, None)
         self._items -= len(flight)
         slot = flight.slot
         slot.flights.remove(flight)
@@ -195,6 +196,25 @@ class SlotTable:
             later, self._later = self._later, 0
             self._set_count(len(self._slots) + later)
         return flight
+
+    def linger(self, chunk: Chunk) -> InFlight:
+        """Await a chunk no more, whose only item goes on at its worker, which stays taken."""
+        flight = self._lingering[chunk] = self.in_flight.pop(chunk)
+        self._items -= len(flight)
+        self._busy -= 1
+        return flight
+
+    def leave(self, chunk: Chunk) -> InFlight | None:
+        """Note that a chunk which wasn't awaited is over; None where it was stopped before."""
+        flight = self._lingering.pop(chunk, None)
+        if flight is not None:
+            flight.slot.flights.remove(flight)
+            self._sort(flight.slot)
+        return flight
+
+    def has_awaited(self, slot: Slot) -> bool:
+        """Whether the first chunk of a slot is awaited."""
+        return bool(slot.flights) and slot.flights[0].chunk in self.in_flight
 
     def retire(self, slot: Slot) -> None:
         """Have a slot take nothing more; it finishes what it has."""
@@ -216,7 +236,7 @@ class SlotTable:
             chunk = self.take_back(flight, (flight.chunk_state.pending + 1) // 2)
             if chunk is not None:
                 return chunk
-            self._stealable.pop(flight.chunk.indices[0], None)
+            self._stealable.pop(flight.chunk, None)
         return None
 
     def due(self) -> float | None:
@@ -241,7 +261,7 @@ class SlotTable:
 
     def returned(self, chunk: Chunk, kept: int) -> Chunk | None:
         """Note that a worker keeps only `kept` items; give the others, if there are any."""
-        flight = self.in_flight[chunk.indices[0]] if self.awaits(chunk) else None
+        flight = self.in_flight.get(chunk)
         if flight is None or kept >= flight.stop:
             return None
         rest = chunk.part(kept, flight.stop)

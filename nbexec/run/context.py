@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..items.feed import Feed
 from ..items.outcomes import failure
@@ -40,6 +40,7 @@ class RunContext:
     origin: str = ""  # marks the run's failures; see `Run.origin`
     failures: list[Failure] = field(default_factory=list)
     output: Outputs = field(default_factory=Outputs)
+    goes_on: Callable[[Chunk], bool] = lambda chunk: False  # another try of it; set by the intake
     stop_after: int | None = None  # no item after this one matters: the run stops there
 
     def __post_init__(self) -> None:
@@ -58,6 +59,10 @@ class RunContext:
 
     def requeue(self, chunk: Chunk, suspect: bool = False) -> None:
         """Requeue items that a worker had not started; one by one where one is to blame."""
+        if self.goes_on(chunk):  # that one says how its item ends
+            return
+        if chunk.hedge:
+            chunk = replace(chunk, hedge=False)
         self.emit(Returned(self.clock(), chunk))
         self.pacing.returned(chunk, self.clock())
         if self.in_turn is not None:

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from ..errors import OptionError
 from ..model import Chunk, Error, Outcome
-from ..options.record import Options, error_types
+from ..options.checks import error_types
+from ..options.record import Options
 
 # Full jitter, as in "Exponential Backoff And Jitter" of the AWS Architecture Blog: of the
 # ways to spread retries it makes the fewest calls.

@@ -99,8 +99,7 @@ class Run:
         self.began = 0.0  # Unix time; 0.0 before `start`
         self.background = False  # whether nobody waits for it
         self._taken = False  # whether somebody has had the results
-        timed = options.timeout is not None or options.rate is not None
-        self.task = task = replace(task, timed=timed)
+        self.task = task = replace(task, timed=options.timed)
         # What items' random numbers follow from: give it to `seed=`, and they are the same ones.
         self.seed = seed_of(task, options.seed)
         self.options = options

@@ -14,12 +14,14 @@ from ..backends.base import Reply
 from ..errors import OptionError
 from ..items.outcomes import cut, died, placed
 from ..model import Chunk, Outcome
+from ..pacing.pacing import TurnedAway
 from ..placement.chooser import BackendChooser
 from ..placement.slots import Slot
 from ..telemetry.events import Output, Progressed, Retried
 from ..worker.issuing import ISSUED
 from . import failure_policy
 from .context import RunContext
+from .hedging import Ended, Hedging
 from .reclaim import Reclaim
 from .stopping import Stopping
 
@@ -38,6 +40,8 @@ class Intake:
     ----------
     reclaim : Reclaim
         Brings in outcomes before their chunk is finished.
+    hedging : Hedging
+        Gives items that take long a second try, and one end.
     stopping : Stopping
         Brings in those of items that timed out or were aborted.
     chooser : BackendChooser
@@ -52,7 +56,10 @@ class Intake:
         self._emit = run.emit
         self._policy = failure_policy.Policy.of(run.options)
         self.reclaim = Reclaim(run, self.learn)
-        self.stopping = Stopping(run, self.reclaim, self.judge)
+        self.hedging = Hedging(run, self._conclude, self.on_report)
+        run.goes_on = self.hedging.returned
+        self.stopping = Stopping(run, self.reclaim, self.hedging, self.judge)
+        self.hedging.give_up = self.stopping.give_up
 
     def deliver(self, chunk: Chunk, reply: Reply) -> None:
         """Take a chunk's reply from any thread: nothing but a message to the loop."""
@@ -68,6 +75,8 @@ class Intake:
         self, chunk: Chunk, offset: int | None, stream: str, said: Any, shown: bool
     ) -> None:
         """Take in what an item, or the worker of its chunk, reports."""
+        if self.hedging.takes(chunk, offset, stream, said, shown):
+            return
         if stream == "begun":
             self._run.slots.begun(chunk, self._run.clock())
             self._run.pacing.began(chunk, self._run.clock())
@@ -97,6 +106,8 @@ class Intake:
                 self._run.issue(chunk)
 
     def _on_reply(self, chunk: Chunk, reply: Reply) -> None:
+        if self.hedging.lost(chunk, reply):
+            return
         flight = self._run.slots.release(chunk)
         if flight is None:  # it was aborted meanwhile, or taken back
             return
@@ -134,8 +145,13 @@ class Intake:
 
     def judge(self, chunk: Chunk, outcome: Outcome) -> None:
         """Finish items, or have failed ones tried again, or halt the run."""
+        ended = self.hedging.ended(Ended(chunk, outcome, self._paced(chunk, outcome)))
+        if ended is not None:
+            self._conclude(ended)
+
+    def _conclude(self, ended: Ended) -> None:
         now = self._run.clock()
-        chunk, outcome = self._at_its_pace(chunk, outcome, now)
+        chunk, outcome = self._turn_away(ended, now)
         if not outcome.errors:
             if chunk.indices:
                 self._run.finish(now, chunk, outcome)
@@ -144,15 +160,20 @@ class Intake:
         for one, error, wait, started, took in sorted_out.retries:
             facts = started, took, outcome.worker
             self._emit(Retried(now, one.indices[0], one.attempt, error, wait, *facts))
-            self._run.backlog.delay(one, now + wait)
+            self._again(one, now + wait)
         if sorted_out.stop is not None:
             self.stopping.halt(sorted_out.stop)
         if sorted_out.chunk.indices:
             self._run.finish(now, sorted_out.chunk, sorted_out.outcome)
 
-    def _at_its_pace(self, chunk: Chunk, outcome: Outcome, now: float) -> tuple[Chunk, Outcome]:
-        """Have items wait that a server has turned away; give what is left, and what it cost."""
-        run, pacing = self._run, self._run.pacing
+    def _again(self, chunk: Chunk, until: float) -> None:
+        """Have an item run once more."""
+        self._run.output.keep(chunk.indices[0])
+        self._run.backlog.delay(replace(chunk, hedge=False), until)
+
+    def _paced(self, chunk: Chunk, outcome: Outcome) -> list[TurnedAway]:
+        """Settle what items have cost; give those that a server has turned away."""
+        run, pacing, now = self._run, self._run.pacing, self._run.clock()
         try:
             workers = run.choice.workers
             at_once = min(len(run.slots.busy()) + 1, workers) if outcome.errors else 0
@@ -160,13 +181,18 @@ class Intake:
             pacing.came_back(chunk, outcome, now, {at for at, _ in away})
         except OptionError as why:  # of a function that the options give
             self.stopping.give_up(why)
-            return chunk, outcome
+            return []
+        return away
+
+    def _turn_away(self, ended: Ended, now: float) -> tuple[Chunk, Outcome]:
+        """Have items wait that a server has turned away; give what is left."""
+        chunk, outcome, away = ended
         for at, until in away:
             one, error = chunk.pick([at], chunk.attempt), outcome.errors[at]
             begun = outcome.ends[at - 1] if at else 0.0
             facts = outcome.started + begun, outcome.ends[at] - begun, outcome.worker
             self._emit(Retried(now, one.indices[0], one.attempt, error, until - now, *facts))
-            run.backlog.delay(one, until)
+            self._again(one, until)
         if not away:
             return chunk, outcome
         self._post(self.reclaim.take_all_back)  # once this chunk has all of its events

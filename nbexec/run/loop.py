@@ -23,13 +23,15 @@ from ..items.feed import Feed
 from ..items.outcomes import refused
 from ..items.sinks import Futures, Sink, Stream
 from ..model import Choice, Chunk, EndReason, Task
-from ..options.record import Options, bytes_of
+from ..options.checks import bytes_of
+from ..options.record import Options
 from ..placement.chooser import BackendChooser
 from ..placement.slots import SlotTable
 from ..system import machine
 from ..telemetry import wording
 from ..telemetry.events import (
     Event,
+    Hedged,
     Part,
     Restored,
     RunEnded,
@@ -98,6 +100,7 @@ class Loop:
         )
         hold = context.in_turn.hold if _in_order(spec.sink) else None
         self._reclaim, self.stopping = self._intake.reclaim, self._intake.stopping
+        self._hedging = self._intake.hedging
         self._chooser = self._intake.chooser = self._choose_with(spec, hold)
         self._gate = _memory_gate(spec.options)
         self._journal = spec.journal
@@ -171,6 +174,7 @@ class Loop:
         """Give the workers back, and emit the last event."""
         for slot in self._slots.busy():  # only where the loop itself broke
             slot.session.abort(slot.number)
+        self._hedging.end()
         self._pacing.end(self._clock())
         self._drain_output()
         if self.context.in_turn is not None:
@@ -199,6 +203,7 @@ class Loop:
                 self._steered(self._chooser.grow(self._unstarted()))
         self.stopping.check()
         self._reclaim.check()
+        self._hedging.check()
 
     def _unstarted(self) -> int | None:
         """Give how many items haven't begun, more or less; None where that isn't known."""
@@ -237,7 +242,7 @@ class Loop:
             return 0.0
         polls = self._chooser.timeout(), self.stopping.poll, self._reclaim.poll
         due = self.stopping.deadline, self._backlog.due(), self._overdue(), self._pace_due()
-        soonest = min(at for at in due if at is not None)
+        soonest = min(self._hedge_due(), *(at for at in due if at is not None))
         waits = [poll for poll in polls if poll is not None]
         grow_at = self._grow_at()
         if grow_at < float("inf"):  # not at once: only who waits learns whether the GIL is held
@@ -257,7 +262,8 @@ class Loop:
         if self._held():
             return
         while self._may_send():
-            chunk = self._pacing.next(self._take, self._clock())
+            chunk = self._hedging.next(self._clock())  # it has waited longer than a new one
+            chunk = chunk or self._pacing.next(self._take, self._clock())
             if chunk is not None:
                 self._send(chunk)
             elif self._pacing.waits(self._clock()) or not self._reclaim.steal():
@@ -283,9 +289,14 @@ class Loop:
     def _send(self, chunk: Chunk) -> None:
         now = self._clock()
         flight = self._slots.assign(chunk, now)
-        self._emit(Submitted(now, chunk))
+        self._emit(Hedged(now, chunk) if chunk.hedge else Submitted(now, chunk))
         slot = flight.slot
         self._slots.sent(flight, slot.session.submit(slot.number, chunk))
+
+    def _hedge_due(self) -> float:
+        """Give when an item will be late, or a try that doesn't count has gone on for too long."""
+        late = self._may_send() and not self._held()
+        return min(self._hedging.due() if late else float("inf"), self._hedging.patience())
 
     def _held(self) -> bool:
         """Whether nothing new may start."""

@@ -17,6 +17,7 @@ from ..placement.slots import Slot
 from ..telemetry import wording
 from ..telemetry.events import Steered
 from .context import RunContext
+from .hedging import Hedging
 from .reclaim import Reclaim
 
 # Seconds that items in the middle of their work get when a run is stopped.  With them, and
@@ -38,13 +39,16 @@ class Stopping:
         The run.
     reclaim : Reclaim
         Collects what is finished of a chunk that is aborted.
+    hedging : Hedging
+        Has other tries of an item that must end with it.
     judge : callable
         Takes in the outcome of an item that timed out: it may be tried again.
     """
 
-    def __init__(self, run: RunContext, reclaim: Reclaim, judge: Judge) -> None:
+    def __init__(self, run: RunContext, reclaim: Reclaim, hedging: Hedging, judge: Judge) -> None:
         self._run = run
         self._reclaim = reclaim
+        self._hedging = hedging
         self._judge = judge
         self.cancelled = False
         self.late = False  # whether the deadline has passed
@@ -113,11 +117,15 @@ class Stopping:
         """Fail the items that took too long; items travel alone where there is a timeout."""
         run, now = self._run, self._run.clock()
         for slot in run.slots.busy():
+            if not run.slots.has_awaited(slot):  # it was in the other try of an item
+                continue
+            chunk = slot.flights[0].chunk
+            since = self._hedging.since(chunk, slot.since)
             waits = not slot.begun and slot.session.reports_begun
             if not slot.session.ready(slot.number):
                 slot.since = now
-            elif now - slot.since > timeout + (LOADING if waits else 0.0):
-                chunk = slot.flights[0].chunk
+            elif now - since > timeout + (LOADING if waits else 0.0):
+                self._hedging.drop_other(chunk)
                 worker, took = run.worker_of(slot, chunk)
                 ended = slot.session.abort(slot.number)
                 run.slots.release(chunk)
@@ -127,8 +135,9 @@ class Stopping:
         """Abort the slots whose items need not be waited for any more."""
         run = self._run
         for slot in run.slots.busy():
-            if not self._unwanted(slot):
+            if not run.slots.has_awaited(slot) or not self._unwanted(slot):
                 continue
+            self._hedging.forget(slot.flights[0].chunk)
             first, *waiting = flights = list(slot.flights)
             self._reclaim.collect(first)
             worker, seconds = run.worker_of(slot, first.chunk)

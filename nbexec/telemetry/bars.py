@@ -28,6 +28,8 @@ class Bar(NamedTuple):
         The least and the largest index of its items.
     cancelled : int
         How many of its items were stopped on their way.
+    dropped : int
+        Tries in it that don't count, since the item's other try does; not among `items`.
     """
 
     lane: int
@@ -39,6 +41,7 @@ class Bar(NamedTuple):
     first: int
     last: int
     cancelled: int = 0
+    dropped: int = 0
 
 
 Bar.__module__ = "nbexec"  # not in its body: a NamedTuple's has fields alone
@@ -82,7 +85,7 @@ class Bars(Sequence[Bar]):
     @property
     def merged(self) -> int:
         """How many bars stand for several items or attempts."""
-        return sum(bar.items + bar.retried > 1 for bar in self.bars)
+        return sum(bar.items + bar.retried + bar.dropped > 1 for bar in self.bars)
 
     @overload
     def __getitem__(self, at: int) -> Bar: ...

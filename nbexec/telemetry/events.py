@@ -2,11 +2,13 @@
 
 ::
 
-    RunStarted (Submitted | Finished | Restored | Returned | Retried | Output | Progressed
-               | Steered | Sampled)* RunEnded
+    RunStarted (Submitted | Finished | Restored | Returned | Retried | Hedged | Dropped | Output
+               | Progressed | Steered | Sampled)* RunEnded
 
 and for each index ``Restored | (Submitted (Returned | Retried))* Submitted Finished``.
 When a chunk comes back, its retried items come first, and all its events have one time.
+After a Submitted may come a Hedged, at most one before the item comes back; then of its two
+tries one is Dropped, sometime until the run has ended.
 `time` is in seconds on the run's own clock.
 """
 
@@ -74,6 +76,26 @@ class Retried:
     started: float = 0.0  # unix time, by the worker's clock
     seconds: float = 0.0  # that the attempt took
     worker: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hedged:
+    """An item went to a second worker, since it takes long at the first."""
+
+    time: float
+    chunk: Chunk  # the item alone
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """One of the two tries of an item came to its end, and doesn't count."""
+
+    time: float
+    index: int
+    started: float = 0.0  # unix time, by the worker's clock
+    seconds: float = 0.0  # that it took
+    worker: str = ""  # "": it never began
+    cpu: float = 0.0  # CPU seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +178,8 @@ Event = (
     | Restored
     | Returned
     | Retried
+    | Hedged
+    | Dropped
     | Output
     | Progressed
     | Steered

@@ -40,6 +40,7 @@ class Outputs(Mapping[int, str]):
     def __init__(self) -> None:
         self.left_out = 0
         self._texts: dict[int, list[str]] = {}
+        self._earlier: dict[int, int] = {}  # how many of these are of earlier attempts
         self._room = KEPT
         self._lock = threading.Lock()
 
@@ -51,6 +52,19 @@ class Outputs(Mapping[int, str]):
             self.left_out += len(output.text) - len(text)
             if text:
                 self._texts.setdefault(output.first, []).append(text)
+
+    def keep(self, index: int) -> None:
+        """Note that an item is tried again: what it wrote so far stays."""
+        self._earlier[index] = len(self._texts.get(index, ()))
+
+    def forget(self, index: int) -> None:
+        """Drop what an item wrote in its latest attempt, which doesn't count."""
+        with self._lock:
+            texts, kept = self._texts.get(index, []), self._earlier.get(index, 0)
+            self._room += sum(map(len, texts[kept:]))
+            del texts[kept:]
+            if not texts:
+                self._texts.pop(index, None)
 
     def __getitem__(self, index: int) -> str:
         with self._lock:

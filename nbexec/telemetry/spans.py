@@ -23,12 +23,13 @@ class Span:
     retried: int
     first: int
     last: int
+    dropped: int = 0
     short: bool = False  # all that it stands for is shorter than the resolution
 
     def bar(self, lane: int) -> Bar:
         """Give a frozen copy."""
         counts = self.items, self.failed, self.retried, self.first, self.last, self.cancelled
-        return Bar(lane, self.start, self.end, *counts)
+        return Bar(lane, self.start, self.end, *counts, self.dropped)
 
     def takes(self, other: Span, resolution: float) -> bool:
         """Absorb the next bar, if they are to be drawn together; give whether they are."""
@@ -43,6 +44,7 @@ class Span:
         self.failed += other.failed
         self.cancelled += other.cancelled
         self.retried += other.retried
+        self.dropped += other.dropped
         self.first = min(self.first, other.first)
         self.last = max(self.last, other.last)
         return True

@@ -5,8 +5,10 @@ from __future__ import annotations
 from ..errors import ItemTimeout
 from ..model import Choice, Error
 from .events import (
+    Dropped,
     Event,
     Finished,
+    Hedged,
     Progressed,
     Restored,
     Retried,
@@ -18,7 +20,7 @@ from .events import (
     Steered,
     Submitted,
 )
-from .rate import RecentRate
+from .recent_rate import RecentRate
 from .stats import ItemProgress, Phase, Stats
 
 SHOWN = 8  # items whose progress is in `Stats`
@@ -33,7 +35,7 @@ class RunState:
         self.total: int | None = None
         self.choice = Choice("", 1)
         self.submitted = self.done = self.failed = self.cancelled = self.retried = 0
-        self.abandoned = self.restored = 0
+        self.abandoned = self.restored = self.hedged = 0
         self.notes: tuple[str, ...] = ()
         self.cpu_seconds = self.busy_seconds = self.sending_seconds = 0.0
         self.sent_bytes = self.received_bytes = 0
@@ -71,6 +73,13 @@ class RunState:
                 self.abandoned += _abandoned(event.error)
                 self.submitted -= 1
                 self._in_flight -= 1
+            case Hedged():
+                self.hedged += 1
+                self._in_flight += 1
+            case Dropped():
+                self._in_flight -= 1
+                self.busy_seconds += event.seconds
+                self.cpu_seconds += event.cpu
             case Sampled():
                 self.sample = event
             case Steered():
@@ -159,6 +168,7 @@ class RunState:
             retried=self.retried,
             abandoned=self.abandoned,
             restored=self.restored,
+            hedged=self.hedged,
             notes=self.notes,
             running=min(self._in_flight, self.choice.workers),
             elapsed=elapsed,

@@ -31,6 +31,8 @@ class Stats:
     done, failed, cancelled, retried : int
         Items that have a value, that failed for good, that were stopped on their way, and
         attempts that were made again.
+    hedged : int
+        Second tries that were begun beside a first one that took long, with `hedge_after`.
     restored : int
         Items among those done whose value was in the journal: they did not run.
     abandoned : int
@@ -114,6 +116,7 @@ class Stats:
     spent: float = 0.0
     budget: float | None = None
     expected: tuple[float, float, float] | None = None
+    hedged: int = 0
 
     @property
     def ended(self) -> bool:

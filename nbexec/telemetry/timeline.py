@@ -2,7 +2,7 @@
 
 ::
 
-    Finished, Retried -> lanes of bars -> Bars
+    Finished, Retried, Dropped -> lanes of bars -> Bars
 
 A million items are not a million bars: items shorter than `resolution` are drawn together,
 and the resolution doubles whenever there would be more than `LIMIT` bars.
@@ -13,7 +13,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 
 from .bars import FINEST, Bar, Bars
-from .events import Event, Finished, Retried, RunStarted
+from .events import Dropped, Event, Finished, Retried, RunStarted
 from .spans import ErrorOffsets, Span, cuts
 
 LIMIT = 2_000  # bars in all: a plot draws them at once, and they take about 100 kB
@@ -69,6 +69,8 @@ class Timeline:
             self._finished(event)  # type: ignore[arg-type]
         elif kind is Retried:
             self._retry(event)  # type: ignore[arg-type]
+        elif kind is Dropped:
+            self._dropped(event)  # type: ignore[arg-type]
         elif self._retried:
             self._flush()
         elif kind is RunStarted:
@@ -117,6 +119,16 @@ class Timeline:
             self._attempt(lane, shift, one)
             at, before = stop, one.started + one.seconds - outcome.started
         self._items(lane, outcome.started + shift, before, at, count, event, marks)
+
+    def _dropped(self, event: Dropped) -> None:
+        if self._retried:
+            self._flush()
+        if not event.worker:
+            return
+        end = event.started + event.seconds
+        block = self._block(event.worker, event.started, end, event.time, 1)
+        if block is not None:
+            self._attempt(*block, event)
 
     def _block(
         self, worker: str, begun: float, end: float, time: float, count: int
@@ -191,14 +203,14 @@ class Timeline:
                     0,
                     indices[at],
                     indices[cut - 1],
-                    short,
+                    short=short,
                 ),
             )
             at, before = cut, end
 
-    def _attempt(self, lane: int, shift: float, one: Retried) -> None:
-        start = one.started + shift
-        counts = 0, 0, 0, 1, one.index, one.index
+    def _attempt(self, lane: int, shift: float, one: Retried | Dropped) -> None:
+        start, dropped = one.started + shift, type(one) is Dropped
+        counts = 0, 0, 0, int(not dropped), one.index, one.index, int(dropped)
         short = one.seconds < self.resolution
         self._draw(lane, Span(start, start + one.seconds, *counts, short))
 

@@ -164,7 +164,7 @@ def labelled(stats: Stats) -> list[tuple[str, str]]:
     """Give the facts besides the counts, each with a label.
 
     The labels are "state", "rate", "left", "time", "cores", "spent", "restored", "failed",
-    "retried", "abandoned" and "note".
+    "retried", "hedged", "abandoned" and "note".
     """
     found = []
     if stats.phase in ("paused", "cancelling", "cancelled"):
@@ -189,6 +189,8 @@ def labelled(stats: Stats) -> list[tuple[str, str]]:
         found.append(("failed", f"{stats.failed:,} failed"))
     if stats.retried:
         found.append(("retried", f"{stats.retried:,} retried"))
+    if stats.hedged:
+        found.append(("hedged", f"{stats.hedged:,} hedged"))
     if stats.abandoned:
         found.append(("abandoned", f"{stats.abandoned:,} left running"))
     found += [("note", note) for note in stats.notes]

@@ -1,7 +1,8 @@
 """The magics in an IPython shell, without a kernel.
 
 Covers `nbexec.notebook.cell_source`, `nbexec.notebook.detached_cells`,
-`nbexec.notebook.flags`, `nbexec.notebook.futures` and `nbexec.options.record`.
+`nbexec.notebook.flags`, `nbexec.notebook.futures`, `nbexec.options.record` and
+`nbexec.options.checks`.
 """
 
 from __future__ import annotations

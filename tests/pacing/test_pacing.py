@@ -1,7 +1,7 @@
 """Runs at their pace, on every backend.
 
 Covers nbexec.pacing.pacing, nbexec.pacing.item_facts, nbexec.pacing.parked,
-nbexec.pacing.limiter, nbexec.pacing.limiters, nbexec.options.rates and
+nbexec.pacing.asking, nbexec.pacing.limiter, nbexec.pacing.limiters, nbexec.options.rates and
 nbexec.options.pacing_checks.
 """
 

@@ -76,16 +76,6 @@ def test_an_earlier_number_is_where_it_begins():
     assert (steps.level, steps.why) == (40, "as in an earlier run")
 
 
-def test_it_halves_and_does_not_grow_at_once():
-    steps = Concurrency(40, now=0.0)
-    steps.halve(1.0, "the server says so")
-    assert (steps.level, steps.why) == (20, "the server says so")
-    for second in range(2, 5):
-        steps.learn(40, 4.0, 0.0, 0.0, second)
-        steps.look(second, 0.0, 20, True, 512)
-    assert steps.level == 20
-
-
 def test_what_can_not_be_made_is_not_tried_again_soon():
     steps = Concurrency(64, now=0.0)
     steps.limit(50, 1.0)

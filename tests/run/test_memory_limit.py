@@ -9,7 +9,7 @@ import pytest
 
 import nbexec
 from nbexec.observers.usage import Meter
-from nbexec.options.record import bytes_of
+from nbexec.options.checks import bytes_of
 from nbexec.run.memory_limit import PATIENCE, MemoryGate
 from nbexec.telemetry.events import Sampled
 

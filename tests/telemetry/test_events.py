@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 import nbexec
 from nbexec.telemetry.events import (
+    Dropped,
     Finished,
+    Hedged,
     Output,
     Progressed,
     Restored,
@@ -36,7 +38,7 @@ def check(events):
     assert isinstance(events[-1], RunEnded)
     times = [event.time for event in events]
     assert times == sorted(times)
-    away, finished = set(), Counter()
+    away, finished, hedged, dropped = set(), Counter(), Counter(), Counter()
     for event in events[1:-1]:
         match event:
             case Submitted(chunk=chunk):
@@ -55,6 +57,14 @@ def check(events):
                 assert set(outcome.errors) <= set(range(len(chunk)))
                 away -= set(chunk.indices)
                 finished.update(chunk.indices)
+            case Hedged(chunk=chunk):
+                (index,) = chunk.indices
+                assert index in away
+                hedged[index] += 1
+                assert hedged[index] == dropped[index] + 1, "a third try at once"
+            case Dropped(index=index):
+                dropped[index] += 1
+                assert dropped[index] <= hedged[index]
             case Restored(chunk=chunk, outcome=outcome):
                 assert not (away | finished.keys()) & set(chunk.indices), "submitted before"
                 assert len(outcome.values) == len(chunk)
@@ -63,6 +73,7 @@ def check(events):
             case _:
                 assert isinstance(event, (Steered, Sampled, Output, Progressed))
     assert not away, "never came to its end"
+    assert hedged == dropped
     assert set(finished.values()) <= {1}
     return finished
 

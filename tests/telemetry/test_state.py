@@ -1,6 +1,6 @@
 """RunState: counts, rate, ETA, effective cores, by events and a fake clock alone.
 
-Covers `nbexec.telemetry.rate`, `nbexec.telemetry.stats` and `nbexec.telemetry.wording`.
+Covers `nbexec.telemetry.recent_rate`, `nbexec.telemetry.stats` and `nbexec.telemetry.wording`.
 """
 
 from __future__ import annotations

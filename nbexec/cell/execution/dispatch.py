@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from ...errors import NbexecError
 from ...items.sinks import NOT_RUN, Gather
 from ...model import Chunk, Failure, Outcome
+from ...options.checks import error_types
 from ...options.pacing_checks import number
 from ...options.rates import calls_alone, limit_of
-from ...options.record import Options, error_types
+from ...options.record import Options
 from ...system import after_fork
 from ...telemetry.events import Event, RunEnded
 from ...telemetry.observer import Observer
@@ -251,9 +252,10 @@ def _paced(options: Options) -> dict[str, Any]:
     """Give what changes in the options about a run's pace.
 
     What an item of a cell is, and its result, is ours: functions of these are for `map`.
+    Nobody has said that an iteration may run twice, so none is hedged.
     Without a rate a cell ends where a server refuses, as the plain cell does.
     """
-    changes: dict[str, Any] = dict.fromkeys(("rate_key", "cost", "actual"))
+    changes: dict[str, Any] = dict.fromkeys(("rate_key", "cost", "actual", "hedge_after"))
     prices = {name: getattr(options, name) for name in ("price", "item_price")}
     changes |= {name: None for name, price in prices.items() if number(price) is None}
     if all(number(price) is None for price in prices.values()):

@@ -52,10 +52,14 @@ def bars(timeline: Iterable[Bar]) -> dict[str, list[Any]]:
         "right": [round(bar.end, 4) for bar in there],
         "top": [bar.lane - HALF for bar in there],
         "bottom": [bar.lane + HALF for bar in there],
-        "color": [FAILED if bar.failed else RETRIED if bar.retried else DONE for bar in there],
+        "color": [_colour(bar) for bar in there],
         "items": [items(bar) for bar in there],
         "took": [wording.seconds(bar.end - bar.start) for bar in there],
     }
+
+
+def _colour(bar: Bar) -> str:
+    return FAILED if bar.failed else RETRIED if bar.retried or bar.dropped else DONE
 
 
 def items(bar: Bar) -> str:
@@ -67,6 +71,8 @@ def items(bar: Bar) -> str:
         text += ", failed" if bar.items == 1 else f", {bar.failed:,} failed"
     if bar.retried:
         text += ", tried again" if bar.retried == 1 else f", {bar.retried:,} tried again"
+    if bar.dropped:
+        text += ", not counted" if bar.dropped == 1 else f", {bar.dropped:,} tries not counted"
     return text
 
 

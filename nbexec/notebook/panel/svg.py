@@ -62,14 +62,13 @@ class Stroke(NamedTuple):
     colour: str
 
 
+def _colour(bar: Bar) -> str:
+    return BAD if bar.failed else RETRIED if bar.retried or bar.dropped else DONE
+
+
 def _few(bars: Iterable[Bar], scale: float) -> list[Stroke]:
     """Merge bars that are too close to be seen apart, or too many."""
-    strokes = [
-        Stroke(
-            bar.lane, bar.start, bar.end, BAD if bar.failed else RETRIED if bar.retried else DONE
-        )
-        for bar in sorted(bars)
-    ]
+    strokes = [Stroke(bar.lane, bar.start, bar.end, _colour(bar)) for bar in sorted(bars)]
     gap = 0.5 / scale
     while len(strokes) > STROKES:
         merged: list[Stroke] = []
