@@ -6,6 +6,7 @@ files, and threads.
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -53,10 +54,12 @@ class AtOnce:
         self._computing = False  # whether the kernel does, more than it waits
         level, self._few = choice.workers, 0.0
         before = profiles.recall_level(self._fn, choice.backend)
+        self._recalled = before is not None
         if before is not None:
             self._few = before.few
-            level = before.level if before.few else max(level, before.level // 2)
-        self._level = max(1, min(level, self._room))
+            level = int(before.level if before.few else max(level, before.level // 2))
+        self._level = self._told = max(1, min(level, self._room, self._most))
+        self._lacked = -math.inf  # when items last ran out of files or threads
         self._steps: Concurrency | None = None  # from when the first items were sent
 
     @property
@@ -72,10 +75,16 @@ class AtOnce:
         """Take in items that ended."""
         steps = self._steps
         self._ended = True
-        if outcome.ends and steps is not None:
-            early = outcome.started - time.time() + now < steps.grew
-            first = outcome.ends[0] if early else 0.0
-            steps.learn(len(outcome.values), outcome.ends[-1], outcome.cpu, first, now)
+        if not outcome.ends or steps is None:
+            return
+        begun = outcome.started - time.time() + now
+        first = outcome.ends[0] if begun < steps.grew else 0.0
+        steps.learn(len(outcome.values), outcome.ends[-1], outcome.cpu, first, now)
+        asked = [error.asked.lacking for error in outcome.errors.values() if error.asked]
+        lacking = next(filter(None, asked), "")
+        if lacking and begun >= self._lacked:  # several side by side are one reason
+            self._lacked = now
+            steps.halve(now, f"more ran out of {lacking}")
 
     def due(self) -> float:
         """When to look again; what asks for the first time has sent the first items."""
@@ -95,7 +104,8 @@ class AtOnce:
         most = min(self._most, self._room, self._for_files(busy))
         if waiting is not None:
             most = min(most, busy + waiting)
-        changed = self._steps.look(now, cores, busy, waiting != 0, max(1, most))
+        self._steps.look(now, cores, busy, waiting != 0, max(1, most))
+        changed, self._told = self._steps.level != self._told, self._steps.level
         if changed or now - self._since > RECENT:
             self._since, self._used = now, used
         return changed
@@ -117,8 +127,11 @@ class AtOnce:
 
     def end(self) -> None:
         """Remember the number for the next run of the function."""
-        if self._steps is not None:
-            level = profiles.Level(self._steps.level, self._steps.few)
+        steps = self._steps
+        if steps is None:
+            return
+        if steps.few or self._recalled or steps.level != self._choice.workers:
+            level = profiles.Level(steps.level, steps.few)
             profiles.learn_level(self._fn, self._choice.backend, level)
 
 

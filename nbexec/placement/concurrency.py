@@ -151,7 +151,7 @@ class Concurrency:
     def halve(self, now: float, why: str) -> None:
         """Have half as many: those that there are were too many for something."""
         self._stand(now, why)
-        self._wait_longer(why)
+        self._patience = self._left = LONGEST
         self._change(max(1, self.level // 2), now)
         self._before = None
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ..model import Error
 from ..system import subinterpreter
-from . import http_replies, thread_bound
+from . import exhausted, http_replies, thread_bound
 
 _HERE = os.path.dirname(__file__)
 _MODULES = ("execute", "item_calls", "blocks", "random_streams")
@@ -51,7 +51,7 @@ def failed(error: BaseException, unsent: Literal["", "item", "result"] = "") -> 
     subinterpreter.note(error)
     thread_bound.note(error)
     text = "".join(traceback.format_exception(error))
-    return Error("error", error, text, unsent, http_replies.asked(error))
+    return Error("error", error, text, unsent, http_replies.asked(error) or exhausted.asked(error))
 
 
 def from_users(error: BaseException) -> BaseException:
