@@ -14,7 +14,7 @@ from .goals import Goal
 from .measure import Sides
 
 MODULES = (
-    *("overhead", "balance", "waiting", "arrays", "numeric", "starting", "streaming"),
+    *("overhead", "balance", "waiting", "calls", "arrays", "numeric", "starting", "streaming"),
     *("panel", "cells", "plain_cells", "cell_kinds", "cell_grid", "sweep", "heaps", "stages"),
 )
 
