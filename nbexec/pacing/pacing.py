@@ -327,13 +327,14 @@ class Pacing:
         return ""
 
     def note(self) -> str:
-        """Say at the end how often the run had to slow down; "" where it had not."""
-        said = [(self._slowing, "as asked"), (self._short, "out of files or threads")]
-        return ", ".join(
+        """Say at the end how often the run had to slow down, and that a budget ended it."""
+        ways = [(self._slowing, "as asked"), (self._short, "out of files or threads")]
+        said = [
             f"slowed down {_times(slowing.pauses)}, {why}, for {wording.seconds(slowing.seconds)}"
-            for slowing, why in said
+            for slowing, why in ways
             if slowing.pauses
-        )
+        ]
+        return ", ".join([*said, *(["ended at the budget"] if self.broke else [])])
 
     def spending(self, left: int | None) -> Spending | None:
         """Give what was spent, and what `left` more items will cost; None without prices."""

@@ -68,8 +68,10 @@ class AtOnce:
         level, why = self._level, "as in an earlier run" if self._few else ""
         if self._steps is not None:
             level, why = self._steps.level, self._steps.why
-        said = [self._choice.reason, f"{level} at once: {why}" if why else ""]
-        return replace(self._choice, workers=level, reason="; ".join(filter(None, said)))
+        reason = self._choice.reason
+        if why:  # the number is said before the reason
+            reason = f"{reason}; {level} at once: {why}" if reason else why
+        return replace(self._choice, workers=level, reason=reason)
 
     def learn(self, outcome: Outcome, now: float) -> None:
         """Take in items that ended."""

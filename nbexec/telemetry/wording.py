@@ -152,7 +152,8 @@ def state(stats: Stats) -> str:
     if stats.phase in ("paused", "cancelling"):
         return f"{stats.phase}, {stats.running:,} finishing" if stats.running else stats.phase
     if stats.phase == "cancelled":
-        return f"cancelled after {seconds(stats.elapsed)}, {stats.done:,} results kept"
+        kept = "1 result" if stats.done == 1 else f"{stats.done:,} results"
+        return f"cancelled after {seconds(stats.elapsed)}, {kept} kept"
     if stats.waiting and stats.phase == "running":
         return stats.waiting
     if left_early(stats):

@@ -222,7 +222,7 @@ def test_items_side_by_side_that_ran_out_of_files_halve_the_number_once():
         at_once.learn(outcome, 10.0)
         assert at_once.choice.workers == 32
     assert at_once.look(64, 100)  # it is told, though it did not change just now
-    assert at_once.choice.reason == "32 at once: more ran out of open files"
+    assert at_once.choice.reason == "more ran out of open files"
 
 
 def test_a_run_in_an_item_has_no_more_than_its_share():
