@@ -21,8 +21,10 @@ def safe_repr(value: object, limit: int = REPR_LIMIT) -> str:
     "'xxxxxxxxxx…"
     """
     try:
-        named = isinstance(value, types.FunctionType | types.BuiltinFunctionType)
-        text = value.__qualname__ if named else repr(value)
+        if isinstance(value, types.FunctionType | types.BuiltinFunctionType):
+            text = value.__qualname__
+        else:
+            text = repr(value)
     except BaseException as error:  # the repr is the user's code
         text = f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
     return text if len(text) <= limit else text[: limit - 1] + "…"
