@@ -14,7 +14,9 @@ from . import exhausted, http_replies, thread_bound
 _HERE = os.path.dirname(__file__)
 _MODULES = ("execute", "item_calls", "blocks", "random_streams")
 _OURS = {os.path.join(_HERE, f"{one}.py") for one in _MODULES}
-_OURS.add(os.path.join(os.path.dirname(_HERE), "backends", "aio.py"))
+_ABOVE = os.path.dirname(_HERE)
+_OURS |= {os.path.join(_ABOVE, one) for one in ("api.py", "answers.py")}  # invoke and ensemble
+_OURS.add(os.path.join(_ABOVE, "backends", "aio.py"))
 
 
 class Partial(Exception):
