@@ -15,7 +15,8 @@ from dataclasses import replace
 from ..model import Choice, Outcome, Task
 from ..system import machine, open_files
 from . import profiles
-from .concurrency import BUSY, Concurrency
+from .concurrency import Concurrency
+from .load import BUSY
 
 BACKENDS = ("threads", "asyncio")  # where items may wait at the kernel's expense
 THREADS, COROUTINES = 512, 1000  # at once at most: a thread takes 0.1 ms to make
@@ -81,7 +82,7 @@ class AtOnce:
             return
         begun = outcome.started - time.time() + now
         first = outcome.ends[0] if begun < steps.grew else 0.0
-        steps.learn(len(outcome.values), outcome.ends[-1], outcome.cpu, first, now)
+        steps.learn(len(outcome.values), outcome.ends[-1], outcome.cpu, first)
         asked = [error.asked.lacking for error in outcome.errors.values() if error.asked]
         lacking = next(filter(None, asked), "")
         if lacking and begun >= self._lacked:  # several side by side are one reason

@@ -1,4 +1,7 @@
-"""How many run at once where items wait: against simulated servers, on a clock of their own."""
+"""How many run at once where items wait: against simulated servers, on a clock of their own.
+
+Covers `nbexec.placement.load`, `nbexec.placement.slow_start` and `nbexec.placement.trials`.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +84,7 @@ def test_it_halves_and_does_not_grow_at_once():
     steps.halve(1.0, "the server says so")
     assert (steps.level, steps.why) == (20, "the server says so")
     for second in range(2, 5):
-        steps.learn(40, 4.0, 0.0, 0.0, second)
+        steps.learn(40, 4.0, 0.0, 0.0)
         steps.look(second, 0.0, 20, True, 512)
     assert steps.level == 20
 
@@ -90,7 +93,7 @@ def test_what_can_not_be_made_is_not_tried_again_soon():
     steps = Concurrency(64, now=0.0)
     steps.limit(50, 1.0)
     for second in range(2, 40):
-        steps.learn(60, 6.0, 0.0, 0.0, second)
+        steps.learn(60, 6.0, 0.0, 0.0)
         steps.look(second, 0.0, 50, True, 512)
     assert steps.level == 50
 
