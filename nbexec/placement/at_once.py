@@ -16,15 +16,12 @@ from ..model import Choice, Outcome, Task
 from ..system import machine, open_files
 from . import profiles
 from .concurrency import Concurrency
-from .load import BUSY
 
 BACKENDS = ("threads", "asyncio")  # where items may wait at the kernel's expense
 THREADS, COROUTINES = 512, 1000  # at once at most: a thread takes 0.1 ms to make
 STACK = 1 << 20  # bytes that a worker takes at least, by and large
 ROOM = 0.5  # share of free memory, and of open files, that they may take
 SPARE = 10  # files that the kernel opens now and then
-POLL = 0.03  # seconds between two looks once it doesn't double any more
-SELDOM = 0.2  # the same while the kernel computes: who looks wants the GIL, too
 NOISE = 0.002  # seconds that tell how many cores the kernel uses, at least
 RECENT = 0.5  # at most
 
@@ -52,7 +49,6 @@ class AtOnce:
         self._room = int(ROOM * machine.memory_free() / max(grown, STACK))
         self._files = open_files.count()
         self._ended = False  # whether an item has
-        self._computing = False  # whether the kernel does, more than it waits
         level, self._few = choice.workers, 0.0
         before = profiles.recall_level(self._fn, choice.backend)
         self._recalled = before is not None
@@ -92,18 +88,16 @@ class AtOnce:
     def due(self) -> float:
         """When to look again; what asks for the first time has sent the first items."""
         if self._steps is None:
-            now = self._since = self._looked = self._clock()
+            now = self._since = self._clock()
             self._used = _used()
             self._steps = Concurrency(self._level, now, self._few)
-        return min(self._steps.due(), self._looked + (SELDOM if self._computing else POLL))
+        return self._steps.due()
 
     def look(self, busy: int, waiting: int | None) -> bool:
         """Give whether the number changed, with so many items that run, and others that wait."""
         assert self._steps is not None
-        now = self._looked = self._clock()
-        used = _used()
+        now, used = self._clock(), _used()
         cores = (used - self._used) / (now - self._since) if now - self._since > NOISE else 0.0
-        self._computing = cores >= BUSY
         most = min(self._most, self._room, self._for_files(busy))
         if waiting is not None:
             most = min(most, busy + waiting)

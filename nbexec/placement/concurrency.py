@@ -17,9 +17,12 @@ from __future__ import annotations
 
 import math
 
-from .load import Load
+from .load import BUSY, Load
 from .slow_start import SlowStart
 from .trials import Trials
+
+POLL = 0.03  # seconds between two looks once it doesn't double any more
+SELDOM = 0.2  # the same while the kernel computes: who looks wants the GIL, too
 
 
 class Concurrency:
@@ -41,6 +44,8 @@ class Concurrency:
         self._trials = Trials(self._load)
         self._start: SlowStart | None = None if few else SlowStart(self._load)
         self.grew = math.inf  # when it first did
+        self._looked = now
+        self._computing = False  # whether the kernel does, more than it waits
 
     @property
     def level(self) -> int:
@@ -73,7 +78,8 @@ class Concurrency:
 
     def due(self) -> float:
         """When to look again, though nothing ended."""
-        return math.inf if self._start is None else self._start.due()
+        again = self._looked + (SELDOM if self._computing else POLL)
+        return again if self._start is None else min(self._start.due(), again)
 
     def look(self, now: float, cores: float, busy: int, waiting: bool, most: int) -> bool:
         """Take a step where one is due; give whether the number changed.
@@ -93,6 +99,7 @@ class Concurrency:
         """
         load, before = self._load, self._load.level
         load.busy, load.most = busy, most
+        self._looked, self._computing = now, cores >= BUSY
         if self._start is None:
             self._trials.look(now, cores, waiting)
             return load.level != before

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nbexec.placement.concurrency import Concurrency
+from nbexec.placement.concurrency import POLL, SELDOM, Concurrency
 
 from .servers import Simulation
 
@@ -74,9 +74,12 @@ def test_a_server_gets_at_most_twice_what_it_serves_after_a_while(capacity):
 
 def test_an_earlier_number_is_where_it_begins():
     steps = Concurrency(40, now=0.0, few=0.02)
-    assert steps.due() == float("inf")
+    assert steps.due() == POLL
     assert not steps.look(10.0, 0.0, 40, True, 512)
     assert (steps.level, steps.why) == (40, "as in an earlier run")
+    assert steps.due() == 10.0 + POLL
+    steps.look(11.0, 0.9, 40, True, 512)
+    assert steps.due() == 11.0 + SELDOM  # while the kernel computes
 
 
 def test_it_halves_and_does_not_grow_at_once():
