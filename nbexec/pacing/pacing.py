@@ -269,10 +269,10 @@ class Pacing:
         found = []
         for at, error in outcome.errors.items():
             asked = self._asks(error)
-            if asked is None:
+            begun = now - (outcome.ends[-1] - (outcome.ends[at - 1] if at else 0.0))
+            if asked is None or (asked.lacking and self._alone(begun, workers)):
                 continue
             key = self._facts.key(chunk.items[at])
-            begun = now - (outcome.ends[-1] - (outcome.ends[at - 1] if at else 0.0))
             until = self._pause(key, asked, now, begun, at_once)
             if until is not None:
                 found.append(TurnedAway(at, until))
@@ -284,13 +284,16 @@ class Pacing:
             self._short.passed(None, begun, workers)
         return found
 
+    def _alone(self, begun: float, workers: int) -> bool:
+        """Whether an item ran with no other: what it lacks it would in a plain loop, too."""
+        return workers <= 1 or (self._short.most(None) <= 1 and begun >= self._short.until(None))
+
     def _pause(
         self, key: Hashable, asked: SlowDown, now: float, begun: float, at_once: int
     ) -> float | None:
         """Give until when to pause; None where an item is not to be tried again."""
-        if asked.lacking:  # which one that ran alone would lack in a plain loop, too
-            alone = at_once <= 1
-            return None if alone else self._short.asked(None, now, asked.seconds, begun, at_once)
+        if asked.lacking:
+            return self._short.asked(None, now, asked.seconds, begun, at_once)
         if self._facts.keyed:
             at_once = self._running.get(key, 1)
         return self._slowing.asked(key, now, asked.seconds, begun, at_once)

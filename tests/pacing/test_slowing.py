@@ -157,12 +157,23 @@ def test_a_run_says_what_it_ran_out_of():
     chunk = Chunk([0], ["x"])
     error = Error("error", OSError(), "", "", SlowDown(0, 0.0, "open files"))
     outcome = Outcome([None], {0: error}, 0.0, [0.1], 0.0, "w")
-    assert pacing.sort_out(chunk, outcome, 10.0, at_once=1, workers=8) == []
+    assert pacing.sort_out(chunk, outcome, 10.0, at_once=1, workers=1) == []
     assert pacing.sort_out(chunk, outcome, 10.0, at_once=8, workers=8) == [(0, 10.05)]
     assert (pacing.most(), pacing.due()) == (4, math.inf)
     assert pacing.next(lambda: chunk, 10.0) is None
     assert pacing.words(10.0) == "slowing down, out of open files: about 1 s left"
     assert pacing.next(lambda: chunk, 10.1) is chunk
+
+
+def test_the_last_of_several_that_failed_side_by_side_did_not_run_alone():
+    pacing = Pacing(Options(), Parked())
+    chunk = Chunk([0], ["x"])
+    error = Error("error", OSError(), "", "", SlowDown(0, 0.0, "open files"))
+    outcome = Outcome([None], {0: error}, 0.0, [0.1], 0.0, "w")
+    for at_once in (3, 2, 1):  # the others have ended by now
+        assert pacing.sort_out(chunk, outcome, 10.0, at_once, workers=8) == [(0, 10.05)]
+    assert pacing.most() == 1
+    assert pacing.sort_out(chunk, outcome, 10.2, at_once=1, workers=8) == []  # begun since then
 
 
 def test_a_cell_ends_where_the_plain_cell_does():

@@ -1,6 +1,6 @@
 """The law of throughput: what a limit allows is used, less a tenth, on a clock of its own.
 
-Covers `nbexec.pacing.pacing` between the backlog and workers of each kind.
+Between the backlog and workers of each kind.  Covers `nbexec.pacing.pacing`.
 """
 
 from __future__ import annotations
