@@ -60,10 +60,11 @@ class Chunk:
 
 
 class SlowDown(NamedTuple):
-    """What a server asked for, by an exception that has its reply."""
+    """What a server asked for, by an exception that has its reply; or this machine, by its own."""
 
-    status: int  # 429 or 503; 0: the user's own function says so
+    status: int  # 429 or 503; 0: nobody's reply says so
     seconds: float | None  # that it asked to wait; None where it didn't say
+    lacking: str = ""  # what this machine has no more of, "open files" or "threads"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import traceback
 
 import pytest
 
@@ -89,3 +90,26 @@ def test_a_wrong_need_is_told(need):
 def test_what_is_no_function_is_told():
     with pytest.raises(nbexec.OptionError, match="number 1 is 5"):
         nbexec.ensemble(1, [double, 5])
+
+
+@pytest.mark.parametrize("given", ["threads", "processes"])
+def test_a_traceback_begins_in_the_function(given):
+    def bad(*_):
+        raise ValueError("no route")
+
+    async def bad_too(_):
+        raise ValueError("no route")
+
+    with pytest.raises(ExceptionGroup) as together:
+        nbexec.ensemble(1, [bad], backend=given)
+    with pytest.raises(ExceptionGroup) as awaited:
+        nbexec.ensemble(1, [bad_too])
+    with pytest.raises(ValueError, match="no route") as alone:
+        nbexec.invoke(bad, backend=given, on_error="raise")
+    assert first_frame(together.value.exceptions[0]) == "bad"
+    assert first_frame(awaited.value.exceptions[0]) == "bad_too"
+    assert "_call" not in [one.name for one in traceback.extract_tb(alone.value.__traceback__)]
+
+
+def first_frame(error):
+    return traceback.extract_tb(error.__traceback__)[0].name

@@ -32,6 +32,15 @@ cpu                 ideal                 ≥ 0.93
 sleeps              ideal                 ≥ 0.95
 coroutines          ideal                 ≥ 0.9
 coroutines          aiometer              ≤ 1
+waiting-threads     concurrent.futures    ≤ 1.15
+waiting-auto        concurrent.futures    ≤ 1.15
+waiting-asyncio     aiometer              ≤ 1.15
+waiting-given       concurrent.futures    ≤ 1.02
+waiting-coroutines  bare tasks            ≤ 1.05
+waiting-rate        bare tasks            ≤ 1.1
+waiting-limit       ideal                 ≥ 0.9
+waiting-tries       tenacity              ≤ 1.05
+waiting-memory      memory                ≤ 5 MB
 captured            joblib                ≤ 0.3
 captured            memory                ≤ 1 copies
 compute             np.dot, one thread    ≥ 1.7

@@ -124,3 +124,18 @@ def test_the_saved_cells_tell_what_ran_where():
         r"left out: 1 that failed",
     ):
         assert re.search(line, told), f"{line}\n{told}"
+
+
+def test_the_saved_calls_tell_what_happened():
+    """A service that was asked too often, a limit, and a budget that was spent."""
+    notebook = nbformat.read(ROOT / "notebooks" / "05-ten-thousand-calls.ipynb", as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    told = "\n".join(o.data["text/plain"] for c in code for o in c.outputs if "data" in o)
+    for line in (
+        r"slowed down .*, as asked",
+        r"nbexec for_account: 60 / 60",
+        r"spent 50 of 50",
+        r"80 / 80, .*, spent 30 of 50, 50 from the journal",
+        r"nbexec ensemble: 2 / 4",
+    ):
+        assert re.search(line, told), f"{line}\n{told}"

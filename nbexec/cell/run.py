@@ -141,7 +141,7 @@ ALWAYS_THERE = ("auto", "serial", "threads", "processes", "asyncio")
 
 
 def checked(options: dict[str, Any]) -> Options:
-    """Give the options in force, or raise before anything has run: `hedge_after` is not for cells."""
+    """Give the options in force, or raise before anything has run."""
     resolved = resolve(options)
     if options.get("hedge_after") is not None:
         raise OptionError(

@@ -145,9 +145,9 @@ class Options:  # its docstring is made from the fields, below
         "What to do where an item's exception has the reply of a server with the status 429 or "
         "503: the run pauses for as long as that asks (`Retry-After`, `x-ratelimit-reset`), "
         "halves how many items run at once, and tries the item again, which is none of its "
-        "`retries`. A function of the exception that gives True or seconds says so of others, "
-        "and False has them fail. None is True, but False with `crash_retries=0`, and in cells "
-        "without `rate`.",
+        "`retries`. So it does where items run out of open files or threads. A function of the "
+        "exception that gives True or seconds says so of others, and False has them fail. None is "
+        "True, but False with `crash_retries=0`, and in cells without `rate`.",
         pacing_checks.slow_down,
         str,
     )

@@ -44,6 +44,14 @@ class Flight:
     waiting: Waiting  # what it was before
 
 
+class Paused(NamedTuple):
+    """Why nothing of a key starts before a time."""
+
+    until: float
+    key: Hashable
+    asked: SlowDown
+
+
 class TurnedAway(NamedTuple):
     """An item that a server turned away, and will be tried again."""
 
@@ -89,7 +97,8 @@ class Pacing:
         self._late = min(LATE, *(LATE_SHARE * rate.seconds for rate in rates)) if rates else 0.0
         self._facts = ItemFacts(options, star, rates)
         self._asks = asking(options)
-        self._slowing = Slowing(options.deadline is not None)
+        self._slowing = Slowing(options.deadline is not None)  # for servers, by key
+        self._short = Slowing(options.deadline is not None)  # for this machine's files and threads
         self.budget = Budget(options.budget) if self._facts.priced else None
         self._parked = parked
         self._flights: dict[Place, Flight] = {}
@@ -97,11 +106,7 @@ class Pacing:
         self._singly = self._limiter is not None or self._facts.keyed or options.budget is not None
         self._again = math.inf  # when a limit lets the next item start, which isn't taken yet
         self._held_at = -math.inf  # when the limit last had an item wait
-        self._paused: tuple[float, Hashable, int] = (
-            -math.inf,
-            None,
-            0,
-        )  # the latest pause: until when, which key, the status
+        self._paused = Paused(-math.inf, None, SlowDown(0, None))  # the latest pause
         self._unaffordable: Hashable = None  # the key of the item that would go over the budget
         self.broke = False
 
@@ -109,15 +114,20 @@ class Pacing:
 
     def most(self) -> float:
         """Give how many chunks may be at workers: the run sends no more."""
-        return math.inf if self._facts.keyed else self._slowing.most(None)
+        most = math.inf if self._facts.keyed else self._slowing.most(None)
+        return min(most, self._short.most(None))
+
+    def _until(self, key: Hashable) -> float:
+        """Give the time before which nothing of a key starts."""
+        return max(self._slowing.until(key), self._short.until(None))
 
     def next(self, take: Take, now: float) -> Chunk | None:
         """Give what may be sent now; `take` gives what is next in the backlog."""
         self._again = math.inf
         if not self._singly:
-            if self._slowing.until(None) <= now:
+            if self._until(None) <= now:
                 return take()
-            self._again = self._slowing.until(None)
+            self._again = self._until(None)
             return None
         return self._next_parked(now) or self._next_new(take, now)
 
@@ -162,7 +172,7 @@ class Pacing:
         if self.budget is not None and not self.budget.fits(None):
             self.broke = True
             return False
-        at = self._slowing.until(None)
+        at = self._until(None)
         if at <= now and self._limiter is not None:
             at = self._limiter.free_at(None, ONE, now)
             if at > now:
@@ -180,7 +190,7 @@ class Pacing:
 
     def _start(self, key: Hashable, waiting: Waiting, now: float) -> float | None:
         """Reserve the start of an item; else give when to look again."""
-        until, most = self._slowing.until(key), self._slowing.most(key)
+        until, most = self._until(key), self._slowing.most(key)
         if until > now:
             return until
         if self._facts.keyed and self._running.get(key, 0) >= most:
@@ -273,26 +283,40 @@ class Pacing:
 
         `at_once` is how many ran just now, these among them, where the run has no keys.
         """
-        if self._asks is None or not (outcome.errors or self._slowing.pauses):
+        pauses = self._slowing.pauses or self._short.pauses
+        if self._asks is None or not (outcome.errors or pauses):
             return []
         found = []
         for at, error in outcome.errors.items():
             asked = self._asks(error)
-            if asked is None:
+            begun = now - (outcome.ends[-1] - (outcome.ends[at - 1] if at else 0.0))
+            if asked is None or (asked.lacking and self._alone(begun, workers)):
                 continue
             key = self._facts.key(chunk.items[at])
-            if self._facts.keyed:
-                at_once = self._running.get(key, 1)
-            begun = now - (outcome.ends[-1] - (outcome.ends[at - 1] if at else 0.0))
-            until = self._slowing.asked(key, now, asked.seconds, begun, at_once)
+            until = self._pause(key, asked, now, begun, at_once)
             if until is not None:
                 found.append(TurnedAway(at, until))
-                self._paused = max(self._paused, (until, key, asked.status), key=lambda one: one[0])
+                self._paused = max(self._paused, Paused(until, key, asked), key=lambda one: one[0])
                 self._parked.put_off(key, until)
         if not outcome.errors and outcome.values:
             begun = now - outcome.ends[-1]
             self._slowing.passed(self._facts.key(chunk.items[0]), begun, workers)
+            self._short.passed(None, begun, workers)
         return found
+
+    def _alone(self, begun: float, workers: int) -> bool:
+        """Whether an item ran with no other: what it lacks it would in a plain loop, too."""
+        return workers <= 1 or (self._short.most(None) <= 1 and begun >= self._short.until(None))
+
+    def _pause(
+        self, key: Hashable, asked: SlowDown, now: float, begun: float, at_once: int
+    ) -> float | None:
+        """Give until when to pause; None where an item is not to be tried again."""
+        if asked.lacking:
+            return self._short.asked(None, now, asked.seconds, begun, at_once)
+        if self._facts.keyed:
+            at_once = self._running.get(key, 1)
+        return self._slowing.asked(key, now, asked.seconds, begun, at_once)
 
     def end(self, now: float) -> None:
         """Settle what is still reserved: the run is over."""
@@ -313,21 +337,27 @@ class Pacing:
 
     def words(self, now: float) -> str:
         """Say what is waited for; "" for nothing."""
-        until, key, status = self._paused
+        until, key, asked = self._paused
         if until > now:
+            left = f"{wording.about(until - now)} left"
+            if asked.lacking:
+                return f"slowing down, out of {asked.lacking}: {left}"
             who = "" if key is None else f" by {wording.safe_repr(key, 40)}"
-            why = f" (status {status})" if status else ""
-            return f"slowing down, as asked{who}{why}: {wording.about(until - now)} left"
+            why = f" (status {asked.status})" if asked.status else ""
+            return f"slowing down, as asked{who}{why}: {left}"
         if self._held_at >= now - SHOWN:
             return f"waiting for the rate limit, {self.limit}"
         return ""
 
     def note(self) -> str:
-        """Say at the end how often the run was asked to slow down; "" where it wasn't."""
-        if not self._slowing.pauses:
-            return ""
-        times = "once" if self._slowing.pauses == 1 else f"{self._slowing.pauses:,} times"
-        return f"slowed down {times}, as asked, for {wording.seconds(self._slowing.seconds)}"
+        """Say at the end how often the run had to slow down, and that a budget ended it."""
+        ways = [(self._slowing, "as asked"), (self._short, "out of files or threads")]
+        said = [
+            f"slowed down {_times(slowing.pauses)}, {why}, for {wording.seconds(slowing.seconds)}"
+            for slowing, why in ways
+            if slowing.pauses
+        ]
+        return ", ".join([*said, *(["ended at the budget"] if self.broke else [])])
 
     def spending(self, left: int | None) -> Spending | None:
         """Give what was spent, and what `left` more items will cost; None without prices."""
@@ -336,3 +366,7 @@ class Pacing:
 
 def _place(chunk: Chunk) -> Place:
     return chunk.indices[0], chunk.hedge
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"

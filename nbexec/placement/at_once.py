@@ -6,6 +6,7 @@ files, and threads.
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -14,15 +15,13 @@ from dataclasses import replace
 from ..model import Choice, Outcome, Task
 from ..system import machine, open_files
 from . import profiles
-from .concurrency import BUSY, Concurrency
+from .concurrency import Concurrency
 
 BACKENDS = ("threads", "asyncio")  # where items may wait at the kernel's expense
 THREADS, COROUTINES = 512, 1000  # at once at most: a thread takes 0.1 ms to make
 STACK = 1 << 20  # bytes that a worker takes at least, by and large
 ROOM = 0.5  # share of free memory, and of open files, that they may take
 SPARE = 10  # files that the kernel opens now and then
-POLL = 0.03  # seconds between two looks once it doesn't double any more
-SELDOM = 0.2  # the same while the kernel computes: who looks wants the GIL, too
 NOISE = 0.002  # seconds that tell how many cores the kernel uses, at least
 RECENT = 0.5  # at most
 
@@ -50,13 +49,14 @@ class AtOnce:
         self._room = int(ROOM * machine.memory_free() / max(grown, STACK))
         self._files = open_files.count()
         self._ended = False  # whether an item has
-        self._computing = False  # whether the kernel does, more than it waits
         level, self._few = choice.workers, 0.0
         before = profiles.recall_level(self._fn, choice.backend)
+        self._recalled = before is not None
         if before is not None:
             self._few = before.few
-            level = before.level if before.few else max(level, before.level // 2)
-        self._level = max(1, min(level, self._room))
+            level = int(before.level if before.few else max(level, before.level // 2))
+        self._level = self._told = max(1, min(level, self._room, self._most))
+        self._lacked = -math.inf  # when items last ran out of files or threads
         self._steps: Concurrency | None = None  # from when the first items were sent
 
     @property
@@ -65,37 +65,44 @@ class AtOnce:
         level, why = self._level, "as in an earlier run" if self._few else ""
         if self._steps is not None:
             level, why = self._steps.level, self._steps.why
-        said = [self._choice.reason, f"{level} at once: {why}" if why else ""]
-        return replace(self._choice, workers=level, reason="; ".join(filter(None, said)))
+        reason = self._choice.reason
+        if why:  # the number is said before the reason
+            reason = f"{reason}; {level} at once: {why}" if reason else why
+        return replace(self._choice, workers=level, reason=reason)
 
     def learn(self, outcome: Outcome, now: float) -> None:
         """Take in items that ended."""
         steps = self._steps
         self._ended = True
-        if outcome.ends and steps is not None:
-            early = outcome.started - time.time() + now < steps.grew
-            first = outcome.ends[0] if early else 0.0
-            steps.learn(len(outcome.values), outcome.ends[-1], outcome.cpu, first, now)
+        if not outcome.ends or steps is None:
+            return
+        begun = outcome.started - time.time() + now
+        first = outcome.ends[0] if begun < steps.grew else 0.0
+        steps.learn(len(outcome.values), outcome.ends[-1], outcome.cpu, first)
+        asked = [error.asked.lacking for error in outcome.errors.values() if error.asked]
+        lacking = next(filter(None, asked), "")
+        if lacking and begun >= self._lacked:  # several side by side are one reason
+            self._lacked = now
+            steps.halve(now, f"more ran out of {lacking}")
 
     def due(self) -> float:
         """When to look again; what asks for the first time has sent the first items."""
         if self._steps is None:
-            now = self._since = self._looked = self._clock()
+            now = self._since = self._clock()
             self._used = _used()
             self._steps = Concurrency(self._level, now, self._few)
-        return min(self._steps.due(), self._looked + (SELDOM if self._computing else POLL))
+        return self._steps.due()
 
     def look(self, busy: int, waiting: int | None) -> bool:
         """Give whether the number changed, with so many items that run, and others that wait."""
         assert self._steps is not None
-        now = self._looked = self._clock()
-        used = _used()
+        now, used = self._clock(), _used()
         cores = (used - self._used) / (now - self._since) if now - self._since > NOISE else 0.0
-        self._computing = cores >= BUSY
         most = min(self._most, self._room, self._for_files(busy))
         if waiting is not None:
             most = min(most, busy + waiting)
-        changed = self._steps.look(now, cores, busy, waiting != 0, max(1, most))
+        self._steps.look(now, cores, busy, waiting != 0, max(1, most))
+        changed, self._told = self._steps.level != self._told, self._steps.level
         if changed or now - self._since > RECENT:
             self._since, self._used = now, used
         return changed
@@ -117,8 +124,11 @@ class AtOnce:
 
     def end(self) -> None:
         """Remember the number for the next run of the function."""
-        if self._steps is not None:
-            level = profiles.Level(self._steps.level, self._steps.few)
+        steps = self._steps
+        if steps is None:
+            return
+        if steps.few or self._recalled or steps.level != self._choice.workers:
+            level = profiles.Level(steps.level, steps.few)
             profiles.learn_level(self._fn, self._choice.backend, level)
 
 

@@ -2,7 +2,7 @@
 
 The first items run in the kernel, each once, and are timed as they run; so is whether
 another thread gets the GIL meanwhile.  `choose` is a pure function of what was seen of
-items one after the other, `reconsider` of what several workers did with them.
+items one after the other; `reconsider` is one of what several workers did with them.
 """
 
 from __future__ import annotations
@@ -33,13 +33,8 @@ GAIN = 0.85  # workers are worth it if they take at most this share of the time
 TURNS = 0.65  # the same for threads that wait for the GIL more than half of the time
 NEAR = 1.1  # processes are not worth it where threads take at most so many times as long
 ENDLESS = 1_000_000  # items that are taken to be left where nobody knows
-AGAIN = 0.1  # seconds of work on several workers that tell whether it changed
-AGAINST = 0.2  # the same, where an earlier run says that it didn't
-CHANGED = 0.7  # going elsewhere is worth it if it takes at most this share of the time
-HOLDING = 0.6  # share of knocks from which on the GIL is what threads wait for
 WORKER = 60 << 20  # bytes of a worker process: 25 (first-warm), and what it imports (NumPy: 11)
 ROOM = 0.8  # share of the free memory that a run's workers may fill
-MOVES = 4  # times at most that a run changes its mind
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +56,6 @@ class Evidence:
     there: float = SEND / 2  # and in a worker
     gil: bool = True  # whether this Python has one
     grown: int = 0  # bytes by which the kernel grew while they ran; 0 where that isn't known
-
-
-@dataclass(frozen=True, slots=True)
-class Recent:
-    """What several workers did for a while."""
-
-    items: int = 0
-    wall: float = 0.0  # seconds that items took, in all
-    busy: float = 0.0  # seconds, of those, on a core or ready to run while none was free
-    sending: float = 0.0  # seconds of pickling, here and there
-    elapsed: float = 0.0  # seconds that went by
-    kernel: float = 0.0  # CPU seconds that the kernel used meanwhile, all its threads
-    gil_probes: int = 0
-    held: float = 0.0
-
-    @property
-    def in_turn(self) -> bool:
-        """Whether the GIL is what they seem to wait for."""
-        return self.gil_probes >= FEW and self.held >= HOLDING * self.gil_probes
 
 
 FIRST = Choice("serial", 1, "timing the first items")  # where a run begins
@@ -119,7 +95,7 @@ def choose(seen: Evidence, workers: int | None, depth: int) -> Choice | None:
     sample = _sample(seen)
     if sample is None:
         return None
-    what, used = _words(sample.each, sample.used, sample.slow), sample.used
+    what, used = words(sample.each, sample.used, sample.slow), sample.used
     if GAIN * sample.each < SEND:
         return Choice("serial", 1, f"{what}: sending one would take as long")
     held = _held(seen, used)
@@ -160,7 +136,7 @@ def choose_named(seen: Evidence, backend: str, workers: int, remote: bool) -> Ch
     sample = _sample(seen)
     if sample is None:
         return None
-    what = _words(sample.each, sample.used, sample.slow)
+    what = words(sample.each, sample.used, sample.slow)
     left = ENDLESS if seen.left is None else seen.left
     count = max(1, min(workers, left))
     if remote:
@@ -179,7 +155,7 @@ def _fastest(
     seen: Evidence, sample: _Sample, held: float | None, few: int, many: int
 ) -> Choice | None:
     """Choose by the seconds that the rest takes: here, on `few` processes, on `many` threads."""
-    what, used = _words(sample.each, sample.used, sample.slow), sample.used
+    what, used = words(sample.each, sample.used, sample.slow), sample.used
     left = ENDLESS if seen.left is None else seen.left
     few, many = max(1, min(few, left)), max(1, min(many, left))
     on_threads = _on_threads(sample, held, left, many)
@@ -239,18 +215,6 @@ def profile_of(seen: Evidence) -> Profile:
     return Profile(wall / items, used, held, seen.here, seen.there, memory=seen.grown / 1e9)
 
 
-def profile_recent(recent: Recent, seen: Evidence, threads: bool) -> Profile:
-    """Give the same of what several workers did, as it would be without the others.
-
-    Where `threads` were left that computed in turn, that is what is to be known of the items.
-    """
-    if threads:
-        each, used = recent.kernel / recent.items, 1.0
-    else:
-        each, used = recent.wall / recent.items, min(1.0, recent.busy / recent.wall)
-    return Profile(each, used, used, seen.here, seen.there, memory=seen.grown / 1e9)
-
-
 def evidence_of(known: Profile, left: int | None, warm: bool) -> Evidence:
     """Give the evidence that a fact of earlier runs stands for."""
     items = max(FEW, int(UNPROBED / max(known.each, 1e-9)) + 1)
@@ -276,16 +240,16 @@ def worth_measuring(seen: Evidence) -> bool:
     return GAIN * each > SEND and each * (ENDLESS if seen.left is None else seen.left) > ENOUGH
 
 
-def _words(each: float, used: float, slow: bool = False) -> str:
+def words(each: float, used: float, slow: bool = False) -> str:
     what = f"items take {'over ' if slow else ''}{seconds(each)}"
     if used < WAITS:
         return f"{what} and wait {1 - used:.0%} of it"
     return f"{what} of CPU" if used >= COMPUTES else f"{what} and compute {used:.0%} of it"
 
 
-def _held(seen: Evidence | Recent, used: float) -> float | None:
+def _held(seen: Evidence, used: float) -> float | None:
     """Give the share of the time in which the GIL is held; None where that isn't known."""
-    if isinstance(seen, Evidence) and not seen.gil:
+    if not seen.gil:
         return 0.0
     if seen.gil_probes < FEW:
         return None
@@ -302,67 +266,3 @@ def _stays(seen: Evidence, what: str, each: float, left: int, waits: bool) -> st
 
 def _frees(seen: Evidence, what: str) -> str:
     return f"{what} and free the GIL" if seen.gil else f"{what}, and this Python has no GIL"
-
-
-def reconsider(
-    now: Choice,
-    recent: Recent,
-    seen: Evidence,
-    workers: int | None,
-    depth: int,
-) -> Choice | None:
-    """Give where the rest should go, other than where it goes now; None to leave it there.
-
-    `seen` says what is left, whether there are worker processes, what sending takes, and
-    what an item took alone, where that is known.
-    """
-    if recent.elapsed < AGAIN or recent.items < FEW or now.workers < 1:
-        return None
-    if now.backend == "threads":
-        return _from_threads(now, recent, seen, workers, depth)
-    if now.backend == "processes":
-        return _from_processes(recent, seen, workers, depth)
-    return None
-
-
-def _from_threads(
-    now: Choice, recent: Recent, seen: Evidence, workers: int | None, depth: int
-) -> Choice | None:
-    """Leave threads that wait for the GIL in turn, or are in one another's way otherwise."""
-    count = workers or machine.default_workers(machine.cores(), depth)
-    if count == 1 or now.workers == 1:
-        return None
-    cores = recent.kernel / recent.elapsed  # items that ended may have begun before that
-    each = recent.kernel / recent.items  # theirs is told when their chunks end
-    left = ENDLESS if seen.left is None else seen.left
-    there = WARM if seen.warm else START
-    there += max(seen.here * left, (each + seen.here + seen.there) * left / count)
-    if seen.gil and recent.in_turn and 0.6 < cores < 1.3:
-        if there <= CHANGED * left * each:
-            return Choice("processes", count, f"by now {_words(each, 1.0)} and hold the GIL")
-        return None
-    computed = seen.items and seen.busy >= COMPUTES * seen.wall  # when they were alone
-    if not computed or each < seen.busy / seen.items / 2 or recent.busy >= WAITS * recent.wall:
-        return None  # they wait, or run
-    if there <= CHANGED * left * recent.elapsed / recent.items:
-        what = f"by now {_words(each, 1.0)}"
-        return Choice("processes", count, f"{what}, and threads get only {cores:.1f} cores to work")
-    return None
-
-
-def _from_processes(
-    recent: Recent, seen: Evidence, workers: int | None, depth: int
-) -> Choice | None:
-    """Leave processes for threads where items wait, and for the kernel where sending is all."""
-    each = recent.wall / recent.items
-    used = min(1.0, recent.busy / recent.wall) if recent.wall else 1.0
-    left = ENDLESS if seen.left is None else seen.left
-    rest = left * recent.elapsed / recent.items
-    many = most_workers(workers, depth)
-    if used < WAITS and each * left * max(used, 1 / many) < CHANGED * rest:
-        return Choice("threads", many, f"by now {_words(each, used)}")
-    sending = recent.sending / recent.items
-    if seen.left is not None and sending > each / 2 and each * left < CHANGED * rest:
-        what = f"by now {_words(each, 1.0)}, and sending one takes {seconds(sending)}"
-        return Choice("serial", 1, what)
-    return None

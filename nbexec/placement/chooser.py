@@ -1,22 +1,20 @@
-"""BackendChooser: which backend takes a run's items, with how many workers, and until when."""
+"""BackendChooser: which backend takes a run's items, and until when; `OpenBackend` opens it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from math import inf
-from typing import Any
 
 from ..backends import get_backend, is_warm
 from ..backends.base import SessionSpec
 from ..errors import OptionError, PickleError
-from ..items.chunk_size import FIRST, HANDING, SENDING, TARGET
+from ..items.chunk_size import FIRST, TARGET
 from ..items.feed import Feed
 from ..model import Choice, Chunk, Outcome
 from ..options.record import Options
 from ..system import gil, machine
-from . import auto, pin, profiles
-from .at_once import BACKENDS, AtOnce
+from . import auto, pin, profiles, reconsider
+from .open_backend import OpenBackend
 from .probe import GilProbe, Probe, SendingCost, Watch
 from .slots import Slot, SlotTable
 
@@ -30,7 +28,7 @@ PROBE_HELD = 0.01  # where the last one found that the GIL is held
 
 
 class BackendChooser:
-    """Opens backends, and has the slot table use their slots."""
+    """Says where items go, by what is seen of them."""
 
     def __init__(
         self,
@@ -48,21 +46,23 @@ class BackendChooser:
         self._first_backend = "serial"  # and for those that are timed
         if options.leaves:  # a backend where an item can be left behind
             self._kernel = self._first_backend = "threads"
-        self._wanted = options.workers
-        self._now = auto.FIRST
+        self._open = OpenBackend(options, slots, spec, clock)
         self._probe: Probe | None = None  # while items go one at a time
         self._watch: Watch | None = None  # while they don't, and that may change
         self._sending = SendingCost()
-        self.cost = HANDING  # seconds of the kernel that a chunk takes
         self._profile: profiles.Profile | None = None  # what this run showed
         self._known: profiles.Profile | None = None  # and an earlier one
         self._moves = 0
         self._pin = pin.Pin(
             spec.task.fn, lambda: self._kernel == "serial" and not spec.caller_thread.own
         )
-        self._at_once: AtOnce | None = None  # where the number of workers follows what pays
         self._unsent = False  # whether something could not be sent, or not in an earlier run
         self._gil_probed = 0.0  # when it was last seen whether the GIL is held
+
+    @property
+    def cost(self) -> float:
+        """Seconds of the kernel that a chunk takes."""
+        return self._open.cost
 
     @property
     def looking(self) -> bool:
@@ -73,7 +73,7 @@ class BackendChooser:
     @property
     def _stuck(self) -> bool:
         """Whether items go to processes although something of them can't be sent."""
-        return self._unsent and self._now.backend == "processes"
+        return self._unsent and self._open.now.backend == "processes"
 
     @property
     def target(self) -> float:
@@ -82,7 +82,7 @@ class BackendChooser:
         Small ones tell soon what items are like: before anything was chosen, and at first
         where they went then.  On threads they cost little.
         """
-        watch, on_threads = self._watch, self._now.backend == "threads"
+        watch, on_threads = self._watch, self._open.now.backend == "threads"
         soon = self._timing or (watch is not None and (on_threads or not watch.looked))
         return FIRST if soon else TARGET
 
@@ -98,7 +98,7 @@ class BackendChooser:
         Where they wait for the GIL in turn, their chunks end late, and all at once.
         """
         watch = self._watch
-        if watch is None or self._now.backend != "threads":
+        if watch is None or self._open.now.backend != "threads":
             return False
         return watch.recent.in_turn and self._clock() - watch.last_reply > PROBE_THREADS
 
@@ -114,7 +114,7 @@ class BackendChooser:
                 if now is not None and now[0].wall > LOOK / 2:
                     return PROBE_OFTEN
             return LOOK
-        if self._watch is None or self._now.backend != "threads":
+        if self._watch is None or self._open.now.backend != "threads":
             return None
         if self._watch.recent.gil_probes < auto.FEW:  # threads that end items don't let it time out
             return PROBE_OFTEN
@@ -148,7 +148,7 @@ class BackendChooser:
             self._unsent = True
             self._sending.unsendable = PickleError("something could not be sent in an earlier run")
         seen = auto.evidence_of(profile, feed.left, is_warm("processes"))
-        choice = auto.choose(seen, self._wanted, task.depth)
+        choice = auto.choose(seen, self._open.wanted, task.depth)
         if choice is not None and choice.backend == "processes":
             sending_cost = self._sending
             sending_cost.measure(
@@ -159,7 +159,7 @@ class BackendChooser:
                 max(profile.there, sending_cost.there),
             )
             seen = replace(seen, here=sending_cost.here, there=sending_cost.there)
-            choice = auto.choose(seen, self._wanted, task.depth)
+            choice = auto.choose(seen, self._open.wanted, task.depth)
             sending_cost.measured |= (
                 choice is not None and choice.backend == "serial"
             )  # it is enough
@@ -172,8 +172,7 @@ class BackendChooser:
     def end(self) -> None:
         """Keep a profile of the function for its next run, and none of this run's items."""
         gil.leave(self)
-        if self._at_once is not None:
-            self._at_once.end()
+        self._open.end()
         self._sending.drop(wanted=False)
         profile = self._profile or (self._known if self._unsent else None)
         if profile is None or self._spec.task.depth:
@@ -206,8 +205,7 @@ class BackendChooser:
 
     def learn(self, slot: Slot, chunk: Chunk, outcome: Outcome) -> None:
         """Take in what a chunk shows of the items, while that is of use."""
-        if self._at_once is not None and not (slot.retired and self._slots.draining):
-            self._at_once.learn(outcome, self._clock())
+        self._open.learn(slot, outcome)
         if slot.retired:  # of a backend that was left
             return
         if self.looking:
@@ -241,12 +239,11 @@ class BackendChooser:
 
     def _follow(self) -> Choice:
         """Move for good to where items work that are bound to a thread."""
-        choice = self._now
-        self._pin.followed, self._moves = True, auto.MOVES
+        choice = self._open.now
+        self._pin.followed, self._moves = True, reconsider.MOVES
         wanted: pin.Pinned | None = self._pin.backend
         while wanted is not None:
-            few = self._wanted or machine.default_workers(machine.cores(), self._spec.task.depth)
-            count = few if wanted == "processes" else 1
+            count = self._open.few() if wanted == "processes" else 1
             choice = self._move(Choice(wanted, count, pin.REASONS[wanted]))
             wanted = None if choice.backend == wanted else self._pin.failed()
         self._probe = self._watch = None
@@ -257,8 +254,8 @@ class BackendChooser:
         """Give the choice, but no threads for what has to be in the main one."""
         if choice.backend not in ("threads", "asyncio") or not self._pin.needs_main:
             return choice
-        few = self._wanted or machine.default_workers(machine.cores(), self._spec.task.depth)
-        return Choice("processes", few, f"{choice.reason}, and signal handlers or timers are set")
+        reason = f"{choice.reason}, and signal handlers or timers are set"
+        return Choice("processes", self._open.few(), reason)
 
     def gil_probe(self, timeout: float | None) -> GilProbe | None:
         """Begin to probe whether the GIL is held, where that is of use; `gil_answered` ends it."""
@@ -298,7 +295,7 @@ class BackendChooser:
         if auto.worth_measuring(seen):
             self._sending.measure(now[1] if now is not None and not seen.items else None)
             seen = replace(seen, here=self._sending.here, there=self._sending.there)
-        choice = auto.choose(seen, self._wanted, self._spec.task.depth)
+        choice = auto.choose(seen, self._open.wanted, self._spec.task.depth)
         if choice is None:
             return None
         seen = replace(seen, grown=probe.grown())
@@ -313,16 +310,16 @@ class BackendChooser:
         if not first:
             return None
         if self._kernel == "serial":
-            self._now = choice
+            self._open.now = choice
             return choice
         return self._move(self._kernel_choice(choice))
 
     def _reconsider(self, left: int | None) -> Choice | None:
         """See whether the rest should go elsewhere than it goes now."""
         if self._stuck:
-            return self._move(self._now)
+            return self._move(self._open.now)
         watch = self._watch
-        enough = auto.AGAIN if self._known is None or self._moves else auto.AGAINST
+        enough = reconsider.AGAIN if self._known is None or self._moves else reconsider.AGAINST
         if watch is None or left == 0 or watch.recent.elapsed < enough:
             return None
         seen = self._evidence(left)
@@ -340,7 +337,9 @@ class BackendChooser:
             self._sending.wanted = True  # a sample comes with the next chunk
             return None
         self._moves += 1
-        self._profile = auto.profile_recent(watch.recent, seen, self._now.backend == "threads")
+        self._profile = reconsider.profile_recent(
+            watch.recent, seen, self._open.now.backend == "threads"
+        )
         return self._move(choice)
 
     def _evidence(self, left: int | None) -> auto.Evidence:
@@ -358,7 +357,7 @@ class BackendChooser:
     def _elsewhere(self, watch: Watch, seen: auto.Evidence) -> Choice | None:
         """Give a better place than now, if there is one and memory for it."""
         depth = self._spec.task.depth
-        choice = auto.reconsider(self._now, watch.recent, seen, self._wanted, depth)
+        choice = reconsider.reconsider(self._open.now, watch.recent, seen, self._open.wanted, depth)
         if choice is None:
             return None
         fitting = self._fitting(choice, seen.grown)
@@ -366,7 +365,7 @@ class BackendChooser:
 
     def _fitting(self, choice: Choice, grown: int) -> Choice:
         """Give the choice as memory allows, where nobody said how many workers there are to be."""
-        if choice.backend == "serial" or self._wanted is not None:
+        if choice.backend == "serial" or self._open.wanted is not None:
             return choice
         return auto.fit_memory(choice, grown, machine.memory_free())
 
@@ -374,7 +373,7 @@ class BackendChooser:
         """Give the same for the kernel as this run has it, on threads where it must be."""
         if self._kernel == "serial":
             return choice
-        count = self._wanted or get_backend(self._kernel).default_workers()
+        count = self._open.wanted or get_backend(self._kernel).default_workers()
         return Choice(self._kernel, count, choice.reason)
 
     def ended(self) -> Choice | None:
@@ -387,78 +386,27 @@ class BackendChooser:
         """Have `count` items run at once from now on."""
         if self._probe is not None or count == now.workers:
             return None
-        self._wanted, self._at_once = count, None
-        count = min(count, get_backend(self._backend_of(now)).most_workers)
-        self._slots.resize(count)
-        self._now = Choice(now.backend, count, now.reason)
-        return self._now
-
-    def _backend_of(self, choice: Choice) -> Any:
-        """Give the name or the object that stands for where a choice says to run."""
-        return choice.backend if self._options.backend == "auto" else self._options.backend
-
-    def _engage(self, choice: Choice) -> Choice:
-        """Open a backend, and have its slots, and no others, take new chunks."""
-        backend = get_backend(self._backend_of(choice))
-        self._at_once = None
-        if self._may_grow(choice):
-            grown = self._profile.grown if self._profile is not None else 0
-            self._at_once = AtOnce(choice, self._spec.task, grown, self._clock)
-            choice = self._at_once.choice
-        spec = replace(
-            self._spec,
-            workers=choice.workers,
-            direct=self._options.backend == "serial",
-            judged=self._options.backend == "auto",
-        )
-        session = backend.open(spec)
-        self.cost = SENDING if backend.remote else HANDING
-        self._slots.switch_to(session, choice.workers, self._later(choice))
-        return choice
-
-    def _may_grow(self, choice: Choice) -> bool:
-        """Whether nobody said how many workers there are to be, and more may pay."""
-        task = self._spec.task
-        if self._wanted is not None or task.depth or choice.backend not in BACKENDS:
-            return False
-        if task.setup is not None:  # each worker would have one
-            return False
-        alone = self._profile or self._known
-        computes = alone is not None and alone.used >= auto.COMPUTES
-        return self._probe is None and choice.workers > 1 and not computes
+        return self._open.resize(count, now)
 
     def grow_at(self) -> float:
         """When to look again whether more at once would pay; infinity for never."""
-        return inf if self._at_once is None else self._at_once.due()
+        return self._open.grow_at()
 
     def grow(self, waiting: int | None) -> Choice | None:
         """Have more run at once, or fewer, where that pays; `waiting` haven't begun."""
-        at_once = self._at_once
-        if at_once is None or not at_once.look(self._slots.running_count, waiting):
-            return None
-        count = at_once.choice.workers
-        made = self._slots.prepare(count)
-        if made < count:
-            at_once.fall_back(made)
-        self._now = at_once.choice
-        self._slots.resize(self._now.workers)
-        return self._now
+        return self._open.grow(waiting)
 
-    def _later(self, choice: Choice) -> int:
-        """Give how many worker processes begin only when the item in the kernel has ended.
-
-        That one uses a core, too: of three on two cores all end late, and so do the chunks
-        that wait for them: `6 of 200 ms` and `a first one of 0.5 s` of tests/benchmarks/matrix.py.
-        """
-        most = self._wanted or machine.default_workers(machine.cores(), self._spec.task.depth)
-        full = choice.backend == "processes" and 1 < most <= choice.workers
-        return int(full and is_warm("processes"))  # a cold one has enough to do meanwhile
+    def _engage(self, choice: Choice) -> Choice:
+        grown = self._profile.grown if self._profile is not None else 0
+        alone = self._profile or self._known
+        computes = alone is not None and alone.used >= auto.COMPUTES
+        return self._open.engage(choice, grown, waits=self._probe is None and not computes)
 
     def _move(self, choice: Choice) -> Choice:
         """Move to the chosen backend; stay on threads with items that can't leave the kernel."""
         choice = self._pinned(choice)
         self._probe = self._watch = None
-        movable = self._moves < auto.MOVES
+        movable = self._moves < reconsider.MOVES
         if self._slots.in_flight:
             gil.shorten(self)
         try:
@@ -475,7 +423,7 @@ class BackendChooser:
                 choice = Choice("serial", 1, reason.replace("; on threads", "; in the kernel"))
             choice = self._engage(choice)
             movable = False
-        self._now = choice
+        self._open.now = choice
         self._sending.drop(wanted=False)  # unless it is asked for
         if choice.backend == "serial":
             self._probe = Probe()

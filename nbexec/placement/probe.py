@@ -15,7 +15,8 @@ from ..system import machine
 from ..system.gil import has_gil
 from ..telemetry.wording import seconds
 from ..worker.blocks import Covering
-from .auto import COPIES, FIRST, SEND, Evidence, Recent
+from .auto import COPIES, FIRST, SEND, Evidence
+from .reconsider import Recent
 
 NOISE = 8e-6  # seconds that to pickle takes however little there is: 4.4 to 7.5 us
 LIGHT = 2e-5  # seconds; up to here SEVERAL are weighed together, as in a chunk

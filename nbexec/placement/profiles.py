@@ -2,7 +2,7 @@
 
 A function is identified by its name and its code: the same cell run again, or the same notebook
 opened tomorrow, need not be measured anew.  A profile only says where a run begins: it goes
-elsewhere when its items turn out to be different.
+elsewhere when its items turn out to be different.  So it is with how many of them ran at once.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import sys
 import time
 import types
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,12 +45,13 @@ class Profile(NamedTuple):
 class Level(NamedTuple):
     """How many items of a function ran at once."""
 
-    level: int
+    level: float
     few: float  # seconds an item with few workers; 0 where more might have paid
 
 
-_profiles: dict[str, tuple[float, Profile]] = {}  # with when it was learned, as Unix time
-_levels: dict[tuple[str | None, str], Level] = {}  # by function and backend
+_SECTIONS: dict[str, Any] = {"facts": Profile, "levels": Level}
+# By section and key: when it was learned, as Unix time, and what.
+_known: dict[str, dict[str, tuple[float, Any]]] = {name: {} for name in _SECTIONS}
 _read = False
 
 
@@ -82,47 +84,55 @@ def _feed(made: Any, code: types.CodeType) -> None:
 
 def recall(fn: Any) -> Profile | None:
     """Give what is known of a function's items."""
-    key = key_of(fn)
-    if key is None:
-        return None
-    if not _read:
-        _load()
-    return _profiles[key][1] if key in _profiles else None
+    found: Profile | None = _recall("facts", key_of(fn))
+    return found
 
 
 def learn(fn: Any, profile: Profile) -> None:
     """Remember a function's items; the file is only written where there is news in it."""
-    key = key_of(fn)
-    if key is None or not all(map(math.isfinite, profile)):
-        return
-    before = recall(fn)
-    _profiles[key] = time.time(), profile
-    while len(_profiles) > MOST:
-        del _profiles[min(_profiles, key=lambda key: _profiles[key][0])]
-    if before is None or _differs(before, profile):
-        _save()
+    _learn("facts", key_of(fn), profile, _differs)
 
 
 def recall_level(fn: Any, backend: str) -> Level | None:
     """Give how many items of a function ran at once when its last run on a backend ended."""
-    return _levels.get((key_of(fn), backend))
+    found: Level | None = _recall("levels", _level_key(fn, backend))
+    return found
 
 
 def learn_level(fn: Any, backend: str, level: Level) -> None:
-    """Remember that, in this kernel."""
+    """Remember that, likewise."""
+    _learn("levels", _level_key(fn, backend), level, _other_level)
+
+
+def _level_key(fn: Any, backend: str) -> str | None:
     key = key_of(fn)
-    if key is not None:
-        _levels.pop((key, backend), None)
-        _levels[key, backend] = level
-        if len(_levels) > MOST:
-            del _levels[next(iter(_levels))]
+    return None if key is None else f"{key} {backend}"
+
+
+def _recall(section: str, key: str | None) -> Any:
+    if key is None:
+        return None
+    if not _read:
+        _load()
+    return _known[section][key][1] if key in _known[section] else None
+
+
+def _learn(section: str, key: str | None, new: Any, differs: Callable[[Any, Any], bool]) -> None:
+    if key is None or not all(map(math.isfinite, new)):
+        return
+    before, known = _recall(section, key), _known[section]
+    known[key] = time.time(), new
+    while len(known) > MOST:
+        del known[min(known, key=lambda key: known[key][0])]
+    if before is None or differs(before, new):
+        _save()
 
 
 def forget() -> None:
     """Forget the profiles in memory; the file is neither changed nor read again."""
     global _read
-    _profiles.clear()
-    _levels.clear()
+    for known in _known.values():
+        known.clear()
     _read = True
 
 
@@ -132,6 +142,10 @@ def _differs(old: Profile, new: Profile) -> bool:
     return any(
         abs(a - b) > 0.25 for a, b in zip(old[1:3] + old[5:], new[1:3] + new[5:], strict=True)
     )
+
+
+def _other_level(old: Level, new: Level) -> bool:
+    return bool(old.few) != bool(new.few) or not 0.7 < new.level / old.level < 1.4
 
 
 def file() -> Path | None:
@@ -151,22 +165,24 @@ def file() -> Path | None:
 def _load() -> None:
     global _read
     _read = True
-    for key, profile in _on_disk().items():
-        _profiles.setdefault(key, profile)
+    for section, kept in _on_disk().items():
+        for key, one in kept.items():
+            _known[section].setdefault(key, one)
 
 
-def _on_disk() -> dict[str, tuple[float, Profile]]:
+def _on_disk() -> dict[str, dict[str, tuple[float, Any]]]:
     """Give what the file has; of one that is broken what can be read, if only nothing."""
-    found: dict[str, tuple[float, Profile]] = {}
+    found: dict[str, dict[str, tuple[float, Any]]] = {section: {} for section in _SECTIONS}
     try:
         path = file()
         data = json.loads(path.read_bytes()) if path is not None else {}
-        kept = data["facts"] if data.get("version") == VERSION else {}
-        for key, numbers in kept.items():
-            when, *profile = map(float, numbers)
-            if len(profile) == len(Profile._fields) and all(0 <= one < 1e9 for one in profile):
-                found[key] = when, Profile(*profile)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError):
+        data = data if data.get("version") == VERSION else {}
+        for section, record in _SECTIONS.items():
+            for key, numbers in data.get(section, {}).items():
+                when, *values = map(float, numbers)
+                if len(values) == len(record._fields) and all(0 <= one < 1e9 for one in values):
+                    found[section][key] = when, record(*values)
+    except (OSError, ValueError, TypeError, AttributeError, RuntimeError):
         pass  # no file, a broken one, no home: it is measured again
     return found
 
@@ -177,18 +193,20 @@ def _save() -> None:
         path = file()
         if path is None:
             return
-        merged = _on_disk()
-        for key, (when, profile) in _profiles.items():
-            if key not in merged or merged[key][0] < when:
-                merged[key] = when, profile
-        latest = sorted(merged, key=lambda key: merged[key][0])[-MOST:]
-        facts = {
-            key: [round(one, 9) for one in (merged[key][0], *merged[key][1])] for key in latest
-        }
+        data: dict[str, Any] = {"version": VERSION}
+        for section, merged in _on_disk().items():
+            for key, one in _known[section].items():
+                if key not in merged or merged[key][0] < one[0]:
+                    merged[key] = one
+            latest = sorted(merged, key=lambda key: merged[key][0])[-MOST:]
+            data[section] = {
+                key: [round(number, 9) for number in (merged[key][0], *merged[key][1])]
+                for key in latest
+            }
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         new = path.with_name(f"{NAME}.{os.getpid()}")
         with open(os.open(new, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w") as there:
-            json.dump({"version": VERSION, "facts": facts}, there)
+            json.dump(data, there)
         new.replace(path)
     except (OSError, RuntimeError):
         pass

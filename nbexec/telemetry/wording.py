@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import types
+
 from .stats import Stats
 
 REPR_LIMIT = 200  # characters
@@ -11,13 +13,18 @@ NAME_LIMIT = 80  # characters, of a run's name
 def safe_repr(value: object, limit: int = REPR_LIMIT) -> str:
     """Give the value's repr, cut to `limit` characters; one that raises is survived.
 
+    Of a function it is the name: an address tells nobody anything, and is another one each time.
+
     Examples
     --------
     >>> safe_repr("x" * 50, limit=12)
     "'xxxxxxxxxx…"
     """
     try:
-        text = repr(value)
+        if isinstance(value, types.FunctionType | types.BuiltinFunctionType):
+            text = value.__qualname__
+        else:
+            text = repr(value)
     except BaseException as error:  # the repr is the user's code
         text = f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
     return text if len(text) <= limit else text[: limit - 1] + "…"
@@ -147,7 +154,8 @@ def state(stats: Stats) -> str:
     if stats.phase in ("paused", "cancelling"):
         return f"{stats.phase}, {stats.running:,} finishing" if stats.running else stats.phase
     if stats.phase == "cancelled":
-        return f"cancelled after {seconds(stats.elapsed)}, {stats.done:,} results kept"
+        kept = "1 result" if stats.done == 1 else f"{stats.done:,} results"
+        return f"cancelled after {seconds(stats.elapsed)}, {kept} kept"
     if stats.waiting and stats.phase == "running":
         return stats.waiting
     if left_early(stats):

@@ -36,7 +36,7 @@ def asked(error: BaseException, wall: Callable[[], float] = time.time) -> SlowDo
     >>> error = OSError("Too Many Requests")
     >>> error.status, error.headers = 429, {"Retry-After": "7"}
     >>> asked(error)
-    SlowDown(status=429, seconds=7.0)
+    SlowDown(status=429, seconds=7.0, lacking='')
     """
     for _ in range(DEPTH):
         if not isinstance(error, Exception):

@@ -9,12 +9,14 @@ from typing import Any, Literal
 
 from ..model import Error
 from ..system import subinterpreter
-from . import http_replies, thread_bound
+from . import exhausted, http_replies, thread_bound
 
 _HERE = os.path.dirname(__file__)
 _MODULES = ("execute", "item_calls", "blocks", "random_streams")
 _OURS = {os.path.join(_HERE, f"{one}.py") for one in _MODULES}
-_OURS.add(os.path.join(os.path.dirname(_HERE), "backends", "aio.py"))
+_ABOVE = os.path.dirname(_HERE)
+_OURS |= {os.path.join(_ABOVE, one) for one in ("api.py", "answers.py")}  # invoke and ensemble
+_OURS.add(os.path.join(_ABOVE, "backends", "aio.py"))
 
 
 class Partial(Exception):
@@ -51,7 +53,7 @@ def failed(error: BaseException, unsent: Literal["", "item", "result"] = "") -> 
     subinterpreter.note(error)
     thread_bound.note(error)
     text = "".join(traceback.format_exception(error))
-    return Error("error", error, text, unsent, http_replies.asked(error))
+    return Error("error", error, text, unsent, http_replies.asked(error) or exhausted.asked(error))
 
 
 def from_users(error: BaseException) -> BaseException:

@@ -9,6 +9,7 @@ run, which remembers.  The servers are objects of this process, in which calls w
 from __future__ import annotations
 
 import argparse
+import asyncio
 import random
 import statistics
 import threading
@@ -40,6 +41,15 @@ class Server:
         self._lock, self._inside, self._begun = threading.Lock(), 0, time.perf_counter()
 
     def call(self, seconds: float) -> None:
+        time.sleep(self._enter(seconds))
+        self._leave()
+
+    async def call_async(self, seconds: float) -> None:
+        await asyncio.sleep(self._enter(seconds))
+        self._leave()
+
+    def _enter(self, seconds: float) -> float:
+        """Give how long a call takes that comes now."""
         now = time.perf_counter()
         with self._lock:
             self._inside += 1
@@ -47,7 +57,9 @@ class Server:
             place = self._free.index(min(self._free))
             done = max(now, self._free[place]) + seconds * self.load(self._inside)
             self._free[place] = done
-        time.sleep(max(0.0, done - now))
+        return max(0.0, done - now)
+
+    def _leave(self) -> None:
         with self._lock:
             self._inside -= 1
 

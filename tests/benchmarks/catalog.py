@@ -14,18 +14,9 @@ from .goals import Goal
 from .measure import Sides
 
 MODULES = (
-    *("overhead", "balance", "waiting", "arrays", "numeric", "starting", "streaming"),
-    *(
-        "panel",
-        "cells",
-        "plain_cells",
-        "cell_kinds",
-        "cell_grid",
-        "sweep",
-        "heaps",
-        "stages",
-        "fits",
-    ),
+    *("overhead", "balance", "waiting", "calls", "arrays", "numeric", "starting", "streaming"),
+    *("panel", "cells", "plain_cells", "cell_kinds", "cell_grid", "sweep", "heaps", "stages"),
+    "fits",
 )
 
 T = TypeVar("T")

@@ -144,7 +144,7 @@ PEERS = {
 }
 
 # Of those that are not compared on processes.
-OTHERS = {"aiometer": "aiometer"}
+OTHERS = {"aiometer": "aiometer", "aiolimiter": "aiolimiter", "tenacity": "tenacity"}
 
 
 def missing(against: str) -> str:

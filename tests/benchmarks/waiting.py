@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import nbexec
 
@@ -18,17 +17,13 @@ from .work import NAP, nap, rest
 @benchmark(
     "sleeps",
     "600 sleeps of 10 ms, 50 threads",
-    {"ideal": at_least(0.95), "concurrent.futures": SHOWN},
+    {"ideal": at_least(0.95)},
 )
 def sleeps(setting: Setting) -> Iterator[Sides]:
     items, workers = range(setting.size(600, 100)), 50
     ours = timed(lambda: nbexec.map(nap, items, backend="threads", workers=workers, progress="off"))
-    if setting.against == "ideal":
-        ideal = NAP * len(items) / workers
-        yield Sides(ours, lambda: ideal)
-        return
-    with ThreadPoolExecutor(workers) as pool:
-        yield Sides(ours, timed(lambda: list(pool.map(nap, items))))
+    ideal = NAP * len(items) / workers
+    yield Sides(ours, lambda: ideal)
 
 
 @benchmark(

@@ -73,6 +73,7 @@ def test_a_run_ends_at_its_budget(backend, by):
     results = e.value.partial_results
     assert len(results.ok()) == 20
     assert (results.stats.spent, results.stats.budget) == (10, 10)
+    assert results.stats.notes[-1] == "ended at the budget"
 
 
 def test_with_collect_the_others_are_failures():

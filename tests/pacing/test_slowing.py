@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import threading
 
 import pytest
 
 import nbexec
-from nbexec.model import SlowDown
+from nbexec.model import Chunk, Error, Outcome, SlowDown
+from nbexec.options.record import Options
+from nbexec.pacing.pacing import Pacing
+from nbexec.pacing.parked import Parked
 from nbexec.pacing.slowing import LONGEST, PATIENCE, TRIES, Slowing
 
 
@@ -121,6 +126,56 @@ def test_a_function_says_what_else_asks(backend, tmp_path):
         nbexec.map(lambda x: 1 / x, [0], backend="threads", slow_down=lambda error: "soon")
 
 
+@pytest.mark.parametrize("given", ["threads", "asyncio"])
+@pytest.mark.parametrize("workers", [None, 6])
+def test_items_that_got_no_thread_are_tried_with_fewer_at_once(given, workers):
+    room, waiting = threading.Semaphore(2), threading.Event()
+
+    def work(x):
+        if not room.acquire(blocking=False):
+            waiting.set()
+            raise RuntimeError("can't start new thread")
+        waiting.wait(20)  # until one that is at once has found no room
+        room.release()
+        return x
+
+    results = nbexec.map(work, range(30), backend=given, workers=workers, chunk=1, retries=0)
+    assert results == list(range(30))
+    assert "out of files or threads" in results.stats.notes[-1]
+
+
+def test_an_item_that_ran_alone_fails(backend):
+    def work(x):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with pytest.raises(OSError, match="Too many open files"):
+        nbexec.map(work, [1], backend=backend, workers=1)
+
+
+def test_a_run_says_what_it_ran_out_of():
+    pacing = Pacing(Options(), Parked())
+    chunk = Chunk([0], ["x"])
+    error = Error("error", OSError(), "", "", SlowDown(0, 0.0, "open files"))
+    outcome = Outcome([None], {0: error}, 0.0, [0.1], 0.0, "w")
+    assert pacing.sort_out(chunk, outcome, 10.0, at_once=1, workers=1) == []
+    assert pacing.sort_out(chunk, outcome, 10.0, at_once=8, workers=8) == [(0, 10.05)]
+    assert (pacing.most(), pacing.due()) == (4, math.inf)
+    assert pacing.next(lambda: chunk, 10.0) is None
+    assert pacing.words(10.0) == "slowing down, out of open files: about 1 s left"
+    assert pacing.next(lambda: chunk, 10.1) is chunk
+
+
+def test_the_last_of_several_that_failed_side_by_side_did_not_run_alone():
+    pacing = Pacing(Options(), Parked())
+    chunk = Chunk([0], ["x"])
+    error = Error("error", OSError(), "", "", SlowDown(0, 0.0, "open files"))
+    outcome = Outcome([None], {0: error}, 0.0, [0.1], 0.0, "w")
+    for at_once in (3, 2, 1):  # the others have ended by now
+        assert pacing.sort_out(chunk, outcome, 10.0, at_once, workers=8) == [(0, 10.05)]
+    assert pacing.most() == 1
+    assert pacing.sort_out(chunk, outcome, 10.2, at_once=1, workers=8) == []  # begun since then
+
+
 def test_a_cell_ends_where_the_plain_cell_does():
     def ask(x):
         raise Refused(429, Retry_After="100")
@@ -130,4 +185,4 @@ def test_a_cell_ends_where_the_plain_cell_does():
 
 
 def test_the_record_says_what_was_asked():
-    assert SlowDown(429, None)._asdict() == {"status": 429, "seconds": None}
+    assert SlowDown(429, None)._asdict() == {"status": 429, "seconds": None, "lacking": ""}

@@ -12,7 +12,6 @@ from nbexec.placement.concurrency import Concurrency
 
 MAKING = 1e-4  # seconds to make a worker, one after the other
 HANDING = 3e-5  # seconds to hand one an item
-LOOK = 0.03  # seconds between two looks where none is due
 
 
 @dataclass
@@ -42,11 +41,11 @@ class Simulation:
         self._queue: deque[tuple[int, float]] = deque()
         self._served, self._gil, self._used, self._made, self._ready = 0, 0.0, 0.0, 0, 0.0
         steps = Concurrency(level, 0.0) if adaptive else None
-        looked = since = used = 0.0
+        since = used = 0.0
         while self.ended < self.items:
             while self.busy < (steps.level if steps else level) and self.begun < self.items:
                 self._begin()
-            due = min(steps.due(), looked + LOOK) if steps else float("inf")
+            due = steps.due() if steps else float("inf")
             if steps and due < self._events[0][0] and self.begun < self.items:
                 self.now = max(due, self.now)
             else:
@@ -55,7 +54,6 @@ class Simulation:
                 span = self.now - since
                 cores = (self._used - used) / span if span > 0.002 else 0.0
                 waiting = self.begun < self.items
-                looked = self.now
                 if steps.look(self.now, cores, self.busy, waiting, self.most) or span > 0.5:
                     since, used = self.now, self._used
                 assert 1 <= steps.level <= max(level, self.most)
@@ -95,4 +93,4 @@ class Simulation:
         self.ended, self.busy = self.ended + 1, self.busy - 1
         if steps is not None:
             first = self.now - since if since == 0.0 else 0.0
-            steps.learn(1, self.now - since, self.cpu, first, self.now)
+            steps.learn(1, self.now - since, self.cpu, first)

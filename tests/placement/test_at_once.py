@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import subprocess
+import sys
 import threading
 import time
 
@@ -14,7 +16,9 @@ import pytest
 
 import nbexec
 from nbexec.backends import threads
+from nbexec.model import Choice, Error, Outcome, SlowDown, Task
 from nbexec.placement import profiles
+from nbexec.placement.at_once import AtOnce
 from nbexec.system import open_files
 
 from ..waiting import until
@@ -160,6 +164,68 @@ def test_what_opens_files_does_not_run_out_of_them(tmp_path):
         assert nbexec.map(wait, range(400), backend="threads") == list(range(400))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+OUT_OF_FILES = """
+import resource, threading
+import nbexec
+from nbexec.system import open_files
+
+ROOM, MANY = 30, 60
+
+def narrow():  # once so many run at once
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (open_files.count() + ROOM, hard))
+
+met, full = threading.Barrier(MANY, narrow), threading.Event()
+
+def wait(x):
+    if x < MANY:
+        met.wait(20)
+        return x
+    try:
+        with open(__file__):
+            full.wait(20)  # until one was too many
+    except OSError:
+        full.set()
+        raise
+    return x
+
+if __name__ == "__main__":
+    found = nbexec.map(wait, range(400), backend=BACKEND, chunk=1, progress="off")
+    assert found == list(range(400))
+    taken = []
+    while open_files.count() < open_files.most():
+        try:
+            taken.append(open(__file__))
+        except OSError:  # nothing can be counted any more
+            assert open_files.count() == open_files.most()
+            break
+    taken.clear()
+    print(*found.stats.notes)
+"""
+
+
+@pytest.mark.parametrize("given", ["threads", "asyncio"])
+def test_items_that_ran_out_of_files_are_tried_with_fewer_at_once(tmp_path, given):
+    script = tmp_path / "files.py"
+    script.write_text(f"BACKEND = {given!r}\n{OUT_OF_FILES}")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    assert "out of files or threads" in done.stdout
+
+
+def test_items_side_by_side_that_ran_out_of_files_halve_the_number_once():
+    at_once = AtOnce(Choice("threads", 64, ""), Task(lambda x: x, "f"), 0, clock=lambda: 10.0)
+    at_once.due()
+    asked = SlowDown(0, 0.0, "open files")
+    errors = {0: Error("error", OSError(), "", "", asked)}
+    for begun in (9.0, 9.5):
+        outcome = Outcome([None], errors, time.time() - 10.0 + begun, [0.1], 0.0, "w")
+        at_once.learn(outcome, 10.0)
+        assert at_once.choice.workers == 32
+    assert at_once.look(64, 100)  # it is told, though it did not change just now
+    assert at_once.choice.reason == "more ran out of open files"
 
 
 def test_a_run_in_an_item_has_no_more_than_its_share():

@@ -1,6 +1,7 @@
 """backend="auto": the choice from the evidence, and the choice in real runs.
 
-Covers `nbexec.placement.chooser`, `nbexec.placement.probe` and `nbexec.system.gil`.
+Covers `nbexec.placement.chooser`, `nbexec.placement.open_backend`, `nbexec.placement.probe`,
+`nbexec.placement.reconsider` and `nbexec.system.gil`.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ from nbexec.backends.serial import Stopwatch
 from nbexec.model import Choice, Chunk, Outcome, Task
 from nbexec.options.record import Options
 from nbexec.placement import probe
-from nbexec.placement.auto import FEW, SEND, Evidence, Recent, choose, fit_memory, reconsider
+from nbexec.placement.auto import FEW, SEND, Evidence, choose, fit_memory
 from nbexec.placement.chooser import PROBE_HELD, PROBE_OFTEN, PROBE_THREADS, BackendChooser
 from nbexec.placement.probe import GilProbe, SendingCost
+from nbexec.placement.reconsider import Recent, reconsider
 from nbexec.system import machine
 from nbexec.worker.blocks import Covering
 

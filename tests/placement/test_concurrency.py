@@ -1,4 +1,7 @@
-"""How many run at once where items wait: against simulated servers, on a clock of their own."""
+"""How many run at once where items wait: against simulated servers, on a clock of their own.
+
+Covers `nbexec.placement.load`, `nbexec.placement.slow_start` and `nbexec.placement.trials`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nbexec.placement.concurrency import Concurrency
+from nbexec.placement.concurrency import POLL, SELDOM, Concurrency
 
 from .servers import Simulation
 
@@ -71,16 +74,29 @@ def test_a_server_gets_at_most_twice_what_it_serves_after_a_while(capacity):
 
 def test_an_earlier_number_is_where_it_begins():
     steps = Concurrency(40, now=0.0, few=0.02)
-    assert steps.due() == float("inf")
+    assert steps.due() == POLL
     assert not steps.look(10.0, 0.0, 40, True, 512)
     assert (steps.level, steps.why) == (40, "as in an earlier run")
+    assert steps.due() == 10.0 + POLL
+    steps.look(11.0, 0.9, 40, True, 512)
+    assert steps.due() == 11.0 + SELDOM  # while the kernel computes
+
+
+def test_it_halves_and_does_not_grow_at_once():
+    steps = Concurrency(40, now=0.0)
+    steps.halve(1.0, "the server says so")
+    assert (steps.level, steps.why) == (20, "the server says so")
+    for second in range(2, 5):
+        steps.learn(40, 4.0, 0.0, 0.0)
+        steps.look(second, 0.0, 20, True, 512)
+    assert steps.level == 20
 
 
 def test_what_can_not_be_made_is_not_tried_again_soon():
     steps = Concurrency(64, now=0.0)
     steps.limit(50, 1.0)
     for second in range(2, 40):
-        steps.learn(60, 6.0, 0.0, 0.0, second)
+        steps.learn(60, 6.0, 0.0, 0.0)
         steps.look(second, 0.0, 50, True, 512)
     assert steps.level == 50
 

@@ -12,7 +12,7 @@ import pytest
 
 import nbexec
 from nbexec.placement import profiles
-from nbexec.placement.profiles import Profile
+from nbexec.placement.profiles import Level, Profile
 from nbexec.worker import execute
 
 FACT = Profile(0.01, 1.0, 1.0, 1e-6, 2e-6)
@@ -80,6 +80,8 @@ def test_another_kernel_knows_it(file, monkeypatch):
         b'{"version": 1, "facts": {"a": [1, 2]}}',
         b'{"version": 1, "facts": {"a": [1, 2, "x", 4, 5, 6]}}',
         b'{"version": 1, "facts": {"a": [1, NaN, 2, 4, 5, 6]}}',
+        b'{"version": 3, "levels": {"a threads": [1, "x", 2]}}',
+        b'{"version": 3, "levels": []}',
     ],
 )
 def test_a_broken_file_is_no_file(broken, file, monkeypatch):
@@ -89,6 +91,26 @@ def test_a_broken_file_is_no_file(broken, file, monkeypatch):
     profiles.learn(len, FACT)
     fresh(monkeypatch)
     assert profiles.recall(len) == FACT
+
+
+def test_another_kernel_knows_how_many_ran_at_once(file, monkeypatch):
+    assert profiles.recall_level(len, "threads") is None
+    profiles.learn_level(len, "threads", Level(48, 0.02))
+    profiles.learn(len, FACT)
+    fresh(monkeypatch)
+    assert profiles.recall_level(len, "threads") == Level(48, 0.02)
+    assert profiles.recall_level(len, "asyncio") is None
+    assert profiles.recall(len) == FACT
+
+
+def test_how_many_ran_at_once_is_written_only_for_news(file):
+    profiles.learn_level(len, "threads", Level(48, 0.02))
+    before = file.read_bytes()
+    profiles.learn_level(len, "threads", Level(50, 0.03))
+    assert file.read_bytes() == before
+    assert profiles.recall_level(len, "threads") == Level(50, 0.03)
+    profiles.learn_level(len, "threads", Level(12, 0.03))
+    assert file.read_bytes() != before
 
 
 def test_what_another_kernel_wrote_meanwhile_is_kept(file, monkeypatch):
@@ -133,6 +155,22 @@ def test_off_means_off(monkeypatch):
 
 
 # ---------------------------------------------------------------- in runs
+
+
+def test_the_next_kernel_begins_with_as_many_at_once(file, monkeypatch):
+    met = threading.Barrier(30)  # more than there are at first
+
+    def meet(x):
+        met.wait(20)
+
+    with nbexec.options(workers=None):
+        first = nbexec.map(meet, range(30), backend="threads").run.choice.workers
+        fresh(monkeypatch)
+        run = nbexec.start(meet, range(30), backend="threads")
+        begun = run.choice.workers
+        run.result()
+    assert first >= 30
+    assert begun >= first // 2
 
 
 def nap(x):
@@ -198,4 +236,4 @@ def test_items_that_cannot_be_sent_this_time_are_not_lost():
 def test_an_executor_remembers_nothing_of_its_calls():
     with nbexec.Executor() as executor:
         assert list(executor.map(nap, range(10))) == list(range(10))
-    assert profiles._profiles == {}
+    assert profiles._known["facts"] == {}

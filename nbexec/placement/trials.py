@@ -1,0 +1,124 @@
+"""Trials: now and then another number at once is tried, and kept where it gives more."""
+
+from __future__ import annotations
+
+import math
+
+from .load import BUSY, LONGER, TICK, Load, Measured
+
+FULL = 0.85  # cores that items compute on, from which on more aren't tried
+PAYS = 0.25  # more are kept where throughput rises by this share of what it might
+SAME = 0.85  # fewer are kept where throughput is at least this share of what it was
+SPARE = 1.25  # times the number that throughput needs
+ITEMS = 20  # at least, that tell what a number of workers gives
+ROUNDS = 3  # times an item's seconds, in which as many bursts don't tell something else
+WINDOW = 0.15  # seconds, likewise: a few looks, between which what ends is seen all at once
+MORE, FEWER = 1.5, 0.7  # times as many are tried
+PATIENCE = 3  # measurements until more are tried; each time that it doesn't pay twice as many
+LONGEST = 48
+
+
+class Trials:
+    """What comes after the slow start."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._before: Measured | None = None  # what is compared with, after a change
+        self._patience = self._left = PATIENCE
+
+    def begin(self, now: float, why: str) -> None:
+        """Begin with the number that there is."""
+        self._load.why, self._left = why, 1
+        self._load.begin_window(now)
+
+    def rest(self) -> None:
+        """Try nothing for as long as it ever waits."""
+        self._patience = self._left = LONGEST
+
+    def halve(self, now: float, why: str) -> None:
+        """Have half as many."""
+        self.begin(now, why)
+        self.rest()
+        self._change(max(1, self._load.level // 2), now)
+        self._before = None
+
+    def look(self, now: float, cores: float, waiting: bool) -> None:
+        """Take a step where enough items ended."""
+        load = self._load
+        if load.skip is not None:
+            if load.skip <= 0:
+                load.begin_window(now)
+        elif load.items >= ITEMS and now - load.since >= max(WINDOW, load.wall / load.items):
+            self._measured(now, cores, waiting)
+
+    def try_fewer(self, seen: Measured, now: float) -> None:
+        """Go down to what the throughput needs."""
+        needed = math.ceil(SPARE * seen.throughput * self._load.few)
+        self._try(max(1, min(needed, int(FEWER * seen.level))), seen, now)
+
+    def _measured(self, now: float, cores: float, waiting: bool) -> None:
+        load = self._load
+        each = load.each = max(load.wall / load.items, TICK)
+        took = now - load.since
+        throughput = load.items / took
+        if took < ROUNDS * each:  # by Little's law, where they may end in bursts
+            throughput = min(throughput, load.level / each)
+        cores = max(cores, throughput * load.cpu / load.items)
+        seen = Measured(load.level, each, throughput, cores)
+        before, self._before = self._before, None
+        load.begin_window(now)
+        if not waiting:
+            return
+        if load.alone < load.first:
+            load.few = max(load.few, load.with_few(now))
+        elif not load.few:
+            load.few = load.alone_wall / load.alone
+        if before is None:
+            self._hold(seen, now)
+        elif before.level < seen.level:
+            self._judge_more(before, seen, now)
+        else:
+            self._judge_fewer(before, seen, now)
+
+    def _judge_more(self, before: Measured, seen: Measured, now: float) -> None:
+        might = seen.level / before.level - 1
+        if seen.throughput / before.throughput - 1 >= PAYS * might:
+            self._patience = self._left = PATIENCE
+            self._load.why = f"{before.level} did less"
+            if seen.level < self._load.most and seen.cores < FULL:
+                self._try(min(self._load.most, 2 * seen.level), seen, now)
+            return
+        self._wait_longer(f"{seen.level} did no more")
+        self._change(before.level, now)
+
+    def _judge_fewer(self, before: Measured, seen: Measured, now: float) -> None:
+        if seen.throughput >= SAME * before.throughput:
+            self._load.why = f"{before.level} did no more"
+            if seen.level > 1:
+                self.try_fewer(seen, now)
+            return
+        self._load.few = seen.each  # they wait for one another no more
+        self._wait_longer(f"{seen.level} did less")
+        self._try(min(before.level, 2 * seen.level), seen, now)
+
+    def _wait_longer(self, why: str) -> None:
+        self._load.why = why
+        self._patience = self._left = min(LONGEST, 2 * self._patience)
+
+    def _hold(self, seen: Measured, now: float) -> None:
+        self._left -= 1
+        if self._left > 0:
+            return
+        if seen.cores >= BUSY:  # what they wait for may be the kernel: that is no server's queue
+            return
+        if seen.each > LONGER * self._load.few and seen.level > 1:
+            self.try_fewer(seen, now)
+        elif seen.level < self._load.most:
+            self._try(min(self._load.most, math.ceil(MORE * seen.level)), seen, now)
+
+    def _try(self, level: int, seen: Measured, now: float) -> None:
+        self._change(level, now)
+        self._before = seen
+
+    def _change(self, level: int, now: float) -> None:
+        self._load.change(level, now, skip=self._load.busy)
