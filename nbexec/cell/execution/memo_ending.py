@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -97,9 +98,26 @@ class CommitsMemos:
 
     def _in_its_turn(self, at: int) -> Iterator[Any]:
         """Give the elements of a comprehension that are those of an item, which runs here."""
-        with self.kernel.hidden([self.items.taken[at]]):
+        __tracebackhide__ = True
+        items = [self.items.taken[at]]
+        if self._is_list:
+            return self._of_list(items)
+        with self.kernel.hidden(items):
             found: Iterator[Any] = self.kernel.evaluate(rewrite.rest_of(self.loop).body)
         return found
+
+    @property
+    def _is_list(self) -> bool:
+        """Whether it is a list comprehension, which can run itself over some of the items."""
+        node = self.loop.node
+        return isinstance(node, ast.ListComp) and self.loop.place is node and not self.loop.awaits
+
+    def _of_list(self, items: Iterable[Any]) -> Iterator[Any]:
+        """Give elements of a list: the comprehension itself runs, for what raises to say so."""
+        __tracebackhide__ = True
+        with self.kernel.hidden(self.kernel.over(items)):
+            found = self.kernel.evaluate(rewrite.over_hidden(self.loop))
+        yield from found
 
     def _apply_with(self, memos: MemoCommit) -> None:
         """Apply the effects of records with memos, up to an item that only the loop can do."""
