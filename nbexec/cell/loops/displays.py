@@ -51,7 +51,8 @@ def as_in_loop(node: ast.expr, known: Iterable[frozenset[Any]] = ()) -> ast.expr
     if found is None:
         return node
     same = [one for one in known if _items(one) == _items(found)]
-    return ast.copy_location(ast.Constant(tuple(same[0] if same else found)), node)
+    items: Any = tuple(same[0] if same else found)
+    return ast.copy_location(ast.Constant(items), node)
 
 
 def sets_of(code: types.CodeType) -> Iterator[frozenset[Any]]:
