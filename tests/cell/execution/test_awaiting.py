@@ -1,7 +1,6 @@
 """`await` at the top level of a cell: items are awaited at the same time, with the same answer.
 
-Covers `nbexec.cell.execution.awaiting` and `nbexec.cell.execution.allowed_backend`, with
-`tests/cell/analysis/test_patches.py` and `tests/cell/test_run.py`.
+Covers `nbexec.cell.execution.awaiting` and `nbexec.cell.execution.allowed_backend`.
 """
 
 from __future__ import annotations
