@@ -329,8 +329,8 @@ class Ending(CommitsMemos):
         elements = self.recorded(error)
         ended = self.items.over and self._through >= len(self.items.taken)  # no consumer stopped
         left = isinstance(error, InKernel | PickleError) or (error is None and not ended)
-        if left and self._is_list:
-            elements = itertools.chain(elements, self._of_list(self.items.rest(self._through)))
+        if left and self._runs_itself:
+            elements = itertools.chain(elements, self._of_itself(self.items.rest(self._through)))
         elif left:
             with self.kernel.hidden(self.items.rest(self._through)):
                 rest = self.kernel.evaluate(rewrite.rest_of(self.loop).body)

@@ -100,24 +100,25 @@ class CommitsMemos:
         """Give the elements of a comprehension that are those of an item, which runs here."""
         __tracebackhide__ = True
         items = [self.items.taken[at]]
-        if self._is_list:
-            return self._of_list(items)
+        if self._runs_itself:
+            return self._of_itself(items)
         with self.kernel.hidden(items):
             found: Iterator[Any] = self.kernel.evaluate(rewrite.rest_of(self.loop).body)
         return found
 
     @property
-    def _is_list(self) -> bool:
-        """Whether it is a list comprehension, which can run itself over some of the items."""
+    def _runs_itself(self) -> bool:
+        """Whether a comprehension can run over some of its items; a set would lose its order."""
         node = self.loop.node
-        return isinstance(node, ast.ListComp) and self.loop.place is node and not self.loop.awaits
+        itself = isinstance(node, ast.ListComp | ast.DictComp) and self.loop.place is node
+        return itself and not self.loop.awaits
 
-    def _of_list(self, items: Iterable[Any]) -> Iterator[Any]:
-        """Give elements of a list: the comprehension itself runs, for what raises to say so."""
+    def _of_itself(self, items: Iterable[Any]) -> Iterator[Any]:
+        """Give elements of a comprehension, which runs as it stands: what raises says so."""
         __tracebackhide__ = True
         with self.kernel.hidden(self.kernel.over(items)):
             found = self.kernel.evaluate(rewrite.over_hidden(self.loop))
-        yield from found
+        yield from found.items() if isinstance(self.loop.node, ast.DictComp) else found
 
     def _apply_with(self, memos: MemoCommit) -> None:
         """Apply the effects of records with memos, up to an item that only the loop can do."""

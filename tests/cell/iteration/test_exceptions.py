@@ -150,3 +150,29 @@ def test_an_exception_that_is_a_value_keeps_its_traceback_and_its_cause(name, wh
     plain, ours = run(plainly, KEPT + VALUES[name]), both(KEPT + VALUES[name], where)
     assert kind(ours) == "parallel", reason(ours)
     assert texts(ours.names["out"]) == texts(plain.names["out"])
+
+
+COMPREHENSIONS = {
+    "a list": "out = [broken(x) for x in range(6)]",
+    "a dict": "out = {x: broken(x) for x in range(6)}",
+    "a set": "out = {broken(x) for x in range(6)}",
+    "a generator": "out = sum(broken(x) for x in range(6))",
+    "a list inside a dict": "out = {x: [broken(x + y) for y in range(2)] for x in range(6)}",
+    "a dict inside a list": "out = [{y: broken(x + y) for y in range(2)} for x in range(6)]",
+}
+
+
+@pytest.mark.parametrize("cell", COMPREHENSIONS.values(), ids=COMPREHENSIONS)
+@pytest.mark.parametrize("where", ["threads", "processes"])
+def test_a_traceback_names_the_kind_of_comprehension(cell, where):
+    made = "def broken(x): return 12 // (3 - x)\n"
+    plain, ours = run(plainly, made + cell), both(made + cell, where)
+    assert frames(ours.error) == frames(plain.error)
+
+
+def test_in_the_kernel_too():
+    made = "class K:\n    def __hash__(self): return 1 // 0\nmemo = {}\n"
+    made += "def f(n):\n    if n == 3: memo[K()] = n\n    return n\n"
+    cell = f"{made}out = {{n: f(n) for n in range(5)}}"
+    plain, ours = run(plainly, cell), both(cell)
+    assert frames(ours.error) == frames(plain.error)
