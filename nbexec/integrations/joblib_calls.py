@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from ..serialize import pickling
+from ..serialize import block_files
 from ..system import blas
 from ..worker import execute
 
@@ -54,7 +54,7 @@ def mapped_array(path: str, dtype: Any, shape: tuple[int, ...], order: str, writ
     """
     import numpy as np
 
-    array = np.frombuffer(pickling.mapped(path), dtype).reshape(shape, order=order)
+    array = np.frombuffer(block_files.mapped(path), dtype).reshape(shape, order=order)
     array.flags.writeable = writable
     return array
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..errors import OptionError
-from ..model import Chunk, Outcome
+from ..model import Chunk, Outcome, SlowDown
 from ..options.rates import Limit, limit_of
 from ..options.record import Options
 from ..telemetry import wording

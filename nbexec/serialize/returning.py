@@ -115,6 +115,8 @@ def pickler() -> Any:
             if self.exact and kind is WeakSet:
                 raise pickle.PicklingError("it gives weak references, to what would be copies")
             found = super().of_instance(thing, kind)
+            if self.exact and issubclass(kind, BaseException):
+                return tracebacks.kept(thing, found)
             if self.exact and found is NotImplemented and singletons.place(thing, kind):
                 raise pickle.PicklingError("it gives an object that stands in a module")
             return found

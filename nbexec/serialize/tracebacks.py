@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import pickle
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -110,6 +111,44 @@ def unpack(packed: list[tuple[Any, ...]]) -> BaseException:
         one.__suppress_context__ = suppress
     error: BaseException = packed[0][0]
     return error
+
+
+def kept(error: BaseException, reduction: Any) -> Any:
+    """Give the reduction of an exception with its traceback, and what it came from.
+
+    Parameters
+    ----------
+    error : BaseException
+        An exception that is a value: nothing raises it.
+    reduction : tuple, str or NotImplemented
+        How it is pickled without these.
+
+    Examples
+    --------
+    >>> kept(KeyError(1), NotImplemented)  # it was never raised
+    NotImplemented
+    """
+    origin = error.__cause__, error.__context__, error.__suppress_context__
+    if error.__traceback__ is None and not any(origin):
+        return reduction
+    if reduction is NotImplemented:
+        reduction = error.__reduce_ex__(pickle.HIGHEST_PROTOCOL)
+    if not isinstance(reduction, tuple):
+        return reduction  # it stands in a module, and is found there
+    make, arguments, state, *more = (*reduction, None, None, None, None)[:6]
+    whole = state, more[2], dump(error.__traceback__), origin
+    return make, arguments, whole, *more[:2], set_kept
+
+
+def set_kept(error: BaseException, whole: tuple[Any, ...]) -> None:
+    """Give an exception its state, and what else `kept` took down."""
+    state, set_state, positions, origin = whole
+    if set_state is not None:
+        set_state(error, state)
+    elif state is not None:
+        error.__setstate__(state)
+    error.__traceback__ = load(positions)
+    error.__cause__, error.__context__, error.__suppress_context__ = origin
 
 
 def _raised_at(position: FramePosition) -> TracebackType | None:

@@ -338,13 +338,11 @@ class Ending(CommitsMemos):
     def elements(self, error: Failure | BaseException | None) -> Iterator[Any]:
         """Give the elements of a comprehension in order; it raises `error` in its turn."""
         __tracebackhide__ = True
-        node = self.loop.node
         elements = self.recorded(error)
         ended = self.items.over and self._through >= len(self.items.taken)  # no consumer stopped
         left = isinstance(error, InKernel | PickleError) or (error is None and not ended)
-        whole = isinstance(node, ast.ListComp) and self.loop.place is node
-        if left and whole and not self.loop.awaits:
-            elements = itertools.chain(elements, self._rest_of_list())
+        if left and self._runs_itself:
+            elements = itertools.chain(elements, self._of_itself(self.rest_of_items()))
         elif left:
             with self.kernel.hidden(self.rest_of_items()):
                 rest = self.kernel.evaluate(rewrite.rest_of(self.loop).body)
@@ -353,13 +351,6 @@ class Ending(CommitsMemos):
                 rest = itertools.chain.from_iterable(parts)
             elements = itertools.chain(elements, rest)
         return elements
-
-    def _rest_of_list(self) -> Iterator[Any]:
-        """Give the rest of a list: the comprehension itself runs, for what raises to say so."""
-        __tracebackhide__ = True
-        with self.kernel.hidden(self.kernel.over(self.rest_of_items())):
-            rest = self.kernel.evaluate(rewrite.over_hidden(self.loop))
-        yield from rest
 
     def recorded(self, error: Failure | BaseException | None) -> Iterator[Any]:
         """Give the elements that workers recorded, as `elements` does, and none after them."""

@@ -30,11 +30,11 @@ from ..iteration.guard import fingerprint
 from ..iteration.iteration import Changed, InKernel, Iteration, IterationRecord, Last
 from ..loops import rewrite
 from ..loops.standalone import VALUE, Standalone
+from .allowed_backend import leaves
 from .dispatch import results_of
 from .effects import Effects
 from .grouping import Nearby
 from .in_kernel import StatementRunner
-from .loop_run import leaves
 from .reissue import reissue
 
 if TYPE_CHECKING:

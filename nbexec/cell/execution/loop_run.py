@@ -20,7 +20,6 @@ from ...worker.item_errors import Partial
 from ..analysis.aliases import TooLarge
 from ..analysis.analysis import Analysis, Refusal
 from ..analysis.own_reads import OwnRead
-from ..analysis.patches import ODD, WHY, patch_of, pickled_its_own_way, reached
 from ..analysis.source import silently
 from ..iteration.block import BlockIteration, BlockRecord
 from ..iteration.held import Brought, HeldCode
@@ -32,7 +31,6 @@ from ..iteration.iteration import (
     IterationRecord,
     Last,
 )
-from ..iteration.set_order import holds_varying
 from ..loops import rewrite
 from ..loops.attributes import Lifted
 from ..loops.eligibility import examine
@@ -41,14 +39,13 @@ from ..loops.own_keys import held_code
 from ..loops.places import Places
 from ..loops.prompt import gives_promptly
 from . import replayed_key
+from .allowed_backend import allowed_backend, leaves, own_of
 from .commit import Ending
 from .dispatch import MapOutcome, MapRun, failed_as
 from .early_end import stopping
 from .in_kernel import StatementRunner
 from .loop_items import Items
 from .memo_run import RecordsMemos
-
-LOOK = 100  # items whose classes are looked at for patches
 
 
 class LoopRun(RecordsMemos, Ending):
@@ -93,7 +90,9 @@ class LoopRun(RecordsMemos, Ending):
         self.items = items
         self._analysis = self._examine()
         self._settle_memos(options)
-        self._more = self._backend(self._analysis, options)
+        allowed = allowed_backend(self.loop, items, self._analysis, options)
+        self._more, self.stays_here = allowed.options, self.stays_here or allowed.stays_here
+        self.reason = self.reason if allowed.reason is None else allowed.reason
         self._indexed = self._sharing(self._analysis, options)
         if self._indexed and self._bring:  # they travel with what is read, all of them
             self._analysis = self._examine(apart=False)
@@ -167,7 +166,7 @@ class LoopRun(RecordsMemos, Ending):
     @property
     def _bring(self) -> list[OwnRead]:
         """The containers whose entries travel with the items."""
-        return _own_of(self._analysis)
+        return own_of(self._analysis)
 
     def _held(self, blocks: bool) -> HeldCode | None:
         """Give the code that reads these entries."""
@@ -333,77 +332,6 @@ class LoopRun(RecordsMemos, Ending):
         equal = found.ends == "equal"
         return stopping(found.ends, self.kernel.evaluate(found.others[0]) if equal else None)
 
-    def _backend(self, analysis: Analysis, options: Options) -> dict[str, Any]:
-        """Give the options that keep each worker to one item at a time, where that matters."""
-        if self.loop.awaits:
-            return self._awaiting(analysis, options)
-        tied = self._tied(analysis)
-        if tied is not None and options.backend != "serial":
-            return self._in_this_process(analysis, options, *tied)
-        if options.checkpoint is not None:
-            return self._for_journal(options)
-        if analysis.one_thread is None or options.backend == "serial":
-            return {}
-        line, reason = analysis.one_thread
-        if options.backend == "auto":
-            self.reason = f"on processes, since {reason}"
-            return {"backend": "processes"}
-        if leaves(options):
-            return {}
-        raise Refusal(line, f"{reason}; backend='processes' can run it")
-
-    def _tied(self, analysis: Analysis) -> tuple[int, str] | None:
-        """Give the line and the reason why its items must stay in this process, or None."""
-        if analysis.one_process is None and analysis.set_from_outside is not None:
-            things = [*analysis.captured.values(), self.items.sample]
-            things += [read.entries for read in _own_of(analysis)]
-            if self.items.lazy or holds_varying(things):
-                return analysis.set_from_outside
-        if analysis.one_process is None:
-            for kind, (line, _) in analysis.involved.items():
-                if pickled_its_own_way(kind):
-                    return line, f"`{kind.__name__}` {ODD}"
-            patch = patch_of(reached(analysis, self.items.sample[:LOOK]), analysis.namespace)
-            return (self.loop.line, f"`{patch}` {WHY}") if patch else None
-        return analysis.one_process
-
-    def _in_this_process(
-        self, analysis: Analysis, options: Options, line: int, reason: str
-    ) -> dict[str, Any]:
-        """Choose threads, or refuse what else the options name."""
-        if analysis.one_thread is not None or options.checkpoint is not None:
-            raise Refusal(line, reason)
-        if options.backend == "auto":
-            it = "" if reason.startswith("`") else "it "
-            self.reason, self.stays_here = f"on threads, since {it}{reason}", True
-            return {"backend": "threads"}
-        if leaves(options):
-            raise Refusal(line, f"{reason}; backend='threads' can run it")
-        return {}
-
-    def _awaiting(self, analysis: Analysis, options: Options) -> dict[str, Any]:
-        """Choose asyncio for a loop that awaits: other statements use that event loop too."""
-        line = self.loop.line
-        if options.checkpoint is not None:
-            raise Refusal(line, "awaits, and a journal keeps what comes from another process")
-        if analysis.one_thread is not None:
-            raise Refusal(*analysis.one_thread)
-        if options.backend not in ("auto", "asyncio"):
-            reason = f"awaits, which backend={str(options.backend)!r} can't do for many at once"
-            raise Refusal(line, f"{reason}; 'asyncio' can")
-        self.reason = "on asyncio, since it awaits" if options.backend == "auto" else ""
-        return {"backend": "asyncio"}
-
-    def _for_journal(self, options: Options) -> dict[str, Any]:
-        """Choose other processes for a journal: their records refer to no object of the kernel."""
-        if options.backend == "auto":
-            self.reason = "on processes, since a journal keeps what comes back from there"
-            return {"backend": "processes"}
-        if leaves(options):
-            return {}
-        line, reason = self.loop.line, "a journal keeps what comes back from another process"
-        raise Refusal(line, f"{reason}; backend='processes' can run it")
-
     def _sharing(self, analysis: Analysis, options: Options) -> bool:
         """Whether items must travel with the objects that the body reads: they may share parts."""
         captured = analysis.captured.values()
@@ -450,10 +378,6 @@ def _count(record: IterationRecord | BlockRecord) -> int:
     return record.count if isinstance(record, BlockRecord) else 1
 
 
-def _own_of(analysis: Analysis) -> list[OwnRead]:
-    return [] if analysis.own_reads is None else [*analysis.own_reads.found.values()]
-
-
 def _item_by_item(options: Options) -> bool:
     """Whether an option is about single items, so that each has to run on its own."""
     limited = options.rate is not None or options.budget is not None
@@ -489,12 +413,3 @@ def _placed(done: list[Any]) -> list[tuple[int, Any]]:
 def _broke(record: Any) -> bool:
     broke: bool = record.broke if record is not None else False
     return broke
-
-
-def leaves(options: Options) -> bool:
-    """Whether items may run in other processes."""
-    if options.backend == "auto":
-        return True
-    from ...backends import get_backend
-
-    return bool(getattr(get_backend(options.backend), "remote", True))

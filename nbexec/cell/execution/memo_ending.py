@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -97,9 +98,27 @@ class CommitsMemos:
 
     def _in_its_turn(self, at: int) -> Iterator[Any]:
         """Give the elements of a comprehension that are those of an item, which runs here."""
-        with self.kernel.hidden([self.items.taken[at]]):
+        __tracebackhide__ = True
+        items = [self.items.taken[at]]
+        if self._runs_itself:
+            return self._of_itself(items)
+        with self.kernel.hidden(items):
             found: Iterator[Any] = self.kernel.evaluate(rewrite.rest_of(self.loop).body)
         return found
+
+    @property
+    def _runs_itself(self) -> bool:
+        """Whether a comprehension can run over some of its items; a set would lose its order."""
+        node = self.loop.node
+        itself = isinstance(node, ast.ListComp | ast.DictComp) and self.loop.place is node
+        return itself and not self.loop.awaits
+
+    def _of_itself(self, items: Iterable[Any]) -> Iterator[Any]:
+        """Give elements of a comprehension, which runs as it stands: what raises says so."""
+        __tracebackhide__ = True
+        with self.kernel.hidden(self.kernel.over(items)):
+            found = self.kernel.evaluate(rewrite.over_hidden(self.loop))
+        yield from found.items() if isinstance(self.loop.node, ast.DictComp) else found
 
     def _apply_with(self, memos: MemoCommit) -> None:
         """Apply the effects of records with memos, up to an item that only the loop can do."""

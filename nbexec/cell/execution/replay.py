@@ -7,14 +7,16 @@ computing it.
 
 from __future__ import annotations
 
-import builtins
 import types
 from typing import Any
 
-from ..analysis.source import is_own_code
+from ...system.parsing import tree_of
+from ..analysis.recompile import with_things
+from ..analysis.source import is_own_code, silently
+from ..loops.exchanged_code import exchange, put_back
 from ..loops.split import CACHE
 
-REPLAY = "__nbexec_replay__"
+_REPLAY = "_nbexec_replay_"  # stands for what is called, while code is compiled
 _NONE: Any = object()
 
 
@@ -43,8 +45,13 @@ def twin_of(function: types.FunctionType) -> types.FunctionType:
     return twin
 
 
-def _stub(*args: Any, **named: Any) -> Any:
-    return __nbexec_replay__(args, named)  # type: ignore[name-defined]  # noqa: F821
+def _calling(called: Any) -> types.CodeType:
+    """Give code of a function that calls `called` with its arguments."""
+    with silently():  # a text that is called is warned of
+        tree = tree_of(f"def stub(*args, **named): return {_REPLAY!r}(args, named)")
+        whole = compile(tree, __file__, "exec", dont_inherit=True)
+    code = next(one for one in whole.co_consts if isinstance(one, types.CodeType))
+    return with_things(code, {_REPLAY: called})
 
 
 class Replay:
@@ -68,22 +75,25 @@ class Replay:
     def __init__(self) -> None:
         self._function: types.FunctionType | None = None
         self._item = self._value = _NONE
+        self._code: types.CodeType | None = None
 
     def prepare(self, function: types.FunctionType, item: Any, value: Any) -> None:
-        """Have `function` give `value` when it is called with `item`."""
+        """Have `function` give `value` when it is called with `item`.
+
+        It computes the value itself where another loop has exchanged its code.
+        """
+        self._code = self._code or _calling(self._call)
         self._twin = twin_of(function)
-        self._code = function.__code__
-        self._function, self._item, self._value = function, item, value
-        setattr(builtins, REPLAY, self._call)
-        function.__code__ = _stub.__code__
+        self._item, self._value = item, value
+        if exchange([(function, self._code)]):
+            self._function = function
 
     def finish(self) -> bool:
         """Have the function do what it did; give whether it was called, and gave the value."""
         function, self._function = self._function, None
-        if function is None:
-            return False
-        function.__code__ = self._code
-        given = self._value is _NONE
+        given = function is not None and self._value is _NONE
+        if function is not None:
+            put_back([function])
         self._item = self._value = _NONE
         return given
 

@@ -86,13 +86,25 @@ def recorded(table: Any) -> Any:
     >>> memo, log = {1: "one"}, Log()
     >>> with recording(MemoUse([memo], Kept(), log)) as use:
     ...     recorded(memo)[2] = "two"
-    ...     1 in recorded(memo), recorded(memo)[2]
-    (True, 'two')
+    ...     1 in recorded(memo), recorded(memo).get(2), looked_up(memo, 2)
+    (True, 'two', ({2: 'two'}, 2))
     >>> memo, use.record().writes
     ({1: 'one'}, [(0, 2, 'two')])
     """
     use: MemoUse | None = getattr(_here, "use", None)
     return table if use is None else use.of(table)
+
+
+def looked_up(table: Any, key: Any) -> tuple[Any, Any]:
+    """Give a dict in which a key is to be looked up, and the key: the memo itself, or a stand-in.
+
+    Examples
+    --------
+    >>> looked_up({1: "one"}, 1)
+    ({1: 'one'}, 1)
+    """
+    use: MemoUse | None = getattr(_here, "use", None)
+    return (table if use is None else use.of(table).stand_in(key)), key
 
 
 def used_here() -> list[Any]:
@@ -242,11 +254,10 @@ class MemoView:
     def __contains__(self, key: Any) -> bool:
         return self._use.find(self._number, key) is not _NOTHING
 
-    def __getitem__(self, key: Any) -> Any:
+    def stand_in(self, key: Any) -> Table:
+        """Give a dict with the entry at a key, if there is one."""
         found = self._use.find(self._number, key)
-        if found is _NOTHING:
-            raise KeyError(key)
-        return found
+        return {} if found is _NOTHING else {key: found}
 
     def get(self, key: Any, default: Any = None) -> Any:
         found = self._use.find(self._number, key)

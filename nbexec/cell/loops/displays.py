@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import ast
 import dis
+import types
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 
@@ -32,15 +34,36 @@ def constant(node: ast.expr) -> frozenset[Any] | None:
     return loaded if type(loaded) is frozenset else None
 
 
-def as_in_loop(node: ast.expr) -> ast.expr:
+def as_in_loop(node: ast.expr, known: Iterable[frozenset[Any]] = ()) -> ast.expr:
     """Give an expression that has, as an argument, the order that `node` has in a loop.
 
-    Compiling it makes the frozenset anew, as compiling the loop does: so its items are put into
-    it in the order of the display, not in that of `constant`.
+    It is a tuple: a set in its place could have another order once more, since compiling puts
+    its items into a new one.
+
+    Parameters
+    ----------
+    node : ast.expr
+        The loop's iterable.
+    known : iterable of frozenset
+        Constants of the code that the loop is of: they have the order of that very code.
     """
-    if constant(node) is None:
+    found = constant(node)
+    if found is None:
         return node
-    assert isinstance(node, ast.Set)
-    parts = [ast.Expression(one) for one in node.elts]
-    items = [eval(compile(one, "<cell>", "eval", dont_inherit=True)) for one in parts]
-    return ast.copy_location(ast.Constant(frozenset(items)), node)  # type: ignore[arg-type]
+    same = [one for one in known if _items(one) == _items(found)]
+    items: Any = tuple(same[0] if same else found)
+    return ast.copy_location(ast.Constant(items), node)
+
+
+def sets_of(code: types.CodeType) -> Iterator[frozenset[Any]]:
+    """Give the sets among the constants of code, and of the code in it."""
+    for one in code.co_consts:
+        if type(one) is frozenset:
+            yield one
+        elif isinstance(one, types.CodeType):
+            yield from sets_of(one)
+
+
+def _items(found: frozenset[Any]) -> list[str]:
+    """Tell sets apart whose items are equal, but not of one type."""
+    return sorted(map(repr, found))

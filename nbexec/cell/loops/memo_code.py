@@ -1,14 +1,15 @@
 """The code of a loop that uses memos: what it does with them goes through a record.
 
 ``if n in memo`` becomes ``if n in recorded(memo)``, in the body of the loop and in the functions
-that it calls, while workers run.  `recorded` gives the memo itself wherever no item is run.
+that it calls, while workers run; and ``memo[n]`` becomes ``getitem(*looked_up(memo, n))``, so that
+a KeyError comes from no frame of ours.  Wherever no item is run, it is the memo that is used.
 """
 
 from __future__ import annotations
 
 import ast
 import copy
-import threading
+import operator
 import types
 from collections.abc import Iterable
 
@@ -16,18 +17,19 @@ from ..analysis.analysis import Analysis, Refusal
 from ..analysis.memos import Memos
 from ..analysis.recompile import recompiled
 from ..analysis.source import function_node
-from ..iteration.memo_record import recorded
+from ..iteration.memo_record import looked_up, recorded
+from .exchanged_code import exchange, put_back
 from .find import ItemLoop
 from .memo_uses import places_of
 from .places import Places
 
-_MARK = "_nbexec_recorded_"
-_lock = threading.Lock()
-_exchanged: set[int] = set()  # functions whose code is exchanged, by their ids
+_MARK, _GET, _AT = "_nbexec_recorded_", "_nbexec_getitem_", "_nbexec_looked_up_"
 
 
 class RecordedPlaces(Places):
     """Puts a call of `recorded` around expressions, wherever a copy of these stands in a source.
+
+    Where an entry is read, it puts one of `looked_up`.
 
     Parameters
     ----------
@@ -37,7 +39,7 @@ class RecordedPlaces(Places):
 
     def __init__(self, nodes: Iterable[ast.expr]) -> None:
         super().__init__([])
-        self._things = {_MARK: recorded}
+        self._things = {_MARK: recorded, _GET: operator.getitem, _AT: looked_up}
         self._at = {_place(node) for node in nodes}
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
@@ -47,11 +49,26 @@ class RecordedPlaces(Places):
         self.generic_visit(node)
         return self._around(node)
 
-    def _around(self, node: ast.Name | ast.Attribute) -> ast.expr:
-        if not isinstance(node.ctx, ast.Load) or _place(node) not in self._at:
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        of = node.value
+        if not isinstance(node.ctx, ast.Load) or not self._is(of):
+            self.generic_visit(node)
             return node
-        called = ast.copy_location(ast.Constant(_MARK), node)
-        return ast.copy_location(ast.Call(called, [node], []), node)
+        self.generic_visit(of)
+        found = _call(_AT, [of, self.visit(node.slice)], node)
+        return _call(_GET, [ast.copy_location(ast.Starred(found, ast.Load()), node)], node)
+
+    def _around(self, node: ast.Name | ast.Attribute) -> ast.expr:
+        return _call(_MARK, [node], node) if self._is(node) else node
+
+    def _is(self, node: ast.expr) -> bool:
+        known = isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load)
+        return known and _place(node) in self._at
+
+
+def _call(mark: str, args: list[ast.expr], node: ast.expr) -> ast.expr:
+    called = ast.copy_location(ast.Constant(mark), node)
+    return ast.copy_location(ast.Call(called, args, []), node)
 
 
 def _place(node: ast.AST) -> tuple[str, int, int, int]:
@@ -74,7 +91,7 @@ class MemoCode:
         assert memos is not None
         self.places = _places(memos, [loop.node])
         self._codes: list[tuple[types.FunctionType, types.CodeType]] = []
-        self._own: list[types.CodeType] = []
+        self._is_put = False
         for function in analysis.entered.values():
             node = function_node(function.__code__)
             if isinstance(node, ast.FunctionDef) and places_of(memos, node):
@@ -82,21 +99,15 @@ class MemoCode:
 
     def put(self) -> None:
         """Have the functions record what they do; raises `Refusal` where another loop has it."""
-        with _lock:
-            if any(id(function) in _exchanged for function, _ in self._codes):
-                raise Refusal(0, "calls a function that another loop calls meanwhile")
-            _exchanged.update(id(function) for function, _ in self._codes)
-        self._own = [function.__code__ for function, _ in self._codes]
-        for function, code in self._codes:
-            function.__code__ = code
+        if not exchange(self._codes):
+            raise Refusal(0, "calls a function that another loop calls meanwhile")
+        self._is_put = True
 
     def take_back(self) -> None:
         """Have the functions do what they did."""
-        for (function, _), own in zip(self._codes, self._own, strict=False):
-            function.__code__ = own
-        with _lock:
-            _exchanged.difference_update(id(function) for function, _ in self._codes if self._own)
-        self._own = []
+        if self._is_put:
+            put_back([function for function, _ in self._codes])
+        self._is_put = False
 
 
 def _places(memos: Memos, sources: Iterable[ast.AST]) -> RecordedPlaces:

@@ -160,12 +160,14 @@ class _Uses:
 
 
 def _is_recorded(node: ast.AST, parents: dict[int, ast.AST]) -> bool:
-    """Whether a key is looked up in what this is, or an entry stored, and nothing else."""
+    """Whether a key is looked up in what this is, or an entry stored, at once and nothing else."""
     around = parents.get(id(node))
     match around:
         case ast.Compare(_, [ast.In() | ast.NotIn()], [container]):
             return container is node
         case ast.Subscript(base, key, how) if base is node and not isinstance(key, ast.Slice):
+            if _pauses(key):
+                return False
             if isinstance(how, ast.Load):
                 return True
             return isinstance(how, ast.Store) and _is_assigned(around, parents)
@@ -176,8 +178,15 @@ def _is_recorded(node: ast.AST, parents: dict[int, ast.AST]) -> bool:
                 return False
             given = call.args  # type: ignore[union-attr]
             fit = (1, 2) if method == "get" else (2,)
-            return len(given) in fit and not any(isinstance(one, ast.Starred) for one in given)
+            if any(isinstance(one, ast.Starred) or _pauses(one) for one in given):
+                return False
+            return len(given) in fit
     return False
+
+
+def _pauses(node: ast.AST) -> bool:
+    """Whether other code may run before an expression has its value: no item would run by then."""
+    return any(isinstance(one, ast.Yield | ast.YieldFrom | ast.Await) for one in ast.walk(node))
 
 
 def _is_assigned(place: ast.AST, parents: dict[int, ast.AST]) -> bool:

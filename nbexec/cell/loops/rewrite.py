@@ -27,6 +27,11 @@ ITEM, LOG, LOCALS, HIDDEN = "_nbexec_item", "_nbexec_log", "_nbexec_locals", "_n
 COLUMN = "_nbexec_column_"
 _RETURN = f"return {LOCALS}()"
 _KINDS: dict[type, str] = {ast.SetComp: "distinct", ast.DictComp: "pairs"}
+_FRAMES: dict[type, str] = {  # what tracebacks call those that a list stands for
+    ast.GeneratorExp: "<genexpr>",
+    ast.SetComp: "<setcomp>",
+    ast.DictComp: "<dictcomp>",
+}
 
 
 def body_function(
@@ -126,8 +131,8 @@ def _compiled(
     with silently():
         compiled = compile(module, filename, "exec", flags=flags, dont_inherit=True)
     code = next(one for one in compiled.co_consts if isinstance(one, types.CodeType))
-    if isinstance(loop.node, ast.GeneratorExp) and loop.place is loop.node:
-        code = _as_generators(code)
+    if loop.place is loop.node and type(loop.node) in _FRAMES:
+        code = _as_frames_of(loop.node, code)
     if places is not None:
         code = places.filled(code)
     return _unnested(code).replace(co_name="<module>", co_qualname="<module>")
@@ -140,11 +145,13 @@ def _unnested(code: types.CodeType) -> types.CodeType:
     return code.replace(co_consts=tuple(inner), co_qualname=name)
 
 
-def _as_generators(code: types.CodeType) -> types.CodeType:
-    """Call what stands for a generator as tracebacks do: a list, since 3.12 in a function."""
+def _as_frames_of(node: ast.AST, code: types.CodeType) -> types.CodeType:
+    """Call what stands for a comprehension as tracebacks do: a list, since 3.12 in a function."""
+    name = _FRAMES[type(node)]
+    stand_ins = ("<listcomp>", "<lambda>") if name == "<genexpr>" else ("<listcomp>",)
     inner = [
-        one.replace(co_name="<genexpr>", co_qualname="body.<locals>.<genexpr>")
-        if isinstance(one, types.CodeType) and one.co_name in ("<listcomp>", "<lambda>")
+        one.replace(co_name=name, co_qualname=f"body.<locals>.{name}")
+        if isinstance(one, types.CodeType) and one.co_name in stand_ins
         else one
         for one in code.co_consts
     ]

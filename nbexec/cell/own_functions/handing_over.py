@@ -59,6 +59,15 @@ class HandingOver(ast.NodeTransformer):
         Gives what has the method that is called with a loop's iterable when it begins.
     scope : dict
         Names, as far as they are known; None for a local one.
+
+    Attributes
+    ----------
+    inside : int
+        Loops around the node.
+    sets : list of frozenset
+        Those among the constants of the code as it was.
+    found : list of LoopSite
+        The loops.
     """
 
     def __init__(
@@ -72,7 +81,8 @@ class HandingOver(ast.NodeTransformer):
         self._named = named
         self._shared = shared
         self._entering = entering
-        self.inside = 0  # loops around the node
+        self.inside = 0
+        self.sets: list[frozenset[Any]] = []
         self.found: list[LoopSite] = []
 
     def block(self, body: list[ast.stmt]) -> list[ast.stmt]:
@@ -270,7 +280,7 @@ class HandingOver(ast.NodeTransformer):
         self, node: Any, source: ast.expr, in_loop: bool = True, key: str = ""
     ) -> tuple[str, ast.Call]:
         handle, site = self._at(node, key)
-        given = as_in_loop(source) if in_loop else self.visit(copy.deepcopy(source))
+        given = as_in_loop(source, self.sets) if in_loop else self.visit(copy.deepcopy(source))
         return handle, ast.Call(ast.Attribute(site, "enter", ast.Load()), [given], [])
 
     def _at(self, node: Any, key: str = "") -> tuple[str, ast.expr]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..analysis.recompile import FLAGS, may_be_recompiled, recompiled, with_things
 from ..analysis.source import function_node, silently
+from ..loops.displays import sets_of
 from .handing_over import SCOPES, HandingOver
 from .loop_site import AtSite, LoopSite
 
@@ -69,6 +70,7 @@ def instrument(
         return ast.Constant(mark)
 
     finder = HandingOver(named, shared, entering, {**function.__globals__, **local})
+    finder.sets = [*sets_of(code)]
     made.body = finder.block(made.body)
     if not finder.found:
         return None

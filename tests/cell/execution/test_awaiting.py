@@ -1,4 +1,7 @@
-"""`await` at the top level of a cell: items are awaited at the same time, with the same answer."""
+"""`await` at the top level of a cell: items are awaited at the same time, with the same answer.
+
+Covers `nbexec.cell.execution.awaiting` and `nbexec.cell.execution.allowed_backend`.
+"""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import pytest
 
 from nbexec.cell.own_functions.function_loop import FunctionLoop
 
-from ..both_ways import both, kind, leaving_after, reason
+from ..both_ways import both, frames, kind, leaving_after, plainly, reason, run
 
 MADE = """
 import functools
@@ -207,6 +207,9 @@ OTHERS = {
     "keys are rows": "rows = [(1, 'a'), (2, 'b'), (1, 'a')]\ndef of(row):\n    if row not in memo: memo[row] = row[1] * row[0]\n    return memo[row]\nout = [of(row) for row in rows]",
     "keys are dates": "import datetime\ndays = [datetime.date(2024, 1, d) for d in (1, 2, 1)]\nout = [listed(d) for d in days]",
     "keys are objects": "class K:\n    def __eq__(self, other): return True\n    def __hash__(self): return 1\nks = [K(), K()]\nout = [listed(k) is made[ks[0]] for k in ks]",
+    "a look at a traceback": "import traceback\ndef missed(n):\n    try: return memo[n]\n    except KeyError as error:\n        memo[n] = len(traceback.extract_tb(error.__traceback__))\n        return memo[n]\nout = [missed(x) for x in xs]",
+    "a key of keys": "memo.update({1: 3, 3: 4, 4: 1})\ndef led(n):\n    memo[n + 10] = 1\n    return memo[memo[memo.get(n, 1)]]\nout = [led(x) for x in xs]",
+    "a generator that waits for its key": "def told(n):\n    memo[n] = n\n    memo[(yield n)] = 1\ndef began(n):\n    one = told(n)\n    next(one)\n    return one\ngens = [began(x) for x in xs]\nfor one in gens:\n    try: one.send(100)\n    except StopIteration: pass",
     "None is kept": "def none(n):\n    if n not in memo: memo[n] = None\n    return memo[n]\nout = [none(x) for x in xs]",
     "the value is a set": "def chars(n):\n    if n not in made: made[n] = set(str(n) * 2)\n    return made[n]\nout = [len(chars(x)) for x in xs]",
 }
@@ -245,6 +248,18 @@ def test_loops_in_functions(function: str, where: str) -> None:
     for shape in IN_FUNCTIONS.values():
         with leaving_after(2):
             both(shape.replace("F", function), where, earlier=MADE)
+
+
+@pytest.mark.parametrize("key", ["K()", "(n, K())"])
+def test_what_raises_in_its_turn_has_the_frames_of_the_cell(key: str) -> None:
+    cell = "class K:\n    def __hash__(self): return 1 // 0\nmemo = {}\n"
+    cell += (
+        f"def f(n):\n    if n == 3: memo[{key}] = n\n    return n\nout = [f(n) for n in range(5)]"
+    )
+    plain, ours = run(plainly, cell), both(cell)
+    assert plain.error is not None
+    assert ours.error is not None
+    assert frames(ours.error) == frames(plain.error)
 
 
 @pytest.mark.plain_first

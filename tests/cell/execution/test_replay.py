@@ -1,6 +1,6 @@
 """Caches of `functools` that a loop calls: they are left as the plain loop leaves them.
 
-Covers `nbexec.cell.execution.replay`.
+Covers `nbexec.cell.execution.replay` and `nbexec.cell.loops.exchanged_code`.
 """
 
 from __future__ import annotations
@@ -116,3 +116,36 @@ def test_a_value_is_given_once_and_to_its_own_call_alone() -> None:
     assert g.__wrapped__(item) == [item, 1]
     assert replay.finish()
     assert g.__wrapped__(item) == [item, 1]
+
+
+@functools.cache
+def _doubled(x: int) -> int:
+    return x * 2
+
+
+@functools.cache
+def _negative(x: int) -> int:
+    return -x
+
+
+def test_of_two_at_once_each_gives_its_own_value() -> None:
+    doubled: Any = _doubled.__wrapped__
+    negative: Any = _negative.__wrapped__
+    one, other = Replay(), Replay()
+    one.prepare(doubled, 7, 14)
+    other.prepare(negative, 8, -8)
+    assert (_doubled(6), _negative(8), _doubled(7)) == (12, -8, 14)
+    assert other.finish()
+    assert one.finish()
+
+
+def test_a_function_that_is_replayed_is_left_to_the_first() -> None:
+    own = _doubled.__wrapped__.__code__  # type: ignore[attr-defined]
+    doubled: Any = _doubled.__wrapped__
+    one, other = Replay(), Replay()
+    one.prepare(doubled, 17, 34)
+    other.prepare(doubled, 18, "not used")
+    assert (_doubled(18), _doubled(17)) == (36, 34)
+    assert one.finish()  # in another order than they began
+    assert not other.finish()
+    assert doubled.__code__ is own

@@ -5,11 +5,13 @@ Covers `nbexec.cell.iteration.iteration`.
 
 from __future__ import annotations
 
+import traceback
+
 import pytest
 
 import nbexec
 
-from ..both_ways import both, frames
+from ..both_ways import both, frames, kind, plainly, reason, run
 
 RAISING = {
     "SystemExit": "import sys\nout = []\nfor x in [1, 2, 3]:\n    out.append(x)\n"
@@ -100,3 +102,77 @@ def test_a_cause_that_cannot_be_sent_is_not_lost(backend):
     with pytest.raises(ValueError, match="no") as raised:
         nbexec.parallel(cell, {}, backend=backend, progress="off")
     assert type(raised.value.__cause__).__name__ == "Odd"
+
+
+KEPT = """
+class Failed(Exception):
+    def __init__(self, number, cause):
+        super().__init__(f"{number} failed")
+        self.number, self.told = number, cause
+def attempt(x):
+    try:
+        try:
+            return 12 // (3 - x)
+        except ZeroDivisionError as error:
+            raise Failed(x, error) from error
+    except Failed as error:
+        return error
+def several(x):
+    found = []
+    for k in (0, x):
+        try: found.append(3 // (k - x))
+        except ZeroDivisionError as error: found.append(error)
+    return ExceptionGroup("some", [ValueError(x), *found[1:]])
+"""
+VALUES = {
+    "returned": "out = [attempt(x) for x in [1, 3, 2, 3]]",
+    "noted": "out = []\nfor x in [1, 3, 2]:\n    try: out.append(12 // (3 - x))\n    except ZeroDivisionError as error: out.append(error)",
+    "in another": "out = {x: (attempt(x), [x]) for x in [1, 3, 2]}",
+    "in a group": "out = [several(x) for x in [1, 2]]",
+    "never raised": "out = [KeyError(x) for x in [1, 2]]",
+}  # fmt: skip
+
+
+def texts(value: object) -> list[str]:
+    """Give what is shown of each exception in a value, from where it was raised."""
+    if isinstance(value, BaseException):
+        told = value.told if hasattr(value, "told") else value.__cause__
+        same = told is value.__cause__, value.__cause__ is value.__context__
+        return [repr(same), *traceback.format_exception(value)]
+    if isinstance(value, dict):
+        return texts(list(value.values()))
+    return [text for one in value for text in texts(one)] if isinstance(value, list | tuple) else []
+
+
+@pytest.mark.parametrize("name", VALUES)
+@pytest.mark.parametrize("where", ["threads", "processes"])
+def test_an_exception_that_is_a_value_keeps_its_traceback_and_its_cause(name, where):
+    plain, ours = run(plainly, KEPT + VALUES[name]), both(KEPT + VALUES[name], where)
+    assert kind(ours) == "parallel", reason(ours)
+    assert texts(ours.names["out"]) == texts(plain.names["out"])
+
+
+COMPREHENSIONS = {
+    "a list": "out = [broken(x) for x in range(6)]",
+    "a dict": "out = {x: broken(x) for x in range(6)}",
+    "a set": "out = {broken(x) for x in range(6)}",
+    "a generator": "out = sum(broken(x) for x in range(6))",
+    "a list inside a dict": "out = {x: [broken(x + y) for y in range(2)] for x in range(6)}",
+    "a dict inside a list": "out = [{y: broken(x + y) for y in range(2)} for x in range(6)]",
+}
+
+
+@pytest.mark.parametrize("cell", COMPREHENSIONS.values(), ids=COMPREHENSIONS)
+@pytest.mark.parametrize("where", ["threads", "processes"])
+def test_a_traceback_names_the_kind_of_comprehension(cell, where):
+    made = "def broken(x): return 12 // (3 - x)\n"
+    plain, ours = run(plainly, made + cell), both(made + cell, where)
+    assert frames(ours.error) == frames(plain.error)
+
+
+def test_in_the_kernel_too():
+    made = "class K:\n    def __hash__(self): return 1 // 0\nmemo = {}\n"
+    made += "def f(n):\n    if n == 3: memo[K()] = n\n    return n\n"
+    cell = f"{made}out = {{n: f(n) for n in range(5)}}"
+    plain, ours = run(plainly, cell), both(cell)
+    assert frames(ours.error) == frames(plain.error)
