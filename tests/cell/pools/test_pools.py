@@ -250,12 +250,12 @@ def test_on_other_backends_pools_are_the_library_s(notebook, backend):
 @pytest.mark.parametrize(
     "cell",
     [
-        "with ThreadPoolExecutor(2) as p: a = list(p.map(longer, range(100)))",
-        "with ThreadPoolExecutor(2) as p: a = [r.result() for r in [p.submit(longer, x) for x in range(100)]]",
-        "p = ThreadPoolExecutor(2)\nrs = [p.submit(longer, x) for x in range(100)]\np.shutdown()\na = [r.done() for r in rs]\ndel rs",
-        "with ThreadPool(2) as p: a = p.map(longer, range(100))",
-        "with ThreadPool(2) as p: a = list(p.imap(longer, range(100)))",
-        "with ThreadPool(2) as p: a = p.map(first, range(100))  # longer, ",
+        "with ThreadPoolExecutor(2) as p: a = list(p.map(longer, range(200)))",
+        "with ThreadPoolExecutor(2) as p: a = [r.result() for r in [p.submit(longer, x) for x in range(200)]]",
+        "p = ThreadPoolExecutor(2)\nrs = [p.submit(longer, x) for x in range(200)]\np.shutdown()\na = [r.done() for r in rs]\ndel rs",
+        "with ThreadPool(2) as p: a = p.map(longer, range(200))",
+        "with ThreadPool(2) as p: a = list(p.imap(longer, range(200)))",
+        "with ThreadPool(2) as p: a = p.map(first, range(200))  # longer, ",
         "with ThreadPool(2) as p: b = p.map(rows, range(60), 1)\na = [one is ROWS for one in b], all(one is b[0] for one in b)\ndel b",
         "with ThreadPoolExecutor(2) as p: b = list(p.map(rows, range(60)))\na = [one is ROWS for one in b]\ndel b",
         "with ThreadPool(2) as p: a = p.starmap(pair, [(longer(1), x) for x in range(60)])",
