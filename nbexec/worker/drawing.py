@@ -7,6 +7,7 @@ modules that these lead to.  Libraries are not.
 
 from __future__ import annotations
 
+import contextlib
 import dis
 import functools
 import itertools
@@ -87,7 +88,19 @@ def _parts(thing: Any, modules: set[str]) -> Iterable[Any]:
         return (thing.__wrapped__,)
     if kind is functools.partial:
         return thing.func, thing.args, thing.keywords
-    return () if kind is types.ModuleType else _held(thing)
+    if kind is types.ModuleType:  # an object or a default holds it: who knows what is read of it
+        _add_held_module(thing.__name__, modules)
+        return ()
+    return _held(thing)
+
+
+def _add_held_module(name: str, modules: set[str]) -> None:
+    """Note that a module is held, if it is a library."""
+    top = name.partition(".")[0]
+    if top in MODULES:
+        modules.add(top)
+    elif is_library_module(name):
+        _add_library(name, modules)
 
 
 def _held(thing: Any) -> Iterator[Any]:
@@ -105,11 +118,8 @@ def _held(thing: Any) -> Iterator[Any]:
 
 
 def _of_function(function: Any, modules: set[str]) -> Iterator[Any]:
-    for cell in function.__closure__ or ():
-        try:
-            yield cell.cell_contents
-        except ValueError:  # not assigned yet
-            continue
+    closed = _closed_over(function)
+    yield from (one for one in closed.values() if not isinstance(one, types.ModuleType))
     yield from (function.__defaults__, function.__kwdefaults__, vars(function))
     if is_library_module(str(function.__module__)):
         _add_library(str(function.__module__), modules)
@@ -123,14 +133,24 @@ def _of_function(function: Any, modules: set[str]) -> Iterator[Any]:
         for name in _imports(code):
             if is_library_module(name) or name not in sys.modules:
                 _add_library(name, modules)
-    if used.isdisjoint(names):
+    closed_modules = [one for one in closed.values() if isinstance(one, types.ModuleType)]
+    if used.isdisjoint(names) and not closed_modules:
         return
-    for name, path in itertools.chain.from_iterable(map(_loaded, codes)):
-        found = names.get(name)
+    for name, path, from_closure in itertools.chain.from_iterable(map(_loaded, codes)):
+        found = (closed if from_closure else names).get(name)
         if isinstance(found, types.ModuleType):
             yield from _of_module(found, path, modules)
         else:
             yield found
+
+
+def _closed_over(function: Any) -> dict[str, Any]:
+    """Give what a function has from the functions around it, by name."""
+    found = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        with contextlib.suppress(ValueError):  # not assigned yet
+            found[name] = cell.cell_contents
+    return found
 
 
 def _of_module(module: types.ModuleType, path: list[str], modules: set[str]) -> Iterator[Any]:
@@ -177,22 +197,28 @@ def _add_library(name: str, modules: set[str]) -> None:
         modules.add(top)
 
 
-def _loaded(code: types.CodeType) -> Iterator[tuple[str, list[str]]]:
-    """Give the globals that code reads, each with the attributes read of it, one of the other."""
-    name, path = "", list[str]()
+def _loaded(code: types.CodeType) -> Iterator[tuple[str, list[str], bool]]:
+    """Give the names that code reads, each with the attributes read of it, one of the other.
+
+    And whether it is one of a function around it; else it is a global.
+    """
+    name, path, closed = "", list[str](), False
     for instruction in dis.get_instructions(code):
         opname = instruction.opname
         if name and opname in ("LOAD_ATTR", "LOAD_METHOD"):
             path.append(str(instruction.argval))
         elif opname not in _BETWEEN:
             if name:
-                yield name, path
-            loads = opname.startswith(("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"))
+                yield name, path, closed
+            closed = opname.startswith(_CLOSED)
+            loads = closed or opname.startswith(_GLOBAL)
             name, path = str(instruction.argval) if loads else "", []
     if name:
-        yield name, path
+        yield name, path, closed
 
 
+_GLOBAL = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")
+_CLOSED = ("LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF")
 _BETWEEN = ("CACHE", "EXTENDED_ARG", "PUSH_NULL")
 
 

@@ -80,12 +80,33 @@ async def awaited(x):
     return first, rng.random()
 
 
+def in_a_closure():
+    import random as closed
+
+    def of_a_closure(x):
+        return [closed.random() for _ in range(2)]
+
+    return of_a_closure
+
+
+class Holder:
+    def __init__(self):
+        self.held = random
+
+    def of_an_object(self, x):
+        return self.held.random()
+
+
 FUNCTIONS = [
     *(of_modules, imported_inside, captured, spawned, awaited),
     Sampler().draw,
     functools.partial(lambda held, x: held.random(), np.random.default_rng(3)),
     lambda x, held=own: held.random(),
+    in_a_closure(),
+    Holder().of_an_object,
+    lambda x, held=random: held.random(),
 ]
+DRAW_FROM_RANDOM = (of_modules, imported_inside, *FUNCTIONS[-3:])
 
 
 @pytest.fixture(params=FUNCTIONS, ids=lambda one: getattr(one, "__name__", "partial"))
@@ -108,7 +129,7 @@ def quiet_modules(request):
     names = request.fixturenames
     if "function" in names and "backend" in names:
         values = request.node.callspec.params
-        if values["backend"] == "dask" and values["function"] in (of_modules, imported_inside):
+        if values["backend"] == "dask" and values["function"] in DRAW_FROM_RANDOM:
             pytest.skip("Dask's own threads draw from `random`")
 
 
