@@ -337,6 +337,7 @@ class FunctionLoop(Offload):
             scope = {**scope, **frame.f_locals}
             for name in [one for one in scope if one.startswith(LOOP)]:
                 del scope[name]
+            self._leave_out(frame, scope)
         self._around.suspend()
         node = self.site.node
         stmt = node if isinstance(node, ast.For) else ast.copy_location(ast.Expr(node), node)
@@ -348,6 +349,17 @@ class FunctionLoop(Offload):
         self.rest = LoopRun(find_loop(stmt, scope, mapped=False), kernel)
         self.rest.lifted = found
         self.rest.may_record = self.rest.in_function = True
+
+    def _leave_out(self, frame: types.FrameType, scope: dict[str, Any]) -> None:
+        """Leave out globals whose names are those of local ones that have no value yet."""
+        code = frame.f_code
+        own = {*code.co_varnames, *code.co_cellvars, *code.co_freevars} - frame.f_locals.keys()
+        for part in ast.walk(self.site.node):
+            if isinstance(part, ast.AugAssign) and getattr(part.target, "id", "") in own & {*scope}:
+                name = ast.unparse(part.target)
+                raise Refusal(part.lineno, f"changes `{name}`, which has no value yet")
+        for name in own - {*code.co_names}:  # since 3.12 a comprehension's name may be both
+            scope.pop(name, None)
 
     def _is_in(self, frame: types.FrameType) -> bool:
         """Whether a frame has this loop among its names."""
