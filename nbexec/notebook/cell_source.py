@@ -10,8 +10,8 @@ import ast
 from types import TracebackType
 from typing import Any
 
-from ..cell.analysis.source import silently
 from ..errors import NbexecError
+from ..system.silence import silently
 from . import futures
 from .flags import parse
 

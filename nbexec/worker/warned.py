@@ -10,7 +10,7 @@ import threading
 import warnings
 from typing import Any, NamedTuple, Protocol
 
-from ..system import after_fork
+from ..system import after_fork, silence
 
 
 class Warned(NamedTuple):
@@ -40,7 +40,7 @@ _last: tuple[Any, Any, bool] = (None, [], False)  # filters, what was made of th
 
 def filters_here() -> Filters:
     """Give the filters of this process."""
-    return [*warnings.filters]
+    return [one for one in warnings.filters if one is not silence.FILTER]
 
 
 class Keeping:

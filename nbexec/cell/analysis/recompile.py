@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...system.parsing import tree_of
-from .source import silently
+from ...system.silence import silently
 
 FLAGS = 0xFFFF0000  # of co_flags: those of `from __future__` imports
 

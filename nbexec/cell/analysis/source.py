@@ -8,18 +8,17 @@ from __future__ import annotations
 import __future__
 
 import ast
-import contextlib
 import dis
 import functools
 import linecache
 import operator
 import sys
 import types
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
 from ...system.parsing import tree_of
+from ...system.silence import silently
 from ...system.user_code import is_library_file
 from ...system.user_code import is_library_module as is_library_module
 from ...system.user_code import is_own_code as is_own_code
@@ -83,32 +82,6 @@ def remember(source: str, filename: str) -> None:
 
 
 _Found = tuple[dict[tuple[str, int], list[FunctionNode]], frozenset[types.CodeType]]
-
-
-@contextlib.contextmanager
-def silently() -> Iterator[None]:
-    """Show no warnings, nor raise them, inside a `with` block: they were shown before.
-
-    Python isn't told of the change of its filters, as `warnings.catch_warnings` does: it would
-    forget what it has shown.  Nor does library code tell it that enters `catch_warnings` here.
-    """
-    before = warnings.filters
-    warnings.filters = [("ignore", None, Warning, None, 0)]
-    for name in _TELLING:
-        setattr(warnings, name, lambda: None)
-    try:
-        yield
-    finally:
-        warnings.filters = before
-        for name, tell in _TELLING.items():  # as they were at first: another thread may be here
-            setattr(warnings, name, tell)
-
-
-_TELLING = {
-    name: getattr(warnings, name)
-    for name in ("_filters_mutated", "_filters_mutated_lock_held")  # the second since Python 3.14
-    if hasattr(warnings, name)
-}
 
 
 @functools.lru_cache(64)

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...system.silence import silently
 from ..analysis.analysis import Refusal
 from ..analysis.object_facts import immutable
-from ..analysis.source import silently
 from ..iteration.iteration import Checked
 from .call import CallbackCall
 

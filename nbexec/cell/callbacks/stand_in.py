@@ -13,7 +13,7 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..analysis.source import silently
+from ...system.silence import silently
 
 END = object()
 _LOOKING = """

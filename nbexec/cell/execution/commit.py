@@ -12,8 +12,8 @@ from typing import Any
 
 from ...errors import PickleError
 from ...model import Failure
+from ...system.silence import silently
 from ...worker.item_errors import Partial
-from ..analysis.source import silently
 from ..iteration.block import BlockIteration, BlockRecord
 from ..iteration.boundary import arrived
 from ..iteration.columns import Column

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...system.parsing import tree_of
-from ..analysis.source import future_flags, silently
+from ...system.silence import silently
+from ..analysis.source import future_flags
 from ..loops.find import ItemLoop
 from ..loops.mapped_for import values_of
 from ..loops.rewrite import HIDDEN, replaced, with_hidden

@@ -15,12 +15,12 @@ from ...errors import PickleError
 from ...model import Failure
 from ...options.record import Options
 from ...placement.profiles import Profile
+from ...system.silence import silently
 from ...telemetry.stats import Stats
 from ...worker.item_errors import Partial
 from ..analysis.aliases import TooLarge
 from ..analysis.analysis import Analysis, Refusal
 from ..analysis.own_reads import OwnRead
-from ..analysis.source import silently
 from ..iteration.block import BlockIteration, BlockRecord
 from ..iteration.held import Brought, HeldCode
 from ..iteration.iteration import (

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ...run.seeds import streams_for
+from ...system.silence import silently
 from ...worker.drawing import reached
 from ...worker.generators import number, own_generator
 from ...worker.random_streams import Streams
 from ..analysis.analysis import Refusal
-from ..analysis.source import is_library_module, silently
+from ..analysis.source import is_library_module
 from ..loops.find import ItemLoop
 from .in_kernel import StatementRunner
 

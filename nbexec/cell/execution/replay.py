@@ -11,8 +11,9 @@ import types
 from typing import Any
 
 from ...system.parsing import tree_of
+from ...system.silence import silently
 from ..analysis.recompile import with_things
-from ..analysis.source import is_own_code, silently
+from ..analysis.source import is_own_code
 from ..loops.exchanged_code import exchange, put_back
 from ..loops.split import CACHE
 

@@ -13,8 +13,8 @@ import types
 from typing import Any
 
 from ...system.parsing import tree_of
+from ...system.silence import silently
 from ..analysis.accumulators import Site, operands
-from ..analysis.source import silently
 from ..iteration.block import BlockBody
 from ..iteration.columns import Column
 from ..iteration.effect_log import Log

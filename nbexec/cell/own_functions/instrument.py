@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from ...system.silence import silently
 from ..analysis.recompile import FLAGS, may_be_recompiled, recompiled, with_things
-from ..analysis.source import function_node, silently
+from ..analysis.source import function_node
 from ..loops.displays import sets_of
 from .handing_over import SCOPES, HandingOver
 from .loop_site import AtSite, LoopSite

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 import nbexec
-from nbexec.cell.analysis.source import function_node, remember, silently
+from nbexec.cell.analysis.source import function_node, remember
+from nbexec.system.silence import silently
 
 
 def test_the_source_of_an_older_cell_of_the_same_name_is_not_taken_for_it():

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import nbexec
-from nbexec.cell.analysis.source import silently
 from nbexec.cell.execution.reissue import reissue
+from nbexec.system.silence import silently
 from nbexec.worker.warned import Warned
 
 CELLS = {
