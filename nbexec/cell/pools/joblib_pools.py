@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import itertools
-from concurrent.futures import Future, ProcessPoolExecutor
+import types
+from concurrent.futures import Future
 from typing import Any
 
 import joblib
 from joblib._parallel_backends import LokyBackend
+from joblib.externals.loky import ProcessPoolExecutor, get_reusable_executor
 
 from ...integrations.joblib_backend import JoblibBackend
 from ...integrations.joblib_calls import with_traceback
@@ -35,7 +37,7 @@ class JoblibParallel(joblib.Parallel):  # type: ignore[misc]  # joblib has no ty
         if run is None:
             return super().__call__(given)
         before = self._backend
-        self._backend = JoblibBackend(functools.partial(_submit, run), run.workers)
+        self._backend = JoblibBackend(functools.partial(_submit, run, first[0][0]), run.workers)
         self._backend.configure(parallel=self)
         try:
             return super().__call__(given)
@@ -65,7 +67,11 @@ JoblibParallel.__name__ = JoblibParallel.__qualname__ = "Parallel"
 JoblibParallel.__module__ = "joblib.parallel"
 
 
-def _submit(run: PoolRun, function: Any, args: tuple[Any, ...]) -> Future[Any]:
+def _submit(run: PoolRun, agreed: Any, function: Any, args: tuple[Any, ...]) -> Future[Any]:
+    """Have a batch run on a worker of ours, if its calls are of the function that was looked at."""
+    if not all(_same(one[0], agreed) for one in args[0]):
+        theirs: Future[Any] = get_reusable_executor(run.workers).submit(function, *args)
+        return theirs
     future: Future[Any] = Future()
     inner = PoolFuture(future)
     call: Any = (function, args, {})
@@ -73,3 +79,8 @@ def _submit(run: PoolRun, function: Any, args: tuple[Any, ...]) -> Future[Any]:
     inner.add_done_callback(passed)
     run.submit(function, args, {}, with_traceback, inner)
     return future
+
+
+def _same(function: Any, other: Any) -> bool:
+    """Whether two functions are one; a method is made anew each time that it is read."""
+    return function is other or (type(function) is types.MethodType and function == other)

@@ -375,6 +375,29 @@ def test_joblib(cell):
     assert any("Parallel" in step.what for step in report.steps), str(report)
 
 
+def test_another_function_of_joblib_s_calls_is_joblib_s_own_matter():
+    from joblib.externals.loky import get_reusable_executor
+
+    setup = (
+        "import sys\nfrom joblib import Parallel, delayed\n"
+        "def square(x):\n    return sum(i for i in range(2000)) + x * x\n"
+        "def where(x):\n    return 'nbexec.worker.entry' in sys.modules\n"
+    )
+    names = {"__name__": "__main__"}
+    remember(setup, "<joblib>")
+    exec(compile(setup, "<joblib>", "exec"), names)
+    nbexec.parallel(
+        "a = Parallel(2, batch_size=1)(delayed(where if x % 5 == 4 else square)(x)"
+        " for x in range(20))",
+        names,
+        progress="off",
+        workers=2,
+    )
+    get_reusable_executor().shutdown()
+    square = names["square"]
+    assert names["a"] == [False if x % 5 == 4 else square(x) for x in range(20)]
+
+
 def test_joblib_raises_what_a_call_raised():
     pytest.importorskip("joblib")
     names = {}
