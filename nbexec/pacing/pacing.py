@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ..errors import OptionError
 from ..model import Chunk, Outcome, SlowDown
-from ..options.rates import Limit, limit_of
+from ..options.rates import CALLS, Limit, limit_of
 from ..options.record import Options
 from ..telemetry import wording
 from ..telemetry.events import Spending
@@ -334,6 +334,14 @@ class Pacing:
     def waits(self, now: float) -> bool:
         """Whether nothing may be sent, for now."""
         return self._again > now and self._again < math.inf
+
+    @property
+    def fastest(self) -> float | None:
+        """Items a second that the limit allows in the long run; None where that depends on them."""
+        if self.limit is None or self._facts.keyed:
+            return None
+        calls = (rate.most / rate.seconds for rate in self.limit.rates if rate.unit == CALLS)
+        return min(calls, default=None)
 
     def words(self, now: float) -> str:
         """Say what is waited for; "" for nothing."""

@@ -155,7 +155,8 @@ class Loop:
     def run(self, name: str, choice: Choice) -> None:
         """Go from the first event to the last item; `end` comes after."""
         self.stopping.begin()
-        self._emit(RunStarted(self._clock(), name, self.feed.total, choice))
+        fastest = self._pacing.fastest
+        self._emit(RunStarted(self._clock(), name, self.feed.total, choice, fastest))
         while not self._over():
             self._recall()
             self._submit()

@@ -28,6 +28,7 @@ class RunStarted:
     name: str
     total: int | None  # items; None while the input has not been seen to its end
     choice: Choice
+    fastest: float | None = None  # items a second that a limit allows; None: any number
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,7 @@ class RunState:
         self._slot_seconds = 0.0  # workers x wall, summed over the times between changes
         self._slots_since = 0.0
         self._recent = RecentRate()
+        self._fastest: float | None = None  # items a second that a limit allows
 
     def apply(self, event: Event) -> None:
         """Fold one event; they come in the order of the grammar in `events`."""
@@ -87,6 +88,7 @@ class RunState:
             case RunStarted():
                 self.name, self.total, self.choice = event.name, event.total, event.choice
                 self._began = self._slots_since = event.time
+                self._fastest = event.fastest
                 self.phase = "running"
                 self._recent.restart(event.time, 0)
             case RunEnded():
@@ -206,7 +208,9 @@ class RunState:
         if self.total is None or self.phase != "running":
             return None
         left = self.total - self.done - self.failed
-        return self._recent.eta(now, self._ran, left, self.choice.workers)
+        eta = self._recent.eta(now, self._ran, left, self.choice.workers)
+        # The first ones may all have started at once, and the others will not.
+        return eta if eta is None or not self._fastest else max(eta, left / self._fastest)
 
     def _rate(self, now: float, elapsed: float) -> float:
         if self._ended:

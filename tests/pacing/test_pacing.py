@@ -16,8 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import nbexec
+from nbexec.options import resolve
 from nbexec.pacing.limiter import Limiter
 from nbexec.pacing.limiters import limiter_of
+from nbexec.pacing.pacing import Pacing
 from nbexec.pacing.parked import Parked
 
 from ..telemetry.test_events import check
@@ -216,6 +218,19 @@ def test_every_way_to_call_keeps_to_it():
         "a = [begun(x) for x in range(8)]\nb = [begun(x) for x in range(8)]", names, **options
     )
     assert fullest(names["a"] + names["b"], 0.99) <= 10
+
+
+@pytest.mark.parametrize(
+    ("options", "fastest"),
+    [
+        ({"rate": ["10/s", "120/min"]}, 2.0),
+        ({"rate": {"calls": "60/min", "tokens": "5/s"}, "cost": len}, 1.0),
+        ({"rate": "10/s", "rate_key": len}, None),
+        ({}, None),
+    ],
+)
+def test_how_fast_a_limit_lets_a_run_be_is_known_from_its_start(options, fastest):
+    assert Pacing(resolve(options), Parked()).fastest == fastest
 
 
 def test_while_it_waits_a_run_is_steered_and_works_nothing():

@@ -30,9 +30,9 @@ def ended(chunk, seconds=1.0, cpu=0.0, errors=()):
     return Outcome([None] * count, wrong, 0.0, ends, cpu, "w")
 
 
-def started(clock, total=100, workers=2):
-    state = RunState()
-    state.apply(RunStarted(clock(), "measure", total, Choice("processes", workers, "why")))
+def started(clock, total=100, workers=2, fastest=None):
+    state, choice = RunState(), Choice("processes", workers, "why")
+    state.apply(RunStarted(clock(), "measure", total, choice, fastest))
     return state
 
 
@@ -83,6 +83,12 @@ def test_rate_and_eta_come_from_recent_work(clock):
     stats = state.stats(clock())
     assert stats.rate == pytest.approx(20, rel=0.1)
     assert stats.eta == pytest.approx(400 / stats.rate)
+
+
+def test_what_is_left_takes_as_long_as_a_limit_has_it_take(clock):
+    state = started(clock, total=4000, fastest=100 / 60)
+    work(state, clock, 0, 100, 2.0)  # all that may start at first, at once
+    assert state.stats(clock.go(5)).eta == pytest.approx(3900 * 60 / 100)
 
 
 def test_rate_falls_while_nothing_ends(clock):
