@@ -26,14 +26,17 @@ SUMMARY = ".nbexec-summary"
 
 SLOW = 'nbexec.map(time.sleep, [0.2] * 200, backend="threads", workers=2)'
 EVIL = """\
-import time, nbexec
+import os, time, nbexec
 class Evil:
     def __repr__(self):
         return "<script>hacked = 1</script><img src=x onerror='hacked = 1'>"
 def fail(item):
     print(item)
-    time.sleep(0.1)
+    begun.append(item)
+    while len(begun) > 20 and not os.path.exists("all of it was seen"):
+        time.sleep(0.05)
     raise ValueError(repr(item))
+begun = []
 failed = nbexec.map(fail, [Evil()] * 80, on_error="collect", workers=2, backend="threads",
                     name=repr(Evil()))
 """
@@ -235,6 +238,7 @@ def test_what_items_say_is_text_in_the_panel_and_in_the_summary(server, page, co
     assert live.count("<script>hacked") >= 4  # the name, a message, an item, the traceback
     tab(page, "Output").click()
     page.page.wait_for_selector(f"{PANEL} .nbx-output pre >> text=<script>hacked")
+    (server.root / "all of it was seen").touch()
     page.wait()
     page.page.wait_for_selector(SUMMARY)
     page.page.locator(f"{SUMMARY} summary").first.click()

@@ -205,7 +205,7 @@ def item(x):
     child.join()
 
 if __name__ == "__main__":
-    nbexec.map(item, range(2), backend="threads", progress="off")
+    nbexec.map(item, range(2), backend="threads", workers=1, progress="off")
     output = nbexec.map(item, range(2), backend="processes", progress="off").run.output
     assert [str(output[x]) for x in range(2)] == ["child of 0\\n", "child of 1\\n"]
 """
