@@ -85,7 +85,9 @@ def _from_threads(
     left = ENDLESS if seen.left is None else seen.left
     there = WARM if seen.warm else START
     there += max(seen.here * left, (each + seen.here + seen.there) * left / count)
-    if seen.gil and recent.in_turn and 0.6 < cores < 1.3:
+    # with the time in which other programs had the cores
+    wanted = max(recent.kernel, recent.busy) / recent.elapsed
+    if seen.gil and recent.in_turn and wanted > 0.6 and cores < 1.3:
         if there <= CHANGED * left * each:
             return Choice("processes", count, f"by now {words(each, 1.0)} and hold the GIL")
         return None

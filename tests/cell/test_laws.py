@@ -16,6 +16,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -114,20 +115,25 @@ def leaves_what_exec_leaves(
     return seen
 
 
+def some_do(backend: str, examples: int, *how: Any) -> bool:
+    """Try more programs until steps of some run in parallel: of a few it may be that none do."""
+    tried = (leaves_what_exec_leaves(backend, examples * more, *how) for more in (1, 2, 4))
+    return any(seen["parallel"] for seen in tried)
+
+
 @pytest.mark.parametrize(("backend", "examples"), [("threads", 20), ("processes", 8)])
 def test_a_few_random_cells_leave_what_exec_leaves(backend, examples):
-    assert leaves_what_exec_leaves(backend, examples)["parallel"]
+    assert some_do(backend, examples)
 
 
 @pytest.mark.parametrize(("backend", "examples"), [("threads", 20), ("processes", 8)])
 def test_a_few_whose_loops_begin_in_the_kernel_do_so_too(backend, examples):
-    assert leaves_what_exec_leaves(backend, examples, st.integers(1, 4))["parallel"]
+    assert some_do(backend, examples, st.integers(1, 4))
 
 
 @pytest.mark.parametrize(("backend", "examples"), [("threads", 40), ("processes", 15)])
 def test_a_few_that_are_functions_do_so_too(backend, examples):
-    seen = leaves_what_exec_leaves(backend, examples, st.integers(1, 3), inside_a_function)
-    assert seen["parallel"], seen
+    assert some_do(backend, examples, st.integers(1, 3), inside_a_function)
 
 
 @long_run
