@@ -30,6 +30,7 @@ from xdist.scheduler import LoadScopeScheduling
 FIRST = [
     "test_cpython.py",
     "test_browser.py",
+    "cell/test_random_notebooks.py",
     "cell/test_laws.py",
     "test_docs.py",
     "test_notebooks.py",

@@ -31,10 +31,17 @@ def test_a_few_are_left_alike(backend, count):
     assert_alike(backend, 0, count)
 
 
+# In parts, which workers of the suite share out.
+MANY = [
+    *(("threads", first, 400) for first in (100, 500, 900)),
+    *(("processes", first, 400) for first in (100, 500)),
+]
+
+
 @long_run
-@pytest.mark.parametrize(("backend", "count"), [("threads", 1200), ("processes", 800)])
-def test_many_are_left_alike(backend, count):
-    assert_alike(backend, 100, count)
+@pytest.mark.parametrize(("backend", "first", "count"), MANY)
+def test_many_are_left_alike(backend, first, count):
+    assert_alike(backend, first, count)
 
 
 # A list's item raises in the kernel after some of workers; a local name is that of a global.
