@@ -231,15 +231,17 @@ def _start(
 
 
 def _why(error: BaseException | None, failure: Failure | None) -> Failure | BaseException | None:
-    """Give the reason why a run that ended in `error` has no results from `failure` on."""
+    """Give the reason why a run that ended in `error` has no results from `failure` on.
+
+    Without an error it ended where a consumer is expected to: what ran then was stopped, and is
+    still to be had.
+    """
     if failure is not None and failure.left is not None:
         vars(failure.exception).pop("partial_results", None)  # it is the user's own
         return failure
     if failure is not None and failure.kind != "cancelled":
         return _ours(failure.exception)
-    if error is not None:
-        return _ours(error)
-    return failure.exception if failure is not None else None
+    return _ours(error) if error is not None else None
 
 
 def _ours(error: BaseException) -> BaseException:

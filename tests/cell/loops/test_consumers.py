@@ -73,6 +73,29 @@ def test_on_workers(form, items, where):
     assert kind(left) == "parallel", reason(left)
 
 
+SLOW = """
+import time
+def slow(x):
+    time.sleep(0 if x == 3 else 1.5)
+    return x
+"""
+ENDING = {
+    "next": "y = next((x for x in [3, 1, 4, 1, 5] if slow(x)), None)",
+    "next of a map": "y = next(map(slow, [3, 1, 4, 1, 5]))",
+    "any": "y = any(slow(x) for x in [3, 1, 4, 1, 5])",
+    "in": "y = 3 in (slow(x) for x in [3, 1, 4, 1, 5])",
+    "any, which goes on": "y = any([x] * (slow(x) - x) for x in [3, 1, 4])",
+    "break": "for x in [3, 1, 4, 1, 5]:\n    if slow(x) == 3:\n        y = x\n        break",
+}
+
+
+@pytest.mark.parametrize("form", ENDING.values(), ids=ENDING)
+@pytest.mark.parametrize("where", ["threads", "processes"])
+def test_items_that_run_on_after_its_end_are_stopped_without_a_word(form, where):
+    left = both(form, where, earlier=SLOW, workers=2)
+    assert kind(left) == "parallel", reason(left)
+
+
 @pytest.mark.plain_first
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 @pytest.mark.parametrize("items", [1, 3])
