@@ -4,7 +4,7 @@ The rooms, in the order of the layers (each imports only what is below it):
 
     notebook/     IPython, ipykernel and widgets: the magics; panel/ the live panel
     cell/         %%parallel: analysis, loops, iterations, and their execution
-    api, answers, executor, tracking, history: what people call
+    api, answers, tracking, history: what people call; executor/ for whom calls concurrent.futures
     run/          one run: its handle, its loop, its results, how it stops
     placement/    which backend, how many workers, which worker has which chunk
     pacing/       how fast a run may go: rate limits, slowing down, a budget
@@ -53,7 +53,8 @@ if TYPE_CHECKING:
         SerialError,
         WorkerDied,
     )
-    from .executor import Executor
+    from .executor.executor import Executor
+    from .executor.future import CallFuture
     from .history import PastRun, RunRecord, attach, runs
     from .integrations.registered_joblib import register_joblib
     from .model import Failure
@@ -83,7 +84,8 @@ _NAMES = {
     "errors": "BackendError BudgetExceeded DeadlineExceeded ItemsError ItemTimeout JournalError "
     "MemoryLimitExceeded NbexecError NotReady OptionError PickleError RunCancelled SerialError "
     "WorkerDied",
-    "executor": "Executor",
+    "executor.executor": "Executor",
+    "executor.future": "CallFuture",
     "history": "PastRun RunRecord attach runs",
     "integrations.registered_joblib": "register_joblib",
     "model": "Failure",

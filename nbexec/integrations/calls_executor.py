@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..executor import Executor
+from ..executor.executor import Executor
 from ..items.chunk_size import ChunkSizer
 from ..worker.execute import Call
 

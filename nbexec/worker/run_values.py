@@ -78,4 +78,4 @@ def _second(first: Any, second: Any) -> Any:
 
 def is_executors(fn: Any) -> bool:
     """Whether a task's function calls what an executor's items say, after an initializer or not."""
-    return fn is call or getattr(fn, "__module__", "") == "nbexec.executor"
+    return fn is call or getattr(fn, "__module__", "") == "nbexec.executor.initializing"

@@ -1,4 +1,7 @@
-"""`nbexec.Executor`, over `items/call_queue`: `concurrent.futures.Executor` on every backend."""
+"""`nbexec.Executor`, over `items/call_queue`: `concurrent.futures.Executor` on every backend.
+
+Covers `executor/mapping`, `executor/initializing`, `executor/future` and `executor/open_runs`.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ import pytest
 
 import nbexec
 
-from .waiting import until
+from ..waiting import until
 
 
 @pytest.fixture

@@ -10,32 +10,34 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from . import observers
-from .backends.caller_thread import CallerThread
-from .items.call_queue import CallQueue
-from .items.chunk_size import ChunkSizer
-from .model import Task
-from .options import resolve
-from .options.record import Options
-from .placement.auto import most_workers
-from .run.handle import Run
-from .run.seeds import streams_for
-from .system import after_fork, at_exit
-from .telemetry.observer import Observer
-from .telemetry.stats import Stats
-from .worker import execute, reductions
-from .worker.execute import Call
-from .worker.initialized import Initialized, initialize
-from .worker.random_streams import InStream
+from .. import observers
+from ..backends.caller_thread import CallerThread
+from ..items.call_queue import CallQueue
+from ..items.chunk_size import ChunkSizer
+from ..model import Task
+from ..options import resolve
+from ..options.record import Options
+from ..placement.auto import most_workers
+from ..run.handle import Run
+from ..run.seeds import streams_for
+from ..telemetry.observer import Observer
+from ..telemetry.stats import Stats
+from ..worker import execute
+from ..worker.execute import Call
+from ..worker.random_streams import InStream
+from . import open_runs
+from .computing import Computing
+from .future import CallFuture
+from .initializing import call_initialized, run_initializer
+from .mapping import call_part, each_of, in_parts, taken
 
 T = TypeVar("T")
 
 
-class Executor(concurrent.futures.Executor):
+class Executor(Computing, concurrent.futures.Executor):
     """Run calls on any backend, behind the interface of `concurrent.futures`.
 
     Parameters
@@ -86,8 +88,8 @@ class Executor(concurrent.futures.Executor):
         name = self.options.name or "Executor"
         task = Task(self._calling, name, depth=execute.depth.get())
         if initializer is not None:
-            setup = functools.partial(_initialize, initializer, initargs)
-            task = replace(task, fn=_call, setup=setup)
+            setup = functools.partial(run_initializer, initializer, initargs)
+            task = replace(task, fn=call_initialized, setup=setup)
         self._places = itertools.count()  # of submitted calls
         self._calls = CallQueue()
         caller_thread = CallerThread()
@@ -102,11 +104,9 @@ class Executor(concurrent.futures.Executor):
             kernel_backend="threads",
         )
         self._run.start()
-        _open[self._run] = self._calls
-        self._run.add_done_callback(_over)
-        at_exit.add(_finish)
+        open_runs.add(self._run, self._calls)
         caller_thread.serve_in_thread(contextvars.copy_context())
-        self._finalizer = weakref.finalize(self, _close, self._calls, self._run)
+        self._finalizer = weakref.finalize(self, open_runs.close, self._calls, self._run)
 
     @staticmethod
     def _sizer() -> ChunkSizer:
@@ -118,7 +118,7 @@ class Executor(concurrent.futures.Executor):
         """Give the observers that show it."""
         return observers.watchers(options, task)
 
-    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> CallFuture[T]:
         """Submit ``fn(*args, **kwargs)``, and give its future.
 
         Raises
@@ -128,7 +128,7 @@ class Executor(concurrent.futures.Executor):
         concurrent.futures.BrokenExecutor
             The initializer raised in a worker.
         """
-        future: Future[T] = Future()
+        future: CallFuture[T] = CallFuture()
         self._calls.add(Call(self._in_stream(fn), args, kwargs), future)
         self._run.wake()
         return future
@@ -183,9 +183,9 @@ class Executor(concurrent.futures.Executor):
         single = self.options.rate, self.options.budget, self.options.hedge_after
         if size == 1 or any(one is not None for one in single):
             return self._map(fn, zip(*iterables, strict=False), timeout, buffersize)
-        parts = _parts(zip(*iterables, strict=False), size)
-        part = functools.partial(_part, fn)
-        return _each(self._map(part, ((one,) for one in parts), timeout, buffersize))
+        parts = in_parts(zip(*iterables, strict=False), size)
+        part = functools.partial(call_part, fn)
+        return each_of(self._map(part, ((one,) for one in parts), timeout, buffersize))
 
     def _map(
         self,
@@ -196,7 +196,7 @@ class Executor(concurrent.futures.Executor):
     ) -> Iterator[Any]:
         due = None if timeout is None else time.monotonic() + timeout
         futures = deque(self.submit(fn, *args) for args in itertools.islice(calls, buffersize))
-        return _taken(futures, due, fn, calls, weakref.ref(self))
+        return taken(futures, due, fn, calls, weakref.ref(self))
 
     def _in_stream(self, fn: Callable[..., T]) -> Callable[..., T]:
         """Have a function draw its own random numbers, if it draws any."""
@@ -220,50 +220,6 @@ class Executor(concurrent.futures.Executor):
         if self.options.backend != "auto":
             return self._run.workers
         return max(self._run.workers, most_workers(self.options.workers, self._run.task.depth))
-
-    def compute(
-        self,
-        kernel: str | Callable[[Any], Any],
-        array: Any,
-        *,
-        combine: Callable[[list[Any]], Any] | None = None,
-    ) -> Any:
-        """Reduce an array of numbers: slices in parallel, joined in their order.
-
-        Parameters
-        ----------
-        kernel : {"sum", "product", "square_sum", "min", "max"} or callable
-            The reduction, or a function of a slice, a NumPy array (one that numba has
-            compiled with ``nogil=True`` runs in parallel on threads).
-        array : array_like
-            Numbers.  On threads slices are views; to processes they go through shared memory.
-        combine : callable or None
-            Makes the result from the list of a function's values, in order; None gives the list.
-            A named kernel has its own.
-
-        Returns
-        -------
-        object
-            As NumPy gives it, up to the rounding of floats; the same on every backend, for
-            every number of workers.
-
-        Raises
-        ------
-        TypeError, ValueError
-            `array` holds no numbers; there is no such kernel; or an empty array has no smallest
-            or largest number.
-
-        Examples
-        --------
-        >>> import nbexec
-        >>> with nbexec.Executor("threads", workers=2) as executor:
-        ...     float(executor.compute("square_sum", [1.0, 2.0, 3.0]))
-        14.0
-        """
-        part, join = (kernel, combine or list) if callable(kernel) else reductions.kernel(kernel)
-        if combine is not None and not callable(kernel):
-            raise ValueError(f"combine= is for functions: {kernel!r} has its own")
-        return join(list(self.map(part, reductions.slices(reductions.numbers(array)))))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Accept no further calls; with `wait`, return when the accepted ones are done.
@@ -289,90 +245,3 @@ class Executor(concurrent.futures.Executor):
     def run(self) -> Run:
         """The run behind it."""
         return self._run
-
-
-def _initialize(initializer: Callable[..., object], initargs: tuple[Any, ...]) -> Initialized:
-    try:
-        return initialize(initializer, initargs)
-    except Exception as error:
-        why = f"the initializer raised {type(error).__name__}: {error}"
-        broken = concurrent.futures.BrokenExecutor(why)
-        broken.of_initializer = True  # type: ignore[attr-defined]  # not one that a call raised
-        raise broken from error
-
-
-def _call(it: Call, state: Initialized) -> Any:
-    state.enter((it.fn, *it.args))
-    return execute.call(it)
-
-
-def _parts(items: Iterator[tuple[Any, ...]], size: int) -> Iterator[list[tuple[Any, ...]]]:
-    while part := list(itertools.islice(items, size)):
-        yield part
-
-
-def _part(fn: Callable[..., T], part: list[tuple[Any, ...]]) -> list[T]:
-    return [fn(*args) for args in part]
-
-
-def _each(parts: Iterator[list[T]]) -> Iterator[T]:
-    """Give the results of every part, and keep none of them."""
-    for part in parts:
-        part.reverse()
-        while part:
-            yield part.pop()
-
-
-def _taken(
-    futures: deque[Future[T]],
-    due: float | None,
-    fn: Callable[..., T],
-    calls: Iterator[tuple[Any, ...]],
-    executor: weakref.ref[Executor],
-) -> Iterator[T]:
-    """Give the results in order; each that is taken makes room for another call.
-
-    The executor is let go of where nobody else holds it: then no further calls are made.
-    """
-    try:
-        while futures:
-            within = None if due is None else max(0.0, due - time.monotonic())
-            futures[0].exception(within)  # waits, and doesn't tie what it raises to this frame
-            submit = executor()
-            if submit is not None:
-                futures.extend(submit.submit(fn, *args) for args in itertools.islice(calls, 1))
-            del submit
-            yield _result(futures.popleft())
-    finally:
-        for future in futures:
-            future.cancel()
-
-
-def _result(future: Future[T]) -> T:
-    """Give a result, and keep nothing of it."""
-    try:
-        return future.result()
-    finally:
-        del future  # else its exception, by its traceback, would hold itself
-
-
-def _close(calls: CallQueue, run: Run) -> None:
-    calls.close()
-    run.wake()
-
-
-_open: dict[Run, CallQueue] = {}  # runs of executors that have not ended
-after_fork.add(_open.clear)
-
-
-def _over(run: Run) -> None:
-    _open.pop(run, None)
-
-
-def _finish() -> None:
-    """Accept no further calls, and wait for the accepted ones: Python is exiting."""
-    runs = list(_open.items())
-    for run, calls in runs:
-        _close(calls, run)
-    for run, _ in runs:
-        run.wait()

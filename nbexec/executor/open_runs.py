@@ -1,0 +1,36 @@
+"""Runs of executors that have not ended: they do when Python exits."""
+
+from __future__ import annotations
+
+from ..items.call_queue import CallQueue
+from ..run.handle import Run
+from ..system import after_fork, at_exit
+
+_open: dict[Run, CallQueue] = {}
+after_fork.add(_open.clear)
+
+
+def add(run: Run, calls: CallQueue) -> None:
+    """Have a run that was started end when Python exits, if it is still open then."""
+    _open[run] = calls
+    run.add_done_callback(_over)
+    at_exit.add(_finish)
+
+
+def close(calls: CallQueue, run: Run) -> None:
+    """Accept no further calls."""
+    calls.close()
+    run.wake()
+
+
+def _over(run: Run) -> None:
+    _open.pop(run, None)
+
+
+def _finish() -> None:
+    """Accept no further calls, and wait for the accepted ones: Python is exiting."""
+    runs = list(_open.items())
+    for run, calls in runs:
+        close(calls, run)
+    for run, _ in runs:
+        run.wait()
