@@ -82,10 +82,10 @@ class Executor(Computing, concurrent.futures.Executor):
         **options: Any,
     ) -> None:
         given = {"progress": "off", **options, "backend": backend, "workers": workers}
-        self.options = resolve(given)
+        self._options = resolve(given)
         if initializer is not None and not callable(initializer):
             raise TypeError(f"initializer must be callable, not {initializer!r}")
-        name = self.options.name or "Executor"
+        name = self._options.name or "Executor"
         task = Task(self._calling, name, depth=execute.depth.get())
         if initializer is not None:
             setup = functools.partial(run_initializer, initializer, initargs)
@@ -97,9 +97,9 @@ class Executor(Computing, concurrent.futures.Executor):
             task,
             self._calls,
             self._calls.futures,
-            self.options.updated({"on_error": "collect"}),  # a failed call is its future's alone
+            self._options.updated({"on_error": "collect"}),  # a failed call is its future's alone
             caller_thread,
-            watchers=functools.partial(self._watchers, self.options, task),
+            watchers=functools.partial(self._watchers, self._options, task),
             sizer=self._sizer(),
             kernel_backend="threads",
         )
@@ -180,7 +180,7 @@ class Executor(Computing, concurrent.futures.Executor):
             raise TypeError(f"buffersize must be an int or None, not {buffersize!r}")
         if buffersize is not None and buffersize < 1:
             raise ValueError(f"buffersize must be at least 1, not {buffersize}")
-        single = self.options.rate, self.options.budget, self.options.hedge_after
+        single = self._options.rate, self._options.budget, self._options.hedge_after
         if size == 1 or any(one is not None for one in single):
             return self._map(fn, zip(*iterables, strict=False), timeout, buffersize)
         parts = in_parts(zip(*iterables, strict=False), size)
@@ -201,9 +201,9 @@ class Executor(Computing, concurrent.futures.Executor):
     def _in_stream(self, fn: Callable[..., T]) -> Callable[..., T]:
         """Have a function draw its own random numbers, if it draws any."""
         place = next(self._places)
-        if self.options.seed is None and self.options.backend in ("serial", "threads", "asyncio"):
+        if self._options.seed is None and self._options.backend in ("serial", "threads", "asyncio"):
             return fn
-        streams = streams_for((fn,), self.options.seed, fresh=self._run.seed)
+        streams = streams_for((fn,), self._options.seed, fresh=self._run.seed)
         return fn if streams is None else InStream(fn, streams, place)
 
     @property
@@ -217,9 +217,9 @@ class Executor(Computing, concurrent.futures.Executor):
 
         So many calls they give at once; with "auto" that is known before it has chosen.
         """
-        if self.options.backend != "auto":
+        if self._options.backend != "auto":
             return self._run.workers
-        return max(self._run.workers, most_workers(self.options.workers, self._run.task.depth))
+        return max(self._run.workers, most_workers(self._options.workers, self._run.task.depth))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Accept no further calls; with `wait`, return when the accepted ones are done.
