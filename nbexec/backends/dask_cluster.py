@@ -46,6 +46,7 @@ class QueuedChunk:
     key: str
     call: PackedCall
     chunk: Chunk
+    worker: ClusterWorker
     reply: Future[bytes] = field(default_factory=Future)
     task: Any = None  # Dask's future, once it was sent
     process: Any = None  # that it was sent to
@@ -68,6 +69,11 @@ class ClusterWorker:
         with self._lock:
             self._waiting.append(queued)
             self._pump()
+
+    @property
+    def queue_length(self) -> int:
+        """How many chunks it has, with that which runs."""
+        return len(self._waiting) + (self._sent is not None)
 
     def runs(self, queued: QueuedChunk) -> bool:
         """Whether the worker is busy with `queued`."""
@@ -234,26 +240,31 @@ class LocalSession(RemoteSession):
         self._queued: dict[int, list[QueuedChunk]] = {}  # at each slot, in order
 
     def send(self, slot: int, chunk: Chunk, call: PackedCall) -> Future[bytes]:
-        queued = QueuedChunk(f"nbexec-{self.spec.task.name}-{self.key}", call, chunk)
+        worker = self._for_hedge(chunk) if chunk.hedge else self._workers[slot % len(self._workers)]
+        queued = QueuedChunk(f"nbexec-{self.spec.task.name}-{self.key}", call, chunk, worker)
         queued_chunks = self._queued.setdefault(slot, [])
         queued_chunks.append(queued)
         this = weakref.ref(queued)  # no cycle: its item is freed as soon as it is done
         queued.reply.add_done_callback(lambda _: queued_chunks.remove(cast(QueuedChunk, this())))
-        self._worker_of(slot).put(queued)
+        worker.put(queued)
         return queued.reply
 
     def resize(self, workers: int) -> None:
         super().resize(min(workers, len(self._workers)))
 
-    def _worker_of(self, slot: int) -> ClusterWorker:
-        return self._workers[slot % len(self._workers)]
+    def _for_hedge(self, chunk: Chunk) -> ClusterWorker:
+        """Give a worker that doesn't have the first try of an item; it would wait behind it."""
+        queued = itertools.chain.from_iterable(self._queued.values())
+        taken = {one.worker for one in queued if one.chunk.indices[0] == chunk.indices[0]}
+        free = [one for one in self._workers if one not in taken] or self._workers
+        return min(free, key=lambda one: one.queue_length)
 
     def died(self, slot: int, chunk: Chunk, error: BaseException) -> str | None:
         return None if isinstance(error, Stopped) else str(error)
 
     def ready(self, slot: int) -> bool:
         queued_chunks = self._queued[slot][:1]  # none where its end is on its way
-        return all(self._worker_of(slot).runs(queued) for queued in queued_chunks)
+        return all(queued.worker.runs(queued) for queued in queued_chunks)
 
     def worker(self, slot: int, chunk: Chunk) -> str:
         running = [one for one in self._queued.get(slot, ())[:1] if one.process is not None]
@@ -265,7 +276,7 @@ class LocalSession(RemoteSession):
 
     def take_back(self, slot: int, chunk: Chunk) -> None:
         for queued in [one for one in self._queued.get(slot, ()) if one.chunk is chunk]:
-            if self._worker_of(slot).take_back(queued):
+            if queued.worker.take_back(queued):
                 self.spec.report(chunk, 0, "returned", "")
                 queued.reply.set_exception(Stopped())
                 return
@@ -273,7 +284,7 @@ class LocalSession(RemoteSession):
 
     def abort(self, slot: int) -> bool:
         for queued in self._queued.pop(slot, [])[::-1]:
-            self._worker_of(slot).stop(queued)
+            queued.worker.stop(queued)
         return True
 
     def close(self) -> None:
