@@ -4,6 +4,7 @@ The rooms, in the order of the layers (each imports only what is below it):
 
     notebook/     IPython, ipykernel and widgets: the magics; panel/ the live panel
     cell/         %%parallel: analysis, loops, iterations, and their execution
+    integrations/ other libraries that run on nbexec; transforms/ functions made of functions
     api, answers, tracking, history: what people call; executor/ for whom calls concurrent.futures
     run/          one run: its handle, its loop, its results, how it stops
     placement/    which backend, how many workers, which worker has which chunk
@@ -67,6 +68,8 @@ if TYPE_CHECKING:
     from .telemetry.output import Outputs
     from .telemetry.stats import Stats
     from .tracking import track
+    from .transforms.pmap import pmap
+    from .transforms.vmap import vmap
     from .worker.capture import cancelled, progress
     from .worker.surroundings.register import carry
 
@@ -98,6 +101,8 @@ _NAMES = {
     "telemetry.stats": "Stats",
     "telemetry.bars": "Bar Bars",
     "tracking": "track",
+    "transforms.pmap": "pmap",
+    "transforms.vmap": "vmap",
     "worker.surroundings.register": "carry",
 }
 _WHERE = {name: module for module, names in _NAMES.items() for name in names.split()}
