@@ -4,7 +4,8 @@ The rooms, in the order of the layers (each imports only what is below it):
 
     notebook/     IPython, ipykernel and widgets: the magics; panel/ the live panel
     cell/         %%parallel: analysis, loops, iterations, and their execution
-    integrations/ other libraries that run on nbexec; transforms/ functions made of functions
+    integrations/ other libraries that run on nbexec
+    transforms/   functions made of functions; graph/ pipelines of functions
     api, answers, tracking, history: what people call; executor/ for whom calls concurrent.futures
     run/          one run: its handle, its loop, its results, how it stops
     placement/    which backend, how many workers, which worker has which chunk
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
         BackendError,
         BudgetExceeded,
         DeadlineExceeded,
+        GraphError,
         ItemsError,
         ItemTimeout,
         JournalError,
@@ -56,6 +58,9 @@ if TYPE_CHECKING:
     )
     from .executor.executor import Executor
     from .executor.future import CallFuture
+    from .graph.nodes import step
+    from .graph.pipeline import Pipeline
+    from .graph.sweep import PipelineResults
     from .history import PastRun, RunRecord, attach, runs
     from .integrations.registered_joblib import register_joblib
     from .model import Failure
@@ -84,11 +89,14 @@ _NAMES = {
     "cell.report": "CellReport",
     "cell.run": "parallel",
     "cell.detached": "detached",
-    "errors": "BackendError BudgetExceeded DeadlineExceeded ItemsError ItemTimeout JournalError "
-    "MemoryLimitExceeded NbexecError NotReady OptionError PickleError RunCancelled SerialError "
-    "WorkerDied",
+    "errors": "BackendError BudgetExceeded DeadlineExceeded GraphError ItemsError ItemTimeout "
+    "JournalError MemoryLimitExceeded NbexecError NotReady OptionError PickleError RunCancelled "
+    "SerialError WorkerDied",
     "executor.executor": "Executor",
     "executor.future": "CallFuture",
+    "graph.pipeline": "Pipeline",
+    "graph.nodes": "step",
+    "graph.sweep": "PipelineResults",
     "history": "PastRun RunRecord attach runs",
     "integrations.registered_joblib": "register_joblib",
     "model": "Failure",

@@ -27,6 +27,12 @@ class OptionError(NbexecError, ValueError):
     __module__ = "nbexec"
 
 
+class GraphError(OptionError):
+    """A pipeline that can't be wired, or run with what it was given."""
+
+    __module__ = "nbexec"
+
+
 class BackendError(NbexecError, RuntimeError):
     """A backend is missing (the message says what to install) or could not be started."""
 

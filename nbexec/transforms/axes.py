@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from . import batches
-from .trees import Leaf, Node, leaves_of, shape_of
+from .trees import Leaf, TreeShape, leaves_of, shape_of
 
 MAPPED_KINDS = "a list, a range, a NumPy array, a torch tensor, or a Series or DataFrame of pandas"
 
@@ -84,7 +84,7 @@ def _is_axis(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def spread_over(axes: Any, shape: Node | None, what: str) -> Iterator[int | None]:
+def spread_over(axes: Any, shape: TreeShape | None, what: str) -> Iterator[int | None]:
     """Give the axis of each leaf of a tree, from an axis for all of it or a tree of axes.
 
     Examples
@@ -108,7 +108,7 @@ def spread_over(axes: Any, shape: Node | None, what: str) -> Iterator[int | None
         yield from spread_over(given[key], child, f"{what}[{key!r}]")
 
 
-def _count(shape: Node | None) -> int:
+def _count(shape: TreeShape | None) -> int:
     return 1 if shape is None else sum(_count(child) for child in shape.children)
 
 

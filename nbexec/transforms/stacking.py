@@ -7,7 +7,7 @@ from typing import Any
 
 from . import batches
 from .axes import spread_over
-from .trees import Node, build, leaves_of, shape_of
+from .trees import TreeShape, build, leaves_of, shape_of
 
 
 def stack(name: str, values: Sequence[Any], out_axes: Any, like: Any) -> Any:
@@ -121,7 +121,7 @@ def join(name: str, values: Sequence[Any], out_axes: Any) -> Any:
     return build(shape, (_joined(name, *one) for one in zip(columns, axes, strict=True)))
 
 
-def _common(name: str, values: Sequence[Any]) -> Node | None:
+def _common(name: str, values: Sequence[Any]) -> TreeShape | None:
     shapes = {shape_of(value) for value in values}
     if len(shapes) > 1:
         raise ValueError(f"{name} can't join results of different shapes")

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 
-class Node(NamedTuple):
+class TreeShape(NamedTuple):
     """The shape of a container; None is that of a leaf."""
 
     kind: type
     keys: tuple[Any, ...]  # of a dict, the names of fields, or positions
-    children: tuple[Any, ...]  # of each key: a `Node`, or None
+    children: tuple[Any, ...]  # of each key: a `TreeShape`, or None
 
     def __str__(self) -> str:
         of = ", ".join(str(key) for key in self.keys)
@@ -30,7 +30,7 @@ class Leaf(NamedTuple):
     value: Any
 
 
-def shape_of(tree: Any) -> Node | None:
+def shape_of(tree: Any) -> TreeShape | None:
     """Give the shape of a tree.
 
     Examples
@@ -44,7 +44,7 @@ def shape_of(tree: Any) -> Node | None:
     if keys is None:
         return None
     children = tuple(shape_of(_child(tree, key)) for key in keys)
-    return Node(type(tree), keys, children)
+    return TreeShape(type(tree), keys, children)
 
 
 def leaves_of(tree: Any, where: str = "") -> Iterator[Leaf]:
@@ -64,7 +64,7 @@ def leaves_of(tree: Any, where: str = "") -> Iterator[Leaf]:
         yield from leaves_of(_child(tree, key), f"{where}.{key}" if dotted else f"{where}[{key!r}]")
 
 
-def build(shape: Node | None, leaves: Iterator[Any]) -> Any:
+def build(shape: TreeShape | None, leaves: Iterator[Any]) -> Any:
     """Give a tree of this shape with these leaves.
 
     Examples

@@ -14,13 +14,13 @@ from ..options import resolve
 from ..run.preparing import is_coroutine
 from . import axes, batches
 from .stacking import stack
-from .trees import Node, build, shape_of
+from .trees import TreeShape, build, shape_of
 
 
 class Layout(NamedTuple):
     """How the arguments of a call are made of what is mapped and what is not."""
 
-    shapes: tuple[Node | None, ...]  # of the positional arguments, then of the others
+    shapes: tuple[TreeShape | None, ...]  # of the positional arguments, then of the others
     names: tuple[str, ...]  # of the others
     fixed: tuple[Any, ...]  # of each leaf, in order; of a mapped one None
     mapped: tuple[int, ...]  # which leaves are

@@ -1,0 +1,191 @@
+"""Flow: rows of values on their way through the steps of a pipeline.
+
+A step of a row is submitted once all that it takes is there; no step waits for another row.
+What is ready is submitted in the order of the rows, and only as much as workers can begin at
+once, so that the first rows are finished first and few are open: memory is bounded by them.
+"""
+
+from __future__ import annotations
+
+import functools
+import heapq
+import queue
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+from ..executor.executor import Executor
+from ..model import Failure
+from .nodes import Node
+from .wiring import Wiring
+
+AHEAD = 2  # calls at an executor for each of its workers: one runs, one waits
+OPEN = 4  # rows that are open for each worker, at most
+
+Ended = tuple["Row", Node, "Future[Any]"]
+
+
+@dataclass(eq=False)
+class Row:
+    """One set of values that goes through the steps."""
+
+    index: int
+    values: dict[str, Any]
+    waits: dict[Node, int]  # for how many steps each waits
+    uses: Counter[str]  # how many steps will take a value
+    left: int  # steps that have not ended
+
+
+class Flow:
+    """Steps that run on executors.
+
+    Parameters
+    ----------
+    wiring : Wiring
+        Of the pipeline.
+    steps : sequence of Node
+        Those that run, in order.
+    outputs : sequence of str
+        What each row keeps for its end.
+    options : dict
+        Of the executors, where a step says nothing else.
+    collect : bool
+        Whether a failure costs its row what comes after it, instead of ending all.
+    """
+
+    def __init__(
+        self,
+        wiring: Wiring,
+        steps: Sequence[Node],
+        outputs: Sequence[str],
+        options: dict[str, Any],
+        collect: bool,
+    ) -> None:
+        self._wiring, self._steps, self._outputs = wiring, steps, outputs
+        self._options, self._collect = options, collect
+        self._rank = {one: position for position, one in enumerate(steps)}
+        self._takers = {
+            one: [two for two in steps if one in wiring.waits_for(two)] for one in steps
+        }
+        self._waits = {one: len(wiring.waits_for(one)) for one in steps}
+        self._uses = Counter(name for one in steps for name in one.inputs)
+        self._uses.update(outputs)
+        self._executors: list[tuple[dict[str, Any], Executor]] = []
+        self._at: Counter[Executor] = Counter()  # calls at each
+        self._ready: dict[Executor, list[tuple[int, int, Row]]] = {}  # heaps
+        self._inbox: queue.SimpleQueue[Ended] = queue.SimpleQueue()
+        self._executor_of = {one: self._open(one) for one in steps}
+
+    def finished(self, rows: Iterable[dict[str, Any]]) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Give each row's number and outputs as it ends; they begin while others go on."""
+        numbered = enumerate(rows)
+        unended, more, ended = 0, True, False
+        try:
+            while more or unended:
+                if more and unended < self._room:  # one, since the next may take its time
+                    index, values = next(numbered, (-1, {}))
+                    more = index >= 0
+                    if more:
+                        unended += 1
+                        self._begin(index, values)
+                self._submit()
+                for row in self._taken_in(wait=unended > 0 and not (more and unended < self._room)):
+                    unended -= 1
+                    yield row.index, {name: row.values[name] for name in self._outputs}
+            ended = True
+        finally:
+            for _, executor in self._executors:
+                if not ended:
+                    executor.run.cancel()
+                executor.shutdown(wait=ended, cancel_futures=not ended)
+
+    def _open(self, step: Node) -> Executor:
+        options = {**self._options, **step.options}
+        for known, executor in self._executors:
+            if known == options:
+                return executor
+        executor = Executor(**options)
+        self._executors.append((options, executor))
+        self._ready[executor] = []
+        return executor
+
+    @property
+    def _room(self) -> int:
+        return sum(OPEN * executor._max_workers for _, executor in self._executors)
+
+    def _begin(self, index: int, values: dict[str, Any]) -> None:
+        row = Row(index, dict(values), dict(self._waits), Counter(self._uses), len(self._steps))
+        for step, count in self._waits.items():
+            if not count:
+                self._make_ready(row, step)
+
+    def _make_ready(self, row: Row, step: Node) -> None:
+        heap = self._ready[self._executor_of[step]]
+        heapq.heappush(heap, (row.index, self._rank[step], row))
+
+    def _submit(self) -> None:
+        """Give executors what is ready, the first rows first."""
+        for executor, ready in self._ready.items():
+            while ready and self._at[executor] < AHEAD * executor._max_workers:
+                _, rank, row = heapq.heappop(ready)
+                step = self._steps[rank]
+                given = {name: row.values[name] for name in step.inputs if name in row.values}
+                self._at[executor] += 1
+                future = executor.submit(step.fn, **given)
+                future.add_done_callback(functools.partial(self._put, row, step))
+
+    def _put(self, row: Row, step: Node, future: Future[Any]) -> None:
+        self._inbox.put((row, step, future))
+
+    def _taken_in(self, wait: bool) -> Iterator[Row]:
+        """Take in what has ended, or what ends next; give the rows that have ended with it."""
+        while wait or not self._inbox.empty():
+            row, step, future = self._inbox.get()
+            wait = False
+            self._take_in(row, step, future)
+            if not row.left:
+                yield row
+
+    def _take_in(self, row: Row, step: Node, future: Future[Any]) -> None:
+        self._at[self._executor_of[step]] -= 1
+        try:
+            made = step.parts(future.result())
+        except Exception as error:
+            error.add_note(f"nbexec: step {step.name} of item {row.index:,}")
+            if not self._collect:
+                raise
+            self._fail(row, step, _failure(row, step, error))
+        else:
+            row.values.update(made)
+            self._ended(row, step)
+            for taker in self._takers[step]:
+                row.waits[taker] -= 1
+                if not row.waits[taker]:
+                    self._make_ready(row, taker)
+
+    def _ended(self, row: Row, step: Node) -> None:
+        """Note that a step is over, and let go of what no other will take."""
+        row.left -= 1
+        row.uses.subtract(step.inputs)
+        for name in [*step.inputs, *step.outputs]:
+            if row.uses[name] <= 0:
+                row.values.pop(name, None)
+
+    def _fail(self, row: Row, step: Node, failure: Failure) -> None:
+        """Have a failure stand for what the step gives, and for what needs that."""
+        todo = [step]
+        while todo:
+            one = todo.pop()
+            row.values.update(dict.fromkeys(one.outputs, failure))
+            self._ended(row, one)
+            for taker in self._takers[one]:
+                if row.waits[taker] >= 0:
+                    row.waits[taker] = -1  # once, whatever else it waits for
+                    todo.append(taker)
+
+
+def _failure(row: Row, step: Node, error: Exception) -> Failure:
+    item = {name: row.values[name] for name in step.inputs if name in row.values}
+    return Failure(row.index, item, error)

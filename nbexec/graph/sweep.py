@@ -1,0 +1,159 @@
+"""The rows of `Pipeline.map`, and their results with the labels of what they were made of."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..errors import GraphError
+from ..model import Failure
+
+if TYPE_CHECKING:
+    import pandas
+
+MODES = ("zip", "product")
+
+
+class PipelineResults(dict[str, list[Any]]):
+    """What `Pipeline.map` gives: each output's values, in the order of the items.
+
+    Attributes
+    ----------
+    inputs : dict
+        The values of each name in ``over``, item by item.
+    shape : tuple of int
+        How many values each of these names has: one number for all where they were zipped.
+
+    Examples
+    --------
+    >>> import nbexec
+    >>> def square(x):
+    ...     return x * x
+    >>> results = nbexec.Pipeline(square).map(over="x", x=[1, 2, 3], progress="off")
+    >>> results["square"], results.inputs
+    ([1, 4, 9], {'x': [1, 2, 3]})
+    """
+
+    __module__ = "nbexec"
+
+    def __init__(
+        self,
+        values: Mapping[str, list[Any]],
+        inputs: Mapping[str, list[Any]],
+        shape: tuple[int, ...],
+    ) -> None:
+        super().__init__(values)
+        self.inputs = dict(inputs)
+        self.shape = shape
+
+    @property
+    def failures(self) -> list[Failure]:
+        """Failures of items, in their order, with ``on_error="collect"``: each once."""
+        found = [
+            one
+            for row in zip(*self.values(), strict=True)
+            for one in row
+            if isinstance(one, Failure)
+        ]
+        return list({id(one): one for one in found}.values())
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Give a DataFrame: a row for each item, a column for each input and output."""
+        import pandas
+
+        return pandas.DataFrame({**self.inputs, **self})
+
+    def to_xarray(self) -> Any:
+        """Give an ``xarray.Dataset``, with a dimension for each name in ``over``.
+
+        Raises
+        ------
+        GraphError
+            Several names were zipped: they have one dimension.
+        """
+        import numpy
+        import xarray  # type: ignore[import-not-found,unused-ignore]
+
+        if len(self.shape) != len(self.inputs):
+            raise GraphError("to_xarray needs a dimension for each input: mode='product'")
+        dims = list(self.inputs)
+        coords = {}
+        for at, name in enumerate(dims):
+            stride = math.prod(self.shape[at + 1 :])
+            coords[name] = self.inputs[name][:: stride or 1][: self.shape[at]]
+        arrays = {}
+        for name, values in self.items():
+            array = numpy.array(values) if all(map(numpy.isscalar, values)) else None
+            if array is None:
+                array = numpy.empty(len(values), dtype=object)
+                array[:] = values
+            arrays[name] = (dims, array.reshape(self.shape))
+        return xarray.Dataset(arrays, coords)
+
+
+class SweepRows:
+    """The rows that go through a pipeline.
+
+    Parameters
+    ----------
+    over : str or sequence of str
+        The inputs that have a value for each item.
+    mode : {"zip", "product"}
+        Whether the first values of all go together, or each with each.
+    given : mapping
+        All inputs: values of those in `over` in an iterable, the others as they are.
+
+    Raises
+    ------
+    GraphError
+        A name in `over` isn't given, or its value isn't iterable, or lengths differ.
+    """
+
+    def __init__(self, over: str | Sequence[str], mode: str, given: Mapping[str, Any]) -> None:
+        self.over = (over,) if isinstance(over, str) else tuple(over)
+        if mode not in MODES:
+            raise GraphError(f"mode must be 'zip' or 'product', not {mode!r}")
+        if not self.over:
+            raise GraphError("over= names the inputs that have a value for each item; it is empty")
+        for name in self.over:
+            if name not in given:
+                raise GraphError(f"over= names {name!r}, which isn't given")
+            if isinstance(given[name], str | bytes) or not hasattr(given[name], "__iter__"):
+                raise GraphError(
+                    f"{name} must be an iterable of values, since over= names it, not "
+                    f"{given[name]!r}"
+                )
+        self._columns = {name: given[name] for name in self.over}
+        if mode == "product" and len(self.over) > 1:
+            self._columns = {name: list(column) for name, column in self._columns.items()}
+        self._fixed = {name: value for name, value in given.items() if name not in self.over}
+        self._product = mode == "product"
+        self._check_lengths()
+
+    def _check_lengths(self) -> None:
+        sizes = {name: len(one) for name, one in self._columns.items() if hasattr(one, "__len__")}
+        if not self._product and len(set(sizes.values())) > 1:
+            said = ", ".join(f"{name} has {size:,}" for name, size in sizes.items())
+            raise GraphError(f"what over= names has different lengths: {said}")
+
+    @property
+    def total(self) -> int | None:
+        """How many there are; None where that isn't known."""
+        columns = [*self._columns.values()]
+        if any(not hasattr(one, "__len__") for one in columns):
+            return None
+        return math.prod(map(len, columns)) if self._product else len(columns[0])
+
+    def shape(self, count: int) -> tuple[int, ...]:
+        """Give the shape of the results, of so many rows."""
+        if self._product and len(self.over) > 1:
+            return tuple(len(one) for one in self._columns.values())
+        return (count,)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        combined: Callable[..., Any] = itertools.product if self._product else zip
+        columns = self._columns.values()
+        for values in combined(*columns) if self._product else zip(*columns, strict=False):
+            yield {**self._fixed, **dict(zip(self.over, values, strict=True))}
