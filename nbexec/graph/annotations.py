@@ -39,7 +39,7 @@ def _hints(fn: Any) -> dict[str, Any]:
 
 def _classes(hint: Any) -> tuple[type, ...] | None:
     """Give the classes that a hint allows; None where that isn't certain."""
-    if hint is None:
+    if hint is None or hint is Any:
         return None
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         found = [_classes(one) for one in typing.get_args(hint)]

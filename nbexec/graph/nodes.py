@@ -120,9 +120,7 @@ def step(
         try:
             setattr(function, SAID, {"outputs": names, "name": name, "options": options})
         except AttributeError:
-            raise OptionError(
-                f"{function!r} can't be said to be a step: wrap it in a def"
-            ) from None
+            raise OptionError(f"{function!r} can't be made a step: wrap it in a def") from None
         return function
 
     return said if fn is None else said(fn)

@@ -9,9 +9,9 @@ from typing import Any
 from ..errors import OptionError
 from ..options import resolve
 from ..tracking import track
-from .flow import Flow
 from .nodes import OF_A_STEP, Node, node_of
 from .pictures import svg, text
+from .pipeline_flow import PipelineFlow
 from .sweep import PipelineResults, SweepRows
 from .wiring import Wiring
 
@@ -245,11 +245,11 @@ class Pipeline:
             return self.outputs
         return (until,) if isinstance(until, str) else tuple(until)
 
-    def _flow(self, until: Any, given: Any, collect: bool) -> Flow:
+    def _flow(self, until: Any, given: Any, collect: bool) -> PipelineFlow:
         wanted = self._wanted(until)
         steps = self.wiring.needed(wanted)
         self.wiring.check(given, steps)
-        return Flow(self.wiring, steps, wanted, self._options, collect)
+        return PipelineFlow(self.wiring, steps, wanted, self._options, collect)
 
     def __str__(self) -> str:
         return text(self.name, self.wiring)

@@ -1,4 +1,4 @@
-"""Flow: rows of values on their way through the steps of a pipeline.
+"""PipelineFlow: rows of values on their way through the steps of a pipeline.
 
 A step of a row is submitted once all that it takes is there; no step waits for another row.
 What is ready is submitted in the order of the rows, and only as much as workers can begin at
@@ -38,7 +38,7 @@ class Row:
     left: int  # steps that have not ended
 
 
-class Flow:
+class PipelineFlow:
     """Steps that run on executors.
 
     Parameters
