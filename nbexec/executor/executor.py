@@ -100,7 +100,7 @@ class Executor(Computing, concurrent.futures.Executor):
             self._options.updated({"on_error": "collect"}),  # a failed call is its future's alone
             caller_thread,
             watchers=functools.partial(self._watchers, self._options, task),
-            sizer=self._sizer(),
+            sizer=self._sizer(self._options),
             kernel_backend="threads",
         )
         self._run.start()
@@ -109,7 +109,7 @@ class Executor(Computing, concurrent.futures.Executor):
         self._finalizer = weakref.finalize(self, open_runs.close, self._calls, self._run)
 
     @staticmethod
-    def _sizer() -> ChunkSizer:
+    def _sizer(options: Options) -> ChunkSizer:
         """Give what says how many calls travel together: they may wait for each other."""
         return ChunkSizer(fixed=1, prefetch=False)
 

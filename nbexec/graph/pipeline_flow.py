@@ -10,21 +10,48 @@ from __future__ import annotations
 import functools
 import heapq
 import queue
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from ..executor.executor import Executor
+from ..executor.calls_executor import CallsExecutor
 from ..model import Failure
 from .nodes import Node
 from .wiring import Wiring
 
-AHEAD = 2  # calls at an executor for each of its workers: one runs, one waits
-OPEN = 4  # rows that are open for each worker, at most
+AHEAD = 2  # calls at an executor for each of its workers, at least: one runs, one waits
+AHEAD_SECONDS = 0.02  # of work for each worker: brief calls travel together
+MOST = 400  # calls at an executor: what they take and give is in memory
+OPEN = 2  # rows that are open for each call at an executor, at most
+LOOK = 0.05  # seconds between two looks how long calls take
 
 Ended = tuple["Row", Node, "Future[Any]"]
+
+
+class Calls:
+    """An executor, and the calls that wait for it, those of the first rows first."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self.options = options
+        self.executor = CallsExecutor(**options)
+        self.ready: list[tuple[int, int, Row]] = []  # a heap
+        self.at = 0  # how many are at the executor
+        self._most, self._look = 0, 0.0
+
+    @property
+    def most(self) -> int:
+        """How many may be at the executor."""
+        now = time.monotonic()
+        if now >= self._look:
+            self._look = now + LOOK
+            workers, stats = self.executor._max_workers, self.executor.stats
+            each = stats.busy_seconds / max(1, stats.done + stats.failed)
+            brief = workers * AHEAD_SECONDS / each if each else 0
+            self._most = max(AHEAD * workers, int(min(MOST, brief)))
+        return self._most
 
 
 @dataclass(eq=False)
@@ -72,11 +99,9 @@ class PipelineFlow:
         self._waits = {one: len(wiring.waits_for(one)) for one in steps}
         self._uses = Counter(name for one in steps for name in one.inputs)
         self._uses.update(outputs)
-        self._executors: list[tuple[dict[str, Any], Executor]] = []
-        self._at: Counter[Executor] = Counter()  # calls at each
-        self._ready: dict[Executor, list[tuple[int, int, Row]]] = {}  # heaps
+        self._calls: list[Calls] = []
         self._inbox: queue.SimpleQueue[Ended] = queue.SimpleQueue()
-        self._executor_of = {one: self._open(one) for one in steps}
+        self._calls_of = {one: self._open(one) for one in steps}
 
     def finished(self, rows: Iterable[dict[str, Any]]) -> Iterator[tuple[int, dict[str, Any]]]:
         """Give each row's number and outputs as it ends; they begin while others go on."""
@@ -96,24 +121,22 @@ class PipelineFlow:
                     yield row.index, {name: row.values[name] for name in self._outputs}
             ended = True
         finally:
-            for _, executor in self._executors:
+            for calls in self._calls:
                 if not ended:
-                    executor.run.cancel()
-                executor.shutdown(wait=ended, cancel_futures=not ended)
+                    calls.executor.run.cancel()
+                calls.executor.shutdown(wait=ended, cancel_futures=not ended)
 
-    def _open(self, step: Node) -> Executor:
+    def _open(self, step: Node) -> Calls:
         options = {**self._options, **step.options}
-        for known, executor in self._executors:
-            if known == options:
-                return executor
-        executor = Executor(**options)
-        self._executors.append((options, executor))
-        self._ready[executor] = []
-        return executor
+        for known in self._calls:
+            if known.options == options:
+                return known
+        self._calls.append(Calls(options))
+        return self._calls[-1]
 
     @property
     def _room(self) -> int:
-        return sum(OPEN * executor._max_workers for _, executor in self._executors)
+        return sum(OPEN * calls.most for calls in self._calls)
 
     def _begin(self, index: int, values: dict[str, Any]) -> None:
         row = Row(index, dict(values), dict(self._waits), Counter(self._uses), len(self._steps))
@@ -122,18 +145,17 @@ class PipelineFlow:
                 self._make_ready(row, step)
 
     def _make_ready(self, row: Row, step: Node) -> None:
-        heap = self._ready[self._executor_of[step]]
-        heapq.heappush(heap, (row.index, self._rank[step], row))
+        heapq.heappush(self._calls_of[step].ready, (row.index, self._rank[step], row))
 
     def _submit(self) -> None:
         """Give executors what is ready, the first rows first."""
-        for executor, ready in self._ready.items():
-            while ready and self._at[executor] < AHEAD * executor._max_workers:
-                _, rank, row = heapq.heappop(ready)
+        for calls in self._calls:
+            while calls.ready and calls.at < calls.most:
+                _, rank, row = heapq.heappop(calls.ready)
                 step = self._steps[rank]
                 given = {name: row.values[name] for name in step.inputs if name in row.values}
-                self._at[executor] += 1
-                future = executor.submit(step.fn, **given)
+                calls.at += 1
+                future = calls.executor.submit(step.fn, **given)
                 future.add_done_callback(functools.partial(self._put, row, step))
 
     def _put(self, row: Row, step: Node, future: Future[Any]) -> None:
@@ -149,7 +171,7 @@ class PipelineFlow:
                 yield row
 
     def _take_in(self, row: Row, step: Node, future: Future[Any]) -> None:
-        self._at[self._executor_of[step]] -= 1
+        self._calls_of[step].at -= 1
         try:
             made = step.parts(future.result())
         except Exception as error:

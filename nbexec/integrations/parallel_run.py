@@ -9,13 +9,13 @@ from typing import Any
 
 from ..backends.buffer_store import StoredBuffer
 from ..errors import PickleError, RunCancelled
+from ..executor.calls_executor import CallsExecutor
 from ..model import Task
 from ..observers.display import Display
 from ..options.record import Options
 from ..telemetry.events import Steered
 from ..telemetry.observer import Observer
 from ..worker.execute import Call
-from .calls_executor import CallsExecutor
 from .joblib_batches import BatchCall, CallBatch
 from .joblib_calls import PackedArguments, make_call, run_call, run_packed_call
 from .joblib_names import label

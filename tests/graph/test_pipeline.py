@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 import nbexec
 from nbexec.graph import pictures
+from nbexec.graph.pipeline_flow import MOST, OPEN
 
 
 def load(path):
@@ -241,12 +242,13 @@ def test_results_come_in_order_of_endless_items_in_bounded_memory():
     gc.disable()  # at once, not when cycles are looked for
     try:
         results = pipe.imap(over="x", x=itertools.count())
-        alive = [one["used"] for one in itertools.islice(results, 200)]
+        alive = [one["used"] for one in itertools.islice(results, 2000)]
         results.close()
     finally:
         gc.enable()
-    assert max(alive) <= 8  # for two workers
-    assert next(begun) <= 200 + 16
+    most = OPEN * MOST
+    assert max(alive) <= most
+    assert next(begun) <= 2000 + 2 * most
 
 
 def test_a_slow_source_does_not_hold_back_what_it_has_given():

@@ -2,7 +2,7 @@
 
 Covers `nbexec.integrations.registered_joblib`, `nbexec.integrations.parallel_run`,
 `nbexec.integrations.joblib_batches`, `nbexec.integrations.shared_arrays`,
-`nbexec.integrations.joblib_names` and `nbexec.integrations.calls_executor`.
+`nbexec.integrations.joblib_names` and `nbexec.executor.calls_executor`.
 """
 
 from __future__ import annotations

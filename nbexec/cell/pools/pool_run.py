@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from ...integrations.calls_executor import CallsExecutor
+from ...executor.calls_executor import CallsExecutor
 from ...options.record import Options
 from ...telemetry.stats import Stats
 from ...worker.contained_call import contained

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..executor.executor import Executor
 from ..items.chunk_size import ChunkSizer
+from ..options.record import Options
 from ..worker.execute import Call
+from .executor import Executor
 
 
 class CallsExecutor(Executor):
@@ -24,8 +25,8 @@ class CallsExecutor(Executor):
     """
 
     @staticmethod
-    def _sizer() -> ChunkSizer:
-        return ChunkSizer()
+    def _sizer(options: Options) -> ChunkSizer:
+        return Executor._sizer(options) if options.alone else ChunkSizer()
 
     def hand(self, calls: Iterable[tuple[Call, Any]]) -> None:
         """Submit calls that have futures already.
