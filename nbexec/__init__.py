@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from .graph.pipeline import Pipeline
     from .graph.sweep import PipelineResults
     from .history import PastRun, RunRecord, attach, runs
+    from .integrations.pandas_accessors import pandas
     from .integrations.registered_joblib import register_joblib
     from .model import Failure
     from .options.rates import Limit
@@ -98,6 +99,7 @@ _NAMES = {
     "graph.nodes": "step",
     "graph.sweep": "PipelineResults",
     "history": "PastRun RunRecord attach runs",
+    "integrations.pandas_accessors": "pandas",
     "integrations.registered_joblib": "register_joblib",
     "model": "Failure",
     "options.rates": "Limit",

@@ -1,0 +1,230 @@
+"""``.nbexec`` of DataFrames, Series and groups: pandas' own methods, in parallel."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..errors import OptionError
+from ..options import resolve
+from .accessor_calls import CallsAhead, cut, recorded
+
+
+def pandas(**options: Any) -> None:
+    """Register ``.nbexec`` with DataFrames, Series and groups of pandas.
+
+    ``df.nbexec.apply(fn, axis=1)``, ``df.nbexec.map(fn)``, ``series.nbexec.map(fn)``,
+    ``series.nbexec.apply(fn)``, and ``apply``, ``agg`` and ``transform`` of
+    ``df.groupby(...).nbexec`` and ``df.groupby(...)[column].nbexec`` do what pandas' own methods
+    do, with calls of the function on workers.
+
+    Parameters
+    ----------
+    **options
+        Any of `Options`, for all of these calls: ``workers``, ``backend``, ``name`` and so on.
+
+    Raises
+    ------
+    OptionError
+        An option can't be used.
+    ImportError
+        pandas isn't there.
+
+    Notes
+    -----
+    pandas makes the result: index, dtypes, names and exceptions are its own.  The first calls
+    run in the kernel and are timed; the rest goes to workers where that saves time.  What is
+    vectorised, a name such as ``"sum"`` or a NumPy function, goes to pandas as it is.
+
+    Examples
+    --------
+    >>> import nbexec, pandas as pd
+    >>> nbexec.pandas(progress="off")
+    >>> frame = pd.DataFrame({"a": [1, 2], "b": [3, 4]})
+    >>> frame.nbexec.apply(lambda row: row["a"] * row["b"], axis=1).tolist()
+    [3, 8]
+    """
+    import pandas as library
+    from pandas.api import extensions, typing
+
+    resolve(options)
+    if "on_error" in options:
+        raise OptionError("on_error= is not for pandas' methods, which raise what a call raises")
+    OF_ALL.clear()
+    OF_ALL.update(options)
+    _register(library.DataFrame, "nbexec", extensions.register_dataframe_accessor, FrameCalls)
+    _register(library.Series, "nbexec", extensions.register_series_accessor, SeriesCalls)
+    for cls in (typing.DataFrameGroupBy, typing.SeriesGroupBy):
+        cls.nbexec = property(GroupCalls)
+
+
+OF_ALL: dict[str, Any] = {}  # options of these calls
+
+
+def _register(cls: Any, name: str, register: Callable[..., Any], accessor: Any) -> None:
+    if getattr(cls, name, None) is not accessor:
+        register(name)(accessor)
+
+
+def _vectorised(fn: Any) -> bool:
+    """Whether pandas calls it for all at once: a name, a list or dict of them, NumPy's own."""
+    return not callable(fn) or type(fn).__name__ == "ufunc" or _module(fn).startswith("numpy")
+
+
+def _module(fn: Any) -> str:
+    return getattr(fn, "__module__", None) or ""
+
+
+class SeriesCalls:
+    """``series.nbexec``."""
+
+    def __init__(self, series: Any) -> None:
+        self._series = series
+
+    def map(self, fn: Any, na_action: Any = None, **kwargs: Any) -> Any:
+        """Do what ``Series.map`` does."""
+        called = self._series if na_action is None else self._series[self._series.notna()]
+        return self._calls(fn, "map", called, {"na_action": na_action, **kwargs})
+
+    def apply(self, fn: Any, args: tuple[Any, ...] = (), **kwargs: Any) -> Any:
+        """Do what ``Series.apply`` does."""
+        return self._calls(fn, "apply", self._series, {"args": args, **kwargs})
+
+    def _calls(self, fn: Any, method: str, called: Any, kwargs: dict[str, Any]) -> Any:
+        series = self._series
+        once_a_value = series.dtype.name == "category" or hasattr(series, "sparse")
+        whole = kwargs.get("by_row", "compat") is False  # it is called with the Series
+        if _vectorised(fn) or once_a_value or whole or len(called) < 2:
+            return getattr(series, method)(fn, **kwargs)
+        replay = functools.partial(_replay, fn, method, kwargs)
+        ahead = _ahead(fn, functools.partial(_rows, called), replay, len(called))
+        return getattr(series, method)(ahead, **kwargs)
+
+
+class FrameCalls:
+    """``df.nbexec``."""
+
+    def __init__(self, frame: Any) -> None:
+        self._frame = frame
+
+    def apply(self, fn: Any, axis: Any = 0, **kwargs: Any) -> Any:
+        """Do what ``DataFrame.apply`` does."""
+        frame, along = self._frame, self._frame._get_axis_number(axis)
+        count = frame.shape[1 - along]
+        if (
+            _vectorised(fn)
+            or count < 2
+            or frame.empty
+            or kwargs.get("engine", "python") != "python"
+        ):
+            return frame.apply(fn, axis=axis, **kwargs)
+        pieces = _rows if along else _columns
+        replay = functools.partial(_replay, fn, "apply", {"axis": axis, **kwargs})
+        ahead = _ahead(fn, functools.partial(pieces, frame), replay, count)
+        return frame.apply(ahead, axis=axis, **kwargs)
+
+    def map(self, fn: Any, na_action: Any = None, **kwargs: Any) -> Any:
+        """Do what ``DataFrame.map`` does."""
+        frame = self._frame
+        if not callable(fn) or frame.empty:
+            return frame.map(fn, na_action=na_action, **kwargs)
+        columns = {
+            position: SeriesCalls(frame.iloc[:, position]).map(
+                functools.partial(fn, **kwargs) if kwargs else fn, na_action
+            )
+            for position in range(frame.shape[1])
+        }
+        made = type(frame)(columns, index=frame.index)
+        made.columns = frame.columns
+        return made.__finalize__(frame, method="map")
+
+
+class GroupCalls:
+    """``df.groupby(...).nbexec``."""
+
+    def __init__(self, groups: Any) -> None:
+        self._groups = groups
+
+    def apply(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
+        """Do what ``apply`` of the groups does."""
+        return self._calls("apply", fn, args, kwargs, lambda group: None)
+
+    def agg(self, fn: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Do what ``agg`` of the groups does."""
+        return self._calls("agg", fn, args, kwargs, lambda group: 0)
+
+    def transform(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
+        """Do what ``transform`` of the groups does."""
+        return self._calls("transform", fn, args, kwargs, lambda group: group)
+
+    def _calls(
+        self, method: str, fn: Any, args: Any, kwargs: Any, stand_in: Callable[[Any], Any]
+    ) -> Any:
+        made = getattr(self._groups, method)
+        if _vectorised(fn):
+            return made(fn, *args, **kwargs)
+        seen: list[Any] = []
+
+        def see(group: Any, *_: Any, **__: Any) -> Any:
+            seen.append((group, getattr(group, "name", None)))
+            return stand_in(group)
+
+        try:
+            made(see, *args, **kwargs)
+        except Exception:  # pandas makes nothing of the stand-ins
+            return made(fn, *args, **kwargs)
+        if len(seen) < 2:
+            return made(fn, *args, **kwargs)
+        replay = functools.partial(_replay_groups, fn, args, kwargs)
+        ahead = _ahead(fn, functools.partial(_listed, seen), replay, len(seen))
+        return made(Expecting(fn, seen, ahead), *args, **kwargs)
+
+
+class Expecting:
+    """Calls a function ahead for the groups that were seen, and plainly for any other."""
+
+    def __init__(self, fn: Callable[..., Any], seen: Sequence[Any], ahead: CallsAhead) -> None:
+        functools.update_wrapper(self, fn, updated=())
+        self._fn, self._ahead = fn, ahead
+        self._seen = iter(seen)
+
+    def __call__(self, group: Any, *args: Any, **kwargs: Any) -> Any:
+        """Give what the function gives for a group."""
+        expected: Any
+        expected, name = next(self._seen, (None, None))
+        same = type(expected) is type(group) and name == getattr(group, "name", None)
+        if same and group.index.equals(expected.index):
+            return self._ahead(group, *args, **kwargs)
+        self._seen = iter(())  # pandas goes another way than with the stand-ins
+        return self._fn(group, *args, **kwargs)
+
+
+def _ahead(fn: Any, pieces: Any, replay: Any, count: int) -> CallsAhead:
+    options = {"name": getattr(fn, "__name__", "pandas"), **OF_ALL}
+    return CallsAhead(fn, pieces, replay, count, options)
+
+
+def _rows(called: Any, first: int) -> list[Any]:
+    return [called.iloc[start:stop] for start, stop in cut(len(called), first)]
+
+
+def _columns(frame: Any, first: int) -> list[Any]:
+    return [frame.iloc[:, start:stop] for start, stop in cut(frame.shape[1], first)]
+
+
+def _listed(seen: list[Any], first: int) -> list[list[Any]]:
+    return [seen[start:stop] for start, stop in cut(len(seen), first)]
+
+
+def _replay(fn: Any, method: str, kwargs: dict[str, Any], piece: Any) -> list[Any]:
+    return recorded(fn, lambda record: getattr(piece, method)(record, **kwargs))
+
+
+def _replay_groups(fn: Any, args: Any, kwargs: Any, piece: list[Any]) -> list[Any]:
+    def call_each(record: Callable[..., Any]) -> None:
+        for group, name in piece:
+            object.__setattr__(group, "name", name)  # what pickling leaves behind
+            record(group, *args, **kwargs)
+
+    return recorded(fn, call_each)
