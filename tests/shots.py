@@ -1,7 +1,8 @@
 """The panel's states, from a real JupyterLab, in light and in dark.
 
 ``python -m tests.shots`` writes the contact sheet docs/images/states.png; with a folder as
-its argument it puts a PNG of each state there, too.  Look at them before they are committed.
+its argument it puts a PNG of each state there, too.  ``python -m tests.shots search`` writes
+docs/images/search.png.  Look at them before they are committed.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ import base64
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from . import lab
 
 SHEET = lab.ROOT / "docs" / "images" / "states.png"
+SEARCH = lab.ROOT / "docs" / "images" / "search.png"
 PANEL = ".nbexec-panel"
 SUMMARY = ".nbexec-summary"
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
@@ -62,24 +66,60 @@ STATES = {
 }
 
 
+SEARCHING = (
+    """\
+import joblib, nbexec
+from sklearn.datasets import load_digits
+from sklearn.model_selection import GridSearchCV
+from sklearn.svm import SVC
+nbexec.register_joblib()
+X, y = load_digits(return_X_y=True)""",
+    """\
+grid = {"C": [0.1, 0.3, 1, 3, 10], "gamma": [0.0005, 0.001, 0.002, 0.005, 0.01]}
+search = GridSearchCV(SVC(), grid, cv=5, verbose=3)
+with joblib.parallel_config(backend="nbexec", n_jobs=2):
+    search.fit(X, y)""",
+)
+
+
 def main(folder: Path | None = None) -> None:
-    """Write the images."""
-    with tempfile.TemporaryDirectory() as work:
+    """Write the images of the states."""
+    with lab_page((1400, 2600)) as (page, context, work):
         if folder is None:
-            folder = Path(work, "images")
+            folder = work / "images"
         folder.mkdir(parents=True, exist_ok=True)
+        page.server.write("panel.ipynb", SETUP, *STATES.values())
+        page.open("panel.ipynb")
+        page.run_all()
+        page.wait()
+        shots = take(page, folder)
+        sheet(context, shots, SHEET)
+
+
+def search() -> None:
+    """Write the image of a search of scikit-learn, as it runs."""
+    with lab_page((1400, 1000)) as (page, _, _):
+        page.server.write("search.ipynb", *SEARCHING)
+        page.open("search.ipynb")
+        page.run_all()
+        cell = page.page.locator(".jp-CodeCell").nth(1)
+        cell.locator(".nbx-output pre >> text=gamma=0.002").first.wait_for(timeout=200_000)
+        cell.locator(PANEL).screenshot(path=SEARCH)
+        press(cell, "Cancel")
+        page.wait()
+
+
+@contextmanager
+def lab_page(size: tuple[int, int]) -> Iterator[tuple[lab.Page, Any, Path]]:
+    """Give a page of a JupyterLab of its own, its browser context, and a folder."""
+    with tempfile.TemporaryDirectory() as work:
         whole = {"@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"}}
         server = lab.Server(Path(work), whole)
         server.start()
         try:
-            with lab.browser((1400, 2600)) as context:
+            with lab.browser(size) as context:
                 page = lab.Page(server, context.new_page())
-                server.write("panel.ipynb", SETUP, *STATES.values())
-                page.open("panel.ipynb")
-                page.run_all()
-                page.wait()
-                shots = take(page, folder)
-                sheet(context, shots, SHEET)
+                yield page, context, Path(work)
                 if page.wrong:
                     raise SystemExit("\n".join(page.wrong))
         finally:
@@ -144,4 +184,7 @@ def data(image: Path) -> str:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    if sys.argv[1:] == ["search"]:
+        search()
+    else:
+        main(*map(Path, sys.argv[1:]))

@@ -174,6 +174,54 @@ def test_pause_holds_a_run_and_workers_change_while_it_runs(server, page):
     assert "at once: 6" in page.outputs()
 
 
+SEARCH = """\
+import time, joblib, nbexec
+from sklearn.dummy import DummyClassifier
+from sklearn.model_selection import GridSearchCV
+class Slow(DummyClassifier):
+    def fit(self, X, y):
+        time.sleep(0.1)
+        return super().fit(X, y)
+nbexec.register_joblib()
+search = GridSearchCV(Slow(), {"random_state": range(200)}, cv=2)
+"""
+FIT = """\
+with joblib.parallel_config(backend="nbexec", n_jobs=2):
+    search.fit([[0]] * 20, [0, 1] * 10)
+"""
+
+
+@pytest.mark.extended
+@second_half
+def test_a_search_of_scikit_learn_is_paused_and_cancelled_while_fit_blocks(server, page):
+    pytest.importorskip("sklearn")
+    server.write("search.ipynb", SEARCH, FIT, "print('not', 'reached')")
+    page.open("search.ipynb")
+    page.run_all()
+    page.page.wait_for_selector(PANEL)
+    until(lambda: percent(page) >= 1)
+    assert "GridSearchCV: 2 folds × 200 candidates" in page.page.locator(PANEL).inner_text()
+    button(page, "Pause").click()
+    state = page.page.locator(f"{PANEL} [role=status]")
+    until(lambda: state.inner_text() == "paused")
+    held = percent(page)
+    time.sleep(0.6)
+    assert percent(page) == held
+    button(page, "Resume").click()
+    until(lambda: percent(page) > held)
+    button(page, "Cancel").click()
+    page.wait(20)  # all of it takes that long at least
+    page.page.wait_for_selector(SUMMARY)
+    said = page.outputs()
+    assert "RunCancelled: GridSearchCV: 2 folds × 200 candidates was cancelled" in said
+    assert "not reached" not in said
+    page.save()
+    until(lambda: "results kept" in json.dumps(server.read("search.ipynb")))
+    (saved,) = texts(server.read("search.ipynb"))
+    assert re.search(r"GridSearchCV.*: \d+ / 400, cancelled after .* results kept", saved)
+    assert percent(page) is None
+
+
 def test_cells_after_a_cancelled_one_do_not_run(server, page):
     server.write("stop.ipynb", "import time, nbexec", SLOW, "print('not', 'reached')")
     page.open("stop.ipynb")

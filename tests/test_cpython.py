@@ -1,40 +1,39 @@
 """CPython's own tests of executors, run against `nbexec.Executor`.
 
-They are not in this repository: they come with Debian's package of Python's test suite
-(``apt-get install libpython3.11-testsuite``), and are skipped where that is not there;
-in CI that is an error.  `NOT_OURS` names every test that doesn't apply, and why.
+They are not in this repository.  Those of Python 3.11 come with Debian's package of Python's
+test suite (``apt-get install libpython3.11-testsuite``), those of 3.12 and 3.13 with Python
+itself, unless it was made without.  They are skipped where they are missing; in CI that is an
+error for 3.11.  `NOT_OURS` names every test that doesn't apply, and why.
 """
 
 from __future__ import annotations
 
-import importlib
 import multiprocessing
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import nbexec
+from nbexec.executor.future import CallFuture
+
+from . import cpython_suite
 
 pytestmark = pytest.mark.slow
 
-SUITE = Path("/usr/lib/python3.11/test/test_concurrent_futures.py")
-WANTED = sys.version_info[:2] == (3, 11)  # they are written for one version of Python
-
-if WANTED and not SUITE.exists() and os.environ.get("CI"):
-    raise FileNotFoundError(f"{SUITE} is missing: apt-get install libpython3.11-testsuite")
-if not (WANTED and SUITE.exists()):
-    why = f"they need Python 3.11 and {SUITE}: apt-get install libpython3.11-testsuite"
+if why := cpython_suite.missing():
+    if os.environ.get("CI") and sys.version_info[:2] == (3, 11):
+        raise FileNotFoundError(why)
     pytest.skip(why, allow_module_level=True)
 
 PRIVATE = "looks at private attributes of CPython's executors"
 NAMES = "tells the names of its threads, which are ours to choose"
-WORDS = "wants its own words in the message; ours name the option"
+WORDS = "wants its own words in the message; ours name the option, or the class"
 ALONE = "one call's fault breaks the whole pool there; here it costs that call alone"
+LOGGED = "reads the log on stderr, which pytest keeps for itself"
+EARLY = "Python 3.12.0 and 3.12.1 start no thread once the main thread has ended; 3.12.2 does"
 CHILD = "an option that ours doesn't have"
 
 NOT_OURS = {
@@ -53,6 +52,10 @@ NOT_OURS = {
     "test_thread_names_assigned": NAMES,
     "test_thread_names_default": NAMES,
     "test_max_workers_negative": WORDS,
+    "test_multiple_set_result": WORDS,
+    "test_multiple_set_exception": WORDS,
+    "test_done_callback_raises": LOGGED,
+    "test_done_callback_raises_already_succeeded": LOGGED,
     "test_max_workers_too_large": "Windows alone",
     "test_killed_child": ALONE,
     "test_exit_during_result_pickle_on_worker": "ours says which result could not be sent",
@@ -60,24 +63,23 @@ NOT_OURS = {
     "test_max_tasks_per_child_defaults_to_spawn_context": CHILD,
     "test_max_tasks_early_shutdown": CHILD,
 }
+if sys.version_info >= (3, 13):
+    NOT_OURS["test_python_finalization_error"] = "has the second thread fail, by private names"
+if (3, 12) <= sys.version_info < (3, 12, 2):
+    NOT_OURS["test_interpreter_shutdown"] = EARLY
+    NOT_OURS["test_hang_gh83386"] = EARLY
 
 
-def load() -> Any:
-    """Import the suite under a name that workers can import it by, too."""
-    folder = tempfile.mkdtemp(prefix="cpython-", dir=os.environ["NBEXEC_STATE_DIR"])
-    (Path(folder) / SUITE.name).symlink_to(SUITE)
-    sys.path.append(folder)  # multiprocessing gives it to workers that start from now on
-    return importlib.import_module(SUITE.stem)
-
-
-suite = load()
-FOLDER = sys.path[-1]
+suite = cpython_suite.load()
 
 
 def run_script(*args: str) -> tuple[int, bytes, bytes]:
     """Run a test's script in a fresh interpreter that finds ours in `concurrent.futures`."""
-    code = args[-1].replace("test.test_concurrent_futures", "test_concurrent_futures")
-    paths = [str(Path(nbexec.__file__).parents[1]), str(Path(__file__).parents[1]), FOLDER]
+    code = args[-1]
+    paths = [str(Path(nbexec.__file__).parents[1]), str(Path(__file__).parents[1])]
+    if suite.folder is not None:
+        code = code.replace("test.test_concurrent_futures", "test_concurrent_futures")
+        paths.append(suite.folder)
     names = ", ".join(one.__name__ for one in (Threads, Processes, Dask))
     prelude = (
         "import concurrent.futures, multiprocessing\n"
@@ -106,12 +108,13 @@ def fresh_workers():
     Processes.backend, Dask.backend = "processes", "dask"
     for backend in made.values():
         backend.close()
-    sys.path.remove(FOLDER)
+    suite.close()
 
 
-suite.assert_python_ok = run_script
-suite.BrokenProcessPool = (nbexec.WorkerDied, nbexec.PickleError)
-suite.PicklingError = nbexec.PickleError
+suite.put("assert_python_ok", run_script)
+suite.put("BrokenProcessPool", (nbexec.WorkerDied, nbexec.PickleError))
+suite.put("PicklingError", nbexec.PickleError)
+suite.put("Future", CallFuture)  # what `FutureTests` make
 # Ours keep their workers warm: neither threads nor children are gone after a test, and
 # reaping children would take their exit codes.
 suite.BaseTestCase.setUp = lambda self: None
@@ -170,7 +173,7 @@ def cases_on(mixin: type, *cases: type) -> dict[str, type]:
         left_out |= dict.fromkeys(inherited(case))
         name = f"Test{mixin.__name__}{case.__name__}"
         marks = {"pytestmark": [pytest.mark.xdist_group(f"cpython {mixin.__name__}")]}
-        if mixin is OnDask and case in OF_FUTURES:
+        if mixin is OnDask and (case in OF_FUTURES or sys.version_info >= (3, 12)):
             marks["pytestmark"].append(pytest.mark.extended)
         classes[name] = type(name, bases, {**left_out, **marks, "__module__": __name__})
     return classes
@@ -181,6 +184,12 @@ globals().update(cases_on(OnProcesses, *EVERYWHERE, *REMOTE))
 globals().update(cases_on(OnDask, *EVERYWHERE, *REMOTE))
 
 
+class TestFutures(suite.FutureTests):
+    """Those of the future itself."""
+
+    locals().update(dict.fromkeys(name for name in NOT_OURS if hasattr(suite.FutureTests, name)))
+
+
 def test_what_is_left_out_is_there():
-    cases = (*EVERYWHERE, *IN_KERNEL, *REMOTE, suite.ProcessPoolShutdownTest)
+    cases = (*EVERYWHERE, *IN_KERNEL, *REMOTE, suite.ProcessPoolShutdownTest, suite.FutureTests)
     assert all(any(hasattr(case, name) for case in cases) for name in NOT_OURS)

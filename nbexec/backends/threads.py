@@ -116,9 +116,10 @@ class ThreadsSession(Session):
         self._workers[slot].unwanted()
 
     def abort(self, slot: int) -> bool:
-        worker = self._workers.pop(slot)
-        worker.leave()
-        self._pool.release(worker.thread)
+        worker = self._workers.pop(slot, None)
+        if worker is not None:  # else no thread could be started for it
+            worker.leave()
+            self._pool.release(worker.thread)
         return False  # a thread can't be stopped
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from pickle import PicklingError
 from typing import Any
 
 from ..errors import PickleError
+from ..items.sinks import NOT_RUN
 
 
 class UnsentCall(PickleError, PicklingError):
@@ -32,7 +33,7 @@ class CallBatch:
 
     def __init__(self, count: int, done: Callable[[CallBatch], None]) -> None:
         self.dropped = False
-        self._values: list[Any] = [None] * count
+        self._values: list[Any] = [NOT_RUN] * count
         self._left = count
         self._done: Callable[[CallBatch], None] | None = done
         self._error: BaseException | None = None
@@ -67,6 +68,10 @@ class CallBatch:
         if self._error is not None:
             raise self._error
         return self._values
+
+    def so_far(self) -> list[Any]:
+        """Give the results, and `NOT_RUN` for each that is not there."""
+        return list(self._values)
 
 
 class BatchCall:

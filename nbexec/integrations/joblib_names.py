@@ -12,10 +12,11 @@ _NO_NAMES = ("wrapper", "__call__", "<genexpr>", "<listcomp>")
 
 
 class About(NamedTuple):
-    """The name of a run, and how many calls it has, where that is known."""
+    """The name of a run, how many calls it has, where that is known, and what they are."""
 
     name: str
     total: int | None = None
+    parts: str = ""
 
 
 def about(function: Callable[..., Any], kwargs: dict[str, Any]) -> About:
@@ -31,16 +32,16 @@ def about(function: Callable[..., Any], kwargs: dict[str, Any]) -> About:
     Examples
     --------
     >>> about(abs, {})
-    About(name='abs', total=None)
+    About(name='abs', total=None, parts='')
     >>> about(abs, {"split_progress": (0, 5), "candidate_progress": (0, 8)})
-    About(name='abs: 5 folds × 8 candidates', total=40)
+    About(name='abs: 5 folds × 8 candidates', total=40, parts='5 folds × 8 candidates')
     """
     name = _caller() or function_name(function)
     folds, candidates = _count(kwargs, "split_progress"), _count(kwargs, "candidate_progress")
     if not folds or not candidates:
         return About(name)
-    words = f"{_several(folds, 'fold')} × {_several(candidates, 'candidate')}"
-    return About(f"{name}: {words}", folds * candidates)
+    parts = f"{_several(folds, 'fold')} × {_several(candidates, 'candidate')}"
+    return About(f"{name}: {parts}", folds * candidates, parts)
 
 
 def label(kwargs: dict[str, Any]) -> str:

@@ -10,15 +10,17 @@ from typing import Any
 from ..backends.buffer_store import StoredBuffer
 from ..errors import PickleError, RunCancelled
 from ..executor.calls_executor import CallsExecutor
+from ..items.sinks import NOT_RUN, Gather
 from ..model import Task
 from ..observers.display import Display
 from ..options.record import Options
+from ..run.results import Results
 from ..telemetry.events import Steered
 from ..telemetry.observer import Observer
 from ..worker.execute import Call
 from .joblib_batches import BatchCall, CallBatch
 from .joblib_calls import PackedArguments, make_call, run_call, run_packed_call
-from .joblib_names import label
+from .joblib_names import About, label
 from .shared_arrays import SharedArrays
 
 Item = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
@@ -79,12 +81,19 @@ class ParallelRun:
         self._arrays = arrays
         self._threads = threads
         self._batches: dict[CallBatch, list[StoredBuffer]] = {}  # with the files that they need
-        self._total: int | None = None
+        self._handed: list[CallBatch] | None = None  # of this call, where results are kept
+        self._submitted = 0
+        self._total = 0  # how many there will be; 0 where that was never known
         self.run.add_done_callback(lambda _: self._over())
 
     def submit(self, items: list[Item], done: Callable[[CallBatch], None]) -> CallBatch:
         """Have the calls of a batch run; errors of sending them are theirs."""
         batch = CallBatch(len(items), functools.partial(self._ended, done))
+        if self._handed is not None:
+            self._handed.append(batch)
+        self._submitted += len(items)
+        if 0 < self._total < self._submitted:  # one of another call of the `Parallel`
+            self._announce(self._submitted)
         files = self._batches[batch] = []
         try:
             calls = [self._call(files, *item) for item in items]
@@ -103,6 +112,19 @@ class ParallelRun:
 
     def _cancelled(self) -> RunCancelled:
         return RunCancelled(f"{self.run.name} was cancelled")
+
+    def tell_kept(self, error: BaseException) -> None:
+        """Give an exception that says that the run was cancelled what had ended by then."""
+        if not isinstance(error, RunCancelled) or self._handed is None:
+            return
+        if self.run.stats.phase not in ("cancelling", "cancelled"):
+            return  # it is a function's own
+        kept = Gather(None)
+        kept.origin = self.run.origin
+        kept.values = [value for batch in self._handed for value in batch.so_far()]
+        kept.values += [NOT_RUN] * (self._total - self._submitted)
+        kept.end(None)
+        error.partial_results = Results(kept.values, self.run, self.run.origin)
 
     def _call(
         self,
@@ -130,11 +152,27 @@ class ParallelRun:
             self._arrays.release(files)
         done(batch)
 
-    def expect(self, total: int | None) -> None:
-        """Say how many calls there will be."""
-        if total is not None and total != self._total:
-            self._total = total
-            self.run.post(Steered(time.monotonic(), total=total))
+    def next_call(self, about: About, total: int | None, *, keeps: bool) -> None:
+        """Begin another call of the `Parallel`.
+
+        Parameters
+        ----------
+        about : About
+            What it is about.
+        total : int or None
+            How many calls of a function there will be; None where that is not known.
+        keeps : bool
+            Whether what ended is kept for who cancels the run.
+        """
+        self._handed = [] if keeps else None
+        if total is not None:
+            self._announce(self._submitted + total)
+        if about.name != self.run.name and about.parts:  # as a search that halves
+            self.run.post(Steered(time.monotonic(), note=f"then {about.parts}"))
+
+    def _announce(self, total: int) -> None:
+        self._total = total
+        self.run.post(Steered(time.monotonic(), total=total))
 
     def close(self) -> None:
         """End: no call is left."""

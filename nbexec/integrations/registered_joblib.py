@@ -76,6 +76,7 @@ class NbexecBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
         self._run: ParallelRun | None = None
         self._used = False  # whether it is a `Parallel`'s at this moment
         self._open = False  # whether calls are accepted
+        self._first = True  # whether none has come since the `Parallel` was called
         self._served = False  # whether the thread of the `Parallel` waits, and runs what is here:
         self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._failed: tuple[BaseException, Any] | None = None
@@ -142,6 +143,7 @@ class NbexecBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
         self._jobs = queue.SimpleQueue()
         self._served = not self.parallel.return_generator
         self._failed = None
+        self._first = True
         self._open = True
 
     def submit(self, func: Any, callback: Callable[[Any], None] | None = None) -> CallBatch:
@@ -149,8 +151,8 @@ class NbexecBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
         if not self._open:  # it was aborted while another thread came here
             return CallBatch(len(func), lambda _: None)
         run = self._run
-        if run is None:
-            run = self._run = self._begin(func)
+        if run is None or self._first:
+            run = self._next_call(func)
         # Not in the run's own thread: it may pull from the user's generator.
         post = self._jobs.put if self._served else run.run.caller_thread.call
 
@@ -162,23 +164,28 @@ class NbexecBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
 
     apply_async = submit  # its name before joblib 1.5
 
-    def _begin(self, first: Any) -> ParallelRun:
-        # Here: a worker, which has this module for what is nested, needs none of it.
-        from .joblib_names import about
-        from .parallel_run import ParallelExecutor, ParallelRun
+    def _next_call(self, first: Any) -> ParallelRun:
+        from .joblib_names import about  # a worker, which has this module, needs none of it
 
         function, _, kwargs = first.items[0]
         found = about(function, kwargs)
+        run = self._run = self._run or self._begin(found.name)
+        self._first = False
+        total = self.parallel.n_tasks if found.total is None else found.total
+        run.next_call(found, total, keeps=self._served)
+        return run
+
+    def _begin(self, named: str) -> ParallelRun:
+        from .parallel_run import ParallelExecutor, ParallelRun
+
         options = self._options
         name = self._backend_name(options)
-        shown = {"progress": options.progress, "name": options.name or found.name}
+        shown = {"progress": options.progress, "name": options.name or named}
         given = {**self._changes, **shown, "backend": name, "workers": self._at_once}
         nested = functools.partial(nested_backend, (self.nesting_level or 0) + 1)
-        run = ParallelRun(
+        return ParallelRun(
             ParallelExecutor(**given), self._arrays(name), nested, self.inner_max_num_threads
         )
-        run.expect(self.parallel.n_tasks if found.total is None else found.total)
-        return run
 
     def _arrays(self, name: Any) -> Any:
         """Give what packs arguments; None where calls have the arguments themselves."""
@@ -236,6 +243,8 @@ class NbexecBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
         try:
             return batch.result()
         except BaseException as error:
+            if self._run is not None:
+                self._run.tell_kept(error)
             self._failed = error, error.__traceback__
             raise
 

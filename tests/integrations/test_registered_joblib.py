@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 import traceback
 import warnings
 from pickle import PicklingError
@@ -32,6 +33,8 @@ from joblib import Parallel, delayed, effective_n_jobs, parallel_config  # noqa:
 
 from nbexec.integrations.registered_joblib import NbexecBackend  # noqa: E402
 from nbexec.integrations.shared_arrays import SharedArrays  # noqa: E402
+
+from ..waiting import until  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +96,16 @@ def test_what_the_run_is_called_and_how_much_there_is(log):
     assert [event.total for event in log.events if isinstance(event, Steered)] == [5]
 
 
+def test_the_calls_of_a_parallel_that_is_called_again_are_added_up(log):
+    with Parallel(n_jobs=2) as parallel:
+        parallel([delayed(abs)(x) for x in range(5)])
+        parallel(delayed(abs)(x) for x in range(3))  # nobody knows how many
+        parallel([delayed(abs)(x) for x in range(4)])
+    totals = [event.total for event in log.events if isinstance(event, Steered)]
+    assert (totals[0], totals[-1]) == (5, 12)
+    assert totals == sorted(totals)
+
+
 def test_a_run_that_is_too_brief_to_be_seen_is_not_summed_up():
     from nbexec.integrations.parallel_run import ParallelExecutor
 
@@ -119,6 +132,37 @@ def test_a_generator_of_calls_runs_in_the_calling_thread():
 
     assert Parallel(pre_dispatch=2)(calls()) == list(range(20))
     assert threads == {threading.current_thread()}
+
+
+def taken_ahead(**options):
+    """Give how many calls were taken from the generator as each of eight begins."""
+    given, seen = [], []
+
+    def calls():
+        for x in range(8):
+            given.append(x)
+            yield delayed(look)(x)
+
+    def look(_):
+        seen.append(len(given))
+
+    Parallel(n_jobs=2, require="sharedmem", batch_size=1, **options)(calls())
+    return seen
+
+
+def test_no_more_calls_are_taken_than_may_be_dispatched():
+    assert taken_ahead(pre_dispatch="all") == [8] * 8
+    assert all(ahead <= begun + 2 for begun, ahead in enumerate(taken_ahead(pre_dispatch=2), 1))
+
+
+@pytest.mark.parametrize("on", ["processes", "threads"])
+def test_one_in_a_call(on):
+    def squares_of(n):
+        inner = joblib.Parallel(n_jobs=2)
+        return inner(joblib.delayed(pow)(x, 2) for x in range(n))
+
+    found = Parallel(prefer=on)(delayed(squares_of)(n) for n in range(6))
+    assert found == [[x * x for x in range(n)] for n in range(6)]
 
 
 # ---------------------------------------------------------------- what goes wrong
@@ -180,6 +224,38 @@ def test_a_cancel_ends_the_call_while_it_blocks():
         thread.join()
 
 
+def test_what_had_ended_is_kept_by_a_cancel():
+    wait = threading.Event()
+
+    def call(x):
+        if x == 4:
+            run = nbexec.last_run()
+            until(lambda: run.stats.done == 4)
+            run.cancel()
+        return -x if x < 4 else wait.wait()
+
+    calls = [delayed(call)(x) for x in range(20)]
+    try:
+        with pytest.raises(nbexec.RunCancelled) as caught:
+            Parallel(prefer="threads", batch_size=1)(calls)
+    finally:
+        wait.set()
+    kept = caught.value.partial_results
+    assert len(kept) == 20
+    assert kept[:4] == kept.ok() == [0, -1, -2, -3]
+    assert {failure.kind for failure in kept.failures} == {"cancelled"}
+    assert kept.run is nbexec.last_run()
+
+
+def test_a_cancel_in_a_call_is_that_calls_own():
+    def cancels(_):
+        raise nbexec.RunCancelled("a run within was cancelled")
+
+    with pytest.raises(nbexec.RunCancelled, match="within") as caught:
+        Parallel(prefer="threads")(delayed(cancels)(x) for x in range(4))
+    assert caught.value.partial_results is None
+
+
 def test_clicks_are_heard_while_it_blocks(log):
     heard = threading.Event()
     log.idle = heard.set
@@ -207,6 +283,29 @@ def test_an_interrupt_ends_the_run():
     with pytest.raises(KeyboardInterrupt):
         Parallel(pre_dispatch=2)(calls())
     assert nbexec.last_run().done
+
+
+@pytest.mark.parametrize("on", ["processes", "threads"])
+def test_an_interrupt_reaches_it_while_it_blocks(on, tmp_path):
+    mark = tmp_path / "begun"
+
+    def waits(path):
+        path.touch()
+        time.sleep(60 if on == "processes" else 0.3)
+
+    def interrupt():
+        while not mark.exists():
+            time.sleep(0.01)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with Parallel(prefer=on, n_jobs=2) as parallel:
+        with pytest.raises(KeyboardInterrupt):
+            parallel(delayed(waits)(mark) for _ in range(100))
+        assert nbexec.last_run().done
+        assert parallel(delayed(abs)(-x) for x in range(4)) == [0, 1, 2, 3]
+    thread.join()
 
 
 def test_a_dead_worker_costs_one_call(tmp_path):

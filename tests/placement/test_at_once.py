@@ -150,6 +150,19 @@ def test_it_goes_on_with_the_threads_that_there_are(monkeypatch):
     backend.close()
 
 
+def test_where_no_thread_can_be_started_a_call_says_so_and_the_run_ends(monkeypatch):
+    def none(number):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threads, "ThreadWorker", none)
+    backend = threads.Threads()
+    executor = nbexec.Executor(backend, workers=2)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        executor.submit(abs, -1).result(20)
+    assert executor.run.wait(20)
+    backend.close()
+
+
 def test_what_opens_files_does_not_run_out_of_them(tmp_path):
     def wait(x):
         with open(tmp_path / str(x), "w"):
