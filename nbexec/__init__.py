@@ -55,6 +55,8 @@ if TYPE_CHECKING:
     )
     from .executor.executor import Executor
     from .executor.future import CallFuture
+    from .executor.job import Job
+    from .executor.scheduling import jobs
     from .history import PastRun, RunRecord, attach, runs
     from .integrations.registered_joblib import register_joblib
     from .model import Failure
@@ -86,6 +88,8 @@ _NAMES = {
     "WorkerDied",
     "executor.executor": "Executor",
     "executor.future": "CallFuture",
+    "executor.job": "Job",
+    "executor.scheduling": "jobs",
     "history": "PastRun RunRecord attach runs",
     "integrations.registered_joblib": "register_joblib",
     "model": "Failure",
