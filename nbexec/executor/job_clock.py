@@ -8,12 +8,14 @@ import itertools
 import logging
 import threading
 import time
+import weakref
 from typing import Protocol
 
 from ..system import after_fork, at_exit, subinterpreter
 from .timings import Moment
 
 LONGEST = 3600.0  # seconds that the thread sleeps at a time: more may be more than a lock takes
+SLACK = 64  # entries of the queue that may be out of date
 ENDING = 5.0  # seconds that Python's end waits for the thread at most
 
 
@@ -46,7 +48,7 @@ class Timer:
         self.clock = clock or Clock()
         self.jobs: dict[Timed, None] = {}  # those that are not over, in order
         self._due: dict[Timed, float] = {}  # when to look at them, on the monotonic clock
-        self._queue: list[tuple[float, int, Timed]] = []
+        self._queue: list[tuple[float, int, weakref.ref[Timed]]] = []  # some are no longer so
         self._count = itertools.count()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -63,6 +65,11 @@ class Timer:
         with self._changed:
             self.jobs.pop(job, None)
             self._due.pop(job, None)
+            if len(self._queue) > 2 * len(self._due) + SLACK:
+                entries = (
+                    (due, next(self._count), weakref.ref(one)) for one, due in self._due.items()
+                )
+                self._queue = sorted(entries)
             self._changed.notify()
 
     def wake(self, job: Timed) -> None:
@@ -76,20 +83,21 @@ class Timer:
         if job not in self.jobs or due >= self._due.get(job, float("inf")):
             return False
         self._due[job] = due
-        heapq.heappush(self._queue, (due, next(self._count), job))
+        heapq.heappush(self._queue, (due, next(self._count), weakref.ref(job)))
         return True
 
     def _pop(self, now: float) -> Timed | None:
         """Give a job that is to be looked at now."""
         while self._queue:
-            due, _, job = self._queue[0]
-            current = self._due.get(job) == due
-            if current and due > now:
-                return None
-            heapq.heappop(self._queue)
-            if current:
+            due, _, ref = self._queue[0]
+            job = ref()
+            if job is not None and self._due.get(job) == due:
+                if due > now:
+                    return None
+                heapq.heappop(self._queue)
                 del self._due[job]
                 return job
+            heapq.heappop(self._queue)
         return None
 
     def turn(self) -> float | None:

@@ -109,7 +109,8 @@ def test_runs_of_one_job_do_not_overlap(threads, timer):
     go = threading.Event()
     job = threads.schedule(go.wait, 20, every=1)
     queued = threads.schedule(go.wait, 20, every=1, overlap="queue", times=3)
-    for _ in range(5):
+    timer.turn()
+    for _ in range(4):
         timer.go(1)
     assert (job.runs, job.missed) == (1, 4)
     assert (queued.runs, queued.missed) == (1, 0)
@@ -126,8 +127,9 @@ def test_runs_may_overlap(timer):
         job = executor.schedule(
             lambda: begun.append(go.wait(20)), every=1, overlap="allow", times=3
         )
-        for _ in range(3):
-            timer.go(1)
+        timer.turn()
+        timer.go(1)
+        timer.go(1)
         assert job.runs == 3
         go.set()
         job.result(30)
@@ -376,14 +378,11 @@ def test_a_job_keeps_its_executor_until_it_is_done(timer):
     assert ref() is None
 
 
-class Weighty:
-    """A result that may be referred to weakly."""
-
-
-def test_a_job_that_is_dropped_lets_go_of_its_result_at_once(threads, timer):
-    job = threads.schedule(Weighty, delay=0)
+def test_a_job_that_is_dropped_is_let_go_of_at_once(threads, timer):
+    job = threads.schedule(abs, -1, delay=0)
     timer.turn()
-    ref = weakref.ref(job.result(30))
+    assert job.result(30) == 1
+    ref = weakref.ref(job)
     gc.disable()
     try:
         del job
@@ -419,6 +418,19 @@ def test_a_thread_that_sleeps_is_woken_by_what_comes_sooner():
         assert executor.schedule(abs, -2, delay=0.001).result(60) == 2
         later.run_now()
         assert later.result(60) == 1
+
+
+def test_jobs_that_were_cancelled_take_no_room(threads, timer):
+    for _ in range(1000):
+        threads.schedule(abs, -1, delay="1 week").cancel()
+    assert len(timer._queue) < 100
+    jobs = [threads.schedule(abs, -1, delay=5 + at % 7) for at in range(500)]
+    for job in jobs[::2]:
+        job.cancel()
+    for _ in range(11):
+        timer.go(1)
+    assert [job.result(30) for job in jobs[1::2]] == [1] * 250
+    assert (timer._due, timer.turn()) == ({}, None)
 
 
 def test_a_job_whose_look_fails_is_dropped_alone(timer, caplog):
