@@ -21,7 +21,7 @@ class Deadline(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Policy:
+class JobPolicy:
     """What is done about runs that are late, in each other's way, or fail; and when it ends."""
 
     missed: str = "once"
@@ -47,7 +47,7 @@ class Schedule:
         Whether none begins for now; and whether none begins any more.
     """
 
-    def __init__(self, timing: Timing, policy: Policy, now: Moment) -> None:
+    def __init__(self, timing: Timing, policy: JobPolicy, now: Moment) -> None:
         self.timing, self.policy = timing, policy
         self.begun = self.running = self.waiting = self.failures = self.missed = 0
         self.paused = self.stopping = False

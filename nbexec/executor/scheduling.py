@@ -12,7 +12,7 @@ from ..options.checks import int_at_least
 from . import job_clock
 from .future import CallFuture
 from .job import Job, Jobs
-from .schedule import Policy, Schedule
+from .schedule import JobPolicy, Schedule
 from .triggers import deadline_of, timing_of
 
 T = TypeVar("T")
@@ -130,7 +130,7 @@ class Scheduling:
             trigger=trigger,
             timezone=timezone,
         )
-        policy = Policy(missed, overlap, on_error, times, deadline_of(until, timezone, now))
+        policy = JobPolicy(missed, overlap, on_error, times, deadline_of(until, timezone, now))
         plan = Schedule(timing, policy, now)
         if plan.due is None:
             raise OptionError(f"until={until!r} comes before the first run: {timing}")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any, NamedTuple, Protocol
 
-from ..options.durations import in_words
+from ..options.duration_text import in_words
 
 MOST_COUNTED = 10_000  # times of a trigger that passed at once and are counted, one by one
 

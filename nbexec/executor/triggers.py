@@ -6,7 +6,7 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from ..errors import OptionError
-from ..options.durations import duration, is_text
+from ..options.duration_text import duration, is_text
 from .schedule import GRACE, Deadline
 from .timings import AfterEach, At, Every, Fires, Moment, Once, Timing
 

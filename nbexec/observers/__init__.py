@@ -19,7 +19,7 @@ from ..telemetry.observer import Observer, WatchedRun
 FROM_ABOVE = {
     "panel": "nbexec.notebook.panel.panel:Panel",
     "reopen": "nbexec.notebook.panel.reopen:show",
-    "jobs": "nbexec.notebook.jobs_panel.jobs_panel:show",
+    "jobs": "nbexec.notebook.jobs.jobs_panel:show",
     "past run": "nbexec.notebook.panel.saved_html:past_run",
 }
 

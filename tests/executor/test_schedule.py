@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbexec.executor.schedule import GRACE, LOOK_EVERY, SET_BACK, Deadline, Policy, Schedule
+from nbexec.executor.schedule import GRACE, LOOK_EVERY, SET_BACK, Deadline, JobPolicy, Schedule
 from nbexec.executor.timings import AfterEach, At, Every, Fires, Moment, Once
 
 START = 1000.0  # of the monotonic clock
@@ -26,7 +26,7 @@ def at(seconds, wall=None):
 
 
 def made(timing, **policy):
-    return Schedule(timing, Policy(**policy), at(0))
+    return Schedule(timing, JobPolicy(**policy), at(0))
 
 
 def looks(schedule, moments, runs_take=0.0):
@@ -192,7 +192,7 @@ def cron():
 def fired(fires, start, end):
     """Give when it fires, as local time, looking at it each minute."""
     first = Moment(START, start.timestamp())
-    schedule = Schedule(fires, Policy(), first)
+    schedule = Schedule(fires, JobPolicy(), first)
     times = []
     for wall in range(int(start.timestamp()), int(end.timestamp()), 60):
         if schedule.look(Moment(START + wall - start.timestamp(), wall)):
@@ -218,7 +218,7 @@ def test_when_summer_time_ends_what_comes_twice_runs_once(cron):
 
 def test_a_wall_clock_that_is_set_back_far_begins_anew(cron):
     now = datetime(2026, 6, 1, 12, 30, tzinfo=NEW_YORK).timestamp()
-    schedule = Schedule(cron("0 * * * *"), Policy(), Moment(START, now))
+    schedule = Schedule(cron("0 * * * *"), JobPolicy(), Moment(START, now))
     assert schedule.look(Moment(START + 1, now - SET_BACK + 60)) == 0
     assert schedule.due == now + 1800  # none twice
     back = now - 10 * SET_BACK

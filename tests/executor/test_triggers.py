@@ -1,6 +1,6 @@
 """Arguments of `Executor.schedule` as times.
 
-Covers `executor/triggers`, `executor/crontab` and `options/durations`.
+Covers `executor/triggers`, `executor/crontab` and `options/duration_text`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from nbexec.executor.crontab import NICKNAMES, crontab
 from nbexec.executor.schedule import Deadline
 from nbexec.executor.timings import AfterEach, At, Every, Fires, Moment, Once
 from nbexec.executor.triggers import date_of, deadline_of, timing_of
-from nbexec.options.durations import duration, in_words, is_text
+from nbexec.options.duration_text import duration, in_words, is_text
 
 NOW = Moment(1000.0, datetime(2026, 6, 3, 12, 30, tzinfo=UTC).timestamp())  # a Wednesday
 

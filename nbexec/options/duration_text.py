@@ -65,9 +65,11 @@ def in_words(seconds: float) -> str:
 
     Examples
     --------
-    >>> in_words(300), in_words(90), in_words(0.25), in_words(172800)
-    ('5 min', '90 s', '0.25 s', '2 days')
+    >>> in_words(300), in_words(90), in_words(0.25), in_words(172800), in_words(5400)
+    ('5 min', '90 s', '0.25 s', '2 days', '1 h 30 min')
     """
+    if seconds > 3600 and seconds % 60 == 0 and seconds % 3600:
+        return f"{seconds // 3600:.15g} h {seconds % 3600 // 60:.15g} min"
     for unit, size in UNITS:
         if seconds >= size and seconds % size == 0:
             count = f"{seconds / size:.15g}"
