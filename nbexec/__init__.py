@@ -58,6 +58,8 @@ if TYPE_CHECKING:
     )
     from .executor.executor import Executor
     from .executor.future import CallFuture
+    from .executor.job import Job
+    from .executor.scheduling import jobs
     from .graph.nodes import step
     from .graph.pipeline import Pipeline
     from .graph.sweep import PipelineResults
@@ -98,6 +100,8 @@ _NAMES = {
     "graph.pipeline": "Pipeline",
     "graph.nodes": "step",
     "graph.sweep": "PipelineResults",
+    "executor.job": "Job",
+    "executor.scheduling": "jobs",
     "history": "PastRun RunRecord attach runs",
     "integrations.pandas_accessors": "pandas",
     "integrations.registered_joblib": "register_joblib",

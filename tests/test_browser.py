@@ -525,3 +525,33 @@ def test_a_kernel_restart_leaves_a_page_that_works(server, page):
     page.page.wait_for_selector(SUMMARY)
     # what JupyterLab asked the old kernel for itself, and says of it
     page.wrong = [wrong for wrong in page.wrong if "Canceled future" not in wrong]
+
+
+JOBS = """\
+import nbexec
+executor = nbexec.Executor("threads", workers=2)
+poll = executor.schedule(abs, -5, every=0.2, name="poll")
+later = executor.schedule(abs, -7, delay="1 h", name="<b>later</b>")
+executor.jobs"""
+
+
+@second_half
+def test_jobs_count_down_and_are_steered_while_a_cell_runs(server, page):
+    blocked = "import time\nwhile not (poll.done and later.done):\n    time.sleep(0.05)"
+    server.write("jobs.ipynb", JOBS, blocked)
+    page.open("jobs.ipynb")
+    page.run_all()
+    poll, later = (page.page.locator(".nbx-job").nth(at) for at in range(2))
+    later.locator(".nbx-state >> text=in 59 min").wait_for()
+    poll.locator(".nbx-last >> text=5").wait_for()
+    poll.get_by_role("button", name="Pause").click()
+    poll.locator(".nbx-state >> text=paused").wait_for()
+    poll.get_by_role("button", name="Resume").click()
+    later.get_by_role("button", name="Run now").click()
+    poll.get_by_role("button", name="Cancel").click()
+    page.wait()
+    page.page.wait_for_selector(SUMMARY)
+    shown = page.page.locator(SUMMARY).first.inner_text()
+    assert re.search(r"poll\s+every 0.2 s\s+cancelled\s+\d+ runs.*\s+5", shown)
+    assert re.search(r"<b>later</b>\s+once after 1 h\s+done\s+1 run\s+7", shown)
+    assert page.page.locator(".nbx-job").count() == 0

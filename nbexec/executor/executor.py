@@ -33,11 +33,12 @@ from .computing import Computing
 from .future import CallFuture
 from .initializing import call_initialized, run_initializer
 from .mapping import call_part, each_of, in_parts, taken
+from .scheduling import Scheduling
 
 T = TypeVar("T")
 
 
-class Executor(Computing, concurrent.futures.Executor):
+class Executor(Computing, Scheduling, concurrent.futures.Executor):
     """Run calls on any backend, behind the interface of `concurrent.futures`.
 
     Parameters
@@ -224,6 +225,8 @@ class Executor(Computing, concurrent.futures.Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Accept no further calls; with `wait`, return when the accepted ones are done.
 
+        Jobs begin no further run: what is scheduled for later is cancelled.
+
         Parameters
         ----------
         wait : bool
@@ -231,6 +234,7 @@ class Executor(Computing, concurrent.futures.Executor):
         cancel_futures : bool
             Whether to cancel pending calls, except those that a free worker is about to take.
         """
+        self._close_jobs()
         self._calls.close(self._run.workers if cancel_futures else None)
         self._run.wake()
         if wait:

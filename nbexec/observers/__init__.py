@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from ..model import Task
@@ -18,6 +19,7 @@ from ..telemetry.observer import Observer, WatchedRun
 FROM_ABOVE = {
     "panel": "nbexec.notebook.panel.panel:Panel",
     "reopen": "nbexec.notebook.panel.reopen:show",
+    "jobs": "nbexec.notebook.jobs.jobs_panel:show",
     "past run": "nbexec.notebook.panel.saved_html:past_run",
 }
 
@@ -57,6 +59,14 @@ def show(run: WatchedRun) -> bool:
         return False
     shown: bool = from_above("reopen")(run)
     return shown
+
+
+def show_jobs(jobs: Sequence[Any]) -> bool:
+    """Show a panel of an executor's jobs in this cell; give whether that can be."""
+    if not in_kernel():
+        return False
+    from_above("jobs")(jobs)
+    return True
 
 
 def watchers(options: Options, task: Task) -> list[Observer]:

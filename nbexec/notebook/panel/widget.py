@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import anywidget
 import traitlets
@@ -49,6 +49,8 @@ class PanelWidget(anywidget.AnyWidget):  # type: ignore[misc]  # it has no types
     snapshot = traitlets.Dict().tag(sync=True)
     detail = traitlets.Dict().tag(sync=True)  # what is in the open tab
 
+    commands: ClassVar[dict[str, dict[str, type]]] = COMMANDS
+
     def __init__(self, snapshot: dict[str, Any], command: Callable[[str, Command], None]) -> None:
         super().__init__(snapshot=snapshot)
         self._command = command
@@ -56,7 +58,7 @@ class PanelWidget(anywidget.AnyWidget):  # type: ignore[misc]  # it has no types
 
     def _on_command(self, widget: Any, content: Any, buffers: Any) -> None:
         name = content.get("do")
-        wanted = COMMANDS.get(name)
+        wanted = self.commands.get(name)
         if wanted is None:
             return
         given = {key: content.get(key) for key in wanted}
