@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .errors import (
         BackendError,
         BudgetExceeded,
+        Cancelled,
         DeadlineExceeded,
         ItemsError,
         ItemTimeout,
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from .history import PastRun, RunRecord, attach, runs
     from .integrations.registered_joblib import register_joblib
     from .model import Failure
+    from .options.cancel_token import CancelToken
     from .options.rates import Limit
     from .options.record import Options
     from .run.handle import Run
@@ -68,6 +70,7 @@ if TYPE_CHECKING:
     from .telemetry.stats import Stats
     from .tracking import track
     from .worker.capture import cancelled, progress
+    from .worker.sleeping import sleep
     from .worker.surroundings.register import carry
 
 __version__ = "0.1.0"
@@ -78,17 +81,19 @@ _NAMES = {
     "answers": "ensemble",
     "api": "aimap amap imap invoke map start",
     "worker.capture": "cancelled progress",
+    "worker.sleeping": "sleep",
     "cell.report": "CellReport",
     "cell.run": "parallel",
     "cell.detached": "detached",
-    "errors": "BackendError BudgetExceeded DeadlineExceeded ItemsError ItemTimeout JournalError "
-    "MemoryLimitExceeded NbexecError NotReady OptionError PickleError RunCancelled SerialError "
-    "WorkerDied",
+    "errors": "BackendError BudgetExceeded Cancelled DeadlineExceeded ItemsError ItemTimeout "
+    "JournalError MemoryLimitExceeded NbexecError NotReady OptionError PickleError RunCancelled "
+    "SerialError WorkerDied",
     "executor.executor": "Executor",
     "executor.future": "CallFuture",
     "history": "PastRun RunRecord attach runs",
     "integrations.registered_joblib": "register_joblib",
     "model": "Failure",
+    "options.cancel_token": "CancelToken",
     "options.rates": "Limit",
     "options.record": "Options",
     "telemetry.output": "Outputs",

@@ -213,7 +213,9 @@ class Tracked(Run):
 
     def cancelled(self) -> RunCancelled:
         """Make the exception of a cancelled loop."""
-        error = RunCancelled(f"{self.name} was cancelled; {self._ended_count:,} items are done")
+        why = f": {self._why}" if self._why else ""
+        done = f"{self._ended_count:,} items are done"
+        error = RunCancelled(f"{self.name} was cancelled{why}; {done}")
         attach_results(error, self.results)  # none: they are the caller's
         return error
 
@@ -249,11 +251,11 @@ class Tracked(Run):
             if not self._publisher.state.ended:
                 self._publisher.emit(event)
 
-    def cancel(self) -> None:
+    def cancel(self, reason: str = "") -> None:
         """Have the loop raise `RunCancelled` at its next step."""
         with self._steer:
             if not self.stopped:
-                self.stopped = True
+                self.stopped, self._why = True, reason
                 self._emit(Steered, cancelling=True)
             self._steer.notify_all()
 
