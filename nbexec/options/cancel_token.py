@@ -219,9 +219,9 @@ class CancelToken:
         reason = self.reason if self.cancelled else None
         return arrived, (self.uid, "" if flag is None else flag(self), reason)
 
-    def __nbexec_key__(self) -> str:
-        """Stand for it in a fingerprint: no result depends on which one it is."""
-        return "CancelToken"
+    def __nbexec_content__(self) -> tuple[Any, ...]:
+        """Give a reduction for fingerprints: no result depends on which one it is."""
+        return CancelToken, ()
 
     def __copy__(self) -> CancelToken:
         return self  # a copy would be cancelled by nobody
