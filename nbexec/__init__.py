@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .errors import (
         BackendError,
         BudgetExceeded,
+        Cancelled,
         DeadlineExceeded,
         GraphError,
         ItemsError,
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from .integrations.pandas_accessors import pandas
     from .integrations.registered_joblib import register_joblib
     from .model import Failure
+    from .options.cancel_token import CancelToken
     from .options.rates import Limit
     from .options.record import Options
     from .run.handle import Run
@@ -79,6 +81,7 @@ if TYPE_CHECKING:
     from .transforms.pmap import pmap
     from .transforms.vmap import vmap
     from .worker.capture import cancelled, progress
+    from .worker.sleeping import sleep
     from .worker.surroundings.register import carry
 
 __version__ = "0.1.0"
@@ -89,11 +92,12 @@ _NAMES = {
     "answers": "ensemble",
     "api": "aimap amap imap invoke map start",
     "worker.capture": "cancelled progress",
+    "worker.sleeping": "sleep",
     "cell.report": "CellReport",
     "cell.run": "parallel",
     "cell.detached": "detached",
-    "errors": "BackendError BudgetExceeded DeadlineExceeded GraphError ItemsError ItemTimeout "
-    "JournalError MemoryLimitExceeded NbexecError NotReady OptionError PickleError RunCancelled "
+    "errors": "BackendError BudgetExceeded Cancelled DeadlineExceeded GraphError ItemsError "
+    "ItemTimeout JournalError MemoryLimitExceeded NbexecError NotReady OptionError PickleError RunCancelled "
     "SerialError WorkerDied",
     "executor.executor": "Executor",
     "executor.future": "CallFuture",
@@ -106,6 +110,7 @@ _NAMES = {
     "integrations.pandas_accessors": "pandas",
     "integrations.registered_joblib": "register_joblib",
     "model": "Failure",
+    "options.cancel_token": "CancelToken",
     "options.rates": "Limit",
     "options.record": "Options",
     "telemetry.output": "Outputs",

@@ -69,6 +69,16 @@ class RunCancelled(NbexecError):
     __module__ = "nbexec"
 
 
+class Cancelled(BaseException):
+    """Raised inside a task that is not wanted any more, by `sleep` and `CancelToken`.
+
+    A `BaseException`, as `asyncio.CancelledError` is: an ``except Exception`` that tries again
+    does not catch it. Its item counts as cancelled, not as failed.
+    """
+
+    __module__ = "nbexec"
+
+
 class ItemTimeout(NbexecError, TimeoutError):
     """An item took longer than ``timeout=``.
 

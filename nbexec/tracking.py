@@ -141,6 +141,7 @@ class Tracked(Run):
         self._emitting = threading.RLock()  # observers receive one event at a time
         self._steer = threading.Condition(self._emitting)
         self.stopped = self._held = False
+        self._why = ""  # it was stopped
         self._begun = False  # whether an item is being worked on
         self._ended_count = 0  # items whose end was emitted
         self._since = self._cpu = 0.0
@@ -213,7 +214,9 @@ class Tracked(Run):
 
     def cancelled(self) -> RunCancelled:
         """Make the exception of a cancelled loop."""
-        error = RunCancelled(f"{self.name} was cancelled; {self._ended_count:,} items are done")
+        why = f": {self._why}" if self._why else ""
+        done = f"{self._ended_count:,} items are done"
+        error = RunCancelled(f"{self.name} was cancelled{why}; {done}")
         attach_results(error, self.results)  # none: they are the caller's
         return error
 
@@ -249,11 +252,11 @@ class Tracked(Run):
             if not self._publisher.state.ended:
                 self._publisher.emit(event)
 
-    def cancel(self) -> None:
+    def cancel(self, reason: str = "") -> None:
         """Have the loop raise `RunCancelled` at its next step."""
         with self._steer:
             if not self.stopped:
-                self.stopped = True
+                self.stopped, self._why = True, reason
                 self._emit(Steered, cancelling=True)
             self._steer.notify_all()
 

@@ -16,9 +16,10 @@ import dask
 from distributed import Client, get_worker
 
 from ..model import Chunk
+from ..system import flag_files
 from ..telemetry.events import Part
 from ..worker.entry import run_packed
-from ..worker.envelope import PackedCall
+from ..worker.envelope import PackedCall, unwanted_file
 from .base import SessionSpec
 from .dask_cluster import result_of, withdraw
 from .remote import RemoteSession
@@ -141,6 +142,23 @@ class GivenSession(RemoteSession):
         if stuck:
             self._client.loop.add_callback(self._move_on)
         return not stuck
+
+    def unwanted(self, slot: int) -> None:
+        super().unwanted(slot)
+        sent = [one for one in self._sent.get(slot, ()) if not one.reply.done()]
+        if sent:
+            self.tell([str(unwanted_file(one.call.envelope)) for one in sent], "")
+
+    def tell(self, flags: list[str], text: str) -> None:
+        self._client.loop.add_callback(self._tell, flags, text)
+
+    async def _tell(self, flags: list[str], text: str) -> None:
+        """Raise flags in every worker: one that is on this machine sees their files, too."""
+        try:
+            await self._client.run(flag_files.tell, flags, text, on_error="ignore")
+        except Exception:
+            if self._client.status == "running":
+                raise
 
     async def _move_on(self) -> None:
         """Send chunks again that have not begun: they may wait behind one that is stuck."""

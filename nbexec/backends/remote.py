@@ -31,6 +31,7 @@ from .base import Session, SessionSpec
 from .buffer_store import shared_buffers, store_task
 from .listener import listener
 from .scratch import scratch_folder
+from .token_flags import TokenFlags
 
 _runs = itertools.count()
 _serials = itertools.count(1)
@@ -63,6 +64,7 @@ class RemoteSession(Session):
         self._asked: set[Chunk] = set()  # whose pending items were asked for
         self.resize(spec.workers)
         self.key = f"{os.getpid()}-{next(_runs)}"  # a worker keeps one task loaded for each key
+        self._token_flags = TokenFlags(self._folder, self.key, self.tell)
         self._reloaded = reloaded()
         anew = is_executors(spec.task.fn)  # what is called may have changed since
         self._by_value = cloud_pickler.Sent(self.key, anew)
@@ -73,9 +75,10 @@ class RemoteSession(Session):
         self._set_up_again = b""  # pickled, where it changed since the run began
         try:
             setup = _sendable_setup(self._set_up)
-            data, buffers = pickling.dumps_apart(
-                (*seen, spec.task, setup, signals_here(_sendable)), self._by_value
-            )
+            with self._token_flags:
+                data, buffers = pickling.dumps_apart(
+                    (*seen, spec.task, setup, signals_here(_sendable)), self._by_value
+                )
         except PickleError:  # it says why itself
             raise
         except Exception as error:
@@ -103,7 +106,8 @@ class RemoteSession(Session):
             file = items_file(envelope) if self._local else None
             self._by_value.generators.clear()
             given = self._modules.with_items(chunk.items)
-            items, beside = pickling.dumps_beside(given, file, self._by_value)
+            with self._token_flags:
+                items, beside = pickling.dumps_beside(given, file, self._by_value)
             if self._by_value.generators:  # of random numbers
                 for index, item in zip(chunk.indices, chunk.items, strict=True):
                     pickling.note_generators(self._by_value, index, item)
@@ -148,6 +152,9 @@ class RemoteSession(Session):
                 unwanted_file(envelope).touch()
                 self.take_back(slot, chunk)  # its finished values come before it is stopped
 
+    def tell(self, flags: list[str], text: str) -> None:
+        """Have workers that don't see the flags' files know that these were raised."""
+
     def take_back(self, slot: int, chunk: Chunk) -> None:
         _, envelope = self._envelopes.get(chunk, (slot, None))
         process = self.process(slot, chunk)
@@ -178,6 +185,7 @@ class RemoteSession(Session):
         self._closed = True
         if self._listener is not None:
             self._listener.stop()
+        self._token_flags.close()
         if self._stored is not None:
             self._stored.drop()
         self._by_value.forget()

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import OptionError, SerialError
 from ..options import resolve
+from ..options.cancel_token import raise_if_cancelled
 from ..options.rates import limit_of
 from ..options.record import Options
 from ..run import registry as runs
@@ -85,6 +86,8 @@ def parallel(
         An option can't be used; nothing has run then.
     SyntaxError
         The source is not valid Python.
+    RunCancelled
+        The token of ``cancel=`` was cancelled; the statements before that have run.
     SerialError
         With `strict`, a loop would run serially; the statements before it have run.
     Exception
@@ -115,6 +118,7 @@ def parallel(
         runs.forget_last()
     course = CellRun(kernel, resolved, options, strict)
     for position in range(len(kernel.cell.body)):
+        raise_if_cancelled(resolved.cancel, "the cell")
         course.step(position)
     return course.report()
 

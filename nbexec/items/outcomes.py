@@ -8,6 +8,8 @@ from dataclasses import replace
 from ..errors import ItemTimeout, RunCancelled, WorkerDied
 from ..model import Chunk, Error, ErrorKind, Failure, Outcome
 
+STOPPED = "the run was stopped while this item ran"
+
 
 def failure(chunk: Chunk, outcome: Outcome, at: int, run: str) -> Failure:
     """Give the `Failure` of a run that stands for the item at offset `at`."""
@@ -27,8 +29,13 @@ def failure(chunk: Chunk, outcome: Outcome, at: int, run: str) -> Failure:
 
 def stopped(chunk: Chunk) -> Outcome:
     """Give the outcome of a chunk that was stopped in the middle."""
-    why = RunCancelled("the run was stopped while this item ran")
-    return without_values(_described("cancelled", why), len(chunk))
+    return without_values(stopped_error(), len(chunk))
+
+
+def stopped_error(traceback: str = "") -> Error:
+    """Describe why an item has no value that was stopped in the middle."""
+    why = _described("cancelled", RunCancelled(STOPPED))
+    return replace(why, traceback=traceback) if traceback else why
 
 
 def timed_out(chunk: Chunk, timeout: float, ended: bool) -> Outcome:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from ..errors import OptionError
-from . import checks, pacing_checks
+from . import cancel_token, checks, pacing_checks
 from .checks import suggest
 
 ON_ERROR = ("raise", "collect")
@@ -92,6 +92,13 @@ class Options:  # its docstring is made from the fields, below
         "Seconds that the run may take: then it stops, and what is finished is kept.",
         checks.seconds,
         float,
+    )
+    cancel: Any = _option(
+        None,
+        "A `CancelToken`, which cancels this run and all others that have it; or the name of one. "
+        "With a cancelled one the run ends at once, with `RunCancelled`, and no item begins.",
+        cancel_token.check,
+        str,
     )
     memory_limit: Any = _option(
         None,

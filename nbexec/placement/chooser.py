@@ -129,6 +129,11 @@ class BackendChooser:
             return self._move(known)
         return self._engage(choice)
 
+    def begin_nothing(self) -> Choice:
+        """Open no backend's workers: no item will begin."""
+        self._probe = self._watch = None
+        return self._engage(Choice("serial", 1, "cancelled before it began"))
+
     def _recalled(self, feed: Feed) -> Choice | None:
         """Give where earlier runs of the function have shown that its items should go."""
         task = self._spec.task

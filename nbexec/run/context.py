@@ -9,6 +9,7 @@ from ..items.feed import Feed
 from ..items.outcomes import failure
 from ..items.sinks import Sink
 from ..model import Choice, Chunk, Failure, Outcome
+from ..options.cancel_token import token_of
 from ..options.record import Options
 from ..pacing.pacing import Pacing
 from ..placement.slots import Slot, SlotTable
@@ -45,6 +46,8 @@ class RunContext:
 
     def __post_init__(self) -> None:
         self.emit = self.publisher.emit
+        cancel = self.options.cancel
+        self.token = None if cancel is None else token_of("cancel", cancel)
         self.pacing = Pacing(self.options, self.backlog.parked, self.star)
 
     @property

@@ -26,6 +26,7 @@ from ..items.feed import Chosen, Feed
 from ..items.sinks import Futures, Gather, Merge, Sink, Stream
 from ..model import Choice, EndReason, Failure, Task
 from ..observers import show
+from ..options.cancel_token import CancelToken
 from ..options.record import Options
 from ..system import after_fork, machine, subinterpreter
 from ..telemetry import wording
@@ -35,6 +36,7 @@ from ..telemetry.events import Event, Part
 from ..telemetry.observer import Observer
 from ..telemetry.output import Outputs
 from ..telemetry.stats import Stats
+from ..worker import capture
 from ..worker.execute import replay
 from . import registry, rerun
 from .loop import Loop, RunSpec
@@ -128,6 +130,8 @@ class Run:
         self._watchers = watchers
         self._error: BaseException | None = None
         self._idle_due = 0.0
+        # The item that the run is part of, if any: with that it is not wanted any more.
+        self._within = capture.capturing() if task.depth else None
         self._done = threading.Event()
         self._ending = threading.Lock()
         self._callbacks: list[Callable[[Run], None]] = []
@@ -225,7 +229,8 @@ class Run:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the run is over, at most `timeout` seconds; give whether it is."""
-        if threading.current_thread() is not threading.main_thread():
+        in_main = threading.current_thread() is threading.main_thread()
+        if not in_main and self._within is None:
             return self._done.wait(timeout)
         until = float("inf") if timeout is None else time.monotonic() + timeout
         while not self._done.wait(max(0.0, min(IDLE_EVERY, until - time.monotonic()))):
@@ -281,9 +286,19 @@ class Run:
 
     # ------------------------------------------------------------ to be steered
 
-    def cancel(self) -> None:
-        """Start no further item, stop those that run, and end the run; does not wait."""
-        self._loop.post(self._loop.stopping.cancel)
+    def cancel(self, reason: str = "") -> None:
+        """Start no further item, stop those that run, and end the run; does not wait.
+
+        `reason` is said by the `RunCancelled` that `result` raises.
+        """
+        self._loop.post(self._loop.stopping.cancel, reason)
+
+    @property
+    def _token(self) -> CancelToken | None:
+        return self._loop.context.token
+
+    def _cancel_with(self, token: CancelToken) -> None:
+        self._loop.post(self._loop.stopping.cancel_once, token.reason)
 
     def pause(self) -> None:
         """Start no further item until `resume`; those that run go on to their end."""
@@ -373,8 +388,10 @@ class Run:
         first = self._loop.feed.first
         chosen = rerun.without_value(self._results(), self.failures, self._loop.feed)
         feed, sink = Chosen(chosen, first), Merge(list(self._sink.values), first)
-        watchers = watchers or self._watchers
-        return Run(self.task, feed, sink, self.options, watchers=watchers, before=self)
+        watchers, options, token = watchers or self._watchers, self.options, self._token
+        if token is not None and token.cancelled:  # that was about the run before
+            options = options.updated({"cancel": None})
+        return Run(self.task, feed, sink, options, watchers=watchers, before=self)
 
     def debug(self, index: int) -> Any:
         """Run one item once more, here in this thread; what it raises is raised, for ``%debug``.
@@ -427,6 +444,8 @@ class Run:
             self.background = True
             self.caller_thread.serve_in_thread(contextvars.copy_context())
         choice = self._loop.open()
+        if self._token is not None:
+            self._token.add_callback(self._cancel_with)
         if self._journal is not None:
             self._journal.begin(self)
         if self.task.depth == 0:
@@ -441,7 +460,7 @@ class Run:
     def serve(self) -> None:
         """Lend this thread to the run until it is over; an interrupt cancels the run."""
         interrupt: KeyboardInterrupt | None = None
-        idle = self.idle if self._loop.publisher.observers else None
+        idle = self.idle if self._loop.publisher.observers or self._within is not None else None
         while True:
             try:
                 self.caller_thread.serve(idle, IDLE_EVERY)
@@ -471,6 +490,9 @@ class Run:
         now = time.monotonic()
         if now >= self._idle_due:
             self._idle_due = now + IDLE_EVERY
+            if self._within is not None and not self._within.wanted():
+                self._within = None
+                self.cancel("the item that it is part of is not wanted any more")
             self._loop.publisher.each("idle")
 
     def enough(self, index: int, grace: bool = True) -> None:
@@ -524,10 +546,13 @@ class Run:
             self._error = error
         try:
             self._sink.end(self._error)
+            self._loop.feed.end(self._error)
             if self._error is not None:
                 attach_results(self._error, self._results())
             self._loop.end(reason)
         finally:
+            if self._token is not None:
+                self._token.remove_callback(self._cancel_with)
             self._loop.feed.close()
             if self.background and self.task.depth == 0:
                 registry.run_registry.keep(self)

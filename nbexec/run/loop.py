@@ -150,6 +150,9 @@ class Loop:
 
     def open(self) -> Choice:
         """Choose where to begin, and open it: what is wrong with a backend is raised here."""
+        token = self.context.token
+        if token is not None and token.cancelled:
+            return self._chooser.begin_nothing()
         return self._chooser.begin(self.feed)
 
     def run(self, name: str, choice: Choice) -> None:
@@ -157,6 +160,7 @@ class Loop:
         self.stopping.begin()
         fastest = self._pacing.fastest
         self._emit(RunStarted(self._clock(), name, self.feed.total, choice, fastest))
+        self._handle_waiting()  # it may have been cancelled, or paused, before it began
         while not self._over():
             self._recall()
             self._submit()
@@ -232,10 +236,15 @@ class Loop:
             if gil_probe is not None:
                 self._chooser.gil_answered(gil_probe)
             return
+        handle(*args)
+        self._handle_waiting()
+
+    def _handle_waiting(self) -> None:
+        """Handle what is in the inbox."""
         with contextlib.suppress(queue.Empty):
             while True:
-                handle(*args)
                 handle, args = self._inbox.get_nowait()
+                handle(*args)
 
     def _timeout(self) -> float | None:
         """Give the seconds until something is due, should nothing come in; None: forever."""

@@ -8,10 +8,11 @@ that is over its own timeout fails.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from ..errors import DeadlineExceeded, ItemsError, MemoryLimitExceeded, RunCancelled
+from ..errors import Cancelled, DeadlineExceeded, ItemsError, MemoryLimitExceeded, RunCancelled
 from ..items.feed import Feed
-from ..items.outcomes import placed, stopped, timed_out
+from ..items.outcomes import placed, stopped, stopped_error, timed_out
 from ..model import Chunk, EndReason, Failure, Outcome
 from ..placement.slots import Slot
 from ..telemetry import wording
@@ -51,6 +52,7 @@ class Stopping:
         self._hedging = hedging
         self._judge = judge
         self.cancelled = False
+        self._reason = ""  # why it was
         self.late = False  # whether the deadline has passed
         self.over_memory = ""  # how much was used, where the run had to end for that
         self._given_up: BaseException | None = None
@@ -94,14 +96,30 @@ class Stopping:
             if self._unwanted(slot):
                 slot.session.unwanted(slot.number)
 
-    def cancel(self) -> None:
+    def cancel(self, reason: str = "") -> None:
         """Start nothing more; asked twice, give running items no grace either."""
         if self.cancelled:
             self._since = float("-inf")
             return
-        self.cancelled = True
+        self.cancelled, self._reason = True, reason
         self.halt(-1)
         self._run.emit(Steered(self._run.clock(), cancelling=True))
+
+    def cancel_once(self, reason: str) -> None:
+        """Start nothing more, for a token's sake; it has nobody who could ask twice."""
+        if not self.cancelled:
+            self.cancel(reason)
+
+    def by_token(self, outcome: Outcome) -> Outcome:
+        """Have items be cancelled that found their run's token so before the run heard of it."""
+        token = self._run.token
+        found = {at for at, one in outcome.errors.items() if isinstance(one.exception, Cancelled)}
+        if not found or token is None or not token.cancelled:
+            return outcome
+        self.cancel_once(token.reason)
+        errors = {at: one for at, one in outcome.errors.items() if at not in found}
+        errors |= {at: stopped_error(outcome.errors[at].traceback) for at in found}
+        return replace(outcome, errors=errors)
 
     def exceed_memory(self, words: str) -> None:
         """End the run for want of memory; `words` say how much is used."""
@@ -160,7 +178,8 @@ class Stopping:
         stats = run.publisher.stats(run.clock())
         kept = f"{wording.counts(stats).replace('/', 'of')} results were kept"
         if self.cancelled:
-            return "cancelled", RunCancelled(f"{name} was cancelled; {kept}")
+            why = f": {self._reason}" if self._reason else ""
+            return "cancelled", RunCancelled(f"{name} was cancelled{why}; {kept}")
         if self.late:
             after = f"{name} was stopped after deadline={run.options.deadline} s"
             return "failed", DeadlineExceeded(f"{after}; {kept}")

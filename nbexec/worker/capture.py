@@ -99,6 +99,10 @@ class Capture:
 
     Attributes
     ----------
+    wait : callable or None
+        Waits for so many seconds at most, or until the item is not wanted; gives whether that is.
+    awaits : bool
+        Whether the item is a coroutine.
     hold : callable or None
         Called with the offset and a record of the log that is to wait for its item's turn; gives
         whether it does.
@@ -106,7 +110,7 @@ class Capture:
 
     __slots__ = (
         *("_clip", "_lines", "_lock", "_offset", "_report", "_values"),
-        *("hold", "outer", "passthrough", "wanted"),
+        *("awaits", "hold", "outer", "passthrough", "wait", "wanted"),
     )
 
     def __init__(
@@ -118,6 +122,8 @@ class Capture:
     ) -> None:
         global of_process
         self.wanted = wanted
+        self.wait: Callable[[float], bool] | None = None
+        self.awaits = False
         self.passthrough = passthrough
         self.outer = capturing() if passthrough else None  # of the item that runs the run
         if one_at_a_time:

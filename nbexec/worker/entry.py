@@ -23,14 +23,15 @@ from .arithmetic import telling
 from .capture import Report
 from .channel import channel
 from .chunk_state import NOTHING_MORE, SharedChunkState
-from .envelope import Envelope, PackedCall, items_file, unwanted_file
-from .execute import ExecutionSpec, StopFlag, run_chunk
+from .envelope import PackedCall, items_file, unwanted_file
+from .execute import ExecutionSpec, run_chunk
 from .generators import own_in_fork
 from .issuing import Issuing
 from .item_errors import failed
 from .module_reloads import follow
 from .random_streams import ChunkStreams, is_kernel
 from .reply import pack, unreadable
+from .stop_flag import StopFile
 from .task_cache import Loaded, load
 
 FLUSH_EVERY = 0.1  # seconds
@@ -41,19 +42,6 @@ def hello(folder: str | None) -> int:
     if folder is not None:
         channel(folder)
     return os.getpid()
-
-
-class StopFile(StopFlag):
-    """A stop flag that the kernel sets by making a file; an item that asks looks for it."""
-
-    __slots__ = ("_file",)
-
-    def __init__(self, envelope: Envelope) -> None:
-        super().__init__()
-        self._file = unwanted_file(envelope)
-
-    def wanted(self) -> bool:
-        return not self._file.exists()
 
 
 Send = Callable[[int, Sequence[tuple[int, str, Any]]], None]  # from which position, reports
@@ -128,7 +116,7 @@ def run_packed(call: PackedCall, send: Send | None = None) -> bytes:
 
 def _spec(call: PackedCall, loaded: Loaded, report: Report) -> ExecutionSpec:
     clock = time.process_time if call.alone else time.thread_time
-    stop_flag, starved = StopFile(call.envelope), machine.starved
+    stop_flag, starved = StopFile(str(unwanted_file(call.envelope))), machine.starved
     streams, task = None, loaded.task
     if call.indices:
         kernel = int(call.key.partition("-")[0])

@@ -16,9 +16,10 @@ from .capture import Capture, Report, current
 from .chunk_state import ChunkState
 from .event_loop import run_to_end
 from .item_calls import call_items
-from .item_errors import failed, from_users, interrupts, parted
+from .item_errors import ended, failed, from_users, interrupts, parted
 from .random_streams import SET_UP, ChunkStreams, in_state
 from .random_streams import depth as depth
+from .stop_flag import StopFlag as StopFlag
 
 T = TypeVar("T")
 
@@ -100,23 +101,6 @@ def replay(task: Task, item: Any) -> Any:
     raise raised  # out here, so that it has no context but its own
 
 
-class StopFlag:
-    """Stops a chunk: once set, no further item of it begins."""
-
-    __slots__ = ("stopped",)
-
-    def __init__(self) -> None:
-        self.stopped = False
-
-    def stop(self) -> None:
-        """Begin no further item."""
-        self.stopped = True
-
-    def wanted(self) -> bool:
-        """Whether the current item is still wanted."""
-        return not self.stopped
-
-
 class ExecutionSpec(NamedTuple):
     """How a worker runs a chunk: the same for each of its items."""
 
@@ -157,7 +141,7 @@ def run_chunk(
         if interrupts(error) and spec.interrupt is not None:
             spec.interrupt(error)
         elif not values:
-            errors, values, ends = _first_failed(error)
+            errors, values, ends = _first_failed(error, spec.stop_flag)
     finally:
         _leave(entered)
         _chunks.pop(me)
@@ -194,7 +178,7 @@ async def run_chunk_async(
     try:
         await _await_items(spec, chunk_state, budget, begun)
     except BaseException as error:
-        errors, values, ends = _first_failed(error)
+        errors, values, ends = _first_failed(error, spec.stop_flag)
     finally:
         _leave(entered)
     rss = machine.recent_peak_rss()
@@ -227,7 +211,7 @@ async def _await_items(
             budget = min(budget, chunk_state.after_failure)
         except BaseException as error:
             error, value = parted(error)
-            why = errors[len(values)] = failed(error)
+            why = errors[len(values)] = ended(error, stop_flag)
             # the rest of a chunk waits where a server asks to slow down
             budget = min(budget, 0.0 if why.asked else chunk_state.after_failure)
         values.append(value)
@@ -243,6 +227,7 @@ def _enter(spec: ExecutionSpec, values: list[Any]) -> tuple[Any, ...]:
     """Have output and nested runs belong to this chunk; give the argument of `_leave`."""
     token = depth.set(spec.task.depth + 1)
     capture = Capture(values, spec.report, spec.stop_flag.wanted, spec.passthrough)
+    capture.wait, capture.awaits = spec.stop_flag.wait, spec.task.coroutine
     around = current.get()
     capture.hold = spec.hold or (around.within() if around is not None else None)
     return capture, token, current.set(capture)
@@ -255,9 +240,11 @@ def _leave(entered: tuple[Any, ...]) -> None:
     depth.reset(token)
 
 
-def _first_failed(error: BaseException) -> tuple[dict[int, Error], list[Any], array[float]]:
+def _first_failed(
+    error: BaseException, stop_flag: StopFlag
+) -> tuple[dict[int, Error], list[Any], array[float]]:
     """Give the errors, values and ends of a chunk that failed before its first item."""
-    return {0: failed(error)}, [None], array("d", [0.0])
+    return {0: ended(error, stop_flag)}, [None], array("d", [0.0])
 
 
 def _forget_cancelling() -> None:

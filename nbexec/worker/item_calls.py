@@ -16,8 +16,9 @@ from ..model import Task
 from . import blocks
 from .capture import Report
 from .chunk_state import ChunkState
-from .item_errors import failed, interrupts, parted
+from .item_errors import ended, interrupts, parted
 from .random_streams import ChunkStreams
+from .stop_flag import StopFlag
 
 BRIEF = 5e-6  # seconds; to time an item alone takes 0.1 us: the noop-* benchmarks
 FIRST, LARGEST = 16, 1024  # items of a group
@@ -36,7 +37,7 @@ class Spec(Protocol):
     def prepared(self) -> Callable[[], Callable[[Any], Any]]: ...
 
     @property
-    def stop_flag(self) -> blocks.Stoppable: ...
+    def stop_flag(self) -> StopFlag: ...
 
     @property
     def report(self) -> Report: ...
@@ -56,7 +57,7 @@ def call_items(spec: Spec, chunk_state: ChunkState, budget: float, begun: float)
     if spec.task.timed:
         spec.report(0, "begun", "")
     elif hasattr(type(call), blocks.METHOD):
-        run_one = functools.partial(_run_one, chunk_state, begun)
+        run_one = functools.partial(_run_one, spec.stop_flag, chunk_state, begun)
         blocks.run_in_blocks(spec.stop_flag, chunk_state, budget, begun, call, run_one)
         return
     _call_each(spec, chunk_state, budget, begun, call)
@@ -84,7 +85,7 @@ def _call_each(
                     if interrupts(error):
                         raise
                     error, value = parted(error)
-                    why = errors[len(values)] = failed(error)
+                    why = errors[len(values)] = ended(error, stop_flag)
                     # the rest of a chunk waits where a server asks to slow down
                     budget = min(budget, 0.0 if why.asked else chunk_state.after_failure)
                     if not timed:
@@ -117,7 +118,13 @@ def _call_each(
         before, at = end, at + done
 
 
-def _run_one(chunk_state: ChunkState, begun: float, call: Callable[[Any], Any], item: Any) -> bool:
+def _run_one(
+    stop_flag: StopFlag,
+    chunk_state: ChunkState,
+    begun: float,
+    call: Callable[[Any], Any],
+    item: Any,
+) -> bool:
     """Call the function on one item; give whether it failed."""
     try:
         value, error = call(item), None
@@ -125,7 +132,7 @@ def _run_one(chunk_state: ChunkState, begun: float, call: Callable[[Any], Any], 
         if interrupts(raised):
             raise
         error, value = parted(raised)
-        chunk_state.errors[len(chunk_state.values)] = failed(error)
+        chunk_state.errors[len(chunk_state.values)] = ended(error, stop_flag)
     chunk_state.values.append(value)
     chunk_state.ends.append(_clock() - begun)
     return error is not None

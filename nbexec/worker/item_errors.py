@@ -7,9 +7,12 @@ import threading
 import traceback
 from typing import Any, Literal
 
+from ..errors import Cancelled, RunCancelled
+from ..items.outcomes import stopped_error
 from ..model import Error
 from ..system import subinterpreter
 from . import exhausted, http_replies, thread_bound
+from .stop_flag import StopFlag
 
 _HERE = os.path.dirname(__file__)
 _MODULES = ("execute", "item_calls", "blocks", "random_streams")
@@ -54,6 +57,17 @@ def failed(error: BaseException, unsent: Literal["", "item", "result"] = "") -> 
     thread_bound.note(error)
     text = "".join(traceback.format_exception(error))
     return Error("error", error, text, unsent, http_replies.asked(error) or exhausted.asked(error))
+
+
+def ended(error: BaseException, stop_flag: StopFlag) -> Error:
+    """Describe an item's exception: one that stopped when it was not wanted any more is cancelled.
+
+    So is one whose own run was stopped for that.
+    """
+    why = failed(error)
+    if isinstance(error, Cancelled | RunCancelled) and not stop_flag.wanted():
+        return stopped_error(why.traceback)
+    return why
 
 
 def from_users(error: BaseException) -> BaseException:
