@@ -15,6 +15,7 @@ from ..items.waiting_calls import WaitingCall, in_turn
 from ..run.handle import Run
 from ..worker.execute import Call
 from .future import CallFuture
+from .mapping import Part
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -33,7 +34,9 @@ def futures_in(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Future[Any
     found: list[Future[Any]] = []
     for value in (*args, *kwargs.values()) if kwargs else args:
         kind = type(value)
-        if kind is list or kind is tuple or kind is dict:
+        if kind is Part:
+            found += [future for args in value for future in futures_in(args, {})]
+        elif kind is list or kind is tuple or kind is dict:
             found += _in_container(value, kind)
         elif issubclass(kind, Future):
             found.append(value)
@@ -55,6 +58,8 @@ def _each(arguments: Arguments, change: Callable[[Any], Any]) -> Arguments:
         if isinstance(value, Future):
             return change(value)
         kind = type(value)
+        if kind is Part:
+            return Part(_each((args, {}), change)[0] for args in value)
         if kind not in (list, tuple, dict) or not _in_container(value, kind):
             return value
         if kind is dict:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import functools
 import gc
 import os
 import pickle
@@ -244,8 +245,6 @@ def test_lists_are_taken_as_they_are_when_they_are_given(threads):
 
 
 def test_a_future_itself_is_given_with_partial(threads):
-    import functools
-
     promise = concurrent.futures.Future()
     threads.submit(functools.partial(concurrent.futures.Future.set_result, promise, 5)).result(60)
     assert promise.result(0) == 5
@@ -458,7 +457,7 @@ def test_steps_within_steps_come_after_them():
     def step(name, then=()):
         order.append(f"begin {name}")
         for one in then:
-            in_turn(lambda: step(one))
+            in_turn(functools.partial(step, one))
         order.append(f"end {name}")
 
     in_turn(lambda: step("a", "bc"))
