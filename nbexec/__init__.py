@@ -97,8 +97,8 @@ _NAMES = {
     "cell.run": "parallel",
     "cell.detached": "detached",
     "errors": "BackendError BudgetExceeded Cancelled DeadlineExceeded GraphError ItemsError "
-    "ItemTimeout JournalError MemoryLimitExceeded NbexecError NotReady OptionError PickleError RunCancelled "
-    "SerialError WorkerDied",
+    "ItemTimeout JournalError MemoryLimitExceeded NbexecError NotReady OptionError PickleError "
+    "RunCancelled SerialError WorkerDied",
     "executor.executor": "Executor",
     "executor.future": "CallFuture",
     "graph.pipeline": "Pipeline",
