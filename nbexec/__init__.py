@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from .tracking import track
     from .transforms.pmap import pmap
     from .transforms.vmap import vmap
+    from .worker.batching import batched
     from .worker.capture import cancelled, progress
     from .worker.sleeping import sleep
     from .worker.surroundings.register import carry
@@ -91,6 +92,7 @@ _NAMES = {
     "options": "configure options",
     "answers": "ensemble",
     "api": "aimap amap imap invoke map start",
+    "worker.batching": "batched",
     "worker.capture": "cancelled progress",
     "worker.sleeping": "sleep",
     "cell.report": "CellReport",

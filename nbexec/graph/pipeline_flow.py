@@ -31,7 +31,7 @@ LOOK = 0.05  # seconds between two looks how long calls take
 Ended = tuple["Row", Node, "Future[Any]"]
 
 
-class Calls:
+class StepCalls:
     """An executor, and the calls that wait for it, those of the first rows first."""
 
     def __init__(self, options: dict[str, Any]) -> None:
@@ -99,7 +99,7 @@ class PipelineFlow:
         self._waits = {one: len(wiring.waits_for(one)) for one in steps}
         self._uses = Counter(name for one in steps for name in one.inputs)
         self._uses.update(outputs)
-        self._calls: list[Calls] = []
+        self._calls: list[StepCalls] = []
         self._inbox: queue.SimpleQueue[Ended] = queue.SimpleQueue()
         self._calls_of = {one: self._open(one) for one in steps}
 
@@ -126,12 +126,12 @@ class PipelineFlow:
                     calls.executor.run.cancel()
                 calls.executor.shutdown(wait=ended, cancel_futures=not ended)
 
-    def _open(self, step: Node) -> Calls:
+    def _open(self, step: Node) -> StepCalls:
         options = {**self._options, **step.options}
         for known in self._calls:
             if known.options == options:
                 return known
-        self._calls.append(Calls(options))
+        self._calls.append(StepCalls(options))
         return self._calls[-1]
 
     @property

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..backends.caller_thread import CallerThread
 from ..errors import BackendError, BudgetExceeded, DeadlineExceeded
+from ..items.batch_size import BatchSizer
 from ..items.chunk_size import ALONE, COSTLY, ChunkSizer
 from ..items.feed import Chosen, Feed
 from ..items.sinks import Futures, Gather, Merge, Sink, Stream
@@ -37,6 +38,7 @@ from ..telemetry.observer import Observer
 from ..telemetry.output import Outputs
 from ..telemetry.stats import Stats
 from ..worker import capture
+from ..worker.blocks import BATCH
 from ..worker.execute import replay
 from . import registry, rerun
 from .lending import Loan
@@ -107,11 +109,7 @@ class Run:
         self.seed = seed_of(task, options.seed)
         self.options = options
         self.caller_thread = caller_thread or CallerThread()
-        sizer = sizer or (
-            ChunkSizer(1, prefetch=False)
-            if options.alone
-            else ChunkSizer(options.chunk, alone=COSTLY if options.checkpoint else ALONE)
-        )
+        sizer = sizer or _sizer(task.fn, options)
         observers = list(watchers())
         self._journal: Journal | None = None
         if options.checkpoint is not None and task.depth == 0:
@@ -571,6 +569,15 @@ class Run:
             self.caller_thread.release()
             for callback in self._callbacks:
                 callback(self)
+
+
+def _sizer(fn: Callable[..., Any], options: Options) -> ChunkSizer:
+    """Give what says how many items travel together."""
+    if options.alone:
+        return ChunkSizer(1, prefetch=False)
+    if options.chunk is None and hasattr(type(fn), BATCH):
+        return BatchSizer(fn.max_size)  # type: ignore[attr-defined]
+    return ChunkSizer(options.chunk, alone=COSTLY if options.checkpoint else ALONE)
 
 
 def _nothing() -> None:

@@ -12,6 +12,7 @@ from ..errors import OptionError
 from ..model import Failure
 from ..options import resolve
 from ..run.preparing import is_coroutine
+from ..serialize.importable import own_name
 from . import axes, batches
 from .stacking import stack
 from .trees import TreeShape, build, shape_of
@@ -72,6 +73,10 @@ class Transformed:
         self._fn, self._in_axes, self._out_axes = fn, in_axes, out_axes
         self._options = {"name": getattr(fn, "__name__", self.transform), **options}
         resolve(self._options)  # what is wrong with them is said now
+
+    def __reduce__(self) -> Any:
+        given = self._fn, self._in_axes, self._out_axes, self._options
+        return own_name(self) or (type(self), given)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """Bind it, as a method is."""

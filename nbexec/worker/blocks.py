@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Protocol
 from .chunk_state import ChunkState
 
 METHOD = "__nbexec_block__"
+BATCH = "__nbexec_batch__"  # on the type of a function that takes several: see `batching`
 ALONE = "__nbexec_alone__"  # on the type of an item that is called alone
 BRIEF = 0.001  # seconds; items that take longer are called one by one
 BLOCK = 0.01  # seconds of a block: it ends when it has lasted that long

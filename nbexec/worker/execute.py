@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from ..model import Error, Outcome, Task
 from ..system import after_fork, machine, subinterpreter
+from .blocks import BATCH
 from .capture import Capture, Report, current
 from .chunk_state import ChunkState
 from .event_loop import run_to_end
@@ -19,17 +20,17 @@ from .item_calls import call_items
 from .item_errors import ended, failed, from_users, interrupts, parted
 from .random_streams import SET_UP, ChunkStreams, in_state
 from .random_streams import depth as depth
+from .running_chunks import by_thread
 from .stop_flag import StopFlag as StopFlag
 
 T = TypeVar("T")
 
 _clock = time.perf_counter
-_chunks: dict[int, ChunkState] = {}  # by thread
 
 
 def _end_chunk() -> None:
     """Begin no further item of this chunk in a forked child: they are the parent's."""
-    chunk_state = _chunks.get(threading.get_ident())
+    chunk_state = by_thread.get(threading.get_ident())
     if chunk_state is not None:
         chunk_state.take_back(sys.maxsize)
 
@@ -59,6 +60,10 @@ def worker_name() -> str:
 def calling(task: Task, state: Any) -> Callable[[Any], Any]:
     """Give the function of one item of `task`."""
     fn = task.fn
+    if task.setup is not None and not task.star and hasattr(type(fn), BATCH):
+        from .batching import WithState
+
+        return WithState(fn, state)
     if task.setup is not None:
         with_state = (
             (lambda item: fn(*item, state)) if task.star else (lambda item: fn(item, state))
@@ -131,7 +136,7 @@ def run_chunk(
     thread = threading.get_native_id()
     starved = spec.starved(thread)
     forks, me = after_fork.count, threading.get_ident()
-    around, _chunks[me] = _chunks.get(me), chunk_state
+    around, by_thread[me] = by_thread.get(me), chunk_state
     chunk_state.started, cpu, begun = time.time(), spec.cpu_clock(), _clock()
     try:
         call_items(spec, chunk_state, budget, begun)
@@ -144,9 +149,9 @@ def run_chunk(
             errors, values, ends = _first_failed(error, spec.stop_flag)
     finally:
         _leave(entered)
-        _chunks.pop(me)
+        by_thread.pop(me)
         if around is not None:
-            _chunks[me] = around
+            by_thread[me] = around
         if after_fork.count != forks:
             _end_child(chunk_state)
     cpu, starved = spec.cpu_clock() - cpu, spec.starved(thread) - starved
@@ -198,6 +203,11 @@ async def _await_items(
     forks = after_fork.count
     if spec.task.timed:
         spec.report(0, "begun", "")
+    if hasattr(type(call), BATCH):
+        from .batching import await_batches
+
+        await await_batches(stop_flag, chunk_state, budget, begun, call, failed)
+        return
     for item in chunk_state.items:
         if stop_flag.stopped:
             break

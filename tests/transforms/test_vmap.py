@@ -138,6 +138,12 @@ def test_a_decorator_with_options_and_a_method():
 
 def test_it_can_be_pickled():
     assert pickle.loads(pickle.dumps(nbexec.vmap(area)))([1], [2]) == [2]
+    assert pickle.loads(pickle.dumps(decorated)) is decorated
+
+
+@nbexec.vmap
+def decorated(x):
+    return x
 
 
 def test_failures_are_the_results_that_map_gives():

@@ -1,0 +1,231 @@
+"""`nbexec.batched`: calls of single items that go out together, on every backend.
+
+Covers `items/batch_size`, `serialize/importable` and `worker/running_chunks`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import nbexec
+from nbexec.items.batch_size import BatchSizer
+from nbexec.worker.batching import parts_of
+
+
+@nbexec.batched(max_size=8)
+def doubled(items):
+    return [2 * item for item in items]
+
+
+@nbexec.batched(max_size=8)
+def picky(items):
+    if 3 in items:
+        raise ValueError("3")
+    return [2 * item for item in items]
+
+
+@nbexec.batched(max_size=8)
+async def doubled_later(items):
+    await asyncio.sleep(0)
+    return [2 * item for item in items]
+
+
+def test_a_call_is_a_batch_of_one_and_a_batch_a_plain_call():
+    assert doubled(4) == 8
+    assert doubled.batch([1, 2]) == [2, 4]
+    assert asyncio.run(doubled_later(4)) == 8
+
+
+def test_it_can_be_pickled():
+    assert pickle.loads(pickle.dumps(doubled)) is doubled
+    copied = pickle.loads(pickle.dumps(nbexec.batched(sorted)))
+    assert copied.batch([2, 1]) == [1, 2]
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 100])
+def test_map_gives_what_single_calls_give(backend, count):
+    assert nbexec.map(doubled, range(count), backend=backend) == [2 * x for x in range(count)]
+
+
+def test_coroutine_functions():
+    expected = [2 * x for x in range(50)]
+    assert nbexec.map(doubled_later, range(50)) == expected
+    assert nbexec.map(doubled_later, range(50), backend="threads") == expected
+
+
+def test_batches_grow_up_to_the_largest():
+    sizes = []
+
+    @nbexec.batched(max_size=16)
+    def seen(items):
+        sizes.append(len(items))
+        waits.wait(0.02)  # as long for many as for one
+        return items
+
+    waits = threading.Event()
+    items = list(range(200))
+    assert nbexec.map(seen, items, backend="threads", workers=1) == items
+    assert sum(sizes) == 200
+    assert max(sizes) == 16
+
+
+def test_an_exception_costs_its_own_item_alone(backend):
+    results = nbexec.map(picky, range(8), backend=backend, on_error="collect")
+    assert [one if one is not results.failures[0] else None for one in results] == [
+        *(0, 2, 4),
+        None,
+        *(8, 10, 12, 14),
+    ]
+    assert str(results.failures[0].exception) == "3"
+    with pytest.raises(ValueError, match="3"):
+        nbexec.map(picky, range(8), backend=backend)
+
+
+def test_an_exception_of_a_coroutine_function_likewise():
+    @nbexec.batched
+    async def picky_later(items):
+        await asyncio.sleep(0)
+        return picky.batch(items)
+
+    results = nbexec.map(picky_later, range(8), on_error="collect")
+    assert [one.index for one in results.failures] == [3]
+    assert results.ok() == [0, 2, 4, 8, 10, 12, 14]
+
+
+def test_out_of_memory_halves_are_tried():
+    sizes = []
+
+    @nbexec.batched(max_size=8)
+    def tight(items):
+        sizes.append(len(items))
+        if len(items) > 2:
+            raise MemoryError
+        return items
+
+    assert nbexec.map(tight, range(8), backend="serial", chunk=8) == list(range(8))
+    assert sizes == [8, 4, 2, 2, 4, 2, 2]
+
+
+@pytest.mark.parametrize("gave", [[1], 5, [1, 2, 3]])
+def test_another_number_of_results_is_an_error(gave):
+    wrong = nbexec.batched(lambda items: gave)
+    with pytest.raises(ValueError, match="a result for each of its 2 items, but gave"):
+        wrong.batch([1, 2])
+
+
+def test_setup_gives_each_batch_its_state(backend):
+    @nbexec.batched
+    def scaled(items, factor):
+        return [factor * item for item in items]
+
+    assert nbexec.map(scaled, range(5), setup=lambda: 3, backend=backend) == [0, 3, 6, 9, 12]
+
+
+def test_single_calls_of_several_threads_meet():
+    sizes = []
+    together = threading.Barrier(4)
+
+    @nbexec.batched(max_size=4, max_wait=20)  # it needn't wait: all that run are here
+    def seen(items):
+        sizes.append(len(items))
+        return [2 * item for item in items]
+
+    def work(x):
+        together.wait(20)
+        return seen(x) + 1
+
+    results = nbexec.map(work, range(4), backend="threads", workers=4, chunk=1)
+    assert results == [1, 3, 5, 7]
+    assert sizes == [4]
+
+
+def test_an_exception_of_calls_that_meet_is_their_own():
+    together = threading.Barrier(4)
+
+    def work(x):
+        together.wait(20)
+        return picky(x)
+
+    options = {"backend": "threads", "workers": 4, "chunk": 1, "on_error": "collect"}
+    results = nbexec.map(work, [1, 2, 3, 4], **options)
+    assert [one.index for one in results.failures] == [2]
+    assert results.ok() == [2, 4, 8]
+
+
+def test_awaited_calls_meet():
+    sizes = []
+
+    @nbexec.batched(max_size=5, max_wait=0.01)
+    async def seen(items):
+        sizes.append(len(items))
+        return [2 * item for item in items]
+
+    async def main():
+        return await asyncio.gather(*(seen(x) for x in range(12)))
+
+    assert asyncio.run(main()) == [2 * x for x in range(12)]
+    assert sorted(sizes) == [2, 5, 5]
+
+
+def test_in_a_pipeline_and_with_vmap():
+    def shown(doubled):
+        return f"<{doubled}>"
+
+    pipe = nbexec.Pipeline(nbexec.step(as_step, output="doubled"), shown, backend="threads")
+    assert pipe.map(over="x", x=[1, 2])["shown"] == ["<2>", "<4>"]
+    assert nbexec.vmap(doubled, backend="threads")([1, 2]) == [2, 4]
+
+
+def as_step(x):
+    return doubled(x)
+
+
+def test_a_method():
+    class Model:
+        factor = 3
+
+        @nbexec.batched
+        def predict(items):
+            return [3 * item for item in items]
+
+    assert Model.predict(2) == 6
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"max_size": 0}, "max_size must be an integer, 1 or more, not 0"),
+        ({"max_size": 2.5}, "max_size must be"),
+        ({"max_wait": -1}, "max_wait must be seconds"),
+    ],
+)
+def test_bad_numbers(options, said):
+    with pytest.raises(nbexec.OptionError, match=said):
+        nbexec.batched(abs, **options)
+    with pytest.raises(nbexec.OptionError, match="a function of a list, not 3"):
+        nbexec.batched(3)
+
+
+@given(st.lists(st.booleans()), st.integers(1, 5))
+def test_parts_have_one_state_and_keep_the_order(kinds, most):
+    states = {True: ("a",), False: ("b",)}
+    calls = [(at, states[kind], None) for at, kind in enumerate(kinds)]
+    parts = parts_of(calls, most)
+    assert [one for part in parts for one in part] == calls
+    assert all(1 <= len(part) <= most for part in parts)
+    assert all(len({state for _, state, _ in part}) == 1 for part in parts)
+
+
+def test_where_larger_batches_do_not_pay_they_stay_small():
+    sizer = BatchSizer(64)
+    for _ in range(6):
+        size = sizer.size(None, 2)
+        sizer.measure(size, 0.1 * size)
+    assert sizer.size(None, 2) == 1
+    assert sizer.size(1, 2) == 1
