@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import threading
@@ -206,7 +207,8 @@ async def _await_items(
     if hasattr(type(call), BATCH):
         from .batching import await_batches
 
-        await await_batches(stop_flag, chunk_state, budget, begun, call, failed)
+        described = functools.partial(ended, stop_flag=stop_flag)
+        await await_batches(stop_flag, chunk_state, budget, begun, call, described)
         return
     for item in chunk_state.items:
         if stop_flag.stopped:

@@ -63,7 +63,7 @@ def call_items(spec: Spec, chunk_state: ChunkState, budget: float, begun: float)
     elif hasattr(type(call), blocks.BATCH):
         from .batching import run_in_batches  # few runs need it
 
-        run_one = functools.partial(_run_one, chunk_state, begun)
+        run_one = functools.partial(_run_one, spec.stop_flag, chunk_state, begun)
         run_in_batches(spec.stop_flag, chunk_state, budget, begun, call, run_one)
         return
     _call_each(spec, chunk_state, budget, begun, call)
