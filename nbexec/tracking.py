@@ -141,6 +141,7 @@ class Tracked(Run):
         self._emitting = threading.RLock()  # observers receive one event at a time
         self._steer = threading.Condition(self._emitting)
         self.stopped = self._held = False
+        self._why = ""  # it was stopped
         self._begun = False  # whether an item is being worked on
         self._ended_count = 0  # items whose end was emitted
         self._since = self._cpu = 0.0

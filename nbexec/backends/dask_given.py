@@ -146,7 +146,8 @@ class GivenSession(RemoteSession):
     def unwanted(self, slot: int) -> None:
         super().unwanted(slot)
         sent = [one for one in self._sent.get(slot, ()) if not one.reply.done()]
-        self.tell([str(unwanted_file(one.call.envelope)) for one in sent], "")
+        if sent:
+            self.tell([str(unwanted_file(one.call.envelope)) for one in sent], "")
 
     def tell(self, flags: list[str], text: str) -> None:
         self._client.loop.add_callback(self._tell, flags, text)

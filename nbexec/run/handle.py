@@ -293,6 +293,10 @@ class Run:
         """
         self._loop.post(self._loop.stopping.cancel, reason)
 
+    @property
+    def _token(self) -> CancelToken | None:
+        return self._loop.context.token
+
     def _cancel_with(self, token: CancelToken) -> None:
         self._loop.post(self._loop.stopping.cancel_once, token.reason)
 
@@ -384,8 +388,10 @@ class Run:
         first = self._loop.feed.first
         chosen = rerun.without_value(self._results(), self.failures, self._loop.feed)
         feed, sink = Chosen(chosen, first), Merge(list(self._sink.values), first)
-        watchers = watchers or self._watchers
-        return Run(self.task, feed, sink, self.options, watchers=watchers, before=self)
+        watchers, options, token = watchers or self._watchers, self.options, self._token
+        if token is not None and token.cancelled:  # that was about the run before
+            options = options.updated({"cancel": None})
+        return Run(self.task, feed, sink, options, watchers=watchers, before=self)
 
     def debug(self, index: int) -> Any:
         """Run one item once more, here in this thread; what it raises is raised, for ``%debug``.
@@ -438,8 +444,8 @@ class Run:
             self.background = True
             self.caller_thread.serve_in_thread(contextvars.copy_context())
         choice = self._loop.open()
-        if self._loop.context.token is not None:
-            self._loop.context.token.add_callback(self._cancel_with)
+        if self._token is not None:
+            self._token.add_callback(self._cancel_with)
         if self._journal is not None:
             self._journal.begin(self)
         if self.task.depth == 0:
@@ -542,8 +548,8 @@ class Run:
                 attach_results(self._error, self._results())
             self._loop.end(reason)
         finally:
-            if self._loop.context.token is not None:
-                self._loop.context.token.remove_callback(self._cancel_with)
+            if self._token is not None:
+                self._token.remove_callback(self._cancel_with)
             self._loop.feed.close()
             if self.background and self.task.depth == 0:
                 registry.run_registry.keep(self)

@@ -205,7 +205,7 @@ class LoopStep(Offload):
     def _plain_will_do(self) -> bool:
         """Whether the plain loop can do what the options ask for."""
         one = self.options
-        limits = one.timeout, one.deadline, one.memory_limit, one.rate, one.budget
+        limits = one.timeout, one.deadline, one.cancel, one.memory_limit, one.rate, one.budget
         limited = any(given is not None for given in limits)
         asked = self._collect or limited or one.retries or one.checkpoint is not None
         return not (self.loop.awaits or asked)
