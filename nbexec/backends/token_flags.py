@@ -1,5 +1,4 @@
-"""Flags of the tokens that a session has sent to its workers: one is raised as its token is
-cancelled."""
+"""Flags of the tokens that a session has sent to its workers, raised with a token's cancel."""
 
 from __future__ import annotations
 
@@ -8,7 +7,8 @@ from collections.abc import Callable
 from contextvars import Token
 from typing import Any
 
-from ..options.cancel_token import CancelToken, flag_for
+from ..options.cancel_token import CancelToken, reducer
+from ..options.sent_token import reduction
 from ..system import after_fork, flag_files
 
 
@@ -33,10 +33,13 @@ class TokenFlags:
         after_fork.watch(self)
 
     def __enter__(self) -> None:
-        self._entered.append(flag_for.set(self._flag))
+        self._entered.append(reducer.set(self._reduce))
 
     def __exit__(self, *_: object) -> None:
-        flag_for.reset(self._entered.pop())
+        reducer.reset(self._entered.pop())
+
+    def _reduce(self, token: CancelToken) -> tuple[Any, ...]:
+        return reduction(token, self._flag(token))
 
     def _flag(self, token: CancelToken) -> str:
         path = self._prefix + token.uid

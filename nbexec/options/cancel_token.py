@@ -17,14 +17,15 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
-from ..errors import Cancelled, OptionError, RunCancelled
+from ..errors import Cancelled, OptionError, PickleError, RunCancelled
 from ..system import after_fork, subinterpreter
 from .checks import seconds as check_seconds
 
 Callback = Callable[["CancelToken"], object]
 
-# Gives the flag that stands for a token where it is sent to; set while a run pickles.
-flag_for: ContextVar[Callable[[CancelToken], str] | None] = ContextVar("nbexec_flag", default=None)
+# Gives the reduction of a token that a run sends to its workers; set while it pickles.
+reducer: ContextVar[Callable[[CancelToken], tuple[Any, ...]] | None]
+reducer = ContextVar("nbexec_reducer", default=None)
 living: weakref.WeakValueDictionary[str, CancelToken] = weakref.WeakValueDictionary()  # by uid
 
 
@@ -212,12 +213,9 @@ class CancelToken:
     # ------------------------------------------------------------ to be sent
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Give the reduction for pickling: it is made one that follows this one."""
-        from .sent_token import arrived
-
-        flag = flag_for.get()
-        reason = self.reason if self.cancelled else None
-        return arrived, (self.uid, "" if flag is None else flag(self), reason)
+        """Give the reduction for pickling: in a run's worker it is one that follows this one."""
+        reduce = reducer.get()
+        return (the_same, (self.uid,)) if reduce is None else reduce(self)
 
     def __nbexec_content__(self) -> tuple[Any, ...]:
         """Give a reduction for fingerprints: no result depends on which one it is."""
@@ -256,6 +254,22 @@ def _cancel_late(this: weakref.ref[CancelToken], due: float) -> None:
     token = this()
     if token is not None and token._due == due:
         token.cancel(token._due_reason)
+
+
+def the_same(uid: str) -> CancelToken:
+    """Give a token that no run has pickled: the one itself, where it was made.
+
+    Raises
+    ------
+    PickleError
+        It was made in another process.
+    """
+    if uid not in living:
+        raise PickleError(
+            "a CancelToken goes only to workers of nbexec's own runs: another process would "
+            "never hear that it was cancelled"
+        )
+    return living[uid]
 
 
 def token_of(name: str, value: Any) -> CancelToken:

@@ -6,7 +6,6 @@ import threading
 import time
 from typing import Any, NoReturn
 
-from ..errors import PickleError
 from ..system import flag_files, subinterpreter
 from .cancel_token import Callback, CancelToken, living
 
@@ -73,27 +72,21 @@ class SentToken(CancelToken):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Give the reduction for pickling: what it is sent on to follows the same flag."""
-        return arrived, (self.uid, self.flag, self.reason if self.cancelled else None)
+        return reduction(self, self.flag)
+
+
+def reduction(token: CancelToken, flag: str) -> tuple[Any, ...]:
+    """Give the reduction of a token that is sent to where this flag will be raised for it."""
+    return arrived, (token.uid, flag, token.reason if token.cancelled else None)
 
 
 def arrived(uid: str, flag: str, reason: str | None) -> CancelToken:
-    """Give the token that was sent: the one itself, where it was made.
-
-    Raises
-    ------
-    PickleError
-        It was not pickled by a run, so that nothing tells of its being cancelled.
-    """
+    """Give the token that was sent: the one itself, where it was made."""
     token = living.get(uid)
-    if token is None and not flag:
-        raise PickleError(
-            "a CancelToken goes only to workers of nbexec's own runs: another process would "
-            "never hear that it was cancelled"
-        )
     if token is None:
         return SentToken(uid, flag, reason)
     if isinstance(token, SentToken):
-        token.flag = flag or token.flag  # the newest run's
+        token.flag = flag  # the newest run's
         if reason is not None:
             token._follow(reason)
     return token

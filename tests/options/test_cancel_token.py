@@ -21,8 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nbexec
-from nbexec.options.cancel_token import flag_for, living
-from nbexec.options.sent_token import arrived
+from nbexec.options.cancel_token import living
+from nbexec.options.sent_token import arrived, reduction
 from nbexec.system import flag_files
 
 from ..waiting import until
@@ -215,11 +215,7 @@ def test_elsewhere_than_in_a_worker_of_a_run_it_can_not_be_unpickled():
 
 def sent(token, flag):
     """Give what a token is in a worker; here it stands in this process."""
-    entered = flag_for.set(lambda token: str(flag))
-    try:
-        make, arguments = token.__reduce__()
-    finally:
-        flag_for.reset(entered)
+    make, arguments = reduction(token, str(flag))
     living.pop(token.uid, None)
     return make(*arguments)
 

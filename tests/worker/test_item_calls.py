@@ -194,12 +194,12 @@ def test_an_interrupt_keeps_what_was_finished():
 
 
 def test_an_interrupt_amid_a_failure_leaves_no_error_without_an_item(monkeypatch):
-    def interrupted(error):
+    def interrupted(error, stop_flag):
         made = failed(error)
         state.errors[len(state.values)] = made
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(item_calls, "failed", interrupted)
+    monkeypatch.setattr(item_calls, "ended", interrupted)
     state = brief()
     outcome = run(lambda x: 1 // (x - 100), state, interrupt=lambda error: None)
     assert len(outcome.values) == 100
