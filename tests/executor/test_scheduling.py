@@ -121,6 +121,20 @@ def test_runs_of_one_job_do_not_overlap(threads, timer):
     assert queued.runs == 3
 
 
+def test_an_executor_that_is_paused_is_not_flooded(threads, timer):
+    threads.run.pause()
+    until(lambda: threads.stats.phase == "paused")
+    job = threads.schedule(abs, -1, every=1)
+    timer.turn()
+    for _ in range(9):
+        timer.go(1)
+    assert (job.runs, job.missed, job.state) == (1, 9, "running")
+    threads.run.resume()
+    assert job.last.result(30) == 1
+    timer.go(1)
+    assert ended(job).runs == 2
+
+
 def test_runs_may_overlap(timer):
     go, begun = threading.Event(), []
     with nbexec.Executor("threads", workers=3) as executor:
