@@ -29,6 +29,8 @@ class Job(JobRuns[T]):
         The run that began last; None before the first.
     last_error : BaseException or None
         What the last run that failed raised, or why the job could not go on.
+    done : bool
+        Whether none of its runs goes on, and none will begin.
 
     Examples
     --------

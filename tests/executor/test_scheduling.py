@@ -22,6 +22,7 @@ from nbexec.executor import job_clock
 from nbexec.executor.job_clock import Clock, Timer
 from nbexec.executor.schedule import GRACE
 from nbexec.executor.timings import Moment
+from nbexec.system import at_exit
 
 from ..waiting import until
 
@@ -445,6 +446,30 @@ def test_jobs_that_were_cancelled_take_no_room(threads, timer):
         timer.go(1)
     assert [job.result(30) for job in jobs[1::2]] == [1] * 250
     assert (timer._due, timer.turn()) == ({}, None)
+
+
+def test_a_job_that_is_woken_while_it_is_looked_at_is_looked_at_again(timer):
+    class Woken:
+        looks = 0
+
+        def look(self, now):
+            self.looks += 1
+            if self.looks == 1:
+                timer.wake(self)
+            return 100.0
+
+    woken = Woken()
+    timer.add(woken)
+    assert timer.turn() == 100.0
+    assert woken.looks == 2
+
+
+def test_the_end_of_python_ends_it():
+    with nbexec.Executor("threads", workers=2) as executor:
+        job = executor.schedule(abs, -1, delay="1 h")
+        assert job_clock._end in at_exit._first
+        job_clock.timer.end()
+        assert (job.state, timers()) == ("cancelled", [])
 
 
 def test_a_job_whose_look_fails_is_dropped_alone(timer, caplog):
