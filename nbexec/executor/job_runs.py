@@ -150,14 +150,12 @@ class JobRuns(Generic[T]):
     def ended(self, future: Future[T]) -> None:
         """Take in that a run has ended, in the thread that says so."""
         error = None if future.cancelled() else future.exception()
-        with self._changed:
-            self._going.discard(future)
-        self._count_end(None if isinstance(error, RunCancelled) else error)
-
-    def _count_end(self, error: BaseException | None) -> None:
+        if isinstance(error, RunCancelled):
+            error = None
         if error is not None:
             self._note(error)
         with self._changed:
+            self._going.discard(future)
             self._schedule.ended(self._timer.clock.read(), failed=error is not None)
             self._changed.notify_all()
         self._conclude()
