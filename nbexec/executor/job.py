@@ -29,6 +29,8 @@ class Job(JobRuns[T]):
         The run that began last; None before the first.
     last_error : BaseException or None
         What the last run that failed raised, or why the job could not go on.
+    done : bool
+        Whether none of its runs goes on, and none will begin.
 
     Examples
     --------
@@ -94,8 +96,9 @@ class Job(JobRuns[T]):
     @property
     def _stopped_by_error(self) -> bool:
         last = self.last
-        failed = last is not None and last.done() and not last.cancelled() and last.exception()
-        return bool(failed) or (self._schedule.stopping and self.last_error is not None)
+        if last is None or self._schedule.stopping:
+            return self.last_error is not None
+        return last.done() and not last.cancelled() and last.exception() is not None
 
     def __repr__(self) -> str:
         said = [self.state]

@@ -136,36 +136,41 @@ class JobRuns(Generic[T]):
     def _refused(self, error: Exception) -> None:
         """Take in that the executor took no call."""
         gone = type(error) is RuntimeError  # it was shut down: there is nothing to be said
-        if gone or isinstance(error, BrokenExecutor):
-            with self._changed:
-                self._schedule.begun -= 1
-                self._schedule.running -= 1
+        ends = gone or isinstance(error, BrokenExecutor)
+        with self._changed:
+            self._schedule.refused(self._timer.clock.read(), missed=not ends)
+            self._changed.notify_all()
+        if ends:
             self._stop(None if gone else error)
-        else:  # it is full, say
-            self._count_end(error)
+            return
+        self._note(error)  # it is full, say
+        self._conclude()
+        self._timer.wake(self)
 
     def ended(self, future: Future[T]) -> None:
         """Take in that a run has ended, in the thread that says so."""
         error = None if future.cancelled() else future.exception()
+        if isinstance(error, RunCancelled):
+            error = None
+        if error is not None:
+            self._note(error)
         with self._changed:
             self._going.discard(future)
-        self._count_end(None if isinstance(error, RunCancelled) else error)
-
-    def _count_end(self, error: BaseException | None) -> None:
-        with self._changed:
-            first = error is not None and self.last_error is None
-            self.last_error = error or self.last_error
             self._schedule.ended(self._timer.clock.read(), failed=error is not None)
             self._changed.notify_all()
-        if error is not None and first and not self._schedule.timing.once:
+        self._conclude()
+        self._timer.wake(self)
+
+    def _note(self, error: BaseException) -> None:
+        """Keep an error; of a job that goes on, the first one is said, too."""
+        first, self.last_error = self.last_error is None, error
+        if first and not self._schedule.timing.once:
             logging.getLogger("nbexec").warning(
-                "the job %s failed (%s: %s); job.failures counts such runs from now on",
+                "a run of the job %s failed (%s: %s); further ones are only counted",
                 self.name,
                 type(error).__name__,
                 wording.message(error),
             )
-        self._conclude()
-        self._timer.wake(self)
 
     def _stop(self, error: BaseException | None) -> None:
         """Begin nothing more: it can't."""

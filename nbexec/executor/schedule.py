@@ -124,6 +124,16 @@ class Schedule:
         if failed:
             self.failures += 1
             self.stopping = self.stopping or self.policy.on_error == "stop"
+        self._rest(now)
+
+    def refused(self, now: Moment, missed: bool) -> None:
+        """Take in that a run which counts as begun did not begin."""
+        self.begun -= 1
+        self.running -= 1
+        self.missed += missed
+        self._rest(now)
+
+    def _rest(self, now: Moment) -> None:
         if self.timing.rest is not None and not self.running:
             self.due = self._within(now.monotonic + self.timing.rest, now)
 

@@ -156,7 +156,8 @@ class Scheduling:
 
 
 def _all() -> list[Job[Any]]:
-    return [job for job in list(job_clock.timer.jobs) if isinstance(job, Job)]
+    jobs = list(job_clock.timer.jobs)
+    return [job for job in jobs if isinstance(job, Job) and not job.done]
 
 
 def jobs() -> Jobs:

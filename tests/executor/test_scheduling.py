@@ -22,6 +22,7 @@ from nbexec.executor import job_clock
 from nbexec.executor.job_clock import Clock, Timer
 from nbexec.executor.schedule import GRACE
 from nbexec.executor.timings import Moment
+from nbexec.system import at_exit
 
 from ..waiting import until
 
@@ -121,6 +122,20 @@ def test_runs_of_one_job_do_not_overlap(threads, timer):
     assert queued.runs == 3
 
 
+def test_an_executor_that_is_paused_is_not_flooded(threads, timer):
+    threads.run.pause()
+    until(lambda: threads.stats.phase == "paused")
+    job = threads.schedule(abs, -1, every=1)
+    timer.turn()
+    for _ in range(9):
+        timer.go(1)
+    assert (job.runs, job.missed, job.state) == (1, 9, "running")
+    threads.run.resume()
+    assert job.last.result(30) == 1
+    timer.go(1)
+    assert ended(job).runs == 2
+
+
 def test_runs_may_overlap(timer):
     go, begun = threading.Event(), []
     with nbexec.Executor("threads", workers=3) as executor:
@@ -161,7 +176,10 @@ def test_errors(threads, timer, caplog):
     with pytest.raises(ZeroDivisionError):
         stops.result(30)
     assert (stops.runs, stops.state) == (1, "failed")
-    assert sum("the job ratio failed (ZeroDivisionError" in one for one in caplog.messages) == 1
+    assert (
+        sum("a run of the job ratio failed (ZeroDivisionError" in one for one in caplog.messages)
+        == 1
+    )
 
 
 def test_one_that_runs_once_fails_as_its_future(threads, timer, caplog):
@@ -282,25 +300,37 @@ def test_an_executor_that_is_broken(timer):
         assert job.state == "failed"
 
 
-def test_an_executor_that_takes_no_call_for_now_counts_as_a_failed_run(threads, timer):
+def test_a_run_that_the_executor_refuses_for_now_is_missed(threads, timer, monkeypatch, caplog):
     class Full(RuntimeError):
         """The queue of an executor is full."""
 
-    submit = threads.submit
-    job = threads.schedule(abs, -1, every=10)
-    job._submit = lambda: (_ for _ in ()).throw(Full("for now"))
-    timer.turn()
-    assert (job.runs, job.failures, job.state) == (1, 1, "waiting")
-    job._submit = lambda: submit(abs, -1)
-    timer.go(10)
-    assert job.last.result(30) == 1
+    def full(*args):
+        raise Full("for now")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threads, "submit", full, raising=False)
+        once = threads.schedule(abs, -1, delay=0)
+        jobs = [threads.schedule(abs, -1, **when) for when in ({"every": 9}, {"after_each": 9})]
+        timer.turn()
+        with pytest.raises(Full):
+            jobs[0].run_now()
+    assert [(job.runs, job.failures, job.state) for job in jobs] == [(0, 0, "waiting")] * 2
+    assert [job.missed for job in jobs] == [2, 1]
+    assert len(caplog.messages) == 2
+    with pytest.raises(Full, match="for now"):
+        once.result(30)
+    assert (once.state, once.runs) == ("failed", 0)
+    for job in jobs:
+        job._submit = lambda: threads.submit(abs, -1)
+    timer.go(9)
+    assert [job.last.result(30) for job in jobs] == [1, 1]
 
 
-def test_an_executor_whose_submit_waits_keeps_no_other_job_waiting(threads, timer, monkeypatch):
+def test_an_executor_whose_submit_waits_keeps_no_other_job_waiting(threads, timer):
     room, waiting = threading.Event(), threading.Event()
-    monkeypatch.setattr(threads._calls, "bound", 1, raising=False)
     submit = threads.submit
     job = threads.schedule(abs, -1, every=10, overlap="queue")
+    job._apart = True  # as where the queue has a bound
     job._submit = lambda: waiting.set() or (room.wait(20) and submit(abs, -1))
     timer.turn()
     waiting.wait(30)
@@ -431,6 +461,30 @@ def test_jobs_that_were_cancelled_take_no_room(threads, timer):
         timer.go(1)
     assert [job.result(30) for job in jobs[1::2]] == [1] * 250
     assert (timer._due, timer.turn()) == ({}, None)
+
+
+def test_a_job_that_is_woken_while_it_is_looked_at_is_looked_at_again(timer):
+    class Woken:
+        looks = 0
+
+        def look(self, now):
+            self.looks += 1
+            if self.looks == 1:
+                timer.wake(self)
+            return 100.0
+
+    woken = Woken()
+    timer.add(woken)
+    assert timer.turn() == 100.0
+    assert woken.looks == 2
+
+
+def test_the_end_of_python_ends_it():
+    with nbexec.Executor("threads", workers=2) as executor:
+        job = executor.schedule(abs, -1, delay="1 h")
+        assert job_clock._end in at_exit._first
+        job_clock.timer.end()
+        assert (job.state, timers()) == ("cancelled", [])
 
 
 def test_a_job_whose_look_fails_is_dropped_alone(timer, caplog):

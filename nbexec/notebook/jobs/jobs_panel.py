@@ -136,5 +136,9 @@ board = Board()
 
 
 def show(jobs: Sequence[Job[Any]]) -> None:
-    """Show a panel of jobs in the cell that runs now."""
+    """Show a panel of jobs in the cell that runs now, or a summary where all are done."""
+    rows = [JobRow(job).row() for job in jobs]
+    if not any(row["live"] for row in rows):
+        kernel.display_in(kernel.current_cell(), summary(rows))
+        return
     board.add(JobsPanel(jobs))

@@ -165,6 +165,17 @@ def test_the_thread_ends_with_the_last_panel_and_leaves_summaries(executor, disp
     assert all("cancelled" in last for last in lasts[2:])
 
 
+def test_of_jobs_that_are_done_there_is_a_summary_at_once(executor, displayed):
+    job = executor.schedule(abs, -1, delay=0)
+    job.wait(30)
+    jobs_panel.show([job])
+    assert (
+        displayed[0].bundles[0]["text/plain"]
+        == "nbexec jobs\n  abs  once after 0 s  done  1 run  1"
+    )
+    assert jobs_panel.board._thread is None
+
+
 def test_a_panel_that_raises_is_dropped_alone(executor, displayed, monkeypatch, caplog):
     monkeypatch.setattr(jobs_panel, "EVERY", 0.01)
     board, job = Board(), later(executor)
