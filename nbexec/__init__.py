@@ -4,7 +4,8 @@ The rooms, in the order of the layers (each imports only what is below it):
 
     notebook/     IPython, ipykernel and widgets: the magics; panel/ the live panel
     cell/         %%parallel: analysis, loops, iterations, and their execution
-    api, answers, tracking, history: what people call; executor/ for whom calls concurrent.futures
+    api, answers, tracking, history, events: what people call
+    executor/     for whom calls concurrent.futures
     run/          one run: its handle, its loop, its results, how it stops
     placement/    which backend, how many workers, which worker has which chunk
     pacing/       how fast a run may go: rate limits, slowing down, a budget
@@ -58,6 +59,8 @@ if TYPE_CHECKING:
     from .history import PastRun, RunRecord, attach, runs
     from .integrations.registered_joblib import register_joblib
     from .model import Failure
+    from .observers.json_lines import JsonLines
+    from .observers.open_telemetry import OpenTelemetry
     from .options.rates import Limit
     from .options.record import Options
     from .run.handle import Run
@@ -89,6 +92,8 @@ _NAMES = {
     "history": "PastRun RunRecord attach runs",
     "integrations.registered_joblib": "register_joblib",
     "model": "Failure",
+    "observers.json_lines": "JsonLines",
+    "observers.open_telemetry": "OpenTelemetry",
     "options.rates": "Limit",
     "options.record": "Options",
     "telemetry.output": "Outputs",

@@ -69,4 +69,8 @@ def watchers(options: Options, task: Task) -> list[Observer]:
         from .usage import Usage
 
         watching.append(Usage())
+    if options.on_event is not None:
+        from .event_functions import event_functions
+
+        watching += event_functions(options.on_event)
     return watching
