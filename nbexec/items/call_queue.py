@@ -99,6 +99,10 @@ class CallQueue(Feed):
         return self._taken + len(self._pending) if self.closed else None
 
     @property
+    def known(self) -> int:
+        return self._taken + len(self._pending)
+
+    @property
     def left(self) -> int | None:
         return len(self._pending) if self.closed else None
 

@@ -59,6 +59,16 @@ def show(run: WatchedRun) -> bool:
     return shown
 
 
+def watch(run: WatchedRun) -> None:
+    """Show a run from now on: its panel in this cell, or a line of text; not twice."""
+    if in_kernel():
+        show(run)
+    else:
+        from .text_progress import follow
+
+        follow(run)
+
+
 def watchers(options: Options, task: Task) -> list[Observer]:
     """Give the observers that the options ask for."""
     from .echo import Echo
