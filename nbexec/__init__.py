@@ -4,7 +4,7 @@ The rooms, in the order of the layers (each imports only what is below it):
 
     notebook/     IPython, ipykernel and widgets: the magics; panel/ the live panel
     cell/         %%parallel: analysis, loops, iterations, and their execution
-    api, answers, tracking, history, events: what people call
+    api, answers, tracking, history, suggesting, events: what people call
     executor/     for whom calls concurrent.futures
     run/          one run: its handle, its loop, its results, how it stops
     placement/    which backend, how many workers, which worker has which chunk
@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from .run.handle import Run
     from .run.registry import last_run
     from .run.results import Results
+    from .suggesting import Suggestion, suggest
     from .telemetry.bars import Bar, Bars
     from .telemetry.output import Outputs
     from .telemetry.stats import Stats
@@ -100,6 +101,7 @@ _NAMES = {
     "run.results": "Results",
     "run.handle": "Run",
     "run.registry": "last_run",
+    "suggesting": "Suggestion suggest",
     "telemetry.stats": "Stats",
     "telemetry.bars": "Bar Bars",
     "tracking": "track",
