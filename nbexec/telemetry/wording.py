@@ -150,10 +150,7 @@ def counts(stats: Stats) -> str:
 
 
 def state(stats: Stats) -> str:
-    """Give a run's state: "running", "idle", "paused, 8 finishing", "cancelled after 3.2 s, ...".
-
-    It is idle where an executor has no call.
-    """
+    """Give a run's state: "running", "idle", "paused, 8 finishing", "cancelled after 3 s, ..."."""
     if stats.phase in ("paused", "cancelling"):
         return f"{stats.phase}, {stats.running:,} finishing" if stats.running else stats.phase
     if stats.phase == "cancelled":
@@ -164,7 +161,7 @@ def state(stats: Stats) -> str:
     if left_early(stats):
         return "left early"
     if stats.phase == "running" and stats.total is None and not stats.running + stats.queued:
-        return "idle"
+        return "idle"  # as an executor that has no call
     return "starting" if stats.phase == "waiting" else stats.phase
 
 

@@ -79,6 +79,13 @@ def test_kinds_of_arrays(name, kind, monkeypatch):
     assert np.asarray(ours).dtype == np.asarray(plain).dtype
 
 
+def test_a_mean_of_halves_is_not_infinite(monkeypatch):
+    monkeypatch.setattr(reductions, "SLICE", 1000)
+    with nbexec.Executor("threads", workers=2) as executor:
+        mean = executor.compute("mean", np.full(5000, 20.0, "f2"))
+    assert (mean, mean.dtype) == (20.0, np.dtype("f2"))
+
+
 def test_it_is_the_same_to_the_last_bit_however_many_workers_there_are(monkeypatch):
     monkeypatch.setattr(reductions, "SLICE", 400)
     results = set()

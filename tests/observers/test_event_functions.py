@@ -11,6 +11,7 @@ import pytest
 
 import nbexec
 from nbexec import events
+from nbexec.cell.execution import delayed_display
 from nbexec.errors import OptionError
 
 from ..telemetry.test_events import check, refold
@@ -105,7 +106,8 @@ def test_runs_within_items_do_not_need_to_have_it_sent(sent):
     assert len(check(seen)) == 2
 
 
-def test_a_loop_of_a_cell_has_each_event_once():
+def test_a_loop_of_a_cell_has_each_event_once(monkeypatch):
+    monkeypatch.setattr(delayed_display, "PATIENCE", 0.0)  # it is shown, by other observers
     seen = []
     namespace = {"xs": list(range(5))}
     with nbexec.options(on_event=seen.append, backend="threads", progress="auto"):
