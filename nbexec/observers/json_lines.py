@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from typing import BinaryIO
 
 from ..telemetry.event_rows import rows
-from ..telemetry.events import Event, RunEnded
+from ..telemetry.events import Event, Finished, Retried, RunEnded
 from ..telemetry.observer import WatchedRun
+from ..telemetry.tries import Tries
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
@@ -70,6 +71,7 @@ class _Lines:
     def __init__(self, run: str, file: BinaryIO) -> None:
         self._run = run
         self._file = file
+        self._tries = Tries()
         self._offset: float | None = None  # Unix time less the run's clock
 
     def write(self, event: Event) -> None:
@@ -78,7 +80,10 @@ class _Lines:
             self._offset = time.time() - event.time
         when = datetime.fromtimestamp(event.time + self._offset, UTC).isoformat()
         about = {"time": when, "run": self._run}
-        lines = "".join(_encode(about | row) + "\n" for row in rows(event))
+        if isinstance(event, Retried):
+            self._tries.add(event)
+        tries = self._tries.among(event) if isinstance(event, Finished) else ()
+        lines = "".join(_encode(about | row) + "\n" for row in rows(event, tries))
         written = False
         try:
             self._file.write(lines.encode("utf-8", "backslashreplace"))

@@ -22,6 +22,7 @@ from ..telemetry.events import (
     Submitted,
 )
 from ..telemetry.observer import WatchedRun
+from ..telemetry.tries import Tries
 
 Attributes = dict[str, Any]
 
@@ -75,6 +76,7 @@ class _Spans:
         self._context = context  # of who started the run; then with the run's span
         self._span: Any = None
         self._name = ""
+        self._tries = Tries()
         self._attempts: dict[int, int] = {}  # the latest, of items that were tried before
         self._offset = 0.0  # Unix time less the run's clock
         self._counts = dict.fromkeys(("done", "failed", "cancelled", "lost", "restored"), 0)
@@ -91,6 +93,7 @@ class _Spans:
                 self._attempts |= dict.fromkeys(chunk.indices, chunk.attempt)
             case Retried():
                 self._counts["retried"] += 1
+                self._tries.add(event)
                 about = {"nbexec.attempt": self._attempts.get(event.index, 1)}
                 self._try(event, "retried", about, event.error)
             case Dropped() if event.worker:
@@ -123,7 +126,7 @@ class _Spans:
 
     def _finished(self, event: Finished) -> None:
         chunk, worker = event.chunk, event.outcome.worker
-        for one in ends_of(chunk, event.outcome):
+        for one in ends_of(event, self._tries.among(event)):
             self._counts[one.status] += 1
             self._attempts.pop(one.item, None)
             about: Attributes = {"nbexec.attempt": chunk.attempt, "nbexec.worker": worker}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..errors import ItemTimeout
-from ..model import Chunk, Error, Outcome
+from ..model import Error
 from .events import (
     Dropped,
     Event,
@@ -38,10 +39,14 @@ class ItemEnd(NamedTuple):
     error: Error | None
 
 
-def ends_of(chunk: Chunk, outcome: Outcome) -> Iterator[ItemEnd]:
-    """Give how each item of a chunk ended, in order."""
-    before = 0.0
+def ends_of(event: Finished, tries: Sequence[Retried] = ()) -> Iterator[ItemEnd]:
+    """Give how each item of a chunk ended, in order; `tries` are failed ones between them."""
+    chunk, outcome, before = event.chunk, event.outcome, 0.0
+    between = deque(tries)
     for at, (index, end) in enumerate(zip(chunk.indices, outcome.ends, strict=True)):
+        while between and between[0].started < outcome.started + end:
+            one = between.popleft()
+            before = min(end, max(before, one.started + one.seconds - outcome.started))
         error = outcome.errors.get(at)
         status = "done" if error is None else STATUSES[error.kind]
         yield ItemEnd(index, status, outcome.started + before, end - before, error)
@@ -65,8 +70,10 @@ def _full_name(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def rows(event: Event) -> Iterator[Row]:
+def rows(event: Event, tries: Sequence[Retried] = ()) -> Iterator[Row]:
     """Give the rows of an event, without its time; what isn't known is left out.
+
+    `tries` are the failed ones of the chunk that it is about.
 
     Examples
     --------
@@ -76,7 +83,8 @@ def rows(event: Event) -> Iterator[Row]:
      {'event': 'submitted', 'item': 1, 'attempt': 1}]
     """
     name, describe = _ROWS[type(event)]
-    for row in describe(event):
+    described = _finished(event, tries) if isinstance(event, Finished) else describe(event)
+    for row in described:
         yield {"event": name, **row}
 
 
@@ -91,9 +99,9 @@ def _of_chunk(event: Submitted | Returned | Hedged) -> Iterator[Row]:
         yield {"item": index, "attempt": event.chunk.attempt}
 
 
-def _finished(event: Finished) -> Iterator[Row]:
+def _finished(event: Finished, tries: Sequence[Retried] = ()) -> Iterator[Row]:
     chunk, outcome = event.chunk, event.outcome
-    for end in ends_of(chunk, outcome):
+    for end in ends_of(event, tries):
         row: Row = {"item": end.item, "status": end.status, "attempt": chunk.attempt}
         row |= {"started": round(end.started, 6), "seconds": round(end.seconds, 6)}
         row["worker"] = outcome.worker

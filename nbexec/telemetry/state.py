@@ -22,6 +22,7 @@ from .events import (
 )
 from .recent_rate import RecentRate
 from .stats import ItemProgress, Phase, Stats, WorkerShare
+from .tries import Tries
 
 SHOWN = 8  # items whose progress is in `Stats`
 
@@ -42,6 +43,7 @@ class RunState:
         self.sample = Sampled(0.0, 0.0, 0, 0)
         self._progress: dict[int, tuple[float | None, str]] = {}  # of the items that run
         self._workers: dict[str, tuple[int, float]] = {}  # items that ended, and seconds
+        self._tries = Tries()
         self._in_flight = 0
         self._began = self._ended = 0.0
         self._paused = self._cancelling = False
@@ -72,6 +74,9 @@ class RunState:
             case Retried():
                 self._progress.pop(event.index, None)
                 self.retried += 1
+                self._tries.add(event)
+                self.busy_seconds += event.seconds
+                self._worked(event.worker, 0, event.seconds)
                 self.abandoned += _abandoned(event.error)
                 self.submitted -= 1
                 self._in_flight -= 1
@@ -115,8 +120,9 @@ class RunState:
         self.received_bytes += outcome.received
         self.sending_seconds += outcome.sending
         if outcome.ends:
-            self.busy_seconds += outcome.ends[-1]
-            self._worked(outcome.worker, len(outcome.ends), outcome.ends[-1])
+            seconds = outcome.ends[-1] - sum(one.seconds for one in self._tries.among(event))
+            self.busy_seconds += seconds
+            self._worked(outcome.worker, len(outcome.ends), seconds)
         self._recent.finished(event.time, self._ran, outcome.ends[-1] if outcome.ends else None)
 
     def _worked(self, worker: str, calls: int, seconds: float) -> None:

@@ -52,6 +52,10 @@ def check(lines, stats):
     assert len(by.get("hedged", [])) == stats.hedged
     assert len(restored) == stats.restored
     assert sum(line.get("abandoned", False) for line in lines) == stats.abandoned
+    tries = ends + by.get("retried", []) + by.get("dropped", [])
+    assert sum(line.get("seconds", 0.0) for line in tries) == pytest.approx(
+        stats.busy_seconds, abs=1e-5 * len(tries)
+    )
     reason = "failed" if lines[-1]["reason"] == "crashed" else lines[-1]["reason"]
     assert reason == stats.phase
     for line in ends:
@@ -79,6 +83,23 @@ def test_a_run_with_failures(backend, tmp_path):
     assert {(line["error"], line["attempt"]) for line in failed} == {("ZeroDivisionError", 2)}
     assert all(before - 1 < line["started"] < time.time() + 1 for line in by["finished"])
     assert all(line["seconds"] >= 0 and line["worker"] for line in by["finished"])
+
+
+def test_the_seconds_of_items_among_which_one_failed(tmp_path):
+    def work(x):
+        time.sleep(0.1 if x == 1 else 0.001)
+        return 1 // (x - 1)
+
+    path = tmp_path / "run.jsonl"
+    options = {"backend": "serial", "chunk": 3, "retries": 1, "retry_wait": 0}
+    nbexec.map(work, range(3), on_error="collect", on_event=nbexec.JsonLines(path), **options)
+    lines = lines_of(path)
+    (failed,) = [line for line in lines if line["event"] == "retried"]
+    assert (failed["item"], failed["seconds"] >= 0.1) == (1, True)
+    seconds = {line["item"]: line["seconds"] for line in lines if line["event"] == "finished"}
+    assert seconds[2] < failed["seconds"] / 2  # not with those of the one before it
+    (third,) = [line for line in lines if line["event"] == "finished" and line["item"] == 2]
+    assert third["started"] >= failed["started"] + failed["seconds"] - 1e-5
 
 
 def test_no_value_is_written(tmp_path):
