@@ -6,7 +6,8 @@ The rooms, in the order of the layers (each imports only what is below it):
     cell/         %%parallel: analysis, loops, iterations, and their execution
     integrations/ other libraries that run on nbexec
     transforms/   functions made of functions; graph/ pipelines of functions
-    api, answers, tracking, history: what people call; executor/ for whom calls concurrent.futures
+    api, answers, tracking, history, suggesting, events: what people call
+    executor/     for whom calls concurrent.futures
     run/          one run: its handle, its loop, its results, how it stops
     placement/    which backend, how many workers, which worker has which chunk
     pacing/       how fast a run may go: rate limits, slowing down, a budget
@@ -68,12 +69,15 @@ if TYPE_CHECKING:
     from .integrations.pandas_accessors import pandas
     from .integrations.registered_joblib import register_joblib
     from .model import Failure
+    from .observers.json_lines import JsonLines
+    from .observers.open_telemetry import OpenTelemetry
     from .options.cancel_token import CancelToken
     from .options.rates import Limit
     from .options.record import Options
     from .run.handle import Run
     from .run.registry import last_run
     from .run.results import Results
+    from .suggesting import Suggestion, suggest
     from .telemetry.bars import Bar, Bars
     from .telemetry.output import Outputs
     from .telemetry.stats import Stats
@@ -113,12 +117,15 @@ _NAMES = {
     "integrations.registered_joblib": "register_joblib",
     "model": "Failure",
     "options.cancel_token": "CancelToken",
+    "observers.json_lines": "JsonLines",
+    "observers.open_telemetry": "OpenTelemetry",
     "options.rates": "Limit",
     "options.record": "Options",
     "telemetry.output": "Outputs",
     "run.results": "Results",
     "run.handle": "Run",
     "run.registry": "last_run",
+    "suggesting": "Suggestion suggest",
     "telemetry.stats": "Stats",
     "telemetry.bars": "Bar Bars",
     "tracking": "track",

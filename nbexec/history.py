@@ -23,7 +23,7 @@ from .run.results import Results
 from .telemetry import wording
 from .telemetry.bars import Bars
 from .telemetry.observer import WatchedRun
-from .telemetry.stats import Stats
+from .telemetry.stats import Stats, WorkerShare
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +173,12 @@ def _of(path: Path) -> list[RunRecord]:
 def _stats(written: str | None, ended: str) -> Stats | None:
     if written is None:
         return None
-    known = {one.name for one in fields(Stats)} - {"items"}
-    values = {name: value for name, value in json.loads(written).items() if name in known}
-    stats = Stats(**{**values, "notes": tuple(values["notes"])})
+    known = {one.name for one in fields(Stats)} - {"items", "by_worker"}
+    kept = json.loads(written)
+    values = {name: value for name, value in kept.items() if name in known}
+    shares = kept.get("by_worker", {})
+    by_worker = {worker: WorkerShare(*share) for worker, share in shares.items()}
+    stats = Stats(**{**values, "notes": tuple(values["notes"]), "by_worker": by_worker})
     if ended == "died":
         note = "its kernel died; the same call runs what is missing"
         stats = replace(stats, phase="failed", running=0, eta=None, notes=(*stats.notes, note))

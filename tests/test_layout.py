@@ -22,6 +22,7 @@ MOST_LAYERS = 12
 # Names that more than one module or package has, and why.  A package's main module may have
 # the package's own name.
 MODULES_OF_ONE_NAME = {
+    "events": "`nbexec.events` is the public way to those of `nbexec.telemetry`",
     "run": "`nbexec.run` is one run; `nbexec.cell.run` runs a cell, and is its public entry",
 }
 CLASSES_OF_ONE_NAME: dict[str, str] = {}

@@ -7,6 +7,7 @@ continuations.py calls that wait for futures, in no worker
 groups.py        several calls submitted and waited for together
 mapping.py       what its `map` gives
 map_failures.py  what its `map` does about calls that fail
+watching.py      its numbers, and its panel
 computing.py     numeric kernels over an array
 initializing.py  the initializer, in a worker
 scheduling.py    calls later, or again and again: `schedule`, and its arguments (triggers.py,

@@ -18,13 +18,13 @@ from ..backends.caller_thread import CallerThread
 from ..items.call_queue import CallQueue
 from ..items.chunk_size import ChunkSizer
 from ..model import Task
+from ..observers.usage_on_demand import UsageOnDemand
 from ..options import resolve
 from ..options.record import Options
 from ..placement.auto import most_workers
 from ..run.handle import Run
 from ..run.seeds import streams_for
 from ..telemetry.observer import Observer
-from ..telemetry.stats import Stats
 from ..worker import execute
 from ..worker.execute import Call
 from ..worker.random_streams import InStream
@@ -38,11 +38,12 @@ from .initializing import call_initialized, run_initializer
 from .map_failures import MapFailures
 from .mapping import call_part, each_of, in_parts, result_of, taken
 from .scheduling import Scheduling
+from .watching import Watching
 
 T = TypeVar("T")
 
 
-class Executor(Groups, Continuing, Computing, Scheduling, concurrent.futures.Executor):
+class Executor(Groups, Continuing, Computing, Scheduling, Watching, concurrent.futures.Executor):
     """Run calls on any backend, behind the interface of `concurrent.futures`.
 
     Parameters
@@ -99,6 +100,7 @@ class Executor(Groups, Continuing, Computing, Scheduling, concurrent.futures.Exe
         if initializer is not None:
             setup = functools.partial(run_initializer, initializer, initargs)
             task = replace(task, fn=call_initialized, setup=setup)
+        self._usage = UsageOnDemand()
         self._places = itertools.count()  # of submitted calls
         self._calls = CallQueue()
         self._mark = object()  # of the contexts of its calls
@@ -285,13 +287,3 @@ class Executor(Groups, Continuing, Computing, Scheduling, concurrent.futures.Exe
         self._run.wake()
         if wait:
             self._run.wait()
-
-    @property
-    def stats(self) -> Stats:
-        """Its calls in numbers, so far."""
-        return self._run.stats
-
-    @property
-    def run(self) -> Run:
-        """The run behind it."""
-        return self._run

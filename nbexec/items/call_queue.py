@@ -162,6 +162,10 @@ class CallQueue(Feed):
         return None if left is None else self._taken + left
 
     @property
+    def known(self) -> int:
+        return self._taken + len(self._pending)
+
+    @property
     def left(self) -> int | None:
         # in this order: a call leaves those that wait once it is pending
         waiting, pending = len(self.waiting), len(self._pending)

@@ -30,6 +30,11 @@ class Feed(ABC):
         """How many items there are in all; None while that is not known."""
 
     @property
+    def known(self) -> int | None:
+        """How many items are known so far, taken or not; None where nobody counts them."""
+        return self.total
+
+    @property
     @abstractmethod
     def left(self) -> int | None:
         """How many items are still to be taken; None while that is not known."""

@@ -69,6 +69,16 @@ def show_jobs(jobs: Sequence[Any]) -> bool:
     return True
 
 
+def watch(run: WatchedRun) -> None:
+    """Show a run from now on: its panel in this cell, or a line of text; not twice."""
+    if in_kernel():
+        show(run)
+    else:
+        from .text_progress import follow
+
+        follow(run)
+
+
 def watchers(options: Options, task: Task) -> list[Observer]:
     """Give the observers that the options ask for."""
     from .echo import Echo
@@ -79,4 +89,8 @@ def watchers(options: Options, task: Task) -> list[Observer]:
         from .usage import Usage
 
         watching.append(Usage())
+    if options.on_event is not None:
+        from .event_functions import event_functions
+
+        watching += event_functions(options.on_event)
     return watching

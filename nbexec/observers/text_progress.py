@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
+import weakref
 from typing import TextIO
 
 from ..telemetry import wording
@@ -18,6 +20,9 @@ from .painter import clean
 
 LOG_EVERY = 5.0  # seconds between two lines of a log
 QUIET = 0.5  # seconds; shorter runs print nothing unless text was asked for by name
+
+
+_shown: weakref.WeakSet[WatchedRun] = weakref.WeakSet()  # that have a line
 
 
 class TextProgress(Display):
@@ -39,6 +44,7 @@ class TextProgress(Display):
             self.every = LOG_EVERY
 
     def attach(self, run: WatchedRun) -> None:
+        _shown.add(run)
         if self._live:
             self._screen = terminal.enter(self._stream)
         super().attach(run)
@@ -67,6 +73,21 @@ class TextProgress(Display):
         elif line:
             self._write(line)
 
+    def close(self, run: WatchedRun) -> None:
+        """Sum up a run that has ended."""
+        self._stop.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+        self.finish(run.stats)
+
     def _write(self, line: str) -> None:
         self._stream.write(line)
         self._stream.flush()
+
+
+def follow(run: WatchedRun) -> None:
+    """Show the line of a run that may have begun, if it has none yet; its output is echoed."""
+    if run not in _shown:
+        line = TextProgress()
+        line.attach(run)
+        run.add_done_callback(line.close)  # not by its events: the last one may be over

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -34,6 +35,17 @@ PARTS = 64  # processes that are shown apart
 LOOK_EVERY = 4  # readings between two such listings, where no change is expected
 
 
+_sampled: weakref.WeakSet[WatchedRun] = weakref.WeakSet()
+
+
+def sample(run: WatchedRun) -> None:
+    """Have a run that goes on sampled, if it isn't yet."""
+    if run not in _sampled and not run.done:
+        usage = Usage()
+        usage.attach(run)
+        run.watch(usage)
+
+
 class Usage(Observer):
     """Posts a `Sampled` event to its run, twice a second."""
 
@@ -43,6 +55,7 @@ class Usage(Observer):
         self._always = False
 
     def attach(self, run: WatchedRun) -> None:
+        _sampled.add(run)
         self._always = run.options.memory_limit is not None  # then all memory counts, at once
         threading.Thread(target=self._sample, args=(run,), name="nbexec-usage", daemon=True).start()
 
@@ -58,7 +71,7 @@ class Usage(Observer):
         meter = Meter()
         limit = machine.memory_limit()
         count, elsewhere = 0, None
-        while not self._stop.wait(EVERY):
+        while not self._stop.wait(EVERY) and not run.done:
             look = self._always or self._look > 0 or not count % LOOK_EVERY
             self._look -= 1
             if not count % LOOK_EVERY:

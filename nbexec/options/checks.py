@@ -135,6 +135,22 @@ def progress(name: str, value: Any) -> None:
         )
 
 
+def several(value: Any) -> tuple[Any, ...]:
+    """Give what an option has that may be one, several in a list, or None."""
+    if value is None:
+        return ()
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
+def event_functions(name: str, value: Any) -> None:
+    for one in several(value):
+        if isinstance(one, type) or not (callable(one) or callable(getattr(one, "watch", None))):
+            raise OptionError(
+                f"{name} must be a function of an event, an observer such as "
+                f"nbexec.JsonLines(path), several in a list, or None, not {one!r}"
+            )
+
+
 def suggest(word: str, known: tuple[str, ...] | list[str]) -> str:
     """Give ``"; did you mean 'threads'?"``, or an empty string where no word is similar."""
     import difflib

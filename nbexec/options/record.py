@@ -210,6 +210,14 @@ class Options:  # its docstring is made from the fields, below
         checks.progress,
         str,
     )
+    on_event: Any = _option(
+        None,
+        "A function that is called with each event of the run, in order, in the run's own thread; "
+        "or an observer, such as `JsonLines` and `OpenTelemetry`; or several in a list. One that "
+        "raises is logged and dropped. The events are in `nbexec.events`.",
+        checks.event_functions,
+        str,
+    )
     name: str | None = _option(
         None, "What the run is called in its panel; None is the function's name.", checks.text, str
     )

@@ -151,6 +151,37 @@ def choose_named(seen: Evidence, backend: str, workers: int, remote: bool) -> Ch
     return Choice(backend, workers, what)
 
 
+class Expected(NamedTuple):
+    """What the rest of a run would take on a backend."""
+
+    workers: int
+    seconds: float
+
+
+def expected(seen: Evidence, workers: int | None, depth: int) -> dict[str, Expected]:
+    """Give what the rest would take on each backend; nothing where not enough was seen.
+
+    Examples
+    --------
+    >>> seen = Evidence(items=1000, wall=10.0, busy=10.0, left=500, warm=True)
+    >>> round(expected(seen, 2, 0)["serial"].seconds, 3)
+    5.0
+    """
+    sample = _sample(seen)
+    if sample is None:
+        return {}
+    left = ENDLESS if seen.left is None else seen.left
+    few = workers or machine.default_workers(machine.cores(), depth)
+    many = few if sample.used >= COMPUTES else most_workers(workers, depth)
+    few, many = max(1, min(few, left)), max(1, min(many, left))
+    on_threads = _on_threads(sample, _held(seen, sample.used), left, many)
+    return {
+        "serial": Expected(1, sample.each * left),
+        "threads": Expected(many, on_threads),
+        "processes": Expected(few, _on_processes(seen, sample, left, few)),
+    }
+
+
 def _fastest(
     seen: Evidence, sample: _Sample, held: float | None, few: int, many: int
 ) -> Choice | None:

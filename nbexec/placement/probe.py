@@ -48,6 +48,7 @@ class SendingCost:
 
     def __init__(self) -> None:
         self.here = self.there = SEND / 2  # seconds an item, in the kernel and in a worker
+        self.sent = self.received = 0.0  # bytes an item, where that was measured
         self.measured = False
         self.wanted = True  # whether a sample is of use
         self.unsendable: BaseException | None = None  # why the sample can't be sent
@@ -80,6 +81,7 @@ class SendingCost:
         except Exception as error:
             self.unsendable = error
             return
+        self.sent, self.received = sent, received
         self.here = SEND / 2 + out + read_here + sent / COPIES
         self.there = SEND / 2 + back + read_there + received / COPIES
 

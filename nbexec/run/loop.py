@@ -133,7 +133,7 @@ class Loop:
 
     def stats(self) -> Stats:
         """Give the run in numbers, as it stands."""
-        return self.publisher.stats(self._clock())
+        return self.publisher.stats(self._clock(), self.feed.known)
 
     @property
     def choice(self) -> Choice:

@@ -39,10 +39,10 @@ class Publisher:
         after_fork.keep(self.observers)
         self.observers = []
 
-    def stats(self, now: float) -> Stats:
-        """Give the run in numbers, as it stands."""
+    def stats(self, now: float, known: int | None = None) -> Stats:
+        """Give the run in numbers, as it stands, with so many items `known` so far."""
         with self._lock:
-            return self.state.stats(now)
+            return self.state.stats(now, known)
 
     def timeline(self) -> Bars:
         """Give the timeline, as it stands."""

@@ -21,7 +21,8 @@ from .events import (
     Submitted,
 )
 from .recent_rate import RecentRate
-from .stats import ItemProgress, Phase, Stats
+from .stats import ItemProgress, Phase, Stats, WorkerShare
+from .tries import Tries
 
 SHOWN = 8  # items whose progress is in `Stats`
 
@@ -41,6 +42,8 @@ class RunState:
         self.sent_bytes = self.received_bytes = 0
         self.sample = Sampled(0.0, 0.0, 0, 0)
         self._progress: dict[int, tuple[float | None, str]] = {}  # of the items that run
+        self._workers: dict[str, tuple[int, float]] = {}  # items that ended, and seconds
+        self._tries = Tries()
         self._in_flight = 0
         self._began = self._ended = 0.0
         self._paused = self._cancelling = False
@@ -71,6 +74,9 @@ class RunState:
             case Retried():
                 self._progress.pop(event.index, None)
                 self.retried += 1
+                self._tries.add(event)
+                self.busy_seconds += event.seconds
+                self._worked(event.worker, 0, event.seconds)
                 self.abandoned += _abandoned(event.error)
                 self.submitted -= 1
                 self._in_flight -= 1
@@ -81,6 +87,7 @@ class RunState:
                 self._in_flight -= 1
                 self.busy_seconds += event.seconds
                 self.cpu_seconds += event.cpu
+                self._worked(event.worker, 0, event.seconds)
             case Sampled():
                 self.sample = event
             case Steered():
@@ -113,8 +120,33 @@ class RunState:
         self.received_bytes += outcome.received
         self.sending_seconds += outcome.sending
         if outcome.ends:
-            self.busy_seconds += outcome.ends[-1]
+            seconds = outcome.ends[-1] - sum(one.seconds for one in self._tries.among(event))
+            self.busy_seconds += seconds
+            self._worked(outcome.worker, len(outcome.ends), seconds)
         self._recent.finished(event.time, self._ran, outcome.ends[-1] if outcome.ends else None)
+
+    def _worked(self, worker: str, calls: int, seconds: float) -> None:
+        if worker:
+            before, busy = self._workers.get(worker, (0, 0.0))
+            self._workers[worker] = before + calls, busy + seconds
+
+    def _shares(self) -> dict[str, WorkerShare]:
+        all_seconds = sum(seconds for _, seconds in self._workers.values()) or 1.0
+        return {
+            worker: WorkerShare(calls, seconds, seconds / all_seconds)
+            for worker, (calls, seconds) in self._workers.items()
+        }
+
+    def _queued(self, known: int | None) -> int:
+        known = self.total if known is None else known
+        if known is None or self.ended:
+            return 0
+        finished, running = self.done + self.failed + self.cancelled, self._running
+        return max(0, known - finished - running)
+
+    @property
+    def _running(self) -> int:
+        return min(self._in_flight, self.choice.workers)
 
     def _steered(self, event: Steered) -> None:
         if event.choice is not None:
@@ -150,8 +182,11 @@ class RunState:
         """Whether the run is over."""
         return self.phase in ("done", "failed", "cancelled")
 
-    def stats(self, now: float) -> Stats:
-        """Give the numbers as they stand at `now`, on the clock of the events."""
+    def stats(self, now: float, known: int | None = None) -> Stats:
+        """Give the numbers as they stand at `now`, on the clock of the events.
+
+        `known` is how many items are known so far; None where that is `total`.
+        """
         over = bool(self._ended)
         if over:
             now = self._ended
@@ -172,7 +207,9 @@ class RunState:
             restored=self.restored,
             hedged=self.hedged,
             notes=self.notes,
-            running=min(self._in_flight, self.choice.workers),
+            running=self._running,
+            queued=self._queued(known),
+            by_worker=self._shares(),
             elapsed=elapsed,
             rate=rate,
             eta=self._eta(now),

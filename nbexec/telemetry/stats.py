@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 Phase = Literal["waiting", "running", "paused", "cancelling", "done", "failed", "cancelled"]
@@ -14,6 +14,14 @@ class ItemProgress(NamedTuple):
     item: int
     fraction: float | None
     text: str
+
+
+class WorkerShare(NamedTuple):
+    """What one worker did: items that ended there, seconds in them, its share of all seconds."""
+
+    calls: int
+    seconds: float
+    share: float  # from 0 to 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,11 @@ class Stats:
     running : int
         Items at a worker, at most `workers`: an estimate, since a worker reports the end of
         an item, not its beginning.
+    queued : int
+        Items that no worker has begun: calls of an executor that wait; of other runs what is left,
+        where that is known.
+    rejected : int
+        Calls that an executor refused since its queue was full.
     elapsed : float
         Seconds since the run began, or that it took.
     rate : float
@@ -56,6 +69,9 @@ class Stats:
         ``cpu_seconds / elapsed``: how many cores the tasks kept busy.
     utilisation : float
         ``busy_seconds / (workers * elapsed)``, from 0 to 1: how busy the workers were.
+    by_worker : dict of str to WorkerShare
+        For each worker its ``calls`` (items that ended there), its ``seconds`` in them, and its
+        ``share`` of the seconds of all workers, from 0 to 1.
     cores_now, memory, memory_limit : float, int, int
         CPU seconds a second and bytes of the process tree when last sampled, and the bytes
         that the machine or container allows; 0 where they were not sampled.
@@ -117,6 +133,9 @@ class Stats:
     budget: float | None = None
     expected: tuple[float, float, float] | None = None
     hedged: int = 0
+    queued: int = 0
+    rejected: int = 0
+    by_worker: dict[str, WorkerShare] = field(default_factory=dict, hash=False)
 
     @property
     def ended(self) -> bool:
@@ -127,3 +146,25 @@ class Stats:
     def finished(self) -> int:
         """Items that ended: done, failed or cancelled."""
         return self.done + self.failed + self.cancelled
+
+    # Names that statistics of other executors have:
+
+    @property
+    def active(self) -> int:
+        """The same as `running`."""
+        return self.running
+
+    @property
+    def completed(self) -> int:
+        """The same as `done`."""
+        return self.done
+
+    @property
+    def execution_seconds(self) -> float:
+        """The same as `busy_seconds`."""
+        return self.busy_seconds
+
+    @property
+    def cpu_percent(self) -> float:
+        """`cores_now` in per cent of one core: 200 is two cores."""
+        return 100 * self.cores_now

@@ -150,7 +150,7 @@ def counts(stats: Stats) -> str:
 
 
 def state(stats: Stats) -> str:
-    """Give a run's state: "running", "paused, 8 finishing", "cancelled after 3.2 s, ..."."""
+    """Give a run's state: "running", "idle", "paused, 8 finishing", "cancelled after 3 s, ..."."""
     if stats.phase in ("paused", "cancelling"):
         return f"{stats.phase}, {stats.running:,} finishing" if stats.running else stats.phase
     if stats.phase == "cancelled":
@@ -160,6 +160,8 @@ def state(stats: Stats) -> str:
         return stats.waiting
     if left_early(stats):
         return "left early"
+    if stats.phase == "running" and stats.total is None and not stats.running + stats.queued:
+        return "idle"  # as an executor that has no call
     return "starting" if stats.phase == "waiting" else stats.phase
 
 
@@ -171,8 +173,8 @@ def left_early(stats: Stats) -> bool:
 def labelled(stats: Stats) -> list[tuple[str, str]]:
     """Give the facts besides the counts, each with a label.
 
-    The labels are "state", "rate", "left", "time", "cores", "spent", "restored", "failed",
-    "retried", "hedged", "abandoned" and "note".
+    The labels are "state", "rate", "queued", "left", "time", "cores", "spent", "restored",
+    "failed", "retried", "hedged", "abandoned" and "note".
     """
     found = []
     if stats.phase in ("paused", "cancelling", "cancelled"):
@@ -182,6 +184,8 @@ def labelled(stats: Stats) -> list[tuple[str, str]]:
             found.append(("state", stats.waiting))
         if stats.rate and not stats.ended:
             found.append(("rate", rate(stats.rate)))
+    if stats.queued and stats.total is None:
+        found.append(("queued", f"{stats.queued:,} queued"))
     if stats.eta is not None and not stats.ended:
         found.append(("left", f"{about(stats.eta)} left"))
     if stats.phase != "cancelled":

@@ -84,6 +84,12 @@ class Call(NamedTuple):
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
 
+    def __repr__(self) -> str:
+        """Give the call as it would be written: what the panel shows for an item."""
+        name = getattr(self.fn, "__name__", None) or repr(self.fn)
+        given = [*map(repr, self.args), *(f"{key}={value!r}" for key, value in self.kwargs.items())]
+        return f"{name}({', '.join(given)})"
+
 
 def call(it: Call) -> Any:
     """Call the function of an executor's item, to its end if it is a coroutine function."""

@@ -1,6 +1,7 @@
 """RunState: counts, rate, ETA, effective cores, by events and a fake clock alone.
 
-Covers `nbexec.telemetry.recent_rate`, `nbexec.telemetry.stats` and `nbexec.telemetry.wording`.
+Covers `nbexec.telemetry.recent_rate`, `nbexec.telemetry.stats`, `nbexec.telemetry.tries` and
+`nbexec.telemetry.wording`.
 """
 
 from __future__ import annotations
@@ -41,6 +42,25 @@ def work(state, clock, start, stop, seconds, lasted=None, **how):
     state.apply(Submitted(clock(), chunk))
     clock.go(seconds)
     state.apply(Finished(clock(), chunk, ended(chunk, lasted or seconds, **how)))
+
+
+def test_seconds_of_failed_tries_count_once(clock):
+    """Alone in their chunk, last in it, or amid others that ran on after them."""
+    error = Error("error", ValueError(), "")
+    state = started(clock)
+    state.apply(Submitted(clock(), Chunk(range(1), [0])))
+    state.apply(Retried(clock(), 0, 2, error, 0.0, 50.0, 3.0, "w"))  # alone
+    assert state.stats(clock()).busy_seconds == 3.0
+    clock.go(1)
+    chunk = Chunk(range(1, 5), range(4))
+    state.apply(Submitted(clock(), chunk))
+    state.apply(Retried(clock(), 2, 2, error, 0.0, 101.0, 2.0, "w"))  # amid
+    state.apply(Retried(clock(), 4, 2, error, 0.0, 104.0, 5.0, "w"))  # last
+    outcome = Outcome([1, 3], {}, 100.0, [1.0, 4.0], 0.0, "w")
+    state.apply(Finished(clock(), Chunk([1, 3], [0, 2]), outcome))
+    stats = state.stats(clock())
+    assert stats.busy_seconds == 3.0 + 4.0 + 5.0
+    assert stats.by_worker == {"w": (2, 12.0, 1.0)}
 
 
 def test_counts(clock):

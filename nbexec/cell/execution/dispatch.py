@@ -222,7 +222,8 @@ def _start(
     if sink.watch is not None:
         sink.watch.begun(run)
     if late:
-        run.watch(DelayedDisplay(observers.watchers(options, run.task)))
+        shown = options.updated({"on_event": None})  # which has every event already
+        run.watch(DelayedDisplay(observers.watchers(shown, run.task)))
     try:
         run.start()
     except KeyboardInterrupt:

@@ -7,6 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from ...observers.display import Display
+from ...observers.usage import Usage, sample
 from ...telemetry.events import Event
 from ...telemetry.observer import Observer, WatchedRun
 from ...telemetry.state import RunState
@@ -95,8 +96,6 @@ class Reopened(Panel):
 
 def watchers() -> list[Observer]:
     """Give the observers of a run that a click starts: it is shown here already."""
-    from ...observers.usage import Usage
-
     return [Usage()]
 
 
@@ -104,5 +103,6 @@ def show(run: WatchedRun) -> bool:
     """Show a run's panel in the cell that runs now; give whether it wasn't there already."""
     if kernel.execution() in record_of(run).shown:
         return False
+    sample(run)
     Reopened().attach(run)
     return True

@@ -10,6 +10,7 @@ Covers `nbexec.notebook.panel.failure_groups`, `nbexec.notebook.panel.output_tai
 from __future__ import annotations
 
 import base64
+import functools
 import html.parser
 import json
 import sys
@@ -634,6 +635,41 @@ def test_a_run_is_shown_again_in_another_cell_and_not_twice_in_one(page, at_once
     run.result()
     until(lambda: [sorted(bundle) for bundle in page.bundles] == [["text/html", "text/plain"]] * 2)
     assert all("20 / 20" in bundle["text/plain"] for bundle in page.bundles)
+
+
+def test_an_executor_that_was_made_without_a_panel_is_shown_later(page, at_once, cells):
+    gate = threading.Event()
+    with nbexec.Executor("threads", workers=2, name="calls") as executor:
+        until(lambda: executor.run.stats.phase == "running")
+        executor.panel()
+        until(lambda: any(one["state"] == "idle" for one in page.snapshots()))
+        futures = [executor.submit(gate.wait, 20) for _ in range(5)]
+        until(lambda: ["queued", "3 queued"] in [*map(list, page.snapshots()[-1]["facts"])])
+        assert (page.snapshots()[-1]["state"], page.snapshots()[-1]["of"]) == ("running", "done")
+        executor.panel()  # not twice in one cell
+        assert len(page.bundles) == 1
+        until(lambda: page.snapshots()[-1]["meters"])  # CPU and memory are sampled now
+        cells.now = 2
+        executor.panel()
+        threads = [thread.name for thread in threading.enumerate()]
+        assert threads.count("nbexec-usage") == 1
+        gate.set()
+        assert all(future.result() for future in futures)
+    until(lambda: [sorted(bundle) for bundle in page.bundles] == [["text/html", "text/plain"]] * 2)
+    assert all("calls: 5, " in bundle["text/plain"] for bundle in page.bundles)
+    until(lambda: "nbexec-usage" not in {thread.name for thread in threading.enumerate()})
+
+
+def test_an_item_of_an_executor_is_shown_as_the_call_that_it_is(page, at_once):
+    def fetch(page, *, again):
+        raise ConnectionError(page)
+
+    with nbexec.Executor("threads", workers=2) as executor:
+        executor.submit(fetch, 3, again=True).exception()
+        executor.submit(functools.partial(fetch, again=1), "x").exception()
+    first, second = sorted(repr(failure.item) for failure in executor.run.failures)
+    assert first == "fetch(3, again=True)"
+    assert second.startswith("functools.partial(<function")
 
 
 def test_a_run_that_has_ended_is_shown_with_a_button_that_retries(page, at_once, cells):
