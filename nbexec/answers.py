@@ -68,7 +68,7 @@ def ensemble(
     awaited = [is_coroutine(function) for function in functions]
     if resolved.backend == "auto":  # not timed first, one after the other: they race
         resolved = resolved.updated({"backend": "asyncio" if any(awaited) else "threads"})
-    stream = Stream(False, len(functions), stops=False)
+    stream = Stream(False, len(functions), "collect")
     run = prepare(
         functools.partial(_await if all(awaited) else _ask, item),
         (functions,),

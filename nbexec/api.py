@@ -58,6 +58,9 @@ def map(
     Exception
         With ``on_error="raise"`` (the default), the exception of the first item in order that
         failed, with a note that names the item, and ``partial_results``.
+    ExceptionGroup
+        With ``on_error="group"``, of what every item raised that failed, in the order of the
+        items, each with such a note; its ``partial_results`` are all results.
 
     Examples
     --------
@@ -192,7 +195,7 @@ def aimap(
 
     loop = asyncio.get_running_loop()
     resolved = _on_loop(resolve(options), fn, loop)
-    stream = Stream(ordered, resolved.window, stops=resolved.on_error == "raise")
+    stream = Stream(ordered, resolved.window, resolved.on_error)
     run = prepare(fn, iterables, setup, resolved, lambda total: stream, loop)
     run.caller_thread.serve_in_thread(contextvars.copy_context())
     run.start()
@@ -230,7 +233,8 @@ def imap(
     Returns
     -------
     iterator
-        It raises what `map` raises, after the results before that.
+        It raises what `map` raises, after the results before that; with ``on_error="group"``,
+        after all others.
 
     Examples
     --------
@@ -241,7 +245,7 @@ def imap(
     >>> squares.close()
     """
     resolved = resolve(options)
-    stream = Stream(ordered, resolved.window, stops=resolved.on_error == "raise")
+    stream = Stream(ordered, resolved.window, resolved.on_error)
     run = prepare(fn, iterables, setup, resolved, lambda total: stream)
     run.caller_thread.serve_in_thread(contextvars.copy_context())
     run.start()

@@ -144,6 +144,12 @@ ALWAYS_THERE = ("auto", "serial", "threads", "processes", "asyncio")
 def checked(options: dict[str, Any]) -> Options:
     """Give the options in force, or raise before anything has run."""
     resolved = resolve(options)
+    if options.get("on_error") == "group":
+        raise OptionError(
+            "on_error='group' is not for cells, which raise what the plain cell raises: use "
+            "'collect', which leaves out the iterations that raise, or nbexec.map(..., "
+            "on_error='group')"
+        )
     if options.get("hedge_after") is not None:
         raise OptionError(
             "hedge_after= is not for cells, whose iterations run once, as in the plain cell: use "

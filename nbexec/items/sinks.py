@@ -67,7 +67,12 @@ class _NotRun:
     """Marks the place of an item that has not ended."""
 
 
+class _LeftOut:
+    """Marks the place of an item that failed, in a stream of the others."""
+
+
 NOT_RUN = _NotRun()
+LEFT_OUT = _LeftOut()
 
 
 class Gather:
@@ -115,28 +120,43 @@ class Gather:
 
 
 class Stream:
-    """Results one by one, with at most `window` items pulled and not yet consumed."""
+    """Results one by one, with at most `window` items pulled and not yet consumed.
 
-    def __init__(self, ordered: bool, window: int | None, stops: bool) -> None:
+    Parameters
+    ----------
+    ordered : bool
+        Whether they come in the order of the items.
+    window : int or None
+        None is a few chunks a worker.
+    on_error : {"raise", "collect", "group"}
+        Whether a failure ends them, is one of them, or is left out, until the run raises all.
+    """
+
+    def __init__(self, ordered: bool, window: int | None, on_error: str = "raise") -> None:
         self.ordered = ordered
         self._window = window
-        self._stops = stops  # at a failure, which the run raises after the results before it
+        self._on_error = on_error
         self._ready: deque[Any] = deque()
         self._held: dict[int, Any] = {}  # results that wait for an earlier one
         self._next = 0  # the index that is due
         self._consumed = 0
+        self._left_out = 0
         self._ended = False
         self._error: BaseException | None = None
         self._changed = threading.Condition()
         self.woken: Callable[[], None] | None = None  # called when there is something to take
 
     def room(self, pulled: int, window: int) -> int | None:
-        return max(0, (self._window or window) - (pulled - self._consumed))
+        return max(0, (self._window or window) - (pulled - self._consumed - self._left_out))
 
     def put(self, chunk: Chunk, outcome: Outcome, failures: dict[int, Failure]) -> None:
         # Nothing from these on is given: the run's own exception comes there.
-        blocked = {at for at, one in failures.items() if self._stops or one.kind == "cancelled"}
+        stops = self._on_error == "raise"
+        blocked = {at for at, one in failures.items() if stops or one.kind == "cancelled"}
         values = _merge(outcome, failures)
+        if self._on_error == "group":
+            for at in failures.keys() - blocked:
+                values[at] = LEFT_OUT
         with self._changed:
             if blocked:
                 kept = [at for at in range(len(values)) if at not in blocked]
@@ -148,13 +168,17 @@ class Stream:
             self.woken()
 
     def _give(self, indices: Sequence[int], values: list[Any]) -> None:
-        if not self.ordered:
-            self._ready.extend(values)
-            return
-        self._held.update(zip(indices, values, strict=True))
-        while self._next in self._held:
-            self._ready.append(self._held.pop(self._next))
-            self._next += 1
+        if self.ordered:
+            self._held.update(zip(indices, values, strict=True))
+            values = []
+            while self._next in self._held:
+                values.append(self._held.pop(self._next))
+                self._next += 1
+        if self._on_error == "group":
+            given = [value for value in values if value is not LEFT_OUT]
+            self._left_out += len(values) - len(given)
+            values = given
+        self._ready.extend(values)
 
     def after_fork(self) -> None:
         """Have a lock that nobody holds."""

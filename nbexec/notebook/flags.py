@@ -17,7 +17,10 @@ SWITCHES = {
     "strict": "A loop that would run serially is an error.",
     "detach": "The cell returns at its first loop; its names are filled in when it ends.",
 }
-IN_CELLS = {"on_error": "In a cell 'collect' leaves out the iterations that raise, and lists them."}
+IN_CELLS = {
+    "on_error": "In a cell 'collect' leaves out the iterations that raise, and lists them, and "
+    "there is no 'group'."
+}
 KINDS = {int: "an integer", float: "a number", str: "a word"}
 
 
@@ -146,4 +149,5 @@ def _values(name: str) -> list[str]:
         from ..backends import backends
 
         return ["auto", *backends()]
-    return list({"--on-error": ON_ERROR, "--progress": PROGRESS}.get(name, ()))
+    in_cells = [value for value in ON_ERROR if value != "group"]
+    return list({"--on-error": in_cells, "--progress": PROGRESS}.get(name, ()))

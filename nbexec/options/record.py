@@ -11,7 +11,7 @@ from ..errors import OptionError
 from . import checks, pacing_checks
 from .checks import suggest
 
-ON_ERROR = ("raise", "collect")
+ON_ERROR = ("raise", "collect", "group")
 ALONE = ("timeout", "rate", "rate_key", "budget", "hedge_after")  # are about single items
 
 
@@ -49,7 +49,8 @@ class Options:  # its docstring is made from the fields, below
     on_error: str = _option(
         "raise",
         "'raise' stops at the first item that fails and raises its exception; 'collect' leaves "
-        "a `Failure` in the item's place and goes on.",
+        "a `Failure` in the item's place and goes on; 'group' goes on, too, and at the end raises "
+        "the exceptions of all items that failed as one `ExceptionGroup`.",
         checks.one_of(ON_ERROR),
         str,
     )

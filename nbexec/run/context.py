@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from math import inf
 
 from ..items.feed import Feed
 from ..items.outcomes import failure
@@ -75,7 +76,8 @@ class RunContext:
     def finish(self, now: float, chunk: Chunk, outcome: Outcome) -> None:
         """Take in the end of each item of a chunk, for good."""
         failures = {at: failure(chunk, outcome, at, self.origin) for at in sorted(outcome.errors)}
-        room = FAILURES - len(self.failures)
+        most = inf if self.options.on_error == "group" else FAILURES  # that has every failure
+        room = most - len(self.failures)
         for place, one in enumerate(failures.values()):
             if place < room or one.index == self.stop_after:  # that one is the run's own error
                 self.failures.append(one)

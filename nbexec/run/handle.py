@@ -258,8 +258,9 @@ class Run:
         BudgetExceeded
             It ended at its budget, likewise.
         Exception
-            With ``on_error="raise"``, what the first failing item raised.  This and
-            `RunCancelled` have what was finished as ``partial_results``.
+            With ``on_error="raise"``, what the first failing item raised; with "group" an
+            `ExceptionGroup` of what all raised that failed.  These and `RunCancelled` have what
+            was finished as ``partial_results``.
         """
         if not self.wait(timeout):
             raise TimeoutError(f"{self.name} is still running after {timeout} s")

@@ -17,6 +17,7 @@ from ..placement.slots import Slot
 from ..telemetry import wording
 from ..telemetry.events import Steered
 from .context import RunContext
+from .failure_group import add_note, failure_group
 from .hedging import Hedging
 from .reclaim import Reclaim
 
@@ -156,6 +157,20 @@ class Stopping:
 
     def conclude(self, name: str) -> tuple[EndReason, BaseException | None]:
         """Give how the run ended, and what its `result` raises."""
+        reason, error = self._conclude(name)
+        if self._run.options.on_error != "group":
+            return reason, error
+        group = failure_group(name, self._run.failures, self._run.feed)
+        if group is None:
+            return reason, error
+        if error is None:
+            return "failed", group
+        error.add_note(f"nbexec: before that {group.message}")
+        if error.__cause__ is None:
+            error.__cause__ = group
+        return reason, error
+
+    def _conclude(self, name: str) -> tuple[EndReason, BaseException | None]:
         run = self._run
         stats = run.publisher.stats(run.clock())
         kept = f"{wording.counts(stats).replace('/', 'of')} results were kept"
@@ -194,13 +209,5 @@ class Stopping:
         first = next((one for one in self._run.failures if one.index == index), None)
         if first is None:  # it was halted by `Run.enough`
             return "done", None
-        if first.left is None:  # else whoever mapped it names the item itself
-            _note(first, self._run.feed)
+        add_note(first, self._run.feed)
         return "failed", first.exception
-
-
-def _note(failure: Failure, feed: Feed) -> None:
-    of = f" of {feed.first + feed.total:,}" if feed.total is not None else ""
-    worker = f", on {failure.worker}" if failure.worker else ""
-    item = wording.safe_repr(failure.item)
-    failure.exception.add_note(f"nbexec: item {failure.index:,}{of}{worker}: {item}")
