@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..errors import DeadlineExceeded, ItemsError, MemoryLimitExceeded, RunCancelled
-from ..items.feed import Feed
 from ..items.outcomes import placed, stopped, timed_out
-from ..model import Chunk, EndReason, Failure, Outcome
+from ..model import Chunk, EndReason, Outcome
 from ..placement.slots import Slot
 from ..telemetry import wording
 from ..telemetry.events import Steered
