@@ -31,6 +31,7 @@ class Asyncio(Backend):
     """An event loop; `loop` is the caller's, or None for one in a thread of ours."""
 
     name = "asyncio"
+    adds_workers = True
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self._loop = loop

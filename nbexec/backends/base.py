@@ -144,6 +144,7 @@ class Backend(ABC):
 
     name: str
     remote = False  # whether functions and items are pickled on their way
+    adds_workers = False  # whether one in the kernel can be added at any time, for a while
     can_time_out = True  # whether an item can be stopped, or left behind, while it runs
     most_workers: int = sys.maxsize
 

@@ -56,6 +56,7 @@ class Threads(Backend):
     """A pool of threads in the kernel."""
 
     name = "threads"
+    adds_workers = True
 
     def __init__(self) -> None:
         self._pool = Pool(ThreadWorker, keep=WARM)

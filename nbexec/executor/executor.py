@@ -9,7 +9,7 @@ import itertools
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -29,15 +29,19 @@ from ..worker import execute
 from ..worker.execute import Call
 from ..worker.random_streams import InStream
 from . import open_runs
+from .blocked_calls import called, marked
 from .computing import Computing
+from .continuations import Continuing, futures_in
 from .future import CallFuture
+from .groups import GroupedCalls
 from .initializing import call_initialized, run_initializer
-from .mapping import call_part, each_of, in_parts, taken
+from .map_failures import MapFailures
+from .mapping import call_part, each_of, in_parts, result_of, taken
 
 T = TypeVar("T")
 
 
-class Executor(Computing, concurrent.futures.Executor):
+class Executor(GroupedCalls, Continuing, Computing, concurrent.futures.Executor):
     """Run calls on any backend, behind the interface of `concurrent.futures`.
 
     Parameters
@@ -52,7 +56,10 @@ class Executor(Computing, concurrent.futures.Executor):
     initargs : tuple
         Its arguments.
     **options
-        Others of `Options`.  `progress` is "off" unless it is given.
+        Others of `Options`.  `progress` is "off" unless it is given.  `on_error` is about `map`:
+        with "collect" it gives a `Failure` in the place of each call that fails, with "group" it
+        gives the other results and raises all exceptions at its end.  A session's default of it
+        doesn't count here, nor does it change futures.
 
     Raises
     ------
@@ -83,6 +90,7 @@ class Executor(Computing, concurrent.futures.Executor):
     ) -> None:
         given = {"progress": "off", **options, "backend": backend, "workers": workers}
         self._options = resolve(given)
+        self._on_error = options.get("on_error", "raise")  # not a session's: it is a standard one
         if initializer is not None and not callable(initializer):
             raise TypeError(f"initializer must be callable, not {initializer!r}")
         name = self._options.name or "Executor"
@@ -92,8 +100,15 @@ class Executor(Computing, concurrent.futures.Executor):
             task = replace(task, fn=call_initialized, setup=setup)
         self._places = itertools.count()  # of submitted calls
         self._calls = CallQueue()
+        self._mark = object()  # of the contexts of its calls
+        self._ref = weakref.ref(self)
+        with marked(self._mark):
+            self._run = self._start(task)
+        self._finalizer = weakref.finalize(self, open_runs.close, self._calls, self._run)
+
+    def _start(self, task: Task) -> Run:
         caller_thread = CallerThread()
-        self._run = Run(
+        run = Run(
             task,
             self._calls,
             self._calls.futures,
@@ -103,10 +118,10 @@ class Executor(Computing, concurrent.futures.Executor):
             sizer=self._sizer(),
             kernel_backend="threads",
         )
-        self._run.start()
-        open_runs.add(self._run, self._calls)
+        run.start()
+        open_runs.add(run, self._calls)
         caller_thread.serve_in_thread(contextvars.copy_context())
-        self._finalizer = weakref.finalize(self, open_runs.close, self._calls, self._run)
+        return run
 
     @staticmethod
     def _sizer() -> ChunkSizer:
@@ -121,6 +136,12 @@ class Executor(Computing, concurrent.futures.Executor):
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> CallFuture[T]:
         """Submit ``fn(*args, **kwargs)``, and give its future.
 
+        Futures of `concurrent.futures`, such as another call's, may be among the arguments, and
+        in plain lists, tuples and dicts that are arguments: the call begins once all have ended,
+        and gets their results in their places.  It holds no worker until then.  When one fails,
+        or is cancelled, the call ends at once as that one does: its future has the same
+        exception.  To give a function a future itself, submit ``functools.partial(fn, future)``.
+
         Raises
         ------
         RuntimeError
@@ -129,7 +150,11 @@ class Executor(Computing, concurrent.futures.Executor):
             The initializer raised in a worker.
         """
         future: CallFuture[T] = CallFuture()
-        self._calls.add(Call(self._in_stream(fn), args, kwargs), future)
+        self._name_future(future, fn)
+        call = Call(self._in_stream(fn), args, kwargs)
+        if awaited := futures_in(args, kwargs):
+            return self._when_done(awaited, call, future)
+        self._calls.add(call, future)
         self._run.wake()
         return future
 
@@ -152,14 +177,17 @@ class Executor(Computing, concurrent.futures.Executor):
             Seconds from now within which each result must be there; None waits.
         chunksize : int or None
             Items that are sent together as one call; None is 1, as in `concurrent.futures`.
-            `nbexec.map` adapts it.  With ``rate`` or ``budget``, which are about single calls, it
-            is 1.
+            `nbexec.map` adapts it.  With ``rate`` or ``budget``, which are about single calls, and
+            with an `on_error` of the executor's own it is 1.
         buffersize : int or None
             Calls whose results have not been taken yet, at most, as since Python 3.14: the next
             item is pulled when a result is taken.  None consumes all at once.
 
         Raises
         ------
+        ExceptionGroup
+            While it is iterated, where the executor was made with ``on_error="group"``: of what
+            every call raised that failed, after the results of all others.
         TypeError
             `buffersize` is no int.
         ValueError
@@ -181,7 +209,7 @@ class Executor(Computing, concurrent.futures.Executor):
         if buffersize is not None and buffersize < 1:
             raise ValueError(f"buffersize must be at least 1, not {buffersize}")
         single = self._options.rate, self._options.budget, self._options.hedge_after
-        if size == 1 or any(one is not None for one in single):
+        if size == 1 or self._on_error != "raise" or any(one is not None for one in single):
             return self._map(fn, zip(*iterables, strict=False), timeout, buffersize)
         parts = in_parts(zip(*iterables, strict=False), size)
         part = functools.partial(call_part, fn)
@@ -195,8 +223,13 @@ class Executor(Computing, concurrent.futures.Executor):
         buffersize: int | None,
     ) -> Iterator[Any]:
         due = None if timeout is None else time.monotonic() + timeout
+        if self._on_error == "raise":
+            futures = deque(self.submit(fn, *args) for args in itertools.islice(calls, buffersize))
+            return taken(futures, due, fn, calls, self._ref, result_of)
+        failures = MapFailures(self._on_error, called(fn), self._run.id)
+        calls = failures.seen(calls)
         futures = deque(self.submit(fn, *args) for args in itertools.islice(calls, buffersize))
-        return taken(futures, due, fn, calls, weakref.ref(self))
+        return failures.given(taken(futures, due, fn, calls, self._ref, failures.result))
 
     def _in_stream(self, fn: Callable[..., T]) -> Callable[..., T]:
         """Have a function draw its own random numbers, if it draws any."""
@@ -205,6 +238,19 @@ class Executor(Computing, concurrent.futures.Executor):
             return fn
         streams = streams_for((fn,), self._options.seed, fresh=self._run.seed)
         return fn if streams is None else InStream(fn, streams, place)
+
+    def _name_future(self, future: CallFuture[Any], fn: Any) -> None:
+        """Have a future know its executor, and of what it is."""
+        future._executor, future._called = self._ref, called(fn)
+
+    def _hurry(self, futures: Sequence[CallFuture[Any]]) -> None:
+        """Have pending calls be the next ones."""
+        for one in reversed(futures):
+            self._calls.hurry(one)
+
+    def _running(self) -> list[Any]:
+        """Give the futures of calls that run."""
+        return [*self._calls.futures.waiting.values()]
 
     @property
     def _broken(self) -> bool:

@@ -2,13 +2,127 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TypeVar
+from typing import Any, NoReturn, TypeVar
+
+from .blocked_calls import BlockedCall, within
 
 T = TypeVar("T")
 
 
+def _gone() -> None:
+    """Give no executor."""
+
+
 class CallFuture(Future[T]):
-    """The future of a submitted call."""
+    """The future of a submitted call.
+
+    A `concurrent.futures.Future` that can be continued with `then`, and given to other calls as
+    an argument.
+
+    Examples
+    --------
+    >>> import nbexec
+    >>> with nbexec.Executor("threads", workers=2) as executor:
+    ...     three = executor.submit(len, "abc")
+    ...     executor.submit(pow, 2, three).result()
+    8
+    """
 
     __module__ = "nbexec"
+
+    _executor: Callable[[], Any] = staticmethod(_gone)  # that made it, while somebody holds that
+    _called = "a call"  # what it is of, for errors
+
+    def then(
+        self, fn: Callable[[T], Any] | None, on_error: Callable[[Any], Any] | None = None
+    ) -> CallFuture[Any]:
+        """Go on with the result: give the future of another call, which begins when this ends.
+
+        Nothing waits in a worker until then.
+
+        Parameters
+        ----------
+        fn : callable or None
+            Called with the result, on the same executor.  None gives the result on.
+        on_error : callable or None
+            Called with the exception instead, where this failed with an `Exception`; what it
+            gives is the result.  It is not called for what `fn` raises: ``then(fn).then(None,
+            on_error)`` is.  None gives the same exception on.
+
+        Returns
+        -------
+        CallFuture
+            Of what `fn` or `on_error` gives.  Where that is a future, in the kernel, of what that
+            one gives: nothing waits in a worker for that either.  It is cancelled when this is.
+            To cancel it doesn't cancel this, which others may wait for.
+
+        Raises
+        ------
+        RuntimeError
+            The executor was shut down, or let go of.
+        TypeError
+            `fn` or `on_error` can't be called.
+
+        Examples
+        --------
+        >>> import nbexec
+        >>> with nbexec.Executor("threads", workers=2) as executor:
+        ...     half = executor.submit(divmod, 1, 0).then(sum, on_error=repr)
+        ...     half.result()
+        "ZeroDivisionError('integer division or modulo by zero')"
+        """
+        executor = self._executor()
+        if executor is None:
+            raise RuntimeError("cannot schedule new futures after shutdown")
+        future: CallFuture[Any] = executor._then(self, fn, on_error)
+        return future
+
+    def result(self, timeout: float | None = None) -> T:
+        """Wait for the call, and give what it returned, or raise what it raised.
+
+        In a call of the same executor, on threads or asyncio, another worker is added while it
+        waits, so that it does not wait for ever.
+
+        Parameters
+        ----------
+        timeout : float or None
+            Seconds to wait, at most; None waits for as long as it takes.
+
+        Raises
+        ------
+        TimeoutError
+            It is not done by then.
+        concurrent.futures.CancelledError
+            It was cancelled.
+        BackendError
+            This is in a call of the same executor, and no worker can be added there.
+        """
+        try:
+            if not within.get() or self.done():
+                return super().result(timeout)
+            with BlockedCall([self], timeout) as blocked:
+                return super().result(blocked.left())
+        finally:
+            self = None  # type: ignore[assignment]  # or what it raises would hold itself
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait for the call, and give what it raised; None where it returned.
+
+        Parameters
+        ----------
+        timeout : float or None
+            As for `result`, which says what is raised, too.
+        """
+        if not within.get() or self.done():
+            return super().exception(timeout)
+        with BlockedCall([self], timeout) as blocked:
+            return super().exception(blocked.left())
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled."""
+        raise TypeError(
+            "a future stays in the process that made it: give it to submit() as an argument, and "
+            "the function gets its result"
+        )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import CancelledError
 from typing import Any, TypeVar
 
 from .future import CallFuture
@@ -14,9 +16,13 @@ from .future import CallFuture
 T = TypeVar("T")
 
 
+class CallsTogether(list[tuple[Any, ...]]):
+    """The arguments of several calls that travel together."""
+
+
 def in_parts(items: Iterator[tuple[Any, ...]], size: int) -> Iterator[list[tuple[Any, ...]]]:
     """Give the items in lists of at most `size`."""
-    while part := list(itertools.islice(items, size)):
+    while part := CallsTogether(itertools.islice(items, size)):
         yield part
 
 
@@ -39,7 +45,8 @@ def taken(
     fn: Callable[..., T],
     calls: Iterator[tuple[Any, ...]],
     executor: weakref.ref[Any],
-) -> Iterator[T]:
+    result: Callable[[CallFuture[T]], T],
+) -> Generator[T, None, None]:
     """Give the results in order; each that is taken makes room for another call.
 
     The executor is let go of where nobody else holds it: then no further calls are made.
@@ -47,18 +54,24 @@ def taken(
     try:
         while futures:
             within = None if due is None else max(0.0, due - time.monotonic())
-            futures[0].exception(within)  # waits, and doesn't tie what it raises to this frame
+            _wait(futures[0], within)
             submit = executor()
             if submit is not None:
                 futures.extend(submit.submit(fn, *args) for args in itertools.islice(calls, 1))
             del submit
-            yield _result(futures.popleft())
+            yield result(futures.popleft())
     finally:
         for future in futures:
             future.cancel()
 
 
-def _result(future: CallFuture[T]) -> T:
+def _wait(future: CallFuture[Any], within: float | None) -> None:
+    """Wait for a call, and don't tie what it raises to the frame of who waits."""
+    with contextlib.suppress(CancelledError):
+        future.exception(within)
+
+
+def result_of(future: CallFuture[T]) -> T:
     """Give a result, and keep nothing of it."""
     try:
         return future.result()

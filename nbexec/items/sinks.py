@@ -234,9 +234,14 @@ def _ignore(error: BaseException) -> None:
 class Futures:
     """Results set on the futures that `Executor.submit` gave out."""
 
-    def __init__(self, failed: Callable[[BaseException], None] = _ignore) -> None:
+    def __init__(
+        self,
+        failed: Callable[[BaseException], None] = _ignore,
+        ended: Callable[[BaseException], None] = _ignore,
+    ) -> None:
         self.waiting: dict[int, Future[Any]] = {}
         self._failed = failed  # is told what a call raised, before its future is
+        self._ended = ended  # is told what calls get that the run has not begun
 
     def room(self, pulled: int, window: int) -> int | None:
         return None
@@ -256,6 +261,7 @@ class Futures:
 
     def after_fork(self) -> None:
         """Have futures whose locks nobody holds."""
+        self._ended = _ignore  # who has the other calls sees to them
         for future in self.waiting.values():
             renew(future)
 
@@ -264,3 +270,4 @@ class Futures:
         for future in self.waiting.values():
             future.set_exception(why)
         self.waiting.clear()
+        self._ended(why)

@@ -388,6 +388,16 @@ class BackendChooser:
             return None
         return self._open.resize(count, now)
 
+    @property
+    def adds_workers(self) -> bool:
+        """Whether another worker can be added for a while, in the kernel."""
+        return self.settled and self._open.adds_workers
+
+    @property
+    def settled(self) -> bool:
+        """Whether items go where they are to go, and not to a first place to be timed."""
+        return self._probe is None or self._probe.judged
+
     def grow_at(self) -> float:
         """When to look again whether more at once would pay; infinity for never."""
         return self._open.grow_at()

@@ -45,6 +45,7 @@ class OpenBackend:
         self.wanted = options.workers
         self.now = auto.FIRST
         self.cost = HANDING
+        self.adds_workers = False  # whether there may be more of them than was asked for
         self._at_once: AtOnce | None = None  # where the number of workers follows what pays
 
     def few(self) -> int:
@@ -75,6 +76,7 @@ class OpenBackend:
             judged=self._options.backend == "auto",
         )
         session = backend.open(spec)
+        self.adds_workers = backend.adds_workers
         self.cost = SENDING if backend.remote else HANDING
         self._slots.switch_to(session, choice.workers, self._later(choice))
         return choice

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..backends.base import Running, Session
@@ -68,6 +69,9 @@ class SlotTable:
         self._idle: dict[Slot, None] = {}  # ordered sets: the longest idle goes first
         self._half: dict[Slot, None] = {}  # have one chunk
         self._later = 0  # slots, once the old ones have finished
+        self._count = 0  # that were asked for
+        self._lent = 0  # beside these, while items wait in as many
+        self._odd = False  # whether some were ever lent: numbers and places may differ then
 
     def switch_to(self, session: Session, count: int, later: int = 0) -> None:
         """Have `count` slots of `session` take new chunks; the old ones finish theirs.
@@ -109,14 +113,42 @@ class SlotTable:
         self._set_count(count)
         self._sessions[-1].resize(count)
 
+    def lend(self, count: int) -> None:
+        """Have `count` slots more than were asked for."""
+        if self._sessions:
+            self._lent, self._odd = count, True
+            self._set_count(self._count)
+            self._sessions[-1].resize(self._count + count)
+
     def _set_count(self, count: int) -> None:
-        for slot in self._slots[count:]:
-            self.retire(slot)
-        del self._slots[count:]
-        while len(self._slots) < count:
-            slot = Slot(self._sessions[-1], len(self._slots))
+        self._count = count
+        wanted = count + self._lent if count else 0
+        while len(self._slots) > wanted:
+            self.retire(self._slots.pop(self._superfluous()))
+        if len(self._slots) == wanted:
+            return
+        free = self._free_numbers()
+        while len(self._slots) < wanted:
+            slot = Slot(self._sessions[-1], next(free))
             self._slots.append(slot)
             self._sort(slot)
+
+    def _superfluous(self) -> int:
+        """Give which slot to retire: of those that were lent to it, one that has nothing."""
+        if self._odd:
+            for at in range(len(self._slots) - 1, 0, -1):
+                if not self._slots[at].flights:
+                    return at
+        return len(self._slots) - 1
+
+    def _free_numbers(self) -> Iterator[int]:
+        """Give numbers that no slot has; one whose item goes on keeps its own."""
+        if not self._odd:
+            return itertools.count(len(self._slots))
+        flights = [*self.in_flight.values(), *self._lingering.values()]
+        used = {slot.number for slot in self._slots}
+        used |= {one.slot.number for one in flights if one.slot.session is self._sessions[-1]}
+        return (number for number in itertools.count() if number not in used)
 
     def has_room(self, depth: int) -> bool:
         """Whether a slot can take a chunk, with at most `depth` (1 or 2) at each."""
@@ -194,7 +226,7 @@ class SlotTable:
         self._sort(slot)
         if self._later and not any(one.slot.retired for one in self.in_flight.values()):
             later, self._later = self._later, 0
-            self._set_count(len(self._slots) + later)
+            self._set_count(self._count + later)
         return flight
 
     def linger(self, chunk: Chunk) -> InFlight:

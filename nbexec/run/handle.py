@@ -37,6 +37,7 @@ from ..telemetry.output import Outputs
 from ..telemetry.stats import Stats
 from ..worker.execute import replay
 from . import registry, rerun
+from .lending import Loan
 from .loop import Loop, RunSpec
 from .results import Results, attach_results
 from .seeds import seed_of
@@ -480,6 +481,14 @@ class Run:
         Others that run are stopped: at once, or after a while with `grace`.
         """
         self._loop.post(self._loop.stopping.halt, index, grace)
+
+    def lend(self, loan: Loan) -> None:
+        """Have another worker, while an item of this run waits in one for another item."""
+        self._loop.post(self._loop.lend, loan)
+
+    def give_back(self, loan: Loan) -> None:
+        """Have one less again: that item goes on."""
+        self._loop.post(self._loop.give_back, loan)
 
     def watch(self, observer: Observer) -> None:
         """Add an observer: it gets the events from now on."""

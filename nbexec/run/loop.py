@@ -12,7 +12,7 @@ import contextvars
 import queue
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..backends.base import HoldRecord, SessionSpec
@@ -48,6 +48,7 @@ from .backlog import Backlog
 from .context import RunContext
 from .in_turn import InTurn
 from .intake import Intake
+from .lending import Lending, Loan
 from .memory_limit import MemoryGate
 
 if TYPE_CHECKING:
@@ -106,6 +107,8 @@ class Loop:
         self._journal = spec.journal
         self._recalling = False  # whether there may be more in the journal
         self._paused = False
+        self._lending = Lending()
+        self._base = self.publisher.state.choice  # without the workers that are lent
         self._said = ""  # why no further item begins
         self._spending: Spending | None = None
 
@@ -155,7 +158,7 @@ class Loop:
     def run(self, name: str, choice: Choice) -> None:
         """Go from the first event to the last item; `end` comes after."""
         self.stopping.begin()
-        fastest = self._pacing.fastest
+        self._base, fastest = choice, self._pacing.fastest
         self._emit(RunStarted(self._clock(), name, self.feed.total, choice, fastest))
         while not self._over():
             self._recall()
@@ -415,11 +418,29 @@ class Loop:
 
     def set_workers(self, count: int) -> None:
         """Have `count` items run at once from now on."""
-        self._steered(self._chooser.resize(count, self.choice))
+        self._steered(self._chooser.resize(count, self._base))
+
+    def lend(self, loan: Loan) -> None:
+        """Add a worker, if that can be done, since an item waits in one for another item."""
+        if self._lending.lend(loan, self._chooser.adds_workers):
+            self._lent()
+        elif self._lending.stuck(self._slots.running_count) and self._chooser.settled:
+            loan.refuse(self._base.backend)
+
+    def give_back(self, loan: Loan) -> None:
+        """Have one less again: that item goes on."""
+        if self._lending.give_back(loan):
+            self._lent()
+
+    def _lent(self) -> None:
+        self._slots.lend(self._lending.lent)
+        self._steered(self._base)
 
     def _steered(self, choice: Choice | None) -> None:
         if choice is not None:
-            self._emit(Steered(self._clock(), choice=choice))
+            self._base = choice
+            now = replace(choice, workers=choice.workers + self._lending.lent)
+            self._emit(Steered(self._clock(), choice=now))
             self._reclaim.take_back_from_retired()
 
 
