@@ -83,12 +83,15 @@ class BlockedCall:
         for executor, awaited in executors.items():
             self._loans.append((executor._run, Loan(self._refusal(executor, awaited[0]))))
             executor._hurry(awaited)
-        for run, loan in self._loans:
-            run.lend(loan)
-        self._enough.wait(self._timeout)
-        if self._why is not None:
+        try:
+            for run, loan in self._loans:
+                run.lend(loan)
+            self._enough.wait(self._timeout)
+            if self._why is not None:
+                raise self._why
+        except BaseException:
             self.__exit__()
-            raise self._why
+            raise
         return self
 
     def left(self) -> float | None:

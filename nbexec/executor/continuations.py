@@ -10,13 +10,14 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
+from ..items.awaiting_calls import AwaitingCall, in_turn
 from ..items.call_queue import CallQueue
-from ..items.waiting_calls import WaitingCall, in_turn
 from ..run.handle import Run
 from ..worker.execute import Call
 from .future import CallFuture
-from .mapping import Part
+from .mapping import CallsTogether
 
+ATOMS = frozenset((bool, bytes, complex, float, int, str, type(None)))
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
@@ -31,10 +32,12 @@ def futures_in(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Future[Any
     >>> futures_in((1, [2]), {})
     []
     """
+    if not kwargs and ATOMS.issuperset(map(type, args)):  # quick, as most are
+        return []
     found: list[Future[Any]] = []
     for value in (*args, *kwargs.values()) if kwargs else args:
         kind = type(value)
-        if kind is Part:
+        if kind is CallsTogether:
             found += [future for args in value for future in futures_in(args, {})]
         elif kind is list or kind is tuple or kind is dict:
             found += _in_container(value, kind)
@@ -58,8 +61,8 @@ def _each(arguments: Arguments, change: Callable[[Any], Any]) -> Arguments:
         if isinstance(value, Future):
             return change(value)
         kind = type(value)
-        if kind is Part:
-            return Part(_each((args, {}), change)[0] for args in value)
+        if kind is CallsTogether:
+            return CallsTogether(_each((args, {}), change)[0] for args in value)
         if kind not in (list, tuple, dict) or not _in_container(value, kind):
             return value
         if kind is dict:
@@ -73,7 +76,7 @@ def _one(value: Any, change: Callable[[Any], Any]) -> Any:
     return change(value) if isinstance(value, Future) else value
 
 
-class AfterArguments(WaitingCall):
+class AfterArguments(AwaitingCall):
     """A call with futures among its arguments.
 
     It begins once all have results.  When one fails, or is cancelled, it ends as that one does.
@@ -119,13 +122,13 @@ def _result(future: Future[Any]) -> Any:
     return future.result()
 
 
-class Continuation(WaitingCall):
+class Continuation(AwaitingCall):
     """A call that goes on with what a future ends with.
 
     Parameters
     ----------
     calls, future, wake : object
-        As for `WaitingCall`.
+        As for `AwaitingCall`.
     source : Future
         The one that it waits for.
     fn : callable or None
@@ -185,7 +188,7 @@ class FlatFuture(CallFuture[Any]):
             super().set_result(result)
 
 
-class _Inner(WaitingCall):
+class _Inner(AwaitingCall):
     """A call that has run, and whose future ends as another one does."""
 
     def __init__(

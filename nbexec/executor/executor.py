@@ -33,7 +33,7 @@ from .blocked_calls import called, marked
 from .computing import Computing
 from .continuations import Continuing, futures_in
 from .future import CallFuture
-from .groups import Groups
+from .groups import GroupedCalls
 from .initializing import call_initialized, run_initializer
 from .map_failures import MapFailures
 from .mapping import call_part, each_of, in_parts, result_of, taken
@@ -43,7 +43,9 @@ from .watching import Watching
 T = TypeVar("T")
 
 
-class Executor(Groups, Continuing, Computing, Scheduling, Watching, concurrent.futures.Executor):
+class Executor(
+    GroupedCalls, Continuing, Computing, Scheduling, Watching, concurrent.futures.Executor
+):
     """Run calls on any backend, behind the interface of `concurrent.futures`.
 
     Parameters

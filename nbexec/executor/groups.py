@@ -14,7 +14,7 @@ from .future import CallFuture
 GroupCall = Callable[[], Any] | tuple[Any, ...]  # a function; (fn, args); (fn, args, kwargs)
 
 
-class Groups:
+class GroupedCalls:
     """What an executor does with several calls; it has the executor's `submit`."""
 
     submit: Callable[..., CallFuture[Any]]

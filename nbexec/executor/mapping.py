@@ -16,13 +16,13 @@ from .future import CallFuture
 T = TypeVar("T")
 
 
-class Part(list[tuple[Any, ...]]):
+class CallsTogether(list[tuple[Any, ...]]):
     """The arguments of several calls that travel together."""
 
 
 def in_parts(items: Iterator[tuple[Any, ...]], size: int) -> Iterator[list[tuple[Any, ...]]]:
     """Give the items in lists of at most `size`."""
-    while part := Part(itertools.islice(items, size)):
+    while part := CallsTogether(itertools.islice(items, size)):
         yield part
 
 

@@ -12,9 +12,9 @@ from typing import Any
 from ..errors import RunCancelled
 from ..model import Chunk
 from ..system import after_fork
+from .awaiting_calls import AwaitingCall, AwaitingCalls, cancel, fail
 from .feed import Feed
 from .sinks import Futures, renew
-from .waiting_calls import WaitingCall, WaitingCalls, fail
 
 
 class CallQueue(Feed):
@@ -26,13 +26,13 @@ class CallQueue(Feed):
         The sink: futures of the calls that were taken.
     closed : bool
         Whether no further call is accepted.
-    waiting : WaitingCalls
+    waiting : AwaitingCalls
         Calls that were accepted, and wait for futures: the run goes on until they have ended.
     """
 
     def __init__(self) -> None:
         self.futures = Futures(self._failed, self._ended)
-        self.waiting = WaitingCalls()
+        self.waiting = AwaitingCalls()
         self.closed = False
         self._refusal: BaseException | None = None  # what every call gets from now on
         self._over: BaseException | None = None  # what a call gets that the run has not begun
@@ -57,7 +57,7 @@ class CallQueue(Feed):
             for one in self.waiting:  # it was on its way to the others
                 if not one.future.done():
                     fail(one.future, why)
-            self.waiting = WaitingCalls()
+            self.waiting = AwaitingCalls()
             self.closed = True
 
     def refuse(self, why: BaseException) -> None:
@@ -69,9 +69,16 @@ class CallQueue(Feed):
     def _fail_pending(self, why: BaseException) -> None:
         with self._lock:
             pending, self._pending = self._pending, deque()
+        cancelled = isinstance(why, RunCancelled)
         for _, future in pending:
-            fail(future, why)
-        self.waiting.end(why)
+            if cancelled:
+                cancel(future)
+            else:
+                fail(future, why)
+        if cancelled:
+            self.waiting.cancel()
+        else:
+            self.waiting.end(why)
 
     def _ended(self, why: BaseException) -> None:
         """Leave nobody waiting for a call: the run has ended."""
@@ -80,16 +87,9 @@ class CallQueue(Feed):
         self._fail_pending(why)
 
     def end(self, error: BaseException | None) -> None:
-        """Refuse calls from now on, the run having ended early; cancel those of a cancelled one."""
-        if isinstance(error, RunCancelled):
-            with self._lock:
-                pending, self._pending = self._pending, deque()
-                self._refusal = self._refusal or error
-            for _, future in pending:
-                future.cancel()
-                future.set_running_or_notify_cancel()  # tells those who wait for several
-        elif error is not None:
-            self.refuse(error)
+        """Raise the error for every call from now on, the run having ended early."""
+        with self._lock:
+            self._refusal = self._refusal or error
 
     def _failed(self, error: BaseException) -> None:
         if getattr(error, "of_initializer", False):
@@ -129,13 +129,13 @@ class CallQueue(Feed):
                     self._pending.appendleft(one)
                     return
 
-    def expect(self, one: WaitingCall) -> None:
+    def expect(self, one: AwaitingCall) -> None:
         """Accept a call that waits for futures; it raises what `add` raises."""
         with self._lock:
             self._require_open()
             self.waiting.add(one)
 
-    def arrive(self, one: WaitingCall, call: Any) -> None:
+    def arrive(self, one: AwaitingCall, call: Any) -> None:
         """Have a call be pending that has waited, also where no others are accepted any more."""
         with self._lock:
             refusal = self._refusal or self._over

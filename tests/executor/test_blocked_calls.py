@@ -1,6 +1,6 @@
 """Calls that wait in a worker for other calls of their executor: nothing waits for ever.
 
-Covers `executor/blocked_calls` and `run/lending`, and how `placement/slots` lends.
+Covers `executor/blocked_calls` and `run/lending`.
 """
 
 from __future__ import annotations

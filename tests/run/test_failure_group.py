@@ -76,8 +76,7 @@ def test_a_stream_gives_the_others_and_raises_at_its_end(backend, ordered, windo
     stream = nbexec.imap(halves, iter(range(30)), **options)
     got = []
     with pytest.raises(ExceptionGroup) as caught:
-        for value in stream:
-            got.append(value)
+        got.extend(stream)
     assert (got if ordered else sorted(got)) == list(range(15))
     assert raised(caught.value) == [(x,) for x in range(1, 30, 2)]
     with pytest.raises(StopIteration):
@@ -87,7 +86,7 @@ def test_a_stream_gives_the_others_and_raises_at_its_end(backend, ordered, windo
 def test_an_async_stream():
     async def main():
         got = []
-        with pytest.raises(ExceptionGroup) as caught:
+        with pytest.raises(ExceptionGroup) as caught:  # noqa: PT012
             async for value in nbexec.aimap(halves, range(6), on_error="group", backend="threads"):
                 got.append(value)
         return got, raised(caught.value)

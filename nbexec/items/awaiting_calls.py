@@ -1,4 +1,4 @@
-"""Waiting calls: they were accepted, and futures have to end before they can begin.
+"""Awaiting calls: they were accepted, and futures have to end before they can begin.
 
 What happens when a future ends happens in the thread that ends it, often a run's loop, and is
 brief: values are put in their places, and the call goes to the queue.
@@ -15,7 +15,7 @@ from typing import Any, Protocol
 _now = threading.local()  # the steps that a thread has still to do
 
 
-class WaitingCall:
+class AwaitingCall:
     """A call that waits for futures; until it is settled it has a future that is not done.
 
     Parameters
@@ -99,23 +99,23 @@ class WaitingCall:
         """Keep nothing of what it waits for."""
 
 
-class WaitingCalls:
+class AwaitingCalls:
     """Those of one queue."""
 
     def __init__(self) -> None:
-        self._all: dict[WaitingCall, None] = {}  # in the order in which they came
+        self._all: dict[AwaitingCall, None] = {}  # in the order in which they came
 
     def __len__(self) -> int:
         return len(self._all)
 
-    def __iter__(self) -> Iterator[WaitingCall]:
+    def __iter__(self) -> Iterator[AwaitingCall]:
         return iter([*self._all])
 
-    def add(self, one: WaitingCall) -> None:
+    def add(self, one: AwaitingCall) -> None:
         """Add one."""
         self._all[one] = None
 
-    def remove(self, one: WaitingCall) -> None:
+    def remove(self, one: AwaitingCall) -> None:
         """Remove one."""
         self._all.pop(one, None)
 
@@ -136,12 +136,12 @@ class WaitingCalls:
 class Calls(Protocol):
     """The queue of an executor, to a call that waits."""
 
-    waiting: WaitingCalls
+    waiting: AwaitingCalls
 
-    def expect(self, one: WaitingCall) -> None:
+    def expect(self, one: AwaitingCall) -> None:
         """Accept a call that waits."""
 
-    def arrive(self, one: WaitingCall, call: Any) -> None:
+    def arrive(self, one: AwaitingCall, call: Any) -> None:
         """Have it be pending."""
 
 
