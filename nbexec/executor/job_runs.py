@@ -135,7 +135,7 @@ class JobRuns(Generic[T]):
 
     def _refused(self, error: Exception) -> None:
         """Take in that the executor took no call."""
-        gone = type(error) is RuntimeError  # it was shut down: there is nothing to be said
+        gone = type(error) in (RuntimeError, RunCancelled)  # it has ended: nothing is to be said
         ends = gone or isinstance(error, BrokenExecutor)
         with self._changed:
             self._schedule.refused(self._timer.clock.read(), missed=not ends)
