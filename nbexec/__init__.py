@@ -49,15 +49,18 @@ if TYPE_CHECKING:
         NotReady,
         OptionError,
         PickleError,
+        QueueFull,
         RunCancelled,
         SerialError,
         WorkerDied,
     )
     from .executor.executor import Executor
     from .executor.future import CallFuture
+    from .executor.lifecycle import UnstartedCall
     from .history import PastRun, RunRecord, attach, runs
     from .integrations.registered_joblib import register_joblib
     from .model import Failure
+    from .options.call_options import Priority
     from .options.rates import Limit
     from .options.record import Options
     from .run.handle import Run
@@ -82,13 +85,15 @@ _NAMES = {
     "cell.run": "parallel",
     "cell.detached": "detached",
     "errors": "BackendError BudgetExceeded DeadlineExceeded ItemsError ItemTimeout JournalError "
-    "MemoryLimitExceeded NbexecError NotReady OptionError PickleError RunCancelled SerialError "
-    "WorkerDied",
+    "MemoryLimitExceeded NbexecError NotReady OptionError PickleError QueueFull RunCancelled "
+    "SerialError WorkerDied",
     "executor.executor": "Executor",
     "executor.future": "CallFuture",
+    "executor.lifecycle": "UnstartedCall",
     "history": "PastRun RunRecord attach runs",
     "integrations.registered_joblib": "register_joblib",
     "model": "Failure",
+    "options.call_options": "Priority",
     "options.rates": "Limit",
     "options.record": "Options",
     "telemetry.output": "Outputs",

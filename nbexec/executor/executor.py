@@ -18,7 +18,8 @@ from ..backends.caller_thread import CallerThread
 from ..items.call_queue import CallQueue
 from ..items.chunk_size import ChunkSizer
 from ..model import Task
-from ..options import resolve
+from ..options import checks, resolve
+from ..options.rates import Limit, Rate
 from ..options.record import Options
 from ..placement.auto import most_workers
 from ..run.handle import Run
@@ -26,18 +27,20 @@ from ..run.seeds import streams_for
 from ..telemetry.observer import Observer
 from ..telemetry.stats import Stats
 from ..worker import execute
-from ..worker.execute import Call
+from ..worker.execute import Call, TimedCall
 from ..worker.random_streams import InStream
-from . import open_runs
+from . import open_runs, queueing
 from .computing import Computing
 from .future import CallFuture
 from .initializing import call_initialized, run_initializer
+from .lifecycle import Lifecycle
 from .mapping import call_part, each_of, in_parts, taken
+from .view import Viewed
 
 T = TypeVar("T")
 
 
-class Executor(Computing, concurrent.futures.Executor):
+class Executor(Viewed, Lifecycle, Computing, concurrent.futures.Executor):
     """Run calls on any backend, behind the interface of `concurrent.futures`.
 
     Parameters
@@ -51,6 +54,19 @@ class Executor(Computing, concurrent.futures.Executor):
         all later ones fail with `concurrent.futures.BrokenExecutor`.
     initargs : tuple
         Its arguments.
+    max_queue : int or None
+        How many calls may wait, beside those that a worker is free for; None is any number.
+    on_full : {"block", "caller_runs", "reject", "discard", "discard_oldest"}
+        What becomes of a call that is one too many.  "block": `submit` waits for room, but lets
+        in what calls of this executor submit themselves, which might wait for ever;
+        "caller_runs": the thread that submits it runs it; "reject": `submit` raises `QueueFull`;
+        "discard": its future is cancelled; "discard_oldest": that of the call which has waited
+        longest is, among those of the smallest priority.
+    idle_timeout : float or None
+        Seconds after which a worker without calls is given back: a process ends, a thread is
+        free for other runs.  Another takes its place when there are calls again, and runs the
+        initializer.  None keeps workers until the executor is shut down, as
+        `concurrent.futures` does.
     **options
         Others of `Options`.  `progress` is "off" unless it is given.
 
@@ -79,6 +95,9 @@ class Executor(Computing, concurrent.futures.Executor):
         *,
         initializer: Callable[..., object] | None = None,
         initargs: tuple[Any, ...] = (),
+        max_queue: int | None = None,
+        on_full: str = "block",
+        idle_timeout: float | None = None,
         **options: Any,
     ) -> None:
         given = {"progress": "off", **options, "backend": backend, "workers": workers}
@@ -91,9 +110,20 @@ class Executor(Computing, concurrent.futures.Executor):
             setup = functools.partial(run_initializer, initializer, initargs)
             task = replace(task, fn=call_initialized, setup=setup)
         self._places = itertools.count()  # of submitted calls
-        self._calls = CallQueue()
+        self._limits: dict[tuple[Rate, ...], Limit] = {}
+        if idle_timeout is not None:
+            checks.seconds("idle_timeout", idle_timeout)
+        bound = queueing.bound_of(max_queue, on_full, self._options)
+        self._calls = CallQueue(name, bound)
+        with queueing.marked(self._calls):
+            self._run = self._started(task, idle_timeout)
+        if bound is not None:
+            self._calls.workers = functools.partial(most_at_once, self._run)
+        self._finalizer = weakref.finalize(self, open_runs.close, self._calls, self._run)
+
+    def _started(self, task: Task, idle_timeout: float | None) -> Run:
         caller_thread = CallerThread()
-        self._run = Run(
+        run = Run(
             task,
             self._calls,
             self._calls.futures,
@@ -102,11 +132,12 @@ class Executor(Computing, concurrent.futures.Executor):
             watchers=functools.partial(self._watchers, self._options, task),
             sizer=self._sizer(),
             kernel_backend="threads",
+            idle_timeout=idle_timeout,
         )
-        self._run.start()
-        open_runs.add(self._run, self._calls)
+        run.start()
+        open_runs.add(run, self._calls)
         caller_thread.serve_in_thread(contextvars.copy_context())
-        self._finalizer = weakref.finalize(self, open_runs.close, self._calls, self._run)
+        return run
 
     @staticmethod
     def _sizer() -> ChunkSizer:
@@ -125,12 +156,19 @@ class Executor(Computing, concurrent.futures.Executor):
         ------
         RuntimeError
             The executor was shut down, or made in a process that forked this one.
+        QueueFull
+            The executor has ``max_queue`` with ``on_full="reject"``.
         concurrent.futures.BrokenExecutor
             The initializer raised in a worker.
         """
         future: CallFuture[T] = CallFuture()
-        self._calls.add(Call(self._in_stream(fn), args, kwargs), future)
-        self._run.wake()
+        own = self._own
+        made = Call if own is None or not own.timed else TimedCall
+        call = made(self._in_stream(fn), args, kwargs)
+        if self._calls.add(call, future, own):
+            self._run.wake()
+        else:
+            queueing.run_here(call, future, own.options if own is not None else self._run.options)
         return future
 
     def map(
@@ -146,8 +184,8 @@ class Executor(Computing, concurrent.futures.Executor):
         Parameters
         ----------
         fn, *iterables
-            As for the built-in `map`.  They are consumed at once, unless `buffersize` is given;
-            `nbexec.imap` is lazy.
+            As for the built-in `map`.  They are consumed at once, unless `buffersize` is given,
+            or the executor has ``max_queue``; `nbexec.imap` is lazy.
         timeout : float or None
             Seconds from now within which each result must be there; None waits.
         chunksize : int or None
@@ -195,7 +233,16 @@ class Executor(Computing, concurrent.futures.Executor):
         buffersize: int | None,
     ) -> Iterator[Any]:
         due = None if timeout is None else time.monotonic() + timeout
-        futures = deque(self.submit(fn, *args) for args in itertools.islice(calls, buffersize))
+        bound = self._calls.bound
+        if buffersize is None and bound is not None:  # it would fill the queue by itself
+            buffersize = bound.most + self._calls.workers()
+        futures: deque[CallFuture[Any]] = deque()
+        try:
+            futures.extend(self.submit(fn, *args) for args in itertools.islice(calls, buffersize))
+        except BaseException:  # the queue is full, it was shut down, or there is no further item
+            for future in futures:
+                future.cancel()
+            raise
         return taken(futures, due, fn, calls, weakref.ref(self))
 
     def _in_stream(self, fn: Callable[..., T]) -> Callable[..., T]:
@@ -217,9 +264,7 @@ class Executor(Computing, concurrent.futures.Executor):
 
         So many calls they give at once; with "auto" that is known before it has chosen.
         """
-        if self._options.backend != "auto":
-            return self._run.workers
-        return max(self._run.workers, most_workers(self._options.workers, self._run.task.depth))
+        return most_at_once(self._run)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Accept no further calls; with `wait`, return when the accepted ones are done.
@@ -245,3 +290,10 @@ class Executor(Computing, concurrent.futures.Executor):
     def run(self) -> Run:
         """The run behind it."""
         return self._run
+
+
+def most_at_once(run: Run) -> int:
+    """Give how many calls of an executor's run may run at once, also before "auto" has chosen."""
+    if run.options.backend != "auto":
+        return run.workers
+    return max(run.workers, most_workers(run.options.workers, run.task.depth))

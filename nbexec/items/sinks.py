@@ -238,5 +238,7 @@ class Futures:
     def end(self, error: BaseException | None) -> None:
         why = error or RunCancelled("the executor was shut down before this call ended")
         for future in self.waiting.values():
-            future.set_exception(why)
+            # one that has waited for a limit may be pending still, or cancelled
+            if future.running() or future.set_running_or_notify_cancel():
+                future.set_exception(why)
         self.waiting.clear()

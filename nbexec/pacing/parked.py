@@ -45,10 +45,17 @@ class Parked:
         return key in self._queues
 
     def add(self, key: Hashable, waiting: Waiting, when: float) -> None:
-        """Park an item behind those of its key; the first one says when the key is due."""
+        """Park an item behind those of its key; the first one says when the key is due.
+
+        It goes before those of a smaller priority.
+        """
         self._count += 1
         if key in self._queues:
-            self._queues[key].append(waiting)
+            queue = self._queues[key]
+            at, priority = len(queue), _priority(waiting)
+            while at and _priority(queue[at - 1]) < priority:
+                at -= 1
+            queue.insert(at, waiting)
         else:
             self._queues[key] = deque([waiting])
             self.put_off(key, when)
@@ -94,3 +101,8 @@ class Parked:
 
     def _all(self) -> Any:
         return itertools.chain.from_iterable(self._queues.values())
+
+
+def _priority(waiting: Waiting) -> int:
+    own = waiting.chunk.own
+    return 0 if own is None else own.priority

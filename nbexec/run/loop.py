@@ -46,6 +46,7 @@ from ..telemetry.publisher import Publisher
 from ..telemetry.stats import Stats
 from .backlog import Backlog
 from .context import RunContext
+from .idle_workers import IdleWorkers
 from .in_turn import InTurn
 from .intake import Intake
 from .memory_limit import MemoryGate
@@ -72,6 +73,7 @@ class RunSpec:
     clock: Callable[[], float]
     journal: Journal | None = None
     origin: str = ""
+    idle_timeout: float | None = None  # seconds after which an idle worker is released
 
 
 class Loop:
@@ -90,7 +92,7 @@ class Loop:
             origin=spec.origin,
         )
         self._pacing = context.pacing
-        self._pacing.refuse, self._pacing.unwanted = self._refuse, self._backlog.unwanted
+        self._pacing.refuse, self._pacing.unwanted = self._refuse, self._unwanted
         self._emit = self.publisher.emit
         self._intake = Intake(context, self.post)
         stops = spec.options.on_error == "raise" and not spec.options.retries
@@ -103,6 +105,7 @@ class Loop:
         self._hedging = self._intake.hedging
         self._chooser = self._intake.chooser = self._choose_with(spec, hold)
         self._gate = _memory_gate(spec.options)
+        self._idle_workers = IdleWorkers(self._slots, spec.idle_timeout)
         self._journal = spec.journal
         self._recalling = False  # whether there may be more in the journal
         self._paused = False
@@ -205,6 +208,7 @@ class Loop:
         self.stopping.check()
         self._reclaim.check()
         self._hedging.check()
+        self._idle_workers.check(self._clock())
 
     def _unstarted(self) -> int | None:
         """Give how many items haven't begun, more or less; None where that isn't known."""
@@ -243,7 +247,8 @@ class Loop:
             return 0.0
         polls = self._chooser.timeout(), self.stopping.poll, self._reclaim.poll
         due = self.stopping.deadline, self._backlog.due(), self._overdue(), self._pace_due()
-        soonest = min(self._hedge_due(), *(at for at in due if at is not None))
+        known = [at for at in due if at is not None]
+        soonest = min(self._hedge_due(), self._idle_workers.due(), *known)
         waits = [poll for poll in polls if poll is not None]
         grow_at = self._grow_at()
         if grow_at < float("inf"):  # not at once: only who waits learns whether the GIL is held
@@ -287,10 +292,19 @@ class Loop:
             self.feed.want(self._backlog.wanted, self._pulled)
         return chunk
 
+    def _unwanted(self, chunk: Chunk) -> bool:
+        """Whether a chunk that was taken need not be sent any more."""
+        return self._backlog.unwanted(chunk) or not self.feed.wanted(chunk)
+
     def _send(self, chunk: Chunk) -> None:
         now = self._clock()
+        if not self.feed.begin(chunk):
+            self._pacing.returned(chunk, now)
+            return
         flight = self._slots.assign(chunk, now)
         self._emit(Hedged(now, chunk) if chunk.hedge else Submitted(now, chunk))
+        self.stopping.sent(chunk)
+        self._idle_workers.sent(now)
         slot = flight.slot
         self._slots.sent(flight, slot.session.submit(slot.number, chunk))
 
@@ -309,6 +323,8 @@ class Loop:
 
     def _refuse(self, chunk: Chunk, error: OptionError) -> None:
         """Fail an item that can never start."""
+        if not self.feed.begin(chunk):
+            return
         self._emit(Submitted(self._clock(), chunk))
         self._intake.judge(chunk, refused(error))
 
