@@ -117,6 +117,7 @@ class Executor(Viewed, Lifecycle, Computing, concurrent.futures.Executor):
         self._calls = CallQueue(name, bound)
         with queueing.marked(self._calls):
             self._run = self._started(task, idle_timeout)
+        self._calls.wake = functools.partial(wake, weakref.ref(self._run))
         if bound is not None:
             self._calls.workers = functools.partial(most_at_once, self._run)
         self._finalizer = weakref.finalize(self, open_runs.close, self._calls, self._run)
@@ -243,7 +244,7 @@ class Executor(Viewed, Lifecycle, Computing, concurrent.futures.Executor):
             for future in futures:
                 future.cancel()
             raise
-        return taken(futures, due, fn, calls, weakref.ref(self))
+        return taken(futures, due, fn, calls, self._weakly())
 
     def _in_stream(self, fn: Callable[..., T]) -> Callable[..., T]:
         """Have a function draw its own random numbers, if it draws any."""
@@ -297,3 +298,10 @@ def most_at_once(run: Run) -> int:
     if run.options.backend != "auto":
         return run.workers
     return max(run.workers, most_workers(run.options.workers, run.task.depth))
+
+
+def wake(run: weakref.ref[Run]) -> None:
+    """Have an executor's run look at its queue, if it is still there."""
+    there = run()
+    if there is not None:
+        there.wake()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import time
-import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -38,7 +37,7 @@ def taken(
     due: float | None,
     fn: Callable[..., T],
     calls: Iterator[tuple[Any, ...]],
-    executor: weakref.ref[Any],
+    executor: Callable[[], Any],
 ) -> Iterator[T]:
     """Give the results in order; each that is taken makes room for another call.
 

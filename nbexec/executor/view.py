@@ -7,6 +7,8 @@ view, which has nothing of its own but the options that its calls take along.
 from __future__ import annotations
 
 import functools
+import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..backends import get_backend
@@ -83,9 +85,11 @@ class Viewed:
             queueing.require_no_rate(rate)
         if own.limit is not None and own.key is not None and not isinstance(rate, Limit | None):
             own = own.updated({"rate": self._limits.setdefault(own.limit.rates, own.limit)})
-        view = _view_class(_class_of(self))()
-        view._become(self, own)
-        return view  # type: ignore[no-any-return]
+        return _view(self, own)  # type: ignore[no-any-return]
+
+    def _weakly(self: V) -> Callable[[], V | None]:
+        """Give what gives it for as long as somebody holds the executor."""
+        return weakref.ref(self)
 
 
 class View:
@@ -100,10 +104,11 @@ class View:
     """
 
     def __init__(self) -> None:
-        """Begin with nothing: `_become` follows."""
+        """Begin with nothing: `_view` follows."""
 
-    def _become(self, executor: Any, own: CallOptions) -> None:
-        vars(self).update(_viewed=vars(executor).get("_viewed", executor), _own=own)
+    def _weakly(self) -> Callable[[], Any]:
+        executor, own = weakref.ref(vars(self)["_viewed"]), vars(self)["_own"]
+        return lambda: _view_while_held(executor, own)
 
     def __getattr__(self, name: str) -> Any:
         if name == "_viewed":  # it is being made, or unpickled
@@ -117,13 +122,20 @@ class View:
 @functools.cache
 def _view_class(of: type) -> type:
     """Give the class of the views of a class of executors: it has every method of that."""
-    names = {"__module__": of.__module__, "__doc__": of.__doc__, "_view_of": of}
+    names = {"__module__": of.__module__, "__doc__": of.__doc__}
     return type(of.__name__, (View, of), names)
 
 
-def _class_of(executor: Any) -> type:
-    kind = type(executor)
-    return getattr(kind, "_view_of", kind)
+def _view(executor: Any, own: CallOptions) -> Any:
+    executor = vars(executor).get("_viewed", executor)
+    view = _view_class(executor.__class__)()
+    vars(view).update(_viewed=executor, _own=own)
+    return view
+
+
+def _view_while_held(executor: weakref.ref[Any], own: CallOptions) -> Any:
+    held = executor()
+    return None if held is None else _view(held, own)
 
 
 def _require_time_outs(wanted: Any) -> None:

@@ -41,6 +41,8 @@ class CallQueue(Feed):
         Whether no further call is accepted.
     workers : callable
         Gives how many calls may run at once; set by the executor, where there is a bound.
+    wake : callable
+        Has the run look at what has changed; set by the executor.
     rejected, discarded : int
         How many calls were refused since the queue was full, and how many were cancelled.
     run_by_callers : int
@@ -50,6 +52,7 @@ class CallQueue(Feed):
     """
 
     workers: Callable[[], int]
+    wake: Callable[[], None]
 
     def __init__(
         self,
@@ -208,9 +211,8 @@ class CallQueue(Feed):
             self._room.notify_all()
             if workers is None:
                 return
-            waiting = [*self._unbegun.values(), *self._pending]
             free = max(0, workers - len(self.futures.waiting) + len(self._unbegun))
-            unwanted = [one.future for one in waiting][free:]
+            unwanted = [one.future for one in (*self._unbegun.values(), *[*self._pending][free:])]
         for future in unwanted:
             future.cancel()
 
@@ -228,6 +230,7 @@ class CallQueue(Feed):
         """Have a call that was taken, and has not begun, never begin."""
         del self._unbegun[index], self.futures.waiting[index]
         self._cancelled += 1
+        self.stale = True
 
     # ------------------------------------------------------------ calls that are taken
 
@@ -257,6 +260,7 @@ class CallQueue(Feed):
                     break
                 if one.own is not None and one.own.paced and not one.future.cancelled():
                     self._unbegun[self._taken] = one
+                    one.future.add_done_callback(self._ended)
                 elif not one.future.set_running_or_notify_cancel():
                     continue
                 self.futures.waiting[self._taken] = one.future
@@ -264,6 +268,12 @@ class CallQueue(Feed):
                 items.append(one.call)
                 own = one.own
         return Chunk(range(start, self._taken), items, budget=budget, own=own)
+
+    def _ended(self, future: Future[Any]) -> None:
+        """Have the run forget a call that is cancelled while it waits."""
+        if future.cancelled():
+            self.stale = True
+            self.wake()
 
     def wanted(self, chunk: Chunk) -> bool:
         return self._still(chunk.indices[0], begins=False)

@@ -23,6 +23,7 @@ class Feed(ABC):
     first = 0  # index of the first item: those before it ran elsewhere
     error: BaseException | None = None  # what the input raised
     pulling = False  # whether more is on its way
+    stale = False  # whether chunks that were taken, and not sent yet, are not wanted any more
 
     @property
     @abstractmethod

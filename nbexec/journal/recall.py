@@ -126,6 +126,14 @@ class Recall(Feed):
         where = range(first, first + len(items)) if adjacent else indices
         return Chunk(where, items, budget=budget, own=own)
 
+    @property
+    def stale(self) -> bool:
+        return self._feed.stale
+
+    @stale.setter
+    def stale(self, stale: bool) -> None:
+        self._feed.stale = stale
+
     def wanted(self, chunk: Chunk) -> bool:
         return self._feed.wanted(chunk)
 

@@ -153,6 +153,11 @@ class Pacing:
             self._parked.put_off(lane, when)
         return None
 
+    def drop_unwanted(self) -> None:
+        """Forget the items that wait, and that don't matter any more."""
+        for lane in self._parked.drop(self.unwanted):
+            self._lanes.remove(lane)
+
     def _unpark(self, lane: Hashable, now: float) -> None:
         self._parked.pop(lane, now)
         if lane not in self._parked:

@@ -91,6 +91,18 @@ class Parked:
         else:
             del self._queues[key], self._when[key]
 
+    def drop(self, unwanted: Callable[[Chunk], bool]) -> list[Hashable]:
+        """Forget the items of which that holds; give the keys that have none left."""
+        empty = []
+        for key, queue in [*self._queues.items()]:
+            kept = deque(one for one in queue if not unwanted(one.chunk))
+            self._count -= len(queue) - len(kept)
+            self._queues[key] = kept
+            if not kept:
+                del self._queues[key], self._when[key]
+                empty.append(key)
+        return empty
+
     def earliest(self) -> float:
         """Give the smallest index of a parked item; infinity for none."""
         return min((one.chunk.indices[0] for one in self._all()), default=math.inf)

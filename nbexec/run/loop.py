@@ -265,6 +265,9 @@ class Loop:
         sizer = self._backlog.sizer
         sizer.target = self._chooser.target
         sizer.cost = self._chooser.cost
+        if self.feed.stale:
+            self.feed.stale = False
+            self._pacing.drop_unwanted()
         if self._held():
             return
         while self._may_send():
