@@ -85,7 +85,7 @@ class TimedCall(Call):
 
     def __nbexec_content__(self) -> tuple[Any, ...]:
         """Give the reduction of the call itself, which a journal may have without a timeout."""
-        return Call, tuple(self)
+        return Call(*self).__reduce_ex__(5)  # type: ignore[return-value]  # no string
 
 
 def call(it: Call) -> Any:

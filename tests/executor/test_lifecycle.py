@@ -61,7 +61,8 @@ def test_shutdown_now_ends_calls_that_never_ask(backend, tmp_path):
 def test_shutdown_now_leaves_out_what_was_cancelled_before():
     go = threading.Event()
     executor = nbexec.Executor("threads", workers=1)
-    executor.submit(go.wait)
+    running = executor.submit(go.wait)
+    until(running.running)
     first, second = executor.submit(abs, -1), executor.submit(abs, -2)
     first.cancel()
     assert [one.future for one in executor.shutdown_now()] == [second]
@@ -71,7 +72,8 @@ def test_shutdown_now_leaves_out_what_was_cancelled_before():
 def test_shutdown_now_gives_the_functions_that_were_submitted():
     go = threading.Event()
     executor = nbexec.Executor("threads", workers=1, seed=7)
-    executor.submit(go.wait)
+    running = executor.submit(go.wait)
+    until(running.running)
     executor.submit(abs, -1)
     assert [one.fn for one in executor.shutdown_now()] == [abs]
     go.set()

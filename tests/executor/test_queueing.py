@@ -143,7 +143,7 @@ def test_map_is_lazy_and_gives_what_it_gives(backend, on_full):
 
     with nbexec.Executor(backend, workers=2, max_queue=3, on_full=on_full) as executor:
         results = executor.map(str, endless())
-        assert len(pulled) == 5
+        assert len(pulled) == 3 + (1 if backend == "serial" else 2)
         assert list(itertools.islice(results, 12)) == [str(x) for x in range(12)]
         assert len(pulled) <= 18
         results.close()

@@ -268,16 +268,16 @@ def test_a_named_call_is_named_in_the_panel():
 
 
 def test_a_checkpoint_knows_calls_with_options(tmp_path):
-    calls = []
+    notes = tmp_path / "notes"
 
     def work(x):
-        calls.append(x)
+        note(notes, x)
         return 2 * x
 
     for own in ({}, {"timeout": 60.0}, {"rate": "1000/s", "priority": 2}):
         with nbexec.Executor("threads", workers=1, checkpoint=tmp_path / "j.db") as executor:
             assert executor.options(**own).submit(work, 4).result(60) == 8
-    assert calls == [4]
+    assert notes.read_text() == "4\n"
 
 
 def test_calls_without_options_have_none():
