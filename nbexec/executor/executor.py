@@ -163,14 +163,21 @@ class Executor(Viewed, Lifecycle, Computing, concurrent.futures.Executor):
             The initializer raised in a worker.
         """
         future: CallFuture[T] = CallFuture()
+        self._accept(Call(self._in_stream(fn), args, kwargs), future)
+        return future
+
+    def _accept(self, call: Call, future: CallFuture[Any]) -> None:
+        """Take a call in, with the options of this view, or run it here where it is one too many.
+
+        Raises what `submit` does.
+        """
         own = self._own
-        made = Call if own is None or not own.timed else TimedCall
-        call = made(self._in_stream(fn), args, kwargs)
+        if own is not None and own.timed:
+            call = TimedCall(*call)
         if self._calls.add(call, future, own):
             self._run.wake()
         else:
             queueing.run_here(call, future, own.options if own is not None else self._run.options)
-        return future
 
     def map(
         self,

@@ -131,7 +131,8 @@ class CallQueue(Feed):
             Its initializer raised, in a worker.
         """
         with self._lock:
-            self._require_open()
+            if self.closed or self._refusal is not None:
+                self._require_open()
             if self.bound is None or self._has_room(self.bound):
                 self._pending.append(call, future, own)
                 discarded = None

@@ -93,7 +93,8 @@ class CallOptions:
             if own["name"] is not None:
                 checks.text("name", own["name"])
             own["name"] = own["name"] or ""
-        return replace(self, options=self.options.updated(shared), **own)
+        options = self.options.updated(shared) if shared else self.options  # checks take 0.1 ms
+        return replace(self, options=options, **own)
 
 
 def _priority(value: Any) -> None:
