@@ -299,7 +299,7 @@ class CallQueue(Feed):
 
 def drop(future: Future[Any]) -> bool:
     """Cancel a future, and tell those who wait for it; give False where it was cancelled."""
-    new = not future.cancelled()
+    new = not (isinstance(future, Future) and future.cancelled())
     future.cancel()
     future.set_running_or_notify_cancel()
     return new

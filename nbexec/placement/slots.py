@@ -240,6 +240,12 @@ class SlotTable:
             held = held or slot.used
         return held
 
+    def lose_worker(self, slot: Slot) -> None:
+        """Note that the worker of a slot is gone, or stuck: others go before its next one."""
+        slot.used = False
+        if slot in self._idle:
+            self._idle.move_to_end(slot)
+
     def retire(self, slot: Slot) -> None:
         """Have a slot take nothing more; it finishes what it has."""
         slot.retired = True

@@ -113,6 +113,7 @@ class Intake:
             return
         outcome, slot = reply(), flight.slot
         if died(outcome):
+            self._run.slots.lose_worker(slot)
             outcome = placed(outcome, *self._run.worker_of(slot, chunk))
         elif self.chooser.unsent(outcome):  # its items start where nothing is sent
             outcome = replace(outcome, values=[], errors={}, ends=[])

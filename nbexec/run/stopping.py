@@ -139,6 +139,7 @@ class Stopping:
                 worker, took = run.worker_of(slot, chunk)
                 ended = slot.session.abort(slot.number)
                 run.slots.release(chunk)
+                run.slots.lose_worker(slot)
                 self._judge(chunk, placed(timed_out(chunk, timeout, ended), worker, took))
 
     def _abort_unwanted(self) -> None:

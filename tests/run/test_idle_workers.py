@@ -65,10 +65,10 @@ def test_those_that_were_idle_for_so_long_are_released_and_the_others_looked_at_
     slots.assign(busy, clock())
     assert run(slots, idle, clock, seconds=1.0) == 1
     assert idle.due() == 1005.0
-    for _ in range(3):
+    for released in ([], [], [1]):  # 4, 9 and 14 s after it ended
         clock.now = idle.due()
         idle.check(clock())
-    assert session.released == [1]
+        assert session.released == released
     slots.release(busy).slot.since = clock()
     while idle.due() < math.inf:
         clock.now = idle.due()
@@ -76,6 +76,15 @@ def test_those_that_were_idle_for_so_long_are_released_and_the_others_looked_at_
     assert session.released == [1, 0]
     run(slots, idle, clock)
     assert idle.due() < math.inf
+
+
+def test_a_slot_that_lost_its_worker_goes_last(clock):
+    slots, _ = table(2)
+    idle = IdleWorkers(slots, None)
+    flight = slots.assign(chunk := Chunk(range(1), ["item"]), clock())
+    slots.release(chunk)
+    slots.lose_worker(flight.slot)
+    assert (flight.slot.number, run(slots, idle, clock)) == (0, 1)
 
 
 def test_without_a_timeout_nothing_is_due(clock):
