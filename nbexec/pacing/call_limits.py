@@ -21,7 +21,7 @@ def lateness_of(rates: Iterable[Rate]) -> float:
     return min([LATE, *(LATE_SHARE * rate.seconds for rate in rates)])
 
 
-class Lane(NamedTuple):
+class LimitLane(NamedTuple):
     """Calls with one limit and one key: they wait behind one another, and for nobody else."""
 
     limit: Limit
@@ -43,7 +43,7 @@ class OwnTicket(NamedTuple):
 def lane_of(chunk: Chunk, key: Hashable) -> Hashable:
     """Give the lane of an item: that of its key, or of its own limit and its key."""
     own = chunk.own
-    return key if own is None or own.limit is None else Lane(own.limit, key)
+    return key if own is None or own.limit is None else LimitLane(own.limit, key)
 
 
 def free_at(chunk: Chunk, key: Hashable, now: float) -> float:
@@ -70,16 +70,16 @@ class Lanes:
     """Which lanes of a key have items that wait."""
 
     def __init__(self) -> None:
-        self._by_key: dict[Hashable, dict[Lane, None]] = {}
+        self._by_key: dict[Hashable, dict[LimitLane, None]] = {}
 
     def add(self, lane: Hashable) -> None:
         """Note that something waits in a lane."""
-        if isinstance(lane, Lane):
+        if isinstance(lane, LimitLane):
             self._by_key.setdefault(lane.key, {})[lane] = None
 
     def remove(self, lane: Hashable) -> None:
         """Note that nothing does any more."""
-        if isinstance(lane, Lane) and lane.key in self._by_key:
+        if isinstance(lane, LimitLane) and lane.key in self._by_key:
             lanes = self._by_key[lane.key]
             lanes.pop(lane, None)
             if not lanes:

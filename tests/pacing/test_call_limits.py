@@ -12,7 +12,7 @@ from nbexec.model import Chunk, Outcome
 from nbexec.options.call_options import CallOptions
 from nbexec.options.rates import Limit
 from nbexec.options.record import Options
-from nbexec.pacing.call_limits import Lane, Lanes, lateness_of
+from nbexec.pacing.call_limits import LimitLane, Lanes, lateness_of
 from nbexec.pacing.pacing import Pacing
 from nbexec.pacing.parked import Parked
 from nbexec.worker.execute import Call
@@ -107,7 +107,7 @@ def test_what_waits_can_be_dropped():
 
 
 def test_lanes_of_a_key():
-    lanes, lane = Lanes(), Lane(Limit("1/s"), "a")
+    lanes, lane = Lanes(), LimitLane(Limit("1/s"), "a")
     lanes.add(lane)
     lanes.add("a")
     assert lanes.of("a") == ["a", lane]
