@@ -227,7 +227,8 @@ class Executor(Viewed, Lifecycle, Computing, concurrent.futures.Executor):
         if buffersize is not None and buffersize < 1:
             raise ValueError(f"buffersize must be at least 1, not {buffersize}")
         single = self._options.rate, self._options.budget, self._options.hedge_after
-        if size == 1 or any(one is not None for one in single):
+        limited = self._own is not None and self._own.limit is not None
+        if size == 1 or limited or any(one is not None for one in single):
             return self._map(fn, zip(*iterables, strict=False), timeout, buffersize)
         parts = in_parts(zip(*iterables, strict=False), size)
         part = functools.partial(call_part, fn)

@@ -132,6 +132,14 @@ def test_calls_with_one_key_share_a_rate_also_those_of_other_views(executor):
     assert [future.cancel() for future in futures] == [False] * 4 + [True] * 2
 
 
+def test_chunks_of_map_evade_no_rate():
+    with nbexec.Executor("threads", workers=2) as executor:
+        results = executor.options(rate="2/h").map(abs, range(5), chunksize=5, timeout=3.0)
+        assert [next(results), next(results)] == [0, 1]
+        with pytest.raises(TimeoutError):
+            next(results)
+
+
 def test_a_key_loosens_no_limit_of_the_executor():
     with nbexec.Executor("threads", workers=4, rate="3/s") as executor:
         futures = [executor.options(key=key).submit(time.time) for key in range(7)]

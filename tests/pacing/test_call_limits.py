@@ -12,7 +12,7 @@ from nbexec.model import Chunk, Outcome
 from nbexec.options.call_options import CallOptions
 from nbexec.options.rates import Limit
 from nbexec.options.record import Options
-from nbexec.pacing.call_limits import LimitLane, Lanes, lateness_of
+from nbexec.pacing.call_limits import Lanes, LimitLane, lateness_of
 from nbexec.pacing.pacing import Pacing
 from nbexec.pacing.parked import Parked
 from nbexec.worker.execute import Call
