@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         NotReady,
         OptionError,
         PickleError,
+        QueueFull,
         RunCancelled,
         SerialError,
         WorkerDied,
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from .executor.executor import Executor
     from .executor.future import CallFuture
     from .executor.job import Job
+    from .executor.lifecycle import UnstartedCall
     from .executor.scheduling import jobs
     from .graph.nodes import step
     from .graph.pipeline import Pipeline
@@ -71,6 +73,7 @@ if TYPE_CHECKING:
     from .model import Failure
     from .observers.json_lines import JsonLines
     from .observers.open_telemetry import OpenTelemetry
+    from .options.call_options import Priority
     from .options.cancel_token import CancelToken
     from .options.rates import Limit
     from .options.record import Options
@@ -104,14 +107,15 @@ _NAMES = {
     "cell.detached": "detached",
     "errors": "BackendError BudgetExceeded Cancelled DeadlineExceeded GraphError ItemsError "
     "ItemTimeout JournalError MemoryLimitExceeded NbexecError NotReady OptionError PickleError "
-    "RunCancelled SerialError WorkerDied",
+    "QueueFull RunCancelled SerialError WorkerDied",
     "executor.executor": "Executor",
     "executor.future": "CallFuture",
+    "executor.job": "Job",
+    "executor.lifecycle": "UnstartedCall",
+    "executor.scheduling": "jobs",
     "graph.pipeline": "Pipeline",
     "graph.nodes": "step",
     "graph.sweep": "PipelineResults",
-    "executor.job": "Job",
-    "executor.scheduling": "jobs",
     "history": "PastRun RunRecord attach runs",
     "integrations.pandas_accessors": "pandas",
     "integrations.registered_joblib": "register_joblib",
@@ -119,6 +123,7 @@ _NAMES = {
     "options.cancel_token": "CancelToken",
     "observers.json_lines": "JsonLines",
     "observers.open_telemetry": "OpenTelemetry",
+    "options.call_options": "Priority",
     "options.rates": "Limit",
     "options.record": "Options",
     "telemetry.output": "Outputs",

@@ -105,6 +105,12 @@ class BudgetExceeded(NbexecError):
     __module__ = "nbexec"
 
 
+class QueueFull(NbexecError, RuntimeError):
+    """An executor with ``max_queue=`` and ``on_full="reject"`` takes no more calls for now."""
+
+    __module__ = "nbexec"
+
+
 class JournalError(NbexecError):
     """A journal can't be used; the message names its file, the function, or the run using it."""
 

@@ -43,6 +43,7 @@ class Chunk:
     attempt: int = 1
     budget: float = float("inf")  # seconds after which the worker begins no further item
     hedge: bool = False  # whether it is the second try of an item whose first one takes long
+    own: Any = None  # options of its item alone, an executor's call: see `options.call_options`
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -50,13 +51,13 @@ class Chunk:
     def part(self, start: int, stop: int | None = None) -> Chunk:
         """Give the items from offset `start` up to `stop` as a chunk of their own."""
         indices, items = self.indices[start:stop], self.items[start:stop]
-        return Chunk(indices, items, self.attempt, hedge=self.hedge)
+        return Chunk(indices, items, self.attempt, hedge=self.hedge, own=self.own)
 
     def pick(self, offsets: Sequence[int], attempt: int) -> Chunk:
         """Give the items at `offsets` as a chunk of their own."""
         indices = [self.indices[offset] for offset in offsets]
         items = [self.items[offset] for offset in offsets]
-        return Chunk(indices, items, attempt, hedge=self.hedge)
+        return Chunk(indices, items, attempt, hedge=self.hedge, own=self.own)
 
 
 class SlowDown(NamedTuple):
@@ -123,6 +124,8 @@ class Failure:
     run : str
         The `Run.id` of the run that it is a failure of, which tells it from a `Failure` that an
         item of that run returned; "" for one made by hand.
+    name : str
+        What `Executor.options` has the call be called; "" where it has no name.
     """
 
     __module__ = "nbexec"
@@ -136,16 +139,17 @@ class Failure:
     kind: ErrorKind = "error"
     left: Any = field(default=None, repr=False, compare=False)
     run: str = field(default="", repr=False, compare=False)
+    name: str = field(default="", repr=False, compare=False)
 
     def __bool__(self) -> bool:
         """A failure is false, so that ``[r for r in results if r]`` drops it."""
         return False
 
     def __nbexec_content__(self) -> tuple[Any, ...]:
-        """Give a reduction without `run`, which is another one each time."""
+        """Give a reduction without `run`, which is another one each time, and the name."""
         reduced: Any = object.__reduce_ex__(self, 5)
         make, arguments, state, *others = reduced
-        return make, arguments, list(state)[:-1], *others
+        return make, arguments, list(state)[:-2], *others
 
 
 @dataclass(frozen=True, slots=True)

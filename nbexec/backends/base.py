@@ -106,6 +106,12 @@ class Session(ABC):
     def close(self) -> None:
         """Give the workers back; aborted ones are replaced when they are next needed."""
 
+    def release(self, slot: int) -> None:  # noqa: B027  (some have none to give back)
+        """Give the worker of `slot` back, which has nothing to do: another one is had when needed.
+
+        A process ends; a thread is there for the next run.
+        """
+
     def resize(self, workers: int) -> None:  # noqa: B027  (most share nothing out)
         """Note that `workers` slots are used from now on, not as many as were set at first."""
 

@@ -245,6 +245,12 @@ class InterpretersSession(RemoteSession):
         self._pool.release(worker)
         return stopped
 
+    def release(self, slot: int) -> None:
+        worker = self._slots.pop(slot, None)
+        if worker is not None:
+            worker.healthy = False  # the pool ends it
+            self._pool.release(worker)
+
     def trim(self) -> None:
         super().trim()
         self._release_all()

@@ -186,6 +186,12 @@ class ProcessesSession(RemoteSession):
             self._slots[slot].kill()
         return True
 
+    def release(self, slot: int) -> None:
+        worker = self._slots.pop(slot, None)
+        if worker is not None:
+            worker.healthy = False  # the pool ends it: idle it would hold its memory
+            self._pool.release(worker)
+
     def trim(self) -> None:
         super().trim()
         for worker in self._slots.values():

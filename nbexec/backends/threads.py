@@ -123,6 +123,11 @@ class ThreadsSession(Session):
             self._pool.release(worker.thread)
         return False  # a thread can't be stopped
 
+    def release(self, slot: int) -> None:
+        worker = self._workers.pop(slot, None)
+        if worker is not None:
+            self._pool.release(worker.thread)
+
     def close(self) -> None:
         for worker in self._workers.values():
             self._pool.release(worker.thread)

@@ -10,6 +10,9 @@ map_failures.py  what its `map` does about calls that fail
 watching.py      its numbers, and its panel
 computing.py     numeric kernels over an array
 initializing.py  the initializer, in a worker
+view.py          Executor.options: the same executor, with other options for its calls
+queueing.py      the bound of its queue, and calls that callers run
+lifecycle.py     how it ends, and what never began
 scheduling.py    calls later, or again and again: `schedule`, and its arguments (triggers.py,
                  crontab.py) as times (timings.py), which schedule.py decides upon
 job.py           the handle of such a call, its runs (job_runs.py), and the one thread that

@@ -10,26 +10,13 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, Future
-from contextvars import ContextVar
 from typing import Any, Self
 
 from ..errors import BackendError
+from ..items.queue_bound import inside
 from ..run.lending import Loan
-
-# The executors whose calls run in this context, from the outermost one: their marks.
-within: ContextVar[tuple[object, ...]] = ContextVar("nbexec_within", default=())
-
-
-@contextlib.contextmanager
-def marked(mark: object) -> Iterator[None]:
-    """Have contexts that are copied here be those of an executor's calls."""
-    token = within.set((*within.get(), mark))
-    try:
-        yield
-    finally:
-        within.reset(token)
 
 
 def called(fn: Any) -> str:
@@ -71,10 +58,10 @@ class BlockedCall:
 
     def __enter__(self) -> Self:
         executors: dict[Any, list[Any]] = {}
-        inside = within.get()
+        marks = inside.get()
         for one in self._futures:
             executor = getattr(one, "_executor", _none)()
-            if executor is not None and executor._mark in inside and not one.done():
+            if executor is not None and executor._calls.mark in marks and not one.done():
                 executors.setdefault(executor, []).append(one)
         if not executors:
             return self

@@ -89,13 +89,19 @@ class AfterArguments(AwaitingCall):
         wake: Callable[[], None],
         call: Call,
         awaited: list[Future[Any]],
+        own: Any,
     ) -> None:
+        self.own = own
         super().__init__(calls, future, wake)
         args, kwargs = _each((call.args, call.kwargs), lambda one: one)  # lists may yet change
         self._call: Call | None = call._replace(args=args, kwargs=kwargs)
         self._awaited = set(awaited)
         for one in awaited:
             one.add_done_callback(self._done)
+
+    @property
+    def call(self) -> Call | None:
+        return self._call
 
     def _done(self, awaited: Future[Any]) -> None:
         in_turn(functools.partial(self._on_done, awaited))
@@ -215,6 +221,7 @@ class Continuing:
 
     _calls: CallQueue
     _run: Run
+    _own: Any
     _in_stream: Callable[[Callable[..., Any]], Callable[..., Any]]
     _name_future: Callable[[CallFuture[Any], Any], None]
 
@@ -222,7 +229,7 @@ class Continuing:
         self, awaited: list[Future[Any]], call: Call, future: CallFuture[Any]
     ) -> CallFuture[Any]:
         """Have a call begin once the futures among its arguments are done."""
-        AfterArguments(self._calls, future, self._run.wake, call, awaited)
+        AfterArguments(self._calls, future, self._run.wake, call, awaited, self._own)
         return future
 
     def _then(

@@ -19,32 +19,42 @@ from ..items.call_queue import CallQueue
 from ..items.chunk_size import ChunkSizer
 from ..model import Task
 from ..observers.usage_on_demand import UsageOnDemand
-from ..options import resolve
+from ..options import checks, resolve
+from ..options.rates import Limit, Rate
 from ..options.record import Options
 from ..placement.auto import most_workers
 from ..run.handle import Run
 from ..run.seeds import streams_for
 from ..telemetry.observer import Observer
 from ..worker import execute
-from ..worker.execute import Call
+from ..worker.execute import Call, TimedCall
 from ..worker.random_streams import InStream
-from . import open_runs
-from .blocked_calls import called, marked
+from . import open_runs, queueing
+from .blocked_calls import called
 from .computing import Computing
 from .continuations import Continuing, futures_in
 from .future import CallFuture
 from .groups import GroupedCalls
 from .initializing import call_initialized, run_initializer
+from .lifecycle import Lifecycle
 from .map_failures import MapFailures
 from .mapping import call_part, each_of, in_parts, result_of, taken
 from .scheduling import Scheduling
+from .view import Viewed
 from .watching import Watching
 
 T = TypeVar("T")
 
 
 class Executor(
-    GroupedCalls, Continuing, Computing, Scheduling, Watching, concurrent.futures.Executor
+    Viewed,
+    GroupedCalls,
+    Continuing,
+    Lifecycle,
+    Computing,
+    Scheduling,
+    Watching,
+    concurrent.futures.Executor,
 ):
     """Run calls on any backend, behind the interface of `concurrent.futures`.
 
@@ -59,6 +69,19 @@ class Executor(
         all later ones fail with `concurrent.futures.BrokenExecutor`.
     initargs : tuple
         Its arguments.
+    max_queue : int or None
+        How many calls may wait, beside those that a worker is free for; None is any number.
+    on_full : {"block", "caller_runs", "reject", "discard", "discard_oldest"}
+        What becomes of a call that is one too many.  "block": `submit` waits for room, but lets
+        in what calls of this executor submit themselves, which might wait for ever;
+        "caller_runs": the thread that submits it runs it; "reject": `submit` raises `QueueFull`;
+        "discard": its future is cancelled; "discard_oldest": that of the call which has waited
+        longest is, among those of the smallest priority.
+    idle_timeout : float or None
+        Seconds after which a worker without calls is given back: a process ends, a thread is
+        free for other runs.  Another takes its place when there are calls again, and runs the
+        initializer.  None keeps workers until the executor is shut down, as
+        `concurrent.futures` does.
     **options
         Others of `Options`.  `progress` is "off" unless it is given.  `on_error` is about `map`:
         with "collect" it gives a `Failure` in the place of each call that fails, with "group" it
@@ -90,6 +113,9 @@ class Executor(
         *,
         initializer: Callable[..., object] | None = None,
         initargs: tuple[Any, ...] = (),
+        max_queue: int | None = None,
+        on_full: str = "block",
+        idle_timeout: float | None = None,
         **options: Any,
     ) -> None:
         given = {"progress": "off", **options, "backend": backend, "workers": workers}
@@ -104,14 +130,20 @@ class Executor(
             task = replace(task, fn=call_initialized, setup=setup)
         self._usage = UsageOnDemand()
         self._places = itertools.count()  # of submitted calls
-        self._calls = CallQueue()
-        self._mark = object()  # of the contexts of its calls
         self._ref = weakref.ref(self)
-        with marked(self._mark):
-            self._run = self._start(task)
+        self._limits: dict[tuple[Rate, ...], Limit] = {}
+        if idle_timeout is not None:
+            checks.seconds("idle_timeout", idle_timeout)
+        bound = queueing.bound_of(max_queue, on_full, self._options)
+        self._calls = CallQueue(name, bound)
+        with queueing.marked(self._calls):
+            self._run = self._started(task, idle_timeout)
+        self._calls.wake = functools.partial(wake, weakref.ref(self._run))
+        if bound is not None:
+            self._calls.workers = functools.partial(most_at_once, self._run)
         self._finalizer = weakref.finalize(self, open_runs.close, self._calls, self._run)
 
-    def _start(self, task: Task) -> Run:
+    def _started(self, task: Task, idle_timeout: float | None) -> Run:
         caller_thread = CallerThread()
         run = Run(
             task,
@@ -122,6 +154,7 @@ class Executor(
             watchers=functools.partial(self._watchers, self._options, task),
             sizer=self._sizer(self._options),
             kernel_backend="threads",
+            idle_timeout=idle_timeout,
         )
         run.start()
         open_runs.add(run, self._calls)
@@ -151,17 +184,30 @@ class Executor(
         ------
         RuntimeError
             The executor was shut down, or made in a process that forked this one.
+        QueueFull
+            The executor has ``max_queue`` with ``on_full="reject"``.
         concurrent.futures.BrokenExecutor
             The initializer raised in a worker.
         """
         future: CallFuture[T] = CallFuture()
         self._name_future(future, fn)
-        call = Call(self._in_stream(fn), args, kwargs)
-        if awaited := futures_in(args, kwargs):
-            return self._when_done(awaited, call, future)
-        self._calls.add(call, future)
-        self._run.wake()
+        self._accept(Call(self._in_stream(fn), args, kwargs), future)
         return future
+
+    def _accept(self, call: Call, future: CallFuture[Any]) -> None:
+        """Take a call in, with the options of this view, or run it here where it is one too many.
+
+        Raises what `submit` does.
+        """
+        own = self._own
+        if own is not None and own.timed:
+            call = TimedCall(*call)
+        if awaited := futures_in(call.args, call.kwargs):
+            self._when_done(awaited, call, future)
+        elif self._calls.add(call, future, own):
+            self._run.wake()
+        else:
+            queueing.run_here(call, future, own.options if own is not None else self._run.options)
 
     def map(
         self,
@@ -176,8 +222,8 @@ class Executor(
         Parameters
         ----------
         fn, *iterables
-            As for the built-in `map`.  They are consumed at once, unless `buffersize` is given;
-            `nbexec.imap` is lazy.
+            As for the built-in `map`.  They are consumed at once, unless `buffersize` is given,
+            or the executor has ``max_queue``; `nbexec.imap` is lazy.
         timeout : float or None
             Seconds from now within which each result must be there; None waits.
         chunksize : int or None
@@ -214,7 +260,9 @@ class Executor(
         if buffersize is not None and buffersize < 1:
             raise ValueError(f"buffersize must be at least 1, not {buffersize}")
         single = self._options.rate, self._options.budget, self._options.hedge_after
-        if size == 1 or self._on_error != "raise" or any(one is not None for one in single):
+        limited = self._own is not None and self._own.limit is not None
+        alone = limited or self._on_error != "raise"
+        if size == 1 or alone or any(one is not None for one in single):
             return self._map(fn, zip(*iterables, strict=False), timeout, buffersize)
         parts = in_parts(zip(*iterables, strict=False), size)
         part = functools.partial(call_part, fn)
@@ -229,12 +277,29 @@ class Executor(
     ) -> Iterator[Any]:
         due = None if timeout is None else time.monotonic() + timeout
         if self._on_error == "raise":
-            futures = deque(self.submit(fn, *args) for args in itertools.islice(calls, buffersize))
-            return taken(futures, due, fn, calls, self._ref, result_of)
+            return taken(
+                self._begun(fn, calls, buffersize), due, fn, calls, self._weakly(), result_of
+            )
         failures = MapFailures(self._on_error, called(fn), self._run.id)
         calls = failures.seen(calls)
-        futures = deque(self.submit(fn, *args) for args in itertools.islice(calls, buffersize))
-        return failures.given(taken(futures, due, fn, calls, self._ref, failures.result))
+        futures = self._begun(fn, calls, buffersize)
+        return failures.given(taken(futures, due, fn, calls, self._weakly(), failures.result))
+
+    def _begun(
+        self, fn: Callable[..., Any], calls: Iterator[tuple[Any, ...]], buffersize: int | None
+    ) -> deque[CallFuture[Any]]:
+        """Submit the first calls of `map`."""
+        bound = self._calls.bound
+        if buffersize is None and bound is not None:  # it would fill the queue by itself
+            buffersize = bound.most + self._calls.workers()
+        futures: deque[CallFuture[Any]] = deque()
+        try:
+            futures.extend(self.submit(fn, *args) for args in itertools.islice(calls, buffersize))
+        except BaseException:  # the queue is full, it was shut down, or there is no further item
+            for future in futures:
+                future.cancel()
+            raise
+        return futures
 
     def _in_stream(self, fn: Callable[..., T]) -> Callable[..., T]:
         """Have a function draw its own random numbers, if it draws any."""
@@ -268,9 +333,7 @@ class Executor(
 
         So many calls they give at once; with "auto" that is known before it has chosen.
         """
-        if self._options.backend != "auto":
-            return self._run.workers
-        return max(self._run.workers, most_workers(self._options.workers, self._run.task.depth))
+        return most_at_once(self._run)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Accept no further calls; with `wait`, return when the accepted ones are done.
@@ -289,3 +352,17 @@ class Executor(
         self._run.wake()
         if wait:
             self._run.wait()
+
+
+def most_at_once(run: Run) -> int:
+    """Give how many calls of an executor's run may run at once, also before "auto" has chosen."""
+    if run.options.backend != "auto":
+        return run.workers
+    return max(run.workers, most_workers(run.options.workers, run.task.depth))
+
+
+def wake(run: weakref.ref[Run]) -> None:
+    """Have an executor's run look at its queue, if it is still there."""
+    there = run()
+    if there is not None:
+        there.wake()

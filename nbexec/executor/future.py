@@ -6,7 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, NoReturn, TypeVar
 
-from .blocked_calls import BlockedCall, within
+from ..items.queue_bound import inside
+from .blocked_calls import BlockedCall
 
 T = TypeVar("T")
 
@@ -100,7 +101,7 @@ class CallFuture(Future[T]):
             This is in a call of the same executor, and no worker can be added there.
         """
         try:
-            if not within.get() or self.done():
+            if not inside.get() or self.done():
                 return super().result(timeout)
             with BlockedCall([self], timeout) as blocked:
                 return super().result(blocked.left())
@@ -115,7 +116,7 @@ class CallFuture(Future[T]):
         timeout : float or None
             As for `result`, which says what is raised, too.
         """
-        if not within.get() or self.done():
+        if not inside.get() or self.done():
             return super().exception(timeout)
         with BlockedCall([self], timeout) as blocked:
             return super().exception(blocked.left())

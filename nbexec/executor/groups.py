@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future
 from typing import Any
 
-from .blocked_calls import BlockedCall, within
+from ..items.queue_bound import inside
+from .blocked_calls import BlockedCall
 from .future import CallFuture
 
 GroupCall = Callable[[], Any] | tuple[Any, ...]  # a function; (fn, args); (fn, args, kwargs)
@@ -164,7 +165,7 @@ class GroupedCalls:
         (1, 0)
         """
         futures = list(futures)
-        if not within.get():
+        if not inside.get():
             return concurrent.futures.wait(futures, timeout, return_when)
         with BlockedCall(futures, timeout, return_when) as blocked:
             return concurrent.futures.wait(futures, blocked.left(), return_when)
@@ -195,7 +196,7 @@ class GroupedCalls:
         [1, 2]
         """
         futures = list(dict.fromkeys(futures))
-        if not within.get():
+        if not inside.get():
             return concurrent.futures.as_completed(futures, timeout)
         return self._as_completed(futures, timeout)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
-import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import CancelledError
@@ -44,7 +43,7 @@ def taken(
     due: float | None,
     fn: Callable[..., T],
     calls: Iterator[tuple[Any, ...]],
-    executor: weakref.ref[Any],
+    executor: Callable[[], Any],
     result: Callable[[CallFuture[T]], T],
 ) -> Generator[T, None, None]:
     """Give the results in order; each that is taken makes room for another call.

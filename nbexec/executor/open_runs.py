@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from ..items.call_queue import CallQueue
 from ..run.handle import Run
 from ..system import after_fork, at_exit
@@ -13,7 +15,7 @@ after_fork.add(_open.clear)
 def add(run: Run, calls: CallQueue) -> None:
     """Have a run that was started end when Python exits, if it is still open then."""
     _open[run] = calls
-    run.add_done_callback(_over)
+    run.add_done_callback(functools.partial(_over, calls))
     at_exit.add(_finish)
 
 
@@ -23,8 +25,9 @@ def close(calls: CallQueue, run: Run) -> None:
     run.wake()
 
 
-def _over(run: Run) -> None:
+def _over(calls: CallQueue, run: Run) -> None:
     _open.pop(run, None)
+    calls.drain()  # nothing, unless the run was cancelled
 
 
 def _finish() -> None:

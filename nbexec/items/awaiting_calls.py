@@ -29,11 +29,18 @@ class AwaitingCall:
     begun : bool
         Whether it has run, and only its result is still to come.
 
+    Attributes
+    ----------
+    own : object
+        Its `CallOptions`; None where it has no options of its own.
+
     Raises
     ------
     RuntimeError, BrokenExecutor
         As `CallQueue.add`.
     """
+
+    own: Any = None
 
     def __init__(
         self,
@@ -51,6 +58,11 @@ class AwaitingCall:
         else:
             calls.expect(self)
         future.add_done_callback(self._cancelled)
+
+    @property
+    def call(self) -> Any:
+        """The call, where that is known before its arguments are."""
+        return None
 
     def settle(self) -> bool:
         """Whether the caller is the first one here, and so is to say how the call goes on."""

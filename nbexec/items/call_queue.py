@@ -5,20 +5,34 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections import deque
+import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from ..errors import RunCancelled
+from ..errors import QueueFull, RunCancelled
 from ..model import Chunk
 from ..system import after_fork
 from .awaiting_calls import AwaitingCall, AwaitingCalls, cancel, fail
 from .feed import Feed
+from .pending_calls import PendingCall, PendingCalls
+from .queue_bound import QueueBound, inside
 from .sinks import Futures, renew
+
+LOOK = 0.1  # seconds until one who waits for room looks by himself: there may be more workers
 
 
 class CallQueue(Feed):
     """Submitted calls that are pending: a feed that ends when the executor is shut down.
+
+    Parameters
+    ----------
+    name : str
+        What the executor is called.
+    bound : QueueBound or None
+        How many may wait; None is any number.
+    clock : callable
+        Gives seconds.
 
     Attributes
     ----------
@@ -28,35 +42,61 @@ class CallQueue(Feed):
         Whether no further call is accepted.
     waiting : AwaitingCalls
         Calls that were accepted, and wait for futures: the run goes on until they have ended.
+    workers : callable
+        Gives how many calls may run at once; set by the executor, where there is a bound.
+    wake : callable
+        Has the run look at what has changed; set by the executor.
+    rejected, discarded : int
+        How many calls were refused since the queue was full, and how many were cancelled.
+    run_by_callers : int
+        How many ran in the thread that submitted them.
+    mark : object
+        Stands for it in `inside`.
     """
 
-    def __init__(self) -> None:
+    workers: Callable[[], int]
+    wake: Callable[[], None]
+
+    def __init__(
+        self,
+        name: str = "Executor",
+        bound: QueueBound | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.futures = Futures(self._failed, self._ended)
         self.waiting = AwaitingCalls()
         self.closed = False
+        self.bound = bound
+        self.rejected = self.discarded = self.run_by_callers = 0
+        self._name = name
         self._refusal: BaseException | None = None  # what every call gets from now on
         self._over: BaseException | None = None  # what a call gets that the run has not begun
         self._taken = 0
-        self._pending: deque[tuple[Any, Future[Any]]] = deque()
-        self._lock = threading.Lock()
+        self._cancelled = 0  # of those
+        self._unbegun: dict[int, PendingCall] = {}  # were taken, and may have to wait
+        self._pending = PendingCalls(clock)
+        self._lock = threading.RLock()  # a finaliser may close it in any thread, amid this
+        self._room = threading.Condition(self._lock)
+        self.mark = object()  # in the contexts of its calls; they don't keep the queue
         after_fork.watch(self)
 
     def after_fork(self) -> None:
         """Refuse calls in a forked child, and tell those who wait there for one."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._room = threading.Condition(self._lock)
         if not self.closed or self.waiting:
-            for one in self.waiting:
+            for awaiting in self.waiting:
+                renew(awaiting.future)
+            for one in self._pending:
                 renew(one.future)
-            for _, future in self._pending:
-                renew(future)
             why = RuntimeError(
                 f"this executor is process {os.getppid()}'s, which forked this one: make "
                 "another one here"
             )
             self.refuse(why)
-            for one in self.waiting:  # it was on its way to the others
-                if not one.future.done():
-                    fail(one.future, why)
+            for awaiting in self.waiting:  # it was on its way to the others
+                if not awaiting.future.done():
+                    fail(awaiting.future, why)
             self.waiting = AwaitingCalls()
             self.closed = True
 
@@ -68,13 +108,14 @@ class CallQueue(Feed):
 
     def _fail_pending(self, why: BaseException) -> None:
         with self._lock:
-            pending, self._pending = self._pending, deque()
+            pending = self._pending.clear()
+            self._room.notify_all()
         cancelled = isinstance(why, RunCancelled)
-        for _, future in pending:
+        for one in pending:
             if cancelled:
-                cancel(future)
+                cancel(one.future)
             else:
-                fail(future, why)
+                fail(one.future, why)
         if cancelled:
             self.waiting.cancel()
         else:
@@ -100,70 +141,173 @@ class CallQueue(Feed):
         """Whether calls are refused, for another reason than that it was closed."""
         return self._refusal is not None
 
-    def add(self, call: Any, future: Future[Any]) -> None:
-        """Accept a call.
+    # ------------------------------------------------------------ calls that come
+
+    def add(self, call: Any, future: Future[Any], own: Any = None) -> bool:
+        """Accept a call; give False where whoever submits it is to run it, the queue being full.
+
+        Parameters
+        ----------
+        call, future : object
+            The call, and its future.
+        own : CallOptions or None
+            Its own options.
 
         Raises
         ------
         RuntimeError
             The executor was shut down, or is a forking parent's.
+        QueueFull
+            It has a bound with "reject".
         BrokenExecutor
             Its initializer raised, in a worker.
         """
         with self._lock:
-            self._require_open()
-            self._pending.append((call, future))
+            if self.closed or self._refusal is not None:
+                self._require_open()
+            if self.bound is None or self._has_room(self.bound):
+                self._pending.append(call, future, own)
+                discarded = None
+            elif self.bound.on_full == "caller_runs":
+                self.run_by_callers += 1
+                return False
+            else:
+                discarded = self._crowd_in(PendingCall(call, future, own, 0.0), self.bound)
+        if self.bound is not None:
+            future.add_done_callback(self._room_made)
+        if discarded is not None:
+            drop(discarded.future)
+        return True
 
     def _require_open(self) -> None:
         if self._refusal is not None:
             raise type(self._refusal)(*self._refusal.args)
         if self.closed:
-            raise RuntimeError("cannot schedule new futures after shutdown")
+            raise RuntimeError(f"cannot schedule new futures after shutdown of {self._name}")
 
     def hurry(self, future: Future[Any]) -> None:
         """Have a call be the next one, if it is pending."""
         with self._lock:
-            for one in self._pending:
-                if one[1] is future:
-                    self._pending.remove(one)
-                    self._pending.appendleft(one)
-                    return
+            self._pending.hurry(future)
 
     def expect(self, one: AwaitingCall) -> None:
         """Accept a call that waits for futures; it raises what `add` raises."""
         with self._lock:
-            self._require_open()
+            if self.closed or self._refusal is not None:
+                self._require_open()
             self.waiting.add(one)
 
     def arrive(self, one: AwaitingCall, call: Any) -> None:
-        """Have a call be pending that has waited, also where no others are accepted any more."""
+        """Have a call be pending that has waited, also where no others are accepted any more.
+
+        It was accepted, and so finds room whatever the bound is.
+        """
+        future = one.future
         with self._lock:
             refusal = self._refusal or self._over
             if refusal is None:
-                self._pending.append((call, one.future))
+                self._pending.append(call, future, one.own)
         if refusal is not None:
-            fail(one.future, refusal)
+            fail(future, refusal)
+        elif self.bound is not None:
+            future.add_done_callback(self._room_made)
+
+    def _has_room(self, bound: QueueBound) -> bool:
+        """Whether another call may come: it finds a free worker, or place to wait.
+
+        A call that waits to be tried again, or for a rate, has been taken, and still waits.
+        """
+        most = bound.most + self.workers()
+        if len(self._pending) + len(self.futures.waiting) < most:
+            return True
+        for one in self._pending.drop(lambda one: one.future.cancelled()):
+            one.future.set_running_or_notify_cancel()
+        return len(self._pending) + len(self.futures.waiting) < most
+
+    def _crowd_in(self, one: PendingCall, bound: QueueBound) -> PendingCall | None:
+        """Do what is to be done about a call for which there is no room; give who has to go."""
+        if bound.on_full == "reject":
+            self.rejected += 1
+            raise QueueFull(
+                f"{self._name} takes no more calls for now: max_queue={bound.most} wait, and "
+                f"{self.workers()} may run; submit it again later, or use on_full='block'"
+            )
+        if bound.on_full == "block":
+            self._wait_for_room(bound)
+        elif bound.on_full == "discard" or not self._outranks(one):
+            self.discarded += 1
+            return one
+        else:
+            self.discarded += 1
+            out = self._pending.pop_least()
+            self._pending.append(one.call, one.future, one.own)
+            return out
+        self._pending.append(one.call, one.future, one.own)
+        return None
+
+    def _outranks(self, one: PendingCall) -> bool:
+        """Whether a pending call may go in place of one that comes."""
+        priority = 0 if one.own is None else one.own.priority
+        return len(self._pending) > 0 and priority >= self._pending.least()
+
+    def _wait_for_room(self, bound: QueueBound) -> None:
+        """Wait until there is room; a call that runs here lets in what it submits."""
+        if self.mark in inside.get():
+            return
+        while not self._has_room(bound):
+            self._room.wait(LOOK)
+            self._require_open()
+
+    def _room_made(self, _: Future[Any]) -> None:
+        with self._room:
+            self._room.notify()
+
+    # ------------------------------------------------------------ its end
 
     def close(self, workers: int | None = None) -> None:
         """Accept no more; with `workers`, cancel the calls that no worker is free for."""
         with self._lock:
             self.closed = True
+            self._room.notify_all()
             if workers is None:
                 return
-            free = max(0, workers - len(self.futures.waiting))
-            unwanted = [future for _, future in self._pending][free:]
+            free = max(0, workers - len(self.futures.waiting) + len(self._unbegun))
+            unwanted = [one.future for one in (*self._unbegun.values(), *[*self._pending][free:])]
         for future in unwanted:  # without the lock: callbacks may submit
             future.cancel()
         self.waiting.cancel()
 
+    def drain(self) -> list[PendingCall]:
+        """Accept no more, and take every pending call away; give those nobody has cancelled."""
+        with self._lock:
+            self.closed = True
+            self._room.notify_all()
+            pending = [*self._unbegun.values(), *self._pending.clear()]
+            for index in [*self._unbegun]:
+                self._forget(index)
+        for one in self.waiting:
+            if one.call is not None:
+                pending.append(PendingCall(one.call, one.future, one.own, 0.0))
+        never = [one for one in pending if drop(one.future)]
+        self.waiting.cancel()
+        return never
+
+    def _forget(self, index: int) -> None:
+        """Have a call that was taken, and has not begun, never begin."""
+        del self._unbegun[index], self.futures.waiting[index]
+        self._cancelled += 1
+        self.stale = True
+
+    # ------------------------------------------------------------ calls that are taken
+
     @property
     def total(self) -> int | None:
         left = self.left
-        return None if left is None else self._taken + left
+        return None if left is None else self._taken - self._cancelled + left
 
     @property
     def known(self) -> int:
-        return self._taken + len(self._pending)
+        return self._taken - self._cancelled + len(self._pending)
 
     @property
     def left(self) -> int | None:
@@ -181,14 +325,53 @@ class CallQueue(Feed):
 
     def take(self, size: int, budget: float = math.inf) -> Chunk:
         items: list[Any] = []
-        start = self._taken
-        while len(items) < size:
+        start, own = self._taken, None
+        while len(items) < size and own is None:
             with self._lock:
-                if not self._pending:
+                one = self._pending.popleft(plain=bool(items))
+                if one is None:
                     break
-                call, future = self._pending.popleft()
-            if future.set_running_or_notify_cancel():
-                self.futures.waiting[self._taken] = future
+                if one.own is not None and one.own.paced and not one.future.cancelled():
+                    self._unbegun[self._taken] = one
+                    one.future.add_done_callback(self._on_cancel)
+                elif not one.future.set_running_or_notify_cancel():
+                    continue
+                self.futures.waiting[self._taken] = one.future
                 self._taken += 1
-                items.append(call)
-        return Chunk(range(start, self._taken), items, budget=budget)
+                items.append(one.call)
+                own = one.own
+        return Chunk(range(start, self._taken), items, budget=budget, own=own)
+
+    def _on_cancel(self, future: Future[Any]) -> None:
+        """Have the run forget a call that is cancelled while it waits."""
+        if future.cancelled():
+            self.stale = True
+            self.wake()
+
+    def wanted(self, chunk: Chunk) -> bool:
+        return self._still(chunk.indices[0], begins=False)
+
+    def begin(self, chunk: Chunk) -> bool:
+        return chunk.own is None or self._still(chunk.indices[0], begins=True)
+
+    def _still(self, index: int, begins: bool) -> bool:
+        """Whether a call that was taken is still to begin; its future is told if it isn't."""
+        with self._lock:
+            one = self._unbegun.get(index)
+            if one is None:  # it has begun before, or was taken away
+                return index in self.futures.waiting
+            if not begins and not one.future.cancelled():
+                return True
+            if one.future.set_running_or_notify_cancel():
+                del self._unbegun[index]
+                return True
+            self._forget(index)
+            return False
+
+
+def drop(future: Future[Any]) -> bool:
+    """Cancel a future, and tell those who wait for it; give False where it was cancelled."""
+    new = not (isinstance(future, Future) and future.cancelled())
+    future.cancel()
+    future.set_running_or_notify_cancel()
+    return new

@@ -23,6 +23,7 @@ class Feed(ABC):
     first = 0  # index of the first item: those before it ran elsewhere
     error: BaseException | None = None  # what the input raised
     pulling = False  # whether more is on its way
+    stale = False  # whether chunks that were taken, and not sent yet, are not wanted any more
 
     @property
     @abstractmethod
@@ -57,6 +58,14 @@ class Feed(ABC):
     @abstractmethod
     def take(self, size: int, budget: float = math.inf) -> Chunk:
         """Give a chunk of up to `size` items that are at hand, in order, with its `budget`."""
+
+    def wanted(self, chunk: Chunk) -> bool:
+        """Whether a chunk that was taken, and not sent yet, is still wanted."""
+        return True
+
+    def begin(self, chunk: Chunk) -> bool:
+        """Note that a chunk is about to be sent; give whether it is still wanted."""
+        return True
 
     def want(self, size: int, deliver: Deliver) -> None:  # noqa: B027  (most have all at hand)
         """Have up to `size` more items pulled; they go to `deliver`, in some thread.

@@ -24,6 +24,7 @@ def failure(chunk: Chunk, outcome: Outcome, at: int, run: str) -> Failure:
         error.kind,
         outcome.values[at],
         run,
+        "" if chunk.own is None else chunk.own.name,
     )
 
 
@@ -41,7 +42,8 @@ def stopped_error(traceback: str = "") -> Error:
 def timed_out(chunk: Chunk, timeout: float, ended: bool) -> Outcome:
     """Give the outcome of an item that took too long; `ended` says whether it was stopped."""
     left = "was stopped" if ended else "can't be stopped, and may still be running"
-    why = ItemTimeout(f"the item took longer than timeout={timeout} s; it {left}")
+    what = repr(chunk.own.name) if chunk.own is not None and chunk.own.name else "the item"
+    why = ItemTimeout(f"{what} took longer than timeout={timeout} s; it {left}")
     why.abandoned = not ended
     return without_values(_described("error", why), len(chunk))
 

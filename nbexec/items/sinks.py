@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from typing import Any, Protocol
 
 from ..errors import BudgetExceeded, DeadlineExceeded, RunCancelled
@@ -268,6 +268,9 @@ class Futures:
     def end(self, error: BaseException | None) -> None:
         why = error or RunCancelled("the executor was shut down before this call ended")
         for future in self.waiting.values():
-            future.set_exception(why)
+            try:
+                future.set_exception(why)
+            except InvalidStateError:  # it was cancelled, while it waited for a limit
+                future.set_running_or_notify_cancel()
         self.waiting.clear()
         self._ended(why)

@@ -40,7 +40,7 @@ class Recall(Feed):
     def __init__(self, feed: Feed, lookup: Lookup) -> None:
         self._feed = feed
         self._lookup = lookup
-        self._missing: deque[tuple[int, Any]] = deque()
+        self._missing: deque[tuple[int, Any, Any]] = deque()  # with its own options, if any
 
     def close(self) -> None:
         self._feed.close()
@@ -69,10 +69,12 @@ class Recall(Feed):
         chunk = feed.take(size)
         found = self._lookup(chunk)
         self._missing.extend(
-            (index, item)
+            (index, item, chunk.own)
             for offset, (index, item) in enumerate(zip(chunk.indices, chunk.items, strict=True))
             if offset not in found
         )
+        if found and not feed.begin(chunk):
+            found = {}
         if len(found) < len(chunk):
             chunk = chunk.pick(list(found), chunk.attempt)
         values = list(found.values())
@@ -112,13 +114,31 @@ class Recall(Feed):
         return self._feed.held(index)
 
     def take(self, size: int, budget: float = math.inf) -> Chunk:
-        taken = [self._missing.popleft() for _ in range(min(size, len(self._missing)))]
-        indices = [index for index, _ in taken]
+        taken = [self._missing.popleft()]
+        own = taken[0][2]
+        if own is None:  # else it travels alone
+            while len(taken) < size and self._missing and self._missing[0][2] is None:
+                taken.append(self._missing.popleft())
+        indices = [index for index, *_ in taken]
         first = indices[0]
         adjacent = indices[-1] - first == len(indices) - 1
-        items = [item for _, item in taken]
+        items = [item for _, item, _ in taken]
         where = range(first, first + len(items)) if adjacent else indices
-        return Chunk(where, items, budget=budget)
+        return Chunk(where, items, budget=budget, own=own)
+
+    @property
+    def stale(self) -> bool:
+        return self._feed.stale
+
+    @stale.setter
+    def stale(self, stale: bool) -> None:
+        self._feed.stale = stale
+
+    def wanted(self, chunk: Chunk) -> bool:
+        return self._feed.wanted(chunk)
+
+    def begin(self, chunk: Chunk) -> bool:
+        return self._feed.begin(chunk)
 
     def want(self, size: int, deliver: Deliver) -> None:
         if not self._feed.at_hand:

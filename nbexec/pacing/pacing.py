@@ -17,8 +17,10 @@ from ..options.rates import CALLS, Limit, limit_of
 from ..options.record import Options
 from ..telemetry import wording
 from ..telemetry.events import Spending
+from . import call_limits
 from .asking import asking
 from .budget import Budget
+from .call_limits import Lanes, OwnTicket, lane_of, lateness_of
 from .item_facts import ONE, ItemFacts
 from .limiters import limiter_of
 from .parked import Parked, Waiting
@@ -26,9 +28,6 @@ from .slowing import Slowing
 from .windows import too_much
 
 MOST_PARKED = 10_000  # items that are taken while they may not start; others may, by their key
-# Seconds that may pass between a worker's word that it begins an item and the item's first
-# statement: a thread waits for the GIL, a process for a core.  At most, and of a window.
-LATE, LATE_SHARE = 0.25, 0.05
 SHOWN = 1.0  # seconds that the reason stays, for a reader: between two windows it goes away
 
 
@@ -42,6 +41,7 @@ class Flight:
     key: Hashable
     ticket: Any  # None without a limit
     waiting: Waiting  # what it was before
+    own: OwnTicket | None = None  # with the limit of the call itself
 
 
 class Paused(NamedTuple):
@@ -94,7 +94,7 @@ class Pacing:
             self.limit = limit_of("rate", options.rate)
         self._limiter = None if self.limit is None else limiter_of(self.limit)
         rates = self.limit.rates if self.limit is not None else ()
-        self._late = min(LATE, *(LATE_SHARE * rate.seconds for rate in rates)) if rates else 0.0
+        self._late = lateness_of(rates) if rates else 0.0
         self._facts = ItemFacts(options, star, rates)
         self._asks = asking(options)
         self._slowing = Slowing(options.deadline is not None)  # for servers, by key
@@ -103,18 +103,21 @@ class Pacing:
         self._parked = parked
         self._flights: dict[Place, Flight] = {}
         self._running: dict[Hashable, int] = {}  # by key
+        self._keyed = self._facts.keyed  # or some calls have a key, or a limit, of their own
+        self._lanes = Lanes()
         self._singly = self._limiter is not None or self._facts.keyed or options.budget is not None
         self._again = math.inf  # when a limit lets the next item start, which isn't taken yet
-        self._held_at = -math.inf  # when the limit last had an item wait
+        self._held_at = -math.inf  # when a limit last had an item wait
+        self._held_by = self.limit
         self._paused = Paused(-math.inf, None, SlowDown(0, None))  # the latest pause
-        self._unaffordable: Hashable = None  # the key of the item that would go over the budget
+        self._unaffordable: Hashable = None  # the lane of the item that would go over the budget
         self.broke = False
 
     # ------------------------------------------------------------ before an item is sent
 
     def most(self) -> float:
         """Give how many chunks may be at workers: the run sends no more."""
-        most = math.inf if self._facts.keyed else self._slowing.most(None)
+        most = math.inf if self._keyed else self._slowing.most(None)
         return min(most, self._short.most(None))
 
     def _until(self, key: Hashable) -> float:
@@ -125,58 +128,89 @@ class Pacing:
         """Give what may be sent now; `take` gives what is next in the backlog."""
         self._again = math.inf
         if not self._singly:
-            if self._until(None) <= now:
-                return take()
-            self._again = self._until(None)
-            return None
+            if self._until(None) > now:
+                self._again = self._until(None)
+                return None
+            chunk = take()
+            if chunk is None or chunk.own is None or not chunk.own.paced:
+                return chunk
+            self._singly = True  # from now on
+            if self._may_go(chunk, now):
+                return chunk
         return self._next_parked(now) or self._next_new(take, now)
 
     def _next_parked(self, now: float) -> Chunk | None:
         while not self.broke and (ready := self._parked.ready(now)) is not None:
-            (key,) = ready
-            waiting = self._parked.first(key)
+            (lane,) = ready
+            waiting = self._parked.first(lane)
             if self.unwanted(waiting.chunk):
-                self._parked.pop(key, now)
+                self._unpark(lane, now)
                 continue
-            when = self._start(key, waiting, now)
+            when = self._start(self._key(waiting.chunk), waiting, now)
             if when is None:
-                self._parked.pop(key, now)
+                self._unpark(lane, now)
                 return waiting.chunk
-            self._parked.put_off(key, when)
+            self._parked.put_off(lane, when)
         return None
 
+    def drop_unwanted(self) -> None:
+        """Forget the items that wait, and that don't matter any more."""
+        for lane in self._parked.drop(self.unwanted):
+            self._lanes.remove(lane)
+
+    def _unpark(self, lane: Hashable, now: float) -> None:
+        self._parked.pop(lane, now)
+        if lane not in self._parked:
+            self._lanes.remove(lane)
+
     def _next_new(self, take: Take, now: float) -> Chunk | None:
-        plain = not self._facts.keyed and not self._facts.costed and not self._facts.priced_before
-        while not self.broke and len(self._parked) < (MOST_PARKED if self._facts.keyed else 1):
-            if plain and not self._free(now):
+        facts = self._facts
+        alike = not facts.keyed and not facts.costed and not facts.priced_before
+        while not self.broke and len(self._parked) < (MOST_PARKED if self._keyed else 1):
+            if alike and not self._free(now):
                 return None
             chunk = take()
             if chunk is None:
                 return None
-            item = chunk.items[0]
-            try:
-                key, amounts = self._facts.key(item), self._facts.amounts(item)
-                waiting = Waiting(chunk, amounts, self._facts.price_before(item))
-                self._check(amounts)
-                when = 0.0 if key in self._parked else self._start(key, waiting, now)
-            except OptionError as error:
-                self.refuse(chunk, error)
-                continue
-            if when is None:
+            if self._may_go(chunk, now):
                 return chunk
-            self._parked.add(key, waiting, when)
         return None
+
+    def _may_go(self, chunk: Chunk, now: float) -> bool:
+        """Whether an item that was taken starts now; else it is parked, or was refused."""
+        if chunk.own is not None and chunk.own.paced:
+            self._keyed = True
+        item = chunk.items[0]
+        try:
+            key, amounts = self._key(chunk), self._facts.amounts(item)
+            waiting = Waiting(chunk, amounts, self._facts.price_before(item))
+            self._check(amounts)
+            lane = lane_of(chunk, key)
+            when = 0.0 if lane in self._parked else self._start(key, waiting, now)
+        except OptionError as error:
+            self.refuse(chunk, error)
+            return False
+        if when is None:
+            return True
+        self._parked.add(lane, waiting, when)
+        self._lanes.add(lane)
+        return False
+
+    def _key(self, chunk: Chunk, at: int = 0) -> Hashable:
+        """Give what an item's limits and slowing down are about."""
+        own = chunk.own
+        return self._facts.key(chunk.items[at]) if own is None or own.key is None else own.key
 
     def _free(self, now: float) -> bool:
         """Whether any item may start now; so that one that may not isn't taken."""
         if self.budget is not None and not self.budget.fits(None):
             self.broke = True
             return False
-        at = self._until(None)
+        at = self._short.until(None) if self._keyed else self._until(None)
         if at <= now and self._limiter is not None:
             at = self._limiter.free_at(None, ONE, now)
             if at > now:
-                self._held_at = now
+                self._held_at, self._held_by = now, self.limit
         self._again = at if at > now else math.inf
         return at <= now
 
@@ -193,20 +227,30 @@ class Pacing:
         until, most = self._until(key), self._slowing.most(key)
         if until > now:
             return until
-        if self._facts.keyed and self._running.get(key, 0) >= most:
+        if self._keyed and self._running.get(key, 0) >= most:
             return math.inf
         if self.budget is not None and not self.budget.fits(waiting.price):
             if not waiting.chunk.hedge:  # the run goes on without a second try
-                self.broke, self._unaffordable = True, key
+                self.broke, self._unaffordable = True, lane_of(waiting.chunk, key)
             return math.inf
+        free_at = call_limits.free_at(waiting.chunk, key, now)
+        if free_at > now:
+            self._held_at, self._held_by = now, waiting.chunk.own.limit
+            return free_at
         ticket: Any = None
         if self._limiter is not None:
-            ticket = self._limiter.reserve(key, waiting.amounts, now)
+            all_or_one = key if self._facts.keyed else None  # a call's own key loosens no limit
+            ticket = self._limiter.reserve(all_or_one, waiting.amounts, now)
             if isinstance(ticket, float):
-                self._held_at = now
+                self._held_at, self._held_by = now, self.limit
                 return ticket
+        own = call_limits.reserve(waiting.chunk, key, now)
+        if isinstance(own, float):  # another run was sooner; the start that is lost harms nobody
+            if self._limiter is not None:
+                self._limiter.started(ticket, now)
+            return own
         place = _place(waiting.chunk)
-        self._flights[place] = Flight(key, ticket, waiting)
+        self._flights[place] = Flight(key, ticket, waiting, own)
         self._running[key] = self._running.get(key, 0) + 1
         if self.budget is not None:
             self.budget.begun(place, waiting.price)
@@ -226,6 +270,8 @@ class Pacing:
         flight = self._flights.get(_place(chunk))
         if flight is not None and self._limiter is not None:
             self._limiter.started(flight.ticket, now + self._late)
+        if flight is not None and flight.own is not None:
+            flight.own.started(now)
 
     def came_back(
         self, chunk: Chunk, outcome: Outcome, now: float, away: Container[int] = ()
@@ -265,16 +311,22 @@ class Pacing:
         flight = self._flights.pop(_place(chunk), None) if self._flights else None
         if flight is None:
             return None
-        if self._limiter is not None:
-            self._limiter.started(flight.ticket, now)
+        self._over(flight, now)
         self._running[flight.key] -= 1
         if not self._running[flight.key]:
             del self._running[flight.key]
         if self.broke:
             self.broke = False
             self._parked.put_off(self._unaffordable, now)
-        self._parked.put_off(flight.key, now)
+        for lane in self._lanes.of(flight.key):
+            self._parked.put_off(lane, now)
         return flight
+
+    def _over(self, flight: Flight, now: float) -> None:
+        if self._limiter is not None:
+            self._limiter.started(flight.ticket, now)
+        if flight.own is not None:
+            flight.own.limiter.started(flight.own.ticket, now)
 
     def sort_out(
         self, chunk: Chunk, outcome: Outcome, now: float, at_once: int, workers: int
@@ -292,7 +344,7 @@ class Pacing:
             begun = now - (outcome.ends[-1] - (outcome.ends[at - 1] if at else 0.0))
             if asked is None or (asked.lacking and self._alone(begun, workers)):
                 continue
-            key = self._facts.key(chunk.items[at])
+            key = self._key(chunk, at)
             until = self._pause(key, asked, now, begun, at_once)
             if until is not None:
                 found.append(TurnedAway(at, until))
@@ -300,7 +352,7 @@ class Pacing:
                 self._parked.put_off(key, until)
         if not outcome.errors and outcome.values:
             begun = now - outcome.ends[-1]
-            self._slowing.passed(self._facts.key(chunk.items[0]), begun, workers)
+            self._slowing.passed(self._key(chunk), begun, workers)
             self._short.passed(None, begun, workers)
         return found
 
@@ -314,15 +366,14 @@ class Pacing:
         """Give until when to pause; None where an item is not to be tried again."""
         if asked.lacking:
             return self._short.asked(None, now, asked.seconds, begun, at_once)
-        if self._facts.keyed:
+        if self._keyed:
             at_once = self._running.get(key, 1)
         return self._slowing.asked(key, now, asked.seconds, begun, at_once)
 
     def end(self, now: float) -> None:
         """Settle what is still reserved: the run is over."""
-        if self._limiter is not None:
-            for flight in self._flights.values():
-                self._limiter.started(flight.ticket, now)
+        for flight in self._flights.values():
+            self._over(flight, now)
         self._flights.clear()
 
     # ------------------------------------------------------------ for the loop
@@ -354,7 +405,7 @@ class Pacing:
             why = f" (status {asked.status})" if asked.status else ""
             return f"slowing down, as asked{who}{why}: {left}"
         if self._held_at >= now - SHOWN:
-            return f"waiting for the rate limit, {self.limit}"
+            return f"waiting for the rate limit, {self._held_by}"
         return ""
 
     def note(self) -> str:

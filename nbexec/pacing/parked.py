@@ -45,10 +45,17 @@ class Parked:
         return key in self._queues
 
     def add(self, key: Hashable, waiting: Waiting, when: float) -> None:
-        """Park an item behind those of its key; the first one says when the key is due."""
+        """Park an item behind those of its key; the first one says when the key is due.
+
+        It goes before those of a smaller priority.
+        """
         self._count += 1
         if key in self._queues:
-            self._queues[key].append(waiting)
+            queue = self._queues[key]
+            at, priority = len(queue), _priority(waiting)
+            while at and _priority(queue[at - 1]) < priority:
+                at -= 1
+            queue.insert(at, waiting)
         else:
             self._queues[key] = deque([waiting])
             self.put_off(key, when)
@@ -84,6 +91,18 @@ class Parked:
         else:
             del self._queues[key], self._when[key]
 
+    def drop(self, unwanted: Callable[[Chunk], bool]) -> list[Hashable]:
+        """Forget the items of which that holds; give the keys that have none left."""
+        empty = []
+        for key, queue in [*self._queues.items()]:
+            kept = deque(one for one in queue if not unwanted(one.chunk))
+            self._count -= len(queue) - len(kept)
+            self._queues[key] = kept
+            if not kept:
+                del self._queues[key], self._when[key]
+                empty.append(key)
+        return empty
+
     def earliest(self) -> float:
         """Give the smallest index of a parked item; infinity for none."""
         return min((one.chunk.indices[0] for one in self._all()), default=math.inf)
@@ -94,3 +113,8 @@ class Parked:
 
     def _all(self) -> Any:
         return itertools.chain.from_iterable(self._queues.values())
+
+
+def _priority(waiting: Waiting) -> int:
+    own = waiting.chunk.own
+    return 0 if own is None else own.priority

@@ -44,7 +44,8 @@ class BackendChooser:
         self._clock = clock
         self._kernel = kernel  # the backend for items that aren't worth sending
         self._first_backend = "serial"  # and for those that are timed
-        if options.leaves:  # a backend where an item can be left behind
+        # a backend where an item can be left behind, as a call of an executor may have to be
+        if options.leaves or kernel == "threads":
             self._kernel = self._first_backend = "threads"
         self._open = OpenBackend(options, slots, spec, clock)
         self._probe: Probe | None = None  # while items go one at a time

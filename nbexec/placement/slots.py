@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -25,6 +26,7 @@ class Slot:
     since: float = 0.0  # when its first chunk began, on the run's clock
     begun: bool = False  # whether its worker acknowledged that
     worker: str = ""  # that ran the chunk which came back last
+    used: bool = False  # whether a worker may stand behind it
 
     @property
     def due(self) -> float:
@@ -66,7 +68,9 @@ class SlotTable:
         self._askable: dict[Slot, None] = {}  # whose worker may be asked, and was not yet
         self._sessions: list[Session] = []
         self._slots: list[Slot] = []
-        self._idle: dict[Slot, None] = {}  # ordered sets: the longest idle goes first
+        # Ordered sets: first those with a worker, the last one that had work before the others,
+        # so that few calls need few workers, and the others can be released.
+        self._idle: OrderedDict[Slot, None] = OrderedDict()
         self._half: dict[Slot, None] = {}  # have one chunk
         self._later = 0  # slots, once the old ones have finished
         self._count = 0  # that were asked for
@@ -173,7 +177,7 @@ class SlotTable:
             self._busy += 1
         flight = InFlight(slot, chunk, len(chunk))
         slot.flights.append(flight)
-        slot.begun = False
+        slot.begun, slot.used = False, True
         self.in_flight[chunk] = flight
         self._items += len(chunk)
         self._sort(slot)
@@ -193,8 +197,14 @@ class SlotTable:
         """Sort the slot in among the idle ones and those with one chunk."""
         self._idle.pop(slot, None)
         self._half.pop(slot, None)
-        if not slot.retired and len(slot.flights) < 2:
-            (self._half if slot.flights else self._idle)[slot] = None
+        if slot.retired or len(slot.flights) > 1:
+            return
+        if slot.flights:
+            self._half[slot] = None
+            return
+        self._idle[slot] = None
+        if slot.used:
+            self._idle.move_to_end(slot, last=False)
 
     def awaits(self, chunk: Chunk) -> bool:
         """Whether a chunk is at a slot."""
@@ -247,6 +257,26 @@ class SlotTable:
     def has_awaited(self, slot: Slot) -> bool:
         """Whether the first chunk of a slot is awaited."""
         return bool(slot.flights) and slot.flights[0].chunk in self.in_flight
+
+    def release_idle(self, before: float) -> bool:
+        """Give the workers of slots back that have had nothing since `before`.
+
+        Gives whether there are other slots with a worker.
+        """
+        held = False
+        for slot in self._slots:
+            if slot.used and not slot.flights and slot.since <= before:
+                slot.session.release(slot.number)
+                slot.used = False
+                self._idle.move_to_end(slot)
+            held = held or slot.used
+        return held
+
+    def lose_worker(self, slot: Slot) -> None:
+        """Note that the worker of a slot is gone, or stuck: others go before its next one."""
+        slot.used = False
+        if slot in self._idle:
+            self._idle.move_to_end(slot)
 
     def retire(self, slot: Slot) -> None:
         """Have a slot take nothing more; it finishes what it has."""

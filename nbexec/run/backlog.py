@@ -82,7 +82,7 @@ class Backlog:
         chunk = self._queued_chunk(size)
         if chunk is not None:
             budget = self.sizer.budget(len(chunk), stealable is not None)
-            return Chunk(chunk.indices, chunk.items, chunk.attempt, budget)
+            return Chunk(chunk.indices, chunk.items, chunk.attempt, budget, own=chunk.own)
         if self.limit is not None:
             return None
         self.wanted = self._wanted(size, workers, room)

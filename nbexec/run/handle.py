@@ -95,6 +95,7 @@ class Run:
         clock: Callable[[], float] = time.monotonic,
         watchers: Callable[[], Sequence[Observer]] = tuple,
         before: Run | None = None,
+        idle_timeout: float | None = None,
     ) -> None:
         self.id = registry.new_id()
         # The run itself, or the first of those whose results this one completes.
@@ -123,6 +124,7 @@ class Run:
             *(task, feed, sink, options, observers, caller_thread, sizer, kernel_backend, clock),
             journal=self._journal,
             origin=self.origin,
+            idle_timeout=idle_timeout,
         )
         self._loop = Loop(spec)
         self._sink = sink

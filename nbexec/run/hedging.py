@@ -268,6 +268,7 @@ class Hedging:
         slot, now = flight.slot, self._run.clock()
         worker, seconds = self._run.worker_of(slot, chunk)
         slot.session.abort(slot.number)
+        self._run.slots.lose_worker(slot)
         self._run.emit(Dropped(now, chunk.indices[0], time.time() - seconds, seconds, worker))
 
     def _forget_said(self, chunk: Chunk) -> None:

@@ -113,6 +113,7 @@ class Intake:
             return
         outcome, slot = reply(), flight.slot
         if died(outcome):
+            self._run.slots.lose_worker(slot)
             outcome = placed(outcome, *self._run.worker_of(slot, chunk))
         elif self.chooser.unsent(outcome):  # its items start where nothing is sent
             outcome = replace(outcome, values=[], errors={}, ends=[])
@@ -158,7 +159,9 @@ class Intake:
             if chunk.indices:
                 self._run.finish(now, chunk, outcome)
             return
-        sorted_out = failure_policy.sort_out(chunk, outcome, self._policy)
+        own = chunk.own
+        policy = self._policy if own is None else failure_policy.Policy.of(own.options)
+        sorted_out = failure_policy.sort_out(chunk, outcome, policy)
         for one, error, wait, started, took in sorted_out.retries:
             facts = started, took, outcome.worker
             self._emit(Retried(now, one.indices[0], one.attempt, error, wait, *facts))

@@ -46,6 +46,7 @@ from ..telemetry.publisher import Publisher
 from ..telemetry.stats import Stats
 from .backlog import Backlog
 from .context import RunContext
+from .idle_workers import IdleWorkers
 from .in_turn import InTurn
 from .intake import Intake
 from .lending import Lending, Loan
@@ -73,6 +74,7 @@ class RunSpec:
     clock: Callable[[], float]
     journal: Journal | None = None
     origin: str = ""
+    idle_timeout: float | None = None  # seconds after which an idle worker is released
 
 
 class Loop:
@@ -91,7 +93,7 @@ class Loop:
             origin=spec.origin,
         )
         self._pacing = context.pacing
-        self._pacing.refuse, self._pacing.unwanted = self._refuse, self._backlog.unwanted
+        self._pacing.refuse, self._pacing.unwanted = self._refuse, self._unwanted
         self._emit = self.publisher.emit
         self._intake = Intake(context, self.post)
         stops = spec.options.on_error == "raise" and not spec.options.retries
@@ -104,6 +106,7 @@ class Loop:
         self._hedging = self._intake.hedging
         self._chooser = self._intake.chooser = self._choose_with(spec, hold)
         self._gate = _memory_gate(spec.options)
+        self._idle_workers = IdleWorkers(self._slots, spec.idle_timeout)
         self._journal = spec.journal
         self._recalling = False  # whether there may be more in the journal
         self._paused = False
@@ -212,6 +215,7 @@ class Loop:
         self.stopping.check()
         self._reclaim.check()
         self._hedging.check()
+        self._idle_workers.check(self._clock())
 
     def _unstarted(self) -> int | None:
         """Give how many items haven't begun, more or less; None where that isn't known."""
@@ -255,7 +259,8 @@ class Loop:
             return 0.0
         polls = self._chooser.timeout(), self.stopping.poll, self._reclaim.poll
         due = self.stopping.deadline, self._backlog.due(), self._overdue(), self._pace_due()
-        soonest = min(self._hedge_due(), *(at for at in due if at is not None))
+        known = [at for at in due if at is not None]
+        soonest = min(self._hedge_due(), self._idle_workers.due(), *known)
         waits = [poll for poll in polls if poll is not None]
         grow_at = self._grow_at()
         if grow_at < float("inf"):  # not at once: only who waits learns whether the GIL is held
@@ -272,6 +277,9 @@ class Loop:
         sizer = self._backlog.sizer
         sizer.target = self._chooser.target
         sizer.cost = self._chooser.cost
+        if self.feed.stale:
+            self.feed.stale = False
+            self._pacing.drop_unwanted()
         if self._held():
             return
         while self._may_send():
@@ -299,10 +307,19 @@ class Loop:
             self.feed.want(self._backlog.wanted, self._pulled)
         return chunk
 
+    def _unwanted(self, chunk: Chunk) -> bool:
+        """Whether a chunk that was taken need not be sent any more."""
+        return self._backlog.unwanted(chunk) or not self.feed.wanted(chunk)
+
     def _send(self, chunk: Chunk) -> None:
         now = self._clock()
+        if not self.feed.begin(chunk):
+            self._pacing.returned(chunk, now)
+            return
         flight = self._slots.assign(chunk, now)
         self._emit(Hedged(now, chunk) if chunk.hedge else Submitted(now, chunk))
+        self.stopping.sent(chunk)
+        self._idle_workers.sent(now)
         slot = flight.slot
         self._slots.sent(flight, slot.session.submit(slot.number, chunk))
 
@@ -321,6 +338,8 @@ class Loop:
 
     def _refuse(self, chunk: Chunk, error: OptionError) -> None:
         """Fail an item that can never start."""
+        if not self.feed.begin(chunk):
+            return
         self._emit(Submitted(self._clock(), chunk))
         self._intake.judge(chunk, refused(error))
 

@@ -58,6 +58,7 @@ class Stopping:
         self._given_up: BaseException | None = None
         self.deadline = float("inf")  # on the run's clock
         self._since: float | None = None  # when it was halted
+        self._timed = False  # whether a call that runs may have a timeout of its own
 
     def begin(self) -> None:
         """Have the time until the deadline begin."""
@@ -67,13 +68,18 @@ class Stopping:
     @property
     def poll(self) -> float | None:
         """Give the seconds between two `check`; None where nothing may have to be aborted."""
-        timed = self._run.options.timeout is not None and self._run.slots.in_flight
+        timed = (self._timed or self._run.options.timeout is not None) and self._run.slots.in_flight
         return POLL if timed or self._since is not None else None
+
+    def sent(self, chunk: Chunk) -> None:
+        """Note that a chunk was sent, whose item may have a timeout of its own."""
+        if chunk.own is not None and chunk.own.timeout is not None:
+            self._timed = True
 
     def check(self) -> None:
         """Halt the run at its deadline, and abort items that are over their time."""
-        if self._run.options.timeout is not None:
-            self._time_out(self._run.options.timeout)
+        if self._timed or self._run.options.timeout is not None:
+            self._time_out()
         if self._run.clock() >= self.deadline and not self.late:
             self.late = True
             self.halt(-1)
@@ -136,13 +142,17 @@ class Stopping:
     def _unwanted(self, slot: Slot) -> bool:
         return all(self._run.backlog.unwanted(flight.awaited) for flight in slot.flights)
 
-    def _time_out(self, timeout: float) -> None:
+    def _time_out(self) -> None:
         """Fail the items that took too long; items travel alone where there is a timeout."""
-        run, now = self._run, self._run.clock()
+        run, now, self._timed = self._run, self._run.clock(), False
         for slot in run.slots.busy():
             if not run.slots.has_awaited(slot):  # it was in the other try of an item
                 continue
             chunk = slot.flights[0].chunk
+            timeout = run.options.timeout if chunk.own is None else chunk.own.timeout
+            if timeout is None:
+                continue
+            self._timed = self._timed or chunk.own is not None
             since = self._hedging.since(chunk, slot.since)
             waits = not slot.begun and slot.session.reports_begun
             if not slot.session.ready(slot.number):
@@ -152,6 +162,7 @@ class Stopping:
                 worker, took = run.worker_of(slot, chunk)
                 ended = slot.session.abort(slot.number)
                 run.slots.release(chunk)
+                run.slots.lose_worker(slot)
                 self._judge(chunk, placed(timed_out(chunk, timeout, ended), worker, took))
 
     def _abort_unwanted(self) -> None:

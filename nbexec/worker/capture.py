@@ -190,6 +190,10 @@ class Capture:
         if now:
             self._report(self._offset, stream, now)
 
+    def begun(self) -> None:
+        """Report that the item begins."""
+        self._report(len(self._values), "begun", "")
+
     def progress(self, fraction: float | None, text: str) -> None:
         """Report how far the item is."""
         self._report(len(self._values), "progress", (fraction, text[:WORDS]))

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 from ..model import Error, Outcome, Task
 from ..system import after_fork, machine, subinterpreter
 from .blocks import BATCH
-from .capture import Capture, Report, current
+from .capture import Capture, Report, capturing, current
 from .chunk_state import ChunkState
 from .event_loop import run_to_end
 from .item_calls import call_items
@@ -91,8 +91,20 @@ class Call(NamedTuple):
         return f"{name}({', '.join(given)})"
 
 
+class TimedCall(Call):
+    """A call of which the kernel is to know when it begins, as of all items of a timed task."""
+
+    __slots__ = ()
+
+    def __nbexec_content__(self) -> tuple[Any, ...]:
+        """Give the reduction of the call itself, which a journal may have without a timeout."""
+        return Call(*self).__reduce_ex__(5)  # type: ignore[return-value]  # no string
+
+
 def call(it: Call) -> Any:
     """Call the function of an executor's item, to its end if it is a coroutine function."""
+    if type(it) is TimedCall and (capture := capturing()) is not None:
+        capture.begun()
     value = it.fn(*it.args, **it.kwargs)
     return _run_loop(value) if isinstance(value, Coroutine) else value
 

@@ -76,7 +76,8 @@ class FailureGroups:
             self._groups[kind, where] = group
         group.count += 1
         if len(group.items) < ITEMS:
-            group.items.append((failure.index, wording.safe_repr(failure.item, limit=ITEM_LIMIT)))
+            shown = failure.name or wording.safe_repr(failure.item, limit=ITEM_LIMIT)
+            group.items.append((failure.index, shown))
             group.items.sort()
 
     def rows(self, run: str, most: int = GROUPS) -> list[_ROW]:

@@ -1,0 +1,33 @@
+"""QueueBound: how many calls may wait in an executor's queue, and what happens to one more."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Literal
+
+OnFull = Literal["block", "caller_runs", "reject", "discard", "discard_oldest"]
+ON_FULL = ("block", "caller_runs", "reject", "discard", "discard_oldest")
+
+# The queues of the executors whose calls run in this context: one of them that waited for room
+# in its own queue might wait for ever.
+inside: ContextVar[tuple[object, ...]] = ContextVar("nbexec_inside", default=())
+
+
+@dataclass(frozen=True)
+class QueueBound:
+    """How many calls may wait, beside those that a worker is free for.
+
+    Attributes
+    ----------
+    most : int
+        So many, at most.
+    on_full : str
+        "block": `submit` waits for room; "caller_runs": the call runs in the thread that submits
+        it; "reject": `submit` raises `QueueFull`; "discard": the call's future is cancelled;
+        "discard_oldest": that of the call which has waited longest is, among those of the
+        smallest priority.
+    """
+
+    most: int
+    on_full: OnFull
