@@ -65,7 +65,7 @@ class CallQueue(Feed):
     ) -> None:
         self.futures = Futures(self._failed, self._ended)
         self.waiting = AwaitingCalls()
-        self.closed = False
+        self.closed = self._shut = False  # the latter: whether it was when the run ended
         self.bound = bound
         self.rejected = self.discarded = self.run_by_callers = 0
         self._name = name
@@ -124,13 +124,14 @@ class CallQueue(Feed):
     def _ended(self, why: BaseException) -> None:
         """Leave nobody waiting for a call: the run has ended."""
         with self._lock:
-            self.closed, self._over = True, why
+            self._shut, self.closed, self._over = self.closed, True, why
         self._fail_pending(why)
 
     def end(self, error: BaseException | None) -> None:
-        """Raise the error for every call from now on, the run having ended early."""
+        """Raise the error for every call from now on, the run having ended before a shutdown."""
         with self._lock:
-            self._refusal = self._refusal or error
+            if not self._shut:
+                self._refusal = self._refusal or error
 
     def _failed(self, error: BaseException) -> None:
         if getattr(error, "of_initializer", False):

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 import nbexec
 from nbexec.backends.threads import Threads
-from nbexec.executor.blocked_calls import called, within
+from nbexec.executor.blocked_calls import called
+from nbexec.items.queue_bound import inside
 from nbexec.model import Chunk
 from nbexec.placement.slots import SlotTable
 from nbexec.run.lending import Lending, Loan
@@ -207,10 +208,10 @@ def test_a_run_in_a_call_and_an_executor_in_a_call():
 
 
 def test_nobody_else_is_within():
-    assert within.get() == ()
+    assert inside.get() == ()
     with nbexec.Executor("threads", workers=1) as executor:
-        assert within.get() == ()
-        assert len(executor.submit(within.get).result(60)) == 1
+        assert inside.get() == ()
+        assert len(executor.submit(inside.get).result(60)) == 1
     assert (called(len), called(functools_partial()), called(WAYS["wait"])) == (
         "len()", "partial()", "<lambda>()",
     )  # fmt: skip
