@@ -10,16 +10,24 @@ import inspect
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 from ..model import Chunk, Outcome
 from ..system import after_fork, blas
 from ..worker import held_records, streams
 from ..worker.chunk_state import AFTER_FAILURE, NOTHING_MORE, SharedChunkState
-from ..worker.execute import ExecutionSpec, StopFlag, prepare, run_chunk_async, worker_name
-from ..worker.item_errors import Partial
+from ..worker.execute import (
+    ExecutionSpec,
+    StopFlag,
+    run_chunk_async,
+    tear_down_async,
+    worker_name,
+)
+from ..worker.item_errors import Partial, failed
 from ..worker.random_streams import SET_UP, streams_of
+from ..worker.setup_once import TORN, SetupOnce
 from .base import Backend, Session, SessionSpec
 from .pool import Pool
 from .threads import WARM, ThreadWorker
@@ -82,6 +90,8 @@ class AsyncioSession(Session):
         self._coming: deque[Lane] = deque()  # those with new chunks
         self._called = False  # whether the loop is about to look at them
         self._ended: list[tuple[Chunk, Outcome]] = []  # not yet delivered
+        self._set_up = SetupOnce(spec.task)
+        self._last: Chunk | None = None
         self._prepared = functools.cache(self._prepare)
         streams.install()
         self._holding = held_records.holding() if spec.hold else contextlib.nullcontext()
@@ -90,7 +100,7 @@ class AsyncioSession(Session):
         self._cpu: float | None = None  # of the loop's thread, when last attributed
 
     def _prepare(self) -> Callable[[Any], Any]:
-        call = prepare(self._spec.task)
+        call = self._set_up()
         if self._spec.task.coroutine:
             return call
         in_thread = functools.partial(self._in_thread, call)
@@ -122,6 +132,7 @@ class AsyncioSession(Session):
         after_failure = NOTHING_MORE if self._spec.stops else AFTER_FAILURE
         chunk_state = SharedChunkState(chunk.items, after_failure)
         lane.chunks.append((chunk, chunk_state, lane.stop_flag))
+        self._last = chunk
         self._coming.append(lane)
         if not self._called:  # to wake the loop takes as long as many a coroutine
             self._called = True
@@ -194,6 +205,29 @@ class AsyncioSession(Session):
             lane.stop_flag.stop()
             self._loop.call_soon_threadsafe(lane.cancel)
         return self._spec.task.coroutine  # a plain function is in a thread, and goes on
+
+    def tear_down(self) -> Sequence[Future[Any]]:
+        if self._spec.task.teardown is None or self._last is None:
+            return ()
+        done: Future[Any] = Future()
+        begin = functools.partial(self._begin_tear_down, self._last, done)
+        try:
+            self._loop.call_soon_threadsafe(begin)
+        except RuntimeError:  # the caller's loop was closed
+            return ()
+        return (done,)
+
+    def _begin_tear_down(self, last: Chunk, done: Future[Any]) -> None:
+        ending = self._tear_down(last.part(len(last) - 1), done)
+        task = self._loop.create_task(ending, context=self._spec.context.copy())
+        task.add_done_callback(lambda _: None if done.done() else done.set_result(None))
+
+    async def _tear_down(self, last: Chunk, done: Future[Any]) -> None:
+        report = functools.partial(self._spec.report, last)
+        error = await tear_down_async(self._spec.task, self._set_up, report)
+        if error is not None:
+            self._spec.report(last, 0, TORN, (failed(error), worker_name()))
+        done.set_result(None)
 
     def close(self) -> None:
         """Nothing runs any more, and nothing is kept."""

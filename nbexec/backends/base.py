@@ -12,6 +12,7 @@ import contextvars
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -101,6 +102,14 @@ class Session(ABC):
         A worker that can't be stopped is left behind.  The slot may be used again: a worker that
         is not in the middle of anything stands behind it then.
         """
+
+    def tear_down(self) -> Sequence[Future[Any]]:
+        """Begin the task's teardown in each worker that is there; give what is done at its end.
+
+        Nothing of the run is in progress, and nothing more comes.  What a teardown raises is
+        reported as `TORN`.
+        """
+        return ()
 
     @abstractmethod
     def close(self) -> None:

@@ -231,6 +231,9 @@ class InterpretersSession(RemoteSession):
     def process(self, slot: int, chunk: Chunk) -> str | None:
         return subinterpreter.worker(self._slots[slot].number) if slot in self._slots else None
 
+    def has_worker(self, slot: int) -> bool:
+        return slot in self._slots and self._slots[slot].healthy
+
     def ready(self, slot: int) -> bool:
         return self._slots[slot].ready
 

@@ -194,6 +194,9 @@ class ProcessesSession(RemoteSession):
         self._slots.clear()
         self._pool.trim()
 
+    def has_worker(self, slot: int) -> bool:
+        return slot in self._slots and self._slots[slot].healthy
+
     def ready(self, slot: int) -> bool:
         return self._slots[slot].ready
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import math
 import os
 import pickle
 import signal
 import time
 from abc import abstractmethod
+from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from ..worker.item_errors import failed
 from ..worker.module_reloads import reloaded
 from ..worker.reply import has_issued, receive
 from ..worker.run_values import RunValues, is_executors
+from ..worker.setup_once import TORN
 from ..worker.signals_taken import signals_here
 from ..worker.surroundings.kernel_state import Renewed
 from .base import Session, SessionSpec
@@ -61,6 +64,7 @@ class RemoteSession(Session):
         self._closed = False
         self._stopping = False  # whether there may be files that say that a chunk is unwanted
         self._asked: set[Chunk] = set()  # whose pending items were asked for
+        self._last: dict[int, Chunk] = {}  # that was sent, by slot, where there is a teardown
         self.resize(spec.workers)
         self.key = f"{os.getpid()}-{next(_runs)}"  # a worker keeps one task loaded for each key
         self._reloaded = reloaded()
@@ -117,6 +121,8 @@ class RemoteSession(Session):
             self._large.add(envelope.serial)
         if self._listener is not None:
             self._listener.expect(envelope.serial, functools.partial(self.spec.report, chunk))
+        if self.spec.task.teardown is not None:
+            self._last[slot] = chunk
         indices = b"" if self.spec.task.streams is None else pickle.dumps(chunk.indices)
         renewed = self._renewed()
         facts = self.key, self.block, len(chunk), items, chunk.budget, self.alone, indices
@@ -173,6 +179,41 @@ class RemoteSession(Session):
             self._large.discard(envelope.serial)
             items_file(envelope).unlink(missing_ok=True)
         return envelope
+
+    def tear_down(self) -> Sequence[Future[Any]]:
+        last, self._last = self._last, {}
+        return [self.tear_down_at(slot, last[slot]) for slot in last if self.has_worker(slot)]
+
+    def has_worker(self, slot: int) -> bool:
+        """Whether the worker is there that `slot` has had."""
+        return True
+
+    def tear_down_at(self, slot: int, last: Chunk) -> Future[Any]:
+        """Have the worker of `slot` call teardown; what that writes is of the last item there."""
+        done: Future[Any] = Future()
+        last, envelope = last.part(len(last) - 1), self._envelope()
+        if self._listener is not None:
+            self._listener.expect(envelope.serial, functools.partial(self.spec.report, last))
+        facts = self.key, b"", 0, b"", math.inf, self.alone, b"", b"", self.spec.stops
+        future = self.send(slot, last.part(0, 0), PackedCall(*facts, envelope))
+        future.add_done_callback(functools.partial(self._torn_down, last, envelope, done))
+        return done
+
+    def _torn_down(
+        self, last: Chunk, envelope: Envelope, done: Future[Any], future: Future[bytes]
+    ) -> None:
+        try:
+            if self._listener is not None:
+                self._listener.poll()  # what it wrote comes before
+                self._listener.forget(envelope.serial)
+            outcome = receive(future.result(), envelope)
+            for offset, stream, said in outcome.said:
+                self.spec.report(last, offset, stream, said)
+            for error in outcome.errors.values():
+                self.spec.report(last, 0, TORN, (error, outcome.worker))
+        except BaseException:  # the worker died, or was stopped: nothing is left there
+            pass
+        done.set_result(None)
 
     def close(self) -> None:
         self._closed = True

@@ -10,7 +10,8 @@ import contextlib
 import functools
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 from ..errors import BackendError
@@ -18,8 +19,10 @@ from ..model import Chunk
 from ..system import blas, machine
 from ..worker import held_records, streams
 from ..worker.chunk_state import AFTER_FAILURE, NOTHING_MORE, SharedChunkState
-from ..worker.execute import ExecutionSpec, StopFlag, prepare, run_chunk
+from ..worker.execute import ExecutionSpec, StopFlag, run_chunk, tear_down, worker_name
+from ..worker.item_errors import failed
 from ..worker.random_streams import streams_of
+from ..worker.setup_once import TORN, SetupOnce
 from .base import Backend, Running, Session, SessionSpec
 from .pool import Pool
 from .serial import Stopwatch
@@ -121,6 +124,10 @@ class ThreadsSession(Session):
         self._pool.release(worker.thread)
         return False  # a thread can't be stopped
 
+    def tear_down(self) -> Sequence[Future[Any]]:
+        begun = [worker.tear_down() for worker in self._workers.values()]
+        return [done for done in begun if done is not None]
+
     def close(self) -> None:
         for worker in self._workers.values():
             self._pool.release(worker.thread)
@@ -150,13 +157,11 @@ class RunThread:
         self._spec = spec
         self._stop_flag = StopFlag()
         self._context = spec.context.copy()
-        self._prepared = functools.cache(self._begin)  # setup: once a worker
-
-    def _begin(self) -> Callable[[Any], Any]:
-        self._spec.surroundings.enter_thread()
-        return prepare(self._spec.task)
+        self._set_up = SetupOnce(spec.task, spec.surroundings.enter_thread)
+        self._last: Chunk | None = None
 
     def submit(self, chunk: Chunk, chunk_state: SharedChunkState) -> None:
+        self._last = chunk
         run = functools.partial(self._context.run, self._run, chunk, chunk_state, self._stop_flag)
         self.thread.call(run)
 
@@ -166,7 +171,7 @@ class RunThread:
         task = self._spec.task
         drawn_from = streams_of(task, chunk.indices, shared=True)
         hold = self._spec.hold and functools.partial(self._spec.hold, chunk)
-        spec = ExecutionSpec(task, self._prepared, stop_flag, report, streams=drawn_from, hold=hold)
+        spec = ExecutionSpec(task, self._set_up, stop_flag, report, streams=drawn_from, hold=hold)
         if self._spec.judged:
             with self.watch:
                 spec = spec._replace(starved=machine.starved)
@@ -180,7 +185,25 @@ class RunThread:
         self._stop_flag.stop()
         self._stop_flag = StopFlag()
 
+    def tear_down(self) -> Future[Any] | None:
+        """Have teardown called once the chunks before are done; None where there is none."""
+        last, self._last = self._last, None
+        if last is None or self._spec.task.teardown is None:
+            return None
+        done: Future[Any] = Future()
+        job = functools.partial(self._tear_down, last.part(len(last) - 1), done)
+        self.thread.call(functools.partial(self._context.run, job))
+        return done
+
+    def _tear_down(self, last: Chunk, done: Future[Any]) -> None:
+        report = functools.partial(self._spec.report, last)
+        error = tear_down(self._spec.task, self._set_up, report)
+        if error is not None:
+            self._spec.report(last, 0, TORN, (failed(error), worker_name()))
+        done.set_result(None)
+
     def leave(self) -> None:
-        """Leave the thread behind: it ends after the item that it is in."""
+        """Leave the thread behind: it ends after the item that it is in, and teardown."""
         self._stop_flag.stop()
+        self.tear_down()
         self.thread.healthy = False

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..worker import reductions
+from .initializing import WithoutState
 
 
 class Computing:
@@ -55,4 +56,6 @@ class Computing:
         part, join = (kernel, combine or list) if callable(kernel) else reductions.kernel(kernel)
         if combine is not None and not callable(kernel):
             raise ValueError(f"combine= is for functions: {kernel!r} has its own")
+        if not callable(kernel):
+            part = WithoutState(part)
         return join(list(self.map(part, reductions.slices(reductions.numbers(array)))))

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from .. import observers
 from ..backends.caller_thread import CallerThread
+from ..errors import OptionError
 from ..items.call_queue import CallQueue
 from ..items.chunk_size import ChunkSizer
 from ..model import Task
@@ -22,6 +23,7 @@ from ..options import resolve
 from ..options.record import Options
 from ..placement.auto import most_workers
 from ..run.handle import Run
+from ..run.preparing import check_teardown
 from ..run.seeds import streams_for
 from ..telemetry.observer import Observer
 from ..telemetry.stats import Stats
@@ -31,7 +33,7 @@ from ..worker.random_streams import InStream
 from . import open_runs
 from .computing import Computing
 from .future import CallFuture
-from .initializing import call_initialized, run_initializer
+from .initializing import begin, call_begun, end
 from .mapping import call_part, each_of, in_parts, taken
 
 T = TypeVar("T")
@@ -51,6 +53,13 @@ class Executor(Computing, concurrent.futures.Executor):
         all later ones fail with `concurrent.futures.BrokenExecutor`.
     initargs : tuple
         Its arguments.
+    setup : callable or None
+        Called in each worker, once, before its first call and after the initializer.  Its value
+        is the last positional argument of every call: ``fn(*args, state, **kwargs)``.  If it
+        raises, so does the call that it was for, and the next one tries again.
+    teardown : callable or None
+        Called once in each worker, after its last call, with setup's value; without `setup`,
+        with nothing.
     **options
         Others of `Options`.  `progress` is "off" unless it is given.
 
@@ -79,6 +88,8 @@ class Executor(Computing, concurrent.futures.Executor):
         *,
         initializer: Callable[..., object] | None = None,
         initargs: tuple[Any, ...] = (),
+        setup: Callable[[], Any] | None = None,
+        teardown: Callable[..., Any] | None = None,
         **options: Any,
     ) -> None:
         given = {"progress": "off", **options, "backend": backend, "workers": workers}
@@ -87,9 +98,13 @@ class Executor(Computing, concurrent.futures.Executor):
             raise TypeError(f"initializer must be callable, not {initializer!r}")
         name = self._options.name or "Executor"
         task = Task(self._calling, name, depth=execute.depth.get())
-        if initializer is not None:
-            setup = functools.partial(run_initializer, initializer, initargs)
-            task = replace(task, fn=call_initialized, setup=setup)
+        if setup is not None and not callable(setup):
+            raise OptionError(f"setup must be a function without arguments, or None, not {setup!r}")
+        check_teardown(teardown)
+        if any(one is not None for one in (initializer, setup, teardown)):
+            beginning = functools.partial(begin, initializer, initargs, setup)
+            ending = None if teardown is None else functools.partial(end, teardown)
+            task = replace(task, fn=call_begun, setup=beginning, teardown=ending)
         self._places = itertools.count()  # of submitted calls
         self._calls = CallQueue()
         caller_thread = CallerThread()

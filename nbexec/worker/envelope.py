@@ -25,7 +25,7 @@ class PackedCall(NamedTuple):
 
     key: str  # of task and run: each worker unpacks the task, and runs its setup, once
     block: Any  # the packed task: the path of its file, or the bytes
-    size: int  # items
+    size: int  # items; 0: the run has ended here, and teardown is called
     items: bytes  # pickled; b"" where they are in their file, large buffers and all
     budget: float  # seconds
     alone: bool  # nothing else runs in the process: its CPU time, BLAS threads and all, counts
