@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any
 
 from ..model import Chunk, Outcome
@@ -39,6 +40,7 @@ class Asyncio(Backend):
     """An event loop; `loop` is the caller's, or None for one in a thread of ours."""
 
     name = "asyncio"
+    takes = frozenset({"teardown", "worker_name"})
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self._loop = loop
@@ -128,7 +130,7 @@ class AsyncioSession(Session):
     def submit(self, slot: int, chunk: Chunk) -> SharedChunkState:
         lane = self._lanes.get(slot)
         if lane is None:
-            lane = self._lanes[slot] = Lane()
+            lane = self._lanes[slot] = Lane(self._spec.own.named(slot))
         after_failure = NOTHING_MORE if self._spec.stops else AFTER_FAILURE
         chunk_state = SharedChunkState(chunk.items, after_failure)
         lane.chunks.append((chunk, chunk_state, lane.stop_flag))
@@ -150,7 +152,10 @@ class AsyncioSession(Session):
                 lane = self._coming.popleft()
                 if lane.task is None:
                     context = self._spec.context.copy()
-                    lane.task = self._loop.create_task(self._serve(lane), context=context)
+                    name = lane.name or None
+                    lane.task = self._loop.create_task(
+                        self._serve(lane), context=context, name=name
+                    )
 
     async def _serve(self, lane: Lane) -> None:
         """Run the chunks of a slot: a task for each chunk would cost as much as the chunk."""
@@ -164,6 +169,8 @@ class AsyncioSession(Session):
                 *(task, prepared, stop_flag, report), streams=drawn_from, hold=hold
             )
             outcome = await run_chunk_async(spec, chunk_state, chunk.budget, self._share)
+            if lane.name:
+                outcome = replace(outcome, worker=lane.name)
             if not task.coroutine:
                 self._release_thread(stop_flag)
             if (
@@ -197,7 +204,7 @@ class AsyncioSession(Session):
             lane.stop_flag = StopFlag()  # what comes next is wanted
 
     def worker(self, slot: int, chunk: Chunk) -> str:
-        return self._name
+        return self._spec.own.named(slot) or self._name
 
     def abort(self, slot: int) -> bool:
         lane = self._lanes.pop(slot, None)
@@ -242,9 +249,10 @@ class AsyncioSession(Session):
 class Lane:
     """The chunks of a slot, and its asyncio task while it has any."""
 
-    __slots__ = ("chunks", "stop_flag", "task")
+    __slots__ = ("chunks", "name", "stop_flag", "task")
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name  # "" for that of the loop's thread
         self.chunks: deque[tuple[Chunk, SharedChunkState, StopFlag]] = deque()
         self.stop_flag = StopFlag()  # of the chunks that came since it last was unwanted
         self.task: asyncio.Task[None] | None = None

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from ..model import Chunk, Outcome, Task
+from ..options.worker_options import WorkerOptions
 from ..telemetry.events import Part
 from ..worker.chunk_state import SharedChunkState
 from ..worker.held_records import HeldRecord
@@ -55,7 +56,12 @@ class SessionSpec:
     hold: HoldRecord | None = None  # takes what items in the kernel log, where that has an order
     stops: bool = False  # whether a failure ends the run: a plain loop begins nothing after it
     judged: bool = False  # whether the seconds without a core, and `running`, are asked for
+    own: WorkerOptions = WorkerOptions()  # what is wanted of workers
     surroundings: Surroundings = field(default_factory=Surroundings.here)  # when the run began
+
+
+# The options about workers; `Backend.takes` are those of them that it can do.
+EVERY = frozenset({"teardown", "worker_name", "pin", "env", "recycle_after", "recycle_above"})
 
 
 class Running(NamedTuple):
@@ -75,6 +81,8 @@ class Session(ABC):
     # Seconds that an item which isn't wanted any more may go on at its worker before that is
     # stopped: about what it costs to start another one.
     patience = 1.0
+
+    restartable = False  # whether its workers can be replaced while it goes on
 
     side_threads = False  # whether items run in other threads than a plain loop of the caller's
 
@@ -125,6 +133,9 @@ class Session(ABC):
     def trim(self) -> None:  # noqa: B027  (most hold nothing)
         """End idle workers for the memory that they hold; nothing runs at this moment."""
 
+    def restart(self) -> None:  # noqa: B027  (some can't)
+        """Have each worker end, once it is idle; another one takes its place."""
+
     def ready(self, slot: int) -> bool:
         """Whether the worker of `slot` is there, so that the time of its item runs."""
         return True
@@ -155,6 +166,7 @@ class Backend(ABC):
     remote = False  # whether functions and items are pickled on their way
     can_time_out = True  # whether an item can be stopped, or left behind, while it runs
     most_workers: int = sys.maxsize
+    takes: frozenset[str] = frozenset()  # which options about workers it can do
 
     @abstractmethod
     def default_workers(self) -> int:

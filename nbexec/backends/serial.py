@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..model import Chunk, Outcome
@@ -29,6 +30,7 @@ class Serial(Backend):
 
     name = "serial"
     most_workers = 1
+    takes = frozenset({"teardown", "worker_name"})
     can_time_out = False  # the calling thread is in it
 
     def default_workers(self) -> int:
@@ -81,6 +83,8 @@ class SerialSession(Session):
         )
         with self._watch:
             outcome = run_chunk(execution, chunk_state, chunk.budget)
+        if spec.own.name:
+            outcome = replace(outcome, worker=spec.own.named(0))
         failed = bool(outcome.errors) and spec.stops and not self.side_threads
         if interrupt or failed:
             stop_flag.stop()  # nothing more runs until the run knows of it
@@ -114,7 +118,8 @@ class SerialSession(Session):
         report = functools.partial(spec.report, last, shown=spec.direct)
         error = tear_down(spec.task, self._set_up, report, spec.direct)
         if error is not None and not interrupts(error):
-            spec.report(last, 0, TORN, (failed(error), worker_name()))
+            worker = spec.own.named(0) or worker_name()
+            spec.report(last, 0, TORN, (failed(error), worker))
         done.set_result(None)
         if error is not None and interrupts(error):
             raise error
@@ -122,6 +127,9 @@ class SerialSession(Session):
     def close(self) -> None:
         self._stop_flag.stop()
         streams.remove()
+
+    def worker(self, slot: int, chunk: Chunk) -> str:
+        return self._spec.own.named(0)
 
     def running(self) -> Running | None:
         return self._watch.read()

@@ -35,11 +35,12 @@ from .computing import Computing
 from .future import CallFuture
 from .initializing import begin, call_begun, end
 from .mapping import call_part, each_of, in_parts, taken
+from .restarting import Restarting
 
 T = TypeVar("T")
 
 
-class Executor(Computing, concurrent.futures.Executor):
+class Executor(Computing, Restarting, concurrent.futures.Executor):
     """Run calls on any backend, behind the interface of `concurrent.futures`.
 
     Parameters

@@ -319,6 +319,16 @@ class SlotTable:
         """Give what the workers use, where they are not the kernel's own processes."""
         return self._sessions[-1].elsewhere() if self._sessions else None
 
+    @property
+    def can_restart(self) -> bool:
+        """Whether the workers that take new chunks can be restarted."""
+        return not self._sessions or self._sessions[-1].restartable
+
+    def restart(self) -> None:
+        """Have each worker end once it is idle."""
+        for session in self._sessions:
+            session.restart()
+
     def trim(self) -> None:
         """Have idle workers end that hold memory; others take their places when needed."""
         for session in self._sessions:

@@ -107,7 +107,12 @@ class Run:
         sizer = sizer or (
             ChunkSizer(1, prefetch=False)
             if options.alone
-            else ChunkSizer(options.chunk, alone=COSTLY if options.checkpoint else ALONE)
+            else ChunkSizer(
+                options.chunk,
+                prefetch=not options.worker_options.recycles,  # the next one may be another's
+                alone=COSTLY if options.checkpoint else ALONE,
+                most=options.recycle_after,
+            )
         )
         observers = list(watchers())
         self._journal: Journal | None = None
@@ -302,6 +307,23 @@ class Run:
     def workers(self, count: int) -> None:
         self.options.updated({"workers": count})  # checked there
         self._loop.post(self._loop.set_workers, count)
+
+    def restart_workers(self) -> None:
+        """Have each worker end, an idle one now and a busy one after its call; does not wait.
+
+        New ones, which have run nothing before, begin when they are needed.
+
+        Raises
+        ------
+        BackendError
+            The run's workers can't be restarted: those of serial, asyncio, and others' pools.
+        """
+        if not self._loop.can_restart:
+            raise BackendError(
+                f"workers of backend={self.choice.backend!r} can't be restarted: those of "
+                "'threads', 'processes' and 'dask' (a local cluster) can"
+            )
+        self._loop.post(self._loop.restart_workers)
 
     # ------------------------------------------------------------ once more
 

@@ -119,6 +119,7 @@ class Loop:
             contextvars.copy_context(),
             1,
             hold=hold,
+            own=spec.options.worker_options,
             stops=spec.options.on_error == "raise" and not spec.options.retries,
         )
         return BackendChooser(spec.options, self._slots, session, spec.kernel_backend, spec.clock)
@@ -422,6 +423,15 @@ class Loop:
             self._emit(Steered(self._clock(), paused=paused))
             if paused:
                 self._reclaim.take_all_back()
+
+    @property
+    def can_restart(self) -> bool:
+        """Whether the workers that there are can be restarted."""
+        return self._slots.can_restart
+
+    def restart_workers(self) -> None:
+        """Have each worker end once it is idle."""
+        self._slots.restart()
 
     def set_workers(self, count: int) -> None:
         """Have `count` items run at once from now on."""

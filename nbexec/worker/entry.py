@@ -18,7 +18,7 @@ from ..items.outcomes import not_begun, without_values
 from ..model import Outcome
 from ..serialize import block_files, pickling
 from ..system import blas, machine, subinterpreter
-from . import capture, streams, task_cache
+from . import capture, conditions, streams, task_cache
 from .arithmetic import telling
 from .capture import Report
 from .channel import channel
@@ -101,6 +101,7 @@ def run_packed(call: PackedCall, send: Send | None = None) -> bytes:
         to_kernel.begin(envelope.serial)
         report = to_kernel.reporter(envelope.serial)
     own_in_fork()
+    conditions.take_on(envelope.conditions)
     capture.one_at_a_time = call.alone or subinterpreter.number > 0
     blas.hold(call.key, envelope.threads)  # before anything is loaded
     if not call.size:
@@ -132,7 +133,13 @@ def run_packed(call: PackedCall, send: Send | None = None) -> bytes:
 
 
 def _tear_down(key: str, report: Report) -> Outcome:
-    """Call the teardown of a run's task, where it is loaded; an error is that of the outcome."""
+    """Call the teardown of a run's task, where it is loaded; an error is that of the outcome.
+
+    Without a key it is that of every task: the process ends.
+    """
+    if not key:
+        task_cache.end()
+        return not_begun()
     loaded = task_cache.loaded(key)
     if loaded is None:
         return not_begun()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..system import blas
+from .conditions import Conditions
 from .module_reloads import Reloaded
 
 
@@ -18,6 +19,7 @@ class Envelope(NamedTuple):
     local: bool  # whether the folder is the worker's, too
     threads: blas.Share = ()  # of BLAS; none where the worker is not ours
     reloaded: Reloaded = ()  # modules of the kernel's
+    conditions: Conditions | None = None  # of the worker alone, where it is ours
 
 
 class PackedCall(NamedTuple):

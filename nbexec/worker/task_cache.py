@@ -130,6 +130,14 @@ def forget() -> None:
     ended.clear()
 
 
+def end() -> None:
+    """Drop every task: this process ends."""
+    with _lock:
+        ended = [*_loaded.values()]
+        _loaded.clear()
+    _tear_down(ended)
+
+
 def _tear_down(ended: list[Loaded]) -> None:
     """Call the teardown of tasks that were dropped, where their run could not have it called."""
     for one in ended:
