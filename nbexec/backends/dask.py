@@ -103,12 +103,12 @@ class Dask(Backend):
                     f"no Dask cluster answers at {self._given!r}: {error}"
                 ) from error
         try:
-            own = {f"{_SPAWNED}.{name}": value for name, value in self._env}
-            with dask.config.set(_UNSAID | _hash_seed() | own), affinity.unpinned():
+            with dask.config.set(_UNSAID | _hash_seed()), affinity.unpinned():
                 self._local = OwnCluster(
                     n_workers=machine.cores(),
                     threads_per_worker=1,
                     processes=True,
+                    env=dict(self._env),
                     host="127.0.0.1",
                     dashboard_address="127.0.0.1:0",  # any free port, for its HTTP server
                     # a death is reported at once: the run decides what is tried again

@@ -301,7 +301,7 @@ class LocalSession(RemoteSession):
 
     def send(self, slot: int, chunk: Chunk, call: PackedCall) -> Future[bytes]:
         key = f"nbexec-{self.spec.task.name}-{self.key}"
-        end = functools.partial(self._tear_down_one, slot)
+        end = functools.partial(self._tear_down_one, slot, self._last.get(slot))
         queued = QueuedChunk(key, call, chunk, own=self.spec.own, tear_down=end)
         queued_chunks = self._queued.setdefault(slot, [])
         queued_chunks.append(queued)
@@ -322,11 +322,12 @@ class LocalSession(RemoteSession):
 
     def restart(self) -> None:
         for slot, worker in enumerate(self._workers[: self._most]):
-            worker.replace(functools.partial(self._tear_down_one, slot))
+            end = functools.partial(self._tear_down_one, slot, self._last.get(slot))
+            worker.replace(end)
 
-    def _tear_down_one(self, slot: int) -> QueuedChunk | None:
+    def _tear_down_one(self, slot: int, last: Chunk | None) -> QueuedChunk | None:
         """Make what has the worker of `slot` call teardown; None where it has none to call."""
-        last, made = self._last.pop(slot, None), []
+        made: list[QueuedChunk] = []
         if last is None:
             return None
 

@@ -126,12 +126,12 @@ class RemoteSession(Session):
             self._large.add(envelope.serial)
         if self._listener is not None:
             self._listener.expect(envelope.serial, functools.partial(self.spec.report, chunk))
-        if self.spec.task.teardown is not None:
-            self._last[slot] = chunk
         indices = b"" if self.spec.task.streams is None else pickle.dumps(chunk.indices)
         renewed = self._renewed()
         facts = self.key, self.block, len(chunk), items, chunk.budget, self.alone, indices
         future = self.send(slot, chunk, PackedCall(*facts, renewed, self.spec.stops, envelope))
+        if self.spec.task.teardown is not None:
+            self._last[slot] = chunk  # only now: to send it may have ended the worker before
         size = beside or len(items)
         future.add_done_callback(functools.partial(self._done, slot, chunk, size, spent))
 

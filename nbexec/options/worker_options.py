@@ -50,7 +50,9 @@ class WorkerOptions(NamedTuple):
         >>> limited.worn(6, 1), limited.worn(6, 2)
         (False, True)
         """
-        if self.recycle_after is not None and items and items + coming > self.recycle_after:
+        if not items:  # it has begun as it is
+            return False
+        if self.recycle_after is not None and items + coming > self.recycle_after:
             return True
         return self.recycle_above is not None and memory > self.recycle_above
 
