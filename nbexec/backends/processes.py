@@ -150,10 +150,11 @@ class Processes(Backend):
 
     def open(self, spec: SessionSpec) -> Session:
         working_folder.require(self.name)
+        pool = self._pool_of(spec.own.env)
         if not self._begun:  # loky registers what it does at exit with its first worker, and
             self._begun = True  # can't any more when Python's end overtakes a run's first item
-            self._pool.release(self._pool.acquire())
-        return ProcessesSession(spec, self._pool_of(spec.own.env))
+            pool.release(pool.acquire())
+        return ProcessesSession(spec, pool)
 
     def _pool_of(self, env: Environment) -> Pool[ProcessWorker]:
         """Give the workers that were started with these environment variables."""
@@ -221,6 +222,7 @@ class ProcessesSession(RemoteSession):
 
     def _replace(self, slot: int) -> None:
         """Have the worker of a slot end, after teardown; the next one waits for that."""
+        self._forget_ended()
         worker = self._slots[slot]
         last = self._last.pop(slot, None)
         ended = worker.nothing() if last is None else self.tear_down_at(slot, last)
@@ -229,6 +231,13 @@ class ProcessesSession(RemoteSession):
         self._old.discard(worker)
         worker.healthy = False
         self._pool.release(worker)
+
+    def _forget_ended(self) -> None:
+        """Keep nothing of workers that were replaced, once they have ended."""
+        for worker in [one for one, done in [*self._tearing.items()] if done.done()]:
+            del self._tearing[worker]
+            if not self._having.get(worker):
+                self._having.pop(worker, None)
 
     def restart(self) -> None:
         self._fresh = True
