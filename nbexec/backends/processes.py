@@ -322,8 +322,9 @@ def submit_after(before: Future[Any], worker: ProcessWorker, call: PackedCall) -
 
 
 def _forget() -> None:
-    """Have loky, in a forked child, wake and join no threads: they are the parent's."""
+    """Have loky, in a forked child, wake and join no threads, and kill none of the parent's."""
     process_executor._threads_wakeups.clear()
+    _closing.clear()
 
 
 after_fork.add(_forget)

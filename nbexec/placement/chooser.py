@@ -186,7 +186,7 @@ class BackendChooser:
         wanted, workers = self._options.backend, self._options.workers
         if wanted != "auto":
             backend = get_backend(wanted)
-            worker_support.check(self._options, self._spec.task, backend)
+            worker_support.check(self._options, backend, self._spec.task.teardown)
             if self._options.leaves and not backend.can_time_out:
                 option = "hedge_after" if self._options.timeout is None else "timeout"
                 raise OptionError(
@@ -197,7 +197,7 @@ class BackendChooser:
                 return Choice(backend.name, min(workers, backend.most_workers))
             depth = self._spec.task.depth
             return Choice(backend.name, machine.default_workers(backend.default_workers(), depth))
-        worker_support.check(self._options, self._spec.task, None)
+        worker_support.check(self._options, None, self._spec.task.teardown)
         if self._spec.task.coroutine:
             most = get_backend("asyncio").default_workers()
             count = workers or machine.default_workers(most, self._spec.task.depth)

@@ -6,7 +6,6 @@ from typing import Any
 
 from ..backends.base import Backend
 from ..errors import OptionError
-from ..model import Task
 from ..options.record import Options
 from ..system import affinity
 
@@ -23,16 +22,16 @@ WHO = {
 ANYWHERE = ("teardown", "worker_name")  # that "auto" can do wherever it goes
 
 
-def wanted(options: Options, task: Task) -> dict[str, Any]:
+def wanted(options: Options, teardown: Any = None) -> dict[str, Any]:
     """Give the options about workers that are set."""
     given = {name: getattr(options, name) for name in WHO if name != "teardown"}
-    given["teardown"] = task.teardown
+    given["teardown"] = teardown
     return {name: value for name, value in given.items() if value not in (None, False)}
 
 
-def check(options: Options, task: Task, backend: Backend | None) -> None:
+def check(options: Options, backend: Backend | None, teardown: Any = None) -> None:
     """Raise an `OptionError` where `backend` (None: "auto") can't do what is wanted of workers."""
-    for name, value in wanted(options, task).items():
+    for name, value in wanted(options, teardown).items():
         given = name if name == "teardown" else f"{name}={value!r}"
         if backend is None:
             if name not in ANYWHERE:

@@ -108,3 +108,17 @@ def test_pin_needs_a_system_that_can(monkeypatch):
     monkeypatch.setattr(affinity, "possible", lambda: False)
     with pytest.raises(OptionError, match="pin=True needs a system that can, such as Linux"):
         nbexec.map(abs, [1], backend="threads", pin=True)
+
+
+def test_a_cell_says_so_before_it_begins():
+    names = {}
+    with pytest.raises(OptionError, match="env= is not for cells"):
+        nbexec.parallel("x = 1", names, backend="processes", env="A=1")
+    with pytest.raises(OptionError, match="recycle_after=3 needs a backend of its own name"):
+        nbexec.parallel("x = 1", names, recycle_after=3)
+    with pytest.raises(OptionError, match=r"recycle_above=.* does not work with backend='threads'"):
+        nbexec.parallel("x = 1", names, backend="threads", recycle_above="2 GB")
+    assert "x" not in names
+    given = {"backend": "threads", "recycle_after": 2, "worker_name": "cell"}
+    nbexec.parallel("xs = [x + 1 for x in range(5)]", names, **given)
+    assert names["xs"] == [1, 2, 3, 4, 5]
