@@ -28,6 +28,7 @@ from ..options.worker_options import WorkerOptions
 from ..system import machine
 from ..worker.entry import run_packed
 from ..worker.envelope import Envelope, PackedCall
+from ..worker.reply import ended
 from .base import SessionSpec
 from .remote import RemoteSession, how_it_ended
 
@@ -180,7 +181,6 @@ class ClusterWorker:
             self._end_process(self._waiting[0].tear_down)
             return
         queued = self._waiting.popleft()
-        self._items += len(queued.chunk)
         self._send(queued)
 
     def _send(self, queued: QueuedChunk) -> None:
@@ -229,6 +229,7 @@ class ClusterWorker:
             data, error = b"", raised
         with self._lock:
             self._sent = None
+            self._items += ended(data)
             if not queued.last:
                 self._pump()
         # Last: whoever gets the reply may drop the item, and objects that it needs to end.

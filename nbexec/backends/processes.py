@@ -24,6 +24,7 @@ from ..worker import children
 from ..worker.entry import hello, run_packed
 from ..worker.envelope import PackedCall
 from ..worker.process import begin_worker
+from ..worker.reply import ended
 from . import working_folder
 from .base import EVERY, Backend, Session, SessionSpec
 from .listener import listener
@@ -44,7 +45,7 @@ class ProcessWorker:
     def __init__(self, number: int, env: Environment = ()) -> None:
         self.number = number
         self.healthy = True
-        self.items = 0  # that it has been given, by all runs
+        self.items = 0  # that it has run, of all runs
         self.ready = False
         variables = interpreter_flags.flags_as_variables()
         variables |= {"MPLBACKEND": "agg"} | dict(env)  # it has no window
@@ -200,7 +201,6 @@ class ProcessesSession(RemoteSession):
             worker.healthy = False
             worker = self._worker(slot, len(chunk))
             future = worker.submit(call)
-        worker.items += len(chunk)
         self._having.setdefault(worker, []).append(chunk)
         future.add_done_callback(functools.partial(self._came_back, worker, chunk))
         return future
@@ -254,6 +254,7 @@ class ProcessesSession(RemoteSession):
 
     def _came_back(self, worker: ProcessWorker, chunk: Chunk, future: Future[bytes]) -> None:
         if future.exception() is None:
+            worker.items += ended(future.result())
             self._having[worker].remove(chunk)
         else:
             worker.healthy = False

@@ -37,7 +37,7 @@ class ThreadWorker:
     def __init__(self, number: int) -> None:
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self.healthy = True
-        self.items = 0  # that it has been given, by all runs
+        self.items = 0  # that it has run, of all runs
         self._usual_name = f"nbexec-thread-{number}"
         self._thread = threading.Thread(target=self._serve, name=self._usual_name, daemon=True)
         self._thread.start()
@@ -151,7 +151,6 @@ class ThreadsSession(Session):
         if worker is not None and (worker in self._old or self._worn(worker, chunk)):
             self._replace(slot)
         self._ensure(slot)
-        self._workers[slot].thread.items += len(chunk)
         after_failure = NOTHING_MORE if self._spec.stops else AFTER_FAILURE
         chunk_state = SharedChunkState(chunk.items, after_failure, watched=True)
         self._workers[slot].submit(chunk, chunk_state)
@@ -248,6 +247,7 @@ class RunThread:
                 outcome = run_chunk(spec, chunk_state, chunk.budget)
         else:  # to ask takes three system calls, and each lets another thread have the GIL
             outcome = run_chunk(spec, chunk_state, chunk.budget)
+        self.thread.items += len(outcome.values)
         self._finished += 1
         self._spec.deliver(chunk, lambda: outcome)
 
