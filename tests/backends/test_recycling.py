@@ -1,6 +1,6 @@
-"""Workers that are replaced while a run goes on: `nbexec.backends.pool` gives others.
+"""Workers that are replaced while a run goes on: every item once, in order.
 
-Every item once, in order, and no worker has more than it may.
+Covers `nbexec.backends.pool`, which gives others, and `nbexec.backends.process_worker`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ from hypothesis import strategies as st
 
 import nbexec
 from nbexec.backends.pool import Pool
+from nbexec.items.outcomes import not_begun
+from nbexec.model import Outcome
+from nbexec.worker import reply
+from nbexec.worker.envelope import Envelope
 
 
 def worker():
@@ -151,6 +155,14 @@ def test_on_the_local_dask_cluster(tmp_path):
     seen = [path.name.split("-") for path in tmp_path.iterdir()]
     assert sum(int(count) for count, _ in seen) == 3
     assert len(seen) == len(had(found))
+
+
+def test_what_a_worker_gave_back_does_not_count():
+    """Else one that is slow to start is replaced before it has run anything, again and again."""
+    envelope = Envelope("", 0, False, False)
+    two = Outcome([1, 2], {}, 0.0, [0.1, 0.2], 0.0, "")
+    assert reply.ended(reply.pack(two, envelope)) == 2
+    assert reply.ended(reply.pack(not_begun(), envelope)) == 0
 
 
 class Idle:
