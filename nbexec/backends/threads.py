@@ -217,6 +217,7 @@ class RunThread:
         if before is not None:
             thread.call(functools.partial(_wait, before))  # for one that it takes the place of
         self._last: Chunk | None = None
+        self._ending: Future[Any] | None = None  # done after teardown, once that was asked for
 
     def _enter(self) -> None:
         self._spec.surroundings.enter_thread()
@@ -261,7 +262,7 @@ class RunThread:
         last, self._last = self._last, None
         if last is None or self._spec.task.teardown is None:
             return None
-        done: Future[Any] = Future()
+        done = self._ending = Future()
         job = functools.partial(self._tear_down, last.part(len(last) - 1), done)
         self.thread.call(functools.partial(self._context.run, job))
         return done
@@ -283,7 +284,9 @@ class RunThread:
         return done
 
     def put_back(self) -> None:
-        """Have the thread be as it was before, for another run."""
+        """Have the thread be as it was before, for another run, unless teardown goes on there."""
+        if self._ending is not None and not self._ending.done():
+            self.thread.healthy = False
         if self._spec.own.pin:
             self.thread.call(affinity.unpin_thread)
         if self._spec.own.name:

@@ -242,6 +242,7 @@ def test_a_run_does_not_wait_for_ever(monkeypatch):
     found = nbexec.map(
         pow_of, [1], setup=_name, teardown=lambda name: go.wait(30), backend="threads"
     )
+    assert nbexec.map(pow_of, [2], setup=_name, backend="threads", workers=1) == [4]
     go.set()
     assert found == [1]
     assert "teardown goes on at 1 worker" in found.run.stats.notes[0]
