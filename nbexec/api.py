@@ -22,6 +22,7 @@ def map(
     fn: Callable[..., Any],
     *iterables: Items,
     setup: Callable[[], Any] | None = None,
+    teardown: Callable[..., Any] | None = None,
     **options: Any,
 ) -> Results:
     """Call `fn` on every item, in parallel, and give the results in order.
@@ -37,6 +38,10 @@ def map(
         event loop, else on that of the asyncio backend.
     setup : callable or None
         Called once in each worker; its value is passed to `fn` as the last argument.
+    teardown : callable or None
+        Called at the end of the run, once in each worker that setup ran in, with setup's value;
+        without `setup`, with nothing, in each worker that ran items.  What it raises costs no
+        result: it is a note of the run, and logged.
     **options
         Any of `Options`.
 
@@ -68,7 +73,7 @@ def map(
     >>> nbexec.map(lambda x: x * x, range(4), progress="off")
     [0, 1, 4, 9]
     """
-    run = prepare(fn, iterables, setup, resolve(options), Gather)
+    run = prepare(fn, iterables, setup, resolve(options), Gather, teardown=teardown)
     return run.complete()
 
 
@@ -76,13 +81,14 @@ def start(
     fn: Callable[..., Any],
     *iterables: Items,
     setup: Callable[[], Any] | None = None,
+    teardown: Callable[..., Any] | None = None,
     **options: Any,
 ) -> Run:
     """Start what `map` does in the background and return at once; the panel stays live.
 
     Parameters
     ----------
-    fn, *iterables, setup, **options
+    fn, *iterables, setup, teardown, **options
         As for `map`.
 
     Returns
@@ -102,7 +108,7 @@ def start(
     >>> run.result()
     [1, 2]
     """
-    run = prepare(fn, iterables, setup, resolve(options), Gather)
+    run = prepare(fn, iterables, setup, resolve(options), Gather, teardown=teardown)
     return run.start(background=True)
 
 
@@ -110,6 +116,7 @@ async def amap(
     fn: Callable[..., Any],
     *iterables: Items,
     setup: Callable[[], Any] | None = None,
+    teardown: Callable[..., Any] | None = None,
     **options: Any,
 ) -> Results:
     """Do what `map` does without blocking the event loop: the kernel stays live.
@@ -118,7 +125,7 @@ async def amap(
 
     Parameters
     ----------
-    fn, *iterables, setup, **options
+    fn, *iterables, setup, teardown, **options
         As for `map`.
 
     Returns
@@ -139,7 +146,7 @@ async def amap(
 
     loop = asyncio.get_running_loop()
     resolved = _on_loop(resolve(options), fn, loop)
-    run = prepare(fn, iterables, setup, resolved, Gather, loop)
+    run = prepare(fn, iterables, setup, resolved, Gather, loop, teardown=teardown)
     run.caller_thread.serve_in_thread(contextvars.copy_context())
     ended = asyncio.Event()
     run.start().add_done_callback(lambda _: tell(loop, ended.set))
@@ -156,6 +163,7 @@ def aimap(
     *iterables: Items,
     ordered: bool = True,
     setup: Callable[[], Any] | None = None,
+    teardown: Callable[..., Any] | None = None,
     **options: Any,
 ) -> AsyncIterator[Any]:
     """Do what `imap` does for ``async for``: results one by one, with bounded memory.
@@ -165,7 +173,7 @@ def aimap(
 
     Parameters
     ----------
-    fn, *iterables, ordered, setup, **options
+    fn, *iterables, ordered, setup, teardown, **options
         As for `imap`.
 
     Returns
@@ -196,7 +204,7 @@ def aimap(
     loop = asyncio.get_running_loop()
     resolved = _on_loop(resolve(options), fn, loop)
     stream = Stream(ordered, resolved.window, resolved.on_error)
-    run = prepare(fn, iterables, setup, resolved, lambda total: stream, loop)
+    run = prepare(fn, iterables, setup, resolved, lambda total: stream, loop, teardown=teardown)
     run.caller_thread.serve_in_thread(contextvars.copy_context())
     run.start()
     return aiterate(run, stream)
@@ -216,6 +224,7 @@ def imap(
     *iterables: Items,
     ordered: bool = True,
     setup: Callable[[], Any] | None = None,
+    teardown: Callable[..., Any] | None = None,
     **options: Any,
 ) -> Iterator[Any]:
     """Give results one by one, with bounded memory, also of infinite inputs.
@@ -225,7 +234,7 @@ def imap(
 
     Parameters
     ----------
-    fn, *iterables, setup, **options
+    fn, *iterables, setup, teardown, **options
         As for `map`.
     ordered : bool
         Whether results come in the order of the items, or as they are ready.
@@ -246,21 +255,26 @@ def imap(
     """
     resolved = resolve(options)
     stream = Stream(ordered, resolved.window, resolved.on_error)
-    run = prepare(fn, iterables, setup, resolved, lambda total: stream)
+    run = prepare(fn, iterables, setup, resolved, lambda total: stream, teardown=teardown)
     run.caller_thread.serve_in_thread(contextvars.copy_context())
     run.start()
     return iterate(run, stream)
 
 
-def invoke(*functions: Callable[[], Any], **options: Any) -> Results:
+def invoke(
+    *functions: Callable[..., Any],
+    setup: Callable[[], Any] | None = None,
+    teardown: Callable[..., Any] | None = None,
+    **options: Any,
+) -> Results:
     """Call different functions at once, and give their results in order.
 
     Parameters
     ----------
     *functions : callable
-        Functions without arguments (`functools.partial` fixes them).
-    **options
-        Any of `Options`.
+        Functions without arguments (`functools.partial` fixes them); with `setup`, of its value.
+    setup, teardown, **options
+        As for `map`.
 
     Returns
     -------
@@ -281,8 +295,9 @@ def invoke(*functions: Callable[[], Any], **options: Any) -> Results:
     streams = streams_for(functions, resolved.seed, repeats=again)
     if streams is not None:
         functions = tuple(InStream(one, streams, at) for at, one in enumerate(functions))
-    return map(_call, functions, **{"name": "invoke", "chunk": 1, **options})
+    given = {"name": "invoke", "chunk": 1, **options}
+    return map(_call, functions, setup=setup, teardown=teardown, **given)
 
 
-def _call(function: Callable[[], Any]) -> Any:
-    return function()
+def _call(function: Callable[..., Any], *state: Any) -> Any:
+    return function(*state)

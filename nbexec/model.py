@@ -32,6 +32,7 @@ class Task:
     depth: int = 0  # 0 in the kernel, 1 in a task of a run, 2 in a task of that task's run
     streams: Any = None  # what items draw random numbers from: see `worker.random_streams`
     timed: bool = False  # whether a worker says when it begins an item, being ready for it
+    teardown: Callable[..., object] | None = None  # at its end there, with the value of setup
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,16 +10,25 @@ import inspect
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any
 
 from ..model import Chunk, Outcome
 from ..system import after_fork, blas
 from ..worker import held_records, streams
 from ..worker.chunk_state import AFTER_FAILURE, NOTHING_MORE, SharedChunkState
-from ..worker.execute import ExecutionSpec, StopFlag, prepare, run_chunk_async, worker_name
-from ..worker.item_errors import Partial
+from ..worker.execute import (
+    ExecutionSpec,
+    StopFlag,
+    run_chunk_async,
+    tear_down_async,
+    worker_name,
+)
+from ..worker.item_errors import Partial, failed
 from ..worker.random_streams import SET_UP, streams_of
+from ..worker.setup_once import TORN, SetupOnce
 from .base import Backend, Session, SessionSpec
 from .pool import Pool
 from .threads import WARM, ThreadWorker
@@ -32,6 +41,7 @@ class Asyncio(Backend):
 
     name = "asyncio"
     adds_workers = True
+    takes = frozenset({"teardown", "worker_name"})
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self._loop = loop
@@ -83,6 +93,8 @@ class AsyncioSession(Session):
         self._coming: deque[Lane] = deque()  # those with new chunks
         self._called = False  # whether the loop is about to look at them
         self._ended: list[tuple[Chunk, Outcome]] = []  # not yet delivered
+        self._set_up = SetupOnce(spec.task)
+        self._last: Chunk | None = None
         self._prepared = functools.cache(self._prepare)
         streams.install()
         self._holding = held_records.holding() if spec.hold else contextlib.nullcontext()
@@ -91,7 +103,7 @@ class AsyncioSession(Session):
         self._cpu: float | None = None  # of the loop's thread, when last attributed
 
     def _prepare(self) -> Callable[[Any], Any]:
-        call = prepare(self._spec.task)
+        call = self._set_up()
         if self._spec.task.coroutine:
             return call
         in_thread = functools.partial(self._in_thread, call)
@@ -119,10 +131,11 @@ class AsyncioSession(Session):
     def submit(self, slot: int, chunk: Chunk) -> SharedChunkState:
         lane = self._lanes.get(slot)
         if lane is None:
-            lane = self._lanes[slot] = Lane()
+            lane = self._lanes[slot] = Lane(self._spec.own.named(slot))
         after_failure = NOTHING_MORE if self._spec.stops else AFTER_FAILURE
         chunk_state = SharedChunkState(chunk.items, after_failure)
         lane.chunks.append((chunk, chunk_state, lane.stop_flag))
+        self._last = chunk
         self._coming.append(lane)
         if not self._called:  # to wake the loop takes as long as many a coroutine
             self._called = True
@@ -140,7 +153,10 @@ class AsyncioSession(Session):
                 lane = self._coming.popleft()
                 if lane.task is None:
                     context = self._spec.context.copy()
-                    lane.task = self._loop.create_task(self._serve(lane), context=context)
+                    name = lane.name or None
+                    lane.task = self._loop.create_task(
+                        self._serve(lane), context=context, name=name
+                    )
 
     async def _serve(self, lane: Lane) -> None:
         """Run the chunks of a slot: a task for each chunk would cost as much as the chunk."""
@@ -154,6 +170,8 @@ class AsyncioSession(Session):
                 *(task, prepared, stop_flag, report), streams=drawn_from, hold=hold
             )
             outcome = await run_chunk_async(spec, chunk_state, chunk.budget, self._share)
+            if lane.name:
+                outcome = replace(outcome, worker=lane.name)
             if not task.coroutine:
                 self._release_thread(stop_flag)
             if (
@@ -192,7 +210,7 @@ class AsyncioSession(Session):
             lane.stop_flag = StopFlag()  # what comes next is wanted
 
     def worker(self, slot: int, chunk: Chunk) -> str:
-        return self._name
+        return self._spec.own.named(slot) or self._name
 
     def abort(self, slot: int) -> bool:
         lane = self._lanes.pop(slot, None)
@@ -200,6 +218,29 @@ class AsyncioSession(Session):
             lane.stop_flag.stop()
             self._loop.call_soon_threadsafe(lane.cancel)
         return self._spec.task.coroutine  # a plain function is in a thread, and goes on
+
+    def tear_down(self) -> Sequence[Future[Any]]:
+        if self._spec.task.teardown is None or self._last is None:
+            return ()
+        done: Future[Any] = Future()
+        begin = functools.partial(self._begin_tear_down, self._last, done)
+        try:
+            self._loop.call_soon_threadsafe(begin)
+        except RuntimeError:  # the caller's loop was closed
+            return ()
+        return (done,)
+
+    def _begin_tear_down(self, last: Chunk, done: Future[Any]) -> None:
+        ending = self._tear_down(last.part(len(last) - 1), done)
+        task = self._loop.create_task(ending, context=self._spec.context.copy())
+        task.add_done_callback(lambda _: None if done.done() else done.set_result(None))
+
+    async def _tear_down(self, last: Chunk, done: Future[Any]) -> None:
+        report = functools.partial(self._spec.report, last)
+        error = await tear_down_async(self._spec.task, self._set_up, report)
+        if error is not None:
+            self._spec.report(last, 0, TORN, (failed(error), worker_name()))
+        done.set_result(None)
 
     def close(self) -> None:
         """Nothing runs any more, and nothing is kept."""
@@ -214,9 +255,10 @@ class AsyncioSession(Session):
 class Lane:
     """The chunks of a slot, and its asyncio task while it has any."""
 
-    __slots__ = ("chunks", "stop_flag", "task")
+    __slots__ = ("chunks", "name", "stop_flag", "task")
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name  # "" for that of the loop's thread
         self.chunks: deque[tuple[Chunk, SharedChunkState, StopFlag]] = deque()
         self.stop_flag = StopFlag()  # of the chunks that came since it last was unwanted
         self.task: asyncio.Task[None] | None = None

@@ -12,10 +12,12 @@ import contextvars
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from ..model import Chunk, Outcome, Task
+from ..options.worker_options import WorkerOptions
 from ..telemetry.events import Part
 from ..worker.chunk_state import SharedChunkState
 from ..worker.held_records import HeldRecord
@@ -54,7 +56,12 @@ class SessionSpec:
     hold: HoldRecord | None = None  # takes what items in the kernel log, where that has an order
     stops: bool = False  # whether a failure ends the run: a plain loop begins nothing after it
     judged: bool = False  # whether the seconds without a core, and `running`, are asked for
+    own: WorkerOptions = WorkerOptions()  # what is wanted of workers
     surroundings: Surroundings = field(default_factory=Surroundings.here)  # when the run began
+
+
+# The options about workers; `Backend.takes` are those of them that it can do.
+EVERY = frozenset({"teardown", "worker_name", "pin", "env", "recycle_after", "recycle_above"})
 
 
 class Running(NamedTuple):
@@ -74,6 +81,8 @@ class Session(ABC):
     # Seconds that an item which isn't wanted any more may go on at its worker before that is
     # stopped: about what it costs to start another one.
     patience = 1.0
+
+    restartable = False  # whether its workers can be replaced while it goes on
 
     side_threads = False  # whether items run in other threads than a plain loop of the caller's
 
@@ -102,6 +111,14 @@ class Session(ABC):
         is not in the middle of anything stands behind it then.
         """
 
+    def tear_down(self) -> Sequence[Future[Any]]:
+        """Begin the task's teardown in each worker that is there; give what is done at its end.
+
+        Nothing of the run is in progress, and nothing more comes.  What a teardown raises is
+        reported as `TORN`.
+        """
+        return ()
+
     @abstractmethod
     def close(self) -> None:
         """Give the workers back; aborted ones are replaced when they are next needed."""
@@ -121,6 +138,9 @@ class Session(ABC):
 
     def trim(self) -> None:  # noqa: B027  (most hold nothing)
         """End idle workers for the memory that they hold; nothing runs at this moment."""
+
+    def restart(self) -> None:  # noqa: B027  (some can't)
+        """Have each worker end, once it is idle; another one takes its place."""
 
     def ready(self, slot: int) -> bool:
         """Whether the worker of `slot` is there, so that the time of its item runs."""
@@ -153,6 +173,7 @@ class Backend(ABC):
     adds_workers = False  # whether one in the kernel can be added at any time, for a while
     can_time_out = True  # whether an item can be stopped, or left behind, while it runs
     most_workers: int = sys.maxsize
+    takes: frozenset[str] = frozenset()  # which options about workers it can do
 
     @abstractmethod
     def default_workers(self) -> int:

@@ -13,26 +13,29 @@ import dask
 from distributed import Client, LocalCluster
 
 from ..errors import BackendError
-from ..system import after_fork, at_exit, interpreter_flags, machine
+from ..options.worker_options import Environment
+from ..system import affinity, after_fork, at_exit, interpreter_flags, machine
 from ..worker.entry import run_packed
 from . import working_folder
-from .base import Backend, Session, SessionSpec
+from .base import EVERY, Backend, Session, SessionSpec
 from .dask_cluster import ClusterWorker, LocalSession
 from .dask_given import GivenSession
 from .dask_workers import OwnCluster, disown, served
 
+_SPAWNED = "distributed.nanny.pre-spawn-environ"  # variables that a worker process is started with
+
 # A nanny would set these to 1 in the kernel's own environment, and leave them there, where
 # every library that is loaded later, and every worker process, finds them: see `blas`.
 _UNSAID: dict[str, Any] = {
-    f"distributed.nanny.pre-spawn-environ.{variable}": None
+    f"{_SPAWNED}.{variable}": None
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-} | {"distributed.nanny.pre-spawn-environ.MPLBACKEND": "agg"}  # a worker has no window
+} | {f"{_SPAWNED}.MPLBACKEND": "agg"}  # a worker has no window
 
 
 def _hash_seed() -> dict[str, str]:
     """Have workers hash texts as the kernel does, where it was told how; dask has a seed itself."""
     seed = interpreter_flags.hash_seed()
-    return {"distributed.nanny.pre-spawn-environ.PYTHONHASHSEED": seed} if seed else {}
+    return {f"{_SPAWNED}.PYTHONHASHSEED": seed} if seed else {}
 
 
 class Dask(Backend):
@@ -41,8 +44,11 @@ class Dask(Backend):
     name = "dask"
     remote = True
 
-    def __init__(self, cluster: Any = None, timeout: float = 10.0) -> None:
+    def __init__(self, cluster: Any = None, timeout: float = 10.0, env: Environment = ()) -> None:
         self._given = cluster
+        self._env = env  # of the workers of our own cluster, from their start
+        self._of_env: dict[Environment, Dask] = {}  # other clusters, by that
+        self.takes = EVERY if cluster is None else frozenset({"teardown"})
         self._timeout = timeout  # seconds to wait for a cluster that was given by address
         self._client: Client | None = None
         self._local: LocalCluster | None = None
@@ -52,7 +58,8 @@ class Dask(Backend):
 
     def after_fork(self) -> None:
         """Begin without a client in a forked child, where that of the parent has no thread."""
-        after_fork.keep(self._client, self._local, self._workers)
+        after_fork.keep(self._client, self._local, self._workers, self._of_env)
+        self._of_env = {}
         if self._client is not None and self._client is not self._given:
             disown(self._client, self._local)
         self._client = self._local = None
@@ -96,11 +103,12 @@ class Dask(Backend):
                     f"no Dask cluster answers at {self._given!r}: {error}"
                 ) from error
         try:
-            with dask.config.set(_UNSAID | _hash_seed()):
+            with dask.config.set(_UNSAID | _hash_seed()), affinity.unpinned():
                 self._local = OwnCluster(
                     n_workers=machine.cores(),
                     threads_per_worker=1,
                     processes=True,
+                    env=dict(self._env),
                     host="127.0.0.1",
                     dashboard_address="127.0.0.1:0",  # any free port, for its HTTP server
                     # a death is reported at once: the run decides what is tried again
@@ -120,6 +128,10 @@ class Dask(Backend):
     def open(self, spec: SessionSpec) -> Session:
         if self._given is None:
             working_folder.require(self.name)
+        if spec.own.env != self._env and self._given is None:
+            with self._lock:
+                cluster = self._of_env.setdefault(spec.own.env, Dask(env=spec.own.env))
+            return cluster.open(spec)
         client = self.client
         if self._workers:
             return LocalSession(spec, self._workers)
@@ -130,6 +142,9 @@ class Dask(Backend):
             client, cluster = self._client, self._local
             self._client = self._local = None
             self._workers = []
+            others, self._of_env = self._of_env, {}
+        for other in others.values():
+            other.close()
         if client is not None and client is not self._given:
             client.close()
         if cluster is not None:

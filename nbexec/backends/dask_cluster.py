@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 import os
 import signal
 import threading
 import time
 import weakref
 from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -22,8 +24,11 @@ from typing import Any, cast
 from distributed import Client, LocalCluster, Status
 
 from ..model import Chunk
+from ..options.worker_options import WorkerOptions
+from ..system import machine
 from ..worker.entry import run_packed
-from ..worker.envelope import PackedCall
+from ..worker.envelope import Envelope, PackedCall
+from ..worker.reply import ended
 from .base import SessionSpec
 from .remote import RemoteSession, how_it_ended
 
@@ -39,6 +44,9 @@ class Stopped(Exception):
     """The chunk was stopped, perhaps after its end: it is not to blame for it."""
 
 
+TearDown = Callable[[], "QueuedChunk | None"]
+
+
 @dataclass(eq=False)
 class QueuedChunk:
     """A chunk on its way to a worker."""
@@ -48,6 +56,9 @@ class QueuedChunk:
     chunk: Chunk
     worker: ClusterWorker
     reply: Future[bytes] = field(default_factory=Future)
+    own: WorkerOptions = WorkerOptions()  # of the run
+    tear_down: TearDown | None = None  # makes its run's teardown here, where there is one
+    last: bool = False  # whether its process ends after it
     task: Any = None  # Dask's future, once it was sent
     process: Any = None  # that it was sent to
 
@@ -63,7 +74,50 @@ class ClusterWorker:
         self._sent: QueuedChunk | None = None
         self._killed: Any = None  # the process that was killed last
         self._watching = False
+        self._items = 0  # that its process has been given
+        self._old = False  # whether its process is to be replaced
         self._lock = threading.RLock()
+
+    def replace(self, tear_down: TearDown) -> None:
+        """Have its process end, once it is idle; its nanny starts another."""
+        with self._lock:
+            self._old = True
+            if self._sent is None:
+                self._end_process(tear_down)
+
+    def _end_process(self, tear_down: TearDown | None) -> None:
+        """End it, after the teardown of a run, and those of others that have used it."""
+        self._old, self._items = False, 0
+        first = tear_down() if tear_down is not None else None
+        if first is None:
+            self._end_others()
+            return
+        first.last = True
+        first.reply.add_done_callback(lambda _: self._end_others())
+        self._send(first)
+
+    def _end_others(self) -> None:
+        envelope = Envelope("", 0, False, False)
+        facts = "", b"", 0, b"", math.inf, True, b"", b"", False
+        call, nothing = PackedCall(*facts, envelope), Chunk(range(0), [])
+        last = QueuedChunk("nbexec-end", call, nothing, self, last=True)
+        last.reply.add_done_callback(lambda _: self._ended())
+        with self._lock:
+            self._send(last)
+
+    def _ended(self) -> None:
+        with self._lock:
+            self._kill()
+            self._pump()
+
+    def _worn(self, queued: QueuedChunk) -> bool:
+        coming = len(queued.chunk)
+        if not coming:
+            return False
+        memory, process = 0, self._process()
+        if queued.own.recycle_above is not None and process is not None:
+            memory = machine.resident_of(process.pid)
+        return self._old or queued.own.worn(self._items, coming, memory)
 
     def put(self, queued: QueuedChunk) -> None:
         with self._lock:
@@ -129,7 +183,15 @@ class ClusterWorker:
         if not self._up():
             self._watch()
             return
-        queued = self._sent = self._waiting.popleft()
+        if self._worn(self._waiting[0]):
+            self._end_process(self._waiting[0].tear_down)
+            return
+        queued = self._waiting.popleft()
+        self._send(queued)
+
+    def _send(self, queued: QueuedChunk) -> None:
+        """Have the worker run a chunk; under the lock."""
+        self._sent = queued
         queued.process = self._process()
         try:
             queued.task = self._client.submit(
@@ -173,7 +235,9 @@ class ClusterWorker:
             data, error = b"", raised
         with self._lock:
             self._sent = None
-            self._pump()
+            self._items += ended(data)
+            if not queued.last:
+                self._pump()
         # Last: whoever gets the reply may drop the item, and objects that it needs to end.
         if error is None:
             queued.reply.set_result(data)
@@ -234,14 +298,19 @@ def _ending(process: Any, error: BaseException) -> str:
 class LocalSession(RemoteSession):
     """Each slot has a worker of the cluster; slots share them where there are more."""
 
+    restartable = True
+
     def __init__(self, spec: SessionSpec, workers: list[ClusterWorker]) -> None:
         self._workers = workers
         super().__init__(spec, local=True)
         self._queued: dict[int, list[QueuedChunk]] = {}  # at each slot, in order
+        self._ending: list[Future[Any]] = []  # teardown of processes that were replaced
 
     def send(self, slot: int, chunk: Chunk, call: PackedCall) -> Future[bytes]:
-        worker = self._for_hedge(chunk) if chunk.hedge else self._workers[slot % len(self._workers)]
-        queued = QueuedChunk(f"nbexec-{self.spec.task.name}-{self.key}", call, chunk, worker)
+        worker = self._for_hedge(chunk) if chunk.hedge else self._worker_of(slot)
+        key = f"nbexec-{self.spec.task.name}-{self.key}"
+        end = functools.partial(self._tear_down_one, slot, self._last.get(slot))
+        queued = QueuedChunk(key, call, chunk, worker, own=self.spec.own, tear_down=end)
         queued_chunks = self._queued.setdefault(slot, [])
         queued_chunks.append(queued)
         this = weakref.ref(queued)  # no cycle: its item is freed as soon as it is done
@@ -250,7 +319,11 @@ class LocalSession(RemoteSession):
         return queued.reply
 
     def resize(self, workers: int) -> None:
-        super().resize(min(workers, len(self._workers)))
+        self._most = min(workers, len(self._workers))
+        super().resize(self._most)
+
+    def number(self, slot: int) -> int:
+        return slot % len(self._workers)
 
     def _for_hedge(self, chunk: Chunk) -> ClusterWorker:
         """Give a worker that doesn't have the first try of an item; it would wait behind it."""
@@ -258,6 +331,31 @@ class LocalSession(RemoteSession):
         taken = {one.worker for one in queued if one.chunk.indices[0] == chunk.indices[0]}
         free = [one for one in self._workers if one not in taken] or self._workers
         return min(free, key=lambda one: one.queue_length)
+
+    def _worker_of(self, slot: int) -> ClusterWorker:
+        return self._workers[self.number(slot)]
+
+    def restart(self) -> None:
+        for slot, worker in enumerate(self._workers[: self._most]):
+            end = functools.partial(self._tear_down_one, slot, self._last.get(slot))
+            worker.replace(end)
+
+    def _tear_down_one(self, slot: int, last: Chunk | None) -> QueuedChunk | None:
+        """Make what has the worker of `slot` call teardown; None where it has none to call."""
+        made: list[QueuedChunk] = []
+        if last is None:
+            return None
+
+        def keep(_: int, chunk: Chunk, call: PackedCall) -> Future[bytes]:
+            made.append(QueuedChunk(f"nbexec-end-{self.key}", call, chunk, self._worker_of(slot)))
+            return made[0].reply
+
+        self._ending = [one for one in self._ending if not one.done()]
+        self._ending.append(self.tear_down_at(slot, last, keep))
+        return made[0]
+
+    def tear_down(self) -> Sequence[Future[Any]]:
+        return [*super().tear_down(), *self._ending]
 
     def died(self, slot: int, chunk: Chunk, error: BaseException) -> str | None:
         return None if isinstance(error, Stopped) else str(error)
@@ -267,6 +365,8 @@ class LocalSession(RemoteSession):
         return all(queued.worker.runs(queued) for queued in queued_chunks)
 
     def worker(self, slot: int, chunk: Chunk) -> str:
+        if own := super().worker(slot, chunk):
+            return own
         running = [one for one in self._queued.get(slot, ())[:1] if one.process is not None]
         return f"process {running[0].process.pid}" if running else ""
 

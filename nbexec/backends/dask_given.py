@@ -25,6 +25,7 @@ from .dask_cluster import result_of, withdraw
 from .remote import RemoteSession
 
 LEFT = 60.0  # seconds until the run does without a worker that is in an unwanted item
+TEARDOWN = -1  # stands for a slot: teardown is sent to each worker
 ANSWER = 5.0  # seconds; a worker that doesn't answer in time is stuck as a whole
 
 
@@ -58,6 +59,7 @@ class GivenSession(RemoteSession):
         self._client = client
         self._sent: dict[int, list[SentChunk]] = {}  # at each slot, in order
         self._stuck: Counter[str] = Counter()  # tasks left behind, by worker
+        self._only: str | None = None  # the worker that is to tear down
         self._numbers = itertools.count()
         self._parts: list[Part] = []  # when the scheduler was last asked
         self._lock = threading.Lock()
@@ -73,7 +75,10 @@ class GivenSession(RemoteSession):
         sent = SentChunk(next(self._numbers), chunk, call)
         left = [one for one in self._sent.get(slot, ()) if not one.reply.done()]
         self._sent[slot] = [*left, sent]  # one that is done is there until then: see reported()
-        self._submit(sent, self._usable_workers(self._client.nthreads()) if self._stuck else None)
+        workers = None if self._only is None else [self._only]
+        if self._stuck and workers is None:
+            workers = self._usable_workers(self._client.nthreads())
+        self._submit(sent, workers)
         return sent.reply
 
     def _submit(self, sent: SentChunk, workers: list[str] | None) -> None:
@@ -118,6 +123,19 @@ class GivenSession(RemoteSession):
                     sent.over = True
                     return sent.reported
         return 0
+
+    def tear_down(self) -> Sequence[Future[Any]]:
+        """Have every worker of the cluster call it: nobody knows which have run something."""
+        last = next(iter(self._last.values()), None)
+        self._last = {}
+        if last is None:
+            return ()
+        done = []
+        for worker in self._client.nthreads():
+            self._only = worker
+            done.append(self.tear_down_at(TEARDOWN, last))
+        self._only = None
+        return done
 
     def elsewhere(self) -> Sequence[Part] | None:
         try:  # all of them: some releases of distributed give five unless they are asked
@@ -199,6 +217,9 @@ class GivenSession(RemoteSession):
 
     def close(self) -> None:
         super().close()
+        for sent in self._sent.get(TEARDOWN, ()):  # one whose worker is gone waits for ever
+            if not sent.reply.done():
+                withdraw(sent.task)
         self._client.unsubscribe_topic(self._topic)
         self._sent.clear()
         self.block = None

@@ -12,6 +12,7 @@ import os
 import signal
 import threading
 import weakref
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import process
 from typing import Any
@@ -52,7 +53,7 @@ class OwnWorker(WorkerProcess):  # type: ignore[misc]
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "process" and value is not None:
-            adopt(value._process)
+            adopt(value._process, self.env)
         super().__setattr__(name, value)
 
 
@@ -84,11 +85,16 @@ class OwnProcess(LokyProcess):  # type: ignore[misc]
         super().run()
 
 
-def adopt(one: Any) -> None:
-    """Make a process that multiprocessing was to start an `OwnProcess`."""
+def adopt(one: Any, env: Mapping[str, Any] | None = None) -> None:
+    """Make a process that multiprocessing was to start an `OwnProcess`.
+
+    It is started with the variables `env`: a nanny sets them later, when some were read already.
+    """
     if type(one).__name__ in ("SpawnProcess", "ForkServerProcess"):  # else the user said so
         one.__class__ = OwnProcess
-        one.env, one.init_main_module = interpreter_flags.flags_as_variables(), False
+        variables = {name: str(value) for name, value in (env or {}).items() if value is not None}
+        one.env = interpreter_flags.flags_as_variables() | variables
+        one.init_main_module = False
         one._config.pop("daemon", None)
         one.children_by = children.start_method()
 

@@ -12,8 +12,9 @@ from ..worker import streams
 from ..worker.chunk_state import ChunkState
 from ..worker.entry import run_packed
 from ..worker.envelope import PackedCall
-from ..worker.execute import ExecutionSpec, StopFlag, prepare, run_chunk
+from ..worker.execute import ExecutionSpec, StopFlag, run_chunk
 from ..worker.random_streams import streams_of
+from ..worker.setup_once import SetupOnce
 from .base import Backend, Session, SessionSpec
 from .remote import RemoteSession
 
@@ -70,7 +71,7 @@ class ExecutorThreadsSession(Session):
         self._executor = executor
         self._stop_flags: dict[int, StopFlag] = {}
         streams.install()
-        self._prepared = functools.cache(lambda: prepare(spec.task))
+        self._set_up = SetupOnce(spec.task)
 
     def submit(self, slot: int, chunk: Chunk) -> None:
         context = self._spec.context.copy()
@@ -78,7 +79,7 @@ class ExecutorThreadsSession(Session):
         stop_flag = self._stop_flags[slot] = StopFlag()
         report = functools.partial(self._spec.report, chunk)
         drawn_from = streams_of(task, chunk.indices, shared=True)
-        spec = ExecutionSpec(task, self._prepared, stop_flag, report, streams=drawn_from)
+        spec = ExecutionSpec(task, self._set_up, stop_flag, report, streams=drawn_from)
         chunk_state = ChunkState(chunk.items)
         future = self._executor.submit(context.run, run_chunk, spec, chunk_state, chunk.budget)
         future.add_done_callback(functools.partial(self._done, slot, chunk))

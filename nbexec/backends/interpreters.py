@@ -177,6 +177,7 @@ class Interpreters(Backend):
     """A pool of sub-interpreters."""
 
     name = "interpreters"
+    takes = frozenset({"teardown", "worker_name"})
     remote = True
 
     def __init__(self) -> None:
@@ -209,6 +210,9 @@ class InterpretersSession(RemoteSession):
         self._pool = pool
         self._slots: dict[int, InterpreterWorker] = {}
 
+    def conditions(self, slot: int) -> None:
+        """Nothing: environment and cores are the process's."""
+
     def resize(self, workers: int) -> None:
         # BLAS is the process's: an interpreter can't load NumPy, nor have a share of its own.
         self._threads = ()
@@ -226,10 +230,14 @@ class InterpretersSession(RemoteSession):
         return None if isinstance(error, NotBegun) else str(error)
 
     def worker(self, slot: int, chunk: Chunk) -> str:
-        return self._slots[slot].name if slot in self._slots else ""
+        own = super().worker(slot, chunk)
+        return own or (self._slots[slot].name if slot in self._slots else "")
 
     def process(self, slot: int, chunk: Chunk) -> str | None:
         return subinterpreter.worker(self._slots[slot].number) if slot in self._slots else None
+
+    def has_worker(self, slot: int) -> bool:
+        return slot in self._slots and self._slots[slot].healthy
 
     def ready(self, slot: int) -> bool:
         return self._slots[slot].ready

@@ -63,29 +63,33 @@ class Pool(Generic[S]):
         self._closed = False
         self._lock = threading.Lock()
 
-    def acquire(self) -> S:
-        """Give a worker to its only user, a warm one where there is one."""
+    def acquire(self, fits: Callable[[S], bool] | None = None) -> S:
+        """Give a worker to its only user, a warm one where there is one that `fits`."""
         with self._lock:
             if self._closed:
                 raise BackendError("the interpreter is shutting down: no worker can be started")
-            while self._idle:
-                worker = self._idle.pop()
-                if self._usable(worker):
+            for worker in self._idle[::-1]:
+                if not self._usable(worker):
+                    self._idle.remove(worker)
+                    self._drop(worker)
+                elif fits is None or fits(worker):
+                    self._idle.remove(worker)
                     self._ahead.pop(worker, None)
                     self._in_use.add(worker)
                     return worker
-                self._drop(worker)
             worker = self._new()
             self._in_use.add(worker)
             return worker
 
-    def ensure(self, workers: dict[int, S], slot: int) -> S:
+    def ensure(
+        self, workers: dict[int, S], slot: int, fits: Callable[[S], bool] | None = None
+    ) -> S:
         """Give the worker of `slot`; a new one where there is none, or it can't be used again."""
         worker = workers.get(slot)
         if worker is None or not worker.healthy:
             if worker is not None:
                 self.release(worker)
-            worker = workers[slot] = self.acquire()
+            worker = workers[slot] = self.acquire(fits)
         return worker
 
     def fill(self, most: int) -> bool:

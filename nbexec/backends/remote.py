@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import math
 import os
 import pickle
 import signal
 import time
 from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +21,15 @@ from ..errors import PickleError
 from ..items.outcomes import lost, not_begun, without_values
 from ..model import Chunk, Outcome
 from ..serialize import block_files, cloud_pickler, pickling, unpicklable
-from ..system import blas
+from ..system import affinity, blas, machine
 from ..worker import execute, logging_setup, stealing
+from ..worker.conditions import Conditions
 from ..worker.envelope import Envelope, PackedCall, items_file, unwanted_file, values_file
 from ..worker.item_errors import failed
 from ..worker.module_reloads import reloaded
 from ..worker.reply import has_issued, receive
 from ..worker.run_values import RunValues, is_executors
+from ..worker.setup_once import TORN
 from ..worker.signals_taken import signals_here
 from ..worker.surroundings.kernel_state import Renewed
 from .base import Session, SessionSpec
@@ -32,6 +37,8 @@ from .buffer_store import shared_buffers, store_task
 from .listener import listener
 from .scratch import scratch_folder
 from .token_flags import TokenFlags
+
+Send = Callable[[int, Chunk, PackedCall], Future[bytes]]
 
 _runs = itertools.count()
 _serials = itertools.count(1)
@@ -62,6 +69,8 @@ class RemoteSession(Session):
         self._closed = False
         self._stopping = False  # whether there may be files that say that a chunk is unwanted
         self._asked: set[Chunk] = set()  # whose pending items were asked for
+        self._conditions: dict[int, Conditions | None] = {}  # by slot
+        self._last: dict[int, Chunk] = {}  # that was sent, by slot, where there is a teardown
         self.resize(spec.workers)
         self.key = f"{os.getpid()}-{next(_runs)}"  # a worker keeps one task loaded for each key
         self._token_flags = TokenFlags(self._folder, self.key, self.tell)
@@ -101,7 +110,7 @@ class RemoteSession(Session):
 
     def submit(self, slot: int, chunk: Chunk) -> None:
         begun = time.thread_time()
-        envelope = self._envelope()
+        envelope = self._envelope(slot)
         try:
             file = items_file(envelope) if self._local else None
             self._by_value.generators.clear()
@@ -125,12 +134,23 @@ class RemoteSession(Session):
         renewed = self._renewed()
         facts = self.key, self.block, len(chunk), items, chunk.budget, self.alone, indices
         future = self.send(slot, chunk, PackedCall(*facts, renewed, self.spec.stops, envelope))
+        if self.spec.task.teardown is not None:
+            self._last[slot] = chunk  # only now: to send it may have ended the worker before
         size = beside or len(items)
         future.add_done_callback(functools.partial(self._done, slot, chunk, size, spent))
 
-    def _envelope(self) -> Envelope:
-        channel, local = self._listener is not None, self._local
-        return Envelope(self._folder, next(_serials), channel, local, self._threads, self._reloaded)
+    def _envelope(self, slot: int) -> Envelope:
+        if slot not in self._conditions:
+            self._conditions[slot] = self.conditions(slot)
+        return Envelope(
+            self._folder,
+            next(_serials),
+            channel=self._listener is not None,
+            local=self._local,
+            threads=self._threads,
+            reloaded=self._reloaded,
+            conditions=self._conditions[slot],
+        )
 
     def _renewed(self) -> bytes:
         """Give what is another now than when a run began that is given work as it goes on."""
@@ -143,7 +163,23 @@ class RemoteSession(Session):
         return pickle.dumps(both) if any(both) else b""
 
     def resize(self, workers: int) -> None:
-        self._threads = blas.share(workers) if self._local else ()
+        own = self.spec.own
+        share = machine.cores() if own.pin else workers
+        self._threads = blas.share(share, dict(own.env)) if self._local else ()
+
+    def conditions(self, slot: int) -> Conditions | None:
+        """Give what the worker of `slot` has of its own; None where that is nothing."""
+        own, number = self.spec.own, self.number(slot)
+        core = affinity.core_of(number) if own.pin else None
+        found = Conditions(own.env, core, own.named(number))
+        return found if any(one not in ((), None, "") for one in found) else None
+
+    def number(self, slot: int) -> int:
+        """Give the number of the worker of `slot`."""
+        return slot
+
+    def worker(self, slot: int, chunk: Chunk) -> str:
+        return self.spec.own.named(self.number(slot))
 
     def unwanted(self, slot: int) -> None:
         for chunk, (at, envelope) in [*self._envelopes.items()]:
@@ -180,6 +216,45 @@ class RemoteSession(Session):
             self._large.discard(envelope.serial)
             items_file(envelope).unlink(missing_ok=True)
         return envelope
+
+    def tear_down(self) -> Sequence[Future[Any]]:
+        last, self._last = self._last, {}
+        return [self.tear_down_at(slot, last[slot]) for slot in last if self.has_worker(slot)]
+
+    def has_worker(self, slot: int) -> bool:
+        """Whether the worker is there that `slot` has had."""
+        return True
+
+    def tear_down_at(self, slot: int, last: Chunk, send: Send | None = None) -> Future[Any]:
+        """Have the worker of `slot` call teardown; what that writes is of the last item there.
+
+        `send` takes the place of the session's own.
+        """
+        done: Future[Any] = Future()
+        last, envelope = last.part(len(last) - 1), self._envelope(slot)
+        if self._listener is not None:
+            self._listener.expect(envelope.serial, functools.partial(self.spec.report, last))
+        facts = self.key, b"", 0, b"", math.inf, self.alone, b"", b"", self.spec.stops
+        future = (send or self.send)(slot, last.part(0, 0), PackedCall(*facts, envelope))
+        future.add_done_callback(functools.partial(self._torn_down, slot, last, envelope, done))
+        return done
+
+    def _torn_down(
+        self, slot: int, last: Chunk, envelope: Envelope, done: Future[Any], future: Future[bytes]
+    ) -> None:
+        try:
+            if self._listener is not None:
+                self._listener.poll()  # what it wrote comes before
+                self._listener.forget(envelope.serial)
+            outcome = receive(future.result(), envelope)
+            for offset, stream, said in outcome.said:
+                self.spec.report(last, offset, stream, said)
+            for error in outcome.errors.values():
+                worker = self.spec.own.named(self.number(slot)) or outcome.worker
+                self.spec.report(last, 0, TORN, (error, worker))
+        except BaseException:  # the worker died, or was stopped: nothing is left there
+            pass
+        done.set_result(None)
 
     def close(self) -> None:
         self._closed = True
@@ -224,13 +299,16 @@ class RemoteSession(Session):
             self._unread[envelope.serial] = values_file(envelope)
             if self._closed:  # nobody waits for it
                 self._drop_unread()
-            self.spec.deliver(chunk, lambda: self._read(data, envelope, reported, sent, spent))
+            name = self.spec.own.named(self.number(slot))
+            read = functools.partial(self._read, data, envelope, reported, sent, spent, name)
+            self.spec.deliver(chunk, read)
 
     def _read(
-        self, data: bytes, envelope: Envelope, reported: int, sent: int, spent: float
+        self, data: bytes, envelope: Envelope, reported: int, sent: int, spent: float, name: str
     ) -> Outcome:
         del self._unread[envelope.serial]
-        return receive(data, envelope, reported, sent, spent)
+        outcome = receive(data, envelope, reported, sent, spent)
+        return replace(outcome, worker=name) if name else outcome
 
     def died(self, slot: int, chunk: Chunk, error: BaseException) -> str | None:
         """Note that the worker of `slot` died: say how, or None if it wasn't running `chunk`."""

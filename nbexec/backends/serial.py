@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..model import Chunk, Outcome
@@ -13,8 +15,10 @@ from ..system import machine
 from ..system.full_collections import Collected, collected
 from ..worker import streams
 from ..worker.chunk_state import AFTER_FAILURE, NOTHING_MORE, SharedChunkState
-from ..worker.execute import ExecutionSpec, StopFlag, prepare, run_chunk
+from ..worker.execute import ExecutionSpec, StopFlag, run_chunk, tear_down, worker_name
+from ..worker.item_errors import failed, interrupts
 from ..worker.random_streams import streams_of
+from ..worker.setup_once import TORN, SetupOnce
 from .base import Backend, Running, Session, SessionSpec
 
 Clock = Callable[[], float]
@@ -26,6 +30,7 @@ class Serial(Backend):
 
     name = "serial"
     most_workers = 1
+    takes = frozenset({"teardown", "worker_name"})
     can_time_out = False  # the calling thread is in it
 
     def default_workers(self) -> int:
@@ -41,14 +46,14 @@ class SerialSession(Session):
     def __init__(self, spec: SessionSpec) -> None:
         self._spec = spec
         self._stop_flag = StopFlag()
-        self._call = functools.cache(self._prepared)  # setup runs in the caller thread
+        self._set_up = SetupOnce(spec.task, self._enter)  # setup runs in the caller thread
+        self._last: Chunk | None = None
         self._watch = Stopwatch()
         streams.install()
 
-    def _prepared(self) -> Callable[[Any], Any]:
+    def _enter(self) -> None:
         if threading.get_ident() != self._spec.surroundings.thread:  # that the run began in
             self._spec.surroundings.enter_thread()
-        return prepare(self._spec.task)
 
     @property
     def side_threads(self) -> bool:  # type: ignore[override]
@@ -58,6 +63,7 @@ class SerialSession(Session):
     def submit(self, slot: int, chunk: Chunk) -> SharedChunkState:
         after_failure = NOTHING_MORE if self._spec.stops else AFTER_FAILURE
         chunk_state = SharedChunkState(chunk.items, after_failure, watched=True)
+        self._last = chunk
         job = functools.partial(self._run, chunk, chunk_state, self._stop_flag)
         self._spec.caller_thread.call(job)
         return chunk_state
@@ -67,7 +73,7 @@ class SerialSession(Session):
         spec = self._spec
         execution = ExecutionSpec(
             spec.task,
-            self._call,
+            self._set_up,
             stop_flag,
             functools.partial(spec.report, chunk, shown=spec.direct),
             passthrough=spec.direct,
@@ -77,6 +83,8 @@ class SerialSession(Session):
         )
         with self._watch:
             outcome = run_chunk(execution, chunk_state, chunk.budget)
+        if spec.own.name:
+            outcome = replace(outcome, worker=spec.own.named(0))
         failed = bool(outcome.errors) and spec.stops and not self.side_threads
         if interrupt or failed:
             stop_flag.stop()  # nothing more runs until the run knows of it
@@ -98,9 +106,30 @@ class SerialSession(Session):
         self._stop_flag.stop()
         return False
 
+    def tear_down(self) -> Sequence[Future[Any]]:
+        if self._spec.task.teardown is None or self._last is None:
+            return ()
+        done: Future[Any] = Future()
+        self._spec.caller_thread.call(functools.partial(self._tear_down, self._last, done))
+        return (done,)
+
+    def _tear_down(self, last: Chunk, done: Future[Any]) -> None:
+        spec, last = self._spec, last.part(len(last) - 1)
+        report = functools.partial(spec.report, last, shown=spec.direct)
+        error = tear_down(spec.task, self._set_up, report, spec.direct)
+        if error is not None and not interrupts(error):
+            worker = spec.own.named(0) or worker_name()
+            spec.report(last, 0, TORN, (failed(error), worker))
+        done.set_result(None)
+        if error is not None and interrupts(error):
+            raise error
+
     def close(self) -> None:
         self._stop_flag.stop()
         streams.remove()
+
+    def worker(self, slot: int, chunk: Chunk) -> str:
+        return self._spec.own.named(0)
 
     def running(self) -> Running | None:
         return self._watch.read()

@@ -15,6 +15,7 @@ from ..options import resolve
 from ..options.cancel_token import raise_if_cancelled
 from ..options.rates import limit_of
 from ..options.record import Options
+from ..placement.worker_support import check, wanted
 from ..run import registry as runs
 from ..system import recursion
 from ..telemetry import wording
@@ -161,10 +162,17 @@ def checked(options: dict[str, Any]) -> Options:
         )
     if options.get("rate") is not None:  # one for all loops of the cell
         options["rate"] = limit_of("rate", options["rate"])
-    if resolved.backend not in ALWAYS_THERE:  # those take a while to import, if they are needed
+    if resolved.env is not None:
+        raise OptionError(
+            "env= is not for cells, whose iterations may run in the kernel, which has its own "
+            "environment: use nbexec.map(..., env=...)"
+        )
+    about_workers = wanted(resolved)
+    # those that are always there take a while to import, if they are needed
+    if resolved.backend not in ALWAYS_THERE or about_workers:
         from ..backends import get_backend
 
-        get_backend(resolved.backend)
+        check(resolved, None if resolved.backend == "auto" else get_backend(resolved.backend))
     return resolved
 
 

@@ -9,7 +9,8 @@ mapping.py       what its `map` gives
 map_failures.py  what its `map` does about calls that fail
 watching.py      its numbers, and its panel
 computing.py     numeric kernels over an array
-initializing.py  the initializer, in a worker
+initializing.py  initializer, setup and teardown, in a worker
+restarting.py    new workers, while it goes on
 view.py          Executor.options: the same executor, with other options for its calls
 queueing.py      the bound of its queue, and calls that callers run
 lifecycle.py     how it ends, and what never began

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..worker import reductions
+from .initializing import WithoutState
 
 
 class Computing:
@@ -80,10 +81,10 @@ class Computing:
     def _reduced(self, kernel: reductions.Kernel, numbers: Any) -> Any:
         """Reduce; an empty array, too: its type decides what that gives."""
         slices = reductions.slices(numbers) if numbers.size else [numbers]
-        return kernel.join(list(self.map(kernel.part, slices)))
+        return kernel.join(list(self.map(WithoutState(kernel.part), slices)))
 
     def _each(self, ufunc: Any, numbers: Any) -> Any:
         """Apply a ufunc to each number; the slices are put together as they come."""
         some = 2 * self._max_workers
-        parts = self.map(ufunc, reductions.slices(numbers), buffersize=some)
+        parts = self.map(WithoutState(ufunc), reductions.slices(numbers), buffersize=some)
         return reductions.together(parts, numbers)

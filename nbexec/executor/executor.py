@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from .. import observers
 from ..backends.caller_thread import CallerThread
+from ..errors import OptionError
 from ..items.call_queue import CallQueue
 from ..items.chunk_size import ChunkSizer
 from ..model import Task
@@ -24,6 +25,7 @@ from ..options.rates import Limit, Rate
 from ..options.record import Options
 from ..placement.auto import most_workers
 from ..run.handle import Run
+from ..run.preparing import check_teardown
 from ..run.seeds import streams_for
 from ..telemetry.observer import Observer
 from ..worker import execute
@@ -35,10 +37,11 @@ from .computing import Computing
 from .continuations import Continuing, futures_in
 from .future import CallFuture
 from .groups import GroupedCalls
-from .initializing import call_initialized, run_initializer
+from .initializing import begin, call_begun, end
 from .lifecycle import Lifecycle
 from .map_failures import MapFailures
 from .mapping import call_part, each_of, in_parts, result_of, taken
+from .restarting import Restarting
 from .scheduling import Scheduling
 from .view import Viewed
 from .watching import Watching
@@ -54,6 +57,7 @@ class Executor(
     Computing,
     Scheduling,
     Watching,
+    Restarting,
     concurrent.futures.Executor,
 ):
     """Run calls on any backend, behind the interface of `concurrent.futures`.
@@ -69,6 +73,13 @@ class Executor(
         all later ones fail with `concurrent.futures.BrokenExecutor`.
     initargs : tuple
         Its arguments.
+    setup : callable or None
+        Called in each worker, once, before its first call and after the initializer.  Its value
+        is the last positional argument of every call: ``fn(*args, state, **kwargs)``.  If it
+        raises, so does the call that it was for, and the next one tries again.
+    teardown : callable or None
+        Called once in each worker, after its last call, with setup's value; without `setup`,
+        with nothing.
     max_queue : int or None
         How many calls may wait, beside those that a worker is free for; None is any number.
     on_full : {"block", "caller_runs", "reject", "discard", "discard_oldest"}
@@ -113,6 +124,8 @@ class Executor(
         *,
         initializer: Callable[..., object] | None = None,
         initargs: tuple[Any, ...] = (),
+        setup: Callable[[], Any] | None = None,
+        teardown: Callable[..., Any] | None = None,
         max_queue: int | None = None,
         on_full: str = "block",
         idle_timeout: float | None = None,
@@ -125,9 +138,13 @@ class Executor(
             raise TypeError(f"initializer must be callable, not {initializer!r}")
         name = self._options.name or "Executor"
         task = Task(self._calling, name, depth=execute.depth.get())
-        if initializer is not None:
-            setup = functools.partial(run_initializer, initializer, initargs)
-            task = replace(task, fn=call_initialized, setup=setup)
+        if setup is not None and not callable(setup):
+            raise OptionError(f"setup must be a function without arguments, or None, not {setup!r}")
+        check_teardown(teardown)
+        if any(one is not None for one in (initializer, setup, teardown)):
+            beginning = functools.partial(begin, initializer, initargs, setup)
+            ending = None if teardown is None else functools.partial(end, teardown)
+            task = replace(task, fn=call_begun, setup=beginning, teardown=ending)
         self._usage = UsageOnDemand()
         self._places = itertools.count()  # of submitted calls
         self._ref = weakref.ref(self)

@@ -25,9 +25,9 @@ def in_parts(items: Iterator[tuple[Any, ...]], size: int) -> Iterator[list[tuple
         yield part
 
 
-def call_part(fn: Callable[..., T], part: list[tuple[Any, ...]]) -> list[T]:
-    """Call a function with each item of a part."""
-    return [fn(*args) for args in part]
+def call_part(fn: Callable[..., T], part: list[tuple[Any, ...]], *state: Any) -> list[T]:
+    """Call a function with each item of a part, and with what setup gave, if there is one."""
+    return [fn(*args, *state) for args in part]
 
 
 def each_of(parts: Iterator[list[T]]) -> Iterator[T]:

@@ -31,9 +31,14 @@ class ChunkSizer:
     """How large the next chunk is, from how long items have taken."""
 
     def __init__(
-        self, fixed: int | None = None, prefetch: bool = True, alone: float = ALONE
+        self,
+        fixed: int | None = None,
+        prefetch: bool = True,
+        alone: float = ALONE,
+        most: int | None = None,
     ) -> None:
         self.fixed = fixed
+        self._most = LARGEST if most is None else most  # items of a chunk
         self._alone = alone  # seconds; an item longer than this travels alone
         self._prefetch = prefetch  # whether a chunk may wait at a worker behind another
         self.target = TARGET
@@ -61,7 +66,7 @@ class ChunkSizer:
             return self.fixed
         if self.item_seconds is None or self.item_seconds > self._alone:
             return 1
-        wanted = min(self.target / self.item_seconds, GROWTH * self._largest, LARGEST)
+        wanted = min(self.target / self.item_seconds, GROWTH * self._largest, LARGEST, self._most)
         if self._item_bytes:
             wanted = min(wanted, HEAVIEST / self._item_bytes)
         fair = (UNKNOWN if left is None else left) / workers
@@ -94,6 +99,7 @@ class ChunkSizer:
             return self.size(unstarted, workers)
         seconds = self.item_seconds
         wanted = STEALABLE_FIRST if seconds is None else int(STEALABLE_TARGET / seconds)
+        wanted = min(wanted, self._most)
         return max(1, wanted if unstarted is None else min(wanted, math.ceil(unstarted / workers)))
 
     def budget(self, items: int, stealable: bool = False) -> float:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from ..errors import OptionError
-from . import cancel_token, checks, pacing_checks
+from ..system import machine
+from . import cancel_token, checks, pacing_checks, worker_options
 from .checks import suggest
+from .worker_options import WorkerOptions
 
 ON_ERROR = ("raise", "collect", "group")
 ALONE = ("timeout", "rate", "rate_key", "budget", "hedge_after")  # are about single items
@@ -218,6 +220,43 @@ class Options:  # its docstring is made from the fields, below
         checks.event_functions,
         str,
     )
+    pin: bool = _option(
+        False,
+        "Whether each worker keeps to one core: worker i to the i-th of those that this process "
+        "may use, in turn. On Linux, on threads, processes and the local Dask cluster.",
+        worker_options.switch,
+        bool,
+    )
+    env: Any = _option(
+        None,
+        "Environment variables that workers have beside the kernel's, from their start: a dict, "
+        "or 'OMP_NUM_THREADS=1, STAGE=test'. On processes and the local Dask cluster.",
+        worker_options.check_environment,
+        str,
+    )
+    worker_name: str | None = _option(
+        None,
+        "What workers are called in the panel, the timeline and failures: 'resize' gives "
+        "'resize-0', 'resize-1' and so on. On threads and processes it is the name of the thread, "
+        "or the process, too. None is the backend's own names.",
+        checks.text,
+        str,
+    )
+    recycle_after: int | None = _option(
+        None,
+        "How many items a worker is given at most; then another takes its place, a new process or "
+        "thread. On threads, processes and the local Dask cluster.",
+        checks.int_at_least(1),
+        int,
+    )
+    recycle_above: Any = _option(
+        None,
+        "Bytes of memory of a worker process above which it is given no further item, and another "
+        "takes its place: a number, '2 GB', or '20%' of what this machine or container allows. "
+        "On processes and the local Dask cluster.",
+        checks.memory,
+        str,
+    )
     name: str | None = _option(
         None, "What the run is called in its panel; None is the function's name.", checks.text, str
     )
@@ -237,6 +276,7 @@ class Options:  # its docstring is made from the fields, below
                 "of its chunk are run again one by one to find the guilty one"
             )
         pacing_checks.together(self)
+        worker_options.together(self)
 
     @property
     def alone(self) -> bool:
@@ -252,6 +292,16 @@ class Options:  # its docstring is made from the fields, below
     def timed(self) -> bool:
         """Whether a worker must say when it begins an item."""
         return self.leaves or self.rate is not None
+
+    @property
+    def worker_options(self) -> WorkerOptions:
+        """Those that are about workers."""
+        above = self.recycle_above
+        if above is not None:
+            above = checks.bytes_of("recycle_above", above, machine.memory_limit())
+        env = () if self.env is None else worker_options.environment("env", self.env)
+        name = self.worker_name or ""
+        return WorkerOptions(self.pin, env, name, self.recycle_after, above)
 
     def updated(self, changes: dict[str, Any]) -> Options:
         """Give a copy with `changes`; an unknown name is an `OptionError` with a suggestion."""

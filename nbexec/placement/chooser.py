@@ -13,7 +13,7 @@ from ..items.feed import Feed
 from ..model import Choice, Chunk, Outcome
 from ..options.record import Options
 from ..system import gil, machine
-from . import auto, pin, profiles, reconsider
+from . import auto, pin, profiles, reconsider, worker_support
 from .open_backend import OpenBackend
 from .probe import GilProbe, Probe, SendingCost, Watch
 from .slots import Slot, SlotTable
@@ -192,6 +192,7 @@ class BackendChooser:
         wanted, workers = self._options.backend, self._options.workers
         if wanted != "auto":
             backend = get_backend(wanted)
+            worker_support.check(self._options, backend, self._spec.task.teardown)
             if self._options.leaves and not backend.can_time_out:
                 option = "hedge_after" if self._options.timeout is None else "timeout"
                 raise OptionError(
@@ -202,6 +203,7 @@ class BackendChooser:
                 return Choice(backend.name, min(workers, backend.most_workers))
             depth = self._spec.task.depth
             return Choice(backend.name, machine.default_workers(backend.default_workers(), depth))
+        worker_support.check(self._options, None, self._spec.task.teardown)
         if self._spec.task.coroutine:
             most = get_backend("asyncio").default_workers()
             count = workers or machine.default_workers(most, self._spec.task.depth)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..backends.base import Running, Session
 from ..model import Chunk
@@ -67,6 +69,7 @@ class SlotTable:
         self._stealable: dict[Chunk, InFlight] = {}  # with items to take back, the oldest first
         self._askable: dict[Slot, None] = {}  # whose worker may be asked, and was not yet
         self._sessions: list[Session] = []
+        self._ending: dict[Session, Sequence[Future[Any]]] = {}  # with what tears down there
         self._slots: list[Slot] = []
         # Ordered sets: first those with a worker, the last one that had work before the others,
         # so that few calls need few workers, and the others can be released.
@@ -93,6 +96,19 @@ class SlotTable:
         """Whether there are old sessions, with chunks to finish."""
         return len(self._sessions) > 1
 
+    def tear_down(self, within: float) -> int:
+        """Have every worker call teardown, and wait for that; give how many are late.
+
+        Parameters
+        ----------
+        within : float
+            Seconds.
+        """
+        for session in self._sessions:
+            self._ending[session] = session.tear_down()
+        self._sessions = []
+        return len(wait(itertools.chain(*self._ending.values()), within).not_done)
+
     def close_drained(self) -> None:
         """Close old sessions that have finished, so that their workers are free."""
         there = [*self.in_flight.values(), *self._lingering.values()] if self._sessions[1:] else []
@@ -100,6 +116,10 @@ class SlotTable:
         for session in self._sessions[:-1]:
             if session not in busy:
                 self._sessions.remove(session)
+                self._ending[session] = session.tear_down()
+        for session, ends in [*self._ending.items()]:
+            if all(one.done() for one in ends):
+                del self._ending[session]
                 session.close()
 
     @property
@@ -360,6 +380,16 @@ class SlotTable:
         """Give what the workers use, where they are not the kernel's own processes."""
         return self._sessions[-1].elsewhere() if self._sessions else None
 
+    @property
+    def can_restart(self) -> bool:
+        """Whether the workers that take new chunks can be restarted."""
+        return not self._sessions or self._sessions[-1].restartable
+
+    def restart(self) -> None:
+        """Have each worker end once it is idle."""
+        for session in self._sessions:
+            session.restart()
+
     def trim(self) -> None:
         """Have idle workers end that hold memory; others take their places when needed."""
         for session in self._sessions:
@@ -367,5 +397,6 @@ class SlotTable:
 
     def close(self) -> None:
         """Give every session's workers back."""
-        for session in self._sessions:
+        for session in (*self._sessions, *self._ending):
             session.close()
+        self._ending.clear()

@@ -320,6 +320,23 @@ class Run:
         self.options.updated({"workers": count})  # checked there
         self._loop.post(self._loop.set_workers, count)
 
+    def restart_workers(self) -> None:
+        """Have each worker end, an idle one now and a busy one after its call; does not wait.
+
+        New ones, which have run nothing before, begin when they are needed.
+
+        Raises
+        ------
+        BackendError
+            The run's workers can't be restarted: those of serial, asyncio, and others' pools.
+        """
+        if not self._loop.can_restart:
+            raise BackendError(
+                f"workers of backend={self.choice.backend!r} can't be restarted: those of "
+                "'threads', 'processes' and 'dask' (a local cluster) can"
+            )
+        self._loop.post(self._loop.restart_workers)
+
     # ------------------------------------------------------------ once more
 
     def retry_failed(self) -> Results:
@@ -578,8 +595,14 @@ def _sizer(fn: Callable[..., Any], options: Options) -> ChunkSizer:
     if options.alone:
         return ChunkSizer(1, prefetch=False)
     if options.chunk is None and hasattr(type(fn), BATCH):
-        return BatchSizer(fn.max_size)  # type: ignore[attr-defined]
-    return ChunkSizer(options.chunk, alone=COSTLY if options.checkpoint else ALONE)
+        most = min(fn.max_size, options.recycle_after or fn.max_size)  # type: ignore[attr-defined]
+        return BatchSizer(most)
+    return ChunkSizer(
+        options.chunk,
+        prefetch=not options.worker_options.recycles,  # the next one may be another's
+        alone=COSTLY if options.checkpoint else ALONE,
+        most=options.recycle_after,
+    )
 
 
 def _nothing() -> None:

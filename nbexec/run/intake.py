@@ -6,6 +6,7 @@ All else runs in the loop's thread.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -13,12 +14,14 @@ from typing import Any
 from ..backends.base import Reply
 from ..errors import OptionError
 from ..items.outcomes import cut, died, placed
-from ..model import Chunk, Outcome
+from ..model import Chunk, Error, Outcome
 from ..pacing.pacing import TurnedAway
 from ..placement.chooser import BackendChooser
 from ..placement.slots import Slot
-from ..telemetry.events import Output, Progressed, Retried
+from ..telemetry import wording
+from ..telemetry.events import Output, Progressed, Retried, Steered
 from ..worker.issuing import ISSUED
+from ..worker.setup_once import TORN
 from . import failure_policy
 from .context import RunContext
 from .hedging import Ended, Hedging
@@ -84,6 +87,9 @@ class Intake:
         if stream == "returned":
             self.reclaim.returned(chunk, offset or 0)
             return
+        if stream == TORN:
+            self._on_torn_down(*said)
+            return
         if stream == ISSUED:
             self._on_issued(chunk, offset or 0, said)
             return
@@ -96,6 +102,12 @@ class Intake:
             output = Output(self._run.clock(), indices[0], indices[-1], stream, said, shown)
             self._run.output.add(output)
             self._emit(output)
+
+    def _on_torn_down(self, error: Error, worker: str) -> None:
+        """Say that a teardown raised: no item's result depends on it."""
+        note = f"teardown raised {wording.safe_repr(error.exception)} on {worker}"
+        self._emit(Steered(self._run.clock(), note=note))
+        logging.getLogger("nbexec").warning("%s\n%s", note, error.traceback.rstrip())
 
     def _on_issued(self, chunk: Chunk, offset: int, packed: bytes) -> None:
         """Take in what an item logged or warned."""

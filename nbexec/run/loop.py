@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from ..journal.journal import Journal
 
 
+TEARING_DOWN = 5.0  # seconds that teardown may take before the run ends without waiting for it
 SOONEST = 0.002  # seconds until it is seen whether more workers pay
 
 
@@ -124,6 +125,7 @@ class Loop:
             contextvars.copy_context(),
             1,
             hold=hold,
+            own=spec.options.worker_options,
             stops=spec.options.on_error == "raise" and not spec.options.retries,
         )
         return BackendChooser(spec.options, self._slots, session, spec.kernel_backend, spec.clock)
@@ -187,6 +189,7 @@ class Loop:
             slot.session.abort(slot.number)
         self._hedging.end()
         self._pacing.end(self._clock())
+        self._tear_down()
         self._drain_output()
         if self.context.in_turn is not None:
             self.context.in_turn.end(self.context.last)
@@ -197,6 +200,14 @@ class Loop:
             self._journal.flush()
             self._note(self._journal)
         self._emit(RunEnded(self._clock(), reason))
+
+    def _tear_down(self) -> None:
+        """Have workers call teardown, and wait for it for a while."""
+        late = self._slots.tear_down(TEARING_DOWN)
+        if late:
+            at = "1 worker" if late == 1 else f"{late} workers"
+            note = f"teardown goes on at {at}: the run ended after {TEARING_DOWN:g} s of it"
+            self._emit(Steered(self._clock(), note=note))
 
     def _over(self) -> bool:
         return not self._slots.in_flight and self._backlog.over()
@@ -443,6 +454,15 @@ class Loop:
             self._emit(Steered(self._clock(), paused=paused))
             if paused:
                 self._reclaim.take_all_back()
+
+    @property
+    def can_restart(self) -> bool:
+        """Whether the workers that there are can be restarted."""
+        return self._slots.can_restart
+
+    def restart_workers(self) -> None:
+        """Have each worker end once it is idle."""
+        self._slots.restart()
 
     def set_workers(self, count: int) -> None:
         """Have `count` items run at once from now on."""

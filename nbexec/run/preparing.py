@@ -41,6 +41,7 @@ def prepare(
     loop: Any = None,
     first: int = 0,
     draws: bool | Streams = True,
+    teardown: Callable[..., object] | None = None,
 ) -> Run:
     """Check the arguments and make a run, which is not started; `first` is its first index.
 
@@ -52,6 +53,7 @@ def prepare(
         raise OptionError(f"the first argument must be a function of one item, not {fn!r}")
     if setup is not None and not callable(setup):
         raise OptionError(f"setup must be a function without arguments, or None, not {setup!r}")
+    check_teardown(teardown)
     if not iterables:
         raise OptionError(f"{function_name(fn)} needs items: give at least one iterable")
     for position, iterable in enumerate(iterables):
@@ -76,11 +78,21 @@ def prepare(
         coroutine=is_coroutine(fn),
         depth=depth.get(),
         streams=streams,
+        teardown=teardown,
     )
     caller_thread = CallerThread()
     source = Source(_taken(iterables, options, loop), caller_thread.call, first)
     watch = functools.partial(observers.watchers, options, task)
     return Run(task, source, sink(source.total), options, caller_thread, watchers=watch)
+
+
+def check_teardown(teardown: Any) -> None:
+    """Raise an `OptionError` where it can't be called."""
+    if teardown is not None and not callable(teardown):
+        raise OptionError(
+            "teardown must be a function of what setup gives, or of nothing without setup, or "
+            f"None, not {teardown!r}"
+        )
 
 
 def _taken(iterables: tuple[Items, ...], options: Options, loop: Any) -> list[Iterable[Any]]:

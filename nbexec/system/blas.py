@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 from . import after_fork, machine
@@ -36,17 +37,23 @@ _found: tuple[int, list[Any]] = (0, [])  # the libraries, when there were so man
 # ------------------------------------------------------------ in worker processes
 
 
-def share(workers: int) -> Share:
+def share(workers: int, env: Mapping[str, str] | None = None) -> Share:
     """Give the threads that one of `workers` may use, at most what the user's environment says.
+
+    What `env` says, which is for the workers alone, is so.
 
     Examples
     --------
-    >>> set(share(1_000_000))
-    {1}
+    >>> set(share(1_000_000)), set(share(1_000_000, {"OMP_NUM_THREADS": "3"}))
+    ({1}, {3})
     """
     mine = max(1, available() // max(1, workers))
     general = _said(VARIABLES[0], mine)
-    return tuple(min(mine, _said(variable, general)) for variable in VARIABLES)
+    found = [min(mine, _said(variable, general)) for variable in VARIABLES]
+    for place, variable in enumerate(VARIABLES) if env else ():
+        of_all = _said(VARIABLES[0], found[place], env)
+        found[place] = _said(variable, of_all, env)
+    return tuple(found)
 
 
 def available() -> int:
@@ -54,8 +61,9 @@ def available() -> int:
     return max(1, _cores() // max(1, _sharing.workers))
 
 
-def _said(variable: str, otherwise: int) -> int:
-    text = os.environ.get(variable, "").partition(",")[0].strip()  # "4,2": nested in OpenMP
+def _said(variable: str, otherwise: int, env: Mapping[str, str] | None = None) -> int:
+    said = (os.environ if env is None else env).get(variable, "")
+    text = said.partition(",")[0].strip()  # "4,2": nested in OpenMP
     return int(text) if text.isdecimal() and int(text) else otherwise
 
 

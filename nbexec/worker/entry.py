@@ -18,13 +18,13 @@ from ..items.outcomes import not_begun, without_values
 from ..model import Outcome
 from ..serialize import block_files, pickling
 from ..system import blas, machine, subinterpreter
-from . import capture, streams
+from . import capture, conditions, streams, task_cache
 from .arithmetic import telling
 from .capture import Report
 from .channel import channel
 from .chunk_state import NOTHING_MORE, SharedChunkState
 from .envelope import PackedCall, items_file, unwanted_file
-from .execute import ExecutionSpec, run_chunk
+from .execute import ExecutionSpec, run_chunk, tear_down
 from .generators import own_in_fork
 from .issuing import Issuing
 from .item_errors import failed
@@ -89,8 +89,14 @@ def run_packed(call: PackedCall, send: Send | None = None) -> bytes:
         to_kernel.begin(envelope.serial)
         report = to_kernel.reporter(envelope.serial)
     own_in_fork()
+    conditions.take_on(envelope.conditions)
     capture.one_at_a_time = call.alone or subinterpreter.number > 0
     blas.hold(call.key, envelope.threads)  # before anything is loaded
+    if not call.size:
+        ended = _tear_down(call.key, report)
+        if to_kernel is not None:
+            to_kernel.flush()
+        return pack(ended, envelope, buffer.reports)
     unpacked = _unpack(call)
     if isinstance(unpacked, Outcome):
         return pack(unpacked, envelope)
@@ -112,6 +118,23 @@ def run_packed(call: PackedCall, send: Send | None = None) -> bytes:
         to_kernel.flush()
     issued = to_kernel is not None and issuing.count > 0
     return pack(outcome, envelope, buffer.reports, seconds, issued)
+
+
+def _tear_down(key: str, report: Report) -> Outcome:
+    """Call the teardown of a run's task, where it is loaded; an error is that of the outcome.
+
+    Without a key it is that of every task: the process ends.
+    """
+    if not key:
+        task_cache.end()
+        return not_begun()
+    loaded = task_cache.loaded(key)
+    if loaded is None:
+        return not_begun()
+    with streams.routed(), Issuing((), report, loaded.setup):
+        run = functools.partial(tear_down, loaded.task, loaded.prepared, report)
+        error = loaded.surroundings.run(run)
+    return not_begun() if error is None else without_values(failed(error))
 
 
 def _spec(call: PackedCall, loaded: Loaded, report: Report) -> ExecutionSpec:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..system import blas
+from .conditions import Conditions
 from .module_reloads import Reloaded
 
 
@@ -18,6 +19,7 @@ class Envelope(NamedTuple):
     local: bool  # whether the folder is the worker's, too
     threads: blas.Share = ()  # of BLAS; none where the worker is not ours
     reloaded: Reloaded = ()  # modules of the kernel's
+    conditions: Conditions | None = None  # of the worker alone, where it is ours
 
 
 class PackedCall(NamedTuple):
@@ -25,7 +27,7 @@ class PackedCall(NamedTuple):
 
     key: str  # of task and run: each worker unpacks the task, and runs its setup, once
     block: Any  # the packed task: the path of its file, or the bytes
-    size: int  # items
+    size: int  # items; 0: the run has ended here, and teardown is called
     items: bytes  # pickled; b"" where they are in their file, large buffers and all
     budget: float  # seconds
     alone: bool  # nothing else runs in the process: its CPU time, BLAS threads and all, counts

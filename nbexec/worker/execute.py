@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from array import array
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NamedTuple, TypeVar
 
 from ..model import Error, Outcome, Task
@@ -19,9 +19,10 @@ from .chunk_state import ChunkState
 from .event_loop import run_to_end
 from .item_calls import call_items
 from .item_errors import ended, failed, from_users, interrupts, parted
-from .random_streams import SET_UP, ChunkStreams, in_state
+from .random_streams import ChunkStreams
 from .random_streams import depth as depth
 from .running_chunks import by_thread
+from .setup_once import SetupOnce
 from .stop_flag import StopFlag as StopFlag
 
 T = TypeVar("T")
@@ -58,25 +59,6 @@ def worker_name() -> str:
     return thread.name
 
 
-def calling(task: Task, state: Any) -> Callable[[Any], Any]:
-    """Give the function of one item of `task`."""
-    fn = task.fn
-    if task.setup is not None and not task.star and hasattr(type(fn), BATCH):
-        from .batching import WithState
-
-        return WithState(fn, state)
-    if task.setup is not None:
-        with_state = (
-            (lambda item: fn(*item, state)) if task.star else (lambda item: fn(item, state))
-        )
-        if task.streams is not None:
-            setattr(with_state, SET_UP, in_state(state))
-        return with_state
-    if task.star:
-        return lambda item: fn(*item)
-    return fn
-
-
 class Call(NamedTuple):
     """An item of an executor: a function of its own."""
 
@@ -109,19 +91,19 @@ def call(it: Call) -> Any:
     return _run_loop(value) if isinstance(value, Coroutine) else value
 
 
-def prepare(task: Task) -> Callable[[Any], Any]:
-    """Run the task's setup, if it has one, and give its function of one item."""
-    return calling(task, task.setup() if task.setup is not None else None)
-
-
 def replay(task: Task, item: Any) -> Any:
     """Run one item in this thread; its exception passes through, from the user's frame on."""
     __tracebackhide__ = True
+    once = SetupOnce(task)
     try:
-        value = prepare(task)(item)
+        value = once()(item)
         return _run_loop(value) if task.coroutine else value
     except BaseException as error:
         raised = from_users(parted(error)[0])
+    finally:
+        ended = once.tear_down()
+        if isinstance(ended, Coroutine):
+            _run_loop(ended)
     raise raised  # out here, so that it has no context but its own
 
 
@@ -129,7 +111,7 @@ class ExecutionSpec(NamedTuple):
     """How a worker runs a chunk: the same for each of its items."""
 
     task: Task
-    prepared: Callable[[], Callable[[Any], Any]]  # gives the function of one item
+    prepared: Callable[[], Callable[[Any], Any]]  # gives the function of one item, as `SetupOnce`
     stop_flag: StopFlag
     report: Report = _ignore
     passthrough: bool = False  # whether output also goes where it would have gone without us
@@ -176,6 +158,39 @@ def run_chunk(
     cpu, starved = spec.cpu_clock() - cpu, spec.starved(thread) - starved
     started, worker = chunk_state.started, worker_name()
     return Outcome(values, errors, started, ends, cpu, worker, machine.peak_rss(), starved)
+
+
+def tear_down(
+    task: Task, set_up: SetupOnce, report: Report, passthrough: bool = False
+) -> BaseException | None:
+    """Call the task's teardown, if its function was given here; give what it raises.
+
+    What it writes is reported as that of an item at offset 0.
+    """
+    entered = _enter(ExecutionSpec(task, set_up, StopFlag(), report, passthrough), [])
+    try:
+        value = set_up.tear_down()
+        if isinstance(value, Coroutine):
+            _run_loop(value)
+    except BaseException as error:
+        return error
+    finally:
+        _leave(entered)
+    return None
+
+
+async def tear_down_async(task: Task, set_up: SetupOnce, report: Report) -> BaseException | None:
+    """Do so on the event loop where items were awaited, which is teardown's, too."""
+    entered = _enter(ExecutionSpec(task, set_up, StopFlag(), report), [])
+    try:
+        value = set_up.tear_down()
+        if isinstance(value, Awaitable):
+            await value
+    except Exception as error:
+        return error
+    finally:
+        _leave(entered)
+    return None
 
 
 def _end_child(chunk_state: ChunkState) -> None:

@@ -15,7 +15,7 @@ from . import exhausted, http_replies, thread_bound
 from .stop_flag import StopFlag
 
 _HERE = os.path.dirname(__file__)
-_MODULES = ("execute", "item_calls", "blocks", "random_streams")
+_MODULES = ("execute", "item_calls", "blocks", "random_streams", "setup_once")
 _OURS = {os.path.join(_HERE, f"{one}.py") for one in _MODULES}
 _ABOVE = os.path.dirname(_HERE)
 _OURS |= {os.path.join(_ABOVE, one) for one in ("api.py", "answers.py")}  # invoke and ensemble

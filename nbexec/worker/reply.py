@@ -18,7 +18,7 @@ from ..system import subinterpreter
 from .envelope import Envelope, values_file
 from .item_errors import failed
 
-_HEAD = struct.Struct("<Q?")  # length of all but the values, and `has_issued`
+_HEAD = struct.Struct("<Q?Q")  # length of all but the values, `has_issued`, and `ended`
 
 
 def pack(
@@ -54,12 +54,17 @@ def pack(
     sort = _sort(outcome.values[0]) if len(outcome.values) == 1 else ""
     spent += time.thread_time() - begun
     rest = pickle.dumps((errors, facts, sort, spent, beside), protocol=5)
-    return b"".join((_HEAD.pack(len(rest), issued), rest, data))
+    return b"".join((_HEAD.pack(len(rest), issued, len(outcome.values)), rest, data))
 
 
 def has_issued(data: bytes) -> bool:
     """Whether items of the chunk logged or warned, which went through the channel before this."""
     return bool(_HEAD.unpack_from(data)[1])
+
+
+def ended(data: bytes) -> int:
+    """Give how many items of the chunk have ended at the worker; it may have given back others."""
+    return int(_HEAD.unpack_from(data)[2]) if data else 0
 
 
 def _sendable(at: int, value: Any, errors: dict[int, Any]) -> Any:
@@ -95,7 +100,7 @@ def receive(
     """
     begun = time.thread_time()
     view = memoryview(data)
-    size, _ = _HEAD.unpack_from(view)
+    size, _, _ = _HEAD.unpack_from(view)
     start = _HEAD.size + size
     packed, facts, sort, there, beside = pickle.loads(view[_HEAD.size : start])
     errors = {at: _unpack_error(*error) for at, error in packed.items()}

@@ -6,27 +6,26 @@ neither a large array that was mapped for a run nor a model that setup loaded.
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import os
 import pickle
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Coroutine
+from typing import Any, NamedTuple
 
 from ..model import Task
 from ..serialize import block_files, pickling, task_file, weak_references
 from ..system import after_fork, subinterpreter
 from . import issuing, logging_setup, signals_taken
-from .execute import prepare
+from .event_loop import run_to_end
 from .module_values import ModuleValues
+from .setup_once import SetupOnce
 from .surroundings.taking_on import Arrived
 
 KEPT = 16  # functions without a file, least recently used out: there is no sign of their run's end
 LOOK = 0.5  # seconds between two looks whether a run has ended
-
-T = TypeVar("T")
 
 
 class Loaded(NamedTuple):
@@ -35,7 +34,7 @@ class Loaded(NamedTuple):
     task: Task
     surroundings: Arrived
     setup: logging_setup.Logging
-    prepared: Callable[[], Callable[[Any], Any]]  # runs setup when it is first called
+    prepared: SetupOnce
     file: str | None  # there as long as the run goes on
     values: ModuleValues  # taken on when they were unpacked
     renewed: bytes = b""  # what came later was unpacked from
@@ -63,21 +62,24 @@ def load(key: str, block: Any, renewed: bytes = b"") -> Loaded:
     """
     global _latest
     ended: list[Loaded] = []  # ends when the lock is free: a finaliser may take its time
-    with _lock:
-        if key not in _loaded:
-            ended += _ended()
-            _latest = ""  # unless it comes to its end, what modules hold is nobody's
-            _loaded[key] = _unpack(block)
-            _watch()
-        elif key != _latest:  # another run changed what modules hold
-            _loaded[key].values.take_on()
-            logging_setup.before_loading()
-            issuing.log_as(_loaded[key].setup)
-        _latest = key
-        _loaded.move_to_end(key)
-        if renewed != _loaded[key].renewed:
-            _loaded[key] = _renewed(_loaded[key], renewed)
-        return _loaded[key]
+    try:
+        with _lock:
+            if key not in _loaded:
+                ended += _ended()
+                _latest = ""  # unless it comes to its end, what modules hold is nobody's
+                _loaded[key] = _unpack(block)
+                _watch()
+            elif key != _latest:  # another run changed what modules hold
+                _loaded[key].values.take_on()
+                logging_setup.before_loading()
+                issuing.log_as(_loaded[key].setup)
+            _latest = key
+            _loaded.move_to_end(key)
+            if renewed != _loaded[key].renewed:
+                _loaded[key] = _renewed(_loaded[key], renewed)
+            return _loaded[key]
+    finally:
+        _tear_down(ended)
 
 
 def _renewed(loaded: Loaded, renewed: bytes) -> Loaded:
@@ -100,19 +102,13 @@ def _unpack(block: Any) -> Loaded:
     surroundings, values, task, setup, *signals = unpacked
     if issuing.log_as(setup):
         signals_taken.take_on(*(signals or ({},)))
-    prepared = _once(functools.partial(prepare, task))
-    return Loaded(task, surroundings, setup, prepared, file, values)
+    return Loaded(task, surroundings, setup, SetupOnce(task), file, values)
 
 
-def _once(make: Callable[[], T]) -> Callable[[], T]:
-    """Cache what `make` gives, as functools.cache does, but never make it twice at once."""
-    cached, lock = functools.cache(make), threading.Lock()
-
-    def get() -> T:
-        with lock:
-            return cached()
-
-    return get
+def loaded(key: str) -> Loaded | None:
+    """Give the task of a run where it is loaded, with what modules hold for it."""
+    one = _loaded.get(key)
+    return None if one is None else load(key, b"", one.renewed)
 
 
 def _ended() -> list[Loaded]:
@@ -130,7 +126,25 @@ def forget() -> None:
     """Drop the tasks of runs that have ended."""
     with _lock:
         ended = _ended()
+    _tear_down(ended)
     ended.clear()
+
+
+def end() -> None:
+    """Drop every task: this process ends."""
+    with _lock:
+        ended = [*_loaded.values()]
+        _loaded.clear()
+    _tear_down(ended)
+
+
+def _tear_down(ended: list[Loaded]) -> None:
+    """Call the teardown of tasks that were dropped, where their run could not have it called."""
+    for one in ended:
+        with contextlib.suppress(Exception):
+            value = one.prepared.tear_down()
+            if isinstance(value, Coroutine):
+                run_to_end(value)
 
 
 def _watch() -> None:
@@ -150,7 +164,9 @@ def _look() -> None:
         time.sleep(LOOK)
         with _lock:
             ended = _ended()
-            _watching = any(one.file is not None for one in _loaded.values())
-            if not _watching:
-                return
+            over = not any(one.file is not None for one in _loaded.values())
+            _watching = not over
+        _tear_down(ended)
         ended.clear()
+        if over:
+            return

@@ -1,6 +1,6 @@
 """`nbexec.Executor`, over `items/call_queue`: `concurrent.futures.Executor` on every backend.
 
-Covers `executor/mapping`, `executor/initializing`, `executor/future` and `executor/open_runs`.
+Covers `executor/mapping`, `executor/future` and `executor/open_runs`.
 """
 
 from __future__ import annotations

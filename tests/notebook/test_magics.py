@@ -49,7 +49,9 @@ def run(shell, cell):
 def test_every_option_is_a_flag_and_is_explained():
     said = usage("%%parallel")
     for option in fields(Options):
-        assert f"\n  {flag(option.name)} {option.metadata['kind'].__name__.upper()}\n" in said
+        kind = option.metadata["kind"]
+        value = "" if kind is bool else f" {kind.__name__.upper()}"
+        assert f"\n  {flag(option.name)}{value}\n" in said
         assert option.metadata["help"].split()[0] in said
         assert f"Default: {option.default!r}." in " ".join(said.split())
 
@@ -326,7 +328,7 @@ def test_strict_makes_a_serial_loop_an_error(shell):
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("%%parallel --wor", ["--workers"]),
+        ("%%parallel --wor", ["--workers", "--worker-name"]),
         ("%%parallel --workers 3 --bac", ["--backend"]),
         ("%%parallel --on-error ", ["raise", "collect"]),
         ("%%parallel --backend th", ["threads"]),

@@ -78,6 +78,7 @@ class Left:
     def __init__(self, name, closed):
         self.stealable = False
         self.close = lambda: closed.append(name)
+        self.tear_down = tuple
 
 
 def test_what_runs_in_the_kernel_has_a_core_too():

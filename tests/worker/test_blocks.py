@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from nbexec.model import Task
-from nbexec.worker import blocks, execute
+from nbexec.worker import blocks
 from nbexec.worker.blocks import Block, ChunkItems, Covering, Ran
 from nbexec.worker.chunk_state import ChunkState, SharedChunkState
 from nbexec.worker.execute import ExecutionSpec, StopFlag, run_chunk
+from nbexec.worker.setup_once import SetupOnce
 
 
 class Sum(Covering):
@@ -44,7 +45,7 @@ class Doubled:
 def outcome_of(fn, items, budget=float("inf")):
     """Run a chunk."""
     task = Task(fn, "doubled")
-    spec = ExecutionSpec(task, lambda: execute.prepare(task), StopFlag())
+    spec = ExecutionSpec(task, SetupOnce(task), StopFlag())
     return run_chunk(spec, SharedChunkState(items), budget)
 
 
@@ -106,7 +107,7 @@ def test_slow_items_run_one_by_one(monkeypatch):
 def test_a_timed_task_runs_item_by_item():
     fn = Doubled()
     task = Task(fn, "doubled", timed=True)
-    spec = ExecutionSpec(task, lambda: execute.prepare(task), StopFlag())
+    spec = ExecutionSpec(task, SetupOnce(task), StopFlag())
     assert run_chunk(spec, SharedChunkState([1, 2, 3])).values == [2, 4, 6]
 
 
@@ -121,7 +122,7 @@ def test_a_chunk_ends_at_its_budget_and_keeps_what_it_took():
     fn = Doubled(odd=range(0, 1000, 3))
     state = SharedChunkState(list(range(1000)))
     task = Task(fn, "doubled")
-    spec = ExecutionSpec(task, lambda: execute.prepare(task), StopFlag())
+    spec = ExecutionSpec(task, SetupOnce(task), StopFlag())
     outcome = run_chunk(spec, state, 0.0)
     assert covered(outcome.values) == list(range(len(outcome.values)))
     assert len(outcome.values) + state.pending == 1000
@@ -138,7 +139,7 @@ def test_pending_items_can_be_taken_back_during_a_block(monkeypatch):
 
     state = SharedChunkState(list(range(100)))
     task = Task(Given(), "doubled")
-    outcome = run_chunk(ExecutionSpec(task, lambda: execute.prepare(task), StopFlag()), state)
+    outcome = run_chunk(ExecutionSpec(task, SetupOnce(task), StopFlag()), state)
     assert covered(outcome.values) == [0, 1]
 
 
@@ -150,7 +151,7 @@ def test_no_block_begins_once_the_chunk_is_stopped():
 
     flag = StopFlag()
     task = Task(Stopping(), "doubled")
-    spec = ExecutionSpec(task, lambda: execute.prepare(task), flag)
+    spec = ExecutionSpec(task, SetupOnce(task), flag)
     values = covered(run_chunk(spec, SharedChunkState(list(range(100)))).values)
     assert values == list(range(len(values)))
     assert len(values) < 10

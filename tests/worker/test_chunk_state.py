@@ -12,7 +12,8 @@ from nbexec.items.outcomes import cut
 from nbexec.model import Error, Task
 from nbexec.telemetry.events import Finished, Returned
 from nbexec.worker.chunk_state import ChunkState, SharedChunkState
-from nbexec.worker.execute import ExecutionSpec, StopFlag, prepare, run_chunk
+from nbexec.worker.execute import ExecutionSpec, StopFlag, run_chunk
+from nbexec.worker.setup_once import SetupOnce
 
 from ..telemetry.test_events import check
 from ..waiting import until
@@ -75,7 +76,7 @@ def test_what_is_finished_can_be_read_while_the_rest_is_not():
 
     seen, chunk_state = [], SharedChunkState([3, 2, 0, 4])
     task = Task(work, "work")
-    run_chunk(ExecutionSpec(task, lambda: prepare(task), StopFlag()), chunk_state)
+    run_chunk(ExecutionSpec(task, SetupOnce(task), StopFlag()), chunk_state)
     (outcome,) = seen
     assert (outcome.values, outcome.errors, outcome.worker) == ([0, 1], {}, "me")
     assert len(outcome.ends) == 2
@@ -84,9 +85,7 @@ def test_what_is_finished_can_be_read_while_the_rest_is_not():
 
 def test_an_outcome_is_cut():
     task = Task(lambda x: 1 // x, "work")
-    whole = run_chunk(
-        ExecutionSpec(task, lambda: prepare(task), StopFlag()), ChunkState([1, 0, 2, 0])
-    )
+    whole = run_chunk(ExecutionSpec(task, SetupOnce(task), StopFlag()), ChunkState([1, 0, 2, 0]))
     assert cut(whole, 0, 4) is whole
     part = cut(whole, 1, 3)
     assert part.values == [None, 0]
@@ -101,7 +100,7 @@ def test_a_chunk_with_a_failure_comes_back_soon():
         return 1 // x
 
     task, items = Task(work, "work"), [1, 0, 2, 3]
-    spec = ExecutionSpec(task, lambda: prepare(task), StopFlag())
+    spec = ExecutionSpec(task, SetupOnce(task), StopFlag())
     outcome = run_chunk(spec, SharedChunkState(items))
     assert outcome.values == [1, None]
     assert isinstance(outcome.errors[1], Error)

@@ -8,7 +8,6 @@ Covers `nbexec.serialize.pickling`, `nbexec.serialize.cloud_pickler`,
 
 from __future__ import annotations
 
-import functools
 import pickle
 import threading
 import time
@@ -25,11 +24,11 @@ from nbexec.worker import module_values, task_cache
 from nbexec.worker.chunk_state import ChunkState
 from nbexec.worker.entry import run_packed
 from nbexec.worker.envelope import Envelope, PackedCall
-from nbexec.worker.execute import ExecutionSpec, StopFlag, prepare, run_chunk
+from nbexec.worker.execute import ExecutionSpec, StopFlag, run_chunk
 from nbexec.worker.logging_setup import logging_here
 from nbexec.worker.reply import receive
+from nbexec.worker.setup_once import SetupOnce
 from nbexec.worker.surroundings.kernel_state import Surroundings
-from nbexec.worker.task_cache import _once
 
 
 def run(fn, items, stop_flag=None, **more):
@@ -37,7 +36,7 @@ def run(fn, items, stop_flag=None, **more):
 
 
 def run_task(task, items, stop_flag=None, budget=float("inf"), **more):
-    spec = ExecutionSpec(task, lambda: prepare(task), stop_flag or StopFlag(), **more)
+    spec = ExecutionSpec(task, SetupOnce(task), stop_flag or StopFlag(), **more)
     return run_chunk(spec, ChunkState(items), budget)
 
 
@@ -67,7 +66,7 @@ def test_a_traceback_has_no_frame_of_ours():
     task = Task(divmod, "divmod", star=True, setup=lambda: 0)
     outcome = run_task(task, [(1,)])
     assert isinstance(outcome.errors[0].exception, ZeroDivisionError)
-    assert outcome.errors[0].traceback.count("nbexec/worker/execute.py") == 1  # divmod has no frame
+    assert outcome.errors[0].traceback.count("nbexec/worker") == 1  # divmod has no frame
 
 
 def test_a_budget_that_is_used_up_ends_the_chunk():
@@ -196,7 +195,7 @@ def test_setup_runs_once_however_many_threads_a_worker_has():
         time.sleep(0.05)  # long enough for the other to come
 
     task = Task(lambda item, state: item, "fn", setup=setup)
-    prepared = _once(functools.partial(prepare, task))
+    prepared = SetupOnce(task)
 
     def ask():
         both.wait()

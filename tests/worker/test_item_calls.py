@@ -15,8 +15,9 @@ from nbexec.model import Task
 from nbexec.telemetry.events import Finished
 from nbexec.worker import item_calls
 from nbexec.worker.chunk_state import LONG, SharedChunkState
-from nbexec.worker.execute import ExecutionSpec, StopFlag, prepare, run_chunk
+from nbexec.worker.execute import ExecutionSpec, StopFlag, run_chunk
 from nbexec.worker.item_errors import failed
+from nbexec.worker.setup_once import SetupOnce
 
 from ..telemetry.test_events import check
 
@@ -33,9 +34,7 @@ def all_are_brief(monkeypatch):
 
 def run(fn, state, stop_flag=None, **more):
     task = Task(fn, "fn")
-    return run_chunk(
-        ExecutionSpec(task, lambda: prepare(task), stop_flag or StopFlag(), **more), state
-    )
+    return run_chunk(ExecutionSpec(task, SetupOnce(task), stop_flag or StopFlag(), **more), state)
 
 
 def brief(items=MANY):

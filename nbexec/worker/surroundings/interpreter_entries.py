@@ -53,9 +53,22 @@ def text(stored: Any) -> str:
     return stored if isinstance(stored, str) else os.fsdecode(stored)
 
 
+_on_top: dict[Any, Any] = {}  # as they are stored
+
+
+def put_on_top(variables: dict[str, str]) -> None:
+    """Have these variables, too, whatever those of the kernel are."""
+    global _on_top
+    os.environ.update(variables)
+    stored = getattr(os.environ, "_data", None)
+    found = stored if type(stored) is dict else dict(os.environ)
+    _on_top = {name: value for name, value in found.items() if text(name) in variables}
+
+
 def set_environ(wanted: dict[Any, Any]) -> None:
     """Have these environment variables and no others, but for the worker's own."""
     now = environ()
+    wanted = {**wanted, **_on_top}
     for name in now.keys() - wanted.keys():
         os.environ.pop(text(name), None)
     for name, value in wanted.items():
