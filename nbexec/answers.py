@@ -78,7 +78,8 @@ def ensemble(
     )
     run.caller_thread.serve_in_thread(contextvars.copy_context())
     run.start()
-    results = cast(Generator[Any, None, None], iterate(run, stream))
+    leave = functools.partial(run.enough, -1, grace=False)  # what runs is not waited for
+    results = cast(Generator[Any, None, None], iterate(run, stream, leave))
     answers, errors = [], []
     try:
         for result in results:
@@ -88,9 +89,10 @@ def ensemble(
             answers.append(result)
             if len(answers) == need:
                 return answers
-    finally:
+    except BaseException:
         run.cancel()
-        run.cancel()  # what runs is not waited for
+        raise
+    finally:
         results.close()
     raise _too_few(answers, errors, need)
 

@@ -49,6 +49,7 @@ def test_a_slow_one_is_not_waited_for():
         assert nbexec.ensemble(1, [lambda _: release.wait(60), double]) == [2]
     finally:
         release.set()
+    assert nbexec.last_run().stats.phase == "done"  # nobody has cancelled it
 
 
 def test_a_coroutine_that_is_not_needed_is_cancelled():

@@ -192,7 +192,12 @@ class AsyncioSession(Session):
             self._spec.deliver(chunk, functools.partial(_same, outcome))
 
     def _share(self) -> float:
-        """Give the CPU time of the thread since the last chunk ended: only the sum is exact."""
+        """Give the CPU time of the thread since this was last asked: only the sum is exact.
+
+        It is asked once a turn of the loop: a system call takes as long as a brief coroutine.
+        """
+        if self._ended:
+            return 0.0
         now = time.thread_time()
         share, self._cpu = now - (self._cpu or now), now
         return share

@@ -54,6 +54,7 @@ class QueuedChunk:
     key: str
     call: PackedCall
     chunk: Chunk
+    worker: ClusterWorker
     reply: Future[bytes] = field(default_factory=Future)
     own: WorkerOptions = WorkerOptions()  # of the run
     tear_down: TearDown | None = None  # makes its run's teardown here, where there is one
@@ -99,7 +100,7 @@ class ClusterWorker:
         envelope = Envelope("", 0, False, False)
         facts = "", b"", 0, b"", math.inf, True, b"", b"", False
         call, nothing = PackedCall(*facts, envelope), Chunk(range(0), [])
-        last = QueuedChunk("nbexec-end", call, nothing, last=True)
+        last = QueuedChunk("nbexec-end", call, nothing, self, last=True)
         last.reply.add_done_callback(lambda _: self._ended())
         with self._lock:
             self._send(last)
@@ -122,6 +123,11 @@ class ClusterWorker:
         with self._lock:
             self._waiting.append(queued)
             self._pump()
+
+    @property
+    def queue_length(self) -> int:
+        """How many chunks it has, with that which runs."""
+        return len(self._waiting) + (self._sent is not None)
 
     def runs(self, queued: QueuedChunk) -> bool:
         """Whether the worker is busy with `queued`."""
@@ -301,14 +307,15 @@ class LocalSession(RemoteSession):
         self._ending: list[Future[Any]] = []  # teardown of processes that were replaced
 
     def send(self, slot: int, chunk: Chunk, call: PackedCall) -> Future[bytes]:
+        worker = self._for_hedge(chunk) if chunk.hedge else self._workers[self.number(slot)]
         key = f"nbexec-{self.spec.task.name}-{self.key}"
-        end = functools.partial(self._tear_down_one, slot, self._last.get(slot))
-        queued = QueuedChunk(key, call, chunk, own=self.spec.own, tear_down=end)
+        end = functools.partial(self._tear_down_one, slot, worker, self._last.get(slot))
+        queued = QueuedChunk(key, call, chunk, worker, own=self.spec.own, tear_down=end)
         queued_chunks = self._queued.setdefault(slot, [])
         queued_chunks.append(queued)
         this = weakref.ref(queued)  # no cycle: its item is freed as soon as it is done
         queued.reply.add_done_callback(lambda _: queued_chunks.remove(cast(QueuedChunk, this())))
-        self._worker_of(slot).put(queued)
+        worker.put(queued)
         return queued.reply
 
     def resize(self, workers: int) -> None:
@@ -318,22 +325,21 @@ class LocalSession(RemoteSession):
     def number(self, slot: int) -> int:
         return slot % len(self._workers)
 
-    def _worker_of(self, slot: int) -> ClusterWorker:
-        return self._workers[self.number(slot)]
-
     def restart(self) -> None:
         for slot, worker in enumerate(self._workers[: self._most]):
-            end = functools.partial(self._tear_down_one, slot, self._last.get(slot))
+            end = functools.partial(self._tear_down_one, slot, worker, self._last.get(slot))
             worker.replace(end)
 
-    def _tear_down_one(self, slot: int, last: Chunk | None) -> QueuedChunk | None:
+    def _tear_down_one(
+        self, slot: int, worker: ClusterWorker, last: Chunk | None
+    ) -> QueuedChunk | None:
         """Make what has the worker of `slot` call teardown; None where it has none to call."""
         made: list[QueuedChunk] = []
         if last is None:
             return None
 
         def keep(_: int, chunk: Chunk, call: PackedCall) -> Future[bytes]:
-            made.append(QueuedChunk(f"nbexec-end-{self.key}", call, chunk))
+            made.append(QueuedChunk(f"nbexec-end-{self.key}", call, chunk, worker))
             return made[0].reply
 
         self._ending = [one for one in self._ending if not one.done()]
@@ -343,12 +349,19 @@ class LocalSession(RemoteSession):
     def tear_down(self) -> Sequence[Future[Any]]:
         return [*super().tear_down(), *self._ending]
 
+    def _for_hedge(self, chunk: Chunk) -> ClusterWorker:
+        """Give a worker that doesn't have the first try of an item; it would wait behind it."""
+        queued = itertools.chain.from_iterable(self._queued.values())
+        taken = {one.worker for one in queued if one.chunk.indices[0] == chunk.indices[0]}
+        free = [one for one in self._workers if one not in taken] or self._workers
+        return min(free, key=lambda one: one.queue_length)
+
     def died(self, slot: int, chunk: Chunk, error: BaseException) -> str | None:
         return None if isinstance(error, Stopped) else str(error)
 
     def ready(self, slot: int) -> bool:
         queued_chunks = self._queued[slot][:1]  # none where its end is on its way
-        return all(self._worker_of(slot).runs(queued) for queued in queued_chunks)
+        return all(queued.worker.runs(queued) for queued in queued_chunks)
 
     def worker(self, slot: int, chunk: Chunk) -> str:
         if own := super().worker(slot, chunk):
@@ -362,7 +375,7 @@ class LocalSession(RemoteSession):
 
     def take_back(self, slot: int, chunk: Chunk) -> None:
         for queued in [one for one in self._queued.get(slot, ()) if one.chunk is chunk]:
-            if self._worker_of(slot).take_back(queued):
+            if queued.worker.take_back(queued):
                 self.spec.report(chunk, 0, "returned", "")
                 queued.reply.set_exception(Stopped())
                 return
@@ -370,7 +383,7 @@ class LocalSession(RemoteSession):
 
     def abort(self, slot: int) -> bool:
         for queued in self._queued.pop(slot, [])[::-1]:
-            self._worker_of(slot).stop(queued)
+            queued.worker.stop(queued)
         return True
 
     def close(self) -> None:

@@ -138,6 +138,7 @@ def _of_function(
 
 
 CALLED = "NumPy calls a function on floating-point errors (`np.seterrcall`), in their order"
+OF_ITEMS = ("rate", "budget", "timeout")  # a plain loop has none of them
 ALWAYS_THERE = ("auto", "serial", "threads", "processes", "asyncio")
 
 
@@ -449,9 +450,13 @@ class CellRun:
 
     def _with_consequence(self, refusal: Refusal) -> Refusal:
         """Add the consequence of a refusal to its reason."""
-        if not self._collect:
+        lacking = ["no failure in it was collected"] if self._collect else []
+        given = [name for name in OF_ITEMS if getattr(self._options, name) is not None]
+        if given:
+            lacking.append(f"{' and '.join(f'{name}=' for name in given)} did not hold for it")
+        if not lacking:
             return refusal
-        return Refusal(refusal.line, f"{refusal.reason}; so no failure in it was collected")
+        return Refusal(refusal.line, f"{refusal.reason}; so {', and '.join(lacking)}")
 
 
 def _one_at_a_time(options: Options) -> bool:

@@ -16,6 +16,10 @@ WINDOW = 0.15  # seconds, likewise: a few looks, between which what ends is seen
 MORE, FEWER = 1.5, 0.7  # times as many are tried
 PATIENCE = 3  # measurements until more are tried; each time that it doesn't pay twice as many
 LONGEST = 48
+# Times an item's seconds, or a window's, after which fewer are tried though items take no longer
+# than with few workers: those with few may have been slow ones.  It is done once, and costs a
+# share of 1 - FEWER for ROUNDS of them.
+OLD = 8
 
 
 class Trials:
@@ -25,6 +29,8 @@ class Trials:
         self._load = load
         self._before: Measured | None = None  # what is compared with, after a change
         self._patience = self._left = PATIENCE
+        self._sure = False  # whether it was seen that fewer do less
+        self._checking = False  # whether that is being tried
 
     def begin(self, now: float, why: str) -> None:
         """Begin with the number that there is."""
@@ -48,8 +54,13 @@ class Trials:
         if load.skip is not None:
             if load.skip <= 0:
                 load.begin_window(now)
-        elif load.items >= ITEMS and now - load.since >= max(WINDOW, load.wall / load.items):
+        elif load.items >= ITEMS and now - load.since >= self._window():
             self._measured(now, cores, waiting)
+
+    def _window(self) -> float:
+        """Give the seconds that tell what a number of workers gives."""
+        load = self._load
+        return max(WINDOW, load.wall / load.items * (ROUNDS if self._checking else 1))
 
     def try_fewer(self, seen: Measured, now: float) -> None:
         """Go down to what the throughput needs."""
@@ -73,6 +84,8 @@ class Trials:
             load.few = max(load.few, load.with_few(now))
         elif not load.few:
             load.few = load.alone_wall / load.alone
+        if LONGER * each < load.few:  # the first ones were slow for a reason of their own
+            load.few = each
         if before is None:
             self._hold(seen, now)
         elif before.level < seen.level:
@@ -92,12 +105,14 @@ class Trials:
         self._change(before.level, now)
 
     def _judge_fewer(self, before: Measured, seen: Measured, now: float) -> None:
+        self._checking = False
         if seen.throughput >= SAME * before.throughput:
             self._load.why = f"{before.level} did no more"
+            self._load.few = min(self._load.few, seen.each)
             if seen.level > 1:
                 self.try_fewer(seen, now)
             return
-        self._load.few = seen.each  # they wait for one another no more
+        self._load.few, self._sure = seen.each, True  # they wait for one another no more
         self._wait_longer(f"{seen.level} did less")
         self._try(min(before.level, 2 * seen.level), seen, now)
 
@@ -113,8 +128,15 @@ class Trials:
             return
         if seen.each > LONGER * self._load.few and seen.level > 1:
             self.try_fewer(seen, now)
+        elif self._checking:
+            self._try(int(FEWER * seen.level), seen, now)
+        elif not self._sure and seen.level > self._load.first and self._old(seen, now):
+            self._checking, self._left = True, 1  # once it was measured for longer
         elif seen.level < self._load.most:
             self._try(min(self._load.most, math.ceil(MORE * seen.level)), seen, now)
+
+    def _old(self, seen: Measured, now: float) -> bool:
+        return now - self._load.begun >= OLD * max(WINDOW, min(seen.each, self._load.few))
 
     def _try(self, level: int, seen: Measured, now: float) -> None:
         self._change(level, now)

@@ -495,9 +495,12 @@ class Run:
             self._idle_due = now + IDLE_EVERY
             self._loop.publisher.each("idle")
 
-    def enough(self, index: int) -> None:
-        """Let no item after `index` start: those are not wanted."""
-        self._loop.post(self._loop.stopping.halt, index)
+    def enough(self, index: int, grace: bool = True) -> None:
+        """Let no item after `index` start: those are not wanted.  The run ends well.
+
+        Others that run are stopped: at once, or after a while with `grace`.
+        """
+        self._loop.post(self._loop.stopping.halt, index, grace)
 
     def watch(self, observer: Observer) -> None:
         """Add an observer: it gets the events from now on."""

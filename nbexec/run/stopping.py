@@ -78,13 +78,18 @@ class Stopping:
         if self._since is not None and self._run.clock() - self._since >= GRACE:
             self._abort_unwanted()
 
-    def halt(self, index: int) -> None:
-        """Let only items up to `index` run to their end: those that a plain loop would run."""
+    def halt(self, index: int, grace: bool = True) -> None:
+        """Let only items up to `index` run to their end: those that a plain loop would run.
+
+        Others that run are stopped, after a while with `grace`.
+        """
         run = self._run
         if run.stop_after is None or index < run.stop_after:
             run.stop_after = run.backlog.limit = index
         if self._since is None:
             self._since = run.clock()
+        if not grace:
+            self._since = float("-inf")
         for slot in run.slots.busy():
             if self._unwanted(slot):
                 slot.session.unwanted(slot.number)

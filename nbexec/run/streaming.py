@@ -9,9 +9,10 @@ from ..items.sinks import Stream
 from .handle import Run
 
 
-def iterate(run: Run, stream: Stream) -> Iterator[Any]:
+def iterate(run: Run, stream: Stream, leave: Callable[[], object] | None = None) -> Iterator[Any]:
     """Give the results that `stream` gets from `run`; closing the iterator cancels the run.
 
+    With `leave` that is called instead, which is to end the run.
     The run goes on meanwhile: it is woken when a quarter of a batch is consumed, to pull more.
     """
     try:
@@ -25,7 +26,7 @@ def iterate(run: Run, stream: Stream) -> Iterator[Any]:
                 run.idle()
             run.wake()
     finally:
-        run.cancel()
+        (leave or run.cancel)()
         run.wait()
     if stream.error is not None:
         raise stream.error

@@ -90,16 +90,7 @@ class SharedChunkState(ChunkState):
         self._pending = deque(items)
         self._turns: list[tuple[()]] = []  # one for each item of the group; none: it ends
         self._looked = False  # whether it was looked at, and so ended
-        super().__init__(self._pop_items())
-
-    def _pop_items(self) -> Iterator[Any]:
-        pop = self._pending.popleft
-        while True:
-            try:
-                item = pop()
-            except IndexError:
-                return
-            yield item
+        super().__init__(_popped(self._pending))
 
     def take(self, most: int) -> list[Any]:
         taken: list[Any] = []
@@ -146,3 +137,13 @@ class SharedChunkState(ChunkState):
         ends.extend([ends[-1] if ends else 0.0] * (count - len(ends)))  # of a group that goes on
         errors = {at: error for at, error in dict(self.errors).items() if at < count}
         return Outcome(self.values[:count], errors, self.started, ends, 0.0, worker)
+
+
+def _popped(pending: deque[Any]) -> Iterator[Any]:
+    """Pop items one by one.  No method: a generator that isn't begun would hold its state."""
+    while True:
+        try:
+            item = pending.popleft()
+        except IndexError:
+            return
+        yield item

@@ -108,6 +108,13 @@ def test_a_serial_loop_raises_what_it_raises_and_the_report_says_so():
     assert "so no failure in it was collected" in str(report)
 
 
+def test_limits_that_a_serial_loop_does_not_have_are_said():
+    cell = "last = 1\nout = []\nfor x in [1, 2, 3]:\n    last = x / last\n    out.append(last)\n"
+    report = nbexec.parallel(cell, {}, rate="1000/s", timeout=10.0, progress="off")
+    assert "so rate= and timeout= did not hold for it" in str(report)
+    assert "did not hold" not in str(nbexec.parallel(cell, {}, progress="off"))
+
+
 def test_a_statement_that_raises_raises():
     with pytest.raises(ZeroDivisionError):
         collected("a = 1 / 0")

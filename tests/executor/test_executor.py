@@ -313,3 +313,18 @@ def test_auto_says_how_many_calls_it_could_run_at_once(given):
         for _ in range(20):
             executor.submit(abs, -1).result()
         assert executor._max_workers == most
+
+
+@pytest.mark.parametrize("name", ["serial", "threads", "asyncio"])
+def test_a_result_is_freed_with_its_future(name):
+    class Big:
+        pass
+
+    gc.disable()  # at once, not when cycles are next looked for: results may be large
+    try:
+        with nbexec.Executor(name, workers=2) as executor:
+            made = [weakref.ref(executor.submit(Big).result()) for _ in range(3)]
+            executor.submit(int).result()
+            until(lambda: not any(ref() for ref in made))
+    finally:
+        gc.enable()

@@ -72,6 +72,17 @@ def test_a_server_gets_at_most_twice_what_it_serves_after_a_while(capacity):
     assert max(later) <= 2 * capacity
 
 
+@pytest.mark.parametrize("capacity", [8, 20, 32, 64])
+@pytest.mark.parametrize("slow", [6, 20])
+def test_so_it_does_where_the_first_items_were_slow(capacity, slow):
+    seconds = lambda i: 0.35 if i < slow else 0.05
+    simulation = Simulation(seconds, 400 * capacity, capacity=serves(capacity), seen=[])
+    took = simulation.run(FIRST)
+    later = [busy for at, busy in simulation.seen if at > took / 2]
+    assert max(later) <= 3 * capacity
+    assert took <= 1.15 * sum(map(seconds, range(400 * capacity))) / capacity
+
+
 def test_an_earlier_number_is_where_it_begins():
     steps = Concurrency(40, now=0.0, few=0.02)
     assert steps.due() == POLL

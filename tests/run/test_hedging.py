@@ -468,6 +468,18 @@ def test_a_process_is_told_that_its_try_does_not_count(tmp_path):
     assert nbexec.map(work, [0, 3], **options) == [0, 9]
 
 
+def test_where_more_run_than_dask_has_workers_it_does_not_wait_behind_itself(tmp_path):
+    square = square_unless_first(tmp_path)
+
+    def work(x):
+        if x == 1:  # the slot of item 0, of the same worker, is idle for longer
+            until((tmp_path / "3").exists, 60)
+        return square(x)
+
+    options = {"backend": "dask", "workers": 3, "chunk": 1, "hedge_after": 0.3, "timeout": 30}
+    assert nbexec.map(work, [0, 1, 3], **options) == [0, 1, 9]
+
+
 def test_on_an_executor_of_yours(tmp_path):
     with ThreadPoolExecutor(2) as pool:
         results = nbexec.map(square_unless_first(tmp_path), range(8), backend=pool, hedge_after=0.3)
