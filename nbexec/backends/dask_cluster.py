@@ -307,9 +307,9 @@ class LocalSession(RemoteSession):
         self._ending: list[Future[Any]] = []  # teardown of processes that were replaced
 
     def send(self, slot: int, chunk: Chunk, call: PackedCall) -> Future[bytes]:
-        worker = self._for_hedge(chunk) if chunk.hedge else self._worker_of(slot)
+        worker = self._for_hedge(chunk) if chunk.hedge else self._workers[self.number(slot)]
         key = f"nbexec-{self.spec.task.name}-{self.key}"
-        end = functools.partial(self._tear_down_one, slot, self._last.get(slot))
+        end = functools.partial(self._tear_down_one, slot, worker, self._last.get(slot))
         queued = QueuedChunk(key, call, chunk, worker, own=self.spec.own, tear_down=end)
         queued_chunks = self._queued.setdefault(slot, [])
         queued_chunks.append(queued)
@@ -325,29 +325,21 @@ class LocalSession(RemoteSession):
     def number(self, slot: int) -> int:
         return slot % len(self._workers)
 
-    def _for_hedge(self, chunk: Chunk) -> ClusterWorker:
-        """Give a worker that doesn't have the first try of an item; it would wait behind it."""
-        queued = itertools.chain.from_iterable(self._queued.values())
-        taken = {one.worker for one in queued if one.chunk.indices[0] == chunk.indices[0]}
-        free = [one for one in self._workers if one not in taken] or self._workers
-        return min(free, key=lambda one: one.queue_length)
-
-    def _worker_of(self, slot: int) -> ClusterWorker:
-        return self._workers[self.number(slot)]
-
     def restart(self) -> None:
         for slot, worker in enumerate(self._workers[: self._most]):
-            end = functools.partial(self._tear_down_one, slot, self._last.get(slot))
+            end = functools.partial(self._tear_down_one, slot, worker, self._last.get(slot))
             worker.replace(end)
 
-    def _tear_down_one(self, slot: int, last: Chunk | None) -> QueuedChunk | None:
+    def _tear_down_one(
+        self, slot: int, worker: ClusterWorker, last: Chunk | None
+    ) -> QueuedChunk | None:
         """Make what has the worker of `slot` call teardown; None where it has none to call."""
         made: list[QueuedChunk] = []
         if last is None:
             return None
 
         def keep(_: int, chunk: Chunk, call: PackedCall) -> Future[bytes]:
-            made.append(QueuedChunk(f"nbexec-end-{self.key}", call, chunk, self._worker_of(slot)))
+            made.append(QueuedChunk(f"nbexec-end-{self.key}", call, chunk, worker))
             return made[0].reply
 
         self._ending = [one for one in self._ending if not one.done()]
@@ -356,6 +348,13 @@ class LocalSession(RemoteSession):
 
     def tear_down(self) -> Sequence[Future[Any]]:
         return [*super().tear_down(), *self._ending]
+
+    def _for_hedge(self, chunk: Chunk) -> ClusterWorker:
+        """Give a worker that doesn't have the first try of an item; it would wait behind it."""
+        queued = itertools.chain.from_iterable(self._queued.values())
+        taken = {one.worker for one in queued if one.chunk.indices[0] == chunk.indices[0]}
+        free = [one for one in self._workers if one not in taken] or self._workers
+        return min(free, key=lambda one: one.queue_length)
 
     def died(self, slot: int, chunk: Chunk, error: BaseException) -> str | None:
         return None if isinstance(error, Stopped) else str(error)

@@ -1,6 +1,6 @@
 """Workers that are replaced while a run goes on: every item once, in order.
 
-Covers `nbexec.backends.pool`, which gives others, and `nbexec.backends.process_worker`.
+Covers `nbexec.backends.pool` and `nbexec.backends.process_worker`.
 """
 
 from __future__ import annotations
