@@ -9,6 +9,7 @@ from collections import deque
 from concurrent.futures import Future
 from typing import Any
 
+from ..errors import RunCancelled
 from ..model import Chunk
 from ..system import after_fork
 from .feed import Feed
@@ -57,6 +58,18 @@ class CallQueue(Feed):
         for _, future in pending:
             if future.set_running_or_notify_cancel():
                 future.set_exception(why)
+
+    def end(self, error: BaseException | None) -> None:
+        """Refuse calls from now on, the run having ended early; cancel those of a cancelled one."""
+        if isinstance(error, RunCancelled):
+            with self._lock:
+                pending, self._pending = self._pending, deque()
+                self._refusal = self._refusal or error
+            for _, future in pending:
+                future.cancel()
+                future.set_running_or_notify_cancel()  # tells those who wait for several
+        elif error is not None:
+            self.refuse(error)
 
     def _failed(self, error: BaseException) -> None:
         if getattr(error, "of_initializer", False):

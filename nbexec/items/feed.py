@@ -63,6 +63,9 @@ class Feed(ABC):
         """Give an item that may have been taken; a LookupError where it is no longer there."""
         raise LookupError(index)
 
+    def end(self, error: BaseException | None) -> None:  # noqa: B027  (few give anything away)
+        """Take in that no further item begins, and the error, if the run ended early."""
+
     def close(self) -> None:  # noqa: B027  (most hold nothing but items)
         """Let go of what items are pulled from: the run has ended."""
 

@@ -524,6 +524,7 @@ class Run:
             self._error = error
         try:
             self._sink.end(self._error)
+            self._loop.feed.end(self._error)
             if self._error is not None:
                 attach_results(self._error, self._results())
             self._loop.end(reason)
