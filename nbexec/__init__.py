@@ -3,6 +3,7 @@
 The rooms, in the order of the layers (each imports only what is below it):
 
     notebook/     IPython, ipykernel and widgets: the magics; panel/ the live panel
+    testing/      what backends and executors promise, as tests to subclass; it needs pytest
     cell/         %%parallel: analysis, loops, iterations, and their execution
     api, answers, tracking, history: what people call; executor/ for whom calls concurrent.futures
     run/          one run: its handle, its loop, its results, how it stops

@@ -39,9 +39,9 @@ class AccountsPromises(BackendPromises):
         """What an item prints is that item's in `run.output`, also what has no newline."""
 
         def speak(x: int) -> int:
-            print(f"item {x}", end="" if x == 2 else "\n")
+            sys.stdout.write(f"item {x}" + ("" if x == 2 else "\n"))
             if x == 3:
-                print("aside", file=sys.stderr)
+                sys.stderr.write("aside\n")
             return x
 
         run = self.ended(self.start(speak, range(5)))

@@ -115,7 +115,7 @@ class FailurePromises(BackendPromises):
 
         error = raised(ItemsError, lambda: self.map(called.square, items()), "ItemsError")
         expect(type(error.__cause__), KeyError, "its cause")
-        kept = error.partial_results  # type: ignore[attr-defined]
+        kept = error.partial_results
         expect(kept, [x * x for x in range(20)], "the results before it")
 
     def test_an_item_can_take_too_long(self, tmp_path: Path) -> None:

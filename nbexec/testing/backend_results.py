@@ -8,7 +8,7 @@ import itertools
 import os
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -55,6 +55,12 @@ class BackendPromises(Conformance):
 
 def _process(_: object) -> int:
     return os.getpid()
+
+
+def _noted(items: Iterable[int], pulled: list[int]) -> Iterator[int]:
+    for item in items:
+        pulled.append(item)
+        yield item
 
 
 class ResultsPromises(BackendPromises):
@@ -118,13 +124,13 @@ class ResultsPromises(BackendPromises):
     def test_an_endless_input_is_pulled_as_results_are_taken(self) -> None:
         """`imap` pulls no more than `window` items ahead, in order or not, until it is closed."""
         for ordered in (True, False):
-            pulled = itertools.count()
+            pulled: list[int] = []
             options = self.options(ordered=ordered, window=10)
-            results = api.imap(called.square, pulled, **options)
+            results = api.imap(called.square, _noted(itertools.count(), pulled), **options)
             found = []
             for taken in range(1, 41):
                 found.append(next(results))
-                ahead = pulled.__reduce__()[1][0] - taken
+                ahead = len(pulled) - taken
                 expect(ahead <= 11, True, f"{ahead} items ahead of a window of 10")
             results.close()  # type: ignore[attr-defined]
             expect(len({*found}), 40, "results, each once")

@@ -49,7 +49,7 @@ class SteeringPromises(BackendPromises):
         expect(most <= self.at_once(), True, f"{most} at once, of {self.at_once()} workers")
 
     def test_cancel_ends_the_run_and_keeps_its_results(self, tmp_path: Path) -> None:
-        """`cancel` ends a run though items hang; nothing begins after that, and results are kept."""
+        """`cancel` ends a run though items hang, and keeps the results that there are."""
         (tmp_path / "0").touch()
         paths = [tmp_path / str(n) for n in range(30)]
         run = self.start(called.wait_for, paths, chunk=1)
@@ -57,7 +57,7 @@ class SteeringPromises(BackendPromises):
         run.cancel()
         self.ended(run)
         error = raised(RunCancelled, run.result, "result()")
-        kept = error.partial_results  # type: ignore[attr-defined]
+        kept = error.partial_results
         expect((len(kept), kept[0]), (30, "0"), "the partial results, and the first of them")
         expect({one.kind for one in kept.failures}, {"cancelled"}, "the kind of the others")
         expect(run.stats.phase, "cancelled", "stats.phase")
@@ -175,9 +175,7 @@ class SteeringPromises(BackendPromises):
         go = tmp_path / "go"
 
         async def main() -> Results:
-            waiting = asyncio.create_task(
-                api.amap(called.wait_for, [go] * 3, **self.options())  # type: ignore[arg-type]
-            )
+            waiting = asyncio.create_task(api.amap(called.wait_for, [go] * 3, **self.options()))
             await asyncio.sleep(0)
             go.touch()  # by the loop that awaits it
             return await waiting

@@ -63,8 +63,8 @@ class BeyondPromises(ExecutorPromises):
             lock = threading.Lock()
             bad = [executor.submit(called.kind_of, lock), executor.submit(threading.Lock)]
             good = executor.submit(called.square, 3)
-            for future, what in zip(bad, ("an argument", "a result"), strict=True):
-                raised(PickleError, lambda f=future: f.result(self.seconds), what)
+            raised(PickleError, lambda: bad[0].result(self.seconds), "an argument")
+            raised(PickleError, lambda: bad[1].result(self.seconds), "a result")
             expect(good.result(self.seconds), 9, "another call")
 
     @needs("beyond", "deaths")

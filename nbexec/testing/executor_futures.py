@@ -143,13 +143,13 @@ class FuturesPromises(ExecutorPromises):
         """Done-callbacks are called once, in order, with the future; late ones at once."""
         told: list[tuple[str, Future[Any]]] = []
         with self.one_busy(tmp_path) as (_, future):
-            for name in ("a", "b", "c"):
-                future.add_done_callback(lambda it, name=name: told.append((name, it)))
+            future.add_done_callback(lambda it: told.append(("a", it)))
+            future.add_done_callback(lambda it: told.append(("b", it)))
             expect(told, [], "callbacks before the end")
         future.result(self.seconds)
-        self.until(lambda: len(told) >= 3, "callbacks are called")
+        self.until(lambda: len(told) >= 2, "callbacks are called")
         future.add_done_callback(lambda it: told.append(("late", it)))
-        expect(told, [(name, future) for name in ("a", "b", "c", "late")], "callbacks")
+        expect(told, [(name, future) for name in ("a", "b", "late")], "callbacks")
 
     def test_a_callback_that_raises_breaks_nothing(
         self, executor: Any, caplog: pytest.LogCaptureFixture

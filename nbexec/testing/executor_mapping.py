@@ -55,7 +55,7 @@ class MappingPromises(ExecutorPromises):
         expect(begun[-1].exists(), False, "whether the last call was made")
 
     def test_map_can_time_out(self, tmp_path: Path) -> None:
-        """`timeout` counts from the call of `map`: a result that isn't there raises TimeoutError."""
+        """A result that isn't there `timeout` seconds after the call of `map` is a TimeoutError."""
         with self.one_busy(tmp_path) as (executor, _):
             results = executor.map(called.square, range(3), timeout=0.01)
             raised(TimeoutError, lambda: next(results), "next()")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ class WorkersPromises(ExecutorPromises):
     def test_at_least_one_worker(self) -> None:
         """An executor with no worker, or fewer, is a ValueError when it is made."""
         for workers in (0, -1):
-            raised(ValueError, lambda workers=workers: self.make(workers), f"{workers} workers")
+            make = functools.partial(self.make, workers)
+            raised(ValueError, make, f"{workers} workers")
 
     @needs("initializer")
     def test_an_initializer_is_called_before_the_calls(self, tmp_path: Path) -> None:

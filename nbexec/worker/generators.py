@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-
 _NUMPYS = ("Generator", "RandomState", "BitGenerator", "SeedSequence")
 
 

@@ -6,15 +6,15 @@ Covers `testing/backend_results`, `testing/backend_failures`, `testing/backend_s
 
 from __future__ import annotations
 
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 import nbexec
 from nbexec.backends.threads import Threads, ThreadsSession
-from nbexec.testing import BackendConformance
+from nbexec.testing import BackendConformance, ExecutorConformance
 
 PACKAGE = Path(__file__).parent / "example_backend"
 
@@ -45,7 +45,55 @@ class TestEntryPoint(BackendConformance):
 class TestThreadPool(BackendConformance):
     """Any executor can be a backend."""
 
+    missing: ClassVar = {"test_no_more_run_at_once_than_there_are_workers": "a slot has two chunks"}
+
     @pytest.fixture(autouse=True)
     def _pool(self):
         with ThreadPoolExecutor(8) as self.backend:  # some are lost to items that are left behind
             yield
+
+
+def test_the_page_has_the_example():
+    """docs/your-own-backend.md shows the backend that is tested here."""
+    example = (PACKAGE / "one_thread_each.py").read_text().partition('"""\n\n')[2]
+    page = Path(__file__).parents[2] / "docs" / "your-own-backend.md"
+    assert example in page.read_text()
+
+
+class Backwards(Threads):
+    """Threads that run a chunk's items from its end."""
+
+    name = "backwards"
+
+    def open(self, spec):
+        return BackwardsSession(spec, self._pool)
+
+
+class BackwardsSession(ThreadsSession):
+    def submit(self, slot, chunk):
+        chunk.items.reverse()
+        return super().submit(slot, chunk)
+
+
+class TestOfABadOne:
+    """The suite says what was promised, and what happened."""
+
+    def test_what_breaks_a_promise_is_told(self, tmp_path):
+        class Suite(BackendConformance):
+            backend = Backwards()
+
+        with pytest.raises(AssertionError, match=r"\[0, 1, 2.* was promised, and .* happened"):
+            Suite().test_results_come_in_order_and_each_item_runs_once(tmp_path)
+
+    def test_what_is_missing_must_be_there(self):
+        with pytest.raises(TypeError, match="names 'sede', which is neither a test nor a feature"):
+
+            class Suite(BackendConformance):
+                missing: ClassVar = {"sede": "a typing error"}
+
+    def test_each_promise_is_told_in_one_line(self):
+        for suite in (BackendConformance, ExecutorConformance):
+            for name in suite.features():
+                text = getattr(getattr(suite, name, None), "__doc__", "A feature.") or ""
+                assert text.endswith("."), name
+                assert "\n" not in text, name

@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from typing import ClassVar
 
 import pytest
 
@@ -37,14 +38,14 @@ class TestNbexec(ExecutorConformance):
 
 
 class TestThreadPool(ExecutorConformance):
-    missing = {**BEYOND, **SINCE_3_14, "chunks": "it sends each call alone"}
+    missing: ClassVar = {**BEYOND, **SINCE_3_14, "chunks": "it sends each call alone"}
 
     def make(self, workers, **options):
         return ThreadPoolExecutor(workers, **options)
 
 
 class TestProcessPool(ExecutorConformance):
-    missing = {**BEYOND, **SINCE_3_14}
+    missing: ClassVar = {**BEYOND, **SINCE_3_14}
 
     def make(self, workers, **options):
         context = multiprocessing.get_context("forkserver")
