@@ -43,7 +43,7 @@ class FailurePromises(BackendPromises):
     def test_exceptions_come_whole(self) -> None:
         """An exception has its class, arguments, attributes, notes and the function's own frame."""
         call = functools.partial(self.map, called.fail, ["why"])
-        error = raised(called.Refusal, call, "the item's exception")
+        error = raised(called.Complaint, call, "the item's exception")
         expect(error.args, ("why", 7), "its arguments")
         expect(vars(error).get("code"), 42, "an attribute")
         expect("a note of the function's" in error.__notes__, True, "a note")

@@ -19,7 +19,7 @@ _of_this_thread = threading.local()
 _of_this_process: list[object] = []
 
 
-class Refusal(Exception):
+class Complaint(Exception):
     """An exception with arguments, an attribute and a note."""
 
 
@@ -39,7 +39,7 @@ def square(x: int) -> int:
 
 def fail(text: str) -> None:
     """Raise."""
-    error = Refusal(text, 7)
+    error = Complaint(text, 7)
     error.code = 42  # type: ignore[attr-defined]
     error.add_note("a note of the function's")
     raise error

@@ -94,7 +94,7 @@ class BeyondPromises(ExecutorPromises):
         with self.make(1, retries=2, retry_wait=0) as executor:
             expect(executor.submit(flaky, 3).result(self.seconds), 3, "the third try")
             future = executor.submit(called.fail, "why")
-            raised(called.Refusal, lambda: future.result(self.seconds), "the last try")
+            raised(called.Complaint, lambda: future.result(self.seconds), "the last try")
             expect(executor.stats.retried, 4, "stats.retried")
 
     @needs("beyond", "timeout")

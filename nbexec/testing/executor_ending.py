@@ -40,9 +40,9 @@ class EndingPromises(ExecutorPromises):
         def block() -> None:
             with self.make(2) as executor:
                 futures.extend(executor.submit(called.once, tmp_path, x) for x in range(20))
-                raise called.Refusal("of the block")
+                raise called.Complaint("of the block")
 
-        raised(called.Refusal, block, "the block's own exception")
+        raised(called.Complaint, block, "the block's own exception")
         expect([f.done() and f.result() for f in futures], [*range(20)], "its calls")
 
     def test_shutdown_need_not_wait(self, tmp_path: Path) -> None:

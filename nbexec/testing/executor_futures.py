@@ -78,7 +78,7 @@ class FuturesPromises(ExecutorPromises):
     def test_what_a_call_raises_is_what_result_raises(self, executor: Any) -> None:
         """`result` raises the call's own exception, and `exception` gives it."""
         future = executor.submit(called.fail, "why")
-        error = raised(called.Refusal, lambda: future.result(self.seconds), "result()")
+        error = raised(called.Complaint, lambda: future.result(self.seconds), "result()")
         expect(error.args, ("why", 7), "the exception's arguments")
         expect(future.exception(), error, "exception()")
         expect(future.done(), True, "done()")
@@ -97,7 +97,7 @@ class FuturesPromises(ExecutorPromises):
         good = [executor.submit(called.square, x) for x in range(20)]
         expect([f.result(self.seconds) for f in good], [x * x for x in range(20)], "the others")
         kinds = [type(f.exception(self.seconds)) for f in bad]
-        expect(kinds, [SystemExit, called.Refusal], "exceptions")
+        expect(kinds, [SystemExit, called.Complaint], "exceptions")
 
     def test_a_cancelled_error_of_the_call_is_no_cancellation(self, executor: Any) -> None:
         """A call that raises CancelledError itself has failed, and was not cancelled."""
