@@ -6,6 +6,7 @@ import functools
 import random
 import sys
 from collections import Counter
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -131,11 +132,13 @@ class AccountsPromises(BackendPromises):
     @needs("context")
     def test_items_see_the_callers_context(self) -> None:
         """Context variables have in items the values that they have where the run began."""
-        token = called.variable.set("mine")
+        variable: ContextVar[str] = ContextVar("of_the_suite", default="unset")
+        token = variable.set("mine")
         try:
-            expect(self.map(_value_of_variable, range(3)), ["mine"] * 3, "the variable's value")
+            found = self.map(lambda _: variable.get(), range(3))
+            expect(found, ["mine"] * 3, "the variable's value")
         finally:
-            called.variable.reset(token)
+            variable.reset(token)
 
     def test_a_bad_argument_is_told_before_anything_runs(self, tmp_path: Path) -> None:
         """An option that can't be is told at once, and no item runs."""
@@ -143,7 +146,3 @@ class AccountsPromises(BackendPromises):
         call: Any = functools.partial(self.map, once, range(3), retries=-1)
         raised(ValueError, call, "retries=-1")
         expect([*tmp_path.iterdir()], [], "what ran")
-
-
-def _value_of_variable(_: int) -> str:
-    return called.variable.get()

@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 import time
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from ..worker.capture import cancelled
 
 LONGEST = 60.0  # seconds until a call that waits for a file gives up
 
-variable: ContextVar[str] = ContextVar("nbexec_testing", default="unset")
 _of_this_thread = threading.local()
 _of_this_process: list[object] = []
 
