@@ -3,6 +3,7 @@
 The rooms, in the order of the layers (each imports only what is below it):
 
     notebook/     IPython, ipykernel and widgets: the magics; panel/ the live panel
+    testing/      what backends and executors promise, as tests to subclass; it needs pytest
     cell/         %%parallel: analysis, loops, iterations, and their execution
     integrations/ other libraries that run on nbexec
     transforms/   functions made of functions; graph/ pipelines of functions

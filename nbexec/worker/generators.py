@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+_NUMPYS = ("Generator", "RandomState", "BitGenerator", "SeedSequence")
+
 
 def own_generator(module: str) -> Any:
     """Give the generator that a module's own functions draw from."""
@@ -43,7 +45,10 @@ def _is_numpys(thing: Any) -> bool:
     found: Any = sys.modules.get("numpy.random")
     if found is None:
         return False
-    kinds = found.Generator, found.RandomState, found.BitGenerator, found.SeedSequence
+    try:
+        kinds = found.Generator, found.RandomState, found.BitGenerator, found.SeedSequence
+    except AttributeError:  # another thread is importing it: look at those that are there so far
+        kinds = tuple(vars(found)[name] for name in _NUMPYS if name in vars(found))
     return isinstance(thing, kinds)
 
 
@@ -157,9 +162,9 @@ def _note_fork() -> None:
 
     Not in the child: another thread of the parent may have the generator's lock as it forks.
     """
-    numpys = sys.modules.get("numpy.random.mtrand")
-    if numpys is not None:
-        _forked["state"] = numpys._rand.get_state(legacy=False)["state"]
+    own = getattr(sys.modules.get("numpy.random.mtrand"), "_rand", None)
+    if own is not None:  # it is imported, to its end
+        _forked["state"] = own.get_state(legacy=False)["state"]
 
 
 if hasattr(os, "register_at_fork"):

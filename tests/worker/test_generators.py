@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import sys
+import types
 
 import pytest
 
@@ -68,3 +70,12 @@ def test_half_of_a_pair_of_normal_numbers_is_dropped():
 def test_what_draws_from_the_system_is_none():
     assert not is_generator(random.SystemRandom())
     assert not is_generator(random)
+
+
+def test_one_is_told_while_another_thread_imports_numpy(monkeypatch):
+    """Then `numpy.random` is there, and has only some of its names."""
+    partly = types.ModuleType("numpy.random")
+    partly.RandomState = np.random.RandomState
+    monkeypatch.setitem(sys.modules, "numpy.random", partly)
+    assert is_generator(np.random.RandomState(1))
+    assert not is_generator(object())

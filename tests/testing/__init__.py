@@ -1,0 +1,1 @@
+"""The conformance suites, run on what nbexec has and on small examples of others."""
