@@ -140,6 +140,7 @@ class SteeringPromises(BackendPromises):
             thread.join(self.seconds)
         expect(found, {n: [n**x for x in range(20)] for n in range(2, 5)}, "the results")
 
+    @needs("own_workers")
     def test_a_run_that_waits_does_not_hold_up_another(self, tmp_path: Path) -> None:
         """While the items of one run hang, another run goes on."""
         run = self.held(tmp_path, 4)
