@@ -63,7 +63,7 @@ class NotReady(NbexecError, NameError):
     __module__ = "nbexec"
 
 
-class RunCancelled(NbexecError):
+class RunCancelled(NbexecError, RuntimeError):
     """The run was cancelled before its end; finished results are in `partial_results`."""
 
     __module__ = "nbexec"

@@ -94,8 +94,15 @@ class Reclaim:
     def returned(self, chunk: Chunk, kept: int) -> None:
         """Take in a worker's answer: it keeps the first `kept` items of the chunk."""
         rest = self._run.slots.returned(chunk, kept)
-        if rest is not None:
-            self._run.requeue(rest)
+        if rest is None:
+            return
+        if kept == 0 and len(rest) > 1:
+            # Loading it takes longer than what is waited for: sent on whole, it would only come
+            # back whole from the next worker, and so on for ever.
+            half = len(rest) // 2
+            self._run.requeue(rest.part(half))
+            rest = rest.part(0, half)
+        self._run.requeue(rest)
 
     def take_back(self, flight: InFlight) -> None:
         """Requeue the unstarted items of a chunk, where its size isn't fixed."""

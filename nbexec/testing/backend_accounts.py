@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import logging
 import random
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -30,6 +33,17 @@ class _Log(Observer):
 
     def observe(self, event: Event, state: RunState) -> None:
         self.events.append(event)
+
+
+@contextlib.contextmanager
+def _without_log() -> Iterator[None]:
+    """Have what is logged about an observer that raises not be shown."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 class AccountsPromises(BackendPromises):
@@ -87,6 +101,22 @@ class AccountsPromises(BackendPromises):
                 finished.update(event.chunk.indices)
         expect(finished, Counter(range(30)), "how often each item finished")
         expect(retried, Counter(range(1, 30, 2)), "how often each was tried again")
+
+    def test_functions_are_told_of_each_end(self) -> None:
+        """`on_event` is told of each end; a function that raises there changes no result."""
+        ends: list[int] = []
+
+        def told(event: Event) -> None:
+            if isinstance(event, Finished):
+                ends.extend(event.chunk.indices)
+
+        def bad(event: Event) -> None:
+            raise called.Complaint("of an observer")
+
+        with _without_log():
+            results = self.map(called.square, range(20), on_event=[bad, told])
+        expect(results, [x * x for x in range(20)], "the results")
+        expect(sorted(ends), [*range(20)], "the items that ended")
 
     def test_the_run_says_where_it_ran(self) -> None:
         """`run.choice` names the backend; `stats` counts the items and the workers' time."""

@@ -14,11 +14,12 @@ from typing import Any, ClassVar
 
 from .. import api
 from ..backends import get_backend
+from ..errors import OptionError
 from ..executor.executor import Executor
 from ..run.handle import Run
 from ..run.results import Results
 from . import called
-from .conformance import Conformance, expect, needs
+from .conformance import Conformance, expect, needs, raised
 
 
 class BackendPromises(Conformance):
@@ -155,6 +156,28 @@ class ResultsPromises(BackendPromises):
             path.unlink()
             expect(1 <= times <= self.workers, True, f"setup was called {times} times in run {run}")
             expect(found.count(1), times, "workers with a state of their own")
+
+    @needs("teardown")
+    def test_teardown_is_called_in_each_worker(self, tmp_path: Path) -> None:
+        """`teardown` gets what `setup` gave, once in each worker, at the end; or it is refused."""
+        path = tmp_path / "events"
+
+        def setup() -> str:
+            called.note(path, "setup")
+            return "state"
+
+        def teardown(state: str) -> None:
+            called.note(path, f"teardown-of-{state}")
+
+        call = functools.partial(self.map, called.given, range(12), setup=setup, teardown=teardown)
+        if "teardown" not in get_backend(self.backend).takes:
+            raised(OptionError, call, "teardown= where `takes` has none")
+            return
+        expect(call(), [((x, "state"), {}) for x in range(12)], "what items were given")
+        events = path.read_text().split()
+        times = events.count("setup")
+        expect(events.count("teardown-of-state"), times, "how often teardown was called")
+        expect(events[-1], "teardown-of-state", "what came last")
 
     def test_invoke_and_an_executor_use_it(self) -> None:
         """`invoke` calls different functions on it, and an `Executor` its calls."""

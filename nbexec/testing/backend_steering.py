@@ -13,9 +13,11 @@ import pytest
 
 from .. import api
 from ..errors import RunCancelled
+from ..options.cancel_token import CancelToken
 from ..run.handle import Run
 from ..run.results import Results
 from ..worker.capture import cancelled
+from ..worker.sleeping import sleep
 from . import called
 from .backend_results import BackendPromises
 from .conformance import expect, needs, raised
@@ -93,6 +95,23 @@ class SteeringPromises(BackendPromises):
         self.ended(run)
         self.until(noticed.exists, "the item is told")
 
+    @needs("cancelled")
+    def test_a_token_ends_runs_whose_items_sleep(self, tmp_path: Path) -> None:
+        """A CancelToken ends several runs; items that sleep by `nbexec.sleep` end at once."""
+        token = CancelToken()
+
+        def rest(x: int) -> None:
+            (tmp_path / f"begun-{x}").touch()
+            sleep(called.LONGEST)
+
+        runs = [self.start(rest, [n, n + 1], chunk=1, cancel=token) for n in (0, 2)]
+        self.until(lambda: _begun(tmp_path) >= 2, "items of both runs begin")
+        token.cancel("of the suite")
+        for run in runs:
+            error = raised(RunCancelled, self.ended(run).result, "result()")
+            expect("of the suite" in str(error), True, f"the reason, in {error}")
+        expect(self.map(called.square, [3]), [9], "the next run")
+
     def test_pause_begins_nothing_and_resume_goes_on(self, tmp_path: Path) -> None:
         """While a run is paused no item begins, and those that run end; `resume` goes on."""
         run = self.held(tmp_path, 12)
@@ -140,6 +159,7 @@ class SteeringPromises(BackendPromises):
             thread.join(self.seconds)
         expect(found, {n: [n**x for x in range(20)] for n in range(2, 5)}, "the results")
 
+    @needs("own_workers")
     def test_a_run_that_waits_does_not_hold_up_another(self, tmp_path: Path) -> None:
         """While the items of one run hang, another run goes on."""
         run = self.held(tmp_path, 4)

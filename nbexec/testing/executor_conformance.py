@@ -6,11 +6,19 @@ from .executor_beyond import BeyondPromises
 from .executor_ending import EndingPromises
 from .executor_futures import FuturesPromises
 from .executor_mapping import MappingPromises
+from .executor_queue import QueuePromises
+from .executor_services import WorkersBeyondPromises
 from .executor_workers import WorkersPromises
 
 
 class ExecutorConformance(
-    FuturesPromises, MappingPromises, WorkersPromises, EndingPromises, BeyondPromises
+    FuturesPromises,
+    MappingPromises,
+    WorkersPromises,
+    EndingPromises,
+    BeyondPromises,
+    QueuePromises,
+    WorkersBeyondPromises,
 ):
     """The contract of `concurrent.futures.Executor`, and what `nbexec.Executor` adds to it.
 

@@ -79,6 +79,7 @@ class Script(NamedTuple):
     kind: str
     number: int
     cancel: bool
+    priority: int = 0
 
 
 class Scripts:
@@ -103,7 +104,8 @@ class Scripts:
         kinds = self.USUAL if draw < 0.95 else self.SELDOM
         if self.fatal and draw > 0.998:
             kinds = self.FATAL
-        return Script(self.random.choice(kinds), self.made, self.random.random() < 0.1)
+        priority = self.random.choice((0, 0, 0, -10, 10))
+        return Script(self.random.choice(kinds), self.made, self.random.random() < 0.1, priority)
 
 
 def check(script: Script, future: concurrent.futures.Future[Any], ends: bool = False) -> None:
@@ -113,6 +115,8 @@ def check(script: Script, future: concurrent.futures.Future[Any], ends: bool = F
         assert script.cancel or ends, script
         return
     error, number = future.exception(0), script.number
+    if ends and isinstance(error, nbexec.RunCancelled):
+        return
     if script.kind == "late":
         assert isinstance(error, nbexec.ItemTimeout), (script, error)
     elif script.kind in Scripts.FATAL:
@@ -133,17 +137,26 @@ class Round:
         self.folder = folder
         self.calls: list[tuple[Script, concurrent.futures.Future[Any]]] = []
         self.told: Counter[int] = Counter()  # how often each call's callback was called
-        self.ends = False  # whether calls may end with their executor
+        self.ends = False  # whether calls may end with their executor, or be one too many
+        self.rejected = 0
 
     def submit(self, scripts: list[Script]) -> None:
         """Submit them, and cancel those that are to be."""
         for script in scripts:
-            number = script.number
-            future = (
-                self.executor.submit(awaited, number)
-                if script.kind == "awaited"
-                else self.executor.submit(perform, script.kind, number, self.folder)
-            )
+            number, view = script.number, self.executor
+            if script.kind == "late":
+                view = view.options(timeout=1.0)
+            if script.priority:
+                view = view.options(priority=script.priority)
+            try:
+                future = (
+                    view.submit(awaited, number)
+                    if script.kind == "awaited"
+                    else view.submit(perform, script.kind, number, self.folder)
+                )
+            except nbexec.QueueFull:
+                self.rejected += 1
+                continue
             future.add_done_callback(lambda _, number=number: self.told.update([number]))
             if script.cancel:
                 future.cancel()
@@ -168,14 +181,30 @@ class Round:
 
 def a_short_life(backend: str, scripts: Scripts, folder: Path) -> None:
     """Have an executor that is shut down in one of its ways, or that nobody holds any more."""
-    short = Round(nbexec.Executor(backend, 2), folder)
-    some = [one for one in scripts.some(20) if one.kind not in ("flaky", *Scripts.FATAL)]
+    draw = scripts.random
+    token = nbexec.CancelToken()
+    on_full = draw.choice(("block", "caller_runs", "reject", "discard", "discard_oldest"))
+    bound = {"max_queue": draw.choice((0, 3)), "on_full": on_full} if draw.random() < 0.7 else {}
+    short = Round(nbexec.Executor(backend, 2, cancel=token, **bound), folder)
+    out = {"flaky", *Scripts.FATAL, *(("leave",) if on_full == "caller_runs" else ())}
+    some = [one for one in scripts.some(20) if one.kind not in out]
     short.submit(some)
-    wait, cancel, drop = (scripts.random.random() < 0.5 for _ in range(3))
-    short.ends = cancel and not drop
-    if not drop:
+    assert short.executor.stats.rejected == short.rejected
+    assert len(short.calls) + short.rejected == len(some)
+    how = draw.choice(("shutdown", "shutdown_now", "cancel", "token", "drop"))
+    short.ends = how != "drop" or "discard" in on_full
+    if how == "shutdown":
+        wait, cancel = draw.random() < 0.5, draw.random() < 0.5
         short.executor.shutdown(wait, cancel_futures=cancel)
-        with pytest.raises(RuntimeError, match="after shutdown"):
+    elif how == "shutdown_now":
+        for one in short.executor.shutdown_now():
+            assert one.future.cancelled()
+        assert short.executor.join(LONGEST)
+    elif how != "drop":
+        (short.executor.run if how == "cancel" else token).cancel()
+        assert short.executor.run.wait(LONGEST)
+    if how != "drop":
+        with pytest.raises(RuntimeError):
             short.executor.submit(perform, "value", 1, folder)
     short.executor = None  # nobody holds it
     short.end()
@@ -231,20 +260,15 @@ def soak(backend: str, scripts: Scripts, folder: Path, seconds: float, size: int
     due = time.monotonic() + seconds
     fatal = {"crash_retries": 0} if scripts.fatal else {}
     options = {"workers": 3, "retries": 1, "retry_wait": 0, "retry_on": "OSError", **fatal}
-    with (
-        nbexec.Executor(backend, **options) as executor,
-        nbexec.Executor(backend, 2, timeout=1.0) as timed,
-    ):
+    with nbexec.Executor(backend, **options) as executor:
         while time.monotonic() < due or not usages:
-            late = Round(timed, folder)
-            late.submit([Script("late", -len(usages), False)])
             one = Round(executor, folder)
+            one.submit([Script("late", -len(usages), False, 10)])
             one.submit_at_once(scripts.some(size))
             a_short_life(backend, scripts, folder)
             mapped = executor.map(abs, range(-200, 0), chunksize=scripts.random.randrange(1, 50))
             assert list(mapped) == [*range(200, 0, -1)]
             one.end()
-            late.end()
             usages.append(Usage.now(executor))
     assert_flat(usages)
     return scripts.made

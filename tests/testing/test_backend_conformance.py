@@ -20,6 +20,7 @@ from nbexec.testing import BackendConformance, ExecutorConformance
 PACKAGE = Path(__file__).parent / "example_backend"
 
 NOT_THERE = {
+    ("dask", "test_a_run_that_waits_does_not_hold_up_another"): "runs share a cluster's workers",
     ("interpreters", "test_an_item_may_run_a_map"): "runs within items are on serial alone",
 }
 

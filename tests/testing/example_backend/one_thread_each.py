@@ -8,8 +8,9 @@ import threading
 from nbexec.backends.base import Backend, Session
 from nbexec.worker import streams
 from nbexec.worker.chunk_state import ChunkState
-from nbexec.worker.execute import ExecutionSpec, StopFlag, prepare, run_chunk
+from nbexec.worker.execute import ExecutionSpec, StopFlag, run_chunk
 from nbexec.worker.random_streams import streams_of
+from nbexec.worker.setup_once import SetupOnce
 
 
 class OneThreadEach(Backend):
@@ -38,7 +39,7 @@ class ThreadEachSession(Session):
 
     def submit(self, slot, chunk):
         if slot not in self._prepared:
-            self._prepared[slot] = functools.cache(functools.partial(prepare, self._spec.task))
+            self._prepared[slot] = SetupOnce(self._spec.task)
             self._locks[slot] = threading.Lock()
             self._stop_flags[slot] = StopFlag()
         run = self._spec.context.copy().run
