@@ -1,8 +1,8 @@
 """`start` and `Run`: what goes on in the background, and how it is steered.
 
 Covers `nbexec.backends.caller_thread`, `nbexec.backends.executor_adapter`,
-`nbexec.run.context`, `nbexec.run.handle`, `nbexec.run.loop`, `nbexec.run.rerun` and
-`nbexec.run.results`.
+`nbexec.run.context`, `nbexec.run.facts`, `nbexec.run.handle`, `nbexec.run.loop`,
+`nbexec.run.rerun`, `nbexec.run.results` and `nbexec.run.steering`.
 """
 
 from __future__ import annotations

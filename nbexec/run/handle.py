@@ -25,36 +25,31 @@ from ..items.batch_size import BatchSizer
 from ..items.chunk_size import ALONE, COSTLY, ChunkSizer
 from ..items.feed import Chosen, Feed
 from ..items.sinks import Futures, Gather, Merge, Sink, Stream
-from ..model import Choice, EndReason, Failure, Task
+from ..model import Choice, EndReason, Task
 from ..observers import show
 from ..options.cancel_token import CancelToken
 from ..options.record import Options
-from ..system import after_fork, machine, subinterpreter
+from ..system import after_fork, subinterpreter
 from ..telemetry import wording
-from ..telemetry.advice import advise
-from ..telemetry.bars import Bars
 from ..telemetry.events import Event, Part
 from ..telemetry.observer import Observer
-from ..telemetry.output import Outputs
-from ..telemetry.stats import Stats
 from ..worker import capture
 from ..worker.blocks import BATCH
 from ..worker.execute import replay
 from . import registry, rerun
-from .lending import Loan
+from .facts import RunFacts
 from .loop import Loop, RunSpec
 from .results import Results, attach_results
 from .seeds import seed_of
+from .steering import RunSteering
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ..journal.journal import Journal
 
 IDLE_EVERY = 0.05  # seconds: a click on Cancel should take well under a third of a second
 
 
-class Run:
+class Run(RunFacts, RunSteering):
     """One call of `map`, `start` and so on, while it runs and after.
 
     Made by `nbexec.start`; `nbexec.map` gives it as ``results.run``.
@@ -138,60 +133,12 @@ class Run:
         self._callbacks: list[Callable[[Run], None]] = []
         after_fork.watch(self)
 
-    # ------------------------------------------------------------ to be watched
-
-    @property
-    def name(self) -> str:
-        """What the run is called."""
-        return self.options.name or self.task.name
-
-    @property
-    def journal(self) -> Path | None:
-        """Where its journal is; None without one."""
-        return None if self._journal is None else self._journal.path
-
-    @property
-    def total(self) -> int | None:
-        """How many items there are in all; None while that isn't known."""
-        return self._loop.feed.total
+    # ------------------------------------------------------------ its results
 
     @property
     def done(self) -> bool:
         """Whether the run is over."""
         return self._done.is_set()
-
-    @property
-    def stats(self) -> Stats:
-        """The run in numbers, as it stands."""
-        return self._loop.stats()
-
-    @property
-    def failures(self) -> list[Failure]:
-        """Items that failed for good so far, in the order in which they did.
-
-        The first 10,000 are kept; ``stats.failed`` counts all, and a list of results has all.
-        """
-        return list(self._loop.context.failures)
-
-    @property
-    def output(self) -> Outputs:
-        """What the items wrote so far: a mapping from an item's index to its text."""
-        return self._loop.context.output
-
-    def timeline(self) -> Bars:
-        """Give which worker was busy when, so far: a sequence of `Bar`, at most 2,000 of them."""
-        return self._loop.publisher.timeline()
-
-    @property
-    def advice(self) -> str:
-        """One line on what would make such a run better; "" where nothing is worth acting on."""
-        auto, longest = self.options.backend == "auto", self._loop.publisher.longest
-        return advise(self.stats, longest, auto=auto, cores=machine.cores())
-
-    @property
-    def choice(self) -> Choice:
-        """Backend, workers and the reason, in words."""
-        return self._loop.choice
 
     @property
     def results(self) -> Results:
@@ -285,57 +232,6 @@ class Run:
                 self._callbacks.append(callback)
                 return
         callback(self)
-
-    # ------------------------------------------------------------ to be steered
-
-    def cancel(self, reason: str = "") -> None:
-        """Start no further item, stop those that run, and end the run; does not wait.
-
-        `reason` is said by the `RunCancelled` that `result` raises.
-        """
-        self._loop.post(self._loop.stopping.cancel, reason)
-
-    @property
-    def _token(self) -> CancelToken | None:
-        return self._loop.context.token
-
-    def _cancel_with(self, token: CancelToken) -> None:
-        self._loop.post(self._loop.stopping.cancel_once, token.reason)
-
-    def pause(self) -> None:
-        """Start no further item until `resume`; those that run go on to their end."""
-        self._loop.post(self._loop.pause, True)
-
-    def resume(self) -> None:
-        """Go on after `pause`."""
-        self._loop.post(self._loop.pause, False)
-
-    @property
-    def workers(self) -> int:
-        """How many items run at once; can be set while the run goes on."""
-        return self.choice.workers
-
-    @workers.setter
-    def workers(self, count: int) -> None:
-        self.options.updated({"workers": count})  # checked there
-        self._loop.post(self._loop.set_workers, count)
-
-    def restart_workers(self) -> None:
-        """Have each worker end, an idle one now and a busy one after its call; does not wait.
-
-        New ones, which have run nothing before, begin when they are needed.
-
-        Raises
-        ------
-        BackendError
-            The run's workers can't be restarted: those of serial, asyncio, and others' pools.
-        """
-        if not self._loop.can_restart:
-            raise BackendError(
-                f"workers of backend={self.choice.backend!r} can't be restarted: those of "
-                "'threads', 'processes' and 'dask' (a local cluster) can"
-            )
-        self._loop.post(self._loop.restart_workers)
 
     # ------------------------------------------------------------ once more
 
@@ -514,21 +410,6 @@ class Run:
                 self.cancel("the item that it is part of is not wanted any more")
             self._loop.publisher.each("idle")
 
-    def enough(self, index: int, grace: bool = True) -> None:
-        """Let no item after `index` start: those are not wanted.  The run ends well.
-
-        Others that run are stopped: at once, or after a while with `grace`.
-        """
-        self._loop.post(self._loop.stopping.halt, index, grace)
-
-    def lend(self, loan: Loan) -> None:
-        """Have another worker, while an item of this run waits in one for another item."""
-        self._loop.post(self._loop.lend, loan)
-
-    def give_back(self, loan: Loan) -> None:
-        """Have one less again: that item goes on."""
-        self._loop.post(self._loop.give_back, loan)
-
     def watch(self, observer: Observer) -> None:
         """Add an observer: it gets the events from now on."""
         self._loop.publisher.observers.append(observer)
@@ -563,6 +444,13 @@ class Run:
         self.caller_thread.release()
 
     # ------------------------------------------------------------ its thread
+
+    @property
+    def _token(self) -> CancelToken | None:
+        return self._loop.context.token
+
+    def _cancel_with(self, token: CancelToken) -> None:
+        self._loop.post(self._loop.stopping.cancel_once, token.reason)
 
     def _go(self, choice: Choice) -> None:
         reason: EndReason = "crashed"
