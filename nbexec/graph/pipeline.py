@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..errors import OptionError
+from ..errors import GraphError, OptionError
 from ..options import resolve
 from ..tracking import track
 from .nodes import OF_A_STEP, Node, node_of
@@ -247,6 +247,8 @@ class Pipeline:
 
     def _flow(self, until: Any, given: Any, collect: bool) -> PipelineFlow:
         wanted = self._wanted(until)
+        if not wanted:
+            raise GraphError("until= names the outputs that are wanted; it is empty")
         steps = self.wiring.needed(wanted)
         self.wiring.check(given, steps)
         return PipelineFlow(self.wiring, steps, wanted, self._options, collect)

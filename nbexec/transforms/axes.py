@@ -37,8 +37,10 @@ def of_arguments(
     for argument, axis, value in zip(names, axes, [*args, *kwargs.values()], strict=True):
         spread = spread_over(axis, shape_of(value), f"{name}'s in_axes for {argument}")
         for leaf, one in zip(leaves_of(value, argument), spread, strict=True):
-            whole = one is None or leaf.value is None  # nothing is there to be mapped
-            found.append(LeafAxis(leaf, None if whole else _checked(name, leaf, one)))
+            if one is None or leaf.value is None:  # of None there is nothing to map
+                found.append(LeafAxis(leaf, None))
+            else:
+                found.append(LeafAxis(leaf, _checked(name, leaf, one)))
     if all(one.axis is None for one in found):
         raise ValueError(f"{name} must have at least one non-None value in in_axes: {in_axes!r}")
     return found

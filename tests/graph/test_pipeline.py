@@ -377,3 +377,11 @@ def test_imap_keeps_few_items_behind_one_that_takes_long():
     assert first == [{"held": 0}]
     assert [one["held"] for one in itertools.islice(found, 5)] == [1, 2, 3, 4, 5]
     found.close()
+
+
+def test_until_must_name_an_output():
+    pipe = nbexec.Pipeline(count, backend="serial")
+    with pytest.raises(nbexec.GraphError, match="it is empty"):
+        pipe.run(tokens=["a"], until=())
+    with pytest.raises(nbexec.GraphError, match="it is empty"):
+        pipe.map(over="tokens", tokens=[["a"]], until=[])
