@@ -385,3 +385,9 @@ def test_until_must_name_an_output():
         pipe.run(tokens=["a"], until=())
     with pytest.raises(nbexec.GraphError, match="it is empty"):
         pipe.map(over="tokens", tokens=[["a"]], until=[])
+
+
+def test_a_name_that_over_has_twice_is_one():
+    pipe = nbexec.Pipeline(count, backend="serial")
+    results = pipe.map(over=("tokens", "tokens"), mode="product", tokens=[["a"], []])
+    assert (results["count"], results.shape) == ([1, 0], (2,))
