@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..errors import OptionError
+from ..errors import GraphError, OptionError
 from ..options import resolve
 from ..tracking import track
 from .nodes import OF_A_STEP, Node, node_of
@@ -214,7 +214,7 @@ class Pipeline:
             As for `map`.
         """
         rows = SweepRows(over, mode, {**(inputs or {}), **given})
-        return _in_order(self._tracked(rows, until, on_error, progress))
+        return _in_order(self._tracked(rows, until, on_error, progress, bounded=True))
 
     def __call__(self, **given: Any) -> Any:
         """Give its output, or a tuple of several: what a step of another pipeline does."""
@@ -223,7 +223,7 @@ class Pipeline:
         return values[0] if len(values) == 1 else values
 
     def _tracked(
-        self, rows: SweepRows, until: Any, on_error: str, progress: Any
+        self, rows: SweepRows, until: Any, on_error: str, progress: Any, bounded: bool = False
     ) -> Iterator[tuple[int, dict[str, Any], dict[str, Any]]]:
         """Give the number, the values and the outputs of each row as it ends."""
         if on_error not in ("raise", "collect"):
@@ -237,7 +237,7 @@ class Pipeline:
                 begun[index] = {name: row[name] for name in rows.over}
                 yield row
 
-        ended = track(flow.finished(noted()), rows.total, self.name, progress)
+        ended = track(flow.finished(noted(), bounded), rows.total, self.name, progress)
         return ((index, begun.pop(index), result) for index, result in ended)
 
     def _wanted(self, until: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -247,6 +247,8 @@ class Pipeline:
 
     def _flow(self, until: Any, given: Any, collect: bool) -> PipelineFlow:
         wanted = self._wanted(until)
+        if not wanted:
+            raise GraphError("until= names the outputs that are wanted; it is empty")
         steps = self.wiring.needed(wanted)
         self.wiring.check(given, steps)
         return PipelineFlow(self.wiring, steps, wanted, self._options, collect)

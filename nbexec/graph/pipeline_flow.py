@@ -26,6 +26,7 @@ AHEAD = 2  # calls at an executor for each of its workers, at least: one runs, o
 AHEAD_SECONDS = 0.02  # of work for each worker: brief calls travel together
 MOST = 400  # calls at an executor: what they take and give is in memory
 OPEN = 2  # rows that are open for each call at an executor, at most
+BEHIND = 8  # times as many rows may be over, or open, behind one that still runs
 LOOK = 0.05  # seconds between two looks how long calls take
 
 Ended = tuple["Row", Node, "Future[Any]"]
@@ -63,6 +64,37 @@ class Row:
     waits: dict[Node, int]  # for how many steps each waits
     uses: Counter[str]  # how many steps will take a value
     left: int  # steps that have not ended
+
+
+class RowOrder:
+    """How many rows have begun since the first of those that have not ended.
+
+    Examples
+    --------
+    >>> order = RowOrder()
+    >>> order.begun = 3
+    >>> order.end(1), order.behind
+    (None, 3)
+    >>> order.end(0), order.behind
+    (None, 1)
+    """
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self._first = 0  # the first that has not ended
+        self._over: set[int] = set()  # those behind it that have
+
+    def end(self, index: int) -> None:
+        """Note that a row is over."""
+        self._over.add(index)
+        while self._first in self._over:
+            self._over.remove(self._first)
+            self._first += 1
+
+    @property
+    def behind(self) -> int:
+        """How many."""
+        return self.begun - self._first
 
 
 class PipelineFlow:
@@ -103,21 +135,36 @@ class PipelineFlow:
         self._inbox: queue.SimpleQueue[Ended] = queue.SimpleQueue()
         self._calls_of = {one: self._open(one) for one in steps}
 
-    def finished(self, rows: Iterable[dict[str, Any]]) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Give each row's number and outputs as it ends; they begin while others go on."""
+    def finished(
+        self, rows: Iterable[dict[str, Any]], bounded: bool = False
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Give each row's number and outputs as it ends; they begin while others go on.
+
+        With `bounded` only so many begin while one before them goes on: who wants them in their
+        order has to keep these.
+        """
         numbered = enumerate(rows)
         unended, more, ended = 0, True, False
+        order = RowOrder()
+
+        def may_begin() -> bool:
+            if not more or unended >= self._room:
+                return False
+            return not bounded or order.behind < BEHIND * self._room
+
         try:
             while more or unended:
-                if more and unended < self._room:  # one, since the next may take its time
+                if may_begin():  # one, since the next may take its time
                     index, values = next(numbered, (-1, {}))
                     more = index >= 0
                     if more:
                         unended += 1
+                        order.begun = index + 1
                         self._begin(index, values)
                 self._submit()
-                for row in self._taken_in(wait=unended > 0 and not (more and unended < self._room)):
+                for row in self._taken_in(wait=unended > 0 and not may_begin()):
                     unended -= 1
+                    order.end(row.index)
                     yield row.index, {name: row.values[name] for name in self._outputs}
             ended = True
         finally:

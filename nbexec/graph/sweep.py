@@ -112,7 +112,7 @@ class SweepRows:
     """
 
     def __init__(self, over: str | Sequence[str], mode: str, given: Mapping[str, Any]) -> None:
-        self.over = (over,) if isinstance(over, str) else tuple(over)
+        self.over = (over,) if isinstance(over, str) else tuple(dict.fromkeys(over))
         if mode not in MODES:
             raise GraphError(f"mode must be 'zip' or 'product', not {mode!r}")
         if not self.over:

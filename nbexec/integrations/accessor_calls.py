@@ -55,6 +55,7 @@ class CallsAhead:
         self._count, self._options = count, options
         self._made, self._took = 0, 0.0  # calls, and their seconds
         self._rest: Iterator[Any] | None = None
+        self._raised: BaseException | None = None
         self._plain = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -62,6 +63,9 @@ class CallsAhead:
         if self._rest is not None:
             for value in self._rest:
                 return value
+            if self._raised is not None:
+                error, self._raised = self._raised, None
+                raise error
             return self._fn(*args, **kwargs)  # pandas calls it once more than was to be seen
         if self._plain:
             return self._fn(*args, **kwargs)
@@ -84,14 +88,15 @@ class CallsAhead:
         self._rest = self._values()
 
     def _values(self) -> Iterator[Any]:
-        """Give what the calls give, in order, up to one that raises: that is raised."""
+        """Give what the calls give, in order, up to one that raises: that is noted."""
         options = {**self._options, "on_error": "collect"}
         results: Any = imap(self._replay, self._pieces(self._made), **options)
         try:
             for values in results:
                 if isinstance(values, Failure):
                     yield from values.left or ()
-                    raise values.exception
+                    self._raised = values.exception  # here a StopIteration would be another
+                    return
                 yield from values
         finally:
             results.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -68,8 +69,13 @@ def _register(cls: Any, name: str, register: Callable[..., Any], accessor: Any) 
 
 
 def _vectorised(fn: Any) -> bool:
-    """Whether pandas calls it for all at once: a name, a list or dict of them, NumPy's own."""
-    return not callable(fn) or type(fn).__name__ == "ufunc" or _module(fn).startswith("numpy")
+    """Whether it is for pandas alone: a name, a list or dict of them, NumPy's own.
+
+    Also a coroutine function: its calls do nothing but make coroutines, which can't be sent.
+    """
+    if not callable(fn) or inspect.iscoroutinefunction(fn):
+        return True
+    return type(fn).__name__ == "ufunc" or _module(fn).startswith("numpy")
 
 
 def _module(fn: Any) -> str:
@@ -82,20 +88,21 @@ class SeriesCalls:
     def __init__(self, series: Any) -> None:
         self._series = series
 
-    def map(self, fn: Any, na_action: Any = None, **kwargs: Any) -> Any:
+    def map(self, func: Any = None, na_action: Any = None, **kwargs: Any) -> Any:
         """Do what ``Series.map`` does."""
         called = self._series if na_action is None else self._series[self._series.notna()]
-        return self._calls(fn, "map", called, {"na_action": na_action, **kwargs})
+        return self._calls(func, "map", called, {"na_action": na_action, **kwargs})
 
-    def apply(self, fn: Any, args: tuple[Any, ...] = (), **kwargs: Any) -> Any:
+    def apply(self, func: Any, args: tuple[Any, ...] = (), **kwargs: Any) -> Any:
         """Do what ``Series.apply`` does."""
-        return self._calls(fn, "apply", self._series, {"args": args, **kwargs})
+        return self._calls(func, "apply", self._series, {"args": args, **kwargs})
 
     def _calls(self, fn: Any, method: str, called: Any, kwargs: dict[str, Any]) -> Any:
         series = self._series
         once_a_value = series.dtype.name == "category" or hasattr(series, "sparse")
         whole = kwargs.get("by_row", "compat") is False  # it is called with the Series
-        if _vectorised(fn) or once_a_value or whole or len(called) < 2:
+        elsewhere = kwargs.get("engine") is not None
+        if _vectorised(fn) or once_a_value or whole or elsewhere or len(called) < 2:
             return getattr(series, method)(fn, **kwargs)
         replay = functools.partial(_replay, fn, method, kwargs)
         ahead = _ahead(fn, functools.partial(_rows, called), replay, len(called))
@@ -108,30 +115,32 @@ class FrameCalls:
     def __init__(self, frame: Any) -> None:
         self._frame = frame
 
-    def apply(self, fn: Any, axis: Any = 0, **kwargs: Any) -> Any:
+    def apply(
+        self, func: Any, axis: Any = 0, raw: bool = False, result_type: Any = None, **kwargs: Any
+    ) -> Any:
         """Do what ``DataFrame.apply`` does."""
         frame, along = self._frame, self._frame._get_axis_number(axis)
-        count = frame.shape[1 - along]
+        kwargs = {"axis": axis, "raw": raw, "result_type": result_type, **kwargs}
         if (
-            _vectorised(fn)
-            or count < 2
+            _vectorised(func)
+            or frame.shape[1 - along] < 2
             or frame.empty
             or kwargs.get("engine", "python") != "python"
         ):
-            return frame.apply(fn, axis=axis, **kwargs)
-        pieces = _rows if along else _columns
-        replay = functools.partial(_replay, fn, "apply", {"axis": axis, **kwargs})
-        ahead = _ahead(fn, functools.partial(pieces, frame), replay, count)
-        return frame.apply(ahead, axis=axis, **kwargs)
+            return frame.apply(func, **kwargs)
+        pieces = functools.partial(_rows if along else _columns, frame)
+        replay = functools.partial(_replay, func, "apply", kwargs)
+        ahead = _ahead(func, pieces, replay, frame.shape[1 - along])
+        return frame.apply(ahead, **kwargs)
 
-    def map(self, fn: Any, na_action: Any = None, **kwargs: Any) -> Any:
+    def map(self, func: Any, na_action: Any = None, **kwargs: Any) -> Any:
         """Do what ``DataFrame.map`` does."""
         frame = self._frame
-        if not callable(fn) or frame.empty:
-            return frame.map(fn, na_action=na_action, **kwargs)
+        if not callable(func) or frame.empty:
+            return frame.map(func, na_action=na_action, **kwargs)
         columns = {
             position: SeriesCalls(frame.iloc[:, position]).map(
-                functools.partial(fn, **kwargs) if kwargs else fn, na_action
+                functools.partial(func, **kwargs) if kwargs else func, na_action
             )
             for position in range(frame.shape[1])
         }
@@ -146,28 +155,28 @@ class GroupCalls:
     def __init__(self, groups: Any) -> None:
         self._groups = groups
 
-    def apply(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
+    def apply(self, func: Any, *args: Any, **kwargs: Any) -> Any:
         """Do what ``apply`` of the groups does."""
-        return self._calls("apply", fn, args, kwargs, lambda group: None)
+        return self._calls("apply", func, args, kwargs, lambda group: None)
 
-    def agg(self, fn: Any = None, *args: Any, **kwargs: Any) -> Any:
+    def agg(self, func: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Do what ``agg`` of the groups does."""
-        return self._calls("agg", fn, args, kwargs, lambda group: 0)
+        return self._calls("agg", func, args, kwargs, lambda group: 0)
 
-    def transform(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
+    def transform(self, func: Any, *args: Any, **kwargs: Any) -> Any:
         """Do what ``transform`` of the groups does."""
-        return self._calls("transform", fn, args, kwargs, lambda group: group)
+        return self._calls("transform", func, args, kwargs, lambda group: group)
 
     def _calls(
         self, method: str, fn: Any, args: Any, kwargs: Any, stand_in: Callable[[Any], Any]
     ) -> Any:
         made = getattr(self._groups, method)
-        if _vectorised(fn):
+        if _vectorised(fn) or kwargs.get("engine") is not None:
             return made(fn, *args, **kwargs)
         seen: list[Any] = []
 
         def see(group: Any, *_: Any, **__: Any) -> Any:
-            seen.append((group, getattr(group, "name", None)))
+            seen.append((group, _name_of(group)))
             return stand_in(group)
 
         try:
@@ -193,11 +202,32 @@ class Expecting:
         """Give what the function gives for a group."""
         expected: Any
         expected, name = next(self._seen, (None, None))
-        same = type(expected) is type(group) and name == getattr(group, "name", None)
-        if same and group.index.equals(expected.index):
+        if (
+            type(expected) is type(group)
+            and _same(name, _name_of(group))
+            and group.index.equals(expected.index)
+        ):
             return self._ahead(group, *args, **kwargs)
         self._seen = iter(())  # pandas goes another way than with the stand-ins
         return self._fn(group, *args, **kwargs)
+
+
+UNNAMED = object()  # in place of the key of a group that pandas gives none
+
+
+def _name_of(group: Any) -> Any:
+    """Give the key that pandas has set on a group: a DataFrame may have a column `name`."""
+    return group.name if group.ndim == 1 else vars(group).get("name", UNNAMED)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two keys are the same one; of missing values pandas makes no truth."""
+    if one is other:
+        return True
+    try:
+        return bool(one == other)
+    except (TypeError, ValueError):
+        return False
 
 
 def _ahead(fn: Any, pieces: Any, replay: Any, count: int) -> CallsAhead:
@@ -224,7 +254,8 @@ def _replay(fn: Any, method: str, kwargs: dict[str, Any], piece: Any) -> list[An
 def _replay_groups(fn: Any, args: Any, kwargs: Any, piece: list[Any]) -> list[Any]:
     def call_each(record: Callable[..., Any]) -> None:
         for group, name in piece:
-            object.__setattr__(group, "name", name)  # what pickling leaves behind
+            if name is not UNNAMED:
+                object.__setattr__(group, "name", name)  # what pickling leaves behind
             record(group, *args, **kwargs)
 
     return recorded(fn, call_each)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping
+from numbers import Integral
 from typing import Any, NamedTuple
 
 from . import batches
-from .trees import Leaf, TreeShape, leaves_of, shape_of
+from .trees import Leaf, TreeShape, fields_of, leaves_of, shape_of
 
 MAPPED_KINDS = "a list, a range, a NumPy array, a torch tensor, or a Series or DataFrame of pandas"
 
@@ -35,7 +37,10 @@ def of_arguments(
     for argument, axis, value in zip(names, axes, [*args, *kwargs.values()], strict=True):
         spread = spread_over(axis, shape_of(value), f"{name}'s in_axes for {argument}")
         for leaf, one in zip(leaves_of(value, argument), spread, strict=True):
-            found.append(LeafAxis(leaf, None if one is None else _checked(name, leaf, one)))
+            if one is None or leaf.value is None:  # of None there is nothing to map
+                found.append(LeafAxis(leaf, None))
+            else:
+                found.append(LeafAxis(leaf, _checked(name, leaf, one)))
     if all(one.axis is None for one in found):
         raise ValueError(f"{name} must have at least one non-None value in in_axes: {in_axes!r}")
     return found
@@ -81,7 +86,7 @@ def _of_each(name: str, in_axes: Any, names: list[str], positional: int) -> list
 
 
 def _is_axis(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def spread_over(axes: Any, shape: TreeShape | None, what: str) -> Iterator[int | None]:
@@ -98,7 +103,7 @@ def spread_over(axes: Any, shape: TreeShape | None, what: str) -> Iterator[int |
         return
     given: Any = dict(enumerate(axes)) if isinstance(axes, list | tuple) else axes
     if not isinstance(given, Mapping):
-        given = getattr(axes, "__dict__", None)
+        given = fields_of(axes)  # a dataclass
     if shape is None or given is None or set(given) != set(shape.keys):
         there = "one value" if shape is None else f"a {shape}"
         raise ValueError(
@@ -114,11 +119,13 @@ def _count(shape: TreeShape | None) -> int:
 
 def _checked(name: str, leaf: Leaf, axis: int) -> int:
     """Give an axis from 0, or raise where the value has none such."""
-    rank = batches.rank(leaf.value)
+    rank = batches.rank(leaf.value, axis + 1 if axis >= 0 else math.inf)
     kind = type(leaf.value).__name__
     if rank is None:
         hint = ""
-        if hasattr(leaf.value, "__iter__") and not isinstance(leaf.value, str | bytes):
+        if isinstance(leaf.value, Mapping):
+            hint = f": give dict({leaf.where})"
+        elif hasattr(leaf.value, "__iter__") and not isinstance(leaf.value, str | bytes):
             hint = f": give list({leaf.where})"
         raise ValueError(
             f"{name} was requested to map {leaf.where} along axis {axis}, but it is of type "

@@ -6,6 +6,7 @@ No library is imported for it: an object of one that isn't loaded can't be there
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -51,8 +52,10 @@ def is_list(value: Any) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | tuple)
 
 
-def rank(value: Any) -> int | None:
+def rank(value: Any, most: float = math.inf) -> int | None:
     """Give how many axes it has, as far as that is known; None where it has none at all.
+
+    With `most`, lists are not looked into any further: each item would be looked at.
 
     Examples
     --------
@@ -67,7 +70,9 @@ def rank(value: Any) -> int | None:
         return 1
     if not is_list(value):
         return None
-    inner = [rank(one) for one in value]
+    if most <= 1 or isinstance(value, range):
+        return 1
+    inner = [rank(one, most - 1) for one in value]
     return 1 + (min(0 if one is None else one for one in inner) if inner else 0)
 
 
@@ -108,6 +113,11 @@ def item(value: Any, axis: int, index: int) -> Any:
     if is_series(value):
         return value.iloc[index]
     return value[index] if axis == 0 else [item(one, axis - 1, index) for one in value]
+
+
+def labels(value: Any, axis: int) -> Any:
+    """Give the index of a Series, or that of the rows or of the columns of a DataFrame."""
+    return value.columns if is_frame(value) and axis == 1 else value.index
 
 
 def items(value: Any, axis: int) -> Sequence[Any]:

@@ -22,7 +22,7 @@ class Sliced(Transformed):
 
     transform = "pmap"
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the function for a slice on each worker, and join the results."""
         found = axes.of_arguments(self.transform, self._fn, self._in_axes, args, kwargs)
         count = axes.common_size(self.transform, found)

@@ -64,6 +64,37 @@ def leaves_of(tree: Any, where: str = "") -> Iterator[Leaf]:
         yield from leaves_of(_child(tree, key), f"{where}.{key}" if dotted else f"{where}[{key!r}]")
 
 
+def leaves_in(shape: TreeShape | None, tree: Any) -> Iterator[Any]:
+    """Give the values of a tree's leaves, in the order that another one of its shape has.
+
+    Examples
+    --------
+    >>> list(leaves_in(shape_of({"a": 1, "b": 2}), {"b": "y", "a": "x"}))
+    ['x', 'y']
+    """
+    if shape is None:
+        yield tree
+        return
+    for key, child in zip(shape.keys, shape.children, strict=True):
+        yield from leaves_in(child, _child(tree, key))
+
+
+def unordered(shape: TreeShape | None) -> Any:
+    """Give what is equal for two shapes whose dicts have the same keys, in whatever order."""
+    if shape is None:
+        return None
+    children = [unordered(child) for child in shape.children]
+    pairs = tuple(zip(shape.keys, children, strict=True))
+    return shape.kind, frozenset(pairs) if shape.kind is dict else pairs
+
+
+def fields_of(value: Any) -> dict[str, Any] | None:
+    """Give the fields of a dataclass by name, also where it has slots; None of anything else."""
+    if not dataclasses.is_dataclass(type(value)):
+        return None
+    return {key: getattr(value, key) for key in _keys(value) or ()}
+
+
 def build(shape: TreeShape | None, leaves: Iterator[Any]) -> Any:
     """Give a tree of this shape with these leaves.
 

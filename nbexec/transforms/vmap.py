@@ -14,7 +14,7 @@ from ..options import resolve
 from ..run.preparing import is_coroutine
 from ..serialize.importable import own_name
 from . import axes, batches
-from .stacking import stack
+from .stacking import of_none, stack
 from .trees import TreeShape, build, shape_of
 
 
@@ -85,19 +85,19 @@ class Transformed:
     def __repr__(self) -> str:
         return f"<{self.transform} of {getattr(self._fn, '__qualname__', self._fn)}>"
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the function for each item, and give one batch of the results."""
         found = axes.of_arguments(self.transform, self._fn, self._in_axes, args, kwargs)
         count = axes.common_size(self.transform, found)
         columns = [batches.items(leaf.value, axis) for leaf, axis in found if axis is not None]
         layout = laid_out(found, args, kwargs)
-        like = next(leaf.value for leaf, axis in found if axis is not None)
+        like, along = next((leaf.value, axis) for leaf, axis in found if axis is not None)
         results = run_map(calling(self._fn, layout), zip(*columns, strict=True), **self._options)
         if any(isinstance(one, Failure) and results.failed(one) for one in results):
             return results
         if not count:
-            return batches.library("numpy").empty(0) if batches.is_array(like) else results
-        return stack(self.transform, results, self._out_axes, like)
+            return of_none(results, like, along)
+        return stack(self.transform, results, self._out_axes, like, along)
 
 
 def vmap(

@@ -8,10 +8,11 @@ for the others, and calls for all of them.
 from __future__ import annotations
 
 import functools
+import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping, Sequence, Set
+from concurrent.futures import CancelledError, Future
 from typing import Any
 
 from ..errors import OptionError
@@ -97,6 +98,7 @@ class Batched:
         if not isinstance(max_wait, int | float) or not 0 <= max_wait < float("inf"):
             raise OptionError(f"max_wait must be seconds, 0 or more, not {max_wait!r}")
         functools.update_wrapper(self, fn)
+        self.__dict__.pop("batch", None)  # an attribute of an object that can be called
         self._fn, self.max_size, self.max_wait = fn, max_size, max_wait
 
     def __reduce__(self) -> Any:
@@ -108,10 +110,8 @@ class Batched:
         return self._checked(self._fn(given, *state), len(given))
 
     def _checked(self, result: Any, count: int) -> list[Any]:
-        try:
-            values = list(result)
-        except TypeError:
-            values = None
+        # What it raises itself, as a generator may, is no matter of how many results there are.
+        values = list(result) if _in_order(result) else None
         if values is None or len(values) != count:
             gave = f"{type(result).__name__}" if values is None else f"{len(values)}"
             raise ValueError(
@@ -123,9 +123,18 @@ class Batched:
     def __nbexec_batch__(self, items: Sequence[Any]) -> Any:
         return self.batch(items)
 
-    def __call__(self, item: Any, *state: Any) -> Any:
+    def __call__(self, /, *args: Any, **named: Any) -> Any:
         """Give the result of one item, which may go out with those of other calls."""
-        return meeting_of(self).call(item, state)
+        item, *state = self._positional(args, named)
+        return meeting_of(self).call(item, tuple(state))
+
+    def _positional(self, args: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+        """Give the arguments in order: also those by the names that `fn` has, as in pipelines."""
+        if named or not args:
+            import inspect
+
+            return inspect.signature(self._fn).bind(*args, **named).args
+        return args
 
 
 class AsyncBatched(Batched):
@@ -135,9 +144,24 @@ class AsyncBatched(Batched):
         given = list(items)
         return self._checked(await self._fn(given, *state), len(given))
 
-    async def __call__(self, item: Any, *state: Any) -> Any:
+    async def __call__(self, /, *args: Any, **named: Any) -> Any:
         """Await the result of one item, which may go out with those of other calls."""
-        return await meeting_of(self).call_async(item, state)
+        item, *state = self._positional(args, named)
+        return await meeting_of(self).call_async(item, tuple(state))
+
+
+def _in_order(result: Any) -> bool:
+    """Whether what a function gave has results in order: keys, columns and letters are none."""
+    if isinstance(result, Mapping | Set | str | bytes):
+        return False
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and isinstance(result, pandas.DataFrame):
+        return False
+    try:
+        iter(result)
+    except TypeError:
+        return False
+    return True
 
 
 class WithState:
@@ -160,7 +184,7 @@ class Meeting:
         self._fn = fn
         self._waiting: list[Waiter] = []
         self._changed = threading.Condition()
-        self._loops: dict[int, list[Waiter]] = {}  # by event loop
+        self._loops: dict[Any, list[Waiter]] = {}  # by event loop
 
     def call(self, item: Any, state: tuple[Any, ...]) -> Any:
         """Give the result of an item; the first that waits calls for all."""
@@ -172,12 +196,30 @@ class Meeting:
             self._waiting.append((item, state, future))
             first = len(self._waiting) == 1
             self._changed.notify_all()
-            if first:
-                self._wait_for_others()
-                calls, self._waiting = self._waiting, []
         if first:
-            self._call_all(calls)
-        return future.result()
+            self._call_all()
+        try:
+            return future.result()
+        except CancelledError:
+            if not future.cancelled():
+                raise  # by the function
+        return self._fn.batch([item], *state)[0]  # who should have called for it was interrupted
+
+    def _call_all(self) -> None:
+        """Wait for others, and call for all; whatever interrupts that, none of them waits on."""
+        calls: list[Waiter] = []
+        try:
+            with self._changed:
+                try:
+                    self._wait_for_others()
+                finally:
+                    calls, self._waiting = self._waiting, []
+            for part in parts_of(calls, self._fn.max_size):
+                _settle(self._fn, part)
+        except BaseException:  # an interrupt of this thread, which is not theirs
+            for _, _, future in calls:
+                future.cancel()
+            raise
 
     def _wait_for_others(self) -> None:
         """Wait until enough are here, or all that run, or for long enough."""
@@ -187,16 +229,15 @@ class Meeting:
             if left <= 0 or not self._changed.wait(left):
                 return
 
-    def _call_all(self, calls: list[Waiter]) -> None:
-        for part in parts_of(calls, self._fn.max_size):
-            _settle(self._fn, part)
-
     async def call_async(self, item: Any, state: tuple[Any, ...]) -> Any:
         """Give the result of an item, of a coroutine function."""
         import asyncio
 
         loop = asyncio.get_running_loop()
-        waiting = self._loops.setdefault(id(loop), [])
+        if loop not in self._loops:
+            for known in [one for one in self._loops if one.is_closed()]:
+                self._loops.pop(known, None)  # with calls that were given up
+        waiting = self._loops.setdefault(loop, [])
         future = loop.create_future()
         waiting.append((item, state, future))
         if len(waiting) >= self._fn.max_size:
@@ -206,7 +247,7 @@ class Meeting:
         return await future
 
     def _go(self, loop: Any) -> None:
-        calls = self._loops.pop(id(loop), [])
+        calls = self._loops.pop(loop, [])
         for part in parts_of(calls, self._fn.max_size):
             task = loop.create_task(_settle_async(self._fn, part))
             _tasks.add(task)
@@ -269,6 +310,8 @@ def _settle(fn: Batched, calls: Sequence[Waiter]) -> None:
 
 
 async def _settle_async(fn: Batched, calls: Sequence[Waiter]) -> None:
+    import asyncio
+
     items, state = [item for item, _, _ in calls], calls[0][1]
     try:
         values = await fn.batch(items, *state)
@@ -280,6 +323,16 @@ async def _settle_async(fn: Batched, calls: Sequence[Waiter]) -> None:
         for part in _smaller(calls, error):
             await _settle_async(fn, part)
         return
+    except BaseException as error:  # cancelled, or an exit: nobody else would tell those that wait
+        open_ones = [future for _, _, future in calls if not future.done()]
+        if isinstance(error, asyncio.CancelledError):
+            for future in open_ones:
+                future.cancel()
+            raise
+        for future in open_ones:
+            future.set_exception(error)
+        if not open_ones:
+            raise
     for (_, _, future), value in zip(calls, values, strict=True):
         if not future.done():
             future.set_result(value)

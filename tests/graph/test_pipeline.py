@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import nbexec
 from nbexec.graph import pictures
-from nbexec.graph.pipeline_flow import MOST, OPEN
+from nbexec.graph.pipeline_flow import BEHIND, MOST, OPEN
 
 
 def load(path):
@@ -345,3 +345,49 @@ def test_any_graph_is_what_plain_calls_give(data):
         expected
     )
     assert sorted(calls) == sorted(list(range(size)) * 3)  # each step once an item
+
+
+def test_imap_keeps_few_items_behind_one_that_takes_long():
+    go, begun = threading.Event(), []
+
+    def held(x):
+        if x == 0:
+            go.wait(60)
+        return x
+
+    def numbers():
+        for number in range(100_000):
+            begun.append(number)
+            yield number
+
+    pipe = nbexec.Pipeline(held, backend="threads", workers=2)
+    found = pipe.imap(over="x", x=numbers())
+    first = []
+    reader = threading.Thread(target=lambda: first.append(next(found)))
+    reader.start()
+    try:
+        before = -1
+        while before != len(begun):  # until it takes in no more
+            before = len(begun)
+            time.sleep(0.5)
+        assert len(begun) <= BEHIND * OPEN * MOST + 1
+    finally:
+        go.set()
+        reader.join(60)
+    assert first == [{"held": 0}]
+    assert [one["held"] for one in itertools.islice(found, 5)] == [1, 2, 3, 4, 5]
+    found.close()
+
+
+def test_until_must_name_an_output():
+    pipe = nbexec.Pipeline(count, backend="serial")
+    with pytest.raises(nbexec.GraphError, match="it is empty"):
+        pipe.run(tokens=["a"], until=())
+    with pytest.raises(nbexec.GraphError, match="it is empty"):
+        pipe.map(over="tokens", tokens=[["a"]], until=[])
+
+
+def test_a_name_that_over_has_twice_is_one():
+    pipe = nbexec.Pipeline(count, backend="serial")
+    results = pipe.map(over=("tokens", "tokens"), mode="product", tokens=[["a"], []])
+    assert (results["count"], results.shape) == ([1, 0], (2,))

@@ -216,3 +216,58 @@ def test_any_frame(data):
 
     for axis in (0, 1):
         same(frame.nbexec.apply(shown, axis=axis), frame.apply(shown, axis=axis))
+
+
+def raising_stop(value):
+    if value == 3:
+        raise StopIteration("three")
+    return value
+
+
+def test_stop_iteration_of_a_call_is_raised_as_it_is():
+    series = pd.Series(range(6))
+    with pytest.raises(StopIteration, match="three"):
+        series.map(raising_stop)
+    with pytest.raises(StopIteration, match="three"):
+        series.nbexec.map(raising_stop)
+
+
+def test_groups_may_have_missing_keys_and_a_column_of_the_name_name():
+    frame = pd.DataFrame(
+        {"k": pd.array([1, None, 2] * 2, dtype="Int64"), "name": range(6), "x": range(6)}
+    )
+    groups = frame.groupby("k", dropna=False)
+    same(groups.nbexec.apply(len), groups.apply(len))
+
+    def shape(group, more):
+        return len(group) + more
+
+    same(groups.nbexec.agg(shape, 1), groups.agg(shape, 1))
+    by_x = frame.groupby("x")
+    same(by_x.nbexec.agg(shape, 1), by_x.agg(shape, 1))
+
+
+def test_parameters_have_the_names_and_the_order_of_pandas(frame):
+    def kind(row):
+        return type(row).__name__
+
+    same(frame.nbexec.apply(func=kind, axis=1), frame.apply(func=kind, axis=1))
+    same(frame.nbexec.apply(kind, 1, True), frame.apply(kind, 1, True))
+    same(frame["n"].nbexec.map(func=kind), frame["n"].map(func=kind))
+    same(frame.nbexec.map(func=kind), frame.map(func=kind))
+    same(
+        frame["n"].nbexec.apply(lambda value, fn: value + fn, fn=2),
+        frame["n"].apply(lambda value, fn: value + fn, fn=2),
+    )
+    groups = frame.groupby("k")["n"]
+    same(
+        groups.nbexec.agg(func=lambda group: len(group)), groups.agg(func=lambda group: len(group))
+    )
+
+
+def test_coroutines_are_made_here():
+    async def later(value):
+        return value
+
+    for found in pd.Series(range(4)).nbexec.map(later):
+        found.close()

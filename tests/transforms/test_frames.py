@@ -45,3 +45,29 @@ def test_groups_give_a_list(frame):
 def test_arrays_of_rows_are_an_array(frame):
     arrays = nbexec.vmap(lambda row: row.to_numpy(), backend="threads")(frame)
     assert np.array_equal(arrays, frame.to_numpy())
+
+
+def test_columns_of_a_frame_with_as_many_rows_keep_their_labels():
+    square = pd.DataFrame({"a": [1, 2], "b": [3, 4]}, index=["r", "s"])
+    sums = nbexec.vmap(lambda column: column.sum(), in_axes=1, backend="serial")(square)
+    assert sums.to_dict() == {"a": 3, "b": 7}
+    same = nbexec.vmap(lambda column: column, in_axes=1, out_axes=1, backend="serial")(square)
+    pd.testing.assert_frame_equal(same, square)
+
+
+def test_arrays_of_different_lengths_stay_values():
+    series = pd.Series([1, 2], index=["x", "y"])
+    found = nbexec.vmap(np.arange, backend="serial")(series)
+    assert [value.tolist() for value in found] == [[0], [0, 1]]
+    assert found.index.tolist() == ["x", "y"]
+
+
+def test_of_no_items_there_is_an_empty_series(frame):
+    found = nbexec.vmap(lambda row: row.sum(), backend="serial")(frame.iloc[:0])
+    assert isinstance(found, pd.Series)
+    assert found.empty
+
+
+def test_one_result_for_all_may_be_a_frame(frame):
+    found = nbexec.vmap(lambda item: frame, out_axes=None, backend="serial")([1, 2])
+    pd.testing.assert_frame_equal(found, frame)

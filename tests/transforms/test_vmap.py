@@ -242,3 +242,62 @@ def test_any_axes_of_any_arrays_are_those_of_a_plain_loop(data):
 def test_a_tree_is_built_of_its_leaves(tree):
     leaves = [leaf.value for leaf in trees.leaves_of(tree)]
     assert trees.build(trees.shape_of(tree), iter(leaves)) == tree
+
+
+def test_the_order_of_keys_in_results_makes_no_difference():
+    def keyed(number):
+        return {"a": number, "b": 1} if number % 2 else {"b": 1, "a": number}
+
+    found = nbexec.vmap(keyed, backend="serial")(np.arange(3))
+    assert {key: value.tolist() for key, value in found.items()} == {"a": [0, 1, 2], "b": [1, 1, 1]}
+
+
+def test_masks_are_kept():
+    masked = np.ma.array([[1, 2], [3, 4]], mask=[[0, 1], [0, 0]])
+    for transform in nbexec.vmap, nbexec.pmap:
+        found = transform(lambda part: part, backend="serial")(masked)
+        assert found.mask.tolist() == masked.mask.tolist()
+
+
+def test_none_has_nothing_to_map_as_in_jax():
+    def first(both, other):
+        return both["a"], both["b"] is None and other is None
+
+    found = nbexec.vmap(first, backend="serial")({"a": [1, 2], "b": None}, None)
+    assert found == ([1, 2], [True, True])
+
+
+def test_axes_may_be_numbers_of_numpy_and_dataclasses_with_slots():
+    total = nbexec.vmap(lambda p: p.x + p.y, in_axes=(Point(np.int64(0), None),), backend="serial")
+    assert total(Point([1, 2], 3)) == [4, 5]
+
+
+@pytest.mark.parametrize(
+    "value", [float("nan"), np.array([1, np.nan]), [np.ones(2)], [1, "a"], None, "text"]
+)
+def test_one_result_for_all_may_be_any_value(value):
+    found = nbexec.vmap(lambda item: value, out_axes=None, backend="serial")([1, 2])
+    assert found is value
+
+
+def test_results_of_other_shapes_are_not_one_for_all():
+    with pytest.raises(ValueError, match="out_axes is None"):
+        nbexec.vmap(np.ones, out_axes=None, backend="serial")([1, 2])
+
+
+def test_lists_in_lists_are_looked_into_only_as_far_as_the_axis():
+    class Watched(list):
+        def __iter__(self):
+            raise AssertionError("looked into")
+
+    assert nbexec.vmap(len, backend="serial")([Watched("abc")]) == [3]
+
+
+def test_axes_of_results_from_the_end():
+    rows = [[1, 2], [3, 4]]
+    assert nbexec.vmap(list, out_axes=-1, backend="serial")(rows) == [[1, 3], [2, 4]]
+    assert nbexec.vmap(sum, out_axes=-1, backend="serial")(rows) == [3, 7]
+    for batch in rows, np.array(rows):
+        for axis in -2, 1:
+            with pytest.raises(ValueError, match="out_axes"):
+                nbexec.vmap(lambda row: 1, out_axes=axis, backend="serial")(batch)

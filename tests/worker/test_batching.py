@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import nbexec
 from nbexec.items.batch_size import BatchSizer
+from nbexec.worker import batching
 from nbexec.worker.batching import parts_of
 
 
@@ -229,3 +230,114 @@ def test_where_larger_batches_do_not_pay_they_stay_small():
         sizer.measure(size, 0.1 * size)
     assert sizer.size(None, 2) == 1
     assert sizer.size(1, 2) == 1
+
+
+@nbexec.batched
+def generated(items):
+    for item in items:
+        if item == 2:
+            raise TypeError("two")
+        yield item
+
+
+def test_what_a_generator_raises_is_not_a_wrong_number_of_results():
+    assert generated.batch([0, 1]) == [0, 1]
+    with pytest.raises(TypeError, match="two"):
+        generated.batch([1, 2])
+
+
+@pytest.mark.parametrize("given", [{1: 10, 2: 20}, {1, 2}, "ab", b"ab", 3])
+def test_what_has_no_results_in_order_is_refused(given):
+    fn = nbexec.batched(lambda items: given)
+    with pytest.raises(ValueError, match=f"gave {type(given).__name__}"):
+        fn.batch([1, 2])
+
+
+def test_columns_of_a_frame_are_no_results():
+    pd = pytest.importorskip("pandas")
+    fn = nbexec.batched(lambda items: pd.DataFrame({"a": [1, 2], "b": [3, 4]}))
+    with pytest.raises(ValueError, match="gave DataFrame"):
+        fn.batch([1, 2])
+
+
+def test_an_object_that_can_be_called_may_have_an_attribute_batch():
+    class Model:
+        def __init__(self):
+            self.batch, self.max_size = 32, 1
+
+        def __call__(self, items):
+            return [item + self.batch for item in items]
+
+    fn = nbexec.batched(Model(), max_size=8)
+    assert fn.batch([1, 2]) == [33, 34]
+    assert fn.max_size == 8
+
+
+def test_an_item_by_the_name_that_the_function_has():
+    assert doubled(items=4) == 8
+    assert asyncio.run(doubled_later(items=4)) == 8
+    with pytest.raises(TypeError, match="items"):
+        doubled(other=4)
+
+
+def test_it_is_a_step_of_a_pipeline():
+    def items(count):
+        return count + 1
+
+    assert nbexec.Pipeline(items, doubled).run(count=3) == {"doubled": 8}
+
+
+def test_a_call_that_was_given_up_holds_back_no_later_event_loop():
+    @nbexec.batched(max_wait=0.2)
+    async def same(items):
+        return items
+
+    async def given_up():
+        task = asyncio.create_task(same(1))
+        await asyncio.sleep(0)
+        task.cancel()
+
+    async def later():
+        return await asyncio.wait_for(same(2), 30)
+
+    loops = []  # the same loop twice, as far as its id tells
+
+    for _ in range(5):
+        asyncio.run(given_up())
+        loops.append(asyncio.run(later()))
+    assert loops == [2] * 5
+
+
+@pytest.mark.parametrize("raised", [asyncio.CancelledError, KeyboardInterrupt])
+def test_whatever_a_coroutine_function_raises_ends_the_wait(raised):
+    @nbexec.batched(max_wait=0.001)
+    async def interrupted(items):
+        raise raised
+
+    async def call():
+        await asyncio.wait_for(interrupted(1), 30)
+
+    with pytest.raises(raised):
+        asyncio.run(call())
+
+
+def test_an_interrupt_of_the_thread_that_waits_for_others_holds_back_none(monkeypatch):
+    fn = nbexec.batched(lambda items: [2 * item for item in items], max_wait=30)
+    meeting = batching.Meeting(fn)
+    monkeypatch.setattr(batching.running_chunks, "by_thread", dict.fromkeys(range(9)))
+    waits, found = threading.Event(), []
+
+    def interrupted():
+        waits.set()
+        with meeting._changed:
+            assert meeting._changed.wait_for(lambda: len(meeting._waiting) == 2, 30)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(meeting, "_wait_for_others", interrupted)
+    other = threading.Thread(target=lambda: (waits.wait(30), found.append(meeting.call(4, ()))))
+    other.start()
+    with pytest.raises(KeyboardInterrupt):
+        meeting.call(3, ())
+    other.join(30)
+    assert found == [8]
+    assert meeting._waiting == []
