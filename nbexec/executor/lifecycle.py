@@ -122,8 +122,8 @@ class Lifecycle:
         """Refuse to wait for ever in a call, or where one tells that it is done, for the end."""
         if self._calls.mark in inside.get() and not self._run.done:
             raise RuntimeError(
-                f"a call of {self._run.name} can't wait for the executor's end, which waits for the "
-                "call: use shutdown(wait=False)"
+                f"a call of {self._run.name} can't wait for the executor's end, which waits for "
+                "the call: use shutdown(wait=False)"
             )
 
 

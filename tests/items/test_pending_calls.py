@@ -120,4 +120,5 @@ def test_a_call_that_was_hurried_takes_no_others_along_when_some_are_dropped():
     assert [one.call for one in pending.drop(lambda one: one.call == "gone")] == ["gone"]
     assert pending.least() == 0
     assert [pending.popleft().call for _ in range(len(pending))] == ["hurried", "urgent", "last"]
-    assert pending.drop(lambda one: True) == [] and pending.popleft() is None
+    assert pending.drop(lambda one: True) == []
+    assert pending.popleft() is None
