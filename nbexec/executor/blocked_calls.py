@@ -61,7 +61,11 @@ class BlockedCall:
         marks = inside.get()
         for one in self._futures:
             executor = getattr(one, "_executor", _none)()
-            if executor is not None and executor._calls.mark in marks and not one.done():
+            if executor is None or executor._calls.mark not in marks:
+                continue
+            if one.cancelled():  # no worker may come by to say so to those who wait
+                executor._calls.tell_cancelled()
+            elif not one.done():
                 executors.setdefault(executor, []).append(one)
         if not executors:
             return self
@@ -96,6 +100,9 @@ class BlockedCall:
         with self._lock:
             self._left -= 1
             over = self._left == 0
+        executor = getattr(future, "_executor", _none)()
+        if future.cancelled() and executor is not None:
+            executor._calls.tell_cancelled()
         failed = not future.cancelled() and future.exception() is not None
         first = self._until == FIRST_COMPLETED or (self._until == FIRST_EXCEPTION and failed)
         if over or first:

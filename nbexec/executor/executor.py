@@ -151,7 +151,7 @@ class Executor(
         self._limits: dict[tuple[Rate, ...], Limit] = {}
         if idle_timeout is not None:
             checks.seconds("idle_timeout", idle_timeout)
-        bound = queueing.bound_of(max_queue, on_full, self._options)
+        bound = queueing.bound_of(max_queue, on_full, self._options, setup)
         self._calls = CallQueue(name, bound)
         with queueing.marked(self._calls):
             self._run = self._started(task, idle_timeout)
@@ -363,11 +363,17 @@ class Executor(
             Whether to wait for submitted calls.
         cancel_futures : bool
             Whether to cancel pending calls, except those that a free worker is about to take.
+
+        Raises
+        ------
+        RuntimeError
+            A call of this executor would wait for its own end; it takes no further calls.
         """
         self._close_jobs()
         self._calls.close(self._run.workers if cancel_futures else None)
         self._run.wake()
         if wait:
+            self._require_outside()
             self._run.wait()
 
 

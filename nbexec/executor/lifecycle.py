@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..items.queue_bound import inside
 from ..worker.execute import Call
 from ..worker.random_streams import InStream
 
@@ -96,7 +97,8 @@ class Lifecycle:
         Raises
         ------
         RuntimeError
-            The executor still accepts calls: it would wait for ever.
+            The executor still accepts calls, or this is in one of its calls: it would wait for
+            ever.
 
         Examples
         --------
@@ -112,7 +114,17 @@ class Lifecycle:
                 f"{self._run.name} still accepts calls: shut it down before you join it, or wait "
                 "for the futures"
             )
+        if timeout is None:
+            self._require_outside()
         return self._run.wait(timeout)
+
+    def _require_outside(self) -> None:
+        """Refuse to wait for ever in a call, or where one tells that it is done, for the end."""
+        if self._calls.mark in inside.get() and not self._run.done:
+            raise RuntimeError(
+                f"a call of {self._run.name} can't wait for the executor's end, which waits for "
+                "the call: use shutdown(wait=False)"
+            )
 
 
 def _as_submitted(call: Call) -> Call:

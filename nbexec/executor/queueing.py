@@ -20,7 +20,9 @@ from ..worker import execute
 from ..worker.execute import Call
 
 
-def bound_of(max_queue: int | None, on_full: str, options: Options) -> QueueBound | None:
+def bound_of(
+    max_queue: int | None, on_full: str, options: Options, setup: Any = None
+) -> QueueBound | None:
     """Give the bound that an executor's arguments mean; None for none."""
     checks.one_of(ON_FULL)("on_full", on_full)
     if max_queue is None:
@@ -30,6 +32,7 @@ def bound_of(max_queue: int | None, on_full: str, options: Options) -> QueueBoun
     checks.int_at_least(0)("max_queue", max_queue)
     if on_full == "caller_runs":
         require_no_rate(options.rate)
+        _require_no_setup(setup)
     return QueueBound(max_queue, on_full)  # type: ignore[arg-type]  # it was checked
 
 
@@ -39,6 +42,15 @@ def require_no_rate(rate: Any) -> None:
         raise OptionError(
             f"rate={rate!r} does not work with on_full='caller_runs', where a call begins at once "
             "when the queue is full: use 'block'"
+        )
+
+
+def _require_no_setup(setup: Any) -> None:
+    """Refuse a setup where callers run calls: it has not been in their threads."""
+    if setup is not None:
+        raise OptionError(
+            f"setup={setup!r} does not work with on_full='caller_runs': a call that its caller "
+            "runs is in no worker, and would not get what setup gives there; use 'block'"
         )
 
 
@@ -60,15 +72,15 @@ def run_here(call: Call, future: Future[Any], options: Options) -> None:
     while True:
         try:
             value = contextvars.copy_context().run(execute.call, call)
-        except Exception as error:
+        except KeyboardInterrupt as error:
+            future.set_exception(error)
+            raise  # it is the caller's
+        except BaseException as error:  # SystemExit, too: it would not end a worker either
             verdict = policy.judge(Error("error", error, ""), attempt)
             if not isinstance(verdict, Retry):
                 future.set_exception(error)
                 return
             wait = verdict.wait
-        except BaseException as error:
-            future.set_exception(error)
-            raise  # an interrupt is the caller's
         else:
             future.set_result(value)
             return

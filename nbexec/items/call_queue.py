@@ -221,9 +221,15 @@ class CallQueue(Feed):
         most = bound.most + self.workers()
         if len(self._pending) + len(self.futures.waiting) < most:
             return True
-        for one in self._pending.drop(lambda one: one.future.cancelled()):
-            one.future.set_running_or_notify_cancel()
+        self.tell_cancelled()
         return len(self._pending) + len(self.futures.waiting) < most
+
+    def tell_cancelled(self) -> None:
+        """Let pending calls go that were cancelled, and tell those who wait for them."""
+        with self._lock:
+            gone = self._pending.drop(lambda one: one.future.cancelled())
+        for one in gone:
+            one.future.set_running_or_notify_cancel()
 
     def _crowd_in(self, one: PendingCall, bound: QueueBound) -> PendingCall | None:
         """Do what is to be done about a call for which there is no room; give who has to go."""
@@ -286,12 +292,20 @@ class CallQueue(Feed):
             pending = [*self._unbegun.values(), *self._pending.clear()]
             for index in [*self._unbegun]:
                 self._forget(index)
-        for one in self.waiting:
-            if one.call is not None:
-                pending.append(PendingCall(one.call, one.future, one.own, 0.0))
-        never = [one for one in pending if drop(one.future)]
+        never = [one for one in (*pending, *self._unarrived()) if not _is_cancelled(one.future)]
+        for one in pending:
+            drop(one.future)
         self.waiting.cancel()
         return never
+
+    def _unarrived(self) -> list[PendingCall]:
+        """Give the calls that wait for futures among their arguments."""
+        found = [(one.call, getattr(one, "future", None), one.own) for one in self.waiting]
+        return [  # one that was settled just now has no future any more
+            PendingCall(call, future, own, 0.0)
+            for call, future, own in found
+            if call is not None and future is not None
+        ]
 
     def _forget(self, index: int) -> None:
         """Have a call that was taken, and has not begun, never begin."""
@@ -370,9 +384,12 @@ class CallQueue(Feed):
             return False
 
 
-def drop(future: Future[Any]) -> bool:
-    """Cancel a future, and tell those who wait for it; give False where it was cancelled."""
-    new = not (isinstance(future, Future) and future.cancelled())
+def drop(future: Future[Any]) -> None:
+    """Cancel the future of a call that was pending, and tell those who wait for it."""
     future.cancel()
     future.set_running_or_notify_cancel()
-    return new
+
+
+def _is_cancelled(future: Future[Any]) -> bool:
+    """Whether a future was cancelled; others' need not say so."""
+    return isinstance(future, Future) and future.cancelled()

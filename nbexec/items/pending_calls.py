@@ -126,13 +126,13 @@ class PendingCalls:
 
     def drop(self, gone: Callable[[PendingCall], bool]) -> list[PendingCall]:
         """Take the calls away of which `gone` holds, and give them."""
-        kept: list[PendingCall] = []
         dropped: list[PendingCall] = []
-        for one in self:
-            (dropped if gone(one) else kept).append(one)
-        if dropped:
-            self._queues, self._count = {}, len(kept)
-            for one in kept:
-                priority = 0 if one.own is None else one.own.priority
-                self._queues.setdefault(priority, deque()).append(one)
+        for priority, queue in [*self._queues.items()]:
+            kept: deque[PendingCall] = deque()
+            for one in queue:
+                (dropped if gone(one) else kept).append(one)
+            self._queues[priority] = kept  # in its place: one that was hurried stays before others
+            if not kept:
+                del self._queues[priority]
+        self._count -= len(dropped)
         return dropped

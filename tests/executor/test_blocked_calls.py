@@ -286,3 +286,24 @@ def _adds(name):
     from nbexec.backends import get_backend
 
     return get_backend(name).adds_workers
+
+
+@pytest.mark.parametrize("backend", ["threads", "asyncio"])
+def test_a_call_hears_of_calls_that_are_cancelled(backend):
+    with nbexec.Executor(backend, workers=1) as executor:
+
+        def before():
+            cancelled = executor.submit(abs, -1)
+            cancelled.cancel()
+            return executor.wait([cancelled]).done == {cancelled}
+
+        def meanwhile():
+            executor.run.pause()  # so that no worker comes by
+            cancelled = executor.submit(abs, -1)
+            cancelled.add_done_callback(lambda _: executor.run.resume())
+            timer = threading.Timer(0.05, cancelled.cancel)
+            timer.start()
+            return [*executor.as_completed([cancelled])] == [cancelled]
+
+        assert executor.submit(before).result(60)
+        assert executor.submit(meanwhile).result(60)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future, wait
 
 import psutil
 import pytest
@@ -25,6 +25,11 @@ def begin_and_ask(began):
     began.touch()
     until(nbexec.cancelled, 60)
     return "stopped"
+
+
+def shut_and_join(executor):
+    executor.shutdown(wait=False)
+    executor.join()
 
 
 def test_shutdown_now_stops_what_runs_and_gives_what_never_began(backend, tmp_path):
@@ -239,3 +244,27 @@ def test_a_process_that_is_killed_leaves_no_worker():
         os.kill(process.pid, signal.SIGKILL)
         process.wait(60)
     until(lambda: not [one for one in family if one.is_running() and one.status() != "zombie"], 60)
+
+
+def test_shutdown_now_gives_calls_that_wait_for_futures():
+    executor, never = nbexec.Executor("threads", workers=1), Future()
+    first = executor.submit(abs, never)
+    second = executor.submit(pow, first, 2)
+    last = second.then(abs)
+    unstarted = executor.shutdown_now()
+    assert [(one.fn, one.args) for one in unstarted] == [(abs, (never,)), (pow, (first, 2))]
+    assert [one.future for one in unstarted] == [first, second]
+    assert executor.join(60)
+    assert wait([first, second, last], 60).not_done == set()
+    assert all(one.cancelled() for one in (first, second, last))
+
+
+@pytest.mark.parametrize("end", [nbexec.Executor.shutdown, shut_and_join])
+@pytest.mark.parametrize("backend", ["serial", "threads", "asyncio"])
+def test_a_call_does_not_wait_for_its_own_executor(backend, end):
+    executor = nbexec.Executor(backend, workers=1)
+    ended = executor.submit(end, executor)
+    with pytest.raises(RuntimeError, match="can't wait for the executor's end"):
+        ended.result(60)
+    assert not executor.is_active
+    assert executor.join(60)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import itertools
+import sys
 import threading
 
 import pytest
@@ -68,6 +69,7 @@ def test_caller_runs(full):
     assert USER.get() == "Ada"  # it was a copy
     with pytest.raises(ZeroDivisionError):
         executor.submit(divmod, 1, 0).result()
+    assert isinstance(executor.submit(sys.exit, 3).exception(), SystemExit)
 
     async def double(x):
         return 2 * x
@@ -169,6 +171,7 @@ def test_map_that_is_refused_leaves_nothing_behind():
         ({"max_queue": 1, "on_full": "drop"}, "on_full='drop' is not one of block, caller_runs"),
         ({"on_full": "reject"}, "on_full='reject' needs max_queue="),
         ({"max_queue": 1, "on_full": "caller_runs", "rate": "5/s"}, "does not work with on_full"),
+        ({"max_queue": 1, "on_full": "caller_runs", "setup": dict}, "does not work with on_full"),
     ],
 )
 def test_what_is_wrong_is_told(given, words):

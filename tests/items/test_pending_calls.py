@@ -110,3 +110,15 @@ def test_one_with_options_is_not_given_where_a_plain_one_is_asked_for():
     assert pending.popleft(plain=True).call == "plain"
     assert pending.popleft(plain=True) is None
     assert pending.popleft().call == "own"
+
+
+def test_a_call_that_was_hurried_takes_no_others_along_when_some_are_dropped():
+    pending = PendingCalls()
+    for call, priority in ("urgent", 10), ("hurried", 0), ("gone", 0), ("last", 0):
+        pending.append(call, call, own(priority))
+    pending.hurry("hurried")
+    assert [one.call for one in pending.drop(lambda one: one.call == "gone")] == ["gone"]
+    assert pending.least() == 0
+    assert [pending.popleft().call for _ in range(len(pending))] == ["hurried", "urgent", "last"]
+    assert pending.drop(lambda one: True) == []
+    assert pending.popleft() is None
