@@ -86,7 +86,8 @@ def run_initializer(initializer: Callable[..., object], initargs: tuple[Any, ...
 
 def call_begun(it: Call, begun: Begun) -> Any:
     """Call a function where the initializer and setup have been."""
-    begun.enter((it.fn, *it.args))
-    if not isinstance(getattr(it.fn, "__wrapped__", it.fn), WithoutState):
+    fn = it[0]  # not `it.fn`: a timed call begins after setup
+    begun.enter((fn, *it.args))
+    if not isinstance(getattr(fn, "__wrapped__", fn), WithoutState):
         it = it._replace(args=(*it.args, *begun.given()))
     return execute.call(it)

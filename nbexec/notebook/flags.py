@@ -128,7 +128,7 @@ def completions(line: str) -> list[str]:
 
     Examples
     --------
-    >>> completions("%%parallel --on")
+    >>> completions("%%parallel --on-er")
     ['--on-error']
     >>> completions("%%parallel --on-error ")
     ['raise', 'collect']

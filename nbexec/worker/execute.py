@@ -74,9 +74,19 @@ class Call(NamedTuple):
 
 
 class TimedCall(Call):
-    """A call of which the kernel is to know when it begins, as of all items of a timed task."""
+    """A call of which the kernel is to know when it begins, as of all items of a timed task.
+
+    It says so when its function is asked for, not in `call`: journals know that by its code.
+    """
 
     __slots__ = ()
+
+    @property
+    def fn(self) -> Callable[..., Any]:
+        """Its function, which is to be called now."""
+        if (capture := capturing()) is not None:
+            capture.begun()
+        return self[0]
 
     def __nbexec_content__(self) -> tuple[Any, ...]:
         """Give the reduction of the call itself, which a journal may have without a timeout."""
@@ -85,8 +95,6 @@ class TimedCall(Call):
 
 def call(it: Call) -> Any:
     """Call the function of an executor's item, to its end if it is a coroutine function."""
-    if type(it) is TimedCall and (capture := capturing()) is not None:
-        capture.begun()
     value = it.fn(*it.args, **it.kwargs)
     return _run_loop(value) if isinstance(value, Coroutine) else value
 
