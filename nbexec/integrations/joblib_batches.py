@@ -81,6 +81,10 @@ class BatchCall:
         self._batch = batch
         self._place = place
 
+    def running(self) -> bool:
+        """Whether it runs: that is asked of one that has not begun."""
+        return False
+
     def set_running_or_notify_cancel(self) -> bool:
         """Whether the call is wanted still."""
         return not self._batch.dropped

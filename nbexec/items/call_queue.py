@@ -112,9 +112,9 @@ class CallQueue(Feed):
             self._room.notify_all()
         cancelled = isinstance(why, RunCancelled)
         for one in pending:
-            if cancelled:
+            if cancelled and isinstance(one.future, Future):
                 cancel(one.future)
-            else:
+            else:  # a call of another library hears why
                 fail(one.future, why)
         if cancelled:
             self.waiting.cancel()

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nbexec
+from nbexec.errors import RunCancelled
 from nbexec.items.call_queue import CallQueue
 from nbexec.items.queue_bound import ON_FULL, QueueBound, inside
 
@@ -180,3 +181,23 @@ def test_no_more_than_the_bound_wait_and_none_is_lost(on_full, most, steps):
         queue.futures.waiting.pop(index).set_result(None)
     assert all(future.done() for future in futures)
     assert len(wait(futures, 10).not_done) == 0
+
+
+def test_a_call_of_another_library_hears_that_the_run_was_cancelled():
+    class Heard:
+        error = None
+
+        def running(self):
+            return False
+
+        def set_running_or_notify_cancel(self):
+            return True
+
+        def set_exception(self, error):
+            self.error = error
+
+    queue, heard = CallQueue(), Heard()
+    queue.add("call", heard)
+    why = RunCancelled("it was")
+    queue.futures.end(why)
+    assert heard.error is why
