@@ -228,8 +228,7 @@ class Pipeline:
         """Give the number, the values and the outputs of each row as it ends."""
         if on_error not in ("raise", "collect"):
             raise OptionError(f"on_error must be 'raise' or 'collect', not {on_error!r}")
-        names = [*rows.over, *rows._fixed]
-        flow = self._flow(until, names, on_error == "collect")
+        flow = self._flow(until, rows.names, on_error == "collect")
         begun: dict[int, dict[str, Any]] = {}
 
         def noted() -> Iterator[dict[str, Any]]:

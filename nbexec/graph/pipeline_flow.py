@@ -122,13 +122,15 @@ class PipelineFlow:
         options: dict[str, Any],
         collect: bool,
     ) -> None:
-        self._wiring, self._steps, self._outputs = wiring, steps, outputs
+        self._steps, self._outputs = steps, outputs
         self._options, self._collect = options, collect
         self._rank = {one: position for position, one in enumerate(steps)}
-        self._takers = {
-            one: [two for two in steps if one in wiring.waits_for(two)] for one in steps
-        }
-        self._waits = {one: len(wiring.waits_for(one)) for one in steps}
+        makers = {one: wiring.waits_for(one) for one in steps}
+        self._waits = {one: len(those) for one, those in makers.items()}
+        self._takers: dict[Node, list[Node]] = {one: [] for one in steps}
+        for one, those in makers.items():
+            for maker in those:
+                self._takers[maker].append(one)
         self._uses = Counter(name for one in steps for name in one.inputs)
         self._uses.update(outputs)
         self._calls: list[StepCalls] = []

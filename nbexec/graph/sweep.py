@@ -139,6 +139,11 @@ class SweepRows:
             raise GraphError(f"what over= names has different lengths: {said}")
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The inputs that each row has."""
+        return (*self.over, *self._fixed)
+
+    @property
     def total(self) -> int | None:
         """How many there are; None where that isn't known."""
         columns = [*self._columns.values()]
