@@ -53,6 +53,23 @@ def test_an_infinite_input_is_pulled_no_further_than_the_window(backend):
     assert pulled == left
 
 
+def test_what_items_are_pulled_from_is_left_when_it_is_closed(backend):
+    asked = threading.Event()
+
+    def items():
+        yield from range(4)
+        asked.set()
+        time.sleep(0.3)  # amid this the results are closed
+        yield 4
+
+    source = items()
+    results = nbexec.imap(square, source, backend=backend)
+    assert next(results) == 0
+    assert asked.wait(10)
+    results.close()
+    source.close()  # a ValueError while it is being executed
+
+
 def test_closing_cancels_the_run(backend):
     results = nbexec.imap(square, itertools.count(), backend=backend)
     assert [next(results) for _ in range(3)] == [0, 1, 4]

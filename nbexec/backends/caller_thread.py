@@ -29,6 +29,7 @@ class CallerThread:
 
     def __init__(self) -> None:
         self.own = False
+        self._thread: threading.Thread | None = None
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
 
     def call(self, job: Job) -> None:
@@ -62,4 +63,13 @@ class CallerThread:
         self.own = True
         thread = threading.Thread(target=context.run, args=(self.serve,), name="nbexec-caller")
         thread.daemon = subinterpreter.daemons()
+        self._thread = thread
         thread.start()
+
+    def join(self, timeout: float) -> None:
+        """Wait until our own thread has left the user's code, after `release`; a while at most.
+
+        That code may close what it is called for, and wait in vain for itself.
+        """
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout)

@@ -192,11 +192,14 @@ class Source(Feed):
 
         def pull() -> None:
             items: list[Any] = []
+            if self._iterator is None:  # closed meanwhile: the user's iterator is left alone
+                return
             enough = time.perf_counter() + PATIENCE
             try:
                 for item in iterator:
                     items.append(item)
-                    if len(items) >= size or time.perf_counter() > enough:
+                    full = len(items) >= size or time.perf_counter() > enough
+                    if full or self._iterator is None:
                         deliver(items, None, False)
                         return
             except BaseException as error:

@@ -8,6 +8,8 @@ from typing import Any
 from ..items.sinks import Stream
 from .handle import Run
 
+PULLED = 1.0  # seconds that closing waits for an item that is being pulled
+
 
 def iterate(run: Run, stream: Stream, leave: Callable[[], object] | None = None) -> Iterator[Any]:
     """Give the results that `stream` gets from `run`; closing the iterator cancels the run.
@@ -28,6 +30,7 @@ def iterate(run: Run, stream: Stream, leave: Callable[[], object] | None = None)
     finally:
         (leave or run.cancel)()
         run.wait()
+        run.caller_thread.join(PULLED)
     if stream.error is not None:
         raise stream.error
 
@@ -56,6 +59,7 @@ async def aiterate(run: Run, stream: Stream) -> AsyncIterator[Any]:
     finally:
         run.cancel()
         await ended.wait()
+        await asyncio.to_thread(run.caller_thread.join, PULLED)
     if stream.error is not None:
         raise stream.error
 

@@ -188,7 +188,7 @@ def test_nothing_is_sent_in_the_kernel():
 def test_a_run_knows_what_advice_needs(backend, monkeypatch):
     told = []
     monkeypatch.setattr(
-        "nbexec.run.handle.advise",
+        "nbexec.run.facts.advise",
         lambda stats, longest, **facts: told.append((stats, longest, facts)),
     )
     run = nbexec.map(time.sleep, [0.01, 0.01, 0.3, 0.01], backend=backend).run
