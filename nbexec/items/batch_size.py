@@ -48,7 +48,7 @@ class BatchSizer(ChunkSizer):
 
     def size(self, left: int | None, workers: int) -> int:
         fair = self._batch if left is None else math.ceil(left / workers)
-        return max(1, min(self._batch, fair))
+        return max(1, min(self._batch, fair, self.together))
 
     def stealable_size(self, unstarted: int | None, workers: int) -> int:
         return self.size(unstarted, workers)

@@ -41,6 +41,7 @@ class ChunkSizer:
         self._most = LARGEST if most is None else most  # items of a chunk
         self._alone = alone  # seconds; an item longer than this travels alone
         self._prefetch = prefetch  # whether a chunk may wait at a worker behind another
+        self.together = LARGEST  # items that may go at once; set by the loop, as the next two are
         self.target = TARGET
         self.cost = HANDING  # seconds of the kernel a chunk
         self.item_seconds: float | None = None  # recent, one number for all workers
@@ -66,7 +67,8 @@ class ChunkSizer:
             return self.fixed
         if self.item_seconds is None or self.item_seconds > self._alone:
             return 1
-        wanted = min(self.target / self.item_seconds, GROWTH * self._largest, LARGEST, self._most)
+        most = min(LARGEST, self._most, self.together)
+        wanted = min(self.target / self.item_seconds, GROWTH * self._largest, most)
         if self._item_bytes:
             wanted = min(wanted, HEAVIEST / self._item_bytes)
         fair = (UNKNOWN if left is None else left) / workers
@@ -99,7 +101,7 @@ class ChunkSizer:
             return self.size(unstarted, workers)
         seconds = self.item_seconds
         wanted = STEALABLE_FIRST if seconds is None else int(STEALABLE_TARGET / seconds)
-        wanted = min(wanted, self._most)
+        wanted = min(wanted, self._most, self.together)
         return max(1, wanted if unstarted is None else min(wanted, math.ceil(unstarted / workers)))
 
     def budget(self, items: int, stealable: bool = False) -> float:
@@ -116,7 +118,7 @@ class ChunkSizer:
         With slow items that is so only while enough is left for the other workers, should the
         chunk that it waits behind take long.
         """
-        if not self._prefetch or self.item_seconds is None:
+        if not self._prefetch or self.item_seconds is None or self.together == 1:
             return False
         if stealable and self.fixed is None:  # its items can be taken back
             return self.item_seconds <= STEALABLE_TARGET / 2

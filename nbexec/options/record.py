@@ -116,7 +116,7 @@ class Options:  # its docstring is made from the fields, below
         "How many items may start in a time: '50/s', '200/min', '1000/h', several in a list, a "
         "dict by unit ({'calls': '200/min', 'tokens': '100_000/min'}, with `cost`), or a `Limit` "
         "that several runs share. In no window of that length do more start; retries count. "
-        "Items then travel alone.",
+        "Items travel alone then, unless the limit is far.",
         pacing_checks.rate,
         str,
     )
@@ -280,8 +280,12 @@ class Options:  # its docstring is made from the fields, below
 
     @property
     def alone(self) -> bool:
-        """Whether items must travel alone: so that the guilty one, or the next, is known."""
-        return self.crash_retries == 0 or any(getattr(self, one) is not None for one in ALONE)
+        """Whether items must travel alone: so that the guilty one, or the next, is known.
+
+        Under a rate they must where it binds, and there alone: see `Pacing.together`.
+        """
+        single = (one for one in ALONE if one != "rate")
+        return self.crash_retries == 0 or any(getattr(self, one) is not None for one in single)
 
     @property
     def leaves(self) -> bool:

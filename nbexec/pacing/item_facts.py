@@ -32,7 +32,7 @@ class ItemFacts:
         self.costed = self._cost is not None
         self.corrected = self._actual is not None
         self.priced = self._price is not None or self._item_price is not None
-        self.priced_before = self._item_price is not None
+        self.alike = not self.keyed and not self.costed and self._item_price is None
 
     def key(self, item: Any) -> Hashable:
         """Give the key of an item; None without `rate_key`."""

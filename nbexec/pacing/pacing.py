@@ -27,6 +27,10 @@ from .parked import Parked, Waiting
 from .slowing import Slowing
 from .windows import too_much
 
+# What is reserved as one start counts until its last item has ended: a little of a limit, for a
+# part of its window, while half of it is left, and long after it has last had an item wait.
+FEW, BRIEFLY, FREE, LONG = 0.01, 0.15, 0.5, 10.0
+UNBOUND = 1 << 40  # items
 MOST_PARKED = 10_000  # items that are taken while they may not start; others may, by their key
 SHOWN = 1.0  # seconds that the reason stays, for a reader: between two windows it goes away
 
@@ -36,12 +40,14 @@ Place = tuple[int, bool]  # of a try: the item's index, and whether it is the se
 
 @dataclass(eq=False, slots=True)
 class Flight:
-    """An item that was sent, and what was reserved for it."""
+    """What was sent, and what was reserved for it: an item, or some in one chunk."""
 
     key: Hashable
     ticket: Any  # None without a limit
     waiting: Waiting  # what it was before
     own: OwnTicket | None = None  # with the limit of the call itself
+    left: int = 1  # items that haven't ended
+    latest: float = -math.inf  # the others have begun by then
 
 
 class Paused(NamedTuple):
@@ -103,6 +109,7 @@ class Pacing:
         self._parked = parked
         self._flights: dict[Place, Flight] = {}
         self._running: dict[Hashable, int] = {}  # by key
+        self._alike = self._facts.alike and self.budget is None
         self._keyed = self._facts.keyed  # or some calls have a key, or a limit, of their own
         self._lanes = Lanes()
         self._singly = self._limiter is not None or self._facts.keyed or options.budget is not None
@@ -123,6 +130,24 @@ class Pacing:
     def _until(self, key: Hashable) -> float:
         """Give the time before which nothing of a key starts."""
         return max(self._slowing.until(key), self._short.until(None))
+
+    def together(self, now: float, seconds: float | None) -> int:
+        """Give how many items, of so many seconds, may be sent in one chunk.
+
+        It is one where each start matters: where a limit binds, or items differ in what they are
+        to it.  Elsewhere a start may count for longer than it must.
+        """
+        if not self._singly:
+            return UNBOUND
+        if self._limiter is None or not self._alike or self._keyed or self._parked:
+            return 1
+        rates = self._limiter.rates
+        most, window = min(rate.most for rate in rates), min(rate.seconds for rate in rates)
+        few = int(min(FEW * most, BRIEFLY * window / seconds)) if seconds else 1
+        if few < 2 or now - self._held_at < LONG * max(rate.seconds for rate in rates):
+            return 1
+        free = self._limiter.free_at(None, {CALLS: few + FREE * most}, now) <= now
+        return few if free else 1
 
     def next(self, take: Take, now: float) -> Chunk | None:
         """Give what may be sent now; `take` gives what is next in the backlog."""
@@ -164,10 +189,8 @@ class Pacing:
             self._lanes.remove(lane)
 
     def _next_new(self, take: Take, now: float) -> Chunk | None:
-        facts = self._facts
-        alike = not facts.keyed and not facts.costed and not facts.priced_before
         while not self.broke and len(self._parked) < (MOST_PARKED if self._keyed else 1):
-            if alike and not self._free(now):
+            if self._facts.alike and not self._free(now):
                 return None
             chunk = take()
             if chunk is None:
@@ -185,6 +208,8 @@ class Pacing:
             key, amounts = self._key(chunk), self._facts.amounts(item)
             waiting = Waiting(chunk, amounts, self._facts.price_before(item))
             self._check(amounts)
+            if len(chunk) > 1:
+                waiting = waiting._replace(amounts={CALLS: float(len(chunk))})
             lane = lane_of(chunk, key)
             when = 0.0 if lane in self._parked else self._start(key, waiting, now)
         except OptionError as error:
@@ -192,7 +217,9 @@ class Pacing:
             return False
         if when is None:
             return True
-        self._parked.add(lane, waiting, when)
+        for at in range(len(chunk)):
+            one = waiting if len(chunk) == 1 else Waiting(chunk.part(at, at + 1), ONE, None)
+            self._parked.add(lane, one, when)
         self._lanes.add(lane)
         return False
 
@@ -249,11 +276,13 @@ class Pacing:
             if self._limiter is not None:
                 self._limiter.started(ticket, now)
             return own
-        place = _place(waiting.chunk)
-        self._flights[place] = Flight(key, ticket, waiting, own)
-        self._running[key] = self._running.get(key, 0) + 1
+        chunk = waiting.chunk
+        flight = Flight(key, ticket, waiting, own, len(chunk))
+        for index in chunk.indices:
+            self._flights[index, chunk.hedge] = flight
+        self._running[key] = self._running.get(key, 0) + len(chunk)
         if self.budget is not None:
-            self.budget.begun(place, waiting.price)
+            self.budget.begun(_place(chunk), waiting.price)
         return None
 
     def hedge(self, chunk: Chunk, now: float) -> float | None:
@@ -267,6 +296,8 @@ class Pacing:
 
     def began(self, chunk: Chunk, now: float) -> None:
         """Note that a worker has begun an item, at the time `now` or before."""
+        if len(chunk) > 1:  # the others of it haven't begun
+            return
         flight = self._flights.get(_place(chunk))
         if flight is not None and self._limiter is not None:
             self._limiter.started(flight.ticket, now + self._late)
@@ -278,7 +309,9 @@ class Pacing:
     ) -> None:
         """Settle what was reserved for items that ended; those at `away` were turned away."""
         ended = bool(outcome.values) and not outcome.errors
-        flight = self._settle(chunk, now)
+        ends = outcome.ends
+        last = ends[-1] - ends[-2] if len(ends) > 1 else 0.0  # where it is one, `began` was told
+        flight = self._settle(chunk, now, min(now, now - last + self._late))
         if flight is not None and ended and self._facts.corrected and self._limiter is not None:
             self._limiter.correct(flight.ticket, self._facts.actual(outcome.values[0]))
         if self.budget is None:
@@ -307,12 +340,22 @@ class Pacing:
                 self.budget.begun(_place(chunk), self._facts.price_before(chunk.items[0]))
             self.budget.failed(_place(chunk))
 
-    def _settle(self, chunk: Chunk, now: float) -> Flight | None:
-        flight = self._flights.pop(_place(chunk), None) if self._flights else None
-        if flight is None:
+    def _settle(self, chunk: Chunk, now: float, began: float | None = None) -> Flight | None:
+        """Give what was reserved for a chunk, the last item of which had begun by a time."""
+        found = [
+            flight
+            for index in (chunk.indices if self._flights else ())
+            if (flight := self._flights.pop((index, chunk.hedge), None)) is not None
+        ]
+        if not found:
             return None
-        self._over(flight, now)
-        self._running[flight.key] -= 1
+        for flight in found:
+            flight.left -= 1
+            flight.latest = max(flight.latest, now if began is None else began)
+            if not flight.left:
+                self._over(flight, flight.latest)
+        flight = found[0]  # items of one chunk have one key
+        self._running[flight.key] -= len(found)
         if not self._running[flight.key]:
             del self._running[flight.key]
         if self.broke:

@@ -313,6 +313,8 @@ class Loop:
     def _take(self) -> Chunk | None:
         """Take the next chunk from the backlog, and have the feed pull more where it has few."""
         stealable = self._slots.waiting if self._slots.stealable else None
+        sizer = self._backlog.sizer
+        sizer.together = self._pacing.together(self._clock(), sizer.item_seconds)
         chunk = self._backlog.next(self.choice.workers, self._room(), stealable)
         if self._backlog.wanted > 0:
             self.feed.want(self._backlog.wanted, self._pulled)

@@ -21,6 +21,7 @@ from nbexec.pacing.limiter import Limiter
 from nbexec.pacing.limiters import limiter_of
 from nbexec.pacing.pacing import Pacing
 from nbexec.pacing.parked import Parked
+from nbexec.telemetry.events import Submitted
 
 from ..telemetry.test_events import check
 from ..waiting import until
@@ -101,6 +102,13 @@ def test_random_runs_give_what_a_plain_loop_gives(
 def test_no_more_start_than_the_rate_allows(backend):
     starts = nbexec.map(begun, range(50), backend=backend, rate="20/s")
     assert fullest(starts, 0.999) <= 20  # two clocks tick between a start and its time
+
+
+def test_no_more_start_where_they_travel_together(backend, log):
+    starts = nbexec.map(begun, range(700), backend=backend, rate="500/s")
+    assert fullest(starts, 0.999) <= 500
+    assert any(len(one.chunk) > 1 for one in log.events if isinstance(one, Submitted))
+    check(log.events)
 
 
 @pytest.mark.alone

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from collections import deque
+from random import Random
 
 import pytest
 
@@ -35,6 +37,7 @@ RATES = {
     ("3/s", "90/min", "2000/h"): 300,
 }
 TAKES = 0.3  # seconds an item
+COUNT = 2850  # what comes back unstarted has used up some of the limit: it has room for that
 
 
 def simulate(rate, count, way, key=None):
@@ -97,3 +100,57 @@ def test_each_key_uses_its_own(way):
         own = [at for index, at in starts.items() if index % 3 == key]
         assert most_in_a_window(own, 1.0) <= 20
         assert max(own) <= 1.1 * ideal("20/s", 200) + 0.05
+
+
+@pytest.mark.parametrize("takes", [0.001, 0.05])
+@pytest.mark.parametrize("rate", ["300/s", "1000/s", ["1000/s", "3000/min"]], ids=str)
+@pytest.mark.parametrize("way", WAYS)
+def test_items_that_travel_together_keep_to_it_and_use_it(way, rate, takes):
+    begins, says = WAYS[way]
+    pacing = Pacing(Options(rate=rate), Parked())
+    pacing.unwanted = lambda chunk: False
+    left, back = deque(range(COUNT)), deque()
+    now, starts, sizes, events, order = 0.0, {}, [], [], itertools.count()
+
+    def take():
+        if back:  # a worker has handed it in before it began
+            return back.popleft()
+        size = min(pacing.together(now, takes), len(left))
+        return Chunk([left.popleft() for _ in range(size)], [None] * size) if size else None
+
+    def send(chunk):
+        if random.random() < 0.1 and len(chunk) > 1:  # its last items come back, unstarted
+            kept, chunk = chunk, chunk.part(0, len(chunk) - 1)
+            learn(begins + takes, returned, kept.part(len(chunk)))
+        learn(begins + says, pacing.began, chunk)
+        for offset, index in enumerate(chunk.indices):
+            starts[index] = now + begins + offset * takes
+        half = len(chunk) // 2  # brought in before its chunk has ended
+        for part, ended in (chunk.part(0, half), half), (chunk.part(half), len(chunk)):
+            if len(part):
+                ends = [takes * (at + 1) for at in range(len(part))]
+                outcome = Outcome([None] * len(part), {}, 0.0, ends, 0.0, "worker")
+                learn(begins + says + ended * takes, pacing.came_back, part, outcome)
+
+    def learn(after, *told):
+        heapq.heappush(events, (now + after, next(order), *told))
+
+    def returned(chunk, at):
+        pacing.returned(chunk, at)
+        back.extend(chunk.part(at, at + 1) for at in range(len(chunk)))
+
+    random = Random(repr((way, rate, takes)))
+    while len(starts) < COUNT or events:
+        while (chunk := pacing.next(take, now)) is not None:
+            sizes.append(len(chunk))
+            send(chunk)
+        now = max(now, min(pacing.due(), events[0][0] if events else float("inf")))
+        while events and events[0][0] <= now:
+            _, _, learns, *given = heapq.heappop(events)
+            learns(*given, now)
+    for one in limit_of("rate", rate).rates:
+        window = one.seconds - 1e-9  # times are sums
+        assert most_in_a_window(starts.values(), window) <= one.most
+    assert max(starts.values()) <= 1.1 * ideal(rate, COUNT) + 0.1
+    assert max(sizes) > 1  # where the limit isn't near
+    assert sizes.count(1) > 1000  # and where it is
