@@ -9,22 +9,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Container, Hashable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import OptionError
-from ..model import Chunk, Outcome, SlowDown
+from ..model import Chunk, Outcome
 from ..options.rates import CALLS, Limit, limit_of
 from ..options.record import Options
-from ..telemetry import wording
 from ..telemetry.events import Spending
 from . import call_limits
-from .asking import asking
 from .budget import Budget
 from .call_limits import Lanes, OwnTicket, lane_of, lateness_of
 from .item_facts import ONE, ItemFacts
 from .limiters import limiter_of
 from .parked import Parked, Waiting
-from .slowing import Slowing
+from .turning_away import TurnedAway, TurningAway
 from .windows import too_much
 
 # What is reserved as one start counts until its last item has ended: a little of a limit, for a
@@ -48,21 +46,6 @@ class Flight:
     own: OwnTicket | None = None  # with the limit of the call itself
     left: int = 1  # items that haven't ended
     latest: float = -math.inf  # the others have begun by then
-
-
-class Paused(NamedTuple):
-    """Why nothing of a key starts before a time."""
-
-    until: float
-    key: Hashable
-    asked: SlowDown
-
-
-class TurnedAway(NamedTuple):
-    """An item that a server turned away, and will be tried again."""
-
-    at: int  # its offset in the chunk
-    until: float  # on the run's clock
 
 
 Take = Callable[[], Chunk | None]
@@ -102,9 +85,7 @@ class Pacing:
         rates = self.limit.rates if self.limit is not None else ()
         self._late = lateness_of(rates) if rates else 0.0
         self._facts = ItemFacts(options, star, rates)
-        self._asks = asking(options)
-        self._slowing = Slowing(options.deadline is not None)  # for servers, by key
-        self._short = Slowing(options.deadline is not None)  # for this machine's files and threads
+        self._turning_away = TurningAway(options)
         self.budget = Budget(options.budget) if self._facts.priced else None
         self._parked = parked
         self._flights: dict[Place, Flight] = {}
@@ -116,7 +97,6 @@ class Pacing:
         self._again = math.inf  # when a limit lets the next item start, which isn't taken yet
         self._held_at = -math.inf  # when a limit last had an item wait
         self._held_by = self.limit
-        self._paused = Paused(-math.inf, None, SlowDown(0, None))  # the latest pause
         self._unaffordable: Hashable = None  # the lane of the item that would go over the budget
         self.broke = False
 
@@ -124,12 +104,8 @@ class Pacing:
 
     def most(self) -> float:
         """Give how many chunks may be at workers: the run sends no more."""
-        most = math.inf if self._keyed else self._slowing.most(None)
-        return min(most, self._short.most(None))
-
-    def _until(self, key: Hashable) -> float:
-        """Give the time before which nothing of a key starts."""
-        return max(self._slowing.until(key), self._short.until(None))
+        most = math.inf if self._keyed else self._turning_away.most(None)
+        return min(most, self._turning_away.most_in_all)
 
     def together(self, now: float, seconds: float | None) -> int:
         """Give how many items, of so many seconds, may be sent in one chunk.
@@ -153,8 +129,9 @@ class Pacing:
         """Give what may be sent now; `take` gives what is next in the backlog."""
         self._again = math.inf
         if not self._singly:
-            if self._until(None) > now:
-                self._again = self._until(None)
+            until = self._turning_away.until(None)
+            if until > now:
+                self._again = until
                 return None
             chunk = take()
             if chunk is None or chunk.own is None or not chunk.own.paced:
@@ -233,7 +210,8 @@ class Pacing:
         if self.budget is not None and not self.budget.fits(None):
             self.broke = True
             return False
-        at = self._short.until(None) if self._keyed else self._until(None)
+        turned = self._turning_away
+        at = turned.until_any if self._keyed else turned.until(None)
         if at <= now and self._limiter is not None:
             at = self._limiter.free_at(None, ONE, now)
             if at > now:
@@ -251,7 +229,7 @@ class Pacing:
 
     def _start(self, key: Hashable, waiting: Waiting, now: float) -> float | None:
         """Reserve the start of an item; else give when to look again."""
-        until, most = self._until(key), self._slowing.most(key)
+        until, most = self._turning_away.until(key), self._turning_away.most(key)
         if until > now:
             return until
         if self._keyed and self._running.get(key, 0) >= most:
@@ -378,40 +356,14 @@ class Pacing:
 
         `at_once` is how many ran just now, these among them, where the run has no keys.
         """
-        pauses = self._slowing.pauses or self._short.pauses
-        if self._asks is None or not (outcome.errors or pauses):
-            return []
-        found = []
-        for at, error in outcome.errors.items():
-            asked = self._asks(error)
-            begun = now - (outcome.ends[-1] - (outcome.ends[at - 1] if at else 0.0))
-            if asked is None or (asked.lacking and self._alone(begun, workers)):
-                continue
-            key = self._key(chunk, at)
-            until = self._pause(key, asked, now, begun, at_once)
-            if until is not None:
-                found.append(TurnedAway(at, until))
-                self._paused = max(self._paused, Paused(until, key, asked), key=lambda one: one[0])
-                self._parked.put_off(key, until)
-        if not outcome.errors and outcome.values:
-            begun = now - outcome.ends[-1]
-            self._slowing.passed(self._key(chunk), begun, workers)
-            self._short.passed(None, begun, workers)
-        return found
-
-    def _alone(self, begun: float, workers: int) -> bool:
-        """Whether an item ran with no other: what it lacks it would in a plain loop, too."""
-        return workers <= 1 or (self._short.most(None) <= 1 and begun >= self._short.until(None))
-
-    def _pause(
-        self, key: Hashable, asked: SlowDown, now: float, begun: float, at_once: int
-    ) -> float | None:
-        """Give until when to pause; None where an item is not to be tried again."""
-        if asked.lacking:
-            return self._short.asked(None, now, asked.seconds, begun, at_once)
-        if self._keyed:
-            at_once = self._running.get(key, 1)
-        return self._slowing.asked(key, now, asked.seconds, begun, at_once)
+        found = self._turning_away.sort_out(
+            *(chunk, outcome, now, self._key, at_once),
+            (lambda key: self._running.get(key, 1)) if self._keyed else None,
+            workers,
+        )
+        for away, key in found:
+            self._parked.put_off(key, away.until)
+        return [away for away, _ in found]
 
     def end(self, now: float) -> None:
         """Settle what is still reserved: the run is over."""
@@ -439,27 +391,17 @@ class Pacing:
 
     def words(self, now: float) -> str:
         """Say what is waited for; "" for nothing."""
-        until, key, asked = self._paused
-        if until > now:
-            left = f"{wording.about(until - now)} left"
-            if asked.lacking:
-                return f"slowing down, out of {asked.lacking}: {left}"
-            who = "" if key is None else f" by {wording.safe_repr(key, 40)}"
-            why = f" (status {asked.status})" if asked.status else ""
-            return f"slowing down, as asked{who}{why}: {left}"
+        words = self._turning_away.words(now)
+        if words:
+            return words
         if self._held_at >= now - SHOWN:
             return f"waiting for the rate limit, {self._held_by}"
         return ""
 
     def note(self) -> str:
         """Say at the end how often the run had to slow down, and that a budget ended it."""
-        ways = [(self._slowing, "as asked"), (self._short, "out of files or threads")]
-        said = [
-            f"slowed down {_times(slowing.pauses)}, {why}, for {wording.seconds(slowing.seconds)}"
-            for slowing, why in ways
-            if slowing.pauses
-        ]
-        return ", ".join([*said, *(["ended at the budget"] if self.broke else [])])
+        over = ["ended at the budget"] if self.broke else []
+        return ", ".join([*self._turning_away.notes(), *over])
 
     def spending(self, left: int | None) -> Spending | None:
         """Give what was spent, and what `left` more items will cost; None without prices."""
@@ -468,7 +410,3 @@ class Pacing:
 
 def _place(chunk: Chunk) -> Place:
     return chunk.indices[0], chunk.hedge
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count:,} times"

@@ -13,7 +13,7 @@ from ..model import Chunk, Outcome
 from ..options.pacing_checks import late_after
 from ..options.record import Options
 from ..pacing.lateness import Lateness
-from ..pacing.pacing import TurnedAway
+from ..pacing.turning_away import TurnedAway
 from ..placement.slots import InFlight
 from ..telemetry.events import Dropped
 from .context import RunContext

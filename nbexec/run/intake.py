@@ -15,7 +15,7 @@ from ..backends.base import Reply
 from ..errors import OptionError
 from ..items.outcomes import cut, died, placed
 from ..model import Chunk, Error, Outcome
-from ..pacing.pacing import TurnedAway
+from ..pacing.turning_away import TurnedAway
 from ..placement.chooser import BackendChooser
 from ..placement.slots import Slot
 from ..telemetry import wording

@@ -1,8 +1,8 @@
 """Runs at their pace, on every backend.
 
 Covers nbexec.pacing.pacing, nbexec.pacing.item_facts, nbexec.pacing.parked,
-nbexec.pacing.asking, nbexec.pacing.limiter, nbexec.pacing.limiters, nbexec.options.rates and
-nbexec.options.pacing_checks.
+nbexec.pacing.asking, nbexec.pacing.turning_away, nbexec.pacing.limiter,
+nbexec.pacing.limiters, nbexec.options.rates and nbexec.options.pacing_checks.
 """
 
 from __future__ import annotations
