@@ -108,12 +108,19 @@ def _pickler() -> Any:
     class Pickler(pickling.pickler()):  # type: ignore[misc]  # made at its first use
         arrays: SharedArrays
 
-        def reducer_override(self, thing: Any) -> Any:
+        def __init__(self, *args: Any, **named: Any) -> None:
+            super().__init__(*args, **named)
             numpy = sys.modules.get("numpy")
-            if numpy is not None and type(thing) in (numpy.ndarray, numpy.memmap):
+            self.kinds = () if numpy is None else (numpy.ndarray, numpy.memmap)
+
+        def reducer_override(self, thing: Any) -> Any:
+            kind = type(thing)
+            if kind in self.kinds:
                 reduced = self.arrays.reduction(thing)
                 if reduced is not None:
                     return reduced
+            elif kind in self.plain:  # as most: spares a call
+                return NotImplemented
             return super().reducer_override(thing)
 
     return Pickler

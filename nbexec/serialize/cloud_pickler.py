@@ -120,8 +120,19 @@ def pickler() -> Any:
         return _code_of_file, (make, arguments, code.co_filename)
 
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
-        dispatch_table = table.new_child({CodeType: reduce_with_name})
         sent = NOTHING
+
+        @property
+        def dispatch_table(self) -> dict[Any, Callable[..., Any]]:
+            """How classes are reduced: asked for once a pickle, and looked up for each object.
+
+            In one dict: a `ChainMap` takes longer to look up than most objects to pickle.
+            """
+            found: dict[Any, Callable[..., Any]] = {}
+            for one in reversed(table.maps):  # the last one is that of `copyreg`, which may grow
+                found.update(one)
+            found[CodeType] = reduce_with_name
+            return found
 
         def __init__(self, *args: Any, **named: Any) -> None:
             super().__init__(*args, **named)
