@@ -122,10 +122,16 @@ SHAPES = {
 }
 
 
+def on_their_diagonal(shapes: dict[str, str], function: str, odd: bool) -> list[str]:
+    """Give every other shape: each function and shape meet, on one of two backends."""
+    begin = sum(map(ord, function)) + odd
+    return [*shapes.values()][begin % 2 :: 2]
+
+
 @pytest.mark.parametrize("where", ["threads", "processes"])
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_memo_is_left_as_the_plain_loop_leaves_it(function: str, where: str) -> None:
-    for shape in SHAPES.values():
+    for shape in on_their_diagonal(SHAPES, function, where == "threads"):
         left = both(shape.replace("F", function), where, earlier=MADE)
         assert kind(left) == "parallel", reason(left)
 
@@ -134,7 +140,7 @@ def test_a_memo_is_left_as_the_plain_loop_leaves_it(function: str, where: str) -
 @pytest.mark.parametrize("where", ["threads", "processes"])
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_memo_that_the_plain_loop_began_to_fill(function: str, where: str) -> None:
-    for shape in SHAPES.values():
+    for shape in on_their_diagonal(SHAPES, function, where == "processes"):
         with leaving_after(2):
             both(shape.replace("F", function), where, earlier=MADE)
 
@@ -245,7 +251,7 @@ IN_FUNCTIONS = {
 @pytest.mark.parametrize("where", ["threads", "processes"])
 @pytest.mark.parametrize("function", [*FUNCTIONS, "fails", "half"])
 def test_loops_in_functions(function: str, where: str) -> None:
-    for shape in IN_FUNCTIONS.values():
+    for shape in on_their_diagonal(IN_FUNCTIONS, function, where == "threads"):
         with leaving_after(2):
             both(shape.replace("F", function), where, earlier=MADE)
 
