@@ -98,7 +98,7 @@ class Pacing:
         self._facts = ItemFacts(options, star, rates)
         self._asks = asking(options)
         self._slowing = Slowing(options.deadline is not None)  # for servers, by key
-        self._short = Slowing(options.deadline is not None)  # for this machine's files and threads
+        self._short = Slowing(False, halves=True)  # for this machine's files and threads
         self.budget = Budget(options.budget) if self._facts.priced else None
         self._parked = parked
         self._flights: dict[Place, Flight] = {}
