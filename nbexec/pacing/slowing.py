@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 FIRST = 1.0  # seconds of the first pause where the server doesn't say how long
 LONGEST = 60.0  # seconds of the longest such one
-LEAST = 0.05  # seconds of the first pause, however short a one is asked for
+LEAST = 0.05  # seconds of the first pause, however short a one is asked for; of each with `halves`
 TRIES = 10  # pauses of a key one after the other, with nothing that came through
 PATIENCE = 3600.0  # seconds; a run without a deadline waits for no longer a pause
 
@@ -38,6 +38,10 @@ class Slowing:
         Whether the run has one: then that ends what would go on for ever.
     chance : callable
         Gives a number from 0 to 1, by which pauses differ that nobody gave the length of.
+    halves : bool
+        Whether half as many is all that helps, as where files are short: to wait longer doesn't.
+        Then pauses are equally brief, and end with the item that ran alone, which the caller
+        knows: of 1,000 at once that is the tenth.
 
     Examples
     --------
@@ -48,9 +52,15 @@ class Slowing:
     (15.0, 4, inf)
     """
 
-    def __init__(self, deadline: bool, chance: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self,
+        deadline: bool,
+        chance: Callable[[], float] = random.random,
+        halves: bool = False,
+    ) -> None:
         self._deadline = deadline
         self._chance = chance
+        self._halves = halves
         self._paces: dict[Hashable, KeyPace] = {}
         self.pauses = 0
         self.seconds = 0.0  # of all pauses
@@ -84,7 +94,7 @@ class Slowing:
             return None
         again = begun >= pace.until
         if again:
-            if pace.streak >= TRIES and not self._deadline:
+            if pace.streak >= TRIES and not (self._deadline or self._halves):
                 return None
             pace.streak += 1
             pace.most = max(1, min(pace.most, at_once) // 2)
@@ -92,13 +102,14 @@ class Slowing:
             self.pauses += 1
         until = now + self._wait(pace.streak, seconds)
         # side by side the first says how long where nobody else does
-        if again or (seconds is not None and until > pace.until):
+        longer = seconds is not None and not self._halves and until > pace.until
+        if again or longer:
             self.seconds += max(0.0, until - max(now, pace.until))
             pace.until = until
         return max(pace.until, now)
 
     def _wait(self, streak: int, seconds: float | None) -> float:
-        doubled = 2.0 ** (streak - 1)
+        doubled = 1.0 if self._halves else 2.0 ** (streak - 1)
         if seconds is None:
             return min(LONGEST, FIRST * doubled) * (0.5 + 0.5 * self._chance())
         return max(seconds, min(LONGEST, LEAST * doubled))

@@ -43,7 +43,7 @@ class TurningAway:
     def __init__(self, options: Options) -> None:
         self._asks = asking(options)
         self._slowing = Slowing(options.deadline is not None)  # for servers, by key
-        self._short = Slowing(options.deadline is not None)  # for this machine's files and threads
+        self._short = Slowing(False, halves=True)  # for this machine's files and threads
         self._paused = Paused(-math.inf, None, SlowDown(0, None))  # the latest pause
 
     def most(self, key: Hashable) -> float:

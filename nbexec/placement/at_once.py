@@ -78,7 +78,7 @@ class AtOnce:
             return
         begun = outcome.started - time.time() + now
         first = outcome.ends[0] if begun < steps.grew else 0.0
-        steps.learn(len(outcome.values), outcome.ends[-1], outcome.cpu, first)
+        steps.learn(len(outcome.values), outcome.ends[-1], outcome.cpu, first, begun)
         asked = [error.asked.lacking for error in outcome.errors.values() if error.asked]
         lacking = next(filter(None, asked), "")
         if lacking and begun >= self._lacked:  # several side by side are one reason

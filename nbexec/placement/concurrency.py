@@ -8,9 +8,9 @@ the congestion control of TCP:
   compute little; the longer items last, the slower.  It ends where it doubled twice and
   throughput hardly rose.  What throughput needs is then ``items a second * seconds an item
   takes with few workers``, as in BBR (Cardwell and others, ACM Queue 14(5), 2016).
-- **Trials.**  Now and then, ever less often, more are tried, and kept where throughput rises by
-  a share of what it might.  Where items take longer than they did with few workers, fewer are
-  tried, and kept where throughput stays.
+- **Trials.**  Now and then, ever less often, more are tried, up to less than twice what the
+  throughput needs, and kept where it rises by a share of what it might.  Where items take longer
+  than they did with few workers, fewer are tried, and kept where throughput stays.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Concurrency:
         """Seconds that an item takes with few workers; 0 while more would pay."""
         return self._load.few if self._start is None else 0.0
 
-    def learn(self, items: int, wall: float, cpu: float, first: float) -> None:
+    def learn(self, items: int, wall: float, cpu: float, first: float, begun: float) -> None:
         """Take in that items ended.
 
         Parameters
@@ -73,8 +73,10 @@ class Concurrency:
             The seconds that they took together, and those of them on a core.
         first : float
             The seconds that the first of them took, if it began when this did, else 0.
+        begun : float
+            When it began.
         """
-        self._load.learn(items, wall, cpu, first)
+        self._load.learn(items, wall, cpu, first, begun)
 
     def due(self) -> float:
         """When to look again, though nothing ended."""

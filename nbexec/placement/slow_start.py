@@ -48,11 +48,11 @@ class SlowStart:
     def look(self, now: float, cores: float, waiting: bool) -> StartEnded | None:
         """Take a step where one is due; give why it is over, if it is."""
         load = self._load
-        if load.items:
-            load.each = load.wall / load.items
+        if load.timed:
+            load.each = load.mean
         if now < self.due() or not waiting:
             return None
-        if load.items and load.level * load.cpu / max(load.wall, TICK) >= BUSY:
+        if load.timed and load.level * load.cpu / max(load.wall, TICK) >= BUSY:
             return StartEnded("items compute")
         few = load.with_few(now)
         self._next = now + max(LEAST, ROUND * few) if load.all else now + LEAST

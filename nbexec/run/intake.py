@@ -7,13 +7,14 @@ All else runs in the loop's thread.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from ..backends.base import Reply
 from ..errors import OptionError
-from ..items.outcomes import cut, died, placed
+from ..items.outcomes import cut, died, heard, placed
 from ..model import Chunk, Error, Outcome
 from ..pacing.turning_away import TurnedAway
 from ..placement.chooser import BackendChooser
@@ -27,6 +28,9 @@ from .context import RunContext
 from .hedging import Ended, Hedging
 from .reclaim import Reclaim
 from .stopping import Stopping
+
+# Backends whose workers' unix time is the kernel's, as that of a Dask worker elsewhere need not be.
+SAME_CLOCK = frozenset({"serial", "threads", "asyncio", "processes", "interpreters"})
 
 
 class Intake:
@@ -194,7 +198,10 @@ class Intake:
         try:
             workers = run.choice.workers
             at_once = min(len(run.slots.busy()) + 1, workers) if outcome.errors else 0
-            away = pacing.sort_out(chunk, outcome, now, at_once, workers)
+            seen = outcome
+            if outcome.errors and run.choice.backend in SAME_CLOCK:
+                seen = heard(outcome, time.time())
+            away = pacing.sort_out(chunk, seen, now, at_once, workers)
             pacing.came_back(chunk, outcome, now, {at for at, _ in away})
         except OptionError as why:  # of a function that the options give
             self.stopping.give_up(why)

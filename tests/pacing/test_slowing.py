@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import math
 import threading
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 import nbexec
+from nbexec.items.outcomes import heard
 from nbexec.model import Chunk, Error, Outcome, SlowDown
 from nbexec.options.record import Options
 from nbexec.pacing.pacing import Pacing
 from nbexec.pacing.parked import Parked
-from nbexec.pacing.slowing import LONGEST, PATIENCE, TRIES, Slowing
+from nbexec.pacing.slowing import LEAST, LONGEST, PATIENCE, TRIES, Slowing
 
 
 class Refused(Exception):
@@ -174,6 +178,42 @@ def test_the_last_of_several_that_failed_side_by_side_did_not_run_alone():
         assert pacing.sort_out(chunk, outcome, 10.0, at_once, workers=8) == [(0, 10.05)]
     assert pacing.most() == 1
     assert pacing.sort_out(chunk, outcome, 10.2, at_once=1, workers=8) == []  # begun since then
+
+
+def test_those_that_the_run_hears_of_late_are_still_one_reason():
+    pacing, chunk = Pacing(Options(), Parked()), Chunk([0], ["x"])
+    error = Error("error", OSError(), "", "", SlowDown(0, 0.0, "open files"))
+    outcome = Outcome([None], {0: error}, 1000.0, [0.001], 0.0, "w")  # each of 60, side by side
+    for late in range(60):
+        seen = heard(outcome, 1000.0 + late)
+        assert pacing.sort_out(chunk, seen, 10.0 + late, at_once=60 - late, workers=60)
+    assert pacing.most() == 30
+    assert heard(outcome, 999.0) is outcome
+
+
+@settings(deadline=None, max_examples=30)
+@given(at_once=st.integers(1, 100_000), takes=st.floats(0.0, 0.005))
+@example(at_once=1000, takes=0.0)
+def test_a_hopeless_item_fails_soon_however_many_ran_beside_it(at_once, takes):
+    pacing, chunk, now = Pacing(Options(), Parked()), Chunk([0], ["x"]), 10.0
+    error = Error("error", OSError(), "", "", SlowDown(0, 0.0, "open files"))
+    outcome = Outcome([None], {0: error}, 0.0, [takes], 0.0, "w")
+    running = [at_once]
+    while away := pacing.sort_out(chunk, outcome, now + takes, running[-1], workers=at_once):
+        running.append(pacing.most())
+        now = away[0].until + 0.001
+    assert all(new <= max(1, old // 2) for old, new in itertools.pairwise(running))
+    assert running[-1] == 1
+    assert now - 10.0 < 1.1
+
+
+def test_a_server_is_given_ever_more_time_though_it_asks_for_none():
+    slowing, now, waits = Slowing(deadline=False), 0.0, []
+    for _ in range(TRIES):
+        waits.append(slowing.asked(None, now, 0.0, begun=now, at_once=8) - now)
+        now += waits[-1]
+    assert waits == pytest.approx([LEAST * 2**number for number in range(TRIES)])
+    assert slowing.asked(None, now, 0.0, begun=now, at_once=8) is None
 
 
 def test_a_cell_ends_where_the_plain_cell_does():

@@ -93,4 +93,4 @@ class Simulation:
         self.ended, self.busy = self.ended + 1, self.busy - 1
         if steps is not None:
             first = self.now - since if since == 0.0 else 0.0
-            steps.learn(1, self.now - since, self.cpu, first)
+            steps.learn(1, self.now - since, self.cpu, first, since)
