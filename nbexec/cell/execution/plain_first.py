@@ -26,6 +26,7 @@ from .watcher import Watcher
 ENABLED = True
 BLOCK = 0.005  # seconds that a block is to take while it isn't known where the rest goes
 LONGEST = 0.2  # and at most, however long the loop has stayed
+A_LOOK = 1.0  # seconds that a loop's end waits for a look in another thread, which takes microseconds
 # Iterators of these run no code of the user's, say how many items are left, and stay at their end.
 SIZED: tuple[type, ...] = (
     *(list, tuple, range, str, bytes, dict, set, frozenset),
@@ -100,6 +101,7 @@ class PlainFirst:
         self._sized = type(source) in SIZED
         self._counter = itertools.count(1)
         self._peeks = 0
+        self._taken: int | None = None  # in the end
         self._back: Iterator[Any] = iter(())  # items that were read, and put back
         # What counts the items calls `iter(source)`, and only once, as the loop would.
         made = iter(source) if self._sized else itertools.compress(source, self._counter)
@@ -133,6 +135,8 @@ class PlainFirst:
     @property
     def taken(self) -> int:
         """How many items the plain loop has been given."""
+        if self._taken is not None:
+            return self._taken
         if self._sized:
             return len(self.source) - operator.length_hint(self.iterator)  # type: ignore[arg-type]
         self._peeks += 1
@@ -156,6 +160,7 @@ class PlainFirst:
 
     def release(self) -> None:
         """Hold the iterable no more: the loop has ended."""
+        self._taken = self.taken
         self.source, self.iterator, self._back = (), iter(()), iter(())
         self._sized = True
 
@@ -174,7 +179,30 @@ class PlainFirst:
         self._stopwatch.__enter__()
         if self._watcher is not None:
             self._watcher.add(self)
-        return iter(self.around(itertools.chain.from_iterable(self._blocks())))
+        return iter(self.around(itertools.chain.from_iterable(self._until_the_end())))
+
+    def _until_the_end(self) -> Iterator[Iterator[Any]]:
+        """Give the blocks, and hold nothing once the plain loop holds its iterator no more."""
+        try:
+            yield from self._blocks()
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        """Drop the iterable here and now, as the plain loop does, unless the rest is to come.
+
+        A generator in it is closed with it.  The watcher may hold this object for longer, and
+        would close it in its own thread.
+        """
+        # A look at a container may last, and none of it is closed.
+        free = self._lock.acquire(timeout=0 if self._sized else A_LOOK)
+        try:
+            if not self.left and (free or not self._sized):
+                self.ended = self._stays = True
+                self.release()
+        finally:
+            if free:
+                self._lock.release()
 
     def _blocks(self) -> Iterator[Iterator[Any]]:
         size = 1

@@ -5,6 +5,7 @@ Covers `nbexec.cell.execution.plain_first`.
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict, deque
 
 import pytest
@@ -147,6 +148,38 @@ def test_items_that_were_read_ahead_come_back_in_their_place():
     assert places[0] == (0, 1)
     assert [n for n, _ in places] == list(range(30))
     assert plain.taken == 30
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+def test_the_iterable_is_closed_where_the_loop_ends_though_another_thread_has_it(breaks):
+    closed = []
+
+    def items():
+        try:
+            yield from range(9)
+        finally:
+            closed.append(threading.get_ident())
+
+    def hold(plain):
+        plain.look_at_running(0.0)
+        held.set()
+        over.wait()
+
+    held, over = threading.Event(), threading.Event()
+    plain = PlainFirst(zip(range(3), items(), strict=False), never)
+    holding = threading.Thread(target=hold, args=(plain,), daemon=True)
+    reading = iter(plain)
+    next(reading)
+    holding.start()
+    held.wait()
+    del plain
+    if not breaks:
+        assert len([*reading]) == 2
+    del reading
+    first = closed[:]
+    over.set()
+    holding.join()
+    assert first == [threading.get_ident()]
 
 
 def test_nothing_is_decided_once_it_has_ended():
