@@ -52,6 +52,8 @@ class CallQueue(Feed):
         How many ran in the thread that submitted them.
     mark : object
         Stands for it in `inside`.
+    ended_by : BaseException or None
+        What a call gets that the run has not begun; None until the run has ended.
     """
 
     workers: Callable[[], int]
@@ -70,7 +72,7 @@ class CallQueue(Feed):
         self.rejected = self.discarded = self.run_by_callers = 0
         self._name = name
         self._refusal: BaseException | None = None  # what every call gets from now on
-        self._over: BaseException | None = None  # what a call gets that the run has not begun
+        self.ended_by: BaseException | None = None
         self._taken = 0
         self._cancelled = 0  # of those
         self._unbegun: dict[int, PendingCall] = {}  # were taken, and may have to wait
@@ -124,7 +126,7 @@ class CallQueue(Feed):
     def _ended(self, why: BaseException) -> None:
         """Leave nobody waiting for a call: the run has ended."""
         with self._lock:
-            self._shut, self.closed, self._over = self.closed, True, why
+            self._shut, self.closed, self.ended_by = self.closed, True, why
         self._fail_pending(why)
 
     def end(self, error: BaseException | None) -> None:
@@ -205,7 +207,7 @@ class CallQueue(Feed):
         """
         future = one.future
         with self._lock:
-            refusal = self._refusal or self._over
+            refusal = self._refusal or self.ended_by
             if refusal is None:
                 self._pending.append(call, future, one.own)
         if refusal is not None:
