@@ -15,6 +15,7 @@ from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, 
 from typing import Any, Self
 
 from ..errors import BackendError
+from ..items.awaiting_calls import when_done
 from ..items.queue_bound import inside
 from ..run.lending import Loan
 
@@ -70,7 +71,7 @@ class BlockedCall:
         if not executors:
             return self
         for one in self._futures:
-            one.add_done_callback(self._on_done)
+            when_done(one, self._on_done)
         for executor, awaited in executors.items():
             self._loans.append((executor._run, Loan(self._refusal(executor, awaited[0]))))
             executor._hurry(awaited)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from ..items.awaiting_calls import AwaitingCall, in_turn
+from ..items.awaiting_calls import AwaitingCall, in_turn, when_done
 from ..items.call_queue import CallQueue
 from ..run.handle import Run
 from ..worker.execute import Call
@@ -97,7 +97,7 @@ class AfterArguments(AwaitingCall):
         self._call: Call | None = call._replace(args=args, kwargs=kwargs)
         self._awaited = set(awaited)
         for one in awaited:
-            one.add_done_callback(self._done)
+            when_done(one, self._done)
 
     @property
     def call(self) -> Call | None:
@@ -148,13 +148,13 @@ class Continuation(AwaitingCall):
         calls: CallQueue,
         future: CallFuture[Any],
         wake: Callable[[], None],
-        source: Future[Any],
+        source: CallFuture[Any],
         fn: Callable[[Any], Any] | None,
         on_error: Callable[[Any], Any] | None,
     ) -> None:
         super().__init__(calls, future, wake)
         self._next: Any = fn, on_error
-        source.add_done_callback(self._done)
+        when_done(source, self._done)
 
     def _done(self, source: Future[Any]) -> None:
         in_turn(functools.partial(self._on_done, source))
@@ -201,7 +201,7 @@ class _Inner(AwaitingCall):
         self, calls: CallQueue, future: FlatFuture, wake: Callable[[], None], inner: Future[Any]
     ) -> None:
         super().__init__(calls, future, wake, begun=True)
-        inner.add_done_callback(self._done)
+        when_done(inner, self._done)
 
     def _done(self, inner: Future[Any]) -> None:
         in_turn(functools.partial(self._on_done, inner))
@@ -234,7 +234,7 @@ class Continuing:
 
     def _then(
         self,
-        source: Future[Any],
+        source: CallFuture[Any],
         fn: Callable[[Any], Any] | None,
         on_error: Callable[[Any], Any] | None,
     ) -> CallFuture[Any]:

@@ -35,6 +35,7 @@ from . import open_runs, queueing
 from .blocked_calls import called
 from .computing import Computing
 from .continuations import Continuing, futures_in
+from .done_callbacks import DoneCallbacks
 from .future import CallFuture
 from .groups import GroupedCalls
 from .initializing import begin, call_begun, end
@@ -153,6 +154,7 @@ class Executor(
             checks.seconds("idle_timeout", idle_timeout)
         bound = queueing.bound_of(max_queue, on_full, self._options, setup)
         self._calls = CallQueue(name, bound)
+        self._callbacks = DoneCallbacks()
         with queueing.marked(self._calls):
             self._run = self._started(task, idle_timeout)
         self._calls.wake = functools.partial(wake, weakref.ref(self._run))
@@ -174,7 +176,7 @@ class Executor(
             idle_timeout=idle_timeout,
         )
         run.start()
-        open_runs.add(run, self._calls)
+        open_runs.add(run, self._calls, self._callbacks)
         caller_thread.serve_in_thread(contextvars.copy_context())
         return run
 
@@ -329,6 +331,7 @@ class Executor(
     def _name_future(self, future: CallFuture[Any], fn: Any) -> None:
         """Have a future know its executor, and of what it is."""
         future._executor, future._called = self._ref, called(fn)
+        future._callbacks = self._callbacks
 
     def _hurry(self, futures: Sequence[CallFuture[Any]]) -> None:
         """Have pending calls be the next ones."""
@@ -375,6 +378,7 @@ class Executor(
         if wait:
             self._require_outside()
             self._run.wait()
+            self._callbacks.join()
 
 
 def most_at_once(run: Run) -> int:

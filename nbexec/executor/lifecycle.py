@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from ..worker.random_streams import InStream
 if TYPE_CHECKING:
     from ..items.call_queue import CallQueue
     from ..run.handle import Run
+    from .done_callbacks import DoneCallbacks
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Lifecycle:
 
     _calls: CallQueue
     _run: Run
+    _callbacks: DoneCallbacks
     _close_jobs: Callable[[], None]
 
     @property
@@ -116,15 +119,23 @@ class Lifecycle:
             )
         if timeout is None:
             self._require_outside()
-        return self._run.wait(timeout)
+        due = None if timeout is None else time.monotonic() + timeout
+        if not self._run.wait(timeout):
+            return False
+        return self._callbacks.join(None if due is None else max(0.0, due - time.monotonic()))
 
     def _require_outside(self) -> None:
         """Refuse to wait for ever in a call, or where one tells that it is done, for the end."""
-        if self._calls.mark in inside.get() and not self._run.done:
+        if self._within():
             raise RuntimeError(
-                f"a call of {self._run.name} can't wait for the executor's end, which waits for "
-                "the call: use shutdown(wait=False)"
+                f"a call of {self._run.name} or a callback of one can't wait for the executor's "
+                "end, which waits for it: use shutdown(wait=False)"
             )
+
+    def _within(self) -> bool:
+        """Whether the executor's end waits for what this thread is in: a call, or a callback."""
+        within = self._calls.mark in inside.get() and not self._run.done
+        return within or self._callbacks.here
 
 
 def _as_submitted(call: Call) -> Call:

@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import QueueFull, RunCancelled
 from ..model import Chunk
 from ..system import after_fork
-from .awaiting_calls import AwaitingCall, AwaitingCalls, cancel, fail
+from .awaiting_calls import AwaitingCall, AwaitingCalls, cancel, fail, when_done
 from .feed import Feed
 from .pending_calls import PendingCall, PendingCalls
 from .queue_bound import QueueBound, inside
@@ -177,7 +177,7 @@ class CallQueue(Feed):
             else:
                 discarded = self._crowd_in(PendingCall(call, future, own, 0.0), self.bound)
         if self.bound is not None:
-            future.add_done_callback(self._room_made)
+            when_done(future, self._room_made)
         if discarded is not None:
             drop(discarded.future)
         return True
@@ -213,7 +213,7 @@ class CallQueue(Feed):
         if refusal is not None:
             fail(future, refusal)
         elif self.bound is not None:
-            future.add_done_callback(self._room_made)
+            when_done(future, self._room_made)
 
     def _has_room(self, bound: QueueBound) -> bool:
         """Whether another call may come: it finds a free worker, or place to wait.
@@ -350,7 +350,7 @@ class CallQueue(Feed):
                     break
                 if one.own is not None and one.own.paced and not one.future.cancelled():
                     self._unbegun[self._taken] = one
-                    one.future.add_done_callback(self._on_cancel)
+                    when_done(one.future, self._on_cancel)
                 elif not one.future.set_running_or_notify_cancel():
                     continue
                 self.futures.waiting[self._taken] = one.future
