@@ -13,7 +13,7 @@ from typing import Any
 from ..items.awaiting_calls import AwaitingCall, in_turn, when_done
 from ..items.call_queue import CallQueue
 from ..run.handle import Run
-from ..worker.execute import Call
+from ..worker.execute import Call, TimedCall
 from .future import CallFuture
 from .mapping import CallsTogether
 
@@ -141,6 +141,8 @@ class Continuation(AwaitingCall):
         Called with its result; None passes that on.
     on_error : callable or None
         Called with its exception; None passes that on.
+
+    It has the options of the call before.
     """
 
     def __init__(
@@ -152,6 +154,7 @@ class Continuation(AwaitingCall):
         fn: Callable[[Any], Any] | None,
         on_error: Callable[[Any], Any] | None,
     ) -> None:
+        self.own = source._own
         super().__init__(calls, future, wake)
         self._next: Any = fn, on_error
         when_done(source, self._done)
@@ -165,13 +168,17 @@ class Continuation(AwaitingCall):
         fn, on_error = self._next
         error = None if source.cancelled() else source.exception()
         if isinstance(error, Exception) and on_error is not None:
-            self.begin(Call(on_error, (error,), {}))
+            self.begin(self._call(on_error, error))
         elif source.cancelled() or error is not None:
             self.end_as(source)
         elif fn is not None:
-            self.begin(Call(fn, (source.result(),), {}))
+            self.begin(self._call(fn, source.result()))
         else:
             self.succeed(source.result())
+
+    def _call(self, fn: Callable[[Any], Any], argument: Any) -> Call:
+        kind = TimedCall if self.own is not None and self.own.timed else Call
+        return kind(fn, (argument,), {})
 
     def forget(self) -> None:
         """Keep nothing."""
@@ -243,6 +250,7 @@ class Continuing:
             if one is not None and not callable(one):
                 raise TypeError(f"{name} must be callable or None, not {one!r}")
         future = FlatFuture()
+        future._own = source._own
         self._name_future(future, fn if fn is not None else on_error)
         future._calls, future._wake = self._calls, self._run.wake
         fn, on_error = (one and self._in_stream(one) for one in (fn, on_error))

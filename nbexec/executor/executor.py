@@ -210,6 +210,8 @@ class Executor(
         """
         future: CallFuture[T] = CallFuture()
         self._name_future(future, fn)
+        if self._own is not None:
+            future._own = self._own  # what goes on from it has the same
         self._accept(Call(self._in_stream(fn), args, kwargs), future)
         return future
 

@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from typing import Any, NoReturn, TypeVar
 
 from ..items.queue_bound import inside
+from ..options.call_options import CallOptions
 from .blocked_calls import BlockedCall
 from .done_callbacks import DoneCallbacks
 
@@ -37,6 +38,7 @@ class CallFuture(Future[T]):
 
     _executor: Callable[[], Any] = staticmethod(_gone)  # that made it, while somebody holds that
     _called = "a call"  # what it is of, for errors
+    _own: CallOptions | None = None  # of the view that it was submitted by
     _callbacks: DoneCallbacks | None = None  # of its executor
     _when_done = Future.add_done_callback  # for what is ours: see `when_done`
 
@@ -59,7 +61,8 @@ class CallFuture(Future[T]):
         Returns
         -------
         CallFuture
-            Of what `fn` or `on_error` gives.  Where that is a future, in the kernel, of what that
+            Of what `fn` or `on_error` gives, with the options of the view by which this was
+            submitted.  Where that is a future, in the kernel, of what that
             one gives: nothing waits in a worker for that either.  It is cancelled when this is.
             To cancel it doesn't cancel this, which others may wait for.
 
