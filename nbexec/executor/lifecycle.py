@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ..items.queue_bound import inside
@@ -44,6 +45,7 @@ class Lifecycle:
     _calls: CallQueue
     _run: Run
     _callbacks: DoneCallbacks
+    shutdown: Callable[..., None]
     _close_jobs: Callable[[], None]
 
     @property
@@ -83,6 +85,28 @@ class Lifecycle:
         pending = self._calls.drain()
         self._run.cancel()
         return [UnstartedCall(*_as_submitted(one.call), one.future) for one in pending]
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Wait for the calls, as `concurrent.futures` does; an interrupt stops them."""
+        try:
+            if kind is None or not issubclass(kind, KeyboardInterrupt):
+                self.shutdown(wait=True)
+                return
+        except KeyboardInterrupt:
+            self._stop_all()
+            raise
+        self._stop_all()
+
+    def _stop_all(self) -> None:
+        """Stop what runs, which is soon over, and drop the rest."""
+        self.shutdown_now()
+        if not self._within():
+            self._run.wait()
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait until every accepted call has ended, after `shutdown` or `shutdown_now`.
