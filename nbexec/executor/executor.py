@@ -246,7 +246,8 @@ class Executor(
             As for the built-in `map`.  They are consumed at once, unless `buffersize` is given,
             or the executor has ``max_queue``; `nbexec.imap` is lazy.
         timeout : float or None
-            Seconds from now within which each result must be there; None waits.
+            Seconds from now within which each result must be there, and room for the call in the
+            queue; None waits.
         chunksize : int or None
             Items that are sent together as one call; None is 1, as in `concurrent.futures`.
             `nbexec.map` adapts it.  With ``rate`` or ``budget``, which are about single calls, and
@@ -299,23 +300,29 @@ class Executor(
         due = None if timeout is None else time.monotonic() + timeout
         if self._on_error == "raise":
             return taken(
-                self._begun(fn, calls, buffersize), due, fn, calls, self._weakly(), result_of
+                self._begun(fn, calls, buffersize, due), due, fn, calls, self._weakly(), result_of
             )
         failures = MapFailures(self._on_error, called(fn), self._run.id)
         calls = failures.seen(calls)
-        futures = self._begun(fn, calls, buffersize)
+        futures = self._begun(fn, calls, buffersize, due)
         return failures.given(taken(futures, due, fn, calls, self._weakly(), failures.result))
 
     def _begun(
-        self, fn: Callable[..., Any], calls: Iterator[tuple[Any, ...]], buffersize: int | None
+        self,
+        fn: Callable[..., Any],
+        calls: Iterator[tuple[Any, ...]],
+        buffersize: int | None,
+        due: float | None,
     ) -> deque[CallFuture[Any]]:
         """Submit the first calls of `map`."""
         bound = self._calls.bound
         if buffersize is None and bound is not None:  # it would fill the queue by itself
             buffersize = bound.most + self._calls.workers()
         futures: deque[CallFuture[Any]] = deque()
+        first = itertools.islice(calls, buffersize)
         try:
-            futures.extend(self.submit(fn, *args) for args in itertools.islice(calls, buffersize))
+            with self._calls.room_until(due):
+                futures.extend(self.submit(fn, *args) for args in first)
         except BaseException:  # the queue is full, it was shut down, or there is no further item
             for future in futures:
                 future.cancel()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any
 
@@ -16,7 +17,7 @@ from ..system import after_fork
 from .awaiting_calls import AwaitingCall, AwaitingCalls, cancel, fail, when_done
 from .feed import Feed
 from .pending_calls import PendingCall, PendingCalls
-from .queue_bound import QueueBound, inside
+from .queue_bound import NoRoom, QueueBound, inside, room_until
 from .sinks import Futures, renew
 
 LOOK = 0.1  # seconds until one who waits for room looks by himself: there may be more workers
@@ -263,9 +264,24 @@ class CallQueue(Feed):
         """Wait until there is room; a call that runs here lets in what it submits."""
         if self.mark in inside.get():
             return
+        queue, due = room_until.get() or (None, 0.0)
+        if queue is not self.mark:
+            due = math.inf
         while not self._has_room(bound):
-            self._room.wait(LOOK)
+            left = due - time.monotonic()
+            if left <= 0:
+                raise NoRoom(f"{self._name} had no room for a call in time: {bound.most} wait")
+            self._room.wait(min(LOOK, left))
             self._require_open()
+
+    @contextlib.contextmanager
+    def room_until(self, due: float | None) -> Iterator[None]:
+        """Have who submits here wait for room until then, and get a `NoRoom`; None: for ever."""
+        token = room_until.set(None if due is None else (self.mark, due))
+        try:
+            yield
+        finally:
+            room_until.reset(token)
 
     def _room_made(self, _: Future[Any]) -> None:
         with self._room:
