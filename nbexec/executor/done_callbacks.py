@@ -38,12 +38,12 @@ class DoneCallbacks:
         self._context = contextvars.copy_context()
         self._waiting: queue.SimpleQueue[tuple[Callback, Any] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finaliser may come here amid this
         self._closed = False
 
     def call(self, callback: Callback, future: Any) -> None:
         """Have ``callback(future)`` called."""
-        if not (own_threads.inside() and self._take(callback, future)):
+        if own_threads.run() is None or not self._take(callback, future):
             callback(future)
 
     def _take(self, callback: Callback, future: Any) -> bool:

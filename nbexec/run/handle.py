@@ -454,7 +454,7 @@ class Run(RunFacts, RunSteering):
 
     def _go(self, choice: Choice) -> None:
         reason: EndReason = "crashed"
-        own_threads.enter()
+        own_threads.enter(self)
         try:
             self._loop.run(self.name, choice)
             reason, self._error = self._loop.stopping.conclude(self.name)

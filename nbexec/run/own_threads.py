@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .handle import Run
 
 
 class _Here(threading.local):
-    of_run = False
+    run: Run | None = None
 
 
 _here = _Here()
 
 
-def enter() -> None:
+def enter(run: Run) -> None:
     """Have this thread be a run's, until it ends."""
-    _here.of_run = True
+    _here.run = run
 
 
-def inside() -> bool:
-    """Whether this thread is a run's."""
-    return _here.of_run
+def run() -> Run | None:
+    """Give the run whose thread this is."""
+    return _here.run

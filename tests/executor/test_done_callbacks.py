@@ -9,6 +9,7 @@ import asyncio
 import concurrent.futures
 import gc
 import logging
+import os
 import queue
 import subprocess
 import sys
@@ -150,6 +151,23 @@ def test_a_thread_is_there_only_where_there_are_callbacks_and_ends_with_the_exec
     until(lambda: (gc.collect(), not of_callbacks())[1], 60)
 
 
+def test_an_event_function_that_waits_for_a_call_is_told(caplog):
+    """It is called in the thread of the run, where it would wait for ever."""
+    said = []
+
+    def wait(event):
+        if type(event).__name__ == "Submitted" and not said:
+            future = executor.submit(abs, -2)
+            for call in (future.result, future.exception, lambda: executor.wait([future])):
+                with pytest.raises(RuntimeError, match="can't end while") as caught:
+                    call()
+                said.append(caught.value)
+
+    with nbexec.Executor("threads", workers=1, on_event=wait) as executor:
+        assert executor.submit(abs, -1).result(60) == 1
+    assert len(said) == 3
+
+
 class Value:
     """May be referred to weakly."""
 
@@ -174,11 +192,32 @@ executor.submit(abs, -1).add_done_callback(lambda it: (time.sleep(0.3), print("t
     assert (ran.stdout, ran.stderr, ran.returncode) == ("told 1\n", "", 0)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_forked_child_waits_for_none():
+    code = """
+import os, threading, nbexec
+go, told = threading.Event(), threading.Event()
+executor = nbexec.Executor("threads", workers=1)
+executor.submit(abs, -1).add_done_callback(lambda _: (told.set(), go.wait()))
+told.wait()
+child = os.fork()
+if not child:
+    executor.shutdown()
+    os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+go.set()
+"""
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (ran.stdout, ran.stderr, ran.returncode) == ("7\n", "", 0)
+
+
 def test_after_its_end_the_caller_calls():
     callbacks, where = DoneCallbacks(), []
+    run = nbexec.start(abs, [-1])
 
     def of_a_run():
-        own_threads.enter()
+        own_threads.enter(run)
         callbacks.call(lambda _: where.append(threading.current_thread().name), None)
         callbacks.close()
         callbacks.join(60)
@@ -188,7 +227,7 @@ def test_after_its_end_the_caller_calls():
     thread.start()
     thread.join(60)
     assert where == ["nbexec-callbacks", "of-a-run"]
-    assert not own_threads.inside()
+    assert own_threads.run() is None
 
 
 def test_futures_of_others_are_as_they_were(threads):
