@@ -338,6 +338,7 @@ def test_it_cancels_the_calls_of_an_executor(backend, token, tmp_path):
     began = [future for future in futures if not future.cancelled()]
     assert 1 <= len(began) <= 4
     assert all(isinstance(future.exception(), nbexec.RunCancelled) for future in began)
+    assert all(": enough" in str(future.exception()) for future in began)
     assert futures[-1].cancelled()
     executor.run.wait()
     with pytest.raises(nbexec.RunCancelled, match="Executor was cancelled: enough"):

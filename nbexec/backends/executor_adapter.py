@@ -17,6 +17,7 @@ from ..worker.random_streams import streams_of
 from ..worker.setup_once import SetupOnce
 from .base import Backend, Session, SessionSpec
 from .remote import RemoteSession
+from .slot_lines import SlotLines
 
 LEFT = 60.0  # seconds until another call is put behind one that is unwanted
 
@@ -45,20 +46,23 @@ class ExecutorSession(RemoteSession):
     patience = LEFT
 
     def __init__(self, spec: SessionSpec, executor: Executor) -> None:
-        super().__init__(spec, local=False)
         self._executor = executor
-        self._futures: dict[int, Future[bytes]] = {}
+        self._lines = SlotLines(executor, spec.workers)
+        super().__init__(spec, local=False)
 
     def send(self, slot: int, chunk: Chunk, call: PackedCall) -> Future[bytes]:
-        self._futures[slot] = self._executor.submit(run_packed, call)
-        return self._futures[slot]
+        return self._lines.submit(slot, run_packed, call)
+
+    def resize(self, workers: int) -> None:
+        super().resize(workers)
+        self._lines.resize(workers)
 
     def abort(self, slot: int) -> bool:
-        return self._futures[slot].cancel()  # one that runs can't be stopped from here
+        return self._lines.abort(slot)
 
     def close(self) -> None:
         super().close()
-        self._futures.clear()
+        self._lines.clear()
 
 
 class ExecutorThreadsSession(Session):
@@ -69,33 +73,43 @@ class ExecutorThreadsSession(Session):
     def __init__(self, spec: SessionSpec, executor: Executor) -> None:
         self._spec = spec
         self._executor = executor
-        self._stop_flags: dict[int, StopFlag] = {}
+        self._lines = SlotLines(executor, spec.workers)
+        self._stop_flags: dict[Chunk, tuple[int, StopFlag]] = {}  # with the slot
         streams.install()
         self._set_up = SetupOnce(spec.task)
 
     def submit(self, slot: int, chunk: Chunk) -> None:
         context = self._spec.context.copy()
         task = self._spec.task
-        stop_flag = self._stop_flags[slot] = StopFlag()
+        stop_flag = StopFlag()
+        self._stop_flags[chunk] = slot, stop_flag
         report = functools.partial(self._spec.report, chunk)
         drawn_from = streams_of(task, chunk.indices, shared=True)
         spec = ExecutionSpec(task, self._set_up, stop_flag, report, streams=drawn_from)
         chunk_state = ChunkState(chunk.items)
-        future = self._executor.submit(context.run, run_chunk, spec, chunk_state, chunk.budget)
-        future.add_done_callback(functools.partial(self._done, slot, chunk))
+        run = context.run, run_chunk, spec, chunk_state, chunk.budget
+        self._lines.submit(slot, *run).add_done_callback(functools.partial(self._done, chunk))
 
-    def _done(self, slot: int, chunk: Chunk, future: Future[Outcome]) -> None:
+    def _done(self, chunk: Chunk, future: Future[Outcome]) -> None:
+        self._stop_flags.pop(chunk, None)
         error = None if future.cancelled() else future.exception()
         outcome = lost(str(error), chunk) if error is not None else future.result()
         self._spec.deliver(chunk, lambda: outcome)
 
     def unwanted(self, slot: int) -> None:
-        self._stop_flags[slot].stop()
+        for at, stop_flag in [*self._stop_flags.values()]:
+            if at == slot:
+                stop_flag.stop()
+
+    def resize(self, workers: int) -> None:
+        self._lines.resize(workers)
 
     def abort(self, slot: int) -> bool:
-        self._stop_flags[slot].stop()
+        self.unwanted(slot)
+        self._lines.abort(slot)
         return False
 
     def close(self) -> None:
         self._stop_flags.clear()
+        self._lines.clear()
         streams.remove()

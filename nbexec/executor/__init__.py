@@ -2,6 +2,7 @@
 
 executor.py      Executor: what is made, submitted to and shut down
 future.py        CallFuture: what `submit` gives
+done_callbacks.py  what calls what futures were given to call
 blocked_calls.py calls that wait in a worker for others of their executor
 continuations.py calls that wait for futures, in no worker
 groups.py        several calls submitted and waited for together

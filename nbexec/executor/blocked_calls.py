@@ -15,7 +15,9 @@ from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, 
 from typing import Any, Self
 
 from ..errors import BackendError
+from ..items.awaiting_calls import when_done
 from ..items.queue_bound import inside
+from ..run import own_threads
 from ..run.lending import Loan
 
 
@@ -41,6 +43,8 @@ class BlockedCall:
     ------
     BackendError
         No worker can be added, and every one there is waits.
+    RuntimeError
+        This is in the thread of the run, which they need.
     """
 
     def __init__(
@@ -66,11 +70,17 @@ class BlockedCall:
             if one.cancelled():  # no worker may come by to say so to those who wait
                 executor._calls.tell_cancelled()
             elif not one.done():
+                if own_threads.run() is executor._run:
+                    raise RuntimeError(
+                        f"{one._called} can't end while the thread of its executor's run waits for "
+                        "it: that calls on_event= and the like, which must not wait. Submit what "
+                        "is to go on, or use future.then()"
+                    )
                 executors.setdefault(executor, []).append(one)
         if not executors:
             return self
         for one in self._futures:
-            one.add_done_callback(self._on_done)
+            when_done(one, self._on_done)
         for executor, awaited in executors.items():
             self._loans.append((executor._run, Loan(self._refusal(executor, awaited[0]))))
             executor._hurry(awaited)

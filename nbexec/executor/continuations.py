@@ -10,10 +10,10 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from ..items.awaiting_calls import AwaitingCall, in_turn
+from ..items.awaiting_calls import AwaitingCall, in_turn, when_done
 from ..items.call_queue import CallQueue
 from ..run.handle import Run
-from ..worker.execute import Call
+from ..worker.execute import Call, TimedCall
 from .future import CallFuture
 from .mapping import CallsTogether
 
@@ -97,7 +97,7 @@ class AfterArguments(AwaitingCall):
         self._call: Call | None = call._replace(args=args, kwargs=kwargs)
         self._awaited = set(awaited)
         for one in awaited:
-            one.add_done_callback(self._done)
+            when_done(one, self._done)
 
     @property
     def call(self) -> Call | None:
@@ -141,6 +141,8 @@ class Continuation(AwaitingCall):
         Called with its result; None passes that on.
     on_error : callable or None
         Called with its exception; None passes that on.
+
+    It has the options of the call before.
     """
 
     def __init__(
@@ -148,13 +150,14 @@ class Continuation(AwaitingCall):
         calls: CallQueue,
         future: CallFuture[Any],
         wake: Callable[[], None],
-        source: Future[Any],
+        source: CallFuture[Any],
         fn: Callable[[Any], Any] | None,
         on_error: Callable[[Any], Any] | None,
     ) -> None:
+        self.own = source._own
         super().__init__(calls, future, wake)
         self._next: Any = fn, on_error
-        source.add_done_callback(self._done)
+        when_done(source, self._done)
 
     def _done(self, source: Future[Any]) -> None:
         in_turn(functools.partial(self._on_done, source))
@@ -165,13 +168,17 @@ class Continuation(AwaitingCall):
         fn, on_error = self._next
         error = None if source.cancelled() else source.exception()
         if isinstance(error, Exception) and on_error is not None:
-            self.begin(Call(on_error, (error,), {}))
+            self.begin(self._call(on_error, error))
         elif source.cancelled() or error is not None:
             self.end_as(source)
         elif fn is not None:
-            self.begin(Call(fn, (source.result(),), {}))
+            self.begin(self._call(fn, source.result()))
         else:
             self.succeed(source.result())
+
+    def _call(self, fn: Callable[[Any], Any], argument: Any) -> Call:
+        kind = TimedCall if self.own is not None and self.own.timed else Call
+        return kind(fn, (argument,), {})
 
     def forget(self) -> None:
         """Keep nothing."""
@@ -201,7 +208,7 @@ class _Inner(AwaitingCall):
         self, calls: CallQueue, future: FlatFuture, wake: Callable[[], None], inner: Future[Any]
     ) -> None:
         super().__init__(calls, future, wake, begun=True)
-        inner.add_done_callback(self._done)
+        when_done(inner, self._done)
 
     def _done(self, inner: Future[Any]) -> None:
         in_turn(functools.partial(self._on_done, inner))
@@ -234,7 +241,7 @@ class Continuing:
 
     def _then(
         self,
-        source: Future[Any],
+        source: CallFuture[Any],
         fn: Callable[[Any], Any] | None,
         on_error: Callable[[Any], Any] | None,
     ) -> CallFuture[Any]:
@@ -243,6 +250,7 @@ class Continuing:
             if one is not None and not callable(one):
                 raise TypeError(f"{name} must be callable or None, not {one!r}")
         future = FlatFuture()
+        future._own = source._own
         self._name_future(future, fn if fn is not None else on_error)
         future._calls, future._wake = self._calls, self._run.wake
         fn, on_error = (one and self._in_stream(one) for one in (fn, on_error))

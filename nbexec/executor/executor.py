@@ -35,6 +35,7 @@ from . import open_runs, queueing
 from .blocked_calls import called
 from .computing import Computing
 from .continuations import Continuing, futures_in
+from .done_callbacks import DoneCallbacks
 from .future import CallFuture
 from .groups import GroupedCalls
 from .initializing import begin, call_begun, end
@@ -153,6 +154,7 @@ class Executor(
             checks.seconds("idle_timeout", idle_timeout)
         bound = queueing.bound_of(max_queue, on_full, self._options, setup)
         self._calls = CallQueue(name, bound)
+        self._callbacks = DoneCallbacks()
         with queueing.marked(self._calls):
             self._run = self._started(task, idle_timeout)
         self._calls.wake = functools.partial(wake, weakref.ref(self._run))
@@ -174,7 +176,7 @@ class Executor(
             idle_timeout=idle_timeout,
         )
         run.start()
-        open_runs.add(run, self._calls)
+        open_runs.add(run, self._calls, self._callbacks)
         caller_thread.serve_in_thread(contextvars.copy_context())
         return run
 
@@ -208,6 +210,8 @@ class Executor(
         """
         future: CallFuture[T] = CallFuture()
         self._name_future(future, fn)
+        if self._own is not None:
+            future._own = self._own  # what goes on from it has the same
         self._accept(Call(self._in_stream(fn), args, kwargs), future)
         return future
 
@@ -242,7 +246,8 @@ class Executor(
             As for the built-in `map`.  They are consumed at once, unless `buffersize` is given,
             or the executor has ``max_queue``; `nbexec.imap` is lazy.
         timeout : float or None
-            Seconds from now within which each result must be there; None waits.
+            Seconds from now within which each result must be there, and room for the call in the
+            queue; None waits.
         chunksize : int or None
             Items that are sent together as one call; None is 1, as in `concurrent.futures`.
             `nbexec.map` adapts it.  With ``rate`` or ``budget``, which are about single calls, and
@@ -295,23 +300,29 @@ class Executor(
         due = None if timeout is None else time.monotonic() + timeout
         if self._on_error == "raise":
             return taken(
-                self._begun(fn, calls, buffersize), due, fn, calls, self._weakly(), result_of
+                self._begun(fn, calls, buffersize, due), due, fn, calls, self._weakly(), result_of
             )
         failures = MapFailures(self._on_error, called(fn), self._run.id)
         calls = failures.seen(calls)
-        futures = self._begun(fn, calls, buffersize)
+        futures = self._begun(fn, calls, buffersize, due)
         return failures.given(taken(futures, due, fn, calls, self._weakly(), failures.result))
 
     def _begun(
-        self, fn: Callable[..., Any], calls: Iterator[tuple[Any, ...]], buffersize: int | None
+        self,
+        fn: Callable[..., Any],
+        calls: Iterator[tuple[Any, ...]],
+        buffersize: int | None,
+        due: float | None,
     ) -> deque[CallFuture[Any]]:
         """Submit the first calls of `map`."""
         bound = self._calls.bound
         if buffersize is None and bound is not None:  # it would fill the queue by itself
             buffersize = bound.most + self._calls.workers()
         futures: deque[CallFuture[Any]] = deque()
+        first = itertools.islice(calls, buffersize)
         try:
-            futures.extend(self.submit(fn, *args) for args in itertools.islice(calls, buffersize))
+            with self._calls.room_until(due):
+                futures.extend(self.submit(fn, *args) for args in first)
         except BaseException:  # the queue is full, it was shut down, or there is no further item
             for future in futures:
                 future.cancel()
@@ -329,6 +340,7 @@ class Executor(
     def _name_future(self, future: CallFuture[Any], fn: Any) -> None:
         """Have a future know its executor, and of what it is."""
         future._executor, future._called = self._ref, called(fn)
+        future._callbacks = self._callbacks
 
     def _hurry(self, futures: Sequence[CallFuture[Any]]) -> None:
         """Have pending calls be the next ones."""
@@ -375,6 +387,7 @@ class Executor(
         if wait:
             self._require_outside()
             self._run.wait()
+            self._callbacks.join()
 
 
 def most_at_once(run: Run) -> int:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, NoReturn, TypeVar
 
 from ..items.queue_bound import inside
+from ..options.call_options import CallOptions
 from .blocked_calls import BlockedCall
+from .done_callbacks import DoneCallbacks
 
 T = TypeVar("T")
 
@@ -35,6 +38,9 @@ class CallFuture(Future[T]):
 
     _executor: Callable[[], Any] = staticmethod(_gone)  # that made it, while somebody holds that
     _called = "a call"  # what it is of, for errors
+    _own: CallOptions | None = None  # of the view that it was submitted by
+    _callbacks: DoneCallbacks | None = None  # of its executor
+    _when_done = Future.add_done_callback  # for what is ours: see `when_done`
 
     def then(
         self, fn: Callable[[T], Any] | None, on_error: Callable[[Any], Any] | None = None
@@ -55,7 +61,8 @@ class CallFuture(Future[T]):
         Returns
         -------
         CallFuture
-            Of what `fn` or `on_error` gives.  Where that is a future, in the kernel, of what that
+            Of what `fn` or `on_error` gives, with the options of the view by which this was
+            submitted.  Where that is a future, in the kernel, of what that
             one gives: nothing waits in a worker for that either.  It is cancelled when this is.
             To cancel it doesn't cancel this, which others may wait for.
 
@@ -120,6 +127,31 @@ class CallFuture(Future[T]):
             return super().exception(timeout)
         with BlockedCall([self], timeout) as blocked:
             return super().exception(blocked.left())
+
+    def add_done_callback(self, fn: Callable[[Future[T]], object]) -> None:
+        """Have ``fn(future)`` called when this is done, or now if it is.
+
+        The callbacks of an executor are called one after the other, in a thread of their own, and
+        have all been called when its `shutdown` returns.  They may submit calls, and wait for
+        them.  Where this is cancelled, or done already, who does so calls them, or who asks.
+
+        Parameters
+        ----------
+        fn : callable
+            Is given this future.  An exception that it raises is logged.
+
+        Examples
+        --------
+        >>> import nbexec
+        >>> with nbexec.Executor("threads", workers=1) as executor:
+        ...     future = executor.submit(pow, 2, 5)
+        ...     future.add_done_callback(lambda it: print(it.result()))
+        32
+        """
+        callbacks = self._callbacks
+        if callbacks is not None:
+            fn = functools.partial(callbacks.call, fn)
+        super().add_done_callback(fn)
 
     def __reduce__(self) -> NoReturn:
         """Refuse to be pickled."""

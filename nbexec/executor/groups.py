@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future
 from typing import Any
 
-from ..items.queue_bound import inside
+from ..items.call_queue import CallQueue, drop
+from ..items.queue_bound import NoRoom, inside
 from .blocked_calls import BlockedCall
 from .future import CallFuture
 
@@ -19,6 +20,7 @@ class GroupedCalls:
     """What an executor does with several calls; it has the executor's `submit`."""
 
     submit: Callable[..., CallFuture[Any]]
+    _calls: CallQueue
 
     def submit_batch(self, calls: Iterable[GroupCall]) -> list[CallFuture[Any]]:
         """Submit several calls, and give their futures in order.
@@ -44,15 +46,32 @@ class GroupedCalls:
         ...     [future.result() for future in futures]
         [8, 255, {}]
         """
-        checked = [_call(place, one) for place, one in enumerate(calls)]
         futures: list[CallFuture[Any]] = []
         try:
-            for fn, args, kwargs in checked:
-                futures.append(self.submit(fn, *args, **kwargs))
+            self._submit_until(None, calls, futures)
         except BaseException:
             _cancel(futures)
             raise
         return futures
+
+    def _submit_until(
+        self, due: float | None, calls: Iterable[GroupCall], futures: list[CallFuture[Any]]
+    ) -> bool:
+        """Submit calls while there is time, and add the futures of all; give whether all went in.
+
+        Those for which there was no room in time are cancelled.
+        """
+        waiting = [_call(place, one) for place, one in enumerate(calls)]
+        with self._calls.room_until(due):
+            try:
+                for fn, args, kwargs in waiting:
+                    futures.append(self.submit(fn, *args, **kwargs))
+            except NoRoom:
+                for _ in waiting[len(futures) :]:
+                    futures.append(CallFuture())
+                    drop(futures[-1])
+                return False
+        return True
 
     def invoke_all(
         self, calls: Iterable[GroupCall], timeout: float | None = None
@@ -64,8 +83,9 @@ class GroupedCalls:
         calls : iterable
             As for `submit_batch`.
         timeout : float or None
-            Seconds to wait, at most.  Calls that have not begun by then are cancelled.  Those that
-            run go on, since a call can't be stopped in its middle: their futures are not done.
+            Seconds to wait, at most, for room in the queue, too.  Calls that have not begun by
+            then are cancelled.  Those that run go on, since a call can't be stopped in its
+            middle: their futures are not done.
 
         Raises
         ------
@@ -82,9 +102,11 @@ class GroupedCalls:
         ...     [future.exception() or future.result() for future in done]
         [1, ZeroDivisionError('integer division or modulo by zero')]
         """
-        futures = self.submit_batch(calls)
+        due = None if timeout is None else time.monotonic() + timeout
+        futures: list[CallFuture[Any]] = []
         try:
-            self.wait(futures, timeout)
+            self._submit_until(due, calls, futures)
+            self.wait(futures, _left(due))
         finally:
             _cancel(futures)
         return futures
@@ -120,15 +142,19 @@ class GroupedCalls:
         ...     executor.invoke_any([(int, ("x",)), (int, ("7",))])
         7
         """
-        futures = self.submit_batch(calls)
-        if not futures:
-            raise ValueError("invoke_any() needs at least one call")
+        due = None if timeout is None else time.monotonic() + timeout
+        futures: list[CallFuture[Any]] = []
         try:
-            for one in self.as_completed(futures, timeout):
+            all_in = self._submit_until(due, calls, futures)
+            if not futures:
+                raise ValueError("invoke_any() needs at least one call")
+            for one in self.as_completed(futures, _left(due)):
                 if not one.cancelled() and one.exception() is None:
                     return one.result()
         finally:
             _cancel(futures)
+        if not all_in:
+            raise TimeoutError("no call succeeded, and some found no room in the queue in time")
         raise _all_failed(futures)
 
     def wait(
@@ -206,8 +232,7 @@ class GroupedCalls:
         due = None if timeout is None else time.monotonic() + timeout
         pending = {*futures}
         while pending:
-            left = None if due is None else max(0.0, due - time.monotonic())
-            done, pending = self.wait(pending, left, FIRST_COMPLETED)
+            done, pending = self.wait(pending, _left(due), FIRST_COMPLETED)
             if not done:
                 raise TimeoutError(f"{len(pending)} (of {len(futures)}) futures unfinished")
             yield from done
@@ -228,6 +253,11 @@ def _call(place: int, given: Any) -> tuple[Any, Iterable[Any], dict[str, Any]]:
             f"list of arguments, not {given!r}"
         )
     return fn, args, kwargs
+
+
+def _left(due: float | None) -> float | None:
+    """Give the seconds until then; none where that is past."""
+    return None if due is None else max(0.0, due - time.monotonic())
 
 
 def _cancel(futures: list[CallFuture[Any]]) -> None:

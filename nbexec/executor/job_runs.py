@@ -10,6 +10,7 @@ from concurrent.futures import BrokenExecutor, Future
 from typing import Generic, TypeVar
 
 from ..errors import BackendError, RunCancelled
+from ..items.awaiting_calls import when_done
 from ..system import after_fork, subinterpreter
 from ..telemetry import wording
 from .future import CallFuture
@@ -128,7 +129,7 @@ class JobRuns(Generic[T]):
             self._going.add(future)
             too_late = self._cancelled
             self._changed.notify_all()
-        future.add_done_callback(_AtEnd(self))
+        when_done(future, _AtEnd(self))
         if too_late:
             future.cancel()
         return future

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ..items.queue_bound import inside
@@ -14,6 +16,7 @@ from ..worker.random_streams import InStream
 if TYPE_CHECKING:
     from ..items.call_queue import CallQueue
     from ..run.handle import Run
+    from .done_callbacks import DoneCallbacks
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,8 @@ class Lifecycle:
 
     _calls: CallQueue
     _run: Run
+    _callbacks: DoneCallbacks
+    shutdown: Callable[..., None]
     _close_jobs: Callable[[], None]
 
     @property
@@ -81,6 +86,28 @@ class Lifecycle:
         self._run.cancel()
         return [UnstartedCall(*_as_submitted(one.call), one.future) for one in pending]
 
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Wait for the calls, as `concurrent.futures` does; an interrupt stops them."""
+        try:
+            if kind is None or not issubclass(kind, KeyboardInterrupt):
+                self.shutdown(wait=True)
+                return
+        except KeyboardInterrupt:
+            self._stop_all()
+            raise
+        self._stop_all()
+
+    def _stop_all(self) -> None:
+        """Stop what runs, which is soon over, and drop the rest."""
+        self.shutdown_now()
+        if not self._within():
+            self._run.wait()
+
     def join(self, timeout: float | None = None) -> bool:
         """Wait until every accepted call has ended, after `shutdown` or `shutdown_now`.
 
@@ -116,15 +143,23 @@ class Lifecycle:
             )
         if timeout is None:
             self._require_outside()
-        return self._run.wait(timeout)
+        due = None if timeout is None else time.monotonic() + timeout
+        if not self._run.wait(timeout):
+            return False
+        return self._callbacks.join(None if due is None else max(0.0, due - time.monotonic()))
 
     def _require_outside(self) -> None:
         """Refuse to wait for ever in a call, or where one tells that it is done, for the end."""
-        if self._calls.mark in inside.get() and not self._run.done:
+        if self._within():
             raise RuntimeError(
-                f"a call of {self._run.name} can't wait for the executor's end, which waits for "
-                "the call: use shutdown(wait=False)"
+                f"a call of {self._run.name} or a callback of one can't wait for the executor's "
+                "end, which waits for it: use shutdown(wait=False)"
             )
+
+    def _within(self) -> bool:
+        """Whether the executor's end waits for what this thread is in: a call, or a callback."""
+        within = self._calls.mark in inside.get() and not self._run.done
+        return within or self._callbacks.here
 
 
 def _as_submitted(call: Call) -> Call:

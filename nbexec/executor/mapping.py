@@ -56,7 +56,8 @@ def taken(
             _wait(futures[0], within)
             submit = executor()
             if submit is not None:
-                futures.extend(submit.submit(fn, *args) for args in itertools.islice(calls, 1))
+                with submit._calls.room_until(due):
+                    futures.extend(submit.submit(fn, *args) for args in itertools.islice(calls, 1))
             del submit
             yield result(futures.popleft())
     finally:

@@ -7,15 +7,16 @@ import functools
 from ..items.call_queue import CallQueue
 from ..run.handle import Run
 from ..system import after_fork, at_exit
+from .done_callbacks import DoneCallbacks
 
-_open: dict[Run, CallQueue] = {}
+_open: dict[Run, tuple[CallQueue, DoneCallbacks]] = {}
 after_fork.add(_open.clear)
 
 
-def add(run: Run, calls: CallQueue) -> None:
+def add(run: Run, calls: CallQueue, callbacks: DoneCallbacks) -> None:
     """Have a run that was started end when Python exits, if it is still open then."""
-    _open[run] = calls
-    run.add_done_callback(functools.partial(_over, calls))
+    _open[run] = calls, callbacks
+    run.add_done_callback(functools.partial(_over, calls, callbacks))
     at_exit.add(_finish)
 
 
@@ -25,15 +26,17 @@ def close(calls: CallQueue, run: Run) -> None:
     run.wake()
 
 
-def _over(calls: CallQueue, run: Run) -> None:
+def _over(calls: CallQueue, callbacks: DoneCallbacks, run: Run) -> None:
     _open.pop(run, None)
     calls.drain()  # nothing, unless the run was cancelled
+    callbacks.close()
 
 
 def _finish() -> None:
     """Accept no further calls, and wait for the accepted ones: Python is exiting."""
     runs = list(_open.items())
-    for run, calls in runs:
+    for run, (calls, _) in runs:
         close(calls, run)
-    for run, _ in runs:
+    for run, (_, callbacks) in runs:
         run.wait()
+        callbacks.join()

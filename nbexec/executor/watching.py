@@ -12,6 +12,7 @@ from ..telemetry.stats import Stats
 if TYPE_CHECKING:
     from ..items.call_queue import CallQueue
     from ..observers.usage_on_demand import UsageOnDemand
+    from ..options.call_options import CallOptions
 
 
 class Watching:
@@ -19,6 +20,7 @@ class Watching:
 
     _run: Run
     _calls: CallQueue
+    _own: CallOptions | None
     _usage: UsageOnDemand
 
     @property
@@ -50,6 +52,34 @@ class Watching:
             memory=sample.memory,
             memory_limit=sample.memory_limit,
         )
+
+    def __repr__(self) -> str:
+        """Say where it is, how many calls run and wait, and whether it takes more.
+
+        Examples
+        --------
+        >>> import nbexec
+        >>> nbexec.Executor("threads", workers=2, name="downloads")
+        <Executor 'downloads' on threads with 2 workers: 0 running, 0 queued; open>
+        """
+        run, stats = self._run, self._run.stats
+        name = f" {run.options.name!r}" if run.options.name else ""
+        at = run.choice.backend
+        workers = "1 worker" if run.workers == 1 else f"{run.workers} workers"
+        waiting = stats.queued + len(self._calls.waiting)
+        calls = f"{stats.active} running, {waiting} queued"
+        own = "" if self._own is None else f".options({self._own.said(run.options)})"
+        kind = type(self).__name__
+        return f"<{kind}{own}{name} on {at} with {workers}: {calls}; {self._state()}>"
+
+    def _state(self) -> str:
+        """Say in a word or two whether it takes calls."""
+        if self._run.done:
+            phase = self._run.stats.phase
+            return "ended" if phase == "done" else phase
+        if self._calls.broken:
+            return "broken"
+        return "shut down" if self._calls.closed else "open"
 
     @property
     def run(self) -> Run:

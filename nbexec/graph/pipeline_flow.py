@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..executor.calls_executor import CallsExecutor
+from ..items.awaiting_calls import when_done
 from ..model import Failure
 from .nodes import Node
 from .wiring import Wiring
@@ -205,7 +206,7 @@ class PipelineFlow:
                 given = {name: row.values[name] for name in step.inputs if name in row.values}
                 calls.at += 1
                 future = calls.executor.submit(step.fn, **given)
-                future.add_done_callback(functools.partial(self._put, row, step))
+                when_done(future, functools.partial(self._put, row, step))
 
     def _put(self, row: Row, step: Node, future: Future[Any]) -> None:
         self._inbox.put((row, step, future))

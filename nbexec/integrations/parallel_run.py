@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..backends.buffer_store import StoredBuffer
-from ..errors import PickleError, RunCancelled
+from ..errors import NbexecError, PickleError, RunCancelled
 from ..executor.calls_executor import CallsExecutor
 from ..items.sinks import NOT_RUN, Gather
 from ..model import Task
@@ -38,6 +38,11 @@ class ParallelExecutor(CallsExecutor):
     def over(self) -> bool:
         """Whether it takes no more calls."""
         return self._calls.closed
+
+    @property
+    def ended_by(self) -> BaseException | None:
+        """What its run ended by; None while that goes on."""
+        return self._calls.ended_by
 
     @staticmethod
     def _watchers(options: Options, task: Task) -> list[Observer]:
@@ -100,7 +105,7 @@ class ParallelRun:
             self._executor.hand((call, BatchCall(batch, place)) for place, call in enumerate(calls))
         except Exception as error:
             ended = type(error) is RuntimeError and self._executor.over
-            batch.fail(self._cancelled() if ended else error)
+            batch.fail(self._too_late() if ended else error)
         if self.run.done:  # else `_over` is still to come
             self._over()
         return batch
@@ -108,10 +113,14 @@ class ParallelRun:
     def _over(self) -> None:
         """Fail what waits: the run has ended, and had not begun with these."""
         for batch in list(self._batches):
-            batch.fail(self._cancelled())
+            batch.fail(self._too_late())
 
-    def _cancelled(self) -> RunCancelled:
-        return RunCancelled(f"{self.run.name} was cancelled")
+    def _too_late(self) -> BaseException:
+        """Give what a call raises that the run has not begun: its own, by why the run ended."""
+        why = self._executor.ended_by
+        if not isinstance(why, NbexecError):
+            return RunCancelled(f"{self.run.name} was cancelled")
+        return type(why)(*why.args)
 
     def tell_kept(self, error: BaseException) -> None:
         """Give an exception that says that the run was cancelled what had ended by then."""

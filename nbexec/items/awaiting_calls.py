@@ -57,7 +57,7 @@ class AwaitingCall:
             calls.waiting.add(self)
         else:
             calls.expect(self)
-        future.add_done_callback(self._cancelled)
+        when_done(future, self._cancelled)
 
     @property
     def call(self) -> Any:
@@ -155,6 +155,15 @@ class Calls(Protocol):
 
     def arrive(self, one: AwaitingCall, call: Any) -> None:
         """Have it be pending."""
+
+
+def when_done(future: Future[Any], callback: Callable[[Any], object]) -> None:
+    """Have a callback of ours, which is brief and never waits, called in the thread that ends it.
+
+    Of an executor's futures another thread calls users' callbacks.
+    """
+    add = getattr(future, "_when_done", future.add_done_callback)
+    add(callback)
 
 
 def fail(future: Future[Any], why: BaseException) -> None:

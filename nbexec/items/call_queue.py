@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any
 
 from ..errors import QueueFull, RunCancelled
 from ..model import Chunk
 from ..system import after_fork
-from .awaiting_calls import AwaitingCall, AwaitingCalls, cancel, fail
+from .awaiting_calls import AwaitingCall, AwaitingCalls, cancel, fail, when_done
 from .feed import Feed
 from .pending_calls import PendingCall, PendingCalls
-from .queue_bound import QueueBound, inside
+from .queue_bound import NoRoom, QueueBound, inside, room_until
 from .sinks import Futures, renew
 
 LOOK = 0.1  # seconds until one who waits for room looks by himself: there may be more workers
@@ -52,6 +53,8 @@ class CallQueue(Feed):
         How many ran in the thread that submitted them.
     mark : object
         Stands for it in `inside`.
+    ended_by : BaseException or None
+        What a call gets that the run has not begun; None until the run has ended.
     """
 
     workers: Callable[[], int]
@@ -70,7 +73,7 @@ class CallQueue(Feed):
         self.rejected = self.discarded = self.run_by_callers = 0
         self._name = name
         self._refusal: BaseException | None = None  # what every call gets from now on
-        self._over: BaseException | None = None  # what a call gets that the run has not begun
+        self.ended_by: BaseException | None = None
         self._taken = 0
         self._cancelled = 0  # of those
         self._unbegun: dict[int, PendingCall] = {}  # were taken, and may have to wait
@@ -124,7 +127,7 @@ class CallQueue(Feed):
     def _ended(self, why: BaseException) -> None:
         """Leave nobody waiting for a call: the run has ended."""
         with self._lock:
-            self._shut, self.closed, self._over = self.closed, True, why
+            self._shut, self.closed, self.ended_by = self.closed, True, why
         self._fail_pending(why)
 
     def end(self, error: BaseException | None) -> None:
@@ -175,7 +178,7 @@ class CallQueue(Feed):
             else:
                 discarded = self._crowd_in(PendingCall(call, future, own, 0.0), self.bound)
         if self.bound is not None:
-            future.add_done_callback(self._room_made)
+            when_done(future, self._room_made)
         if discarded is not None:
             drop(discarded.future)
         return True
@@ -205,13 +208,13 @@ class CallQueue(Feed):
         """
         future = one.future
         with self._lock:
-            refusal = self._refusal or self._over
+            refusal = self._refusal or self.ended_by
             if refusal is None:
                 self._pending.append(call, future, one.own)
         if refusal is not None:
             fail(future, refusal)
         elif self.bound is not None:
-            future.add_done_callback(self._room_made)
+            when_done(future, self._room_made)
 
     def _has_room(self, bound: QueueBound) -> bool:
         """Whether another call may come: it finds a free worker, or place to wait.
@@ -261,9 +264,24 @@ class CallQueue(Feed):
         """Wait until there is room; a call that runs here lets in what it submits."""
         if self.mark in inside.get():
             return
+        queue, due = room_until.get() or (None, 0.0)
+        if queue is not self.mark:
+            due = math.inf
         while not self._has_room(bound):
-            self._room.wait(LOOK)
+            left = due - time.monotonic()
+            if left <= 0:
+                raise NoRoom(f"{self._name} had no room for a call in time: {bound.most} wait")
+            self._room.wait(min(LOOK, left))
             self._require_open()
+
+    @contextlib.contextmanager
+    def room_until(self, due: float | None) -> Iterator[None]:
+        """Have who submits here wait for room until then, and get a `NoRoom`; None: for ever."""
+        token = room_until.set(None if due is None else (self.mark, due))
+        try:
+            yield
+        finally:
+            room_until.reset(token)
 
     def _room_made(self, _: Future[Any]) -> None:
         with self._room:
@@ -348,7 +366,7 @@ class CallQueue(Feed):
                     break
                 if one.own is not None and one.own.paced and not one.future.cancelled():
                     self._unbegun[self._taken] = one
-                    one.future.add_done_callback(self._on_cancel)
+                    when_done(one.future, self._on_cancel)
                 elif not one.future.set_running_or_notify_cancel():
                     continue
                 self.futures.waiting[self._taken] = one.future

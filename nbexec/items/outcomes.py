@@ -28,14 +28,15 @@ def failure(chunk: Chunk, outcome: Outcome, at: int, run: str) -> Failure:
     )
 
 
-def stopped(chunk: Chunk) -> Outcome:
-    """Give the outcome of a chunk that was stopped in the middle."""
-    return without_values(stopped_error(), len(chunk))
+def stopped(chunk: Chunk, reason: str = "") -> Outcome:
+    """Give the outcome of a chunk that was stopped in the middle; `reason` says why."""
+    return without_values(stopped_error(reason=reason), len(chunk))
 
 
-def stopped_error(traceback: str = "") -> Error:
+def stopped_error(traceback: str = "", reason: str = "") -> Error:
     """Describe why an item has no value that was stopped in the middle."""
-    why = _described("cancelled", RunCancelled(STOPPED))
+    text = f"{STOPPED}: {reason}" if reason else STOPPED
+    why = _described("cancelled", RunCancelled(text))
     return replace(why, traceback=traceback) if traceback else why
 
 

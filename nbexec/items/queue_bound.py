@@ -13,6 +13,13 @@ ON_FULL = ("block", "caller_runs", "reject", "discard", "discard_oldest")
 # in its own queue might wait for ever.
 inside: ContextVar[tuple[object, ...]] = ContextVar("nbexec_inside", default=())
 
+# A queue, and until when (`time.monotonic`) who submits to it in this context waits for room.
+room_until: ContextVar[tuple[object, float] | None] = ContextVar("nbexec_room", default=None)
+
+
+class NoRoom(TimeoutError):
+    """A queue had no room for a call in time."""
+
 
 @dataclass(frozen=True)
 class QueueBound:

@@ -73,6 +73,24 @@ class CallOptions:
         """Whether a call may have to wait, or counts, for itself."""
         return self.limit is not None or self.key is not None
 
+    def said(self, of_all: Options) -> str:
+        """Give what is other than for all calls, as arguments: "priority=10, retries=3"."""
+        mine = self.options
+        found: dict[str, Any] = {"priority": self.priority} if self.priority else {}
+        found |= {
+            name: getattr(mine, name)
+            for name in SHARED
+            if getattr(mine, name) != getattr(of_all, name)
+        }
+        if self.limit is not None:
+            rates = [str(one) for one in self.limit.rates]
+            found["rate"] = rates[0] if len(rates) == 1 else rates
+        if self.key is not None:
+            found["key"] = self.key
+        if self.name:
+            found["name"] = self.name
+        return ", ".join(f"{name}={value!r}" for name, value in found.items())
+
     def updated(self, changes: dict[str, Any]) -> CallOptions:
         """Give a copy with `changes`; what can't be used is an `OptionError`."""
         for name in changes:

@@ -36,7 +36,7 @@ from ..telemetry.observer import Observer
 from ..worker import capture
 from ..worker.blocks import BATCH
 from ..worker.execute import replay
-from . import registry, rerun
+from . import own_threads, registry, rerun
 from .facts import RunFacts
 from .loop import Loop, RunSpec
 from .results import Results, attach_results
@@ -454,6 +454,7 @@ class Run(RunFacts, RunSteering):
 
     def _go(self, choice: Choice) -> None:
         reason: EndReason = "crashed"
+        own_threads.enter(self)
         try:
             self._loop.run(self.name, choice)
             reason, self._error = self._loop.stopping.conclude(self.name)

@@ -163,7 +163,7 @@ class Intake:
     def judge(self, chunk: Chunk, outcome: Outcome) -> None:
         """Finish items, or have failed ones tried again, or halt the run."""
         if outcome.errors:
-            outcome = self.stopping.by_token(outcome)
+            outcome = self.stopping.explained(outcome)
         ended = self.hedging.ended(Ended(chunk, outcome, self._paced(chunk, outcome)))
         if ended is not None:
             self._conclude(ended)

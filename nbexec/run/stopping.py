@@ -52,7 +52,7 @@ class Stopping:
         self._hedging = hedging
         self._judge = judge
         self.cancelled = False
-        self._reason = ""  # why it was
+        self.reason = ""  # why it was
         self.late = False  # whether the deadline has passed
         self.over_memory = ""  # how much was used, where the run had to end for that
         self._given_up: BaseException | None = None
@@ -107,7 +107,7 @@ class Stopping:
         if self.cancelled:
             self._since = float("-inf")
             return
-        self.cancelled, self._reason = True, reason
+        self.cancelled, self.reason = True, reason
         self.halt(-1)
         self._run.emit(Steered(self._run.clock(), cancelling=True))
 
@@ -116,16 +116,23 @@ class Stopping:
         if not self.cancelled:
             self.cancel(reason)
 
-    def by_token(self, outcome: Outcome) -> Outcome:
-        """Have items be cancelled that found their run's token so before the run heard of it."""
+    def explained(self, outcome: Outcome) -> Outcome:
+        """Have items that were stopped say why, which their workers don't know.
+
+        So do those that found their run's token cancelled before the run heard of it.
+        """
         token = self._run.token
         found = {at for at, one in outcome.errors.items() if isinstance(one.exception, Cancelled)}
-        if not found or token is None or not token.cancelled:
+        if found and token is not None and token.cancelled:
+            self.cancel_once(token.reason)
+        else:
+            found = set()
+        if self.reason:
+            found |= {at for at, one in outcome.errors.items() if one.kind == "cancelled"}
+        if not found:
             return outcome
-        self.cancel_once(token.reason)
-        errors = {at: one for at, one in outcome.errors.items() if at not in found}
-        errors |= {at: stopped_error(outcome.errors[at].traceback) for at in found}
-        return replace(outcome, errors=errors)
+        told = {at: stopped_error(outcome.errors[at].traceback, self.reason) for at in found}
+        return replace(outcome, errors={**outcome.errors, **told})
 
     def exceed_memory(self, words: str) -> None:
         """End the run for want of memory; `words` say how much is used."""
@@ -178,9 +185,10 @@ class Stopping:
             slot.session.abort(slot.number)
             for flight in flights:
                 run.slots.release(flight.chunk)
-            run.finish(run.clock(), first.awaited, placed(stopped(first.awaited), worker, seconds))
+            left = stopped(first.awaited, self.reason)
+            run.finish(run.clock(), first.awaited, placed(left, worker, seconds))
             for flight in waiting:
-                run.finish(run.clock(), flight.awaited, stopped(flight.awaited))
+                run.finish(run.clock(), flight.awaited, stopped(flight.awaited, self.reason))
             run.slots.retire(slot)
 
     def conclude(self, name: str) -> tuple[EndReason, BaseException | None]:
@@ -203,7 +211,7 @@ class Stopping:
         stats = run.publisher.stats(run.clock())
         kept = f"{wording.counts(stats).replace('/', 'of')} results were kept"
         if self.cancelled:
-            why = f": {self._reason}" if self._reason else ""
+            why = f": {self.reason}" if self.reason else ""
             return "cancelled", RunCancelled(f"{name} was cancelled{why}; {kept}")
         if self.late:
             after = f"{name} was stopped after deadline={run.options.deadline} s"

@@ -9,6 +9,7 @@ executor_conformance.py  the executor suite, of
     executor_workers.py      what runs at once, and the initializer
     executor_beyond.py       what `nbexec.Executor` promises beyond `concurrent.futures`
     executor_queue.py        its queue: order, bounds, options of single calls, its end
+    executor_groups.py       continuations, and calls together
     executor_services.py     its workers, jobs, and what it tells
 backend_conformance.py   the backend suite, of
     backend_results.py       which results, in which order

@@ -108,12 +108,12 @@ class BeyondPromises(ExecutorPromises):
             go.touch()
 
     @needs("beyond", "run")
-    def test_its_calls_are_counted(self, executor: Any) -> None:
+    def test_its_calls_are_counted(self) -> None:
         """`stats` counts calls that have a value and calls that failed."""
-        futures = [executor.submit(called.fail_on_odd, x) for x in range(10)]
-        for future in futures:
-            future.exception(self.seconds)
-        executor.shutdown()
+        with self.make(2) as executor:
+            futures = [executor.submit(called.fail_on_odd, x) for x in range(10)]
+            for future in futures:
+                future.exception(self.seconds)
         stats = executor.stats
         expect((stats.done, stats.failed), (5, 5), "done, failed")
 

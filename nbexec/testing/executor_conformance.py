@@ -5,6 +5,7 @@ from __future__ import annotations
 from .executor_beyond import BeyondPromises
 from .executor_ending import EndingPromises
 from .executor_futures import FuturesPromises
+from .executor_groups import GroupPromises
 from .executor_mapping import MappingPromises
 from .executor_queue import QueuePromises
 from .executor_services import WorkersBeyondPromises
@@ -18,6 +19,7 @@ class ExecutorConformance(
     EndingPromises,
     BeyondPromises,
     QueuePromises,
+    GroupPromises,
     WorkersBeyondPromises,
 ):
     """The contract of `concurrent.futures.Executor`, and what `nbexec.Executor` adds to it.
@@ -26,6 +28,9 @@ class ExecutorConformance(
     executor.  Each test is a promise, and its docstring says which.  What an executor doesn't
     promise is named in `missing`, with the reason, and skipped; the feature "beyond" is all that
     `concurrent.futures` doesn't have.
+
+    Tests with the fixture `executor` share one executor of two workers with others of the class
+    that have the same parameters: to make one may take seconds. They don't shut it down.
 
     Attributes
     ----------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import functools
 import gc
 import logging
 import threading
@@ -20,6 +21,8 @@ import pytest
 from . import called
 from .conformance import Conformance, expect, needs, raised
 
+_SHARED = pytest.StashKey[dict[str, Any]]()  # of a class: its executors, by parameters of tests
+
 
 class ExecutorPromises(Conformance):
     """What every part of the executor suite uses."""
@@ -29,9 +32,16 @@ class ExecutorPromises(Conformance):
         raise NotImplementedError(f"{type(self).__name__}.make(workers, **options) makes executors")
 
     @pytest.fixture
-    def executor(self) -> Iterator[Any]:
-        with self.make(2) as executor:
-            yield executor
+    def executor(self, request: pytest.FixtureRequest) -> Any:
+        """Give an executor that others of the class with the same parameters have, too."""
+        suite = request.node.getparent(pytest.Class)
+        shared = suite.stash.setdefault(_SHARED, {})
+        call = getattr(request.node, "callspec", None)
+        key = "" if call is None else repr(call.params)
+        if key not in shared:
+            shared[key] = executor = self.make(2)
+            suite.addfinalizer(functools.partial(executor.shutdown, cancel_futures=True))
+        return shared[key]
 
     @contextlib.contextmanager
     def one_busy(self, folder: Path) -> Iterator[tuple[Any, Future[str]]]:
@@ -64,8 +74,8 @@ class FuturesPromises(ExecutorPromises):
 
     def test_each_call_is_made_once(self, executor: Any, tmp_path: Path) -> None:
         """Each of many calls is made exactly once, and each future has its own call's value."""
-        futures = [executor.submit(called.once, tmp_path, x) for x in range(300)]
-        expect([f.result(self.seconds) for f in futures], [*range(300)], "the values")
+        futures = [executor.submit(called.once, tmp_path, x) for x in range(60)]
+        expect([f.result(self.seconds) for f in futures], [*range(60)], "the values")
 
     def test_results_of_any_size_and_kind(self, executor: Any) -> None:
         """None, an exception that is given and not raised, and a megabyte come as they are."""
@@ -193,15 +203,15 @@ class FuturesPromises(ExecutorPromises):
         found: dict[int, list[object]] = {}
 
         def use(n: int) -> None:
-            mine = [executor.submit(called.once, tmp_path, f"{n}-{x}") for x in range(25)]
+            mine = [executor.submit(called.once, tmp_path, f"{n}-{x}") for x in range(8)]
             found[n] = [future.result(self.seconds) for future in mine]
 
-        threads = [threading.Thread(target=use, args=(n,)) for n in range(6)]
+        threads = [threading.Thread(target=use, args=(n,)) for n in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(self.seconds)
-        expect(found, {n: [f"{n}-{x}" for x in range(25)] for n in range(6)}, "the results")
+        expect(found, {n: [f"{n}-{x}" for x in range(8)] for n in range(4)}, "the results")
 
     def test_asyncio_awaits_its_calls(self, executor: Any) -> None:
         """`run_in_executor` and `asyncio.wrap_future` work with it."""

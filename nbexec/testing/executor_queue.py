@@ -43,8 +43,9 @@ class QueuePromises(ExecutorPromises):
         expect(order.read_text().split(), wanted, "the order")
 
     @needs("beyond", "options")
-    def test_calls_may_have_options_of_their_own(self, executor: Any, tmp_path: Path) -> None:
+    def test_calls_may_have_options_of_their_own(self, tmp_path: Path) -> None:
         """`options` gives the same executor for calls with other retries; others have none."""
+        executor = self.make(1)
         careful = executor.options(retries=2, retry_wait=0)
         path = tmp_path / "tries"
 
@@ -168,7 +169,8 @@ class QueuePromises(ExecutorPromises):
         token.cancel("of the suite")
         executor.run.wait(self.seconds)
         error = raised(RunCancelled, lambda: futures[0].result(self.seconds), "a call that ran")
-        expect(isinstance(error, RunCancelled), True, "its exception")
+        expect("of the suite" in str(error), True, f"the reason in its exception, {error}")
+        raised(RunCancelled, lambda: executor.submit(called.square, 3), "submit, after that")
         done, pending = concurrent.futures.wait(futures, self.seconds)
         expect((len(done), len(pending)), (5, 0), "done, pending")
         expect([f.cancelled() for f in futures[1:]], [True] * 4, "cancelled() of pending ones")

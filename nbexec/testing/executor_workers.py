@@ -24,7 +24,7 @@ class WorkersPromises(ExecutorPromises):
 
     def test_no_more_run_at_once_than_there_are_workers(self, executor: Any) -> None:
         """Two workers run at most two calls at the same time."""
-        futures = [executor.submit(called.span, x) for x in range(40)]
+        futures = [executor.submit(called.span, x) for x in range(16)]
         most = called.most_at_once([future.result(self.seconds) for future in futures])
         expect(most <= 2, True, f"{most} calls at once on 2 workers: at most 2")
 
@@ -32,9 +32,9 @@ class WorkersPromises(ExecutorPromises):
         """One worker makes its calls in the order in which they were submitted."""
         path = tmp_path / "order"
         with self.make(1) as executor:
-            for x in range(30):
+            for x in range(12):
                 executor.submit(called.note, path, x)
-        expect(path.read_text().split(), [str(x) for x in range(30)], "the order")
+        expect(path.read_text().split(), [str(x) for x in range(12)], "the order")
 
     def test_at_least_one_worker(self) -> None:
         """An executor with no worker, or fewer, is a ValueError when it is made."""

@@ -474,3 +474,69 @@ def test_steps_within_steps_come_after_them():
     with pytest.raises(KeyboardInterrupt):
         in_turn(interrupt)
     assert order[-1] == "after"
+
+
+# ---------------------------------------------------------------- options of calls that go on
+
+
+def flaky(path, value):
+    with path.open("a") as file:
+        file.write("try\n")
+    if len(path.read_text().split()) < 3:
+        raise OSError("not yet")
+    return value
+
+
+def test_a_continuation_has_the_options_of_the_view_before(executor, tmp_path):
+    careful = executor.options(retries=2, retry_wait=0)
+    first = careful.submit(abs, -7)
+    goes_on = functools.partial(flaky, tmp_path / "then")
+    assert first.then(goes_on).then(str).result(60) == "7"
+    (tmp_path / "then").unlink()
+    assert first.then(str).then(goes_on).result(60) == "7"  # however many are between
+    (tmp_path / "then").unlink()
+    failed = careful.submit(divmod, 1, 0)
+    mended = failed.then(None, on_error=lambda error: flaky(tmp_path / "on_error", 3))
+    assert mended.result(60) == 3
+    plain = executor.submit(abs, -7).then(goes_on)
+    assert isinstance(plain.exception(60), OSError)
+
+
+def test_a_call_with_futures_has_the_options_of_its_own_view(executor, tmp_path):
+    careful = executor.options(retries=2, retry_wait=0)
+    mended = careful.submit(flaky, tmp_path / "a", executor.submit(abs, -1))
+    failed = executor.submit(flaky, tmp_path / "b", careful.submit(abs, -1))
+    assert mended.result(60) == 1
+    assert isinstance(failed.exception(60), OSError)
+
+
+def test_a_continuation_is_as_urgent_as_the_call_before(tmp_path):
+    go, order = threading.Event(), []
+    with nbexec.Executor("threads", workers=1) as executor:
+        first = executor.options(priority=10).submit(go.wait)
+        usual = [executor.submit(order.append, n) for n in range(3)]
+        urgent = first.then(lambda _: order.append("urgent"))
+        go.set()
+        concurrent.futures.wait([*usual, urgent], 60)
+    assert order[:2] in (["urgent", 0], [0, "urgent"])  # one was on its way
+    assert len(order) == 4
+
+
+def test_a_continuation_has_the_time_limit_and_the_name_of_the_view_before(tmp_path):
+    with nbexec.Executor("threads", workers=2) as executor:
+        hasty = executor.options(timeout=0.2, name="hasty")
+        late = hasty.submit(abs, -1).then(lambda _: wait_for(tmp_path / "go"))
+        error = late.exception(60)
+        assert isinstance(error, nbexec.ItemTimeout)
+        assert "'hasty' took longer than timeout=0.2" in str(error)
+        (tmp_path / "go").touch()
+
+
+def test_a_continuation_counts_for_the_rate_of_the_view_before():
+    with nbexec.Executor("threads", workers=2) as executor:
+        seldom = executor.options(rate="1/h", key="host")
+        waiting = seldom.submit(abs, -1).then(str)
+        assert executor.submit(abs, -2).then(str).result(60) == "2"
+        until(lambda: executor.stats.queued == 1)
+        assert not waiting.done()
+        assert waiting.cancel()

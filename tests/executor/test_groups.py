@@ -198,3 +198,40 @@ def test_as_completed_in_a_call():
             return sorted(found)
 
         assert executor.submit(outer).result(60) == [1, 2, 3]
+
+
+# ---------------------------------------------------------------- a bounded queue
+
+
+@pytest.fixture
+def full():
+    """An executor whose one worker is busy, with no room for another call."""
+    go, begun = threading.Event(), threading.Event()
+    with nbexec.Executor("threads", workers=1, max_queue=0) as executor:
+        executor.submit(lambda: (begun.set(), go.wait(100)))
+        assert begun.wait(60)
+        yield executor
+        go.set()
+
+
+def test_a_timeout_is_for_room_in_the_queue_too(full):
+    made = []
+    futures = full.invoke_all([(made.append, (n,)) for n in range(3)], timeout=0.05)
+    assert [one.cancelled() for one in futures] == [True] * 3
+    with pytest.raises(TimeoutError, match="no room in the queue in time"):
+        full.invoke_any([(made.append, (n,)) for n in range(3)], timeout=0.05)
+    with pytest.raises(TimeoutError, match="had no room for a call in time"):
+        next(full.map(made.append, range(3), timeout=0.05))
+    assert made == []
+
+
+def test_calls_that_found_room_in_time_count():
+    go = threading.Event()
+    with nbexec.Executor("threads", workers=1, max_queue=1) as executor:
+        one, two, late = executor.invoke_all([(go.wait, (100,)), dict, dict], timeout=0.2)
+        assert (one.done(), two.cancelled(), late.cancelled()) == (False, True, True)
+        with pytest.raises(TimeoutError):
+            executor.invoke_any([dict, dict], timeout=0.05)
+        go.set()
+        assert one.result(60)
+        assert executor.invoke_any([dict, dict, dict], timeout=60) == {}

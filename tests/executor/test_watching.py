@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import io
 import json
 import sys
@@ -121,3 +122,41 @@ def test_a_line_for_one_that_is_over(monkeypatch):
     monkeypatch.setattr(sys, "stderr", text)
     executor.panel()
     assert text.getvalue().count("nbexec Executor: 1") == 1
+
+
+def test_its_repr_says_where_it_is_and_what_it_does(backend):
+    executor = nbexec.Executor(backend, workers=1)
+    where = f"on {executor.run.choice.backend} with 1 worker"
+    assert repr(executor) == f"<Executor {where}: 0 running, 0 queued; open>"
+    assert executor.submit(abs, -1).result(60) == 1
+    executor.shutdown()
+    assert repr(executor) == f"<Executor {where}: 0 running, 0 queued; ended>"
+
+
+def test_its_repr_counts_what_runs_and_waits():
+    gate, begun, source = threading.Event(), threading.Event(), concurrent.futures.Future()
+    executor = nbexec.Executor("threads", workers=2, name="downloads")
+    executor.submit(lambda: (begun.set(), gate.wait(60)))
+    assert begun.wait(60)
+    executor.submit(abs, source)
+    where = "'downloads' on threads with 2 workers: 1 running, 1 queued"
+    assert repr(executor) == f"<Executor {where}; open>"
+    view = executor.options(priority=10, retries=3, rate="5/s", name="urgent")
+    own = "priority=10, retries=3, rate='5/s', name='urgent'"
+    assert repr(view) == f"<Executor.options({own}) {where}; open>"
+    assert repr(view.options(rate=["1/s", "9/min"], key="host", name=None)).startswith(
+        "<Executor.options(priority=10, retries=3, rate=['1/s', '9/min'], key='host') 'downloads'"
+    )
+    executor.shutdown(wait=False)
+    assert repr(executor) == f"<Executor {where}; shut down>"
+    executor.shutdown_now()
+    gate.set()
+    assert executor.join(60)
+    assert repr(executor).endswith("; cancelled>")
+
+
+def test_its_repr_says_that_it_is_broken():
+    executor = nbexec.Executor("threads", workers=1, initializer=divmod, initargs=(1, 0))
+    executor.submit(abs, -1).exception(60)
+    assert repr(executor).endswith("; broken>")
+    executor.shutdown()

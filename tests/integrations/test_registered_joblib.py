@@ -212,16 +212,38 @@ def test_a_cancel_ends_the_call_while_it_blocks():
 
     def cancel():
         begun.wait()
-        nbexec.last_run().cancel()
+        nbexec.last_run().cancel("the data are wrong")
 
     thread = threading.Thread(target=cancel)
     thread.start()
     try:
-        with pytest.raises(nbexec.RunCancelled):
+        with pytest.raises(nbexec.RunCancelled, match=": the data are wrong"):
             Parallel(prefer="threads")(delayed(waits)(x) for x in range(100))
     finally:
         wait.set()
         thread.join()
+
+
+@pytest.mark.parametrize("on", ["processes", "threads"])
+def test_a_token_ends_the_call_with_its_reason(on, tmp_path):
+    token, mark = nbexec.CancelToken(), tmp_path / "begun"
+
+    def waits(path):
+        path.touch()
+        nbexec.sleep(100)
+
+    def cancel():
+        until(mark.exists, 100)
+        token.cancel("too dear")
+
+    thread = threading.Thread(target=cancel)
+    thread.start()
+    with (
+        parallel_config(backend="nbexec", n_jobs=2, cancel=token),
+        pytest.raises(nbexec.RunCancelled, match=": too dear"),
+    ):
+        Parallel(prefer=on)(delayed(waits)(mark) for _ in range(6))
+    thread.join()
 
 
 def test_what_had_ended_is_kept_by_a_cancel():
@@ -266,11 +288,11 @@ def test_calls_after_the_end_of_their_run_fail():
     def calls():
         yield delayed(abs)(-1)
         run = nbexec.last_run()
-        run.cancel()
+        run.cancel("the data are wrong")
         run.wait()
         yield delayed(abs)(-2)
 
-    with pytest.raises(nbexec.RunCancelled, match="abs was cancelled"):
+    with pytest.raises(nbexec.RunCancelled, match="abs was cancelled: the data are wrong"):
         Parallel(pre_dispatch=1)(itertools.chain([delayed(abs)(0)] * 2, calls()))
 
 

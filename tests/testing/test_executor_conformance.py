@@ -2,7 +2,7 @@
 
 Covers `testing/executor_futures`, `testing/executor_mapping`, `testing/executor_ending`,
 `testing/executor_workers`, `testing/executor_beyond`, `testing/executor_queue`,
-`testing/executor_services`, `testing/called` and `nbexec.testing`.
+`testing/executor_groups`, `testing/executor_services`, `testing/called` and `nbexec.testing`.
 """
 
 from __future__ import annotations
