@@ -16,11 +16,12 @@ from __future__ import annotations
 import functools
 import heapq
 import queue
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
 from ..model import Failure
+from ..worker.batching import Batched
 from .graph_rows import Row, RowOrder, RowPlan, Unfinished
 from .nodes import Node
 from .step_calls import MOST as MOST
@@ -32,7 +33,7 @@ from .wiring import Wiring
 OPEN = 2  # rows that are open for each call at an executor, at most
 BEHIND = 8  # times as many rows may be over, or open, behind one that still runs
 
-Ended = tuple[Row, Node, "Future[Any]"]
+Ended = tuple[list[Row], Node, "Future[Any]"]
 
 
 class StepFailed(Exception):
@@ -150,18 +151,19 @@ class PipelineFlow:
         options = {**self._options, **step.options}
         options.pop("priority", None)
         options["checkpoint"] = None  # it is the pipeline's
+        alone = options.get("rate") is not None or isinstance(step.fn, Batched)
         for known in self._calls:
-            if known.options == options and options.get("rate") is None:
+            if known.options == options and not (alone or known.alone):
                 break
         else:
-            known = StepCalls(options)
+            known = StepCalls(options, alone)
             self._calls.append(known)
         known.add(step, self.counts[step])
         return known
 
     @property
     def _room(self) -> int:
-        return max(1, sum(OPEN * calls.most for calls in self._calls))
+        return max(1, sum(OPEN * calls.most * calls.together for calls in self._calls))
 
     # ------------------------------------------------------------ rows that begin
 
@@ -217,39 +219,55 @@ class PipelineFlow:
     def _submit(self) -> None:
         """Give executors what is ready, the first rows first."""
         for calls in self._calls:
-            while calls.ready and calls.at < calls.most:
-                *_, rank, row = heapq.heappop(calls.ready)
-                step = self._steps[rank]
-                counts, values = self.counts[step], row.values
-                counts.ready -= 1
-                counts.begun += 1
-                if row.keys is not None and step in row.keys.why:
-                    counts.why[row.keys.why[step]] += 1
-                future = calls.submit(step, step.arguments(values))
-                future.add_done_callback(functools.partial(self._put, row, step))
+            ready = calls.ready
+            while ready and calls.at < calls.most:
+                *_, rank, row = heapq.heappop(ready)
+                step, rows = self._steps[rank], [row]
+                size = calls.size(step)
+                while len(rows) < size and ready and ready[0][2] == rank:
+                    rows.append(heapq.heappop(ready)[3])
+                counts = self.counts[step]
+                counts.ready -= len(rows)
+                counts.begun += len(rows)
+                for row in rows:
+                    if row.keys is not None and step in row.keys.why:
+                        counts.why[row.keys.why[step]] += 1
+                self._call(calls, step, rows)
+
+    def _call(self, calls: StepCalls, step: Node, rows: list[Row]) -> None:
+        future = calls.submit(step, [step.arguments(row.values) for row in rows])
+        future.add_done_callback(functools.partial(self._put, rows, step))
 
     # ------------------------------------------------------------ calls that end
 
-    def _put(self, row: Row, step: Node, future: Future[Any]) -> None:
-        self._inbox.put((row, step, future))
+    def _put(self, rows: list[Row], step: Node, future: Future[Any]) -> None:
+        self._inbox.put((rows, step, future))
 
     def _taken_in(self, wait: bool) -> list[Row]:
         """Take in what has ended, or what ends next; give the rows that have ended with it."""
-        over = []
+        over: list[Row] = []
         while wait or not self._inbox.empty():
-            row, step, future = self._inbox.get()
+            rows, step, future = self._inbox.get()
             wait = False
-            self._take_in(row, step, future)
-            if not row.left:
-                over.append(row)
+            calls = self._calls_of[step]
+            calls.at -= 1
+            if len(rows) == 1:
+                self._take_in(rows[0], step, future.result)
+            elif future.exception() is not None:  # whichever is to blame: each is tried alone
+                for row in rows:
+                    self._call(calls, step, [row])
+                continue
+            else:
+                for row, value in zip(rows, future.result(), strict=True):
+                    self._take_in(row, step, functools.partial(_given, value))
+            over += [row for row in rows if not row.left]
         return over
 
-    def _take_in(self, row: Row, step: Node, future: Future[Any]) -> None:
-        self._calls_of[step].at -= 1
+    def _take_in(self, row: Row, step: Node, result: Callable[[], Any]) -> None:
         counts = self.counts[step]
         counts.begun -= 1
         try:
-            value = future.result()
+            value = result()
             made = step.parts(value)
             if step.branches:
                 row.picked[step] = step.picked(value)
@@ -268,6 +286,10 @@ class PipelineFlow:
                 self._journal.keep(row, step, value)
             row.values.update(made)
         self._look_at(row, self._plan.over(row, step))
+
+
+def _given(value: Any) -> Any:
+    return value
 
 
 def _failure(row: Row, step: Node, error: Exception) -> Failure:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .. import observers
@@ -16,7 +16,7 @@ from ..telemetry.state import RunState
 from .graph_rows import Row
 from .nodes import Node
 from .step_counts import StepCounts
-from .step_values import values_of
+from .step_values import batch_of, values_of
 
 AHEAD = 2  # calls at an executor for each of its workers, at least: one runs, one waits
 AHEAD_SECONDS = 0.02  # of work for each worker: brief calls travel together
@@ -64,6 +64,8 @@ class StepCalls:
     ----------
     options : dict
         Of the executor.
+    alone : bool
+        Whether it is for one step.
 
     Attributes
     ----------
@@ -71,26 +73,45 @@ class StepCalls:
         A heap of what is ready: priority, row, and rank of the step.
     at : int
         How many are at the executor.
+    together : int
+        How many rows a call may be about, at most: more than one for batched functions.
     """
 
-    def __init__(self, options: dict[str, Any]) -> None:
-        self.options = options
+    def __init__(self, options: dict[str, Any], alone: bool = False) -> None:
+        self.options, self.alone = options, alone
         self.watcher = StepWatcher()
         self.executor = StepExecutor(options, self.watcher)
         self.ready: list[tuple[int, int, int, Row]] = []
         self.at = 0
+        self.together = 1
         self._functions: dict[Node, Any] = {}
+        self._batches: dict[Node, Any] = {}
         self._most, self._look = 0, 0.0
 
     def add(self, step: Node, counts: StepCounts) -> None:
         """Have a step be one of those that run here."""
         fn = self._functions[step] = values_of(step.fn)
         self.watcher.counts[id(fn)] = counts
+        batch = batch_of(step.fn)
+        if batch is not None and len(step.inputs) == 1:
+            self._batches[step] = batch
+            self.watcher.counts[id(batch)] = counts
+            self.together = max(self.together, step.fn.max_size)  # type: ignore[attr-defined]
 
-    def submit(self, step: Node, given: Mapping[str, Any]) -> Any:
-        """Have a worker call a step, and give the future."""
+    def size(self, step: Node) -> int:
+        """Give how many rows a call of a step may be about now, so that all workers have some."""
+        if step not in self._batches:
+            return 1
+        share = -(-(len(self.ready) + 1) // self.executor._max_workers)
+        return min(share, step.fn.max_size)  # type: ignore[attr-defined,no-any-return]
+
+    def submit(self, step: Node, given: Sequence[Mapping[str, Any]]) -> Any:
+        """Have a worker call a step, for one row or for several together; give the future."""
         self.at += 1
-        return self.executor.submit(self._functions[step], **given)
+        if len(given) == 1:
+            return self.executor.submit(self._functions[step], **given[0])
+        items = [value for one in given for value in one.values()]
+        return self.executor.submit(self._batches[step], items)
 
     @property
     def most(self) -> int:
@@ -101,6 +122,8 @@ class StepCalls:
             workers, stats = self.executor._max_workers, self.executor.stats
             each = stats.busy_seconds / max(1, stats.done + stats.failed)
             brief = workers * AHEAD_SECONDS / each if each else 0
+            if self._batches:  # what waits here meanwhile goes together
+                brief = 0
             self._most = max(AHEAD * workers, int(min(MOST, brief)))
         return self._most
 

@@ -8,8 +8,8 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from ..errors import JournalError
@@ -25,36 +25,12 @@ from ..telemetry import wording
 from ..telemetry.stats import Stats
 from .graph_rows import Row
 from .nodes import Node
-from .step_counts import AFTER, NEW, StepCounts
-from .step_keys import RowKeys, StepKeys
+from .step_counts import StepCounts
+from .step_keys import StepKeys
+from .step_recall import RecalledRow, StepRecall
 from .wiring import Wiring
 
 AT_ONCE = 500  # values that are looked up together
-
-
-@dataclass(eq=False, slots=True)
-class RecalledRow:
-    """What a journal has of a row.
-
-    Attributes
-    ----------
-    keys : RowKeys
-        Of its steps.
-    runs : set of Node
-        The steps that have to run.
-    reused : set of Node
-        Those whose values are there, and needed.
-    skipped : set of Node
-        Those that a route leaves out.
-    values : dict
-        Of those that are there, by their names.
-    """
-
-    keys: RowKeys
-    runs: set[Node] = field(default_factory=set)
-    reused: set[Node] = field(default_factory=set)
-    skipped: set[Node] = field(default_factory=set)
-    values: dict[str, Any] = field(default_factory=dict)
 
 
 class StepJournal:
@@ -97,13 +73,11 @@ class StepJournal:
     ) -> None:
         self.path = full_path(path)
         self.notes: list[str] = []
-        self._name, self._wiring, self._steps, self._outputs = name, wiring, steps, outputs
-        self._among = {*steps}
+        self._name, self._steps = name, steps
         self._keys = StepKeys(wiring, steps, over, self._note)
         run = new_id()
         self._runs = {one: f"{run}-{one.name}" for one in steps}
-        self._known: set[Node] = set()  # steps of which there may be values
-        self._changed: dict[Node, str] = {}  # why there are none of the others
+        self._recall = StepRecall(wiring, steps, outputs, self._keys, self._read)
         self._reader: sqlite3.Connection | None = None
         self._values: Values | None = None
         self._writer: Writer | None = None
@@ -150,12 +124,12 @@ class StepJournal:
         found, name = self._keys.prints[step], f"{self._name}.{step.name}"
         query = "SELECT 1 FROM functions WHERE digest = ?"
         if do.execute(query, (found.digest,)).fetchone() is not None:
-            self._known.add(step)
+            self._recall.known.add(step)
         else:
             parts = locks.changed_parts(do, name, found.parts)
             if parts is not None:
                 what = ", ".join(parts[0][:3]) or "how it is wired"
-                self._changed[step] = f"{what} changed since {locks.clock(parts[1])}"
+                self._recall.changed[step] = f"{what} changed since {locks.clock(parts[1])}"
             row = (found.digest, name, json.dumps(found.parts), self._began)
             do.execute("INSERT INTO functions VALUES (?, ?, ?, ?)", row)
         do.execute(
@@ -167,109 +141,49 @@ class StepJournal:
 
     def recall(self, number: int, values: Mapping[str, Any]) -> RecalledRow:
         """Give what there is of a row, and which steps have to run."""
-        found = RecalledRow(self._keys.row(values))
-        for step in self._steps:  # in order, so that a key never leads to many others
-            if step.branches:
-                self._load(found, [step])
-            else:
-                self._keys.key(found.keys, step)
-        asked: set[Node] = set()
-        wanted = [*self._outputs]
-        while wanted or not asked:
-            some = {
-                maker
-                for name in wanted
-                for maker in self._wiring.makers.get(name, ())
-                if maker in self._among
-            } - asked
-            asked |= some
-            if not some:
-                break
-            self._load(found, [step for step in some if not step.branches])
-            wanted = []
-            for step in some:
-                self._want(found, step, wanted)
-        self._drop_unneeded(found)
-        found.keys.why = {step: self._why(step, found) for step in found.runs}
-        if self._writer is not None and found.reused:
+        found = self._recall.row(values)
+        if self._going and found.reused:
             places = [
                 (self._runs[step], number, 1, None, found.keys.steps[step]) for step in found.reused
             ]
-            self._writer.put(Batch(places=places))
+            self._put(Batch(places=places))
         return found
 
-    def _want(self, found: RecalledRow, step: Node, wanted: list[str]) -> None:
-        if self._keys.runs(found.keys, step) is False:
-            found.skipped.add(step)
-        elif step not in found.reused:
-            found.runs.add(step)
-            wanted += step.inputs
-            route = self._wiring.routes.get(step)
-            wanted += route.outputs if route is not None else ()
-
-    def _load(self, found: RecalledRow, steps: Sequence[Node]) -> None:
-        """Load the values of some steps, as far as they are there."""
-        keys = {}
-        for step in steps:
-            if step in self._known and self._keys.runs(found.keys, step) is not False:
-                key = self._keys.key(found.keys, step)
-                if key is not None:
-                    keys[key] = step
-        if not keys or self._writer is None or self._writer.error is not None:
-            return
+    def _read(self, keys: Sequence[bytes]) -> Iterator[tuple[bytes, Any]]:
+        """Give the values that there are of some keys."""
         do, values = self._reader, self._values
-        assert do is not None
-        assert values is not None
-        every = [*keys]
+        if not self._going or do is None or values is None:
+            return
         try:
-            for row in (
-                one
-                for at in range(0, len(every), AT_ONCE)
-                for one in select(do, every[at : at + AT_ONCE])
-            ):
-                step = keys[row[0]]
-                try:
-                    value = read(do, values, row)
-                    made = step.parts(value)
-                    if step.branches:
-                        self._keys.pick(found.keys, step, step.picked(value))
-                except (sqlite3.Error, MemoryError):
-                    raise
-                except Exception as error:
-                    why = wording.one_line(f"{type(error).__name__}: {error}")
-                    self._note(f"some values could not be read back, and run again: {why}")
-                    continue
-                found.reused.add(step)
-                found.values.update(made)
+            for at in range(0, len(keys), AT_ONCE):
+                for row in select(do, [*keys[at : at + AT_ONCE]]):
+                    try:
+                        value = read(do, values, row)
+                    except (sqlite3.Error, MemoryError):
+                        raise
+                    except Exception as error:
+                        why = wording.one_line(f"{type(error).__name__}: {error}")
+                        self._note(f"some values could not be read back, and run again: {why}")
+                    else:
+                        yield row[0], value
         except sqlite3.Error as error:
             self._stop(error)
 
-    def _drop_unneeded(self, found: RecalledRow) -> None:
-        """Let go of routes that were looked for, and that nothing needs."""
-        needed = {name for step in found.runs for name in step.inputs} | {*self._outputs}
-        for step in [one for one in (*found.reused, *found.runs) if one.branches]:
-            running = any(self._wiring.routes.get(one) is step for one in found.runs)
-            if not running and not needed.intersection(step.outputs):
-                found.reused.discard(step)
-                found.runs.discard(step)
+    @property
+    def _going(self) -> bool:
+        """Whether anything is read or written."""
+        return self._writer is not None and self._writer.error is None
 
-    def _why(self, step: Node, found: RecalledRow) -> str:
-        """Say why a step has to run in a row."""
-        if step in self._changed:
-            return self._changed[step]
-        if step not in self._known:
-            return "never ran before"
-        for maker in self._wiring.waits_for(step):
-            if maker in found.runs:
-                return AFTER.format(maker.name)
-        return NEW
+    def _put(self, batch: Batch) -> None:
+        if self._writer is not None:
+            self._writer.put(batch)
 
     # ------------------------------------------------------------ steps that end
 
     def keep(self, row: Row, step: Node, value: Any) -> None:
         """Have what a step gave be written; before other steps have it, which may change it."""
-        writer, values = self._writer, self._values
-        if writer is None or writer.error is not None or values is None:
+        values = self._values
+        if not self._going or values is None:
             return
         if step.branches:
             self._keys.pick(row.keys, step, row.picked[step])
@@ -288,11 +202,11 @@ class StepJournal:
         batch.places.append((self._runs[step], row.index, 1, None, key))
         batch.classes = list(values.new_classes.items())
         values.new_classes.clear()
-        writer.put(batch)
+        self._put(batch)
 
     def failed(self, row: Row, step: Node, failure: Failure) -> None:
         """Have a failure be written."""
-        if self._writer is None or self._writer.error is not None:
+        if not self._going:
             return
         data = None
         with contextlib.suppress(Exception):
@@ -301,7 +215,7 @@ class StepJournal:
         words = f"{type(error).__name__}: {wording.message(error)}"
         shown, trace = wording.safe_repr(failure.item), failure.traceback
         place = (self._runs[step], row.index, shown, data, words, trace, "", 1, failure.kind)
-        self._writer.put(Batch(failures=[place], count=1))
+        self._put(Batch(failures=[place], count=1))
 
     def _stop(self, error: Exception) -> None:
         words = f"the journal stopped, what ends from now on is not kept: {error} ({self.path})"
@@ -320,6 +234,9 @@ class StepJournal:
     def _write_counts(
         self, do: sqlite3.Connection, now: float, phase: Any, ended: str | None
     ) -> None:
+        zeros: dict[str, Any] = dict.fromkeys(("cancelled", "retried", "running", "workers"), 0)
+        zeros |= dict.fromkeys(("rate", "cpu_seconds", "effective_cores", "utilisation"), 0.0)
+        zeros |= dict.fromkeys(("backend", "reason"), "")
         for step, run in self._runs.items():
             one = self._counts[step]
             stats = Stats(
@@ -331,10 +248,8 @@ class StepJournal:
                 elapsed=now - self._began,
                 busy_seconds=one.seconds,
                 restored=one.reused,
-                **dict.fromkeys(("cancelled", "retried", "running", "workers"), 0),
-                **dict.fromkeys(("rate", "cpu_seconds", "effective_cores", "utilisation"), 0.0),
-                **dict.fromkeys(("backend", "reason"), ""),
                 eta=None,
+                **zeros,
             )
             do.execute(
                 "UPDATE runs SET seen = ?, stats = ?, ended = ?, reason = ? WHERE id = ?",

@@ -1,4 +1,4 @@
-"""What a step of a pipeline gives: of a generator function, a list of all that it yields."""
+"""How a step is called: a generator function gives a list, a batched one takes several items."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
+
+from ..worker.batching import AsyncBatched, Batched
 
 
 def values_of(fn: Callable[..., Any]) -> Callable[..., Any]:
@@ -30,8 +32,8 @@ class Listed:
     """A generator function that gives a list."""
 
     def __init__(self, fn: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, fn, updated=())
         self._fn = fn
-        functools.update_wrapper(self, fn)
 
     def __reduce__(self) -> Any:
         return type(self), (self._fn,)
@@ -45,3 +47,42 @@ class AsyncListed(Listed):
 
     async def __call__(self, **given: Any) -> Any:
         return [one async for one in self._fn(**given)]
+
+
+def batch_of(fn: Any) -> Callable[..., Any] | None:
+    """Give a function of several items, where a step's function is one of `nbexec.batched`.
+
+    Examples
+    --------
+    >>> import nbexec
+    >>> def lengths(words):
+    ...     return [len(one) for one in words]
+    >>> batch_of(nbexec.batched(lengths))(["bee", "tree"])
+    [3, 4]
+    >>> batch_of(lengths) is None
+    True
+    """
+    if isinstance(fn, AsyncBatched):
+        return AsyncBatchOf(fn)
+    return BatchOf(fn) if isinstance(fn, Batched) else None
+
+
+class BatchOf:
+    """A function of a list of items, for a batched one of a single item."""
+
+    def __init__(self, fn: Batched) -> None:
+        functools.update_wrapper(self, fn, updated=())
+        self._fn = fn
+
+    def __reduce__(self) -> Any:
+        return type(self), (self._fn,)
+
+    def __call__(self, items: list[Any]) -> Any:
+        return self._fn.batch(items)
+
+
+class AsyncBatchOf(BatchOf):
+    """The same of a coroutine function."""
+
+    async def __call__(self, items: list[Any]) -> Any:
+        return await self._fn.batch(items)

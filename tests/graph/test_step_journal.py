@@ -1,6 +1,6 @@
 """`checkpoint=` of pipelines: what runs again, by step and item, and what the report says.
 
-Covers `graph/step_journal`, `graph/step_keys` and `graph/step_counts`.
+Covers `graph/step_journal`, `graph/step_recall`, `graph/step_keys` and `graph/step_counts`.
 """
 
 from __future__ import annotations
