@@ -65,9 +65,11 @@ if TYPE_CHECKING:
     from .executor.job import Job
     from .executor.lifecycle import UnstartedCall
     from .executor.scheduling import jobs
-    from .graph.nodes import step
+    from .graph.nodes import Skipped, step
     from .graph.pipeline import Pipeline
-    from .graph.sweep import PipelineResults
+    from .graph.pipeline_results import PipelineOutputs, PipelineResults, PipelineStream
+    from .graph.routes import route
+    from .graph.step_counts import PipelineReport
     from .history import PastRun, RunRecord, attach, runs
     from .integrations.pandas_accessors import pandas
     from .integrations.registered_joblib import register_joblib
@@ -115,8 +117,10 @@ _NAMES = {
     "executor.lifecycle": "UnstartedCall",
     "executor.scheduling": "jobs",
     "graph.pipeline": "Pipeline",
-    "graph.nodes": "step",
-    "graph.sweep": "PipelineResults",
+    "graph.nodes": "Skipped step",
+    "graph.pipeline_results": "PipelineOutputs PipelineResults PipelineStream",
+    "graph.routes": "route",
+    "graph.step_counts": "PipelineReport",
     "history": "PastRun RunRecord attach runs",
     "integrations.pandas_accessors": "pandas",
     "integrations.registered_joblib": "register_joblib",

@@ -21,7 +21,7 @@ def contradiction(producer: Node, name: str, consumer: Node) -> str:
     if len(producer.outputs) > 1:
         return ""
     gives = _classes(_hints(producer.fn).get("return"))
-    takes = _classes(_hints(consumer.fn).get(name))
+    takes = _classes(_hints(consumer.fn).get(consumer.parameter(name)))
     if gives is None or takes is None or any(_fits(a, b) for a in gives for b in takes):
         return ""
     return (

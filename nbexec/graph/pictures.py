@@ -1,22 +1,45 @@
-"""Pictures of a pipeline: as text, and as SVG from left to right."""
+"""Pictures of a pipeline: as text, and as SVG from left to right; also while it runs."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from html import escape
 
 from .nodes import Node
+from .step_states import StepState
 from .wiring import Wiring
 
 WIDE, HIGH, ACROSS, DOWN = 150, 40, 60, 18  # of a box, and between two, in pixels
+LIVE = 54  # of a box with numbers
+
+# Readable on light and on dark: of a box's edge, and with two digits more of its inside.
+COLOURS = {
+    "idle": "#888888",
+    "running": "#2f7fd0",
+    "done": "#2e9e5b",
+    "failed": "#d0453f",
+    "skipped": "#888888",
+}
+SIGNS = {"idle": "·", "running": "▶", "done": "✓", "failed": "✗", "skipped": "–"}
+
+States = Mapping[Node, StepState]
 
 
-def text(name: str, wiring: Wiring) -> str:
+def text(name: str, wiring: Wiring, states: States | None = None) -> str:
     """Describe a pipeline: a line for each step, after those that it waits for."""
     optional = [f"[{one}]" for one in wiring.optional]
     takes = ", ".join([*wiring.inputs, *optional]) or "nothing"
     lines = [f"{name}: {takes} -> {', '.join(wiring.finals)}"]
-    return "\n".join([*lines, *(f"  {described(one)}" for one in wiring.steps)])
+    if states is None:
+        return "\n".join([*lines, *(f"  {described(one)}" for one in wiring.steps)])
+    wide = max(len(described(one)) for one in wiring.steps)
+    for one in wiring.steps:
+        state = states.get(one)
+        sign = SIGNS[state.phase] if state is not None else SIGNS["skipped"]
+        said = f"{state.counts}  {state.pace}" if state is not None else ""
+        lines.append(f"  {sign} {described(one):{wide}}  {said}".rstrip())
+    return "\n".join(lines)
 
 
 def described(step: Node) -> str:
@@ -41,18 +64,22 @@ def levels(wiring: Wiring) -> dict[Node, int]:
     return found
 
 
-def svg(wiring: Wiring) -> str:
+def svg(wiring: Wiring, states: States | None = None) -> str:
     """Draw the steps, those that wait for others to the right of them."""
     level, rows = levels(wiring), Counter[int]()
+    tall = HIGH if states is None else LIVE
     at: dict[Node, tuple[int, int]] = {}
     for one in wiring.steps:
         column = level[one]
-        at[one] = column * (WIDE + ACROSS) + 10, rows[column] * (HIGH + DOWN) + 10
+        at[one] = column * (WIDE + ACROSS) + 10, rows[column] * (tall + DOWN) + 10
         rows[column] += 1
     wide = (max(level.values()) + 1) * (WIDE + ACROSS) - ACROSS + 20
-    high = max(rows.values()) * (HIGH + DOWN) - DOWN + 20
-    lines = [_line(at[two], at[one]) for one in wiring.steps for two in wiring.waits_for(one)]
-    boxes = [_box(one, *at[one]) for one in wiring.steps]
+    high = max(rows.values()) * (tall + DOWN) - DOWN + 20
+    lines = [_line(at[two], at[one], tall) for one in wiring.steps for two in wiring.waits_for(one)]
+    if states is None:
+        boxes = [_box(one, *at[one]) for one in wiring.steps]
+    else:
+        boxes = [_live_box(one, states.get(one), *at[one]) for one in wiring.steps]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" width="{wide}" '
         f'height="{high}" font-family="sans-serif" font-size="12" role="img">'
@@ -60,9 +87,9 @@ def svg(wiring: Wiring) -> str:
     )
 
 
-def _line(begin: tuple[int, int], end: tuple[int, int]) -> str:
-    x, y = begin[0] + WIDE, begin[1] + HIGH // 2
-    to_x, to_y = end[0], end[1] + HIGH // 2
+def _line(begin: tuple[int, int], end: tuple[int, int], tall: int) -> str:
+    x, y = begin[0] + WIDE, begin[1] + tall // 2
+    to_x, to_y = end[0], end[1] + tall // 2
     bend = (x + to_x) // 2
     return (
         f'<path d="M{x} {y} C{bend} {y} {bend} {to_y} {to_x} {to_y}" fill="none" '
@@ -73,21 +100,46 @@ def _line(begin: tuple[int, int], end: tuple[int, int]) -> str:
 def _box(step: Node, x: int, y: int) -> str:
     where = str(step.options.get("backend", ""))
     below = ", ".join(step.outputs) if step.outputs != (step.name,) else where
-    name = (
-        f'<text x="{x + WIDE // 2}" y="{y + (17 if below else 25)}" text-anchor="middle" '
-        f'fill="currentColor">{escape(_short(step.name))}</text>'
-    )
-    more = (
-        f'<text x="{x + WIDE // 2}" y="{y + 32}" text-anchor="middle" fill="currentColor" '
-        f'font-size="10" opacity="0.7">{escape(_short(below))}</text>'
-        if below
-        else ""
+    name = _words(step.name, x, y + (17 if below else 25))
+    return _frame(x, y, HIGH, "running") + name + (_words(below, x, y + 32, small=True))
+
+
+def _live_box(step: Node, state: StepState | None, x: int, y: int) -> str:
+    """Draw a step with its numbers; the part that is over is filled."""
+    if state is None:  # it isn't needed
+        return _frame(x, y, LIVE, "skipped") + _words(step.name, x, y + 32)
+    name = f"{SIGNS[state.phase]} {step.name}"
+    share = state.over / state.total if state.total else float(state.phase == "done")
+    part = (
+        f'<rect x="{x}" y="{y}" width="{WIDE * min(1.0, share):.1f}" height="{LIVE}" rx="6" '
+        f'fill="{COLOURS[state.phase]}33"/>'
     )
     return (
-        f'<rect x="{x}" y="{y}" width="{WIDE}" height="{HIGH}" rx="6" fill="#2f7fd022" '
-        f'stroke="#2f7fd0"/>{name}{more}'
+        _frame(x, y, LIVE, state.phase)
+        + part
+        + _words(name, x, y + 17)
+        + _words(state.counts, x, y + 32, small=True)
+        + _words(state.pace, x, y + 46, small=True)
+    )
+
+
+def _frame(x: int, y: int, tall: int, phase: str) -> str:
+    colour = COLOURS[phase]
+    return (
+        f'<rect x="{x}" y="{y}" width="{WIDE}" height="{tall}" rx="6" fill="{colour}22" '
+        f'stroke="{colour}"/>'
+    )
+
+
+def _words(said: str, x: int, y: int, small: bool = False) -> str:
+    if not said:
+        return ""
+    how = ' font-size="10" opacity="0.7"' if small else ""
+    return (
+        f'<text x="{x + WIDE // 2}" y="{y}" text-anchor="middle" fill="currentColor"{how}>'
+        f"{escape(_short(said))}</text>"
     )
 
 
 def _short(said: str) -> str:
-    return said if len(said) <= 22 else f"{said[:21]}…"
+    return said if len(said) <= 26 else f"{said[:25]}…"

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import GraphError, OptionError
 from ..options import resolve
 from ..tracking import track
-from .nodes import OF_A_STEP, Node, node_of
+from ..worker.execute import depth
+from .flow_display import FlowDisplay
+from .graph_rows import Unfinished
+from .nested import nodes_of
+from .nodes import SKIPPED, Node, check_options
 from .pictures import svg, text
-from .pipeline_flow import PipelineFlow
-from .sweep import PipelineResults, SweepRows
+from .pipeline_flow import PipelineFlow, StepFailed
+from .pipeline_results import PipelineOutputs, PipelineResults, PipelineStream
+from .step_counts import PipelineReport
+from .step_journal import StepJournal
+from .sweep import SweepRows
 from .wiring import Wiring
+
+Path = str | os.PathLike[str]
 
 
 class Pipeline:
@@ -32,6 +43,8 @@ class Pipeline:
 
     Attributes
     ----------
+    options : dict
+        Of the steps that say nothing else.
     inputs, optional : tuple of str
         What has to be given, and what may be, since it has a default.
     outputs : tuple of str
@@ -69,15 +82,10 @@ class Pipeline:
     def __init__(
         self, *functions: Callable[..., Any], name: str = "pipeline", **options: Any
     ) -> None:
-        unknown = [one for one in options if one not in OF_A_STEP]
-        if unknown:
-            raise OptionError(
-                f"a pipeline has no option {unknown[0]!r} (options: name, {', '.join(OF_A_STEP)})"
-            )
-        resolve(options)
+        check_options("a pipeline", ("name",), options)
         self.name = self.__name__ = name
-        self._options = options
-        self.wiring = Wiring([node_of(one) for one in functions])
+        self.options = options
+        self.wiring = Wiring(nodes_of(functions))
         self.inputs, self.optional = self.wiring.inputs, self.wiring.optional
         self.outputs = self.outputs_as_step = self.wiring.finals
         self.__signature__ = inspect.Signature(self._parameters())
@@ -87,7 +95,10 @@ class Pipeline:
         kind = inspect.Parameter.KEYWORD_ONLY
         defaults = {name: default for one in self.steps for name, default in one.defaults.items()}
         needed = [inspect.Parameter(name, kind) for name in self.inputs]
-        optional = [inspect.Parameter(name, kind, default=defaults[name]) for name in self.optional]
+        optional = [
+            inspect.Parameter(name, kind, default=defaults.get(name, SKIPPED))
+            for name in self.optional
+        ]
         return needed + optional
 
     @property
@@ -101,8 +112,10 @@ class Pipeline:
         /,
         *,
         until: str | Sequence[str] | None = None,
+        progress: Any = None,
+        checkpoint: Path | None = None,
         **given: Any,
-    ) -> dict[str, Any]:
+    ) -> PipelineOutputs:
         """Run each step once, independent ones at the same time.
 
         Parameters
@@ -111,25 +124,37 @@ class Pipeline:
             Inputs by name, for those whose names are `run`'s own.
         until : str, sequence of str or None
             The outputs that are wanted: only what they need runs.  None is `outputs`.
+        progress : str or object or None
+            As the option of that name.  A run that lasts is drawn, with the numbers of each step.
+        checkpoint : str, path or None
+            A file that keeps what each step gives.  What is there of before is not run again: a
+            step runs where its function has changed, or an input, or a step that it takes from.
         **given
             Inputs by name.
 
         Returns
         -------
-        dict
-            The outputs, by name.
+        PipelineOutputs
+            A dict of the outputs; its ``report`` says what ran and why.
 
         Raises
         ------
         GraphError
             An input is missing, or something is given that no step takes; nothing has run.
+        JournalError
+            A file or a function that `checkpoint` can't use.
         Exception
             What the first step that failed has raised, with a note that names it.
         """
         values = {**(inputs or {}), **given}
-        flow = self._flow(until, values, collect=False)
-        ((_, result),) = flow.finished([values])
-        return result
+        flow = self._flow(until, values, False, self._journal(until, values, (), checkpoint))
+        try:
+            with self._shown(flow, 1, progress):
+                ((_, result),) = flow.finished([values])
+            return PipelineOutputs(result, self._report(flow))
+        except StepFailed as failed:
+            error = failed.error
+        raise error
 
     def map(
         self,
@@ -141,6 +166,7 @@ class Pipeline:
         until: str | Sequence[str] | None = None,
         on_error: str = "raise",
         progress: Any = None,
+        checkpoint: Path | None = None,
         **given: Any,
     ) -> PipelineResults:
         """Send many items through the steps; a slow step of one never blocks another item.
@@ -160,6 +186,8 @@ class Pipeline:
             it: a `Failure` stands there.
         progress : str or object or None
             As the option of that name.
+        checkpoint : str, path or None
+            As for `run`: step by step and item by item, also after the kernel has died.
         **given
             Inputs by name.
 
@@ -177,12 +205,44 @@ class Pipeline:
             item.
         """
         rows = SweepRows(over, mode, {**(inputs or {}), **given})
-        found = list(self._tracked(rows, until, on_error, progress))
-        found.sort(key=lambda one: one[0])
-        names = self._wanted(until)
-        values = {name: [result[name] for _, _, result in found] for name in names}
-        labels = {name: [row[name] for _, row, _ in found] for name in rows.over}
-        return PipelineResults(values, labels, rows.shape(len(found)))
+        flow = self._flow_of(rows, until, on_error, checkpoint)
+        flow.unfinished = [] if on_error == "collect" else None
+        try:
+            found = list(self._tracked(flow, rows, progress))
+        except StepFailed as failed:
+            error = failed.error
+        else:
+            found.sort(key=lambda one: one[0])
+            names = self._wanted(until)
+            values = {name: [result[name] for _, _, result in found] for name in names}
+            labels = {name: [row[name] for _, row, _ in found] for name in rows.over}
+            shape = rows.shape(len(found))
+            retry = functools.partial(self._retried, rows, until, progress, checkpoint)
+            made = PipelineResults(values, labels, shape, self._report(flow))
+            return made.can_retry(retry, flow.unfinished or [])
+        raise error
+
+    def _retried(
+        self,
+        rows: SweepRows,
+        until: Any,
+        progress: Any,
+        checkpoint: Path | None,
+        unfinished: list[Unfinished],
+        before: PipelineResults,
+    ) -> PipelineResults:
+        """Go on with items that have failed; give the results of all."""
+        flow = self._flow_of(rows, until, "collect", checkpoint)
+        flow.unfinished = []
+        values = {name: list(column) for name, column in before.items()}
+        ended = track(flow.finished(unfinished), len(unfinished), self.name, progress)
+        with self._shown(flow, len(unfinished), progress):
+            for index, result in ended:
+                for name, value in result.items():
+                    values[name][index] = value
+        retry = functools.partial(self._retried, rows, until, progress, checkpoint)
+        made = PipelineResults(values, before.inputs, before.shape, self._report(flow))
+        return made.can_retry(retry, flow.unfinished)
 
     def imap(
         self,
@@ -194,19 +254,20 @@ class Pipeline:
         until: str | Sequence[str] | None = None,
         on_error: str = "raise",
         progress: Any = None,
+        checkpoint: Path | None = None,
         **given: Any,
-    ) -> Iterator[dict[str, Any]]:
+    ) -> PipelineStream:
         """Give the outputs of each item in order, as they come, in bounded memory.
 
         Parameters
         ----------
-        inputs, over, mode, until, on_error, progress, **given
+        inputs, over, mode, until, on_error, progress, checkpoint, **given
             As for `map`.  With "zip", iterables may be endless.
 
         Returns
         -------
-        iterator of dict
-            The outputs of an item, by name.
+        PipelineStream
+            An iterator of dicts: the outputs of an item, by name.
 
         Raises
         ------
@@ -214,21 +275,20 @@ class Pipeline:
             As for `map`.
         """
         rows = SweepRows(over, mode, {**(inputs or {}), **given})
-        return _in_order(self._tracked(rows, until, on_error, progress, bounded=True))
+        flow = self._flow_of(rows, until, on_error, checkpoint)
+        outputs = _in_order(self._tracked(flow, rows, progress, bounded=True))
+        return PipelineStream(outputs, functools.partial(self._report, flow))
 
     def __call__(self, **given: Any) -> Any:
         """Give its output, or a tuple of several: what a step of another pipeline does."""
-        result = self.run(given)
+        result = self.run({name: one for name, one in given.items() if one is not SKIPPED})
         values = tuple(result[name] for name in self.outputs)
         return values[0] if len(values) == 1 else values
 
     def _tracked(
-        self, rows: SweepRows, until: Any, on_error: str, progress: Any, bounded: bool = False
-    ) -> Iterator[tuple[int, dict[str, Any], dict[str, Any]]]:
+        self, flow: PipelineFlow, rows: SweepRows, progress: Any, bounded: bool = False
+    ) -> Generator[tuple[int, dict[str, Any], dict[str, Any]], None, None]:
         """Give the number, the values and the outputs of each row as it ends."""
-        if on_error not in ("raise", "collect"):
-            raise OptionError(f"on_error must be 'raise' or 'collect', not {on_error!r}")
-        flow = self._flow(until, rows.names, on_error == "collect")
         begun: dict[int, dict[str, Any]] = {}
 
         def noted() -> Iterator[dict[str, Any]]:
@@ -236,21 +296,57 @@ class Pipeline:
                 begun[index] = {name: row[name] for name in rows.over}
                 yield row
 
-        ended = track(flow.finished(noted(), bounded), rows.total, self.name, progress)
-        return ((index, begun.pop(index), result) for index, result in ended)
+        ended = flow.finished(noted(), bounded)
+        try:
+            with self._shown(flow, rows.total, progress):
+                for index, result in track(ended, rows.total, self.name, progress):
+                    yield index, begun.pop(index), result
+        finally:  # at once, whoever holds the frames of an exception
+            ended.close()
+
+    def _shown(self, flow: PipelineFlow, total: int | None, progress: Any) -> FlowDisplay:
+        return FlowDisplay(self.name, self.wiring, flow, total, progress)
+
+    def _report(self, flow: PipelineFlow) -> PipelineReport:
+        return PipelineReport(flow.counts.values(), flow.notes)
 
     def _wanted(self, until: str | Sequence[str] | None) -> tuple[str, ...]:
         if until is None:
             return self.outputs
         return (until,) if isinstance(until, str) else tuple(until)
 
-    def _flow(self, until: Any, given: Any, collect: bool) -> PipelineFlow:
+    def _flow_of(
+        self, rows: SweepRows, until: Any, on_error: str, checkpoint: Path | None
+    ) -> PipelineFlow:
+        if on_error not in ("raise", "collect"):
+            raise OptionError(f"on_error must be 'raise' or 'collect', not {on_error!r}")
+        journal = self._journal(until, rows.names, rows.over, checkpoint)
+        return self._flow(until, rows.names, on_error == "collect", journal)
+
+    def _steps_of(self, until: Any, given: Iterable[str]) -> tuple[Node, ...]:
+        """Give the steps that it takes, or raise what is wrong with what is given."""
         wanted = self._wanted(until)
         if not wanted:
             raise GraphError("until= names the outputs that are wanted; it is empty")
-        steps = self.wiring.needed(wanted)
+        steps = self.wiring.needed(wanted, given)
         self.wiring.check(given, steps)
-        return PipelineFlow(self.wiring, steps, wanted, self._options, collect)
+        return steps
+
+    def _journal(
+        self, until: Any, given: Iterable[str], over: Collection[str], path: Path | None
+    ) -> StepJournal | None:
+        changes = {} if path is None else {"checkpoint": path}
+        path = resolve(changes).checkpoint  # a session's, too
+        steps = self._steps_of(until, given)
+        if path is None or depth.get():  # in an item of a run, that one's journal counts
+            return None
+        return StepJournal(path, self.name, self.wiring, steps, self._wanted(until), over)
+
+    def _flow(
+        self, until: Any, given: Iterable[str], collect: bool, journal: StepJournal | None
+    ) -> PipelineFlow:
+        steps, wanted = self._steps_of(until, given), self._wanted(until)
+        return PipelineFlow(self.wiring, steps, wanted, self.options, collect, journal)
 
     def __str__(self) -> str:
         return text(self.name, self.wiring)
@@ -267,12 +363,19 @@ class Pipeline:
 
 
 def _in_order(
-    ended: Iterator[tuple[int, dict[str, Any], dict[str, Any]]],
+    ended: Generator[tuple[int, dict[str, Any], dict[str, Any]], None, None],
 ) -> Iterator[dict[str, Any]]:
     early: dict[int, dict[str, Any]] = {}
     following = 0
-    for index, _, result in ended:
-        early[index] = result
-        while following in early:
-            yield early.pop(following)
-            following += 1
+    try:
+        for index, _, result in ended:
+            early[index] = result
+            while following in early:
+                yield early.pop(following)
+                following += 1
+        return
+    except StepFailed as failed:
+        error = failed.error
+    finally:
+        ended.close()
+    raise error

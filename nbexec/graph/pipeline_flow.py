@@ -3,6 +3,12 @@
 A step of a row is submitted once all that it takes is there; no step waits for another row.
 What is ready is submitted in the order of the rows, and only as much as workers can begin at
 once, so that the first rows are finished first and few are open: memory is bounded by them.
+
+::
+
+    rows -> RowPlan -> ready -> StepCalls -> workers
+               ^                                |
+               +------------- inbox <-----------+
 """
 
 from __future__ import annotations
@@ -10,92 +16,33 @@ from __future__ import annotations
 import functools
 import heapq
 import queue
-import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Any
 
-from ..executor.calls_executor import CallsExecutor
 from ..items.awaiting_calls import when_done
 from ..model import Failure
+from ..worker.batching import Batched
+from .graph_rows import Row, RowOrder, RowPlan, Unfinished
 from .nodes import Node
+from .step_calls import MOST as MOST
+from .step_calls import StepCalls
+from .step_counts import StepCounts, counts_of
+from .step_journal import StepJournal
 from .wiring import Wiring
 
-AHEAD = 2  # calls at an executor for each of its workers, at least: one runs, one waits
-AHEAD_SECONDS = 0.02  # of work for each worker: brief calls travel together
-MOST = 400  # calls at an executor: what they take and give is in memory
 OPEN = 2  # rows that are open for each call at an executor, at most
 BEHIND = 8  # times as many rows may be over, or open, behind one that still runs
-LOOK = 0.05  # seconds between two looks how long calls take
 
-Ended = tuple["Row", Node, "Future[Any]"]
-
-
-class StepCalls:
-    """An executor, and the calls that wait for it, those of the first rows first."""
-
-    def __init__(self, options: dict[str, Any]) -> None:
-        self.options = options
-        self.executor = CallsExecutor(**options)
-        self.ready: list[tuple[int, int, Row]] = []  # a heap
-        self.at = 0  # how many are at the executor
-        self._most, self._look = 0, 0.0
-
-    @property
-    def most(self) -> int:
-        """How many may be at the executor."""
-        now = time.monotonic()
-        if now >= self._look:
-            self._look = now + LOOK
-            workers, stats = self.executor._max_workers, self.executor.stats
-            each = stats.busy_seconds / max(1, stats.done + stats.failed)
-            brief = workers * AHEAD_SECONDS / each if each else 0
-            self._most = max(AHEAD * workers, int(min(MOST, brief)))
-        return self._most
+Ended = tuple[list[Row], Node, "Future[Any]"]
 
 
-@dataclass(eq=False)
-class Row:
-    """One set of values that goes through the steps."""
+class StepFailed(Exception):
+    """A step raised, and that ends all; `error` is what it raised, a StopIteration perhaps."""
 
-    index: int
-    values: dict[str, Any]
-    waits: dict[Node, int]  # for how many steps each waits
-    uses: Counter[str]  # how many steps will take a value
-    left: int  # steps that have not ended
-
-
-class RowOrder:
-    """How many rows have begun since the first of those that have not ended.
-
-    Examples
-    --------
-    >>> order = RowOrder()
-    >>> order.begun = 3
-    >>> order.end(1), order.behind
-    (None, 3)
-    >>> order.end(0), order.behind
-    (None, 1)
-    """
-
-    def __init__(self) -> None:
-        self.begun = 0
-        self._first = 0  # the first that has not ended
-        self._over: set[int] = set()  # those behind it that have
-
-    def end(self, index: int) -> None:
-        """Note that a row is over."""
-        self._over.add(index)
-        while self._first in self._over:
-            self._over.remove(self._first)
-            self._first += 1
-
-    @property
-    def behind(self) -> int:
-        """How many."""
-        return self.begun - self._first
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class PipelineFlow:
@@ -113,6 +60,15 @@ class PipelineFlow:
         Of the executors, where a step says nothing else.
     collect : bool
         Whether a failure costs its row what comes after it, instead of ending all.
+    journal : StepJournal or None
+        What has the values of rows of before, and keeps those of these.
+
+    Attributes
+    ----------
+    counts : dict
+        How far the rows are with each step.
+    unfinished : list of Unfinished or None
+        Rows that have failed, where there is a list for them.
     """
 
     def __init__(
@@ -120,31 +76,32 @@ class PipelineFlow:
         wiring: Wiring,
         steps: Sequence[Node],
         outputs: Sequence[str],
-        options: dict[str, Any],
+        options: Mapping[str, Any],
         collect: bool,
+        journal: StepJournal | None = None,
     ) -> None:
-        self._steps, self._outputs = steps, outputs
-        self._options, self._collect = options, collect
+        self._steps, self._options, self._collect = steps, options, collect
+        self._plan = RowPlan(wiring, steps, outputs)
         self._rank = {one: position for position, one in enumerate(steps)}
-        makers = {one: wiring.waits_for(one) for one in steps}
-        self._waits = {one: len(those) for one, those in makers.items()}
-        self._takers: dict[Node, list[Node]] = {one: [] for one in steps}
-        for one, those in makers.items():
-            for maker in those:
-                self._takers[maker].append(one)
-        self._uses = Counter(name for one in steps for name in one.inputs)
-        self._uses.update(outputs)
+        self._journal = journal
+        self.counts: dict[Node, StepCounts] = counts_of(steps)
+        self.unfinished: list[Unfinished] | None = None
         self._calls: list[StepCalls] = []
         self._inbox: queue.SimpleQueue[Ended] = queue.SimpleQueue()
         self._calls_of = {one: self._open(one) for one in steps}
 
     def finished(
-        self, rows: Iterable[dict[str, Any]], bounded: bool = False
-    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        self, rows: Iterable[Mapping[str, Any] | Unfinished], bounded: bool = False
+    ) -> Generator[tuple[int, dict[str, Any]], None, None]:
         """Give each row's number and outputs as it ends; they begin while others go on.
 
         With `bounded` only so many begin while one before them goes on: who wants them in their
         order has to keep these.
+
+        Raises
+        ------
+        StepFailed
+            A step raised, unless failures are collected.
         """
         numbered = enumerate(rows)
         unended, more, ended = 0, True, False
@@ -156,108 +113,185 @@ class PipelineFlow:
             return not bounded or order.behind < BEHIND * self._room
 
         try:
+            if self._journal is not None:
+                self._journal.begin(self.counts)
             while more or unended:
+                over: list[Row] = []
                 if may_begin():  # one, since the next may take its time
-                    index, values = next(numbered, (-1, {}))
-                    more = index >= 0
+                    number, values = next(numbered, (-1, {}))
+                    more = number >= 0
                     if more:
                         unended += 1
-                        order.begun = index + 1
-                        self._begin(index, values)
+                        order.begun = number + 1
+                        row = self._begin(number, values)
+                        if not row.left:
+                            over.append(row)
                 self._submit()
-                for row in self._taken_in(wait=unended > 0 and not may_begin()):
+                over += self._taken_in(wait=unended > 0 and not over and not may_begin())
+                for row in over:
                     unended -= 1
                     order.end(row.index)
-                    yield row.index, {name: row.values[name] for name in self._outputs}
+                    if row.lost and self.unfinished is not None:
+                        self.unfinished.append(
+                            Unfinished(row.index, row.values, row.picked, (*row.lost,), row.keys)
+                        )
+                    yield row.index, self._plan.result(row)
             ended = True
         finally:
             for calls in self._calls:
-                if not ended:
-                    calls.executor.run.cancel()
-                calls.executor.shutdown(wait=ended, cancel_futures=not ended)
+                calls.close(ended)
+            if self._journal is not None:
+                self._journal.end("done" if ended else "failed", self.counts)
+
+    @property
+    def notes(self) -> list[str]:
+        """What the journal has to say."""
+        return [] if self._journal is None else self._journal.notes
 
     def _open(self, step: Node) -> StepCalls:
         options = {**self._options, **step.options}
+        options.pop("priority", None)
+        options["checkpoint"] = None  # it is the pipeline's
+        alone = options.get("rate") is not None or isinstance(step.fn, Batched)
         for known in self._calls:
-            if known.options == options:
-                return known
-        self._calls.append(StepCalls(options))
-        return self._calls[-1]
+            if known.options == options and not (alone or known.alone):
+                break
+        else:
+            known = StepCalls(options, alone)
+            self._calls.append(known)
+        known.add(step, self.counts[step])
+        return known
 
     @property
     def _room(self) -> int:
-        return sum(OPEN * calls.most for calls in self._calls)
+        return max(1, sum(OPEN * calls.most * calls.together for calls in self._calls))
 
-    def _begin(self, index: int, values: dict[str, Any]) -> None:
-        row = Row(index, dict(values), dict(self._waits), Counter(self._uses), len(self._steps))
-        for step, count in self._waits.items():
-            if not count:
-                self._make_ready(row, step)
+    # ------------------------------------------------------------ rows that begin
 
-    def _make_ready(self, row: Row, step: Node) -> None:
-        heapq.heappush(self._calls_of[step].ready, (row.index, self._rank[step], row))
+    def _begin(self, number: int, values: Mapping[str, Any] | Unfinished) -> Row:
+        if isinstance(values, Unfinished):
+            row = self._plan.row(values.index, values.values, {*values.lost})
+            row.picked, row.keys = dict(values.picked), values.keys
+        elif self._journal is None:
+            row = self._plan.row(number, values)
+        else:
+            row = self._recalled(self._journal, number, values)
+        free = [step for step, count in row.waits.items() if not count]
+        self._look_at(row, free)
+        return row
+
+    def _recalled(self, journal: StepJournal, number: int, values: Mapping[str, Any]) -> Row:
+        """Begin a row with what a journal has of it."""
+        found = journal.recall(number, values)
+        row = self._plan.row(number, {**values, **found.values}, found.runs)
+        row.keys = found.keys
+        row.picked = {
+            step: one for step, one in found.keys.picked.items() if step not in found.runs
+        }
+        for step in self._steps:
+            if step in found.runs:
+                continue
+            if step in found.reused:
+                self.counts[step].reused += 1
+            elif step in found.skipped:
+                self.counts[step].skipped += 1
+            else:
+                self.counts[step].unneeded += 1
+        return row
+
+    def _look_at(self, row: Row, free: list[Node]) -> None:
+        """Have steps that wait for nothing be ready; what needs one that failed is over."""
+        while free:
+            step = free.pop()
+            fate = self._plan.fate(row, step)
+            counts = self.counts[step]
+            if fate == "ready":
+                calls = self._calls_of[step]
+                priority = -step.options.get("priority", self._options.get("priority", 0))
+                heapq.heappush(calls.ready, (priority, row.index, self._rank[step], row))
+                counts.ready += 1
+            else:
+                if fate == "failed":
+                    counts.failed += 1
+                else:
+                    counts.skipped += 1
+                free += self._plan.over(row, step)
 
     def _submit(self) -> None:
         """Give executors what is ready, the first rows first."""
         for calls in self._calls:
-            while calls.ready and calls.at < calls.most:
-                _, rank, row = heapq.heappop(calls.ready)
-                step = self._steps[rank]
-                given = {name: row.values[name] for name in step.inputs if name in row.values}
-                calls.at += 1
-                future = calls.executor.submit(step.fn, **given)
-                when_done(future, functools.partial(self._put, row, step))
+            ready = calls.ready
+            while ready and calls.at < calls.most:
+                *_, rank, row = heapq.heappop(ready)
+                step, rows = self._steps[rank], [row]
+                size = calls.size(step)
+                while len(rows) < size and ready and ready[0][2] == rank:
+                    rows.append(heapq.heappop(ready)[3])
+                counts = self.counts[step]
+                counts.ready -= len(rows)
+                counts.begun += len(rows)
+                for row in rows:
+                    if row.keys is not None and step in row.keys.why:
+                        counts.why[row.keys.why[step]] += 1
+                self._call(calls, step, rows)
 
-    def _put(self, row: Row, step: Node, future: Future[Any]) -> None:
-        self._inbox.put((row, step, future))
+    def _call(self, calls: StepCalls, step: Node, rows: list[Row]) -> None:
+        future = calls.submit(step, [step.arguments(row.values) for row in rows])
+        when_done(future, functools.partial(self._put, rows, step))
 
-    def _taken_in(self, wait: bool) -> Iterator[Row]:
+    # ------------------------------------------------------------ calls that end
+
+    def _put(self, rows: list[Row], step: Node, future: Future[Any]) -> None:
+        self._inbox.put((rows, step, future))
+
+    def _taken_in(self, wait: bool) -> list[Row]:
         """Take in what has ended, or what ends next; give the rows that have ended with it."""
+        over: list[Row] = []
         while wait or not self._inbox.empty():
-            row, step, future = self._inbox.get()
+            rows, step, future = self._inbox.get()
             wait = False
-            self._take_in(row, step, future)
-            if not row.left:
-                yield row
+            calls = self._calls_of[step]
+            calls.at -= 1
+            if len(rows) == 1:
+                self._take_in(rows[0], step, future.result)
+            elif future.exception() is not None:  # whichever is to blame: each is tried alone
+                for row in rows:
+                    self._call(calls, step, [row])
+                continue
+            else:
+                for row, value in zip(rows, future.result(), strict=True):
+                    self._take_in(row, step, functools.partial(_given, value))
+            over += [row for row in rows if not row.left]
+        return over
 
-    def _take_in(self, row: Row, step: Node, future: Future[Any]) -> None:
-        self._calls_of[step].at -= 1
+    def _take_in(self, row: Row, step: Node, result: Callable[[], Any]) -> None:
+        counts = self.counts[step]
+        counts.begun -= 1
         try:
-            made = step.parts(future.result())
+            value = result()
+            made = step.parts(value)
+            if step.branches:
+                row.picked[step] = step.picked(value)
         except Exception as error:
+            counts.failed += 1
             error.add_note(f"nbexec: step {step.name} of item {row.index:,}")
+            failure = _failure(row, step, error)
+            if self._journal is not None:
+                self._journal.failed(row, step, failure)
             if not self._collect:
-                raise
-            self._fail(row, step, _failure(row, step, error))
+                raise StepFailed(error) from None
+            self._plan.fail(row, step, failure)
         else:
+            counts.done += 1
+            if self._journal is not None:
+                self._journal.keep(row, step, value)
             row.values.update(made)
-            self._ended(row, step)
-            for taker in self._takers[step]:
-                row.waits[taker] -= 1
-                if not row.waits[taker]:
-                    self._make_ready(row, taker)
+        self._look_at(row, self._plan.over(row, step))
 
-    def _ended(self, row: Row, step: Node) -> None:
-        """Note that a step is over, and let go of what no other will take."""
-        row.left -= 1
-        row.uses.subtract(step.inputs)
-        for name in [*step.inputs, *step.outputs]:
-            if row.uses[name] <= 0:
-                row.values.pop(name, None)
 
-    def _fail(self, row: Row, step: Node, failure: Failure) -> None:
-        """Have a failure stand for what the step gives, and for what needs that."""
-        todo = [step]
-        while todo:
-            one = todo.pop()
-            row.values.update(dict.fromkeys(one.outputs, failure))
-            self._ended(row, one)
-            for taker in self._takers[one]:
-                if row.waits[taker] >= 0:
-                    row.waits[taker] = -1  # once, whatever else it waits for
-                    todo.append(taker)
+def _given(value: Any) -> Any:
+    return value
 
 
 def _failure(row: Row, step: Node, error: Exception) -> Failure:
-    item = {name: row.values[name] for name in step.inputs if name in row.values}
-    return Failure(row.index, item, error)
+    return Failure(row.index, step.arguments(row.values), error)

@@ -1,96 +1,15 @@
-"""The rows of `Pipeline.map`, and their results with the labels of what they were made of."""
+"""The rows of `Pipeline.map`: values of inputs that go together, or each with each."""
 
 from __future__ import annotations
 
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import GraphError
-from ..model import Failure
-
-if TYPE_CHECKING:
-    import pandas
 
 MODES = ("zip", "product")
-
-
-class PipelineResults(dict[str, list[Any]]):
-    """What `Pipeline.map` gives: each output's values, in the order of the items.
-
-    Attributes
-    ----------
-    inputs : dict
-        The values of each name in ``over``, item by item.
-    shape : tuple of int
-        How many values each of these names has: one number for all where they were zipped.
-
-    Examples
-    --------
-    >>> import nbexec
-    >>> def square(x):
-    ...     return x * x
-    >>> results = nbexec.Pipeline(square).map(over="x", x=[1, 2, 3], progress="off")
-    >>> results["square"], results.inputs
-    ([1, 4, 9], {'x': [1, 2, 3]})
-    """
-
-    __module__ = "nbexec"
-
-    def __init__(
-        self,
-        values: Mapping[str, list[Any]],
-        inputs: Mapping[str, list[Any]],
-        shape: tuple[int, ...],
-    ) -> None:
-        super().__init__(values)
-        self.inputs = dict(inputs)
-        self.shape = shape
-
-    @property
-    def failures(self) -> list[Failure]:
-        """Failures of items, in their order, with ``on_error="collect"``: each once."""
-        found = [
-            one
-            for row in zip(*self.values(), strict=True)
-            for one in row
-            if isinstance(one, Failure)
-        ]
-        return list({id(one): one for one in found}.values())
-
-    def to_frame(self) -> pandas.DataFrame:
-        """Give a DataFrame: a row for each item, a column for each input and output."""
-        import pandas
-
-        return pandas.DataFrame({**self.inputs, **self})
-
-    def to_xarray(self) -> Any:
-        """Give an ``xarray.Dataset``, with a dimension for each name in ``over``.
-
-        Raises
-        ------
-        GraphError
-            Several names were zipped: they have one dimension.
-        """
-        import numpy
-        import xarray  # type: ignore[import-not-found,unused-ignore]
-
-        if len(self.shape) != len(self.inputs):
-            raise GraphError("to_xarray needs a dimension for each input: mode='product'")
-        dims = list(self.inputs)
-        coords = {}
-        for at, name in enumerate(dims):
-            stride = math.prod(self.shape[at + 1 :])
-            coords[name] = self.inputs[name][:: stride or 1][: self.shape[at]]
-        arrays = {}
-        for name, values in self.items():
-            array = numpy.array(values) if all(map(numpy.isscalar, values)) else None
-            if array is None:
-                array = numpy.empty(len(values), dtype=object)
-                array[:] = values
-            arrays[name] = (dims, array.reshape(self.shape))
-        return xarray.Dataset(arrays, coords)
 
 
 class SweepRows:

@@ -30,6 +30,7 @@ _PASSING = frozenset(
         *("__abstractmethods__", "_abc_impl", "__orig_bases__", "__parameters__"),
     )
 )
+_OF_A_STEP = "__nbexec_step__"  # how a pipeline calls a function, which is not what it does
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +180,9 @@ class _Graph:
             self._part(f"the defaults{own}", [fn.__defaults__, fn.__kwdefaults__])
         for name, cell in zip(code.co_freevars, fn.__closure__ or (), strict=True):
             self._part(f"the captured `{name}`{own}", cell)
-        if vars(fn):
-            self._part(f"the attributes{own}", vars(fn))
+        about = {name: value for name, value in vars(fn).items() if name != _OF_A_STEP}
+        if about:
+            self._part(f"the attributes{own}", about)
         if is_own_code(code):
             for name, value in used_globals(fn):
                 self._part(f"the global `{name}`{own}", value)

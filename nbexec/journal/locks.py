@@ -38,22 +38,30 @@ def refuse_second(do: sqlite3.Connection, path: Path, function: bytes) -> None:
             )
 
 
-def what_changed(do: sqlite3.Connection, name: str, parts: dict[str, str]) -> str:
-    """Say which parts of a function changed since it last ran; "" if it never did."""
+def changed_parts(
+    do: sqlite3.Connection, name: str, parts: dict[str, str]
+) -> tuple[list[str], float] | None:
+    """Give what changed of a function since it last ran, and when that was; None if it didn't."""
     last = do.execute(
         "SELECT functions.parts, runs.began FROM runs JOIN functions "
         "ON runs.function = functions.digest WHERE runs.name = ? "
         "ORDER BY runs.began DESC LIMIT 1",
         (name,),
     ).fetchone()
-    if last is None:
+    return None if last is None else (differences(json.loads(last[0]), parts), last[1])
+
+
+def what_changed(do: sqlite3.Connection, name: str, parts: dict[str, str]) -> str:
+    """Say which parts of a function changed since it last ran; "" if it never did."""
+    found = changed_parts(do, name, parts)
+    if found is None:
         return ""
-    changed = differences(json.loads(last[0]), parts)
+    changed, began = found
     if name == "<lambda>" and "its code" in changed:
         return ""  # another one, more likely
     what = ", ".join(changed[:3]) or "Python's version"
     more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
-    return f"`{name}` changed since {clock(last[1])}, so all of it runs: {what}{more}"
+    return f"`{name}` changed since {clock(began)}, so all of it runs: {what}{more}"
 
 
 def is_going(id: str, seen: float, host: str, pid: int, born: float) -> bool:

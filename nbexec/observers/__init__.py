@@ -20,6 +20,7 @@ FROM_ABOVE = {
     "panel": "nbexec.notebook.panel.panel:Panel",
     "reopen": "nbexec.notebook.panel.reopen:show",
     "jobs": "nbexec.notebook.jobs.jobs_panel:show",
+    "pipeline": "nbexec.notebook.pipeline_display:PipelineDisplay",
     "past run": "nbexec.notebook.panel.saved_html:past_run",
 }
 

@@ -36,8 +36,15 @@ def test_steps_that_wait_for_each_other_are_drawn():
     def c(b):
         never()
 
-    with pytest.raises(GraphError, match=r"wait for each other: (\w) → \w → \w → \1$"):
+    with pytest.raises(GraphError, match=r"wait for each other: (\w) → \w → \w → \1\n") as caught:
         Pipeline(a, b, c)
+    assert str(caught.value).endswith("\n    ↑       ↓\n    └───────┘")
+
+    def self(self):
+        never()
+
+    with pytest.raises(GraphError, match=r"self → self\n\n    self\n    ↺"):
+        Pipeline(self)
 
 
 def test_two_steps_with_one_output():
