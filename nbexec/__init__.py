@@ -19,6 +19,7 @@ The rooms, in the order of the layers (each imports only what is below it):
     telemetry/    events, what they are folded into, and how that is put into words
     items/        where items come from, how many travel together, where outcomes go
     serialize/    pickles, task files and tracebacks across a process boundary
+    records/      rows that a model validates: errors by field, and Parquet in pieces
     options/      session defaults, and the record of every option with its checks
     system/       this machine and this interpreter
     model, errors: records and exceptions; start reading in model.py

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextvars
 import functools
-from collections.abc import Callable, Generator, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from .errors import OptionError
 from .items.sinks import Stream
@@ -79,7 +79,7 @@ def ensemble(
     run.caller_thread.serve_in_thread(contextvars.copy_context())
     run.start()
     leave = functools.partial(run.enough, -1, grace=False)  # what runs is not waited for
-    results = cast(Generator[Any, None, None], iterate(run, stream, leave))
+    results = iterate(run, stream, leave)
     answers, errors = [], []
     try:
         for result in results:

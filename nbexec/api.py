@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextvars
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from .errors import OptionError
@@ -14,7 +14,7 @@ from .run.handle import Run
 from .run.preparing import Items, is_coroutine, prepare
 from .run.results import Results
 from .run.seeds import streams_for
-from .run.streaming import aiterate, iterate, tell
+from .run.streaming import ResultStream, aiterate, iterate, tell
 from .worker.random_streams import InStream
 
 
@@ -226,7 +226,7 @@ def imap(
     setup: Callable[[], Any] | None = None,
     teardown: Callable[..., Any] | None = None,
     **options: Any,
-) -> Iterator[Any]:
+) -> ResultStream:
     """Give results one by one, with bounded memory, also of infinite inputs.
 
     Work begins at once and goes on while results are consumed, at most `window` items
@@ -241,9 +241,11 @@ def imap(
 
     Returns
     -------
-    iterator
-        It raises what `map` raises, after the results before that; with ``on_error="group"``,
-        after all others.
+    ResultStream
+        An iterator.  It raises what `map` raises, after the results before that; with
+        ``on_error="group"``, after all others.  With "collect" its ``ok()`` iterates over those
+        that are good, ``failures.to_frame()`` has the others, and ``to_parquet(path)`` writes
+        both as they come.
 
     Examples
     --------
@@ -258,7 +260,7 @@ def imap(
     run = prepare(fn, iterables, setup, resolved, lambda total: stream, teardown=teardown)
     run.caller_thread.serve_in_thread(contextvars.copy_context())
     run.start()
-    return iterate(run, stream)
+    return ResultStream(run, iterate(run, stream))
 
 
 def invoke(

@@ -72,6 +72,11 @@ cells-work-1ms      the plain cell        ≥ 1.7
 cells-work-10ms     the plain cell        ≥ 1.7
 cells-function      the plain cell        ≥ 1.7
 cells-sweep         -                     ≤ 30 ms
+records-good        plain Pydantic        ≤ 1.2
+records-good        multiprocessing       ≤ 1
+records-good        msgpack + LZ4         ≤ 1
+records-bad         plain Pydantic        ≤ 1.2
+records-list        TypeAdapter(list[Model])  ≤ 1.05
 """
 RIVALS = [
     *("concurrent.futures", "multiprocessing.Pool", "joblib", "loky", "mpire", "dask"),

@@ -168,7 +168,12 @@ class Stream:
             self.woken()
 
     def _give(self, indices: Sequence[int], values: list[Any]) -> None:
-        if self.ordered:
+        if self.ordered and not self._held and isinstance(indices, range):
+            if indices.start != self._next:
+                self._held.update(zip(indices, values, strict=True))
+                return
+            self._next = indices.stop  # nothing waits: they are given as they are
+        elif self.ordered:
             self._held.update(zip(indices, values, strict=True))
             values = []
             while self._next in self._held:
@@ -208,9 +213,9 @@ class Stream:
             batch, self._ready = self._ready, deque()
         return batch
 
-    def consume(self) -> None:
-        """Note that a result was given away: another item may be pulled."""
-        self._consumed += 1
+    def consume(self, count: int = 1) -> None:
+        """Note that results were given away: as many items more may be pulled."""
+        self._consumed += count
 
     @property
     def error(self) -> BaseException | None:

@@ -269,11 +269,15 @@ class BackendChooser:
         """Begin to probe whether the GIL is held, where that is of use; `gil_answered` ends it."""
         return GilProbe(timeout) if timeout and timeout <= LOOK and self.looking else None
 
-    def gil_answered(self, gil_probe: GilProbe) -> None:
-        """Take in the answer of a probe."""
-        to = self._probe or self._watch
-        if to is not None:
-            to.gil_probe(gil_probe.answer())
+    def gil_answered(self, gil_probe: GilProbe, ran: bool = True) -> None:
+        """Take in the answer of a probe, and whether an item `ran` all the while.
+
+        Where none did, as where it ended while this thread waited for a core, a GIL that was
+        free says nothing of items.
+        """
+        to, held = self._probe or self._watch, gil_probe.answer()
+        if to is not None and (ran or held):
+            to.gil_probe(held)
             self._gil_probed = self._clock()
 
     def look(self, left: int | None) -> Choice | None:

@@ -18,6 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..records.validators import model_of
+
 VARIABLE = "NBEXEC_CACHE_DIR"
 OFF = "off"  # its value where nothing is to be written, or read
 NAME = "auto.json"
@@ -59,6 +61,7 @@ def key_of(fn: Any) -> str | None:
     """Give what a function is remembered by; None where it has nothing of its own."""
     while (inner := getattr(fn, "func", None)) is not None and callable(inner):
         fn = inner  # of a partial, or of a cell's loop
+    model = model_of(fn)
     fn = getattr(fn, "__func__", fn)
     if not hasattr(fn, "__qualname__"):
         fn = type(fn).__call__
@@ -69,6 +72,7 @@ def key_of(fn: Any) -> str | None:
     code = getattr(fn, "__code__", None)
     if code is not None:
         _feed(made, code)
+    made.update(model.encode())  # models share a method, and one may take long that others don't
     return made.hexdigest()
 
 

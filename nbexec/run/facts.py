@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..model import Choice, Failure, Task
+from ..model import Choice, Task
 from ..options.record import Options
+from ..records.failure_list import Failures
 from ..system import machine
 from ..telemetry.advice import advise
 from ..telemetry.bars import Bars
@@ -48,12 +49,12 @@ class RunFacts:
         return self._loop.stats()
 
     @property
-    def failures(self) -> list[Failure]:
+    def failures(self) -> Failures:
         """Items that failed for good so far, in the order in which they did.
 
         The first 10,000 are kept; ``stats.failed`` counts all, and a list of results has all.
         """
-        return list(self._loop.context.failures)
+        return Failures(self._loop.context.failures)
 
     @property
     def output(self) -> Outputs:

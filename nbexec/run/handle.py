@@ -125,7 +125,7 @@ class Run(RunFacts, RunSteering):
         self._sink = sink
         self._watchers = watchers
         self._error: BaseException | None = None
-        self._idle_due = 0.0
+        self.idle_due = 0.0  # when `idle` has something to do again
         # The item that the run is part of, if any: with that it is not wanted any more.
         self._within = capture.capturing() if task.depth else None
         self._done = threading.Event()
@@ -403,8 +403,8 @@ class Run(RunFacts, RunSteering):
     def idle(self) -> None:
         """Have observers do their work in the thread that uses the run, if it is due again."""
         now = time.monotonic()
-        if now >= self._idle_due:
-            self._idle_due = now + IDLE_EVERY
+        if now >= self.idle_due:
+            self.idle_due = now + IDLE_EVERY
             if self._within is not None and not self._within.wanted():
                 self._within = None
                 self.cancel("the item that it is part of is not wanted any more")

@@ -252,7 +252,9 @@ class Loop:
             handle, args = self._inbox.get(timeout=timeout)
         except queue.Empty:
             if gil_probe is not None:
-                self._chooser.gil_answered(gil_probe)
+                ran = self._inbox.empty() and not self.feed.pulling
+                ran |= self.choice.backend != "serial"  # there another one did
+                self._chooser.gil_answered(gil_probe, ran)
             return
         handle(*args)
         self._handle_waiting()

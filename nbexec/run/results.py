@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import NbexecError
 from ..model import Failure
-from ..serialize import failures  # noqa: F401  # how a `Failure` is pickled
+from ..records.failure_list import Failures
+from ..serialize import failures as _pickling  # noqa: F401  # how a `Failure` is pickled
 from ..telemetry import wording
 from ..telemetry.bars import Bars
 from ..telemetry.observer import WatchedRun
@@ -71,9 +72,9 @@ class Results(list[Any]):
         return None if self.run is None else self.run.stats
 
     @property
-    def failures(self) -> list[Failure]:
-        """The `Failure` objects among the results."""
-        return [value for value in self if self.failed(value)]
+    def failures(self) -> Failures:
+        """The `Failure` objects among the results; ``failures.to_frame()`` has errors by field."""
+        return Failures(value for value in self if self.failed(value))
 
     def ok(self) -> list[Any]:
         """Give the results without the failures."""
@@ -127,6 +128,35 @@ class Results(list[Any]):
         return pandas.DataFrame(
             {"value": column, **dict(zip(names, map(list, others), strict=True))}, index=index
         )
+
+    def to_parquet(self, path: Any, *, failures: Any = None, schema: Any = None) -> int:
+        """Write the results that are rows to a Parquet file, as `imap`'s results do.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+        failures : path or None
+            A file for the errors of rows that failed, as ``failures.to_frame()`` has them, each
+            input as text.
+        schema : pyarrow.Schema or None
+            Of the rows; None: that of the first 20,000 and of their annotations.
+
+        Returns
+        -------
+        int
+            How many rows were written.
+
+        Raises
+        ------
+        ImportError
+            pyarrow is not installed.
+        OptionError
+            A result is no row, or a field doesn't fit; the message names it.
+        """
+        from ..records import parquet
+
+        return parquet.write(self, self.failed, path, failures, schema)
 
 
 def _words(error: BaseException) -> str:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from typing import Any
 
 from ..items.sinks import Stream
+from ..model import Failure
+from ..records.failure_list import Failures
 from .handle import Run
 
+_clock = time.monotonic
 PULLED = 1.0  # seconds that closing waits for an item that is being pulled
 
 
-def iterate(run: Run, stream: Stream, leave: Callable[[], object] | None = None) -> Iterator[Any]:
+def iterate(run: Run, stream: Stream, leave: Callable[[], object] | None = None) -> Generator[Any]:
     """Give the results that `stream` gets from `run`; closing the iterator cancels the run.
 
     With `leave` that is called instead, which is to end the run.
@@ -21,11 +26,13 @@ def iterate(run: Run, stream: Stream, leave: Callable[[], object] | None = None)
         while batch := stream.batch(run.idle):
             quarter = max(1, len(batch) // 4)
             for count in range(1, len(batch) + 1):
-                stream.consume()
                 if count % quarter == 0:
+                    stream.consume(quarter)
                     run.wake()
                 yield batch.popleft()  # a result that was given is not held here
-                run.idle()
+                if _clock() >= run.idle_due:
+                    run.idle()
+            stream.consume(count % quarter)
             run.wake()
     finally:
         (leave or run.cancel)()
@@ -33,6 +40,104 @@ def iterate(run: Run, stream: Stream, leave: Callable[[], object] | None = None)
         run.caller_thread.join(PULLED)
     if stream.error is not None:
         raise stream.error
+
+
+class ResultStream(Iterator[Any]):
+    """The results of a run one by one, as they are ready: what `imap` gives.
+
+    Attributes
+    ----------
+    run : Run
+        The run that they come from: its `choice`, `stats` and so on.
+
+    Examples
+    --------
+    >>> import nbexec
+    >>> results = nbexec.imap(int, iter(["1", "x", "3"]), on_error="collect", progress="off")
+    >>> list(results.ok()), results.failures[0].index
+    ([1, 3], 1)
+    """
+
+    def __init__(self, run: Run, results: Generator[Any]) -> None:
+        self.run = run
+        self._results = results
+        self._apart: Failures | None = None
+
+    def __iter__(self) -> Iterator[Any]:
+        """Give an iterator over the rest, which spares a call a result."""
+        return self._results
+
+    def __next__(self) -> Any:
+        return next(self._results)
+
+    def close(self) -> None:
+        """Cancel what is left."""
+        self._results.close()
+
+    @property
+    def failures(self) -> Failures:
+        """The `Failure` objects that `ok` or `to_parquet` has set apart so far.
+
+        Where results are taken in another way, which gives them their `Failure` objects, too,
+        those that the run keeps: the first 10,000.
+        """
+        return Failures(self.run.failures if self._apart is None else self._apart)
+
+    def ok(self) -> Iterator[Any]:
+        """Iterate over the results without the failures, which `failures` has."""
+        with contextlib.closing(self._results):
+            apart, origins = self._set_apart(), ("", self.run.origin)
+            for value in self._results:
+                if isinstance(value, Failure) and value.run in origins:
+                    apart.append(value)
+                else:
+                    yield value
+
+    def to_parquet(self, path: Any, *, failures: Any = None, schema: Any = None) -> int:
+        """Write the results that are rows to a Parquet file, in pieces, with bounded memory.
+
+        The file is in its place once it is whole: until then it is beside that, and ends in
+        ``.part``.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+        failures : path or None
+            A file for the errors of rows that failed: columns "row", "field", "error" and
+            "input", as text. None: they are in `failures`.
+        schema : pyarrow.Schema or None
+            Of the rows; None: that of the first 20,000 and of their annotations.
+
+        Returns
+        -------
+        int
+            How many rows were written.
+
+        Raises
+        ------
+        ImportError
+            pyarrow is not installed.
+        OptionError
+            A result is no row, or a field doesn't fit; the message names it.
+        Exception
+            What iterating over the results raises; then there is no file.
+        """
+        from ..records import parquet
+
+        with contextlib.closing(self._results):
+            apart = self._set_apart()
+            return parquet.write(
+                self._results, self._failed, path, failures, schema, apart=apart.append
+            )
+
+    def _set_apart(self) -> Failures:
+        if self._apart is None:
+            self._apart = Failures()
+        return self._apart
+
+    def _failed(self, value: Any) -> bool:
+        return isinstance(value, Failure) and value.run in ("", self.run.origin)
 
 
 async def aiterate(run: Run, stream: Stream) -> AsyncIterator[Any]:

@@ -133,7 +133,7 @@ class ResultsPromises(BackendPromises):
                 found.append(next(results))
                 ahead = len(pulled) - taken
                 expect(ahead <= 11, True, f"{ahead} items ahead of a window of 10")
-            results.close()  # type: ignore[attr-defined]
+            results.close()
             expect(len({*found}), 40, "results, each once")
             if ordered:
                 expect(found, [x * x for x in range(40)], "the order")

@@ -142,7 +142,7 @@ class SteeringPromises(BackendPromises):
         """Closing the iterator of `imap` cancels what is left of an endless input."""
         results = api.imap(called.square, itertools.count(), **self.options())
         expect([next(results) for _ in range(3)], [0, 1, 4], "the first results")
-        results.close()  # type: ignore[attr-defined]
+        results.close()
         expect(self.map(called.square, [3]), [9], "the next run")
 
     def test_runs_at_once_have_their_own_results(self) -> None:

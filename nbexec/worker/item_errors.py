@@ -10,6 +10,7 @@ from typing import Any, Literal
 from ..errors import Cancelled, RunCancelled
 from ..items.outcomes import stopped_error
 from ..model import Error
+from ..records.validators import is_validation_error
 from ..system import subinterpreter
 from . import exhausted, http_replies, thread_bound
 from .stop_flag import StopFlag
@@ -52,11 +53,28 @@ def interrupts(error: BaseException) -> bool:
 
 def failed(error: BaseException, unsent: Literal["", "item", "result"] = "") -> Error:
     """Describe an item's exception, or why something could not be sent, without our own frames."""
+    if said := _verdict(error):
+        return Error("error", error, said, unsent)
     from_users(error)
     subinterpreter.note(error)
     thread_bound.note(error)
     text = "".join(traceback.format_exception(error))
     return Error("error", error, text, unsent, http_replies.asked(error) or exhausted.asked(error))
+
+
+def _verdict(error: BaseException) -> str:
+    """Give the text of a model's verdict on a row, where no frame of the user's is in it.
+
+    Of a million rows many are bad: to look for more in it would take longer than all else.
+    """
+    trace = error.__traceback__
+    if trace is None or trace.tb_next or trace.tb_frame.f_code.co_filename not in _OURS:
+        return ""
+    if not is_validation_error(error) or error.__cause__ or error.__context__:
+        return ""
+    error.__traceback__ = None
+    kind = type(error)
+    return f"{kind.__module__}.{kind.__qualname__}: {error}\n"
 
 
 def ended(error: BaseException, stop_flag: StopFlag) -> Error:

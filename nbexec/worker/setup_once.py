@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..model import Task
+from ..records.validators import direct
 from .blocks import BATCH
 from .random_streams import SET_UP, in_state
 
@@ -29,7 +30,7 @@ def calling(task: Task, state: Any) -> Callable[[Any], Any]:
         return with_state
     if task.star:
         return lambda item: fn(*item)
-    return fn
+    return direct(fn)
 
 
 class SetupOnce:

@@ -144,7 +144,11 @@ PEERS = {
 }
 
 # Of those that are not compared on processes.
-OTHERS = {"aiometer": "aiometer", "aiolimiter": "aiolimiter", "tenacity": "tenacity"}
+OTHERS = {
+    **{"aiometer": "aiometer", "aiolimiter": "aiolimiter", "tenacity": "tenacity"},
+    **dict.fromkeys(("plain Pydantic", "TypeAdapter(list[Model])", "multiprocessing"), "pydantic"),
+    "msgpack + LZ4": "lz4",
+}
 
 
 def missing(against: str) -> str:

@@ -324,6 +324,8 @@ def test_threads_that_end_items_all_the_time_are_asked_too(monkeypatch):
         chooser.gil_answered(chooser.gil_probe(PROBE_OFTEN))
     assert chooser.timeout() == pytest.approx(PROBE_HELD)
     monkeypatch.setattr(GilProbe, "answer", lambda gil_probe: 0.0)
+    chooser.gil_answered(chooser.gil_probe(PROBE_OFTEN), ran=False)  # it says nothing
+    assert chooser.timeout() == pytest.approx(PROBE_HELD)
     chooser.gil_answered(chooser.gil_probe(PROBE_OFTEN))
     assert chooser.timeout() == PROBE_THREADS
     assert chooser.gil_probe(PROBE_THREADS) is None

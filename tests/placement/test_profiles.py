@@ -59,6 +59,20 @@ def test_a_function_is_told_by_its_name_and_its_code():
     assert profiles.key_of(Callable().method) != profiles.key_of(Callable())
 
 
+def test_a_method_of_classes_is_told_by_the_class():
+    """As of models, which share one: a model with a slow validator is another function."""
+
+    class Base:
+        @classmethod
+        def made(cls, x):
+            return x
+
+    class Other(Base):
+        pass
+
+    assert profiles.key_of(Base.made) == profiles.key_of(Base.made) != profiles.key_of(Other.made)
+
+
 def test_another_kernel_knows_it(file, monkeypatch):
     assert profiles.recall(len) is None
     profiles.learn(len, FACT)
