@@ -246,7 +246,7 @@ async def _await_items(
     if spec.task.timed:
         spec.report(0, "begun", "")
     if hasattr(type(call), BATCH):
-        from .batching import await_batches
+        from .chunk_batches import await_batches
 
         described = functools.partial(ended, stop_flag=stop_flag)
         await await_batches(stop_flag, chunk_state, budget, begun, call, described)

@@ -61,7 +61,7 @@ def call_items(spec: Spec, chunk_state: ChunkState, budget: float, begun: float)
         blocks.run_in_blocks(spec.stop_flag, chunk_state, budget, begun, call, run_one)
         return
     elif hasattr(type(call), blocks.BATCH):
-        from .batching import run_in_batches  # few runs need it
+        from .chunk_batches import run_in_batches  # few runs need it
 
         run_one = functools.partial(_run_one, spec.stop_flag, chunk_state, begun)
         run_in_batches(spec.stop_flag, chunk_state, budget, begun, call, run_one)

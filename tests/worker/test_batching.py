@@ -1,6 +1,7 @@
 """`nbexec.batched`: calls of single items that go out together, on every backend.
 
-Covers `items/batch_size`, `serialize/importable` and `worker/running_chunks`.
+Covers `items/batch_size`, `serialize/importable`, `worker/batch_meetings`,
+`worker/chunk_batches` and `worker/running_chunks`.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from hypothesis import strategies as st
 
 import nbexec
 from nbexec.items.batch_size import BatchSizer
-from nbexec.worker import batching
-from nbexec.worker.batching import parts_of
+from nbexec.worker import batch_meetings
+from nbexec.worker.batch_meetings import parts_of
 
 
 @nbexec.batched(max_size=8)
@@ -323,8 +324,8 @@ def test_whatever_a_coroutine_function_raises_ends_the_wait(raised):
 
 def test_an_interrupt_of_the_thread_that_waits_for_others_holds_back_none(monkeypatch):
     fn = nbexec.batched(lambda items: [2 * item for item in items], max_wait=30)
-    meeting = batching.Meeting(fn)
-    monkeypatch.setattr(batching.running_chunks, "by_thread", dict.fromkeys(range(9)))
+    meeting = batch_meetings.Meeting(fn)
+    monkeypatch.setattr(batch_meetings.running_chunks, "by_thread", dict.fromkeys(range(9)))
     waits, found = threading.Event(), []
 
     def interrupted():
