@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextvars
 import functools
-from collections.abc import Callable, Sequence
-from typing import Any
+import inspect
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, cast
 
+from .backends import get_backend
 from .errors import OptionError
 from .items.sinks import Stream
 from .model import Failure
@@ -70,7 +72,7 @@ def ensemble(
         resolved = resolved.updated({"backend": "asyncio" if any(awaited) else "threads"})
     stream = Stream(False, len(functions), "collect")
     run = prepare(
-        functools.partial(_await if all(awaited) else _ask, item),
+        functools.partial(_await if _on_own_loop(awaited, resolved.backend) else _ask, item),
         (functions,),
         None,
         resolved,
@@ -97,12 +99,21 @@ def ensemble(
     raise _too_few(answers, errors, need)
 
 
+def _on_own_loop(awaited: Sequence[bool], backend: Any) -> bool:
+    """Whether each function may have its event loop for itself, or waits for nothing else there.
+
+    On `asyncio`, where they share one, plain functions go to threads, and it would stand still.
+    """
+    return all(awaited) or (any(awaited) and get_backend(backend).name != "asyncio")
+
+
 def _ask(item: Any, function: Callable[[Any], Any]) -> Any:
     return function(item)
 
 
 async def _await(item: Any, function: Callable[[Any], Any]) -> Any:
-    return await function(item)
+    answer = function(item)
+    return await answer if inspect.isawaitable(answer) else answer
 
 
 def _too_few(answers: list[Any], errors: list[BaseException], need: int) -> BaseException:

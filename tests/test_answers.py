@@ -77,6 +77,16 @@ def test_plain_functions_and_coroutine_functions_mix():
     assert sorted(nbexec.ensemble(2, [double, negative], need=2)) == [-2, 4]
 
 
+def test_so_they_do_on_every_backend(backend):
+    async def negative(x):
+        await asyncio.sleep(0)
+        return -x
+
+    assert sorted(nbexec.ensemble(2, [double, negative], need=2, backend=backend)) == [-2, 4]
+    with pytest.raises(ExceptionGroup, match="1 of 2 answers"):
+        nbexec.ensemble(2, [fail, negative], need=2, backend=backend)
+
+
 def test_a_failure_that_is_returned_is_an_answer():
     there = nbexec.map(fail, [1], on_error="collect", backend="threads")[0]
     assert nbexec.ensemble(1, [lambda _: there], backend="threads") == [there]

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import nbexec
+from nbexec.backends import aio
 from nbexec.system import flag_files
 
 from .waiting import until
@@ -438,3 +439,64 @@ def test_files_of_flags_are_in_the_kernels_folder_and_few(token):
     nbexec.map(lambda x: token.cancelled, range(20), backend="processes")
     left = {*os.listdir(scratch_folder())} - before
     assert not [one for one in left if one.startswith(("cancelled-", "unwanted-"))]
+
+
+@pytest.mark.parametrize("how", ["cancelled", "deadline", "timeout", "failed"])
+def test_finally_of_coroutines_is_over_when_the_run_is(how, monkeypatch):
+    monkeypatch.setattr(aio, "ENDING", 20.0)
+    begun, ended = threading.Event(), []
+
+    async def wait(x):
+        begun.set()
+        try:
+            if x == 0 and how == "failed":
+                raise ValueError(x)
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.05)
+            ended.append(x)
+
+    options = {"deadline": {"deadline": 0.2}, "timeout": {"timeout": 0.2}}.get(how, {})
+    run = nbexec.start(wait, range(2), backend="asyncio", progress="off", **options)
+    assert begun.wait(20)
+    if how == "cancelled":
+        run.cancel()
+    assert run.wait(60)
+    assert sorted(ended) == [0, 1]
+
+
+def test_a_coroutine_that_does_not_end_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(aio, "ENDING", 0.01)
+    begun, ended, release = threading.Event(), threading.Event(), threading.Event()
+
+    async def stay(x):
+        begun.set()
+        while not release.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.01)
+        ended.set()
+
+    run = nbexec.start(stay, range(1), backend="asyncio", progress="off")
+    assert begun.wait(20)
+    run.cancel()
+    assert run.wait(60)
+    assert not ended.is_set()
+    release.set()
+    assert ended.wait(20)
+
+
+def test_a_coroutine_that_blocks_its_loop_is_not_waited_for_either(monkeypatch):
+    monkeypatch.setattr(aio, "ENDING", 0.01)
+    begun, release = threading.Event(), threading.Event()
+
+    async def block(x):
+        begun.set()
+        release.wait(LONG)
+
+    run = nbexec.start(block, range(1), backend="asyncio", progress="off")
+    assert begun.wait(20)
+    run.cancel()
+    ended = run.wait(60)
+    release.set()
+    assert ended
+    assert not any("teardown" in note for note in run.stats.notes)

@@ -10,8 +10,8 @@ import inspect
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import replace
 from typing import Any
 
@@ -34,6 +34,7 @@ from .pool import Pool
 from .threads import WARM, ThreadWorker
 
 AT_ONCE = 100  # coroutines at once by default: what aiohttp's connection pool allows
+ENDING = 1.0  # seconds that `finally` of a cancelled coroutine has before the run ends without it
 
 
 class Asyncio(Backend):
@@ -94,6 +95,8 @@ class AsyncioSession(Session):
         self._called = False  # whether the loop is about to look at them
         self._ended: list[tuple[Chunk, Outcome]] = []  # not yet delivered
         self._set_up = SetupOnce(spec.task)
+        self._aborted = False  # whether a slot was
+        self._ending: set[asyncio.Task[None]] = set()  # that were cancelled, and go on
         self._last: Chunk | None = None
         self._prepared = functools.cache(self._prepare)
         streams.install()
@@ -216,31 +219,51 @@ class AsyncioSession(Session):
         lane = self._lanes.pop(slot, None)
         if lane is not None:
             lane.stop_flag.stop()
-            self._loop.call_soon_threadsafe(lane.cancel)
+            self._aborted = True
+            self._loop.call_soon_threadsafe(self._cancel, lane)
         return self._spec.task.coroutine  # a plain function is in a thread, and goes on
 
+    def _cancel(self, lane: Lane) -> None:
+        """Cancel what a slot runs; in the loop's thread."""
+        lane.cancel()
+        if lane.task is not None:
+            self._ending.add(lane.task)
+            lane.task.add_done_callback(self._ending.discard)
+
     def tear_down(self) -> Sequence[Future[Any]]:
+        if self._aborted:
+            self._await_ending()
         if self._spec.task.teardown is None or self._last is None:
             return ()
+        return self._on_loop(functools.partial(self._tear_down, self._last))
+
+    def _await_ending(self) -> None:
+        """Wait until cancelled coroutines have executed their `finally`, but not for long."""
+        wait(self._on_loop(self._end_cancelled), ENDING)
+
+    def _on_loop(self, ending: Callable[[], Coroutine[Any, Any, None]]) -> Sequence[Future[Any]]:
+        """Begin a coroutine; give a future that is done when it is, or nothing without a loop."""
         done: Future[Any] = Future()
-        begin = functools.partial(self._begin_tear_down, self._last, done)
         try:
-            self._loop.call_soon_threadsafe(begin)
+            self._loop.call_soon_threadsafe(self._begin, ending, done)
         except RuntimeError:  # the caller's loop was closed
             return ()
         return (done,)
 
-    def _begin_tear_down(self, last: Chunk, done: Future[Any]) -> None:
-        ending = self._tear_down(last.part(len(last) - 1), done)
-        task = self._loop.create_task(ending, context=self._spec.context.copy())
+    def _begin(self, ending: Callable[[], Coroutine[Any, Any, None]], done: Future[Any]) -> None:
+        task = self._loop.create_task(ending(), context=self._spec.context.copy())
         task.add_done_callback(lambda _: None if done.done() else done.set_result(None))
 
-    async def _tear_down(self, last: Chunk, done: Future[Any]) -> None:
+    async def _end_cancelled(self) -> None:
+        if self._ending:
+            await asyncio.wait(self._ending, timeout=ENDING)
+
+    async def _tear_down(self, last: Chunk) -> None:
+        last = last.part(len(last) - 1)
         report = functools.partial(self._spec.report, last)
         error = await tear_down_async(self._spec.task, self._set_up, report)
         if error is not None:
             self._spec.report(last, 0, TORN, (failed(error), worker_name()))
-        done.set_result(None)
 
     def close(self) -> None:
         """Nothing runs any more, and nothing is kept."""

@@ -46,11 +46,21 @@ class Reclaim:
         if not slots.in_flight:
             return None
         each = self._run.backlog.sizer.item_seconds
-        if self._run.backlog.sizer.costly and slots.shared:
+        if self._each_soon and slots.shared:
             return SOON
         if each is not None and each <= BRIEF and slots.shared:
             return LOOK
         return LATE if slots.stealable else None
+
+    @property
+    def _each_soon(self) -> bool:
+        """Whether to take in each item as it ends, for the journal: it may have cost something.
+
+        The first ones, too, of which nobody knows yet whether they do.
+        """
+        sizer = self._run.backlog.sizer
+        unknown = sizer.item_seconds is None and self._run.options.checkpoint is not None
+        return sizer.costly or unknown
 
     def check(self) -> None:
         """Requeue unstarted items, and take in finished values, of chunks with a slow item."""
@@ -60,7 +70,7 @@ class Reclaim:
                 flight.chunk_state.look()
         if not slots.stealable or not slots.in_flight:
             return
-        if self._run.backlog.sizer.costly and now - self._collected >= SOON:
+        if self._each_soon and now - self._collected >= SOON:
             self._collected = now
             self.collect_all()
         if now - self._checked < LATE:

@@ -13,7 +13,7 @@ from nbexec.options.record import Options
 from nbexec.placement.slots import OVERDUE, SlotTable
 from nbexec.run.backlog import Backlog
 from nbexec.run.context import RunContext
-from nbexec.run.reclaim import LATE, Reclaim
+from nbexec.run.reclaim import LATE, SOON, Reclaim
 from nbexec.telemetry.publisher import Publisher
 from nbexec.worker.chunk_state import SharedChunkState
 
@@ -48,14 +48,14 @@ class Asked(Session):
 class Bench:
     """A run's parts around a `Reclaim`, without a loop."""
 
-    def __init__(self, stealable, chunk=None):
+    def __init__(self, stealable, chunk=None, **options):
         self.now = 100.0
         self.session, self.learned = Asked(stealable), []
         backlog = Backlog(Source([()], None), ChunkSizer(chunk))
         slots = SlotTable()
         slots.switch_to(self.session, 2)
         self.run = RunContext(
-            Options(), Gather(0), backlog, slots, Publisher([]), clock=lambda: self.now
+            Options(**options), Gather(0), backlog, slots, Publisher([]), clock=lambda: self.now
         )
         self.reclaim = Reclaim(self.run, lambda *what: self.learned.append(what))
 
@@ -103,6 +103,20 @@ def test_behind_a_slow_item_nothing_waits_neither_items_nor_values(shared):
     assert outcome.worker == "thread 0"
     assert list(flight.awaited.items) == ["c"]
     assert shared.pending() == [3, 4]
+
+
+@pytest.mark.parametrize("journal", ["journal.db", None])
+def test_a_journal_has_the_first_items_soon_though_nobody_knows_how_long_they_take(journal):
+    bench = Bench(stealable=True, checkpoint=journal)
+    flight = bench.send(Chunk(range(5), "abcde"))
+    worked(flight, "A", "B")
+    assert bench.reclaim.poll == (SOON if journal else LATE)
+    bench.now += SOON
+    bench.reclaim.check()
+    assert [outcome.values for _, _, outcome in bench.learned] == ([["A", "B"]] if journal else [])
+    assert bench.pending() == []
+    bench.run.backlog.sizer.measure(2, 0.001)  # then they cost nothing
+    assert bench.reclaim.poll != SOON
 
 
 def test_it_looks_only_now_and_then(shared):
