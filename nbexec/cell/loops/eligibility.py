@@ -18,6 +18,7 @@ from ..analysis.own_reads import NotAlone, OwnReads
 from ..analysis.statements import Scope
 from .find import Comprehension, ItemLoop, named_handlers
 from .own_entries import in_step, keys_of, own_places
+from .own_items import told_of_method
 from .own_keys import not_alone
 
 _REFUSED: dict[type[ast.AST], str] = {
@@ -273,7 +274,10 @@ def _examined(given: _Given, own: OwnReads | None) -> Analysis:
         analysis.involve_all(known if known is not None else given.sample or (), loop.line)
         if lazy:
             analysis.involve_every(loop.line)
-    analysis.run(lambda: _look(analysis, loop, elements, item, lazy))
+    try:
+        analysis.run(lambda: _look(analysis, loop, elements, item, lazy))
+    except Refusal as refusal:
+        raise told_of_method(refusal, loop) from None
     aliased(analysis, loop, namespace, roots, known, given.skipped)
     return analysis
 
