@@ -42,6 +42,7 @@ class Body(Scope):
     own: frozenset[str] = frozenset()  # names that may be deleted, or be a function's
     own_items: frozenset[str] = frozenset()  # names of the target whose entries may be set
     own_numbers: frozenset[tuple[str, str]] = frozenset()  # entries of them that are added to
+    tables: frozenset[ast.expr] = frozenset()  # what is stored into in order, such as `df.loc`
 
     def statement(self, stmt: ast.stmt) -> None:
         if stmt in self.analysis.sites:
@@ -53,7 +54,7 @@ class Body(Scope):
 
     def changes_own(self, target: Any) -> bool:
         base = target.value
-        return isinstance(base, ast.Name) and base.id in self.own_items
+        return base in self.tables or (isinstance(base, ast.Name) and base.id in self.own_items)
 
     def adds_to_own(self, target: Any) -> bool:
         match target:

@@ -98,7 +98,7 @@ def over_rows(loop: ItemLoop, namespace: dict[str, Any]) -> ItemLoop:
     added = {site.name for site in sites.values()}
     bound = frozenset(stored(made.body)) - added
     targets = frozenset([key.id, ROW])
-    return ItemLoop(made, made, loop.what, sites, bound, targets, row=f"{name}[{key.id}]")
+    return ItemLoop(made, made, loop.what, sites, bound, targets, rows=(f"{name}[{key.id}]",))
 
 
 class _Rows(ast.NodeTransformer):
