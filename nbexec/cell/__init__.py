@@ -16,6 +16,7 @@ In the order in which imports go (each may import what is below it):
                     dispatch.py: the one caller of nbexec's runs;  effects.py: the log, applied
     report.py       CellPlan, CellReport;  plan_drawing.py: the plan as a picture
     loops/          find.py: which statements are loops;  eligibility.py: which may run at once
+                    loop_body.py: how a body is analysed;  accumulator_aliases.py: other names
                     standalone.py: which statements may run beside others
                     dataflow.py: what waits for what;  rewrite.py: a body as a function
                     detachable.py: which names a detached cell leaves pending

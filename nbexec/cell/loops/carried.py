@@ -15,8 +15,10 @@ from ..analysis.abstract_values import SHARED, Value
 from ..analysis.analysis import Analysis, Refusal
 from ..analysis.functions import new_analysis
 from ..analysis.object_facts import immutable
-from .eligibility import Body, aliased, handlers, own_names
+from .accumulator_aliases import aliased
+from .eligibility import handlers, own_names
 from .find import ItemLoop
+from .loop_body import Body
 from .own_items import NO_ITEMS, OwnItems, read_by
 from .table_stores import stored_tables
 
