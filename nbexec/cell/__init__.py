@@ -7,7 +7,8 @@ them), nor does the loop that runs items (`nbexec.run`); `execution.dispatch` al
 In the order in which imports go (each may import what is below it):
 
     detached.py     a cell in a thread, while the notebook goes on
-    run.py          parallel(): each statement in its turn
+    run.py          parallel(): a cell, or a function
+    cell_run.py     each statement in its turn
     plan.py         source and namespace -> CellPlan, without running anything
     callbacks/      library calls that call a function for each row: their arguments, a stand-in
     execution/      loop_run.py: one loop, item by item;  commit.py: its effects and its end
@@ -15,6 +16,7 @@ In the order in which imports go (each may import what is below it):
                     dispatch.py: the one caller of nbexec's runs;  effects.py: the log, applied
     report.py       CellPlan, CellReport;  plan_drawing.py: the plan as a picture
     loops/          find.py: which statements are loops;  eligibility.py: which may run at once
+                    loop_body.py: how a body is analysed;  accumulator_aliases.py: other names
                     standalone.py: which statements may run beside others
                     dataflow.py: what waits for what;  rewrite.py: a body as a function
                     detachable.py: which names a detached cell leaves pending

@@ -17,13 +17,14 @@ from ..errors import NotReady, OptionError
 from ..run import registry as runs
 from ..worker.execute import depth
 from .analysis.source import remember
+from .cell_run import CellRun
 from .execution.grouping import is_loop
 from .execution.in_kernel import StatementRunner, parse
 from .loops import dataflow
 from .loops.detachable import pending_names
 from .loops.standalone import worth
 from .report import CellReport
-from .run import CellRun, checked
+from .run import checked
 
 _running: list[Detached] = []
 

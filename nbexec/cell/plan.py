@@ -23,9 +23,10 @@ from .execution.grouping import FAR, is_loop
 from .execution.in_kernel import Cell, StatementRunner, parse
 from .execution.loop_items import Items
 from .loops import dataflow
-from .loops.eligibility import Body, examine
+from .loops.eligibility import examine
 from .loops.evaluated_first import resolve
 from .loops.find import ItemLoop, find_loop
+from .loops.loop_body import Body
 from .loops.memo_uses import memos_of
 from .loops.standalone import alone, worth
 from .report import CellPlan

@@ -44,8 +44,9 @@ def test_many_are_left_alike(backend, first, count):
     assert_alike(backend, first, count)
 
 
-# A list's item raises in the kernel after some of workers; a local name is that of a global.
-@pytest.mark.parametrize("seed", [713, 300314])
+# A list's item raises in the kernel after some of workers; a local name is that of a global; a
+# local name has no value, whose line depends on how warm Python's code is.
+@pytest.mark.parametrize("seed", [713, 300314, 640059])
 def test_what_was_once_found_stays_mended(seed):
     failed, _ = many(seed, 1, "threads")
     assert not failed

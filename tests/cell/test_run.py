@@ -1,6 +1,6 @@
 """`parallel` leaves what `exec` leaves: whole cells, their value, their options and their names.
 
-Covers `nbexec.cell.execution.in_kernel`.
+Covers `nbexec.cell.cell_run` and `nbexec.cell.execution.in_kernel`.
 """
 
 from __future__ import annotations

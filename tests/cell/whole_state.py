@@ -169,6 +169,9 @@ class Picture:
             at = [(one.filename, one.lineno, one.name) for one in found if "<" in one.filename]
             if isinstance(error, RecursionError):  # a cell may call deeper than alone
                 at = []
+            if isinstance(error, UnboundLocalError) and at:
+                # Python 3.11 tells the line before, once it has joined two instructions in one.
+                at[-1] = at[-1][0], 0, at[-1][2]
             notes = getattr(error, "__notes__", [])
             chain.append((type(error).__name__, self.of(error.args), notes, at))
             error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)

@@ -19,6 +19,24 @@ def inside(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
             yield from inside(part.body)
 
 
+def names_bound(body: Iterable[ast.stmt]) -> set[str]:
+    """Give every name that is bound in a body, in whatever scope: of comprehensions, too.
+
+    Examples
+    --------
+    >>> body = ast.parse("x = [y for y in z]\\nf = lambda a: a").body
+    >>> sorted(names_bound(body))
+    ['a', 'f', 'x', 'y']
+    """
+    found = set(stored(body))
+    for part in (part for stmt in body for part in ast.walk(stmt)):
+        if isinstance(part, ast.Name) and not isinstance(part.ctx, ast.Load):
+            found.add(part.id)
+        elif isinstance(part, ast.arg):
+            found.add(part.arg)
+    return found
+
+
 class _Stored(ast.NodeVisitor):
     """Names that statements bind in the scope that they are in."""
 

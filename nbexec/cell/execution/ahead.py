@@ -20,6 +20,7 @@ from ..analysis.object_facts import frozen
 from ..loops.entry_rows import container_of, over_rows, pairs_of
 from ..loops.find import ItemLoop
 from ..loops.split import AHEAD, Split, find_split, in_order, inner
+from ..loops.table_rows import table_rows
 from .ahead_run import AheadRun
 from .in_kernel import StatementRunner
 from .loop_items import Items, listable, remaining
@@ -94,7 +95,7 @@ class Ahead(Offload):
         self._spent = self._sampled = self._busy = self._since = self._cpu = 0.0
         self._reached = [0] * (len(split.calls) + 1)
         self._look_at = ENOUGH
-        self._first, self._took = time.perf_counter(), 0.0
+        self._first = self._took = 0.0  # when the loop went on, and what it took before
         self._items = 0
         self._strange = self._at_once = False
         self._functions: dict[int, types.FunctionType] = {}
@@ -105,6 +106,7 @@ class Ahead(Offload):
         except Refusal:
             self._forget()
             raise
+        self._first = time.perf_counter()
 
     def _forget(self) -> None:
         for name in [AHEAD, *map(inner, self.split.caches)]:
@@ -272,7 +274,8 @@ class Ahead(Offload):
 
     def _decide(self) -> None:
         """Begin to compute values ahead, or give that up, if it is time to."""
-        took = self._took + time.perf_counter() - self._first
+        began = time.perf_counter()
+        took = self._took + began - self._first
         worth = self._spent >= PART * took and self._reached_often()
         if self._spent >= self._look_at:
             self._look_at = self._spent * 1.25
@@ -280,6 +283,7 @@ class Ahead(Offload):
                 self._begins()
             worth = worth and (self._active or self._destination.starting or took < ENOUGH_SEEN)
             self.rest.seen = []
+            self._first += time.perf_counter() - began  # a look is no part of the loop
         if not self._active and (self.refusal or (took > GIVEN_UP and not worth)):
             self._over = True
 
@@ -320,14 +324,18 @@ def ahead_of(
 ) -> Ahead | None:
     """Give the rest of a loop with a part that can be computed ahead; None where it has none."""
     container = container_of(loop, kernel.namespace)
-    if container is not None:
-        left = remaining(plain, plain.taken)
-        pairs = None if left is None else pairs_of(container, left)
-        if pairs is None:
+    rows = table_rows(loop, kernel.namespace)
+    if container is not None or rows is not None:
+        left, items = remaining(plain, plain.taken), None
+        if left is not None and container is not None:
+            items = pairs_of(container, left)
+            loop, instead = over_rows(loop, kernel.namespace), lambda: None
+        elif left is not None and rows is not None:
+            items = rows.items(left)
+            loop, instead = rows.over, lambda: rows.instead
+        if items is None:
             return None
-        plain = PlainFirst(pairs, lambda *_: False)
-        loop = over_rows(loop, kernel.namespace)
-        instead = lambda: None
+        plain = PlainFirst(items, lambda *_: False)
     return first_accepted(
         lambda kept: find_split(loop, kernel.namespace, kept),
         lambda split: Ahead(split, kernel, plain, options, given, seen, instead),

@@ -11,6 +11,7 @@ from ...placement.profiles import Profile
 from ..analysis.analysis import Analysis, Refusal
 from ..iteration.boundary import arrived
 from ..iteration.iteration import Changed, Iteration, IterationRecord
+from ..loops.cached_calls import misses
 from ..loops.carried import examine_in_order
 from ..loops.eligibility import examine
 from ..loops.own_items import OwnItems
@@ -94,7 +95,10 @@ class AheadRun(LoopRun):
         return analysis
 
     def _only_first(self) -> None:
-        """Leave out items that a cache has values of by then, where all that is moved is its."""
+        """Leave out items that a cache has values of by then, where all that is moved is its.
+
+        A bounded cache has lost some by then: these are computed once more, as in the plain loop.
+        """
         items = self.items
         self._every = known = items.known or []
         caches = self.split.caches.values()
@@ -104,11 +108,10 @@ class AheadRun(LoopRun):
             return
         if not items.expected.frozen:
             raise Refusal(self.split.whole.line, "a cache is called with what can be changed")
-        first: dict[Any, int] = {}
-        for at, item in enumerate(known):
-            first.setdefault(item, at)
-        self._places = {at: place for place, at in enumerate(first.values())}
-        items.known = items.taken = [known[at] for at in first.values()]
+        bounds = [one.cache_parameters()["maxsize"] for one in caches]
+        computed = misses(known, min((one for one in bounds if one is not None), default=None))
+        self._places = {at: place for place, at in enumerate(computed)}
+        items.known = items.taken = [known[at] for at in computed]
 
     def _in_order(self, analysis: Analysis) -> None:
         """Look at what the loop itself does, with its names as they are now."""

@@ -20,6 +20,8 @@ _CONTAINERS: tuple[type, ...] = (
     *(list, tuple, range, str, bytes, dict, set, frozenset, deque, OrderedDict, defaultdict),
     *(type({}.keys()), type({}.values()), type({}.items())),
 )
+_INDEXES = {"Index", "RangeIndex", "MultiIndex", "CategoricalIndex"}
+_INDEXES |= {"DatetimeIndex", "TimedeltaIndex", "PeriodIndex", "IntervalIndex"}
 # Of these a copy is listed.
 _ITERATORS: tuple[type, ...] = (
     *(type(iter([])), type(iter(())), type(iter("")), type(iter(b"")), type(iter({}))),
@@ -94,7 +96,10 @@ def remaining(plain: PlainFirst, position: int) -> list[Any] | None:
 
 
 def _is_array(source: Any) -> bool:
-    return dotted(type(source)) == "numpy.ndarray"
+    """Whether it is an array, or an index of pandas: neither runs code of the user's."""
+    kind = type(source)
+    index = kind.__module__.partition(".")[0] == "pandas" and kind.__name__ in _INDEXES
+    return index or dotted(kind) == "numpy.ndarray"
 
 
 def _twin(source: Any) -> Any:

@@ -26,7 +26,7 @@ from .watcher import Watcher
 ENABLED = True
 BLOCK = 0.005  # seconds that a block is to take while it isn't known where the rest goes
 LONGEST = 0.2  # and at most, however long the loop has stayed
-A_LOOK = 1.0  # seconds that a loop's end waits for a look in another thread, which takes microseconds
+A_LOOK = 1.0  # seconds that a loop's end waits for a look in another thread: that is brief
 # Iterators of these run no code of the user's, say how many items are left, and stay at their end.
 SIZED: tuple[type, ...] = (
     *(list, tuple, range, str, bytes, dict, set, frozenset),

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ast
 import types
-from collections.abc import Container
+from collections import OrderedDict
+from collections.abc import Container, Iterable
 from typing import Any
 
 from .find import ItemLoop
@@ -65,6 +66,34 @@ def as_for(loop: ItemLoop) -> ItemLoop | None:
         body = [ast.copy_location(ast.If(test, body, []), test)]
     made = ast.copy_location(ast.For(source.target, source.iter, body, []), node)
     return ItemLoop(made, made, loop.what, targets=loop.targets)
+
+
+def misses(items: Iterable[Any], most: int | None) -> list[int]:
+    """Give the positions of items that a cache is without when they come.
+
+    Parameters
+    ----------
+    items : iterable
+        What it is called with, in order.
+    most : int or None
+        How many values it keeps: those that were asked for last; None keeps all of them.
+
+    Examples
+    --------
+    >>> misses("abcab", 2), misses("abcab", None)
+    ([0, 1, 2, 3, 4], [0, 1, 2])
+    """
+    kept: OrderedDict[Any, None] = OrderedDict()
+    found = []
+    for at, item in enumerate(items):
+        if item in kept:
+            kept.move_to_end(item)
+            continue
+        found.append(at)
+        kept[item] = None
+        if most is not None and len(kept) > most:
+            kept.popitem(last=False)
+    return found
 
 
 def _all(kept: Container[ast.AST], loop: ItemLoop) -> list[ast.AST]:

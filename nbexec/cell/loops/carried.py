@@ -15,9 +15,12 @@ from ..analysis.abstract_values import SHARED, Value
 from ..analysis.analysis import Analysis, Refusal
 from ..analysis.functions import new_analysis
 from ..analysis.object_facts import immutable
-from .eligibility import Body, aliased, handlers, own_names
+from .accumulator_aliases import aliased
+from .eligibility import handlers, own_names
 from .find import ItemLoop
-from .own_items import NO_ITEMS, OwnItems
+from .loop_body import Body
+from .own_items import NO_ITEMS, OwnItems, read_by
+from .table_stores import stored_tables
 
 _DEEP = {"count", "grow", "grow_many", "grow_add"}  # effects that change what was put in
 
@@ -68,6 +71,8 @@ def examine_in_order(
     assert isinstance(loop.node, ast.For)
     _one_way(loop)
     own.check(loop, ahead)
+    tables = stored_tables(loop, namespace)
+    tables.check([*read_by(ahead), *known])
     analysis = new_analysis(
         namespace, loop.accumulators | loop.bound | loop.targets, loop.sites, ahead=True
     )
@@ -93,6 +98,7 @@ def examine_in_order(
         scope.own = own_names(loop)
         scope.own_items = own.names
         scope.own_numbers = numbers
+        scope.tables = tables.places
         scope.block(body)
 
     analysis.run(look)

@@ -11,7 +11,7 @@ import copy
 from typing import Any
 
 from ..analysis import accumulators
-from ..analysis.bindings import stored
+from ..analysis.bindings import names_bound, stored
 from .find import ItemLoop
 from .split import ROW
 
@@ -39,7 +39,7 @@ def _name_of(loop: ItemLoop, namespace: dict[str, Any]) -> str | None:
     if not isinstance(node, ast.For) or not isinstance(node.target, ast.Name) or loop.mapped:
         return None
     key = node.target.id
-    if key in stored(node.body) or loop.defs:
+    if key in names_bound(node.body) or loop.defs:
         return None
     names: set[str] = {one.value.id for one in _entries(node, key)}
     if len(names) != 1:
@@ -98,7 +98,7 @@ def over_rows(loop: ItemLoop, namespace: dict[str, Any]) -> ItemLoop:
     added = {site.name for site in sites.values()}
     bound = frozenset(stored(made.body)) - added
     targets = frozenset([key.id, ROW])
-    return ItemLoop(made, made, loop.what, sites, bound, targets, row=f"{name}[{key.id}]")
+    return ItemLoop(made, made, loop.what, sites, bound, targets, rows=(f"{name}[{key.id}]",))
 
 
 class _Rows(ast.NodeTransformer):

@@ -47,8 +47,8 @@ class ItemLoop:
         What consumes the values of a generator expression, and how.
     mapped : Mapped or None
         Says that `node` goes through the items of a function, the statement through its values.
-    row : str
-        The entry that a name of the target stands for, where it goes through keys; for messages.
+    rows : tuple of str
+        What the last names of the target stand for, where it goes through keys; for messages.
     """
 
     stmt: ast.stmt
@@ -60,7 +60,7 @@ class ItemLoop:
     place: ast.expr | None = None
     consumed: Consumed | None = None
     mapped: Mapped | None = None
-    row: str = ""
+    rows: tuple[str, ...] = ()
 
     @property
     def line(self) -> int:

@@ -20,6 +20,7 @@ from .find import ItemLoop
 
 _COMPOUND = (ast.If, ast.For, ast.While, ast.With, ast.Try, ast.TryStar, ast.Match)
 _ABSTRACT = ("abc", "collections.abc", "enum", "typing")
+_OF_SELF = ("changes `self", "calls `self.", "does `self.")
 Place = tuple[int, int]
 
 
@@ -59,6 +60,27 @@ def changes_of_items(loop: ItemLoop) -> dict[str, ItemChanges]:
             elif change.keys is not None:
                 change.keys.add(key)
     return found
+
+
+def told_of_method(refusal: Refusal, loop: ItemLoop) -> Refusal:
+    """Add what would do to a reason that a method of the items changes its own object.
+
+    Examples
+    --------
+    >>> from nbexec.cell.loops.find import find_loop
+    >>> loop = find_loop(ast.parse("for p in ps: p.step()").body[0], {})
+    >>> told_of_method(Refusal(1, "calls `step`, which changes `self`"), loop).reason
+    'calls `step`, which changes `self`: `p.x = p.f()` of an `f` that only computes would do'
+    """
+    for part in ast.walk(loop.node):
+        match part:
+            case ast.Call(ast.Attribute(ast.Name(name), method)) if name in loop.targets:
+                begins = f"calls `{method}`, which "
+                rest = refusal.reason.removeprefix(begins)
+                if rest != refusal.reason and rest.startswith(_OF_SELF):
+                    would = f"`{name}.x = {name}.f()` of an `f` that only computes would do"
+                    return Refusal(refusal.line, f"{refusal.reason}: {would}")
+    return refusal
 
 
 def changes_one(stmt: ast.AST, targets: frozenset[str]) -> bool:
@@ -114,7 +136,7 @@ class OwnItems(NamedTuple):
         if not self.names:
             return
         changed: dict[int, Any] = {}
-        roots = _read(ahead)
+        roots = read_by(ahead)
         for item in self.items:
             for part, thing in _unpacked(item, loop.target):
                 named = {one.id for one in ast.walk(part) if isinstance(one, ast.Name)}
@@ -189,7 +211,7 @@ class OwnItems(NamedTuple):
 NO_ITEMS = OwnItems(frozenset(), [], False)
 
 
-def _read(ahead: Analysis) -> list[Any]:
+def read_by(ahead: Analysis) -> list[Any]:
     """Give what the part that runs ahead reads beside its item."""
     names = [ahead.namespace[name] for name in ahead.reads if name in ahead.namespace]
     own = ahead.own_reads.found.values() if ahead.own_reads is not None else ()

@@ -79,7 +79,8 @@ class Split:
         """What is computed ahead, for messages."""
         texts = [ast.unparse(one).replace(f"({EACH})", "") for one in self.moved]
         texts = [one.replace(f"({ITEM})", "") for one in texts]
-        texts = [one.replace(ROW, self.whole.row) for one in texts]
+        for at, row in reversed([*enumerate(self.whole.rows)]):
+            texts = [one.replace(row_name(at), row) for one in texts]
         first = texts[0].splitlines()[0]
         first = first if len(first) <= 40 else f"{first[:39]}…"
         more = f" and {len(texts) - 1} more" if len(texts) > 1 else ""
@@ -151,6 +152,11 @@ def find_split(
     uses = tuple(tuple(at for at, one in enumerate(names) if one in _loaded(c)) for c in calls)
     moved = tuple(calls)
     return Split(loop, ahead, leading, names, moved, uses, caches, frozenset(changes), by_keys)
+
+
+def row_name(at: int) -> str:
+    """Give the name of the entry at a key, of one of several."""
+    return f"{ROW}{at or ''}"
 
 
 def inner(at: int) -> str:

@@ -17,9 +17,11 @@ from ..analysis.analysis import Analysis, Refusal
 from ..analysis.functions import new_analysis
 from ..analysis.object_facts import read_once
 from ..analysis.source import is_own_class, is_own_code
-from .eligibility import Body, aliased, handlers
+from .accumulator_aliases import aliased
+from .eligibility import handlers
 from .evaluated_first import resolve
 from .find import ItemLoop
+from .loop_body import Body
 
 ONCE, VALUE = "_nbexec_once", "_nbexec_value"
 _WAITS: dict[type[ast.AST], str] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nbexec.cell.analysis import aliases
-from nbexec.cell.loops import eligibility
+from nbexec.cell.loops import accumulator_aliases
 
 from ..both_ways import both, kind, reason, runs_in_parallel, runs_serially
 
@@ -103,7 +103,7 @@ def test_what_only_a_name_refers_to_is_not_looked_for(source, monkeypatch):
     def unwanted(*given):
         raise AssertionError("it looks for aliases")
 
-    monkeypatch.setattr(eligibility, "_apart", unwanted)
+    monkeypatch.setattr(accumulator_aliases, "_apart", unwanted)
     runs_in_parallel(f"box = [[1], [2]]\n{source}", "threads")
 
 

@@ -5,7 +5,15 @@ Covers `nbexec.cell.execution.cached_ahead` and `nbexec.cell.loops.cached_calls`
 
 from __future__ import annotations
 
+import functools
+import os
+import random
+
 import pytest
+
+import nbexec
+from nbexec.cell.analysis.source import remember
+from nbexec.cell.loops.cached_calls import misses
 
 from ..both_ways import both, kind, leaving_after, reason
 from .test_replay import CACHED, INFO
@@ -62,6 +70,32 @@ def test_a_cache_is_left_as_the_plain_comprehension_leaves_it(name: str, where: 
 def test_a_cache_that_the_plain_comprehension_began_to_fill(name: str, where: str) -> None:
     with leaving_after(2):
         both(COMPREHENSIONS[name] + INFO, where, earlier=CACHED)
+
+
+@pytest.mark.parametrize("most", [0, 1, 3, 7, None])
+def test_what_a_bounded_cache_misses_is_known_before(most):
+    draw, computed = random.Random(5), []
+
+    @functools.lru_cache(maxsize=most)
+    def kept(x):
+        computed.append(at)
+
+    items = [draw.randrange(9) for _ in range(200)]
+    for at, x in enumerate(items):  # noqa: B007
+        kept(x)
+    assert misses(items, most) == computed
+
+
+@pytest.mark.parametrize("cell", ["out = [few(x) for x in xs]", "for x in xs: out.append(few(x))"])
+def test_what_it_has_lost_comes_from_workers_again(cell):
+    earlier = "@lru_cache(maxsize=2)\ndef few(x): return x, getpid()"
+    names = {"lru_cache": functools.lru_cache, "getpid": os.getpid, "xs": [1, 2, 3] * 4, "out": []}
+    remember(earlier, "<e>")
+    exec(compile(earlier, "<e>", "exec"), names)
+    nbexec.parallel(cell, names, backend="processes", workers=2, progress="off")
+    assert [x for x, _ in names["out"]] == names["xs"]
+    assert os.getpid() not in {where for _, where in names["out"]}
+    assert names["few"].cache_info() == (0, 12, 2, 2)
 
 
 @pytest.mark.parametrize("name", ["a list", "a dict", "a sum", "a map", "few are kept"])

@@ -1,6 +1,9 @@
 """Bodies that can't run item by item.
 
 They carry a value from one iteration to the next, or define a class or function that keeps one.
+
+Covers `nbexec.cell.loops.eligibility`, `nbexec.cell.loops.loop_body` and
+`nbexec.cell.loops.accumulator_aliases`.
 """
 
 from __future__ import annotations

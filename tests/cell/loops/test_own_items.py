@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ..both_ways import both
+from ..both_ways import both, kind, reason
 
 EARLIER = """
 import contextlib, weakref
@@ -127,3 +127,35 @@ def test_what_others_may_read_is_done_in_order(cell: str, backend: str) -> None:
     left = both(SERIAL[cell], backend, earlier=EARLIER)
     assert left.report is not None
     assert not any("slow" in step.what for step in left.report.steps), str(left.report)
+
+
+def test_a_key_that_an_inner_loop_binds_is_another_one():
+    source = "for k in d: d[k]['n'] = size([d[k] for k in 'ab'])"
+    earlier = (
+        "d = {k: {'x': k} for k in 'abc'}\ndef size(rows): return ''.join(r['x'] for r in rows)"
+    )
+    both(source, earlier=earlier)
+
+
+OWN = """
+class P:
+    def __init__(self, n): self.n, self.log = n, []
+    def step(self): self.n = sum(i * self.n for i in range(9)) % 7
+    def run(self):
+        self.log.append(self.n)
+        return self.n * 2
+    def after(self): return sum(i * self.n for i in range(9)) % 7
+parts = [P(i) for i in range(9)]
+"""
+
+
+@pytest.mark.parametrize("cell", ["for p in parts: p.step()", "out = [p.run() for p in parts]"])
+def test_a_method_that_changes_its_object_is_told_with_what_would_do(cell: str) -> None:
+    left = both(cell, earlier=OWN)
+    assert kind(left) == "serial"
+    assert "`p.x = p.f()` of an `f` that only computes would do" in reason(left)
+
+
+def test_what_is_told_would_do() -> None:
+    left = both("for p in parts: p.n = p.after()", earlier=OWN)
+    assert "computed ahead" in reason(left)
