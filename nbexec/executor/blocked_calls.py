@@ -73,8 +73,8 @@ class BlockedCall:
                 if own_threads.run() is executor._run:
                     raise RuntimeError(
                         f"{_name_of(one)} can't end while the thread of its executor's run waits "
-                        "for it: that calls on_event= and the like, which must not wait. Submit what "
-                        "is to go on, or use future.then()"
+                        "for it: that calls on_event= and the like, which mustn't wait. Go on with "
+                        "future.then(), or future.add_done_callback()"
                     )
                 executors.setdefault(executor, []).append(one)
         if not executors:
