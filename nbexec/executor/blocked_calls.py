@@ -72,9 +72,9 @@ class BlockedCall:
             elif not one.done():
                 if own_threads.run() is executor._run:
                     raise RuntimeError(
-                        f"{one._called} can't end while the thread of its executor's run waits for "
-                        "it: that calls on_event= and the like, which must not wait. Submit what "
-                        "is to go on, or use future.then()"
+                        f"{_name_of(one)} can't end while the thread of its executor's run waits "
+                        "for it: that calls on_event= and the like, which mustn't wait. Go on with "
+                        "future.then(), or future.add_done_callback()"
                     )
                 executors.setdefault(executor, []).append(one)
         if not executors:
@@ -126,7 +126,7 @@ class BlockedCall:
     def _refusal(self, executor: Any, awaited: Any) -> Callable[[str], None]:
         def refuse(backend: str) -> None:
             """Say which calls have the workers; in the run's loop."""
-            begun = [getattr(one, "_called", "a call") for one in executor._running()]
+            begun = [_name_of(one) for one in executor._running()]
             names = ", ".join(dict.fromkeys(begun))
             only = "the only worker" if len(begun) == 1 else f"all {len(begun)} workers"
             self._why = BackendError(
@@ -138,6 +138,11 @@ class BlockedCall:
             self._enough.set()
 
         return refuse
+
+
+def _name_of(future: Any) -> str:
+    name: str = getattr(future, "_called", "a call")
+    return name
 
 
 def _none() -> None:

@@ -297,7 +297,10 @@ class CallQueue(Feed):
             if workers is None:
                 return
             free = max(0, workers - len(self.futures.waiting) + len(self._unbegun))
-            unwanted = [one.future for one in (*self._unbegun.values(), *[*self._pending][free:])]
+            paced = [one for one in self._pending if one.own is not None and one.own.paced]
+            soon = [one for one in self._pending if one.own is None or not one.own.paced]
+            gone = (*self._unbegun.values(), *paced, *soon[free:])  # paced: they may have to wait
+            unwanted = [one.future for one in gone]
         for future in unwanted:  # without the lock: callbacks may submit
             future.cancel()
         self.waiting.cancel()

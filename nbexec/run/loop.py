@@ -476,7 +476,11 @@ class Loop:
         """Add a worker, if that can be done, since an item waits in one for another item."""
         if self._lending.lend(loan, self._chooser.adds_workers):
             self._lent()
-        elif self._lending.stuck(self._slots.running_count) and self._chooser.settled:
+        elif (
+            self._lending.stuck(self._slots.running_count)
+            and not self._slots.has_room(1)  # a worker may have just come free, for what is awaited
+            and self._chooser.settled
+        ):
             loan.refuse(self._base.backend)
 
     def give_back(self, loan: Loan) -> None:

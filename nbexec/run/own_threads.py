@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .handle import Run
 
 
 class _Here(threading.local):
-    run: Run | None = None
+    run: object = None
 
 
 _here = _Here()
 
 
-def enter(run: Run) -> None:
+def enter(run: object) -> None:
     """Have this thread be a run's, until it ends."""
     _here.run = run
 
 
-def run() -> Run | None:
-    """Give the run whose thread this is."""
+def run() -> object:
+    """Give the run whose thread this is; None where it is no run's."""
     return _here.run

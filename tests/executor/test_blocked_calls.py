@@ -187,6 +187,37 @@ def test_pools_of_others_say_so_once_all_their_workers_wait():
         assert "all 2 workers" in str(error)
 
 
+def test_a_worker_that_has_just_come_free_is_seen(monkeypatch):
+    """The end of a call, and the next message that one waits, come to the loop at once."""
+    go, waits = threading.Event(), threading.Event()
+    with (
+        concurrent.futures.ThreadPoolExecutor(2) as pool,
+        nbexec.Executor(pool, workers=2) as executor,
+    ):
+        loop, lend = executor.run._loop, executor.run.lend
+        handle = loop._intake._on_reply
+
+        def late(chunk, reply):
+            handle(chunk, reply)
+            go.set()
+            assert waits.wait(60)  # so that the loop handles that before it sends anything
+
+        def noted(loan):
+            lend(loan)
+            waits.set()
+
+        def outer():
+            assert go.wait(60)
+            return executor.submit(abs, -1).result()
+
+        monkeypatch.setattr(executor.run, "lend", noted)
+        alone = executor.submit(outer)
+        until(alone.running)
+        monkeypatch.setattr(loop._intake, "_on_reply", late)
+        executor.submit(abs, -2)
+        assert alone.result(60) == 1
+
+
 def test_auto_goes_where_it_can_wait():
     with nbexec.Executor("auto", workers=1) as executor:
         assert executor.submit(lambda: executor.submit(abs, -1).result()).result(100) == 1

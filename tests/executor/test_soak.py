@@ -227,8 +227,8 @@ class Usage(NamedTuple):
 
 def assert_flat(usages: list[Usage]) -> None:
     """Assert that the second half of a soak took no more memory than it may keep."""
-    if len(usages) < 8:
-        return  # a machine so slow that there is nothing to compare
+    if len(usages) < 20:  # the first ones fill the allocator's pools: there is nothing to compare
+        return
     quarter = len(usages) // 4
     early, late = usages[quarter : 2 * quarter], usages[-quarter:]
     grown = statistics.median(one.memory for one in late) - statistics.median(

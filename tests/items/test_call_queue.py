@@ -201,3 +201,12 @@ def test_a_call_of_another_library_hears_that_the_run_was_cancelled():
     why = RunCancelled("it was")
     queue.futures.end(why)
     assert heard.error is why
+
+
+def test_closing_spares_what_a_worker_is_about_to_take_and_nothing_that_has_to_wait():
+    queue, futures = CallQueue("mine"), []
+    for paced in (True, True, False, False, False):
+        futures.append(Future())
+        queue.add("call", futures[-1], SimpleNamespace(priority=0, paced=True) if paced else None)
+    queue.close(workers=2)
+    assert [one.cancelled() for one in futures] == [True, True, False, False, True]
