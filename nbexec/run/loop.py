@@ -127,6 +127,7 @@ class Loop:
             hold=hold,
             own=spec.options.worker_options,
             stops=spec.options.on_error == "raise" and not spec.options.retries,
+            collects=spec.options.on_error != "raise" and not spec.options.retries,
         )
         consuming = spec.sink.consuming if isinstance(spec.sink, Stream) else float
         setting = spec.options, self._slots, session, spec.kernel_backend, spec.clock
