@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 import nbexec
 from nbexec import Failure
 from nbexec.run.failure_policy import waiting
-from nbexec.telemetry.events import Retried
+from nbexec.telemetry.events import Retried, Submitted
 
 
 def square(x):
@@ -481,3 +481,24 @@ def test_failures_are_those_of_a_plain_loop(name, bad, chunk, collect):
         assert caught.value.args == (min(bad),)
         first = caught.value.partial_results[: min(bad)]
         assert first == [-x for x in range(min(bad))]
+
+
+@pytest.mark.parametrize("backend", ["serial", "threads", "asyncio"])
+def test_a_chunk_goes_on_after_a_failure_that_nothing_depends_on(backend):
+    def work(x):
+        if x == 0:
+            raise ValueError(x)
+        time.sleep(0.02 * (x == 1))  # a run that may have to stop takes the rest back meanwhile
+        return x
+
+    sent = []
+    nbexec.map(
+        work,
+        range(20),
+        chunk=20,
+        workers=1,
+        on_error="collect",
+        backend=backend,
+        on_event=lambda event: sent.append(event) if isinstance(event, Submitted) else None,
+    )
+    assert [len(event.chunk) for event in sent] == [20]

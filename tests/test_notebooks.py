@@ -139,3 +139,16 @@ def test_the_saved_calls_tell_what_happened():
         r"nbexec ensemble: 2 / 4",
     ):
         assert re.search(line, told), f"{line}\n{told}"
+
+
+def test_the_saved_records_tell_what_happened():
+    """Rows that stay in the kernel, a slow validator that does not, and a journal."""
+    notebook = nbformat.read(ROOT / "notebooks" / "08-records.ipynb", as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    told = "\n".join(o.data["text/plain"] for c in code for o in c.outputs if "data" in o)
+    for line in (
+        r"49,529 / 50,000, .*, 471 failed, serial: items take .*, and sending one would take",
+        r"989 / 1,000, .*, 11 failed, processes",
+        r"395 / 400, .* from the journal, 5 failed",
+    ):
+        assert re.search(line, told), f"{line}\n{told}"

@@ -18,7 +18,7 @@ from typing import Any
 from ..model import Chunk, Outcome
 from ..system import after_fork, blas
 from ..worker import held_records, streams
-from ..worker.chunk_state import AFTER_FAILURE, NOTHING_MORE, SharedChunkState
+from ..worker.chunk_state import SharedChunkState
 from ..worker.execute import (
     ExecutionSpec,
     StopFlag,
@@ -135,8 +135,7 @@ class AsyncioSession(Session):
         lane = self._lanes.get(slot)
         if lane is None:
             lane = self._lanes[slot] = Lane(self._spec.own.named(slot))
-        after_failure = NOTHING_MORE if self._spec.stops else AFTER_FAILURE
-        chunk_state = SharedChunkState(chunk.items, after_failure)
+        chunk_state = SharedChunkState(chunk.items, self._spec.after_failure)
         lane.chunks.append((chunk, chunk_state, lane.stop_flag))
         self._last = chunk
         self._coming.append(lane)

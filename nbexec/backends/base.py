@@ -9,6 +9,7 @@ delivered once, from any thread, unless its slot was aborted.
 from __future__ import annotations
 
 import contextvars
+import math
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ from typing import Any, NamedTuple, Protocol
 from ..model import Chunk, Outcome, Task
 from ..options.worker_options import WorkerOptions
 from ..telemetry.events import Part
-from ..worker.chunk_state import SharedChunkState
+from ..worker.chunk_state import AFTER_FAILURE, NOTHING_MORE, SharedChunkState
 from ..worker.held_records import HeldRecord
 from ..worker.surroundings.kernel_state import Surroundings
 from .caller_thread import CallerThread
@@ -55,9 +56,17 @@ class SessionSpec:
     direct: bool = False  # whether output also goes where it would have gone without us
     hold: HoldRecord | None = None  # takes what items in the kernel log, where that has an order
     stops: bool = False  # whether a failure ends the run: a plain loop begins nothing after it
+    collects: bool = False  # whether it goes on whatever fails, and tries nothing again
     judged: bool = False  # whether the seconds without a core, and `running`, are asked for
     own: WorkerOptions = WorkerOptions()  # what is wanted of workers
     surroundings: Surroundings = field(default_factory=Surroundings.here)  # when the run began
+
+    @property
+    def after_failure(self) -> float:
+        """Seconds that a chunk in the kernel may last once an item of it has failed."""
+        if self.stops:
+            return NOTHING_MORE
+        return math.inf if self.collects else AFTER_FAILURE
 
 
 # The options about workers; `Backend.takes` are those of them that it can do.

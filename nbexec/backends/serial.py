@@ -14,7 +14,7 @@ from ..model import Chunk, Outcome
 from ..system import machine
 from ..system.full_collections import Collected, collected
 from ..worker import streams
-from ..worker.chunk_state import AFTER_FAILURE, NOTHING_MORE, SharedChunkState
+from ..worker.chunk_state import SharedChunkState
 from ..worker.execute import ExecutionSpec, StopFlag, run_chunk, tear_down, worker_name
 from ..worker.item_errors import failed, interrupts
 from ..worker.random_streams import streams_of
@@ -61,8 +61,7 @@ class SerialSession(Session):
         return self._spec.caller_thread.own
 
     def submit(self, slot: int, chunk: Chunk) -> SharedChunkState:
-        after_failure = NOTHING_MORE if self._spec.stops else AFTER_FAILURE
-        chunk_state = SharedChunkState(chunk.items, after_failure, watched=True)
+        chunk_state = SharedChunkState(chunk.items, self._spec.after_failure, watched=True)
         self._last = chunk
         job = functools.partial(self._run, chunk, chunk_state, self._stop_flag)
         self._spec.caller_thread.call(job)

@@ -18,7 +18,7 @@ from ..errors import BackendError
 from ..model import Chunk
 from ..system import affinity, blas, machine
 from ..worker import held_records, streams
-from ..worker.chunk_state import AFTER_FAILURE, NOTHING_MORE, SharedChunkState
+from ..worker.chunk_state import SharedChunkState
 from ..worker.execute import ExecutionSpec, StopFlag, run_chunk, tear_down, worker_name
 from ..worker.item_errors import failed
 from ..worker.random_streams import streams_of
@@ -152,8 +152,7 @@ class ThreadsSession(Session):
         if worker is not None and (worker in self._old or self._worn(worker, chunk)):
             self._replace(slot)
         self._ensure(slot)
-        after_failure = NOTHING_MORE if self._spec.stops else AFTER_FAILURE
-        chunk_state = SharedChunkState(chunk.items, after_failure, watched=True)
+        chunk_state = SharedChunkState(chunk.items, self._spec.after_failure, watched=True)
         self._workers[slot].submit(chunk, chunk_state)
         return chunk_state
 

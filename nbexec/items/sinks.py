@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
@@ -10,6 +12,7 @@ from typing import Any, Protocol
 
 from ..errors import BudgetExceeded, DeadlineExceeded, RunCancelled
 from ..model import Chunk, Failure, Outcome
+from ..system import machine
 
 EVERY = 0.05  # seconds after which a waiting consumer looks for clicks
 
@@ -144,6 +147,9 @@ class Stream:
         self._ended = False
         self._error: BaseException | None = None
         self._changed = threading.Condition()
+        self._clock: int | None = None  # the CPU clock of the thread that consumes
+        self._thread = 0
+        self._begun = self._used = 0.0
         self.woken: Callable[[], None] | None = None  # called when there is something to take
 
     def room(self, pulled: int, window: int) -> int | None:
@@ -212,6 +218,24 @@ class Stream:
                 idle()
             batch, self._ready = self._ready, deque()
         return batch
+
+    def consumed_here(self) -> None:
+        """Note that this thread consumes the results."""
+        if hasattr(time, "pthread_getcpuclockid"):
+            self._clock = time.pthread_getcpuclockid(threading.get_ident())
+            self._thread = threading.get_native_id()
+            self._begun = time.clock_gettime(self._clock) + machine.starved(self._thread)
+
+    def consuming(self) -> float:
+        """Give the seconds in which who consumes the results was ready to run, since it began.
+
+        That is on a core, or without one, perhaps with the GIL.
+        """
+        if self._clock is not None:
+            with contextlib.suppress(OSError):  # that thread has ended
+                now = time.clock_gettime(self._clock) + machine.starved(self._thread)
+                self._used = max(self._used, now - self._begun)
+        return self._used
 
     def consume(self, count: int = 1) -> None:
         """Note that results were given away: as many items more may be pulled."""

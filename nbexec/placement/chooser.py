@@ -37,7 +37,9 @@ class BackendChooser:
         spec: SessionSpec,
         kernel: str,
         clock: Callable[[], float],
+        consuming: Callable[[], float] = float,
     ) -> None:
+        self._consuming = consuming  # CPU seconds of a thread that takes the results meanwhile
         self._options = options
         self._slots = slots
         self._spec = spec
@@ -208,7 +210,7 @@ class BackendChooser:
             most = get_backend("asyncio").default_workers()
             count = workers or machine.default_workers(most, self._spec.task.depth)
             return self._pinned(Choice("asyncio", count, "a coroutine function"))
-        self._probe = Probe()
+        self._probe = Probe(consuming=self._consuming)
         return replace(auto.FIRST, backend=self._first_backend)
 
     def learn(self, slot: Slot, chunk: Chunk, outcome: Outcome) -> None:
@@ -448,7 +450,7 @@ class BackendChooser:
         self._open.now = choice
         self._sending.drop(wanted=False)  # unless it is asked for
         if choice.backend == "serial":
-            self._probe = Probe()
+            self._probe = Probe(consuming=self._consuming)
             self._probe.judged = True
         elif movable:
             there = choice.backend == "threads" or is_warm("processes")

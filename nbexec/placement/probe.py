@@ -90,12 +90,18 @@ class Probe:
     """Measures items that run one after the other in the kernel.
 
     While an item runs in the kernel the run's loop has the GIL now and then, for as long as
-    it weighs a large value: to the item that is not waiting.
+    it weighs a large value: to the item that is not waiting.  So has who takes the results of
+    a stream; where that one computes all the time, items that wait hold up nobody.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.thread_time) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.thread_time,
+        consuming: Callable[[], float] = float,
+    ) -> None:
         self.seen = Evidence(gil=has_gil())
-        self._clock = clock  # CPU seconds of the loop's thread
+        self._thread = clock  # CPU seconds of the loop's thread
+        self._consuming = consuming  # of the consumer's
         self._loop: float | None = None  # what it had used when the last chunk came back
         self.judged = False  # whether a choice was made of what was seen, if only to stay
         self._whole = 0.0  # seconds of all items, judged or not
@@ -115,8 +121,11 @@ class Probe:
             busy=seen.busy + outcome.cpu,
         )
 
+    def _clock(self) -> float:
+        return self._thread() + self._consuming()
+
     def _ours(self) -> float:
-        """Give the seconds in which the loop kept what runs from running."""
+        """Give the seconds in which loop and consumer kept what runs from running."""
         if self._loop is None:  # only now it is certain whose clock it is
             self._loop = self._clock()
         return self._clock() - self._loop if self.seen.gil else 0.0

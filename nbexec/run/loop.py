@@ -127,8 +127,11 @@ class Loop:
             hold=hold,
             own=spec.options.worker_options,
             stops=spec.options.on_error == "raise" and not spec.options.retries,
+            collects=spec.options.on_error != "raise" and not spec.options.retries,
         )
-        return BackendChooser(spec.options, self._slots, session, spec.kernel_backend, spec.clock)
+        consuming = spec.sink.consuming if isinstance(spec.sink, Stream) else float
+        setting = spec.options, self._slots, session, spec.kernel_backend, spec.clock
+        return BackendChooser(*setting, consuming)
 
     # ------------------------------------------------------------ from any thread
 

@@ -22,6 +22,7 @@ def iterate(run: Run, stream: Stream, leave: Callable[[], object] | None = None)
     With `leave` that is called instead, which is to end the run.
     The run goes on meanwhile: it is woken when a quarter of a batch is consumed, to pull more.
     """
+    stream.consumed_here()
     try:
         while batch := stream.batch(run.idle):
             quarter = max(1, len(batch) // 4)

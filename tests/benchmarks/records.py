@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import multiprocessing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import nbexec
@@ -60,27 +61,34 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(name)
 
 
-def plain(rows: list[dict[str, Any]]) -> tuple[list[Any], list[tuple[int, Any]]]:
-    """Validate in one process, as a loop does."""
+Rows = Callable[[], Iterator[dict[str, Any]]]  # makes them anew, as a file is read
+
+
+def judged(rows: Iterable[dict[str, Any]]) -> Iterator[Any]:
+    """Validate in one process, as a loop does: give objects, and positions with errors."""
     import pydantic
 
-    good, bad = [], []
     validate = model().model_validate
     for at, one in enumerate(rows):
         try:
-            good.append(validate(one))
+            yield validate(one)
         except pydantic.ValidationError as error:
-            bad.append((at, error))
-    return good, bad
+            yield at, error
 
 
-def ours(rows: list[dict[str, Any]], **options: Any) -> Callable[[], object]:
+def plain(rows: Rows) -> int:
+    """Take the good rows one by one, and keep the errors."""
+    bad: list[Any] = []
+    return sum(1 for one in judged(rows()) if type(one) is not tuple or bad.append(one))
+
+
+def ours(rows: Rows, **options: Any) -> Callable[[], object]:
     """Give a run that knows nothing of earlier ones, whose good rows are taken one by one."""
 
     def work() -> object:
         profiles.forget()
         validate = model().model_validate
-        results = nbexec.imap(validate, iter(rows), on_error="collect", progress="off", **options)
+        results = nbexec.imap(validate, rows(), on_error="collect", progress="off", **options)
         return sum(1 for _ in results.ok())
 
     return work
@@ -88,8 +96,9 @@ def ours(rows: list[dict[str, Any]], **options: Any) -> Callable[[], object]:
 
 def validated(part: list[dict[str, Any]]) -> tuple[list[Any], list[tuple[int, str]]]:
     """Validate a chunk in a process of a pool, which can send errors as text."""
-    good, bad = plain(part)
-    return good, [(at, str(error)) for at, error in bad]
+    found = [*judged(part)]
+    good = [one for one in found if type(one) is not tuple]
+    return good, [(one[0], str(one[1])) for one in found if type(one) is tuple]
 
 
 def packed(data: bytes) -> bytes:
@@ -111,16 +120,18 @@ def unpacked(data: bytes) -> list[Any]:
     return [model().model_construct(**one) for one in dicts]
 
 
-def chunks(rows: list[Any], size: int) -> Iterator[list[Any]]:
-    return (rows[at : at + size] for at in range(0, len(rows), size))
+def chunks(rows: Rows, size: int) -> Iterator[list[Any]]:
+    """Give the rows in lists."""
+    flow = rows()
+    return iter(lambda: [*itertools.islice(flow, size)], [])
 
 
-def pooled(pool: Any, rows: list[Any], size: int) -> object:
+def pooled(pool: Any, rows: Rows, size: int) -> object:
     """Validate on a pool of multiprocessing."""
     return sum(len(good) for good, _ in pool.imap(validated, chunks(rows, size)))
 
 
-def pooled_packed(pool: Any, rows: list[Any], size: int) -> object:
+def pooled_packed(pool: Any, rows: Rows, size: int) -> object:
     """Validate on one through msgpack and LZ4."""
     import lz4.frame
     import msgpack
@@ -130,7 +141,11 @@ def pooled_packed(pool: Any, rows: list[Any], size: int) -> object:
 
 
 def _compared(setting: Setting, bad: bool, **options: Any) -> Iterator[Sides]:
-    rows = [row(at, bad) for at in range(setting.size(COUNT, 2_000))]
+    count = setting.size(COUNT, 2_000)
+
+    def rows() -> Iterator[dict[str, Any]]:
+        return (row(at, bad) for at in range(count))
+
     mine = timed(ours(rows, **options))
     if setting.against == "plain Pydantic":
         yield Sides(mine, timed(lambda: plain(rows)))

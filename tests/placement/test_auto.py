@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import subprocess
 import sys
 import threading
@@ -309,6 +310,29 @@ def test_the_loop_s_own_work_is_not_taken_for_an_item_that_waits():
     now[0] += 0.02
     running = Running(0.05, 0.01, 0.0), Chunk(range(1), [0])
     assert watched.look(running, 9, True, SendingCost()).running_wall == pytest.approx(0.03)
+
+
+def test_an_item_does_not_wait_while_who_takes_the_results_computes():
+    used = [5.0]
+    watched = probe.Probe(clock=lambda: 0.0, consuming=lambda: used[0])
+    watched.look(None, 9, True, SendingCost())
+    used[0] += 0.02
+    watched.learn(Outcome([1], {}, 0.0, [0.03], 0.01, ""))
+    assert (watched.seen.wall, watched.seen.busy) == pytest.approx((0.01, 0.01))
+    used[0] += 0.02
+    watched.learn(Outcome([1], {}, 0.0, [0.5], 0.001, ""))  # it did wait, though
+    assert watched.seen.wall == pytest.approx(0.49)
+
+
+def test_it_is_known_what_who_takes_the_results_computes():
+    results = nbexec.imap(abs, itertools.count(), backend="serial", window=10)
+    stream = results.run._sink
+    next(results)
+    before, begun = stream.consuming(), time.thread_time()
+    while time.thread_time() < begun + 0.01:
+        pass
+    assert stream.consuming() >= before + 0.01
+    results.close()
 
 
 def test_threads_that_end_items_all_the_time_are_asked_too(monkeypatch):

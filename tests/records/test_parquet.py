@@ -74,6 +74,24 @@ def test_good_rows_and_errors_go_to_files_in_pieces(tmp_path, small_pieces):
     assert not results.failures  # they are in the file
 
 
+def test_rows_are_written_as_they_come(tmp_path, small_pieces, monkeypatch):
+    pulled, at_each_piece, batch = [], [], arrow_rows.batch
+
+    def rows():
+        for row in 4 * ROWS:
+            pulled.append(row)
+            yield row
+
+    def written(dicts, schema):
+        at_each_piece.append(len(pulled))
+        return batch(dicts, schema)
+
+    monkeypatch.setattr(arrow_rows, "batch", written)
+    assert stream(rows(), window=10).to_parquet(tmp_path / "a.parquet") == 100
+    assert len(at_each_piece) == 10
+    assert all(count <= 10 * at + 10 for at, count in enumerate(at_each_piece, 1))
+
+
 def test_without_a_file_failures_are_kept(tmp_path):
     results = stream([BAD, *ROWS])
     assert results.to_parquet(tmp_path / "good.parquet") == 25
