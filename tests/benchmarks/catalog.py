@@ -15,7 +15,17 @@ from .measure import Sides
 
 MODULES = (
     *("overhead", "balance", "waiting", "calls", "arrays", "numeric", "starting", "streaming"),
-    *("panel", "cells", "plain_cells", "cell_kinds", "cell_grid", "sweep", "heaps", "stages"),
+    *(
+        "pipelines",
+        "panel",
+        "cells",
+        "plain_cells",
+        "cell_kinds",
+        "cell_grid",
+        "sweep",
+        "heaps",
+        "stages",
+    ),
     "fits",
 )
 
