@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import os
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..errors import GraphError, OptionError
+from ..errors import GraphError, OptionError, RunCancelled
 from ..options import resolve
 from ..tracking import track
 from ..worker.execute import depth
@@ -202,25 +203,42 @@ class Pipeline:
             As for `run`; or lengths differ.
         Exception
             With ``on_error="raise"``, what a step has raised, with a note that names step and
-            item.
+            item.  Like an interrupt, it has the results of the items that had ended as
+            ``partial_results``.
         """
         rows = SweepRows(over, mode, {**(inputs or {}), **given})
         flow = self._flow_of(rows, until, on_error, checkpoint)
         flow.unfinished = [] if on_error == "collect" else None
+        found: list[tuple[int, dict[str, Any], dict[str, Any]]] = []
+        made = functools.partial(self._results, flow, rows, until, progress, checkpoint, found)
         try:
-            found = list(self._tracked(flow, rows, progress))
+            found.extend(self._tracked(flow, rows, progress))
+            return made(rows.shape)
         except StepFailed as failed:
-            error = failed.error
-        else:
-            found.sort(key=lambda one: one[0])
-            names = self._wanted(until)
-            values = {name: [result[name] for _, _, result in found] for name in names}
-            labels = {name: [row[name] for _, row, _ in found] for name in rows.over}
-            shape = rows.shape(len(found))
-            retry = functools.partial(self._retried, rows, until, progress, checkpoint)
-            made = PipelineResults(values, labels, shape, self._report(flow))
-            return made.can_retry(retry, flow.unfinished or [])
+            error: BaseException = failed.error
+        except (KeyboardInterrupt, RunCancelled) as stopped:
+            error = stopped
+        with contextlib.suppress(AttributeError):  # an exception with __slots__
+            error.partial_results = made(lambda count: (count,))  # type: ignore[attr-defined]
         raise error
+
+    def _results(
+        self,
+        flow: PipelineFlow,
+        rows: SweepRows,
+        until: Any,
+        progress: Any,
+        checkpoint: Path | None,
+        found: list[tuple[int, dict[str, Any], dict[str, Any]]],
+        shape: Callable[[int], tuple[int, ...]],
+    ) -> PipelineResults:
+        """Give what has ended, in the order of the items."""
+        found.sort(key=lambda one: one[0])
+        values = {name: [result[name] for _, _, result in found] for name in self._wanted(until)}
+        labels = {name: [row[name] for _, row, _ in found] for name in rows.over}
+        retry = functools.partial(self._retried, rows, until, progress, checkpoint)
+        made = PipelineResults(values, labels, shape(len(found)), self._report(flow))
+        return made.can_retry(retry, flow.unfinished or [])
 
     def _retried(
         self,

@@ -101,6 +101,23 @@ def test_annotations_that_contradict_each_other():
         Pipeline(size, shout)
 
 
+def test_annotations_of_one_of_several_outputs():
+    @step(output=("size", "words"))
+    def parsed(x) -> tuple[int, list[str]]:
+        never()
+
+    def shout(words: str):
+        never()
+
+    with pytest.raises(GraphError, match="gives words as list, but step shout takes words as str"):
+        Pipeline(parsed, shout)
+
+    def count(words: list):
+        never()
+
+    Pipeline(parsed, count)
+
+
 @pytest.mark.parametrize(
     ("gives", "takes"),
     [
