@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import GraphError, OptionError, RunCancelled
 from ..options import resolve
-from ..tracking import track
+from ..tracking import followed
 from ..worker.execute import depth
 from .flow_display import FlowDisplay
 from .graph_rows import Unfinished
@@ -253,7 +253,7 @@ class Pipeline:
         flow = self._flow_of(rows, until, "collect", checkpoint)
         flow.unfinished = []
         values = {name: list(column) for name, column in before.items()}
-        ended = track(flow.finished(unfinished), len(unfinished), self.name, progress)
+        ended = self._followed(flow.finished(unfinished), len(unfinished), progress)
         with self._shown(flow, len(unfinished), progress):
             for index, result in ended:
                 for name, value in result.items():
@@ -317,10 +317,14 @@ class Pipeline:
         ended = flow.finished(noted(), bounded)
         try:
             with self._shown(flow, rows.total, progress):
-                for index, result in track(ended, rows.total, self.name, progress):
+                for index, result in self._followed(ended, rows.total, progress):
                     yield index, begun.pop(index), result
         finally:  # at once, whoever holds the frames of an exception
             ended.close()
+
+    def _followed(self, ended: Iterator[Any], total: int | None, progress: Any) -> Iterator[Any]:
+        reason = f"items of {len(self.steps)} steps, which run on their own backends"
+        return followed(ended, total, self.name, progress, reason)
 
     def _shown(self, flow: PipelineFlow, total: int | None, progress: Any) -> FlowDisplay:
         return FlowDisplay(self.name, self.wiring, flow, total, progress)
