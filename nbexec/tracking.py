@@ -90,14 +90,29 @@ def track(
             total = len(iterable)  # type: ignore[arg-type]
         except TypeError:  # a generator has no length
             pass
-    return _follow(iterator, total, options, REASON)
+    return _follow(lambda _: iterator, total, options, REASON)
 
 
 def followed(
-    results: Iterator[Item], total: int | None, name: str, progress: Any, reason: str
+    source: Callable[[Callable[[], None]], Iterator[Item]],
+    total: int | None,
+    name: str,
+    progress: Any,
+    reason: str,
 ) -> Iterator[Item]:
-    """Show results that come from elsewhere as `track` shows a loop; `reason` says from where."""
-    return _follow(results, total, _options(name, progress), reason)
+    """Show results that come from elsewhere as `track` shows a loop.
+
+    Parameters
+    ----------
+    source : callable
+        Gives the iterator.  It is given what it has to call now and then while it waits: that
+        takes in clicks, returns after a pause, and raises where the run is cancelled.
+    total, name, progress
+        As for `track`.
+    reason : str
+        Says where the results come from.
+    """
+    return _follow(lambda loop: source(loop.hold), total, _options(name, progress), reason)
 
 
 def _options(name: str, progress: Any) -> Options:
@@ -108,10 +123,14 @@ def _options(name: str, progress: Any) -> Options:
 
 
 def _follow(
-    iterator: Iterator[Item], total: int | None, options: Options, reason: str
+    source: Callable[[Tracked], Iterator[Item]],
+    total: int | None,
+    options: Options,
+    reason: str,
 ) -> Iterator[Item]:
     """Give the items, and report them to a `Tracked`."""
     loop = Tracked(options)
+    iterator = source(loop)
     loop.begin(total, reason)
     clock, due, taken = time.monotonic, 0.0, 0
     how: EndReason = "failed"

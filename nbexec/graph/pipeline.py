@@ -253,9 +253,8 @@ class Pipeline:
         flow = self._flow_of(rows, until, "collect", checkpoint)
         flow.unfinished = []
         values = {name: list(column) for name, column in before.items()}
-        ended = self._followed(flow.finished(unfinished), len(unfinished), progress)
         with self._shown(flow, len(unfinished), progress):
-            for index, result in ended:
+            for index, result in self._followed(flow, unfinished, len(unfinished), progress):
                 for name, value in result.items():
                     values[name][index] = value
         retry = functools.partial(self._retried, rows, until, progress, checkpoint)
@@ -314,17 +313,32 @@ class Pipeline:
                 begun[index] = {name: row[name] for name in rows.over}
                 yield row
 
-        ended = flow.finished(noted(), bounded)
-        try:
-            with self._shown(flow, rows.total, progress):
-                for index, result in self._followed(ended, rows.total, progress):
-                    yield index, begun.pop(index), result
-        finally:  # at once, whoever holds the frames of an exception
-            ended.close()
+        with self._shown(flow, rows.total, progress):
+            for index, result in self._followed(flow, noted(), rows.total, progress, bounded):
+                yield index, begun.pop(index), result
 
-    def _followed(self, ended: Iterator[Any], total: int | None, progress: Any) -> Iterator[Any]:
+    def _followed(
+        self,
+        flow: PipelineFlow,
+        rows: Iterable[Any],
+        total: int | None,
+        progress: Any,
+        bounded: bool = False,
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Give what ends, in the panel of a loop."""
         reason = f"items of {len(self.steps)} steps, which run on their own backends"
-        return followed(ended, total, self.name, progress, reason)
+        opened: list[Generator[tuple[int, dict[str, Any]], None, None]] = []
+
+        def source(hold: Callable[[], None]) -> Iterator[tuple[int, dict[str, Any]]]:
+            opened.append(flow.finished(rows, bounded, hold))
+            return opened[0]
+
+        shown = followed(source, total, self.name, progress, reason)
+        try:
+            yield from shown
+        finally:  # at once, whoever holds the frames of an exception
+            for one in opened:
+                one.close()
 
     def _shown(self, flow: PipelineFlow, total: int | None, progress: Any) -> FlowDisplay:
         return FlowDisplay(self.name, self.wiring, flow, total, progress)

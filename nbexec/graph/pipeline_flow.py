@@ -32,6 +32,7 @@ from .wiring import Wiring
 
 OPEN = 2  # rows that are open for each call at an executor, at most
 BEHIND = 8  # times as many rows may be over, or open, behind one that still runs
+HOLD = 0.1  # seconds between two looks whether it is cancelled, while it waits
 
 Ended = tuple[list[Row], Node, "Future[Any]"]
 
@@ -87,15 +88,20 @@ class PipelineFlow:
         self.unfinished: list[Unfinished] | None = None
         self._calls: list[StepCalls] = []
         self._inbox: queue.SimpleQueue[Ended] = queue.SimpleQueue()
+        self._hold: Callable[[], None] | None = None
         self._calls_of = {one: self._open(one) for one in steps}
 
     def finished(
-        self, rows: Iterable[Mapping[str, Any] | Unfinished], bounded: bool = False
+        self,
+        rows: Iterable[Mapping[str, Any] | Unfinished],
+        bounded: bool = False,
+        hold: Callable[[], None] | None = None,
     ) -> Generator[tuple[int, dict[str, Any]], None, None]:
         """Give each row's number and outputs as it ends; they begin while others go on.
 
         With `bounded` only so many begin while one before them goes on: who wants them in their
-        order has to keep these.
+        order has to keep these.  `hold` is called now and then while it waits; what that raises
+        ends it.
 
         Raises
         ------
@@ -104,7 +110,7 @@ class PipelineFlow:
         """
         numbered = enumerate(rows)
         unended, more, ended = 0, True, False
-        order = RowOrder()
+        order, self._hold = RowOrder(), hold
 
         def may_begin() -> bool:
             if not more or unended >= self._room:
@@ -247,7 +253,7 @@ class PipelineFlow:
         """Take in what has ended, or what ends next; give the rows that have ended with it."""
         over: list[Row] = []
         while wait or not self._inbox.empty():
-            rows, step, future = self._inbox.get()
+            rows, step, future = self._next()
             wait = False
             calls = self._calls_of[step]
             calls.at -= 1
@@ -262,6 +268,14 @@ class PipelineFlow:
                     self._take_in(row, step, functools.partial(_given, value))
             over += [row for row in rows if not row.left]
         return over
+
+    def _next(self) -> Ended:
+        while self._hold is not None:
+            try:
+                return self._inbox.get(timeout=HOLD)
+            except queue.Empty:
+                self._hold()
+        return self._inbox.get()
 
     def _take_in(self, row: Row, step: Node, result: Callable[[], Any]) -> None:
         counts = self.counts[step]

@@ -310,6 +310,21 @@ def test_the_text_and_the_picture():
     assert column == {"load": 0, "tokens": 1, "count": 2, "longest": 2, "report": 3}
 
 
+def test_it_can_be_cancelled_while_a_step_runs():
+    def waits(x):
+        if x:
+            run = next(one for one in nbexec.runs() if one.name == "cancelled")
+            nbexec.attach(run.id).cancel("enough")
+            while not nbexec.cancelled():
+                time.sleep(0.001)
+        return x
+
+    pipe = nbexec.Pipeline(waits, backend="threads", workers=1, name="cancelled")
+    with pytest.raises(nbexec.RunCancelled, match="enough") as caught:
+        pipe.map(over="x", x=[0, 1], progress="off")
+    assert caught.value.partial_results["waits"] in ([], [0])  # they may have travelled together
+
+
 def test_it_can_be_stopped_by_an_interrupt():
     begun, stopped = threading.Event(), threading.Event()
 
