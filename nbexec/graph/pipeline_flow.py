@@ -13,6 +13,7 @@ once, so that the first rows are finished first and few are open: memory is boun
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import heapq
 import queue
@@ -20,6 +21,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
+from ..errors import RunCancelled
 from ..model import Failure
 from ..worker.batching import Batched
 from .graph_rows import Row, RowOrder, RowPlan, Unfinished
@@ -109,7 +111,7 @@ class PipelineFlow:
             A step raised, unless failures are collected.
         """
         numbered = enumerate(rows)
-        unended, more, ended = 0, True, False
+        unended, more, ended, how = 0, True, False, "failed"
         order, self._hold = RowOrder(), hold
 
         def may_begin() -> bool:
@@ -142,11 +144,15 @@ class PipelineFlow:
                         )
                     yield row.index, self._plan.result(row)
             ended = True
+        except (GeneratorExit, KeyboardInterrupt, RunCancelled):
+            how = "cancelled"
+            raise
         finally:
             for calls in self._calls:
                 calls.close(ended)
             if self._journal is not None:
-                self._journal.end("done" if ended else "failed", self.counts)
+                self._keep_rest(self._journal)
+                self._journal.end("done" if ended else how, self.counts)
 
     @property
     def notes(self) -> list[str]:
@@ -276,6 +282,20 @@ class PipelineFlow:
             except queue.Empty:
                 self._hold()
         return self._inbox.get()
+
+    def _keep_rest(self, journal: StepJournal) -> None:
+        """Keep what had ended when the first failure ended all."""
+        while not self._inbox.empty():
+            rows, step, future = self._inbox.get()
+            if future.cancelled() or future.exception() is not None:
+                continue
+            values = [future.result()] if len(rows) == 1 else future.result()
+            for row, value in zip(rows, values, strict=True):
+                with contextlib.suppress(ValueError):  # of another shape than the step says
+                    step.parts(value)
+                    if step.branches:
+                        row.picked[step] = step.picked(value)
+                    journal.keep(row, step, value)
 
     def _take_in(self, row: Row, step: Node, result: Callable[[], Any]) -> None:
         counts = self.counts[step]
