@@ -185,7 +185,7 @@ class StepJournal:
     def keep(self, row: Row, step: Node, value: Any) -> None:
         """Have what a step gave be written; before other steps have it, which may change it."""
         values = self._values
-        if not self._going or values is None:
+        if not self._going or values is None or row.keys is None:
             return
         if step.branches:
             self._keys.pick(row.keys, step, row.picked[step])

@@ -179,3 +179,8 @@ def test_several_outputs_by_name():
         return {"b": 2, "a": x}
 
     assert nbexec.Pipeline(split, backend="serial").run(x=1) == {"a": 1, "b": 2}
+
+
+def test_a_lambda_is_called_as_what_it_gives():
+    (one,) = Pipeline(step(lambda x: 2 * x, output="double"), backend="serial").steps
+    assert (one.name, one.outputs) == ("double", ("double",))
