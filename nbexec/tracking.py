@@ -78,10 +78,7 @@ def track(
     """
     if total is not None and (isinstance(total, bool) or not isinstance(total, int) or total < 0):
         raise OptionError(f"total must be an integer, 0 or more, or None, not {total!r}")
-    changes = {"name": name or "loop", "checkpoint": None, "memory_limit": None}
-    if progress is not None:
-        changes["progress"] = progress
-    options = resolve(changes)
+    options = _options(name or "loop", progress)
     try:
         iterator = iter(iterable)
     except TypeError:
@@ -93,15 +90,50 @@ def track(
             total = len(iterable)  # type: ignore[arg-type]
         except TypeError:  # a generator has no length
             pass
-    return _follow(iterator, total, options)
+    return _follow(lambda _: iterator, total, options, REASON)
 
 
-def _follow(iterator: Iterator[Item], total: int | None, options: Options) -> Iterator[Item]:
+def followed(
+    source: Callable[[Callable[[], None]], Iterator[Item]],
+    total: int | None,
+    name: str,
+    progress: Any,
+    reason: str,
+) -> Iterator[Item]:
+    """Show results that come from elsewhere as `track` shows a loop.
+
+    Parameters
+    ----------
+    source : callable
+        Gives the iterator.  It is given what it has to call now and then while it waits: that
+        takes in clicks, returns after a pause, and raises where the run is cancelled.
+    total, name, progress
+        As for `track`.
+    reason : str
+        Says where the results come from.
+    """
+    return _follow(lambda loop: source(loop.hold), total, _options(name, progress), reason)
+
+
+def _options(name: str, progress: Any) -> Options:
+    changes = {"name": name, "checkpoint": None, "memory_limit": None}
+    if progress is not None:
+        changes["progress"] = progress
+    return resolve(changes)
+
+
+def _follow(
+    source: Callable[[Tracked], Iterator[Item]],
+    total: int | None,
+    options: Options,
+    reason: str,
+) -> Iterator[Item]:
     """Give the items, and report them to a `Tracked`."""
     loop = Tracked(options)
-    loop.begin(total)
+    iterator = source(loop)
+    loop.begin(total, reason)
     clock, due, taken = time.monotonic, 0.0, 0
-    reason: EndReason = "failed"
+    how: EndReason = "failed"
     inside = False  # whether the body was left in the middle of an item
     try:
         for item in iterator:
@@ -114,15 +146,15 @@ def _follow(iterator: Iterator[Item], total: int | None, options: Options) -> It
                 loop.ended(taken)
                 loop.hold()
                 due = 0.0
-        reason = "done"
+        how = "done"
     except GeneratorExit:
-        reason, inside = "cancelled" if loop.stopped else "done", True
+        how, inside = "cancelled" if loop.stopped else "done", True
         raise
     except (RunCancelled, KeyboardInterrupt):
-        reason = "cancelled"
+        how = "cancelled"
         raise
     finally:
-        loop.end(taken, reason, inside)
+        loop.end(taken, how, inside)
 
 
 class Tracked(Run):
@@ -161,10 +193,10 @@ class Tracked(Run):
 
     # ------------------------------------------------------------ from the caller's thread
 
-    def begin(self, total: int | None) -> None:
-        """Emit the beginning of the loop."""
+    def begin(self, total: int | None, reason: str) -> None:
+        """Emit the beginning of the loop; `reason` says why it runs where it does."""
         self._publisher.each("attach", self)
-        self._emit(RunStarted, self.name, total, Choice("serial", 1, REASON))
+        self._emit(RunStarted, self.name, total, Choice("serial", 1, reason))
         self._since, self._cpu = time.time(), time.thread_time()
         _live.append((*self._place, self))
         if self.task.depth == 0 and self._outer is None:

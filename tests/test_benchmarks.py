@@ -57,6 +57,9 @@ first-warm          memory                ≤ 30 MB a worker
 panel               off                   ≤ 1.02
 imap                time                  ≤ 2 µs an item
 imap                memory                ≤ 5 MB
+graph               ideal                 ≥ 0.9
+graph-stream        time                  ≤ 100 µs a call
+graph-stream        memory                ≤ 5 MB
 import              -                     ≤ 30 ms
 plan                -                     ≤ 5 ms
 cells-len           -                     ≤ 30 ms

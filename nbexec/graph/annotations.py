@@ -18,16 +18,26 @@ TOWER = {int: (float, complex), float: (complex,), bool: (int, float, complex)}
 
 def contradiction(producer: Node, name: str, consumer: Node) -> str:
     """Say why an output can't be a parameter; "" where it may be."""
-    if len(producer.outputs) > 1:
-        return ""
-    gives = _classes(_hints(producer.fn).get("return"))
+    gives = _classes(_given(producer, name))
     takes = _classes(_hints(consumer.fn).get(consumer.parameter(name)))
     if gives is None or takes is None or any(_fits(a, b) for a in gives for b in takes):
         return ""
     return (
-        f"step {producer.name} gives {_said(gives)}, but step {consumer.name} takes {name} as "
-        f"{_said(takes)}"
+        f"step {producer.name} gives {_what(producer, name)}{_said(gives)}, but step "
+        f"{consumer.name} takes {name} as {_said(takes)}"
     )
+
+
+def _given(producer: Node, name: str) -> Any:
+    """Give the annotation of an output: of one of several, the part of the tuple."""
+    hint = _hints(producer.fn).get("return")
+    count = len(producer.outputs)
+    if count == 1:
+        return hint
+    parts = typing.get_args(hint) if typing.get_origin(hint) is tuple else ()
+    if len(parts) != count or ... in parts:
+        return None
+    return parts[producer.outputs.index(name)]
 
 
 def _hints(fn: Any) -> dict[str, Any]:
@@ -59,6 +69,10 @@ def _is_protocol(cls: type) -> bool:
 
 def _fits(given: type, taken: type) -> bool:
     return issubclass(given, taken) or issubclass(taken, given) or taken in TOWER.get(given, ())
+
+
+def _what(producer: Node, name: str) -> str:
+    return f"{name} as " if len(producer.outputs) > 1 else ""
 
 
 def _said(classes: tuple[type, ...]) -> str:

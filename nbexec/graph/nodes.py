@@ -235,6 +235,8 @@ def node_of(fn: Any) -> Node:
     defaults = {one.name: one.default for one in parameters if one.default is not one.empty}
     inputs = tuple(one.name for one in parameters)
     outputs = said.get("outputs") or getattr(fn, "outputs_as_step", None) or (name,)
+    if name == "<lambda>":
+        name = str(outputs[0])
     options, optional = said.get("options", {}), said.get("optional", False)
     branches = _branches(fn, name, said["branches"]) if "branches" in said else {}
     return Node(fn, name, tuple(map(str, outputs)), inputs, defaults, options, optional, branches)

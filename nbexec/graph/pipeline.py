@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import os
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..errors import GraphError, OptionError
+from ..errors import GraphError, OptionError, RunCancelled
 from ..options import resolve
-from ..tracking import track
+from ..tracking import followed
 from ..worker.execute import depth
 from .flow_display import FlowDisplay
 from .graph_rows import Unfinished
@@ -202,25 +203,42 @@ class Pipeline:
             As for `run`; or lengths differ.
         Exception
             With ``on_error="raise"``, what a step has raised, with a note that names step and
-            item.
+            item.  Like an interrupt, it has the results of the items that had ended as
+            ``partial_results``.
         """
         rows = SweepRows(over, mode, {**(inputs or {}), **given})
         flow = self._flow_of(rows, until, on_error, checkpoint)
         flow.unfinished = [] if on_error == "collect" else None
+        found: list[tuple[int, dict[str, Any], dict[str, Any]]] = []
+        made = functools.partial(self._results, flow, rows, until, progress, checkpoint, found)
         try:
-            found = list(self._tracked(flow, rows, progress))
+            found.extend(self._tracked(flow, rows, progress))
+            return made(rows.shape)
         except StepFailed as failed:
-            error = failed.error
-        else:
-            found.sort(key=lambda one: one[0])
-            names = self._wanted(until)
-            values = {name: [result[name] for _, _, result in found] for name in names}
-            labels = {name: [row[name] for _, row, _ in found] for name in rows.over}
-            shape = rows.shape(len(found))
-            retry = functools.partial(self._retried, rows, until, progress, checkpoint)
-            made = PipelineResults(values, labels, shape, self._report(flow))
-            return made.can_retry(retry, flow.unfinished or [])
+            error: BaseException = failed.error
+        except (KeyboardInterrupt, RunCancelled) as stopped:
+            error = stopped
+        with contextlib.suppress(AttributeError):  # an exception with __slots__
+            error.partial_results = made(lambda count: (count,))  # type: ignore[attr-defined]
         raise error
+
+    def _results(
+        self,
+        flow: PipelineFlow,
+        rows: SweepRows,
+        until: Any,
+        progress: Any,
+        checkpoint: Path | None,
+        found: list[tuple[int, dict[str, Any], dict[str, Any]]],
+        shape: Callable[[int], tuple[int, ...]],
+    ) -> PipelineResults:
+        """Give what has ended, in the order of the items."""
+        found.sort(key=lambda one: one[0])
+        values = {name: [result[name] for _, _, result in found] for name in self._wanted(until)}
+        labels = {name: [row[name] for _, row, _ in found] for name in rows.over}
+        retry = functools.partial(self._retried, rows, until, progress, checkpoint)
+        made = PipelineResults(values, labels, shape(len(found)), self._report(flow))
+        return made.can_retry(retry, flow.unfinished or [])
 
     def _retried(
         self,
@@ -235,9 +253,8 @@ class Pipeline:
         flow = self._flow_of(rows, until, "collect", checkpoint)
         flow.unfinished = []
         values = {name: list(column) for name, column in before.items()}
-        ended = track(flow.finished(unfinished), len(unfinished), self.name, progress)
         with self._shown(flow, len(unfinished), progress):
-            for index, result in ended:
+            for index, result in self._followed(flow, unfinished, len(unfinished), progress):
                 for name, value in result.items():
                     values[name][index] = value
         retry = functools.partial(self._retried, rows, until, progress, checkpoint)
@@ -296,13 +313,32 @@ class Pipeline:
                 begun[index] = {name: row[name] for name in rows.over}
                 yield row
 
-        ended = flow.finished(noted(), bounded)
+        with self._shown(flow, rows.total, progress):
+            for index, result in self._followed(flow, noted(), rows.total, progress, bounded):
+                yield index, begun.pop(index), result
+
+    def _followed(
+        self,
+        flow: PipelineFlow,
+        rows: Iterable[Any],
+        total: int | None,
+        progress: Any,
+        bounded: bool = False,
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Give what ends, in the panel of a loop."""
+        reason = f"items of {len(self.steps)} steps, which run on their own backends"
+        opened: list[Generator[tuple[int, dict[str, Any]], None, None]] = []
+
+        def source(hold: Callable[[], None]) -> Iterator[tuple[int, dict[str, Any]]]:
+            opened.append(flow.finished(rows, bounded, hold))
+            return opened[0]
+
+        shown = followed(source, total, self.name, progress, reason)
         try:
-            with self._shown(flow, rows.total, progress):
-                for index, result in track(ended, rows.total, self.name, progress):
-                    yield index, begun.pop(index), result
+            yield from shown
         finally:  # at once, whoever holds the frames of an exception
-            ended.close()
+            for one in opened:
+                one.close()
 
     def _shown(self, flow: PipelineFlow, total: int | None, progress: Any) -> FlowDisplay:
         return FlowDisplay(self.name, self.wiring, flow, total, progress)

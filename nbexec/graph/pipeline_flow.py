@@ -13,6 +13,7 @@ once, so that the first rows are finished first and few are open: memory is boun
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import heapq
 import queue
@@ -20,6 +21,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
+from ..errors import RunCancelled
 from ..items.awaiting_calls import when_done
 from ..model import Failure
 from ..worker.batching import Batched
@@ -33,6 +35,7 @@ from .wiring import Wiring
 
 OPEN = 2  # rows that are open for each call at an executor, at most
 BEHIND = 8  # times as many rows may be over, or open, behind one that still runs
+HOLD = 0.1  # seconds between two looks whether it is cancelled, while it waits
 
 Ended = tuple[list[Row], Node, "Future[Any]"]
 
@@ -88,15 +91,20 @@ class PipelineFlow:
         self.unfinished: list[Unfinished] | None = None
         self._calls: list[StepCalls] = []
         self._inbox: queue.SimpleQueue[Ended] = queue.SimpleQueue()
+        self._hold: Callable[[], None] | None = None
         self._calls_of = {one: self._open(one) for one in steps}
 
     def finished(
-        self, rows: Iterable[Mapping[str, Any] | Unfinished], bounded: bool = False
+        self,
+        rows: Iterable[Mapping[str, Any] | Unfinished],
+        bounded: bool = False,
+        hold: Callable[[], None] | None = None,
     ) -> Generator[tuple[int, dict[str, Any]], None, None]:
         """Give each row's number and outputs as it ends; they begin while others go on.
 
         With `bounded` only so many begin while one before them goes on: who wants them in their
-        order has to keep these.
+        order has to keep these.  `hold` is called now and then while it waits; what that raises
+        ends it.
 
         Raises
         ------
@@ -104,8 +112,8 @@ class PipelineFlow:
             A step raised, unless failures are collected.
         """
         numbered = enumerate(rows)
-        unended, more, ended = 0, True, False
-        order = RowOrder()
+        unended, more, ended, how = 0, True, False, "failed"
+        order, self._hold = RowOrder(), hold
 
         def may_begin() -> bool:
             if not more or unended >= self._room:
@@ -137,11 +145,15 @@ class PipelineFlow:
                         )
                     yield row.index, self._plan.result(row)
             ended = True
+        except (GeneratorExit, KeyboardInterrupt, RunCancelled):
+            how = "cancelled"
+            raise
         finally:
             for calls in self._calls:
                 calls.close(ended)
             if self._journal is not None:
-                self._journal.end("done" if ended else "failed", self.counts)
+                self._keep_rest(self._journal)
+                self._journal.end("done" if ended else how, self.counts)
 
     @property
     def notes(self) -> list[str]:
@@ -248,7 +260,7 @@ class PipelineFlow:
         """Take in what has ended, or what ends next; give the rows that have ended with it."""
         over: list[Row] = []
         while wait or not self._inbox.empty():
-            rows, step, future = self._inbox.get()
+            rows, step, future = self._next()
             wait = False
             calls = self._calls_of[step]
             calls.at -= 1
@@ -263,6 +275,28 @@ class PipelineFlow:
                     self._take_in(row, step, functools.partial(_given, value))
             over += [row for row in rows if not row.left]
         return over
+
+    def _next(self) -> Ended:
+        while self._hold is not None:
+            try:
+                return self._inbox.get(timeout=HOLD)
+            except queue.Empty:
+                self._hold()
+        return self._inbox.get()
+
+    def _keep_rest(self, journal: StepJournal) -> None:
+        """Keep what had ended when the first failure ended all."""
+        while not self._inbox.empty():
+            rows, step, future = self._inbox.get()
+            if future.cancelled() or future.exception() is not None:
+                continue
+            values = [future.result()] if len(rows) == 1 else future.result()
+            for row, value in zip(rows, values, strict=True):
+                with contextlib.suppress(ValueError):  # of another shape than the step says
+                    step.parts(value)
+                    if step.branches:
+                        row.picked[step] = step.picked(value)
+                    journal.keep(row, step, value)
 
     def _take_in(self, row: Row, step: Node, result: Callable[[], Any]) -> None:
         counts = self.counts[step]

@@ -74,6 +74,8 @@ class StepJournal:
         self.path = full_path(path)
         self.notes: list[str] = []
         self._name, self._steps = name, steps
+        self._shared = _shared(wiring, steps, over)
+        self._written: set[bytes] = set()  # keys of these
         self._keys = StepKeys(wiring, steps, over, self._note)
         run = new_id()
         self._runs = {one: f"{run}-{one.name}" for one in steps}
@@ -183,12 +185,15 @@ class StepJournal:
     def keep(self, row: Row, step: Node, value: Any) -> None:
         """Have what a step gave be written; before other steps have it, which may change it."""
         values = self._values
-        if not self._going or values is None:
+        if not self._going or values is None or row.keys is None:
             return
         if step.branches:
             self._keys.pick(row.keys, step, row.picked[step])
         key = self._keys.key(row.keys, step)
         if key is None:
+            return
+        if key in self._written:  # by a row that differs in nothing that leads to it
+            self._put(Batch(places=[(self._runs[step], row.index, 1, None, key)]))
             return
         counts = self._counts[step]
         costly = counts.seconds >= COSTLY * max(1, counts.done)
@@ -200,6 +205,8 @@ class StepJournal:
             self._note(f"results of {step.name} can't be kept, and will run again: {why}")
             return
         batch.places.append((self._runs[step], row.index, 1, None, key))
+        if step in self._shared:
+            self._written.add(key)
         batch.classes = list(values.new_classes.items())
         values.new_classes.clear()
         self._put(batch)
@@ -271,3 +278,14 @@ class StepJournal:
             writer.connection.close()
         if self._reader is not None:
             self._reader.close()
+
+
+def _shared(wiring: Wiring, steps: Sequence[Node], over: Collection[str]) -> set[Node]:
+    """Give the steps that not all of what is different in rows leads to: many have one value."""
+    leads: dict[Node, set[str]] = {}
+    among = {*steps}
+    for step in steps:
+        leads[step] = {name for name in step.inputs if name in over}.union(
+            *(leads[maker] for maker in wiring.waits_for(step) if maker in among)
+        )
+    return {step for step, names in leads.items() if len(names) < len({*over})}

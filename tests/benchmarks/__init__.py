@@ -8,8 +8,9 @@
     catalog    the benchmarks by name; what they are given
     peers      every other library's way to map a function over items
     work       what items do
-    overhead, balance, waiting, calls, arrays, numeric, starting, streaming, panel, cells, stages,
-    fits       the benchmarks
+    overhead, balance, waiting, calls, arrays, numeric, starting, streaming, pipelines, panel,
+    cells, stages, fits
+               the benchmarks
     one        measures one line of the table, in a process of its own
     runner     starts such processes, one after the other
     facts      the machine, versions, the load

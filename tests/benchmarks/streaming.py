@@ -44,9 +44,10 @@ def grown(count: int) -> float:
     early = 0
     for item in _results(count):
         if item == count // 2:
-            early = _peak()
-    return (_peak() - early) / 1024
+            early = peak()
+    return (peak() - early) / 1024
 
 
-def _peak() -> int:
+def peak() -> int:
+    """Give the most memory that this process has had, in KiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -154,6 +154,19 @@ def test_a_failure_names_its_step_and_item(backend):
     assert "nbexec: step inverse of item 1" in caught.value.__notes__
 
 
+def test_a_failure_has_the_results_that_there_are():
+    def inverse(x):
+        return 1 / x
+
+    pipe = nbexec.Pipeline(inverse, backend="serial")
+    with pytest.raises(ZeroDivisionError) as caught:
+        pipe.map(over="x", x=[1, 2, 0, 4])
+    partial = caught.value.partial_results
+    assert partial["inverse"][:2] == [1, 0.5]
+    assert partial.inputs["x"][:2] == [1, 2]
+    assert partial.to_frame()["x"].tolist() == partial.inputs["x"]
+
+
 def test_a_failure_costs_what_needs_it_alone():
     def inverse(x):
         return 1 / x
@@ -268,10 +281,13 @@ def test_a_slow_source_does_not_hold_back_what_it_has_given():
 
 
 def test_closing_ends_what_runs():
-    stopped = threading.Event()
+    begun, stopped = threading.Event(), threading.Event()
 
     def waits(x):
-        if x:
+        if x == 0:
+            assert begun.wait(20)
+        else:
+            begun.set()
             while not nbexec.cancelled():
                 time.sleep(0.001)
             stopped.set()
@@ -294,11 +310,29 @@ def test_the_text_and_the_picture():
     assert column == {"load": 0, "tokens": 1, "count": 2, "longest": 2, "report": 3}
 
 
-def test_it_can_be_stopped_by_an_interrupt():
-    stopped = threading.Event()
-
+def test_it_can_be_cancelled_while_a_step_runs():
     def waits(x):
         if x:
+            run = next(one for one in nbexec.runs() if one.name == "cancelled")
+            nbexec.attach(run.id).cancel("enough")
+            while not nbexec.cancelled():
+                time.sleep(0.001)
+        return x
+
+    pipe = nbexec.Pipeline(waits, backend="threads", workers=1, name="cancelled")
+    with pytest.raises(nbexec.RunCancelled, match="enough") as caught:
+        pipe.map(over="x", x=[0, 1], progress="off")
+    assert caught.value.partial_results["waits"] in ([], [0])  # they may have travelled together
+
+
+def test_it_can_be_stopped_by_an_interrupt():
+    begun, stopped = threading.Event(), threading.Event()
+
+    def waits(x):
+        if x == 0:
+            assert begun.wait(20)
+        else:
+            begun.set()
             while not nbexec.cancelled():
                 time.sleep(0.001)
             stopped.set()

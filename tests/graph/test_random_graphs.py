@@ -120,6 +120,7 @@ def test_a_change_runs_what_is_downstream_of_it_and_nothing_else(takes, data):
 
 @pytest.mark.extended
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_hundred_thousand_items_go_through_five_steps_in_flat_memory():
     def made(x):
         return bytes(2_000)

@@ -207,6 +207,48 @@ def added(drawn, y):
     return drawn + y
 
 
+def test_what_rows_have_in_common_is_written_once(path):
+    def model(name):
+        return f"model {name}"
+
+    def used(model, x):
+        return f"{model} of {x}"
+
+    pipe = nbexec.Pipeline(model, used, backend="threads", workers=2)
+    given = {"over": "x", "name": "m", "checkpoint": path, "progress": "off"}
+    first = pipe.map(x=range(5), **given)
+    connection = sqlite3.connect(path)
+    (count,) = connection.execute("SELECT count(*) FROM items").fetchone()
+    connection.close()
+    assert count == 1 + 5
+    again = pipe.map(x=range(6), **given)
+    assert again["used"] == [*first["used"], "model m of 5"]
+    assert again.report["model"].words == "1 reused, 5 not needed"
+
+
+def test_what_had_ended_is_kept_where_a_failure_ends_all(path):
+    def halves(x):
+        note("halves", x)
+        return x / 2
+
+    def fails(halves):
+        if halves == 2:
+            raise OSError("away")
+        return halves
+
+    pipe = nbexec.Pipeline(halves, fails, backend="serial")
+    with pytest.raises(OSError, match="away"):
+        pipe.map(over="x", x=range(6), checkpoint=path, progress="off")
+    ran = took()
+    results = pipe.map(over="x", x=range(6), checkpoint=path, progress="off", on_error="collect")
+    assert len(results.failures) == 1
+    again = took()
+    assert {*ran, *again} == {f"halves {x}" for x in range(6)}
+    assert "halves 4" not in again  # what has failed took it
+    ends = [one.ended for one in nbexec.runs(path) if one.name == "pipeline.fails"]
+    assert sorted(ends) == ["done", "failed"]
+
+
 def test_what_can_not_be_known_again_runs_every_time(path):
     pipe = nbexec.Pipeline(ident, backend="threads")
     for _ in range(2):

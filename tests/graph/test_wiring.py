@@ -101,6 +101,23 @@ def test_annotations_that_contradict_each_other():
         Pipeline(size, shout)
 
 
+def test_annotations_of_one_of_several_outputs():
+    @step(output=("size", "words"))
+    def parsed(x) -> tuple[int, list[str]]:
+        never()
+
+    def shout(words: str):
+        never()
+
+    with pytest.raises(GraphError, match="gives words as list, but step shout takes words as str"):
+        Pipeline(parsed, shout)
+
+    def count(words: list):
+        never()
+
+    Pipeline(parsed, count)
+
+
 @pytest.mark.parametrize(
     ("gives", "takes"),
     [
@@ -162,3 +179,8 @@ def test_several_outputs_by_name():
         return {"b": 2, "a": x}
 
     assert nbexec.Pipeline(split, backend="serial").run(x=1) == {"a": 1, "b": 2}
+
+
+def test_a_lambda_is_called_as_what_it_gives():
+    (one,) = Pipeline(step(lambda x: 2 * x, output="double"), backend="serial").steps
+    assert (one.name, one.outputs) == ("double", ("double",))
