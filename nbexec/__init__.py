@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from .graph.step_counts import PipelineReport
     from .history import PastRun, RunRecord, attach, runs
     from .integrations.pandas_accessors import pandas
+    from .integrations.polars_accessors import polars
     from .integrations.registered_joblib import register_joblib
     from .model import Failure
     from .observers.json_lines import JsonLines
@@ -124,6 +125,7 @@ _NAMES = {
     "graph.step_counts": "PipelineReport",
     "history": "PastRun RunRecord attach runs",
     "integrations.pandas_accessors": "pandas",
+    "integrations.polars_accessors": "polars",
     "integrations.registered_joblib": "register_joblib",
     "model": "Failure",
     "options.cancel_token": "CancelToken",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 
 import pytest
@@ -112,3 +113,91 @@ def test_each_backend_has_all_its_workers_outside(backend):
 def test_a_number_that_was_asked_for_stands(backend):
     inner = lambda x: nbexec.map(abs, [x], backend="threads", workers=3).run.workers
     assert nbexec.map(inner, [1], backend=backend) == [3]
+
+
+COUNTED = '''
+import os
+import threading
+import time
+
+import nbexec
+
+ITEMS = list(range(4))
+
+
+def times(level, way, backend):
+    """Give when each call began and ended that has no run in it, `level` runs further in."""
+    if not level:
+        began = time.monotonic()
+        time.sleep(0.005)
+        return [(began, time.monotonic())]
+
+    def call(item):
+        from counted_runs import times
+
+        return times(level - 1, way, "threads")
+
+    found = WAYS[way](call, {"backend": backend, "workers": None, "progress": "off"})
+    return [one for part in found for one in part]
+
+
+def of_executor(call, options):
+    with nbexec.Executor(**options) as executor:
+        return list(executor.map(call, ITEMS))
+
+
+def of_pipeline(call, options):
+    def found(item):
+        return call(item)
+
+    pipe = nbexec.Pipeline(found, backend=options["backend"])
+    return pipe.map(over="item", item=ITEMS)["found"]
+
+
+def of_cell(call, options):
+    names = {"call": call, "ITEMS": ITEMS}
+    nbexec.parallel("found = [call(item) for item in ITEMS]", names, **options)
+    return names["found"]
+
+
+WAYS = {
+    "map": lambda call, options: nbexec.map(call, ITEMS, **options),
+    "Executor": of_executor,
+    "Pipeline": of_pipeline,
+    "vmap": lambda call, options: nbexec.vmap(call, **options)(ITEMS),
+    "cell": of_cell,
+}
+'''
+
+
+@pytest.fixture
+def counted(tmp_path, monkeypatch):
+    home = tmp_path / "site-packages"
+    home.mkdir()
+    (home / "counted_runs.py").write_text(COUNTED)
+    monkeypatch.syspath_prepend(str(home))
+    yield str(home)
+    sys.modules.pop("counted_runs", None)
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("way", ["map", "Executor", "Pipeline", "vmap", "cell"])
+def test_three_runs_deep_no_more_calls_run_at_once_than_the_rule_has(counted, backend, way):
+    home, workers = counted, 2
+
+    def outermost(item):
+        import sys
+
+        sys.path.insert(0, home)
+        from counted_runs import times
+
+        return times(2, way, "threads")
+
+    parts = nbexec.map(outermost, range(4), backend=backend, workers=workers)
+    spans = [one for part in parts for one in part]
+    assert len(spans) == 4**3
+    most = get_backend("threads").default_workers()
+    rule = workers * machine.default_workers(most, 1) * machine.default_workers(most, 2)
+    edges = sorted([(began, 1) for began, _ in spans] + [(ended, -1) for _, ended in spans])
+    at_once = list(itertools.accumulate(change for _, change in edges))
+    assert max(at_once) <= rule

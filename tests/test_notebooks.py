@@ -152,3 +152,17 @@ def test_the_saved_records_tell_what_happened():
         r"395 / 400, .* from the journal, 5 failed",
     ):
         assert re.search(line, told), f"{line}\n{told}"
+
+
+def test_the_saved_models_tell_what_happened():
+    """A sweep, a run that was stopped early, a search by its name, and batches."""
+    notebook = nbformat.read(ROOT / "notebooks" / "04-machine-learning.ipynb", as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    told = "\n".join(o.data["text/plain"] for c in code for o in c.outputs if "data" in o)
+    for line in (
+        r"nbexec train: 16 / 16",
+        r"nbexec train_long: \d+ / 16, cancelled after",
+        r"nbexec GridSearchCV: 3 folds × 6 candidates: 18 / 18",
+        r"nbexec classify: 540 / 540",
+    ):
+        assert re.search(line, told), f"{line}\n{told}"

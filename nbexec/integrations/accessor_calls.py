@@ -22,6 +22,8 @@ WORTH = 0.1  # seconds that the rest must take, for workers to be asked
 PARTS = 64  # pieces that the rest is cut into: calls of unequal length are balanced by them
 
 
+OF_PANDAS: dict[str, Any] = {}  # options of all runs, as given to `nbexec.pandas`
+
 Replay = Callable[[Any], list[Any]]  # calls the user's function for each call of a piece
 
 
@@ -100,6 +102,12 @@ class CallsAhead:
                 yield from values
         finally:
             results.close()
+
+
+def of_pandas(fn: Any, pieces: Any, replay: Any, count: int) -> CallsAhead:
+    """Give the function that pandas calls, with the options that `nbexec.pandas` was given."""
+    options = {"name": getattr(fn, "__name__", "pandas"), **OF_PANDAS}
+    return CallsAhead(fn, pieces, replay, count, options)
 
 
 def recorded(fn: Callable[..., Any], call: Callable[[Callable[..., Any]], Any]) -> list[Any]:

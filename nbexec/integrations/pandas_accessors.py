@@ -9,16 +9,18 @@ from typing import Any
 
 from ..errors import OptionError
 from ..options import resolve
-from .accessor_calls import CallsAhead, cut, recorded
+from .accessor_calls import OF_PANDAS, CallsAhead, cut, of_pandas, recorded
+from .pandas_windows import WindowCalls
 
 
 def pandas(**options: Any) -> None:
-    """Register ``.nbexec`` with DataFrames, Series and groups of pandas.
+    """Register ``.nbexec`` with DataFrames, Series, groups and windows of pandas.
 
     ``df.nbexec.apply(fn, axis=1)``, ``df.nbexec.map(fn)``, ``series.nbexec.map(fn)``,
-    ``series.nbexec.apply(fn)``, and ``apply``, ``agg`` and ``transform`` of
-    ``df.groupby(...).nbexec`` and ``df.groupby(...)[column].nbexec`` do what pandas' own methods
-    do, with calls of the function on workers.
+    ``series.nbexec.apply(fn)``, ``apply``, ``agg`` and ``transform`` of
+    ``df.groupby(...).nbexec`` and ``df.groupby(...)[column].nbexec``, and ``apply`` of
+    ``rolling(...).nbexec`` and ``expanding(...).nbexec``, also in groups, do what pandas' own
+    methods do, with calls of the function on workers.
 
     Parameters
     ----------
@@ -52,15 +54,14 @@ def pandas(**options: Any) -> None:
     resolve(options)
     if "on_error" in options:
         raise OptionError("on_error= is not for pandas' methods, which raise what a call raises")
-    OF_ALL.clear()
-    OF_ALL.update(options)
+    OF_PANDAS.clear()
+    OF_PANDAS.update(options)
     _register(library.DataFrame, "nbexec", extensions.register_dataframe_accessor, FrameCalls)
     _register(library.Series, "nbexec", extensions.register_series_accessor, SeriesCalls)
     for cls in (typing.DataFrameGroupBy, typing.SeriesGroupBy):
         cls.nbexec = property(GroupCalls)
-
-
-OF_ALL: dict[str, Any] = {}  # options of these calls
+    for cls in (typing.Rolling, typing.Expanding):  # those of groups are of these classes
+        cls.nbexec = property(WindowCalls)
 
 
 def _register(cls: Any, name: str, register: Callable[..., Any], accessor: Any) -> None:
@@ -69,13 +70,22 @@ def _register(cls: Any, name: str, register: Callable[..., Any], accessor: Any) 
 
 
 def _vectorised(fn: Any) -> bool:
-    """Whether it is for pandas alone: a name, a list or dict of them, NumPy's own.
+    """Whether it is for pandas alone: a name, a list or dict of them, a function of all values.
 
     Also a coroutine function: its calls do nothing but make coroutines, which can't be sent.
     """
     if not callable(fn) or inspect.iscoroutinefunction(fn):
         return True
-    return type(fn).__name__ == "ufunc" or _module(fn).startswith("numpy")
+    if type(fn).__name__ == "ufunc":
+        return True
+    # before 3, pandas took `numpy.std` for its own `std`, which differs; now it calls it each time
+    return _module(fn).startswith("numpy") and _version_of_pandas() < 3
+
+
+def _version_of_pandas() -> int:
+    import pandas as library
+
+    return int(library.__version__.partition(".")[0])
 
 
 def _module(fn: Any) -> str:
@@ -105,7 +115,7 @@ class SeriesCalls:
         if _vectorised(fn) or once_a_value or whole or elsewhere or len(called) < 2:
             return getattr(series, method)(fn, **kwargs)
         replay = functools.partial(_replay, fn, method, kwargs)
-        ahead = _ahead(fn, functools.partial(_rows, called), replay, len(called))
+        ahead = of_pandas(fn, functools.partial(_rows, called), replay, len(called))
         return getattr(series, method)(ahead, **kwargs)
 
 
@@ -130,7 +140,7 @@ class FrameCalls:
             return frame.apply(func, **kwargs)
         pieces = functools.partial(_rows if along else _columns, frame)
         replay = functools.partial(_replay, func, "apply", kwargs)
-        ahead = _ahead(func, pieces, replay, frame.shape[1 - along])
+        ahead = of_pandas(func, pieces, replay, frame.shape[1 - along])
         return frame.apply(ahead, **kwargs)
 
     def map(self, func: Any, na_action: Any = None, **kwargs: Any) -> Any:
@@ -186,7 +196,7 @@ class GroupCalls:
         if len(seen) < 2:
             return made(fn, *args, **kwargs)
         replay = functools.partial(_replay_groups, fn, args, kwargs)
-        ahead = _ahead(fn, functools.partial(_listed, seen), replay, len(seen))
+        ahead = of_pandas(fn, functools.partial(_listed, seen), replay, len(seen))
         return made(Expecting(fn, seen, ahead), *args, **kwargs)
 
 
@@ -228,11 +238,6 @@ def _same(one: Any, other: Any) -> bool:
         return bool(one == other)
     except (TypeError, ValueError):
         return False
-
-
-def _ahead(fn: Any, pieces: Any, replay: Any, count: int) -> CallsAhead:
-    options = {"name": getattr(fn, "__name__", "pandas"), **OF_ALL}
-    return CallsAhead(fn, pieces, replay, count, options)
 
 
 def _rows(called: Any, first: int) -> list[Any]:

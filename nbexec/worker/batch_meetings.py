@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future
 from typing import Any, Protocol
 
+from ..errors import Cancelled
 from ..system import after_fork
 from . import running_chunks
 from .chunk_batches import smaller
@@ -146,16 +147,14 @@ def _settle(fn: TakesBatches, calls: Sequence[Waiter]) -> None:
     items, state = [item for item, _, _ in calls], calls[0][1]
     try:
         values = fn.batch(items, *state)
-    except Exception as error:
+    except BaseException as error:
+        if isinstance(error, Cancelled | KeyboardInterrupt):
+            raise  # it is this thread's, not theirs: each calls for itself
         if len(calls) == 1:
             calls[0][2].set_exception(error)
             return
         for part in smaller(calls, error):
             _settle(fn, part)
-        return
-    except BaseException as error:  # nobody else would tell those that wait
-        for _, _, future in calls:
-            future.set_exception(error)
         return
     for (_, _, future), value in zip(calls, values, strict=True):
         future.set_result(value)

@@ -157,6 +157,7 @@ class WithState:
 
     def __init__(self, fn: Any, state: Any) -> None:
         self._fn, self._state = fn, state
+        self.max_size = fn.max_size
 
     def __call__(self, item: Any) -> Any:
         return self._fn(item, self._state)

@@ -6,9 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..errors import Cancelled, RunCancelled
 from ..model import Error
 from .blocks import BATCH
 from .chunk_state import ChunkState
+from .event_loop import forget_cancelling
+from .item_errors import interrupts
 
 MAX_SIZE = 64
 
@@ -30,13 +33,14 @@ def run_in_batches(
         items = chunk_state.take(getattr(call, "max_size", MAX_SIZE))
         if not items:
             return
-        if _run_batch(chunk_state, begun, call, items, run_one):
+        if _run_batch(stop_flag, chunk_state, begun, call, items, run_one):
             budget = min(budget, chunk_state.after_failure)
         if chunk_state.ends and chunk_state.ends[-1] > budget:
             return
 
 
 def _run_batch(
+    stop_flag: Any,
     chunk_state: ChunkState,
     begun: float,
     call: Any,
@@ -48,10 +52,14 @@ def _run_batch(
         return run_one(lambda item: getattr(call, BATCH)([item])[0], items[0])
     try:
         values = getattr(call, BATCH)(items)
-    except Exception as error:
+    except BaseException as error:
+        if _not_the_items(error, stop_flag):
+            raise
         failed = False
         for part in smaller(items, error):
-            failed |= _run_batch(chunk_state, begun, call, part, run_one)
+            if stop_flag.stopped:
+                break  # nobody wants to know any more which of them it was
+            failed |= _run_batch(stop_flag, chunk_state, begun, call, part, run_one)
         return failed
     _ended(chunk_state, values, begun)
     return False
@@ -73,27 +81,49 @@ async def await_batches(
         items = chunk_state.take(getattr(call, "max_size", MAX_SIZE))
         if not items:
             return
-        if await _await_batch(chunk_state, begun, call, items, failed):
+        if await _await_batch(stop_flag, chunk_state, begun, call, items, failed):
             budget = min(budget, chunk_state.after_failure)
         if chunk_state.ends and chunk_state.ends[-1] > budget:
             return
 
 
 async def _await_batch(
-    chunk_state: ChunkState, begun: float, call: Any, items: Sequence[Any], failed: Failed
+    stop_flag: Any,
+    chunk_state: ChunkState,
+    begun: float,
+    call: Any,
+    items: Sequence[Any],
+    failed: Failed,
 ) -> bool:
+    from asyncio import CancelledError
+
     try:
         values = await getattr(call, BATCH)(items)
-    except Exception as error:
-        if len(items) > 1:
-            parts = smaller(items, error)
-            ends = [await _await_batch(chunk_state, begun, call, one, failed) for one in parts]
-            return any(ends)
-        chunk_state.errors[len(chunk_state.values)] = failed(error)
-        _ended(chunk_state, [None], begun)
-        return True
+    except BaseException as error:
+        if isinstance(error, CancelledError):
+            if stop_flag.stopped:
+                raise
+            forget_cancelling()  # it is the items' own doing
+        elif _not_the_items(error, stop_flag):
+            raise
+        if len(items) == 1:
+            chunk_state.errors[len(chunk_state.values)] = failed(error)
+            _ended(chunk_state, [None], begun)
+            return True
+        failures = False
+        for part in smaller(items, error):
+            if stop_flag.stopped:
+                break
+            failures |= await _await_batch(stop_flag, chunk_state, begun, call, part, failed)
+        return failures
     _ended(chunk_state, values, begun)
     return False
+
+
+def _not_the_items(error: BaseException, stop_flag: Any) -> bool:
+    """Whether an exception came from outside: Ctrl-C, or the end of the run."""
+    stopped = isinstance(error, Cancelled | RunCancelled) and not stop_flag.wanted()
+    return stopped or interrupts(error)
 
 
 def smaller(items: Sequence[Any], error: BaseException) -> list[Sequence[Any]]:

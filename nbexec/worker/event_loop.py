@@ -20,3 +20,12 @@ def run_to_end(main: Coroutine[Any, Any, T]) -> T:
 
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(copy_context().run, asyncio.run, main).result()
+
+
+def forget_cancelling() -> None:
+    """Undo what an item did to its asyncio task: the next one may ask `cancelling()`."""
+    from asyncio import current_task
+
+    task = current_task()
+    while task is not None and task.uncancel():
+        pass

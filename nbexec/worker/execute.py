@@ -16,7 +16,7 @@ from ..system import after_fork, machine, subinterpreter
 from .blocks import BATCH
 from .capture import Capture, Report, capturing, current
 from .chunk_state import ChunkState
-from .event_loop import run_to_end
+from .event_loop import forget_cancelling, run_to_end
 from .item_calls import call_items
 from .item_errors import ended, failed, from_users, interrupts, parted
 from .random_streams import ChunkStreams
@@ -260,7 +260,7 @@ async def _await_items(
             if stop_flag.stopped:
                 break
             errors[len(values)], value = failed(error), None  # the item's own doing
-            _forget_cancelling()
+            forget_cancelling()
             budget = min(budget, chunk_state.after_failure)
         except BaseException as error:
             error, value = parted(error)
@@ -298,15 +298,6 @@ def _first_failed(
 ) -> tuple[dict[int, Error], list[Any], array[float]]:
     """Give the errors, values and ends of a chunk that failed before its first item."""
     return {0: ended(error, stop_flag)}, [None], array("d", [0.0])
-
-
-def _forget_cancelling() -> None:
-    """Undo what an item did to its asyncio task: the next one may ask `cancelling()`."""
-    from asyncio import current_task
-
-    task = current_task()
-    while task is not None and task.uncancel():
-        pass
 
 
 def _run_loop(main: Coroutine[Any, Any, T]) -> T:

@@ -16,7 +16,7 @@ from .measure import Sides
 MODULES = (
     *("overhead", "balance", "waiting", "calls", "arrays", "numeric", "starting", "streaming"),
     *("panel", "cells", "plain_cells", "cell_kinds", "cell_grid", "sweep", "heaps", "stages"),
-    *("fits", "records", "pipelines"),
+    *("fits", "records", "pipelines", "tables"),
 )
 
 T = TypeVar("T")

@@ -1,13 +1,16 @@
 """``.nbexec`` of DataFrames, Series and groups gives what pandas' own methods give.
 
-Covers `integrations/accessor_calls`.
+Covers `integrations/accessor_calls` and `integrations/pandas_windows`.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
+import pickle
 import threading
 import traceback
+import types
 import warnings
 
 import numpy as np
@@ -16,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nbexec
+from nbexec.integrations import accessor_calls
 from nbexec.integrations.accessor_calls import cut
 
 pd = pytest.importorskip("pandas")
@@ -173,11 +177,19 @@ def test_they_run_on_workers():
     assert len(where) > 1
 
 
-def test_cheap_calls_stay_here_and_costly_ones_leave():
+@pytest.mark.parametrize(("each", "leave"), [(1e-6, False), (0.01, True)])
+def test_cheap_calls_stay_here_and_costly_ones_leave(monkeypatch, each, leave):
     nbexec.pandas(progress="off")
-    series = pd.Series(range(1000))
-    me = threading.get_ident(), os.getpid()
-    assert set(series.nbexec.map(lambda _: (threading.get_ident(), os.getpid()))) == {me}
+    runs, ticks = [], itertools.count(0, each)
+    clock = types.SimpleNamespace(perf_counter=lambda: next(ticks))
+    monkeypatch.setattr(accessor_calls, "time", clock)
+    monkeypatch.setattr(
+        accessor_calls,
+        "imap",
+        lambda *args, **kwargs: runs.append(1) or nbexec.imap(*args, **kwargs),
+    )
+    assert pd.Series(range(1000)).nbexec.map(abs).tolist() == list(range(1000))
+    assert len(runs) == leave
 
 
 def test_bad_options():
@@ -199,6 +211,9 @@ def test_the_pieces_are_all_that_is_left(count, data):
     first = data.draw(st.integers(0, count))
     pieces = cut(count, first)
     assert [at for start, stop in pieces for at in range(start, stop)] == list(range(first, count))
+    sizes = [stop - start for start, stop in pieces]
+    assert max(sizes, default=0) - min(sizes, default=0) <= 1
+    assert len(sizes) == min(64, count - first)  # so unequal ones are balanced
 
 
 @settings(deadline=None, max_examples=15)
@@ -271,3 +286,172 @@ def test_coroutines_are_made_here():
 
     for found in pd.Series(range(4)).nbexec.map(later):
         found.close()
+
+
+def spread(window):
+    return window.max() - window.min()
+
+
+WINDOWS = {
+    "three": {"window": 3},
+    "fewer values": {"window": 3, "min_periods": 1},
+    "none at all": {"window": 3, "min_periods": 0},
+    "centered": {"window": 3, "center": True, "min_periods": 2},
+    "without its end": {"window": 2, "closed": "left"},
+    "both ends": {"window": 2, "closed": "both", "min_periods": 0},
+    "every second": {"window": 2, "step": 2},
+}
+
+
+@pytest.mark.parametrize("raw", [False, True])
+@pytest.mark.parametrize("kind", WINDOWS)
+def test_windows(frame, kind, raw):
+    numbers = frame[["n", "x"]]
+    for part in (numbers, numbers["x"]):
+        windows = part.rolling(**WINDOWS[kind])
+        same(windows.nbexec.apply(len, raw=raw), windows.apply(len, raw=raw))
+    same(numbers.expanding(2).nbexec.apply(spread, raw), numbers.expanding(2).apply(spread, raw))
+    assert not hasattr(numbers.rolling(2, win_type="hamming"), "nbexec")
+
+
+def test_windows_of_times_and_of_groups(frame):
+    times = frame.set_index(pd.date_range("2026-01-01", periods=5, freq="h", name="at"))
+
+    def shown(window):
+        return len(window) + window.index[-1].hour + 100 * (window.index.freq is None)
+
+    same(times["x"].rolling("2h").nbexec.apply(shown), times["x"].rolling("2h").apply(shown))
+    column = times.reset_index()[["at", "n"]]
+    given_ = {"window": "3h", "on": "at", "closed": "both"}
+    same(column.rolling(**given_).nbexec.apply(len), column.rolling(**given_).apply(len))
+    for groups in (frame.groupby("k")[["n", "x"]], frame.groupby("k", sort=False)["x"]):
+        rolling = groups.rolling(2, min_periods=1)
+        same(rolling.nbexec.apply(spread), rolling.apply(spread))
+        same(groups.expanding().nbexec.apply(spread), groups.expanding().apply(spread))
+
+
+def test_windows_of_an_indexer_of_ones_own(frame):
+    ahead = pd.api.indexers.FixedForwardWindowIndexer(window_size=2)
+    windows = frame["n"].rolling(ahead, min_periods=1)
+    same(windows.nbexec.apply(spread, raw=True), windows.apply(spread, raw=True))
+
+
+def test_arguments_of_windows_and_what_numpy_warns_of(frame):
+    def inverse(window, power, shift=0):
+        return 1 / (window.min() ** power) + shift  # of the first row, 1 / 0
+
+    given_ = {"raw": True, "args": (2,), "kwargs": {"shift": 1}}
+    windows = frame["n"].astype(float).rolling(2)
+    same(windows.nbexec.apply(inverse, **given_), windows.apply(inverse, **given_))
+
+
+def test_an_exception_of_a_window_is_pandas_own(frame):
+    windows = frame["n"].rolling(2)
+
+    def late(window):
+        return 1 // int(window.iloc[-1] - 3)
+
+    for fn, raised in ((late, ZeroDivisionError), (str, TypeError), ("sum", TypeError)):
+        with pytest.raises(raised) as expected:
+            windows.apply(fn)
+        with pytest.raises(raised) as caught:
+            windows.nbexec.apply(fn)
+        assert str(caught.value) == str(expected.value)
+    with pytest.raises(ValueError, match="raw parameter must be"):
+        windows.nbexec.apply(len, raw="yes")
+
+
+def test_windows_are_computed_on_workers():
+    where = pd.Series(range(20)).rolling(2)
+    me = os.getpid(), threading.get_ident()
+    found = where.nbexec.apply(lambda _: (os.getpid(), threading.get_ident()) != me)
+    assert found.sum() > 10
+
+
+def sent(monkeypatch, call):
+    """Give how many bytes the items of a run have, which `call` begins."""
+    found = []
+
+    def measured(replay, pieces, **options):
+        found.append(sum(len(pickle.dumps(piece)) for piece in pieces))
+        return nbexec.imap(replay, pieces, **options)
+
+    monkeypatch.setattr(accessor_calls, "imap", measured)
+    call()
+    (size,) = found
+    return size
+
+
+def test_a_frame_is_sent_once_in_all_and_of_windows_only_where_they_are(monkeypatch):
+    frame = pd.DataFrame(np.ones((2_000, 30)))
+    size = sent(monkeypatch, lambda: frame.nbexec.apply(len, axis=1))
+    assert frame.to_numpy().nbytes * 0.9 < size < frame.to_numpy().nbytes * 1.5
+    windows = frame[0].rolling(100, min_periods=1)
+    size = sent(monkeypatch, lambda: windows.nbexec.apply(len, raw=True))
+    assert size < 20 * 8 * len(frame)  # one by one they would be of 100 numbers each
+
+
+@settings(deadline=None, max_examples=15)
+@given(data=st.data())
+def test_any_windows(data):
+    values = data.draw(st.lists(st.floats(-5, 5) | st.just(float("nan")), min_size=1, max_size=9))
+    keys = data.draw(st.lists(st.integers(0, 2), min_size=len(values), max_size=len(values)))
+    window = data.draw(st.integers(1, 4))
+    given_ = {
+        "min_periods": data.draw(st.none() | st.integers(0, window)),
+        "center": data.draw(st.booleans()),
+        "closed": data.draw(st.sampled_from([None, "left", "right", "both", "neither"])),
+    }
+
+    def shown(part):
+        return len(part) + 10 * np.nansum(part) + 1000 * getattr(part, "index", [0])[-1:][0]
+
+    frame = pd.DataFrame({"k": keys, "a": values, "b": values[::-1]})
+    raw = data.draw(st.booleans())
+    step = {"step": data.draw(st.none() | st.integers(1, 3))}
+    if raw or given_["min_periods"] != 0:  # an empty window has no last label
+        windows = frame[["a", "b"]].rolling(window, **given_, **step)
+        same(windows.nbexec.apply(shown, raw=raw), windows.apply(shown, raw=raw))
+        windows = frame.groupby("k").rolling(window, **given_)
+        same(windows.nbexec.apply(shown, raw=raw), windows.apply(shown, raw=raw))
+
+
+@settings(deadline=None, max_examples=15)
+@given(data=st.data())
+def test_any_groups(data):
+    count = data.draw(st.integers(1, 7))
+    keys = st.sampled_from(["a", "b", None]) | st.integers(0, 1)
+    frame = pd.DataFrame(
+        {
+            "k": data.draw(st.lists(keys, min_size=count, max_size=count)),
+            "x": data.draw(st.lists(st.floats(-5, 5), min_size=count, max_size=count)),
+        }
+    )
+    options = {name: data.draw(st.booleans()) for name in ("as_index", "group_keys", "dropna")}
+    groups = frame.groupby("k", sort=False, **options)
+    fns = {
+        "apply": [len, lambda group: group.head(1), lambda group: group["x"].sum()],
+        "agg": [spread],
+        "transform": [lambda column: column - column.min()],
+    }
+    for method in fns:
+        for fn in fns[method]:
+            found, expected = (outcome(getattr(of, method), fn) for of in (groups.nbexec, groups))
+            same(found, expected)
+
+
+def outcome(call, *args):
+    """Give what a call gives, or the type and text of what it raises."""
+    try:
+        return call(*args)
+    except Exception as error:
+        return type(error), str(error)
+
+
+def test_functions_of_numpy_that_pandas_calls_row_by_row():
+    """From pandas 3 on; before, it took them for its own methods of that name."""
+    frame = pd.DataFrame({"a": [1, 2, 3], "b": [4.0, 5.0, 9.0]})
+    for fn in (np.std, np.mean, np.median, np.sqrt):
+        same(frame.nbexec.apply(fn, axis=1), frame.apply(fn, axis=1))
+        if fn is not np.sqrt:
+            same(frame.groupby("a").nbexec.agg(fn), frame.groupby("a").agg(fn))

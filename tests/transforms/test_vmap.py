@@ -301,3 +301,59 @@ def test_axes_of_results_from_the_end():
         for axis in -2, 1:
             with pytest.raises(ValueError, match="out_axes"):
                 nbexec.vmap(lambda row: 1, out_axes=axis, backend="serial")(batch)
+
+
+@dataclasses.dataclass
+class Scaled:
+    x: object
+    factor = 1  # of the class: no field
+
+    def __post_init__(self):
+        self.size = len(self.x)
+
+
+def test_of_a_dataclass_the_function_gets_its_fields_alone_as_in_jax():
+    """What else was set on it is about the batch: its size, say, is not that of an item."""
+    batch = Scaled([1, 2])
+    batch.factor = 10
+    seen = nbexec.vmap(lambda one: (one.x, one.factor, hasattr(one, "size")), backend="serial")
+    assert seen(batch) == ([1, 2], [1, 1], [False, False])
+
+
+@settings(deadline=None, max_examples=25)
+@given(data=st.data())
+def test_any_axes_are_those_of_jax(data):
+    jax = pytest.importorskip("jax")
+    count = data.draw(st.integers(1, 3))
+
+    def argument():
+        """Give an array, or a container of some, and its axes."""
+        kind = data.draw(st.sampled_from(["array", "array", "dict", "pair"]))
+        if kind == "array":
+            shape = data.draw(st.lists(st.integers(1, 3), max_size=2))
+            axis = data.draw(st.none() | st.integers(0, len(shape)))
+            if axis is not None:
+                shape.insert(axis, count)
+                axis = data.draw(st.sampled_from([axis, axis - len(shape)]))
+            return np.arange(np.prod(shape), dtype=np.float32).reshape(shape), axis
+        (one, axis), (other, second) = argument(), argument()
+        if kind == "pair":
+            return (one, other), (axis, second)
+        return {"a": one, "b": other}, {"a": axis, "b": second}
+
+    pairs = [argument() for _ in range(data.draw(st.integers(1, 3)))]
+    pairs.append((np.arange(count, dtype=np.float32), 0))  # one is mapped
+    args, in_axes = zip(*pairs, strict=True)
+    out = data.draw(st.sampled_from([0, -1, {"sum": 0, "all": -1}]))
+
+    def fn(*parts):
+        leaves = [leaf.value for leaf in trees.leaves_of(parts)]
+        total = sum(leaf.sum() for leaf in leaves)
+        return {"sum": total, "all": leaves[0] + total}
+
+    expected = jax.vmap(fn, in_axes, out)(*args)
+    found = nbexec.vmap(fn, in_axes, out, backend="serial")(*args)
+    assert found.keys() == expected.keys()
+    for key, value in expected.items():
+        assert found[key].shape == value.shape
+        assert np.allclose(found[key], value)
