@@ -133,6 +133,8 @@ def pickler() -> Any:
             kind = type(thing)
             if kind in self.plain:
                 return NotImplemented
+            if (kind is type or kind is FunctionType) and _is_ours(thing):
+                return NotImplemented  # as cloudpickle would say, ten times as late
             if issubclass(kind, type):
                 return self._class(thing)
             if kind in standard_objects.BY_VALUE:
@@ -207,6 +209,23 @@ def pickler() -> Any:
             return arrives(thing, reduced, self.sent.run, self.sent.known)
 
     return Pickler
+
+
+def _is_ours(thing: Any) -> bool:
+    """Whether a class or function is one of nbexec's own, and is found by its name."""
+    module = thing.__module__
+    if type(module) is not str or not module.startswith(_OURS):
+        return False
+    there = sys.modules.get(module)
+    if there is None or vars(there).get(thing.__qualname__) is not thing:
+        return False
+    import cloudpickle
+
+    by_value = cloudpickle.list_registry_pickle_by_value()
+    return not any(name.startswith(_OURS[:-1]) for name in by_value)
+
+
+_OURS = __name__.partition(".")[0] + "."
 
 
 def with_code(function: FunctionType, code: CodeType) -> FunctionType:
