@@ -143,12 +143,12 @@ def pickler() -> Any:
 
         def of_instance(self, thing: Any, kind: type) -> Any:
             """Give the reduction of an object that is neither a class nor a function."""
+            if issubclass(kind, ModuleType) and standard_objects.is_of_another_class(thing):
+                return cloudpickle.cloudpickle.subimport, (thing.__name__,)
             if singletons.are_in(kind):
                 return singletons.reference(thing, kind)
             if issubclass(kind, BaseException):
                 return made_exceptions.reduced(thing, kind, type(self), self.lossy)
-            if issubclass(kind, ModuleType) and standard_objects.is_of_another_class(thing):
-                return cloudpickle.cloudpickle.subimport, (thing.__name__,)
             if kind is ContextVar:
                 return context_vars.reduced(thing)
             if own_generators.are(kind):
