@@ -12,7 +12,7 @@ import contextlib
 import sys
 import threading
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..system.user_code import is_library_module
@@ -98,6 +98,8 @@ class Noted:
 
 
 _noted: dict[str, list[Noted]] = {}  # a module, and its classes
+_spaces: list[Mapping[str, Any]] = []  # what these hold
+_held: list[Any] = []  # in a row
 _hooks: dict[str, Any] = {}
 _lists: dict[str, list[Any]] = {}
 _traced: dict[str, Any] = {}
@@ -129,6 +131,7 @@ def note(names: Iterable[str]) -> None:
         if is_library_module(name) and name.partition(".")[0] not in ("nbexec", "sys"):
             kinds = [one for one in [*vars(module).values()] if _is_own_class(name, one)]
             _noted[name] = [Noted(name, one) for one in (module, *kinds)]
+            _spaces.clear()
     for name in _HOOKS:
         found = getattr(sys, name, None)
         if name not in _hooks:
@@ -139,6 +142,23 @@ def note(names: Iterable[str]) -> None:
     _traced.setdefault("profile", sys.getprofile())
     _modules.clear()
     _modules.update(sys.modules)
+    if not _spaces:
+        _spaces.extend(vars(one.of) for among in _noted.values() for one in among)
+        _held[:] = _in_a_row()
+
+
+def _in_a_row() -> list[Any]:
+    found: list[Any] = []
+    for space in _spaces:
+        found += space.values()
+    return found
+
+
+def _is_changed() -> bool:
+    try:  # lists are compared by identity first, in C
+        return _in_a_row() != _held or not _spaces
+    except Exception:  # what values say to that
+        return True
 
 
 def _is_own_class(name: str, thing: Any) -> bool:
@@ -147,9 +167,11 @@ def _is_own_class(name: str, thing: Any) -> bool:
 
 def put_back() -> None:
     """Undo what items have left since."""
-    for one in [one for among in _noted.values() for one in among]:
-        if isinstance(one.of, type) or sys.modules.get(one.name) is one.of:
-            one.put_back()
+    if _is_changed():
+        for one in [one for among in _noted.values() for one in among]:
+            if isinstance(one.of, type) or sys.modules.get(one.name) is one.of:
+                one.put_back()
+        _held[:] = _in_a_row()
     for name, found in _hooks.items():
         now = getattr(sys, name, None)
         if now is not found and not isinstance(now, Router):
