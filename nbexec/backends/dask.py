@@ -16,7 +16,7 @@ from ..errors import BackendError
 from ..options.worker_options import Environment
 from ..system import affinity, after_fork, at_exit, interpreter_flags, machine
 from ..worker.entry import run_packed
-from . import working_folder
+from . import dask_draws, working_folder
 from .base import EVERY, Backend, Session, SessionSpec
 from .dask_cluster import ClusterWorker, LocalSession
 from .dask_given import GivenSession
@@ -88,6 +88,7 @@ class Dask(Backend):
             return self._client
 
     def _connect(self) -> Client:
+        dask_draws.draw_apart()
         if isinstance(self._given, Client):
             if not served(self._given):
                 raise BackendError(
@@ -113,7 +114,8 @@ class Dask(Backend):
                     dashboard_address="127.0.0.1:0",  # any free port, for its HTTP server
                     # a death is reported at once: the run decides what is tried again
                     scheduler_kwargs={"dashboard": False, "allowed_failures": 0},
-                    preload=[run_packed.__module__],  # so that no item's time is spent on it
+                    # so that no item's time is spent on it
+                    preload=[run_packed.__module__, dask_draws.__name__],
                     worker_dashboard_address="127.0.0.1:0",
                     silence_logs=logging.CRITICAL,  # what it says at its end is nothing to act on
                 )

@@ -20,6 +20,7 @@ from ..system import flag_files
 from ..telemetry.events import Part
 from ..worker.entry import run_packed
 from ..worker.envelope import PackedCall, unwanted_file
+from . import dask_draws
 from .base import SessionSpec
 from .dask_cluster import result_of, withdraw
 from .remote import RemoteSession
@@ -269,6 +270,7 @@ def _run_and_report(topic: str, number: int, *call: Any) -> bytes:
 
     The fields of its call come one by one: Dask puts the task itself in the place of `block`.
     """
+    dask_draws.draw_apart()
     worker = get_worker()
     attempt = worker.address, worker.get_current_task()
     if attempt in _refused:

@@ -81,12 +81,14 @@ class RemoteSession(Session):
         self._modules = RunValues(self.key, local, spec.task.fn)
         seen = spec.surroundings, self._modules.first  # before the task, which may need them
         self._set_up = logging_setup.logging_here()
-        self._set_up_again = b""  # pickled, where it changed since the run began
+        self._signals = signals_here(_sendable)
+        # Both pickled, where they changed since the run began.
+        self._set_up_again = self._signals_again = b""
         try:
             setup = _sendable_setup(self._set_up)
             with self._token_flags:
                 data, buffers = pickling.dumps_apart(
-                    (*seen, spec.task, setup, signals_here(_sendable)), self._by_value
+                    (*seen, spec.task, setup, self._signals), self._by_value
                 )
         except PickleError:  # it says why itself
             raise
@@ -159,8 +161,11 @@ class RemoteSession(Session):
         now = logging_setup.logging_here()
         if now != self._set_up:
             self._set_up, self._set_up_again = now, pickling.dumps(_sendable_setup(now))
-        both = self._surroundings.packed(), self._set_up_again
-        return pickle.dumps(both) if any(both) else b""
+        signals = signals_here(_sendable)
+        if signals != self._signals:
+            self._signals, self._signals_again = signals, pickling.dumps(signals)
+        found = self._surroundings.packed(), self._set_up_again, self._signals_again
+        return pickle.dumps(found) if any(found) else b""
 
     def resize(self, workers: int) -> None:
         own = self.spec.own

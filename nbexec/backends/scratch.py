@@ -33,7 +33,8 @@ def scratch_folder(in_memory: bool = True) -> Path:
             # A process that outlives this one, and tidies up after it however it ended.
             resource_tracker.register(str(_folders[key]), "folder")
             at_exit.tidy(_remove, _folders[key])
-        _folders[key].mkdir(mode=0o700, exist_ok=True)  # something may have tidied it away
+        if not os.path.isdir(_folders[key]):  # something has tidied it away
+            _folders[key].mkdir(mode=0o700, exist_ok=True)
         return _folders[key]
 
 

@@ -144,6 +144,8 @@ def pickler() -> Any:
             kind = type(thing)
             if kind in self.plain:
                 return NotImplemented
+            if (kind is type or kind is FunctionType) and _is_ours(thing):
+                return NotImplemented  # as cloudpickle would say, ten times as late
             if issubclass(kind, type):
                 return self._class(thing)
             if kind in standard_objects.BY_VALUE:
@@ -152,12 +154,12 @@ def pickler() -> Any:
 
         def of_instance(self, thing: Any, kind: type) -> Any:
             """Give the reduction of an object that is neither a class nor a function."""
+            if issubclass(kind, ModuleType) and standard_objects.is_of_another_class(thing):
+                return cloudpickle.cloudpickle.subimport, (thing.__name__,)
             if singletons.are_in(kind):
                 return singletons.reference(thing, kind)
             if issubclass(kind, BaseException):
                 return made_exceptions.reduced(thing, kind, type(self), self.lossy)
-            if issubclass(kind, ModuleType) and standard_objects.is_of_another_class(thing):
-                return cloudpickle.cloudpickle.subimport, (thing.__name__,)
             if kind is ContextVar:
                 return context_vars.reduced(thing)
             if own_generators.are(kind):
@@ -218,6 +220,23 @@ def pickler() -> Any:
             return arrives(thing, reduced, self.sent.run, self.sent.known)
 
     return Pickler
+
+
+def _is_ours(thing: Any) -> bool:
+    """Whether a class or function is one of nbexec's own, and is found by its name."""
+    module = thing.__module__
+    if type(module) is not str or not module.startswith(_OURS):
+        return False
+    there = sys.modules.get(module)
+    if there is None or vars(there).get(thing.__qualname__) is not thing:
+        return False
+    import cloudpickle
+
+    by_value = cloudpickle.list_registry_pickle_by_value()
+    return not any(name.startswith(_OURS[:-1]) for name in by_value)
+
+
+_OURS = __name__.partition(".")[0] + "."
 
 
 def with_code(function: FunctionType, code: CodeType) -> FunctionType:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from types import FunctionType, ModuleType
 from typing import Any
 
+from ..system.user_code import is_library_module
 from . import cached_functions
 
 _Reduce = Callable[[Any], Any]
@@ -148,4 +149,6 @@ def is_of_another_class(module: ModuleType) -> bool:
     if known or kind.__reduce__ is not object.__reduce__:
         return False
     there = sys.modules.get(module.__name__) is module
-    return there and getattr(module, "__spec__", None) is not None
+    # such as torch.backends.cudnn, which takes the place of what was imported
+    named = getattr(module, "__spec__", None) is not None or is_library_module(module.__name__)
+    return there and named

@@ -153,7 +153,7 @@ def _closed_over(function: Any) -> dict[str, Any]:
     return found
 
 
-def _of_module(module: types.ModuleType, path: list[str], modules: set[str]) -> Iterator[Any]:
+def _of_module(module: types.ModuleType, path: tuple[str, ...], modules: set[str]) -> Iterator[Any]:
     """Give what code uses that reads attributes of a module, one of the other."""
     top = module.__name__.partition(".")[0]
     library = top not in MODULES and is_library_module(module.__name__)
@@ -184,10 +184,10 @@ def _imported(code: types.CodeType) -> Iterator[str]:
             yield top
 
 
-def _imports(code: types.CodeType) -> Iterator[str]:
-    for instruction in dis.get_instructions(code):
-        if instruction.opname == "IMPORT_NAME":
-            yield str(instruction.argval)
+@functools.lru_cache(1024)
+def _imports(code: types.CodeType) -> tuple[str, ...]:
+    found = dis.get_instructions(code)
+    return tuple(str(one.argval) for one in found if one.opname == "IMPORT_NAME")
 
 
 def _add_library(name: str, modules: set[str]) -> None:
@@ -197,11 +197,13 @@ def _add_library(name: str, modules: set[str]) -> None:
         modules.add(top)
 
 
-def _loaded(code: types.CodeType) -> Iterator[tuple[str, list[str], bool]]:
+@functools.lru_cache(1024)
+def _loaded(code: types.CodeType) -> tuple[tuple[str, tuple[str, ...], bool], ...]:
     """Give the names that code reads, each with the attributes read of it, one of the other.
 
     And whether it is one of a function around it; else it is a global.
     """
+    found: list[tuple[str, tuple[str, ...], bool]] = []
     name, path, closed = "", list[str](), False
     for instruction in dis.get_instructions(code):
         opname = instruction.opname
@@ -209,12 +211,13 @@ def _loaded(code: types.CodeType) -> Iterator[tuple[str, list[str], bool]]:
             path.append(str(instruction.argval))
         elif opname not in _BETWEEN:
             if name:
-                yield name, path, closed
+                found.append((name, (*path,), closed))
             closed = opname.startswith(_CLOSED)
             loads = closed or opname.startswith(_GLOBAL)
             name, path = str(instruction.argval) if loads else "", []
     if name:
-        yield name, path, closed
+        found.append((name, (*path,), closed))
+    return tuple(found)
 
 
 _GLOBAL = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")

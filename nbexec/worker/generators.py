@@ -138,7 +138,8 @@ def drawn(generator: Any) -> int:
         return generator.getrandbits(64)
     if _is_torchs(generator):
         torch: Any = sys.modules["torch"]
-        return int(torch.randint(2**62, (1,), generator=generator).item())
+        where = {"generator": generator, "device": generator.device}  # whatever the default is
+        return int(torch.randint(2**62, (1,), **where).item())
     if hasattr(generator, "bytes"):
         return int.from_bytes(generator.bytes(8), "big")
     if hasattr(generator, "random_raw"):

@@ -21,6 +21,7 @@ from .module_facts import (
     fact,
     is_written,
 )
+from .registrations import Registered
 from .unchanged_values import same, snapshot
 
 # By module and path: what can't be pickled, and whether it is surely not what an import gives.
@@ -109,6 +110,8 @@ def packed_patches(name: str, patched: dict[str, Any]) -> HeldValues:
         found.facts[path] = GONE if value is GONE else VALUE
         if value is GONE:
             continue
+        if isinstance(value, Registered):
+            value = value.sendable(unsent_values.is_sendable)
         if type(value) in _CONTAINERS and not unsent_values.is_sendable(value):
             found.facts[path] = _unsent_fact(value, True)  # no part of it: nothing is there
         else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import operator
 import sys
 import threading
 from collections.abc import Iterator
@@ -124,18 +125,28 @@ def looks(logger: logging.Logger) -> bool:
     return bool(logger.filters) or own or "handle" in vars(logger)
 
 
+_last_added: dict[int, tuple[list[str], list[Any], dict[str, Any]]] = {}
+
+
 def _added(to: Any) -> dict[str, Any]:
     """Give the functions of the user's that a class or module was given, as for more levels.
 
     What makes records, and what hands them to handlers, is called in the kernel.
     """
-    return {
+    held = vars(to)
+    names, values = [*held], [*held.values()]
+    last = _last_added.get(id(to))
+    if last is not None and last[0] == names and all(map(operator.is_, last[1], values)):
+        return last[2]
+    found = {
         name: value
-        for name, value in vars(to).items()
+        for name, value in zip(names, values, strict=True)
         if isinstance(value, FunctionType)
         and value.__module__ not in _OF_PYTHON
         and name not in ("handle", "callHandlers", "_logRecordFactory")
     }
+    _last_added[id(to)] = names, values, found
+    return found
 
 
 def _setup_of(logger: logging.Logger) -> LoggerSetup:
@@ -183,6 +194,7 @@ class HandlerStandIn(logging.Handler):
 
 setup_here: Logging | None = None  # taken on last; None in a kernel
 _named: set[str] = set()  # loggers that were set up
+_levels: dict[str, tuple[int, bool, bool]] = {}  # of all loggers then
 _foreign: WeakSet[logging.Handler] = WeakSet()  # the worker's own, which aren't for items
 _known: WeakSet[logging.Handler] = WeakSet()  # those, and handlers that items have added
 _lock = threading.Lock()
@@ -207,6 +219,7 @@ def log_as(setup: Logging) -> bool:
     _known.update(_foreign)
     with _lock:
         setup_here = setup
+        _put_back_levels()
         logging.disable(setup.disabled)
         logging.raiseExceptions = setup.raises
         for level, name in setup.levels.items():
@@ -221,7 +234,22 @@ def log_as(setup: Logging) -> bool:
             _take_on(name, one)
         _named.clear()
         _named.update(setup.loggers)
+        _levels.clear()
+        _levels.update((name, _level_of(logger)) for name, logger in loggers())
     return True
+
+
+def _put_back_levels() -> None:
+    """Undo what items have set of loggers since."""
+    for name, logger in loggers():
+        before = _levels.get(name)
+        if before is not None and before != _level_of(logger):
+            logger.setLevel(before[0])
+            logger.disabled, logger.propagate = before[1:]
+
+
+def _level_of(logger: logging.Logger) -> tuple[int, bool, bool]:
+    return logger.level, logger.disabled, logger.propagate
 
 
 def is_foreign(handler: logging.Handler, beside: tuple[HandlerSetup, ...]) -> bool:

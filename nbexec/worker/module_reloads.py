@@ -23,6 +23,7 @@ Reloaded = tuple[tuple[str, int, bool], ...]
 Functions = dict[str, types.FunctionType]  # by their paths
 
 PACKAGE = __name__.partition(".")[0]
+_OF_PYTHON = ("built-in", "frozen")  # what such modules have in the place of a file
 _lock = threading.Lock()
 after_fork.renew(_lock)
 _known: set[str] = set()  # modules that were looked at
@@ -45,7 +46,8 @@ def reloaded() -> Reloaded:
                 continue
             spec = _spec(name)
             origin = getattr(spec, "origin", None)
-            if isinstance(origin, str) and not is_library_file(origin):
+            own = isinstance(origin, str) and origin not in _OF_PYTHON
+            if own and not is_library_file(origin):
                 _specs[name] = spec
                 _written[name] = _stamp(spec), _with_code(name)
         for name, before in [*_specs.items()]:

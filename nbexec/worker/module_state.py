@@ -16,6 +16,7 @@ import types
 from typing import Any
 
 from ..serialize import nans
+from . import left_behind
 from .module_facts import (
     SKIPPED,
     UNSENT,
@@ -42,7 +43,9 @@ _at_names: dict[int, Any] = {}  # what their names stand for, by its id
 _first: dict[str, tuple[types.ModuleType, dict[Fact, Any]]] = {}  # as a module was imported
 
 
-def take_on(held: dict[str, HeldValues], sent: dict[str, SentModule]) -> None:
+def take_on(
+    held: dict[str, HeldValues], sent: dict[str, SentModule], named: tuple[str, ...] = ()
+) -> None:
     """Have the user's modules hold what they hold in the kernel, from now on.
 
     Parameters
@@ -51,6 +54,8 @@ def take_on(held: dict[str, HeldValues], sent: dict[str, SentModule]) -> None:
         What they hold, by their names.
     sent : dict
         Those that can't be imported here.
+    named : tuple of str
+        Modules of Python and of packages that the user's code has names for.
     """
     with _lock:
         _held.clear()
@@ -60,6 +65,8 @@ def take_on(held: dict[str, HeldValues], sent: dict[str, SentModule]) -> None:
         _brought.clear()
         _at_names.clear()
         undo_patches()
+        left_behind.put_back()
+        left_behind.note(named)
         _drop_others()
         if not any(isinstance(one, Finder) for one in sys.meta_path):
             sys.meta_path.insert(0, Finder())

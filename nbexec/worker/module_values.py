@@ -20,7 +20,7 @@ from ..serialize.live_modules import module_of
 from . import sent_modules
 from .held_values import PLAIN, Found, found_in, packed, packed_patches
 from .later_imports import notebook_code
-from .library_patches import patches
+from .library_patches import looked_through, patches
 from .module_facts import HeldValues
 from .sent_modules import SentModule
 
@@ -44,14 +44,21 @@ class ModuleValues:
         By the names of the modules.
     sent : dict
         The modules that the worker may be unable to import.
+    named : tuple of str
+        Modules of Python and of packages that the user's code has names for.
     """
 
     current = ""  # the name of what was taken on last, where it has one
 
     def __init__(
-        self, origin: str, held: dict[str, HeldValues], sent: dict[str, SentModule]
+        self,
+        origin: str,
+        held: dict[str, HeldValues],
+        sent: dict[str, SentModule],
+        named: tuple[str, ...] = (),
     ) -> None:
         self.origin = origin
+        self.named = named
         self.held = held
         self.sent = sent
         self.block: pickle.PickleBuffer | None = None  # what is in a file of its own
@@ -83,7 +90,7 @@ class ModuleValues:
         buffers = {name: one.buffers for name, one in self.held.items() if one.buffers}
         if len(data) >= pickling.LARGE:
             self.block = pickle.PickleBuffer(data)
-        return self.origin, self.block or data, buffers, self.sent
+        return self.origin, self.block or data, buffers, self.sent, self.named
 
     def take_on(self) -> None:
         """Have the modules here hold what they hold where this comes from."""
@@ -91,7 +98,14 @@ class ModuleValues:
         if self.origin != process():
             from . import module_state
 
-            module_state.take_on(self.held, self.sent)
+            module_state.take_on(self.held, self.sent, self.named)
+
+    def loaded(self) -> None:
+        """Take in what modules hold that were imported with a task, before its first item."""
+        if self.origin != process():
+            from . import left_behind
+
+            left_behind.note(self.named)
 
     def let_go(self) -> None:
         """Keep nothing of it: the run has ended."""
@@ -102,11 +116,15 @@ class ModuleValues:
 
 
 def arrived(
-    origin: str, data: Any, buffers: dict[str, list[Any]], sent: dict[str, SentModule]
+    origin: str,
+    data: Any,
+    buffers: dict[str, list[Any]],
+    sent: dict[str, SentModule],
+    named: tuple[str, ...] = (),
 ) -> ModuleValues:
     alone = pickle.loads(data)
     held = {name: HeldValues(one[0], one[1], buffers.get(name, [])) for name, one in alone.items()}
-    values = ModuleValues(origin, held, sent)
+    values = ModuleValues(origin, held, sent, named)
     values.take_on()
     return values
 
@@ -138,11 +156,12 @@ def here(local: bool = True, fn: Any = None) -> ModuleValues:
                 places.setdefault(id(value), []).append((name, path))
     shared = {key: among for key, among in places.items() if len({one[0] for one in among}) > 1}
     held = {name: packed(name, one, shared) for name, one in found.items()}
-    for name, patched in patches(_spaces(own, fn)).items():
+    for name, patched in patches(_spaces(own, fn), local).items():
         if name not in held:
             held[name] = packed_patches(name, patched)
     code = () if local else notebook_code(fn)
-    return ModuleValues(process(), held, sent_modules.to_send(own, local, code))
+    to_send = sent_modules.to_send(own, local, code)
+    return ModuleValues(process(), held, to_send, looked_through())
 
 
 def _spaces(own: dict[str, types.ModuleType], fn: Any) -> list[dict[str, Any]]:

@@ -37,6 +37,7 @@ class Loaded(NamedTuple):
     prepared: SetupOnce
     file: str | None  # there as long as the run goes on
     values: ModuleValues  # taken on when they were unpacked
+    signals: signals_taken.Signals | None  # None in the kernel itself
     renewed: bytes = b""  # what came later was unpacked from
 
 
@@ -73,6 +74,7 @@ def load(key: str, block: Any, renewed: bytes = b"") -> Loaded:
                 _loaded[key].values.take_on()
                 logging_setup.before_loading()
                 issuing.log_as(_loaded[key].setup)
+                _handle(_loaded[key].signals)
             _latest = key
             _loaded.move_to_end(key)
             if renewed != _loaded[key].renewed:
@@ -83,14 +85,22 @@ def load(key: str, block: Any, renewed: bytes = b"") -> Loaded:
 
 
 def _renewed(loaded: Loaded, renewed: bytes) -> Loaded:
-    surroundings, setup = pickle.loads(renewed)
+    surroundings, setup, signals = pickle.loads(renewed)
     if surroundings:
         loaded = loaded._replace(surroundings=pickling.loads(surroundings))
     if setup:
         logging_setup.before_loading()
         loaded = loaded._replace(setup=pickling.loads(setup))
         issuing.log_as(loaded.setup)
+    if signals and loaded.signals is not None:
+        loaded = loaded._replace(signals=pickling.loads(signals))
+        _handle(loaded.signals)
     return loaded._replace(renewed=renewed)
+
+
+def _handle(signals: signals_taken.Signals | None) -> None:
+    if signals is not None:
+        signals_taken.take_on(signals)
 
 
 def _unpack(block: Any) -> Loaded:
@@ -99,10 +109,11 @@ def _unpack(block: Any) -> Loaded:
     task: Task
     logging_setup.before_loading()
     unpacked = task_file.load(file) if file else block_files.unpack(bytearray(block))
-    surroundings, values, task, setup, *signals = unpacked
-    if issuing.log_as(setup):
-        signals_taken.take_on(*(signals or ({},)))
-    return Loaded(task, surroundings, setup, SetupOnce(task), file, values)
+    surroundings, values, task, setup, *more = unpacked
+    signals = (more[0] if more else {}) if issuing.log_as(setup) else None
+    _handle(signals)
+    values.loaded()
+    return Loaded(task, surroundings, setup, SetupOnce(task), file, values, signals)
 
 
 def loaded(key: str) -> Loaded | None:

@@ -5,14 +5,19 @@ They are read from its bytecode, once: nothing of it runs.
 
 from __future__ import annotations
 
+import importlib.machinery
+import sys
 import types
 from typing import Any, NamedTuple
 
 from ..system import bytecode
 
 ATOMS = {int, float, bool, str, bytes, complex, type(None)}
+ADDED = {*ATOMS, list, dict, set, tuple, frozenset}  # plain values, and containers
 # Modules in C that hold constants and nothing of their process: another one can be made.
 _REMADE = {"array", "binascii", "cmath", "errno", "itertools", "math", "unicodedata", "zlib"}
+# Likewise, but for constants that are of their process.
+_NAMED = {"fcntl", "mmap", "resource", "select", "termios", "time"}
 
 
 class Written(NamedTuple):
@@ -63,8 +68,10 @@ def written(name: str, module: types.ModuleType) -> Written:
             code = spec.loader.get_code(name)  # type: ignore[union-attr]
             if code is not None:
                 found = _of_code(code)
+            elif name == "builtins":
+                found = _of_builtins(module)
             else:
-                found = _made(module) if name in _REMADE else Written()
+                found = _made(module) if name in _REMADE | _NAMED else Written()
         except Exception:
             found = Written()
         known = _written[name] = spec, found
@@ -90,6 +97,27 @@ def constants(name: str, module: types.ModuleType) -> dict[str, Any]:
     return written(name, module).constants
 
 
+def is_unwritten(name: str, module: types.ModuleType) -> bool:
+    """Whether a module is an installed one in C, of which nobody knows what it held at first.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    module : module
+        The module.
+
+    Examples
+    --------
+    >>> import math, xxhash._xxhash
+    >>> is_unwritten("xxhash._xxhash", xxhash._xxhash), is_unwritten("math", math)
+    (True, False)
+    """
+    loader = getattr(module.__spec__, "loader", None)
+    in_c = isinstance(loader, importlib.machinery.ExtensionFileLoader)
+    return in_c and name.partition(".")[0] not in sys.stdlib_module_names
+
+
 def _of_code(code: types.CodeType) -> Written:
     found = bytecode.assigned_by(code)
     sort = "unknown" if found.star else "any" if found.any else ""
@@ -100,6 +128,12 @@ def _of_code(code: types.CodeType) -> Written:
     }
     always = frozenset() if found.any else found.always
     return Written(found.names, always, sort, constants)
+
+
+def _of_builtins(module: types.ModuleType) -> Written:
+    """Give the names of `builtins`: all that is plain there was added, but for the constants."""
+    names = {name for name, value in [*vars(module).items()] if type(value) not in ADDED}
+    return Written(frozenset({"True", "False", "None", *names}), sort="")
 
 
 def _made(module: types.ModuleType) -> Written:
@@ -117,4 +151,4 @@ def _made(module: types.ModuleType) -> Written:
         for name, value in vars(made).items()
         if name[:1] != "_" and type(value) in ATOMS
     }
-    return Written(names, names, "", found)
+    return Written(names, names, "", found if spec.name in _REMADE else {})

@@ -13,16 +13,21 @@ import importlib
 import locale
 import mimetypes
 import os
+import resource
 import socket
+import ssl
 import sys
+import tempfile
+import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
 
 import nbexec
-from nbexec.worker.surroundings import register
+from nbexec.worker.surroundings import register, thread_entries
 from nbexec.worker.surroundings.kernel_state import Surroundings
 
 from .ways import WAYS
@@ -60,6 +65,33 @@ def path(at: int) -> None:
 
 def collection(at: int) -> None:
     gc.set_threshold(700 + at, 10, 10)
+
+
+def settings(at: int) -> None:
+    sys.setswitchinterval(at / 1000)
+    sys.dont_write_bytecode = at == 1
+    sys.tracebacklimit = at - 1
+
+
+def traced() -> int:
+    try:
+        raise LookupError
+    except LookupError:
+        return traceback.format_exc().count("\n")
+
+
+def in_a_thread() -> str:
+    found = []
+    thread = threading.Thread(target=lambda: found.append(decimal.Decimal(1) / 3))
+    thread.start()
+    thread.join()
+    return str(found[0])
+
+
+def limit_files(wanted: int) -> None:
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE, (wanted, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    )
 
 
 def errors(at: int) -> None:
@@ -113,6 +145,9 @@ LINES: dict[str, Line] = {
     "digits of an int": Line(
         lambda at: sys.set_int_max_str_digits(5000 + at), sys.get_int_max_str_digits
     ),
+    "settings of sys": Line(
+        settings, lambda: (round(sys.getswitchinterval(), 4), sys.dont_write_bytecode, traced())
+    ),
     "garbage collection": Line(collection, gc.get_threshold),
     "fault handler": Line(
         lambda at: faulthandler.disable() if at == 1 else faulthandler.enable(sys.__stderr__),
@@ -124,11 +159,31 @@ LINES: dict[str, Line] = {
         lambda: locale.setlocale(locale.LC_ALL),
     ),
     "longest field of csv": Line(lambda at: csv.field_size_limit(at), csv.field_size_limit),
+    "dialects of csv": Line(
+        lambda at: csv.register_dialect("entry", delimiter=";,"[at - 1]),
+        lambda: "entry" in csv.list_dialects() and csv.get_dialect("entry").delimiter,
+    ),
     "timeout of sockets": Line(socket.setdefaulttimeout, socket.getdefaulttimeout),
     "first day of the week of calendar": Line(calendar.setfirstweekday, calendar.firstweekday),
     "MIME types": Line(
         lambda at: mimetypes.add_type(f"text/entry{at}", ".entry"),
         lambda: mimetypes.guess_type("a.entry"),
+    ),
+    "folder of temporary files": Line(
+        lambda at: setattr(tempfile, "tempdir", ["/", "/usr"][at - 1]), tempfile.gettempdir
+    ),
+    "context of decimal in new threads": Line(
+        lambda at: setattr(decimal.DefaultContext, "prec", at), in_a_thread
+    ),
+    "default context of HTTPS": Line(
+        lambda at: setattr(
+            *(ssl, "_create_default_https_context"),
+            [ssl._create_unverified_context, ssl.create_default_context][at - 1],
+        ),
+        lambda: ssl._create_default_https_context.__name__,
+    ),
+    "limit of open files": Line(
+        lambda at: limit_files(900 + at), lambda: resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     ),
     "options of pandas": Line(
         lambda at: module("pandas").set_option("display.max_rows", at),
@@ -156,6 +211,26 @@ LINES: dict[str, Line] = {
             [module("torch").float64, module("torch").float16][at - 1]
         ),
         lambda: str(module("torch").get_default_dtype()),
+    ),
+    "print options of torch": Line(
+        lambda at: module("torch").set_printoptions(precision=at),
+        lambda: str(module("torch").tensor([1 / 3])),
+    ),
+    "precision of matrix products of torch": Line(
+        lambda at: module("torch").set_float32_matmul_precision(["medium", "high"][at - 1]),
+        lambda: module("torch").get_float32_matmul_precision(),
+    ),
+    "anomaly detection and cuDNN of torch": Line(
+        lambda at: module("torch").autograd.set_detect_anomaly(at == 1),
+        lambda: module("torch").is_anomaly_enabled(),
+    ),
+    "autocast of torch": Line(
+        lambda at: module("torch").set_autocast_enabled("cpu", at == 1),
+        lambda: module("torch").is_autocast_enabled("cpu"),
+    ),
+    "inference mode of torch": Line(
+        lambda at: thread_entries._set_inference(at == 1),
+        lambda: module("torch").is_inference_mode_enabled(),
     ),
     "context of decimal": Line(
         lambda at: setattr(decimal.getcontext(), "prec", at),

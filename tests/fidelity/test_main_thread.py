@@ -128,6 +128,19 @@ def test_warm_workers_follow_the_kernels_handlers(handler):
     assert nbexec.map(handled, range(2), backend="processes") == [False, False]
 
 
+def test_calls_of_an_executor_have_the_handlers_of_their_moment(handler):
+    def handled(x):
+        return signal.getsignal(signal.SIGALRM) not in (signal.SIG_DFL, signal.SIG_IGN)
+
+    with nbexec.Executor("processes", workers=1) as executor:
+        assert executor.submit(handled, 1).result() == handled(1)
+        for wanted in (signal.SIG_IGN, late):
+            signal.signal(signal.SIGALRM, wanted)
+            # other runs on that worker change nothing of it
+            assert nbexec.map(handled, [1], backend="processes", workers=1) == [handled(1)]
+            assert executor.submit(handled, 1).result() == handled(1)
+
+
 @pytest.mark.parametrize("backend", ["threads", "dask", "asyncio"])
 def test_elsewhere_the_error_says_what_to_do(backend):
     with pytest.raises(ValueError, match="signal only works in main thread") as caught:

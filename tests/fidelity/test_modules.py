@@ -5,6 +5,7 @@ A plain loop is the reference.
 
 from __future__ import annotations
 
+import builtins
 import http.client
 import importlib
 import importlib.util
@@ -13,12 +14,14 @@ import math
 import sys
 import textwrap
 import threading
+import time
 import types
 import zipfile
 from fractions import Fraction
 from typing import Any
 
 import pytest
+import xxhash._xxhash as in_c
 
 import nbexec
 
@@ -419,3 +422,33 @@ def test_a_name_that_was_added_and_cannot_be_sent_says_so_where_it_is_used(
     monkeypatch.setattr(math, "lock", [threading.Lock()], raising=False)
     with pytest.raises(nbexec.PickleError, match=r"math\.lock"):
         nbexec.map(lambda x: math.lock[0], range(2), backend=sent)  # type: ignore[attr-defined]
+
+
+def test_plain_values_of_a_module_in_c(remote: str, monkeypatch: Any) -> None:
+    """Of one that is installed: nobody knows what it held at first."""
+    if remote != "processes":  # elsewhere the module may be another one
+        return
+
+    def look(x: int) -> Any:
+        return in_c.XXHASH_VERSION, getattr(in_c, "RATE", None)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(in_c, "XXHASH_VERSION", "mine")
+        patch.setattr(in_c, "RATE", 3, raising=False)
+        for way in WAYS.values():
+            assert way(look, range(3), remote) == [*map(look, range(3))]
+    for way in WAYS.values():
+        assert way(look, range(3), remote) == [*map(look, range(3))]
+
+
+def test_names_that_were_added_to_builtins_and_time(backend: str, monkeypatch: Any) -> None:
+    def look(x: int) -> Any:
+        return getattr(builtins, "RATE", None), getattr(time, "RATE", None)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(builtins, "RATE", 3, raising=False)
+        patch.setattr(time, "RATE", 4, raising=False)
+        for way in WAYS.values():
+            assert way(look, range(3), backend) == [*map(look, range(3))]
+    for way in WAYS.values():
+        assert way(look, range(3), backend) == [*map(look, range(3))]

@@ -106,7 +106,6 @@ FUNCTIONS = [
     Holder().of_an_object,
     lambda x, held=random: held.random(),
 ]
-DRAW_FROM_RANDOM = (of_modules, imported_inside, *FUNCTIONS[-3:])
 
 
 @pytest.fixture(params=FUNCTIONS, ids=lambda one: getattr(one, "__name__", "partial"))
@@ -121,16 +120,6 @@ def in_the_kernel(function: Any, seed: int) -> list[Any]:
 
 def distinct(values: Any) -> bool:
     return len(set(map(str, values))) == len(values)
-
-
-# dask's own threads draw from `random`, too, at any moment
-@pytest.fixture(autouse=True)
-def quiet_modules(request):
-    names = request.fixturenames
-    if "function" in names and "backend" in names:
-        values = request.node.callspec.params
-        if values["backend"] == "dask" and values["function"] in DRAW_FROM_RANDOM:
-            pytest.skip("Dask's own threads draw from `random`")
 
 
 @pytest.mark.one_in(3)
@@ -160,8 +149,6 @@ def test_no_two_items_draw_the_same_without_a_seed(function, backend):
 @pytest.mark.one_in(2)
 def test_a_run_can_be_repeated(function, sent):
     found = nbexec.map(function, range(24), backend=sent)
-    if sent == "dask" and function in (of_modules, imported_inside):
-        return
     assert nbexec.map(function, range(24), backend=sent, seed=found.run.seed) == found
 
 
@@ -191,7 +178,7 @@ def test_seeding_the_generators_before_a_run_repeats_it(sent):
     assert distinct([*found[0][0], *found[0][1]])  # the generator went on in between
 
 
-@pytest.mark.parametrize("where", ["serial", "threads", "processes"])
+@pytest.mark.parametrize("where", ["serial", "threads", "processes", "dask"])
 def test_the_kernel_s_generators_are_where_they_were(where):
     def states():
         numpys = np.random.get_state()[1].tolist(), rng.bit_generator.state

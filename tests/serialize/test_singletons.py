@@ -59,3 +59,14 @@ def test_what_has_attributes_goes_by_value() -> None:
     with pytest.raises(pickle.PicklingError, match="stands in a module"):
         returning.dumps([SETTINGS], exact=True)
     assert pickling.loads(returning.dumps(Settings(), exact=True)).level == 1
+
+
+def test_what_took_the_place_of_a_module_of_a_library_goes_by_its_name(monkeypatch):
+    class Replaced(types.ModuleType):
+        """As torch.backends.cudnn is: without a spec, and standing in another module."""
+
+    taken = Replaced("textwrap")
+    monkeypatch.setitem(sys.modules, "textwrap", taken)
+    taken.also = taken
+    monkeypatch.setattr(Replaced, "__module__", "textwrap")
+    assert pickling.loads(pickling.dumps(lambda: taken))() is taken

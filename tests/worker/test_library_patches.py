@@ -1,6 +1,6 @@
 """What the notebook changed in modules that aren't its own.
 
-Covers `nbexec.system.bytecode` and `nbexec.worker.written_names`.
+Covers `nbexec.system.bytecode`, `nbexec.worker.library_looks` and `nbexec.worker.written_names`.
 """
 
 from __future__ import annotations

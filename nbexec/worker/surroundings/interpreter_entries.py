@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 import time
@@ -43,6 +44,7 @@ def environ() -> dict[Any, Any]:
     return {name: value for name, value in found.items() if not _is_own(name)}
 
 
+@functools.lru_cache(4096)
 def _is_own(name: Any) -> bool:
     own: bool = name.startswith(_OWN_BYTES if isinstance(name, bytes) else OWN)
     return own
@@ -135,6 +137,20 @@ def _set_faults(wanted: bool) -> None:
         faulthandler.enable(sys.__stderr__)
 
 
+def _sys() -> Any:
+    limit = getattr(sys, "tracebacklimit", None)
+    return limit, sys.getswitchinterval(), sys.dont_write_bytecode, sys.pycache_prefix
+
+
+def _set_sys(wanted: Any) -> None:
+    limit, interval, sys.dont_write_bytecode, sys.pycache_prefix = wanted
+    sys.setswitchinterval(interval)
+    if limit is not None:
+        sys.tracebacklimit = limit
+    elif hasattr(sys, "tracebacklimit"):
+        del sys.tracebacklimit
+
+
 def _zone() -> Any:
     return time.timezone, time.tzname
 
@@ -164,6 +180,7 @@ ENTRIES = (
     Entry("file mode mask", _umask, _set_umask, extent="machine"),
     Entry("recursion limit", recursion.own, sys.setrecursionlimit),
     Entry("digits of an int", sys.get_int_max_str_digits, sys.set_int_max_str_digits),
+    Entry("settings of sys", _sys, _set_sys),
     Entry("garbage collection", _gc, _set_gc),
     Entry("fault handler", _faults, _set_faults, module="faulthandler", usual=False),
     Entry("time zone", _zone, _set_zone, extent="machine"),

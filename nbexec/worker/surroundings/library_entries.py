@@ -1,4 +1,4 @@
-"""Entries of libraries: options that a whole process has, of the standard library and others.
+"""Entries of libraries: options that a whole process has.
 
 Each is read only where its module is loaded in the kernel.
 """
@@ -87,34 +87,6 @@ def _set_matplotlib(wanted: dict[str, Any]) -> None:
     matplotlib.rcParams.update(wanted)
 
 
-def _mimetypes() -> Any:
-    module = _module("mimetypes")
-    if not module.inited:
-        return [{}, {}, {}, {}]
-    known = (module.types_map, module.common_types, module.encodings_map, module.suffix_map)
-    usual = ("types_map", "common_types", "encodings_map", "suffix_map")
-    pairs = zip(known, usual, strict=True)
-    return [
-        {key: one for key, one in now.items() if _usual_of(module, name).get(key) != one}
-        for now, name in pairs
-    ]
-
-
-def _usual_of(module: Any, name: str) -> dict[str, str]:
-    found: dict[str, str] = getattr(module, f"_{name}_default", {})
-    return found
-
-
-def _set_mimetypes(wanted: Any) -> None:
-    module = _module("mimetypes")
-    for suffix, kind in wanted[0].items():
-        module.add_type(kind, suffix)
-    for suffix, kind in wanted[1].items():
-        module.add_type(kind, suffix, strict=False)
-    module.encodings_map.update(wanted[2])
-    module.suffix_map.update(wanted[3])
-
-
 def _xarray() -> dict[str, Any]:
     return dict(_module("xarray").get_options())
 
@@ -158,35 +130,38 @@ def _set_torch(wanted: Any) -> None:
     torch.use_deterministic_algorithms(wanted[1], warn_only=wanted[2])
 
 
-def _csv() -> int:
-    return int(_module("csv").field_size_limit())
+_PRINTED = ("precision", "threshold", "edgeitems", "linewidth", "sci_mode")
 
 
-def _set_calendar(wanted: int) -> None:
-    _module("calendar").setfirstweekday(wanted)
+def _torch_printing() -> dict[str, Any]:
+    options = _module("torch")._tensor_str.PRINT_OPTS
+    return {name: getattr(options, name) for name in _PRINTED}
+
+
+def _set_torch_printing(wanted: dict[str, Any]) -> None:
+    options = _module("torch")._tensor_str.PRINT_OPTS
+    for name, value in wanted.items():
+        setattr(options, name, value)
+
+
+def _torch_precision() -> str:
+    return str(_module("torch").get_float32_matmul_precision())
+
+
+def _torch_running() -> Any:
+    torch = _module("torch")
+    cudnn = torch.backends.cudnn
+    found = torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()
+    return found, (cudnn.benchmark, cudnn.deterministic)
+
+
+def _set_torch_running(wanted: Any) -> None:
+    torch = _module("torch")
+    torch.autograd.set_detect_anomaly(*wanted[0])
+    torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = wanted[1]
 
 
 ENTRIES = (
-    Entry(
-        *("longest field of csv", _csv, lambda wanted: _module("csv").field_size_limit(wanted)),
-        module="csv",
-        usual=131_072,
-    ),
-    Entry(
-        "timeout of sockets",
-        lambda: _module("socket").getdefaulttimeout(),
-        lambda wanted: _module("socket").setdefaulttimeout(wanted),
-        module="socket",
-        usual=None,
-    ),
-    Entry(
-        "first day of the week of calendar",
-        lambda: _module("calendar").firstweekday(),
-        _set_calendar,
-        module="calendar",
-        usual=0,
-    ),
-    Entry("MIME types", _mimetypes, _set_mimetypes, module="mimetypes"),
     Entry("options of pandas", _pandas, _set_pandas, module=_PANDAS, usual={}),
     Entry("options of polars", _polars, _set_polars, module="polars"),
     Entry("options of xarray", _xarray, _set_xarray, module="xarray"),
@@ -194,4 +169,14 @@ ENTRIES = (
     Entry("rcParams of matplotlib", _matplotlib, _set_matplotlib, module="matplotlib", usual={}),
     Entry("precision of mpmath", _mpmath, _set_mpmath, module="mpmath"),
     Entry("default dtype of torch", _torch, _set_torch, module="torch"),
+    Entry("print options of torch", _torch_printing, _set_torch_printing, module="torch"),
+    Entry(
+        "precision of matrix products of torch",
+        _torch_precision,
+        lambda wanted: _module("torch").set_float32_matmul_precision(wanted),
+        module="torch",
+    ),
+    Entry(
+        "anomaly detection and cuDNN of torch", _torch_running, _set_torch_running, module="torch"
+    ),
 )

@@ -6,11 +6,12 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from . import interpreter_entries, library_entries, thread_entries
+from . import interpreter_entries, library_entries, standard_entries, thread_entries
 from .register_entry import Entry
 
 BUILT_IN: tuple[Entry, ...] = (
     *interpreter_entries.ENTRIES,
+    *standard_entries.ENTRIES,
     *library_entries.ENTRIES,
     *thread_entries.ENTRIES,
 )

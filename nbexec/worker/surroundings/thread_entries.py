@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from typing import Any
 
 from ...serialize import context_vars
@@ -64,6 +65,40 @@ def _set_torch(wanted: Any) -> None:
         torch.set_default_device(wanted[1])
 
 
+_AUTOCAST = ("cpu", "cuda")
+
+
+def _autocast() -> Any:
+    torch = sys.modules["torch"]
+    return [(torch.is_autocast_enabled(on), torch.get_autocast_dtype(on)) for on in _AUTOCAST]
+
+
+def _set_autocast(wanted: Any) -> None:
+    torch = sys.modules["torch"]
+    for on, (enabled, kind) in zip(_AUTOCAST, wanted, strict=True):
+        torch.set_autocast_enabled(on, enabled)
+        torch.set_autocast_dtype(on, kind)
+
+
+_modes = threading.local()
+
+
+def _inference() -> bool:
+    return bool(sys.modules["torch"].is_inference_mode_enabled())
+
+
+def _set_inference(wanted: bool) -> None:
+    """Enter a mode, as ``with torch.inference_mode(wanted)`` does, until another is wanted."""
+    entered = getattr(_modes, "entered", None)
+    if entered is not None:
+        _modes.entered = None
+        entered.__exit__(None, None, None)
+    if _inference() != wanted:
+        entered = sys.modules["torch"].inference_mode(wanted)
+        entered.__enter__()
+        _modes.entered = entered
+
+
 def _nothing(wanted: Any) -> None:
     """Set nothing: the variables come one by one, since one may be of no use in a worker."""
 
@@ -82,5 +117,7 @@ ENTRIES = (
     ),
     Entry("configuration of scikit-learn", _sklearn, _set_sklearn, "sklearn", "thread"),
     Entry("grad mode and default device of torch", _torch, _set_torch, "torch", "thread"),
+    Entry("autocast of torch", _autocast, _set_autocast, "torch", "thread"),
+    Entry("inference mode of torch", _inference, _set_inference, "torch", "thread"),
     Entry("context variables", context_vars.set_here, _nothing, extent="thread"),
 )

@@ -1,7 +1,8 @@
 """Each entry of the register is read and set.
 
 Covers nbexec.worker.surroundings.register_entry, nbexec.worker.surroundings.register,
-nbexec.worker.surroundings.interpreter_entries, nbexec.worker.surroundings.library_entries and
+nbexec.worker.surroundings.interpreter_entries, nbexec.worker.surroundings.library_entries,
+nbexec.worker.surroundings.standard_entries and
 nbexec.worker.surroundings.thread_entries.
 """
 

@@ -1,0 +1,196 @@
+"""What an item has left in a worker: the next run finds modules of Python as they were.
+
+A function that was replaced, a constant, a name that was added, `sys.stdout`, a hook, a module
+that was made up.  They are looked for in the modules that the user's code has names for, in
+those that are replaced most, and in their classes.  What a library does to itself, such as an
+import when it is needed, stays.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import types
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..system.user_code import is_library_module
+from .library_looks import FUNCTIONS
+from .set_names import before_patches
+from .streams import NAMES, Router
+from .value_changes import NOTHING
+from .written_names import ADDED, ATOMS, written
+
+# Those that code replaces functions of, whether it has a name for them or imports them itself.
+_MOST = (
+    *("builtins", "os", "os.path", "posixpath", "io", "time", "random", "json", "json.encoder"),
+    *("json.decoder", "datetime", "math", "socket", "subprocess", "shutil", "tempfile", "pickle"),
+    *("copy", "threading", "urllib.request", "http.client", "pathlib", "textwrap"),
+)
+_HOOKS = ("excepthook", "displayhook", "unraisablehook", "stdin", *NAMES)
+_LISTS = ("meta_path", "path_hooks")
+_HEAP = 1 << 9  # the flag of classes that were made by a `class` statement, or like one
+_CALLED = (*FUNCTIONS, types.BuiltinFunctionType, type)
+
+
+class Noted:
+    """A module, or a class, and what it held before an item ran.
+
+    Parameters
+    ----------
+    name : str
+        The name of the module.
+    of : module or class
+        Itself.
+    """
+
+    def __init__(self, name: str, of: Any) -> None:
+        self.name, self.of = name, of
+        self._first = {**vars(of), **before_patches(of)}
+        for key in [key for key, value in self._first.items() if value is NOTHING]:
+            del self._first[key]
+        self._looked()
+
+    def _looked(self) -> None:
+        self._names, self._values = [*vars(self.of)], [*vars(self.of).values()]
+
+    def put_back(self) -> None:
+        """Undo what was left there."""
+        try:  # lists are compared by identity first, in C
+            if [*vars(self.of).values()] == self._values and [*vars(self.of)] == self._names:
+                return
+        except Exception:  # what values say to that
+            pass
+        for key, old in self._first.items():
+            new = vars(self.of).get(key, NOTHING)
+            if new is not old and self._is_left(key, old, new):
+                self._set(key, old)
+        if isinstance(self.of, types.ModuleType):
+            known = written(self.name, self.of)
+            for key, new in [*vars(self.of).items()]:
+                strange = key not in self._first and key not in known.names and key[:1] != "_"
+                if strange and not known.sort and (type(new) in ADDED or self._is_others(new)):
+                    with contextlib.suppress(AttributeError):
+                        delattr(self.of, key)
+        self._looked()
+
+    def _is_left(self, key: str, old: Any, new: Any) -> bool:
+        if isinstance(old, _CALLED):
+            return self._is_others(new)
+        if type(old) not in ATOMS or isinstance(self.of, type):
+            return False
+        return key in written(self.name, self.of).constants and bool(new != old)
+
+    def _is_others(self, value: Any) -> bool:
+        """Whether a value isn't one of the library that has it."""
+        own = getattr(value, "__func__", value)
+        kind = own if isinstance(own, _CALLED) else type(own)
+        module = getattr(kind, "__module__", None)
+        top = str(module).partition(".")[0].lstrip("_")
+        return top != self.name.partition(".")[0].lstrip("_") and not isinstance(
+            value, types.ModuleType
+        )
+
+    def _set(self, key: str, value: Any) -> None:
+        with contextlib.suppress(AttributeError, TypeError):
+            (type.__setattr__ if isinstance(self.of, type) else setattr)(self.of, key, value)
+
+
+_noted: dict[str, list[Noted]] = {}  # a module, and its classes
+_spaces: list[Mapping[str, Any]] = []  # what these hold
+_held: list[Any] = []  # in a row
+_hooks: dict[str, Any] = {}
+_lists: dict[str, list[Any]] = {}
+_traced: dict[str, Any] = {}
+_modules: set[str] = set()
+
+
+def note(names: Iterable[str]) -> None:
+    """Take in what modules hold before the first item of a run.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Modules that the user's code has names for.
+
+    Examples
+    --------
+    >>> import textwrap
+    >>> note(["textwrap"])
+    >>> textwrap.fill = lambda text: text
+    >>> put_back()
+    >>> textwrap.fill("a\\nb")
+    'a b'
+    """
+    for name in (*_MOST, *names):
+        module = sys.modules.get(name)
+        known = _noted.get(name)
+        if not isinstance(module, types.ModuleType) or (known and known[0].of is module):
+            continue
+        if is_library_module(name) and name.partition(".")[0] not in ("nbexec", "sys"):
+            kinds = [one for one in [*vars(module).values()] if _is_own_class(name, one)]
+            _noted[name] = [Noted(name, one) for one in (module, *kinds)]
+            _spaces.clear()
+    for name in _HOOKS:
+        found = getattr(sys, name, None)
+        if name not in _hooks:
+            _hooks[name] = found.original if isinstance(found, Router) else found
+    for name in _LISTS:
+        _lists[name] = [*getattr(sys, name)]
+    _traced.setdefault("trace", sys.gettrace())
+    _traced.setdefault("profile", sys.getprofile())
+    _modules.clear()
+    _modules.update(sys.modules)
+    if not _spaces:
+        _spaces.extend(vars(one.of) for among in _noted.values() for one in among)
+        _held[:] = _in_a_row()
+
+
+def _in_a_row() -> list[Any]:
+    found: list[Any] = []
+    for space in _spaces:
+        found += space.values()
+    return found
+
+
+def _is_changed() -> bool:
+    try:  # lists are compared by identity first, in C
+        return _in_a_row() != _held or not _spaces
+    except Exception:  # what values say to that
+        return True
+
+
+def _is_own_class(name: str, thing: Any) -> bool:
+    return isinstance(thing, type) and bool(thing.__flags__ & _HEAP) and thing.__module__ == name
+
+
+def put_back() -> None:
+    """Undo what items have left since."""
+    if _is_changed():
+        for one in [one for among in _noted.values() for one in among]:
+            if isinstance(one.of, type) or sys.modules.get(one.name) is one.of:
+                one.put_back()
+        _held[:] = _in_a_row()
+    for name, found in _hooks.items():
+        now = getattr(sys, name, None)
+        if now is not found and not isinstance(now, Router):
+            setattr(sys, name, found)
+    for name, held in _lists.items():
+        now_held = getattr(sys, name)
+        if len(now_held) > len(held):
+            now_held[:] = [one for one in now_held if one in held or not _is_the_users(one)]
+    if _traced and threading.current_thread() is threading.main_thread():
+        if sys.gettrace() is not _traced["trace"]:
+            sys.settrace(_traced["trace"])
+        if sys.getprofile() is not _traced["profile"]:
+            sys.setprofile(_traced["profile"])
+    for name in sys.modules.keys() - _modules if _modules else ():
+        module = sys.modules.get(name)
+        if type(module) is types.ModuleType and vars(module).get("__spec__") is None:
+            del sys.modules[name]  # nothing imported it
+
+
+def _is_the_users(thing: Any) -> bool:
+    kind = thing if isinstance(thing, type) else type(thing)
+    return not is_library_module(str(getattr(kind, "__module__", "")))
