@@ -2,12 +2,14 @@
 
 ``python -m tests.shots`` writes the contact sheet docs/images/states.png; with a folder as
 its argument it puts a PNG of each state there, too.  ``python -m tests.shots search`` writes
-docs/images/search.png.  Look at them before they are committed.
+docs/images/search.png, ``python -m tests.shots executor`` docs/images/executor.png and
+jobs.png.  Look at them before they are committed.
 """
 
 from __future__ import annotations
 
 import base64
+import os
 import sys
 import tempfile
 import time
@@ -18,8 +20,8 @@ from typing import Any
 
 from . import lab
 
-SHEET = lab.ROOT / "docs" / "images" / "states.png"
-SEARCH = lab.ROOT / "docs" / "images" / "search.png"
+IMAGES = lab.ROOT / "docs" / "images"
+SHEET = IMAGES / "states.png"
 PANEL = ".nbexec-panel"
 SUMMARY = ".nbexec-summary"
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
@@ -82,6 +84,32 @@ with joblib.parallel_config(backend="nbexec", n_jobs=2):
 )
 
 
+EXECUTOR = (
+    """\
+import random, time, nbexec
+def download(page):
+    time.sleep(random.expovariate(8))
+    if page % 40 == 7:
+        raise ConnectionError("503 from the server")
+    return page
+def poll():
+    return random.randrange(20)
+def measure():
+    raise OSError("/dev/ttyUSB0: no such device")
+executor = nbexec.Executor("threads", workers=6, name="downloads", retries=1)
+jobs = nbexec.Executor("threads", workers=2)""",
+    """\
+executor.panel()
+futures = [executor.submit(download, page) for page in range(1500)]""",
+    """\
+jobs.schedule(poll, every="30 s", name="messages")
+jobs.schedule(measure, after_each="5 min", name="temperature")
+jobs.schedule(print, cron="0 9 * * mon-fri", name="morning report")
+jobs.schedule(print, at="2030-01-31 18:00", name="licence").pause()
+jobs.jobs""",
+)
+
+
 def main(folder: Path | None = None) -> None:
     """Write the images of the states."""
     with lab_page((1400, 2600)) as (page, context, work):
@@ -104,15 +132,34 @@ def search() -> None:
         page.run_all()
         cell = page.page.locator(".jp-CodeCell").nth(1)
         cell.locator(".nbx-output pre >> text=gamma=0.002").first.wait_for(timeout=200_000)
-        cell.locator(PANEL).screenshot(path=SEARCH)
+        cell.locator(PANEL).screenshot(path=IMAGES / "search.png")
         press(cell, "Cancel")
         page.wait()
+
+
+def executor() -> None:
+    """Write the images of an executor at work, and of jobs."""
+    with lab_page((1400, 1000)) as (page, _, _):
+        page.server.write("executor.ipynb", *EXECUTOR)
+        page.open("executor.ipynb")
+        page.run_all()
+        page.wait()
+        cells = page.page.locator(".jp-CodeCell")
+        jobs = cells.nth(2).locator(".nbx-jobs")
+        jobs.locator(".nbx-last >> text=OSError").wait_for()
+        panel = cells.nth(1).locator(PANEL)
+        press(cells.nth(1), "Timeline", "tab")
+        panel.locator(".nbx-plot canvas").first.wait_for()
+        time.sleep(12)  # so that there is something to be seen
+        panel.screenshot(path=IMAGES / "executor.png")
+        jobs.screenshot(path=IMAGES / "jobs.png")
 
 
 @contextmanager
 def lab_page(size: tuple[int, int]) -> Iterator[tuple[lab.Page, Any, Path]]:
     """Give a page of a JupyterLab of its own, its browser context, and a folder."""
     with tempfile.TemporaryDirectory() as work:
+        os.environ["NBEXEC_STATE_DIR"] = work  # as in tests: nothing is left elsewhere
         whole = {"@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"}}
         server = lab.Server(Path(work), whole)
         server.start()
@@ -143,9 +190,7 @@ def take(page: lab.Page, folder: Path) -> dict[str, dict[str, Path]]:
     time.sleep(6)
     shots: dict[str, dict[str, Path]] = {name: {} for name in STATES}
     for theme, name in THEMES.items():
-        page.page.evaluate(
-            "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", name
-        )
+        page.theme(name)
         time.sleep(2)  # colours change slowly
         for state, cell in cells.items():
             shown = cell.locator(f"{PANEL}, {SUMMARY}").first
@@ -184,7 +229,7 @@ def data(image: Path) -> str:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["search"]:
-        search()
+    if sys.argv[1:] in (["search"], ["executor"]):
+        {"search": search, "executor": executor}[sys.argv[1]]()
     else:
         main(*map(Path, sys.argv[1:]))

@@ -78,18 +78,19 @@ def test_examples_on_a_page_run(page, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-# What the examples take for granted: a slow function and its input, from the quickstart.
+# What the examples take for granted: a slow function and its input.  What else they use, they
+# import: a page is to work for a reader who copies its blocks one by one.
 SETTING = """
-import time
-from pathlib import Path
-
-import nbexec
-
 %load_ext nbexec
-paths = sorted(Path(nbexec.__file__).parent.rglob("*.py"))
+from pathlib import Path as _Path
+from time import sleep as _sleep
+
+import nbexec as _nbexec
+
+paths = sorted(_Path(_nbexec.__file__).parent.rglob("*.py"))
 
 def measure(path):
-    time.sleep(0.001)
+    _sleep(0.001)
     return len(path.read_text())
 """
 

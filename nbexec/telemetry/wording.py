@@ -160,9 +160,15 @@ def state(stats: Stats) -> str:
         return stats.waiting
     if left_early(stats):
         return "left early"
-    if stats.phase == "running" and stats.total is None and not stats.running + stats.queued:
-        return "idle"  # as an executor that has no call
+    if idle(stats):
+        return "idle"
     return "starting" if stats.phase == "waiting" else stats.phase
+
+
+def idle(stats: Stats) -> bool:
+    """Whether a run goes on and has nothing to do, as an executor that has no call."""
+    endless = stats.phase == "running" and stats.total is None
+    return endless and not (stats.waiting or stats.running or stats.queued)
 
 
 def left_early(stats: Stats) -> bool:
@@ -182,7 +188,7 @@ def labelled(stats: Stats) -> list[tuple[str, str]]:
     else:
         if stats.waiting:
             found.append(("state", stats.waiting))
-        if stats.rate and not stats.ended:
+        if stats.rate and not stats.ended and not idle(stats):
             found.append(("rate", rate(stats.rate)))
     if stats.queued and stats.total is None:
         found.append(("queued", f"{stats.queued:,} queued"))

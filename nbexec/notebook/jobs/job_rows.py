@@ -7,12 +7,16 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from ...telemetry import wording
-from ..panel.saved_html import BOX, DIM
+from ..panel.saved_html import BOX, CODE, DIM, LINE
+from ..panel.svg import BAD, DONE
 
 if TYPE_CHECKING:
     from ...executor.job import Job
 
 Row = dict[str, Any]
+
+WIDE = 24  # characters of a column of text, where a longer one pushes its own line only
+COLOURS = {"done": f"color:{DONE}", "failed": f"color:{BAD}"}
 
 
 class JobRow:
@@ -67,23 +71,58 @@ def counts(job: Job[Any]) -> str:
 def placeholder(rows: Sequence[Row]) -> dict[str, str]:
     """Give what stands for the panel where widgets can't be shown: the same each time."""
     names = ", ".join(f"{row['name']} {row['trigger']}" for row in rows)
-    return {"text/plain": f"nbexec jobs: {names}", "text/html": f"<div>{escape(names)}</div>"}
+    title = "Jobs that had not all ended when this was saved"
+    return {
+        "text/plain": f"nbexec jobs: {names}",
+        "text/html": _table(title, [_line(row)[:2] for row in rows]),
+    }
 
 
 def summary(rows: Sequence[Row]) -> dict[str, str]:
     """Give what stays in the saved notebook."""
+    texts = [[row[key] for key in ("name", "trigger", "state", "counts", "last")] for row in rows]
+    wide = [max(min(len(text), WIDE) for text in column) for column in zip(*texts, strict=True)]
     lines = [
-        [row["name"], row["trigger"], row["state"], row["counts"], row["last"]] for row in rows
+        "  ".join(f"{text:<{width}}" for text, width in zip(line, wide, strict=True)).rstrip()
+        for line in texts
     ]
-    cells = "".join(
-        "<tr>"
-        + "".join(f'<td style="text-align:left">{escape(one)}</td>' for one in line)
-        + "</tr>"
-        for line in lines
-    )
-    table = f'<table style="margin:0"><tbody>{cells}</tbody></table>'
     return {
-        "text/plain": "\n".join(["nbexec jobs", *("  " + "  ".join(line) for line in lines)]),
-        "text/html": f'<div class="nbexec-summary" style="{BOX}"><div style="{DIM}">Jobs</div>'
-        f"{table}</div>",
+        "text/plain": "\n  ".join(["nbexec jobs", *lines]),
+        "text/html": _table("Jobs", [_line(row) for row in rows]),
     }
+
+
+def _line(row: Row) -> list[str]:
+    """Give the cells of a job, as HTML."""
+    colour = COLOURS.get(row["state"], "")
+    return [
+        f"<b>{escape(row['name'])}</b>",
+        escape(row["trigger"]),
+        f'<span style="{colour}">{escape(row["state"])}</span>',
+        f'<span style="{DIM}">{escape(row["counts"])}</span>',
+        _code(row["last"], f"color:{BAD}" if row["bad"] else ""),
+    ]
+
+
+def _code(text: str, look: str = "") -> str:
+    return f'<code style="{CODE};{look}">{escape(text)}</code>'
+
+
+def _table(title: str, rows: Sequence[Sequence[str]]) -> str:
+    """Put cells of HTML under a title; it scrolls in a narrow window."""
+    look = f"text-align:left;vertical-align:top;border:0;border-top:{LINE};padding:3px 14px 3px 0"
+    first, last = (f"{look};width:{share}%;overflow-wrap:anywhere" for share in (25, 45))
+    body = "".join(
+        f'<tr style="background:none"><td style="{first}">{row[0]}</td>'
+        + "".join(f'<td style="{look};white-space:nowrap">{cell}</td>' for cell in row[1:-1])
+        + f'<td style="{last}">{row[-1]}</td></tr>'
+        for row in rows
+    )
+    table = (
+        '<table style="border-collapse:collapse;table-layout:auto;width:100%;min-width:720px;'
+        f'margin:4px 0 0;font-size:12px">{body}</table>'
+    )
+    return (
+        f'<div class="nbexec-summary" style="{BOX}"><div style="{DIM}">{title}</div>'
+        f'<div style="overflow-x:auto">{table}</div></div>'
+    )

@@ -19,6 +19,7 @@ TYPE_LIMIT = 50  # characters
 ITEM_LIMIT = 80  # characters of an item's repr
 
 _FRAME = re.compile(r'^ *File "(.*)", line (\d+), in (.*)$', re.MULTILINE)
+_OURS = re.compile(r"[/\\]nbexec[/\\]worker[/\\]\w+\.py$")
 _ROW = dict[str, Any]
 
 
@@ -102,8 +103,13 @@ def place(traceback: str) -> str:
     'measure, tidy.py line 4'
     >>> place('  File "/tmp/ipykernel_7/123.py", line 4, in measure\\n')
     'measure, line 4'
+
+    What `int` raises comes from no line of Python, but from ours that called it:
+
+    >>> place('  File "/lib/nbexec/worker/item_calls.py", line 89, in _call_each\\n')
+    ''
     """
-    frames = _FRAME.findall(traceback)
+    frames = [one for one in _FRAME.findall(traceback) if not _OURS.search(one[0])]
     if not frames:
         return ""
     file, line, name = frames[-1]

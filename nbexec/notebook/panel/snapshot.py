@@ -108,6 +108,7 @@ def snapshot(
         "name": wording.one_line(stats.name, wording.NAME_LIMIT),
         "phase": "cancelled" if wording.left_early(stats) else stats.phase,
         "state": wording.state(stats),
+        "idle": wording.idle(stats),
         "where": wording.one_line(wording.where(stats)),
         "done": done,
         "of": f"/ {of}" if of else "done",

@@ -5,6 +5,7 @@ Covers `nbexec.notebook.jobs.job_rows` and `nbexec.notebook.jobs.jobs_widget`.
 
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
 
@@ -109,6 +110,25 @@ def test_everything_is_text(executor):
     assert "innerHTML" not in script
 
 
+def test_a_saved_table_of_jobs_lines_up_and_shows_what_failed(executor):
+    """One long name pushes its own line, and not those of all others."""
+    long = "a job with a name that goes on and on"
+    jobs = [later(executor, name=name) for name in ("a", "poll the queue", long)]
+    bad = executor.schedule(lambda: 1 / 0, delay=0, name="bad")
+    bad.wait(30)
+    rows = [JobRow(job).row() for job in (*jobs, bad)]
+    saved = job_rows.summary(rows)
+    lines = saved["text/plain"].splitlines()[1:]
+    assert {lines[at].index("once after") for at in (0, 1, 3)} == {2 + job_rows.WIDE + 2}
+    assert lines[2].startswith(f"  {long}  once after 1 h")
+    assert [line.rstrip() for line in lines] == lines
+    red = re.findall(r'<code style="[^"]*color:#d6453d">(.*?)</code>', saved["text/html"])
+    assert red == ["ZeroDivisionError: division by zero"]
+    begun = job_rows.placeholder(rows)
+    assert "had not all ended when this was saved" in begun["text/html"]
+    assert begun["text/html"].count("<tr") == 4
+
+
 def test_what_is_displayed_first_has_no_time_in_it(executor, displayed):
     job = executor.schedule(abs, -1, delay="1 h", name="poll")
     JobsPanel([job]).finish()
@@ -161,7 +181,7 @@ def test_the_thread_ends_with_the_last_panel_and_leaves_summaries(executor, disp
     assert (board._thread, board._panels) == (None, [])
     assert len(_instances) == before
     lasts = [handle.bundles[-1]["text/plain"] for handle in displayed]
-    assert lasts[:2] == [f"nbexec jobs\n  {at}  once after 1 h  waiting  0 runs  " for at in (0, 1)]
+    assert lasts[:2] == [f"nbexec jobs\n  {at}  once after 1 h  waiting  0 runs" for at in (0, 1)]
     assert all("cancelled" in last for last in lasts[2:])
 
 

@@ -184,6 +184,14 @@ def test_a_run_that_was_left_early_is_not_told_to_be_complete():
     assert shown(fold(finished(100), RunEnded(5.0, "done")))["phase"] == "done"
 
 
+def test_an_executor_without_a_call_is_at_rest():
+    idle = shown(fold(finished(7), total=None))
+    assert (idle["state"], idle["idle"], dict(idle["facts"]).get("rate")) == ("idle", True, None)
+    busy = shown(fold(finished(7), Submitted(5.0, Chunk((7,), ("7",))), total=None))
+    assert (busy["state"], busy["idle"], "rate" in dict(busy["facts"])) == ("running", False, True)
+    assert not shown(fold(finished(7)))["idle"]  # its next item is about to come
+
+
 def test_failures_have_their_part_of_the_bar():
     said = shown(fold(finished(40, failed=10)))
     assert said["shares"] == (40.0, 10.0)
@@ -247,6 +255,14 @@ def test_failures_are_grouped_by_type_and_place_the_largest_first():
     assert rows[0]["message"] == "bad"
     assert groups.more(6) == ""
     assert groups.more(6, shown=1) == "and 3 more, in .failures"
+
+
+def test_what_a_function_of_C_raises_has_no_place_in_our_own_code():
+    failures = nbexec.map(int, ["x"], on_error="collect", backend="threads").failures
+    groups = FailureGroups()
+    groups.add(failures)
+    (row,) = groups.rows("r")
+    assert (row["type"], row["place"]) == ("ValueError", "")
 
 
 def test_very_many_failures_are_looked_at_bit_by_bit_and_not_all():

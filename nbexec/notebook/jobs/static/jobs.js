@@ -1,6 +1,7 @@
 // Draws what nbexec/notebook/jobs/job_rows.py says; it only counts down by itself.
 
 const TICK = 250; // ms
+const LONG = 12; // characters of a result, above which it has a line of its own
 
 function until(seconds) {
   const left = Math.max(0, Math.ceil(seconds));
@@ -44,6 +45,7 @@ function render({ model, el }) {
     line.dataset.phase = phases[row.state] || row.state;
     line.dataset.state = row.state;
     say(name, row.name);
+    name.title = row.name;
     say(trigger, row.trigger);
     say(state, words(row));
     state.title = row.at ? `next: ${row.at}` : "";
@@ -51,6 +53,7 @@ function render({ model, el }) {
     say(last, row.last);
     last.title = row.last;
     last.classList.toggle("nbx-type", row.bad);
+    last.classList.toggle("nbx-long", row.last.length > LONG);
     const [run, pause, cancel] = hands.children;
     hands.hidden = !row.live;
     say(pause, row.paused ? "Resume" : "Pause");

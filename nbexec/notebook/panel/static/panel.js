@@ -180,6 +180,7 @@ function render({ model, el }) {
       if (shown.folded !== folded) setFolded(shown.folded);
     }
     root.dataset.phase = shown.phase;
+    root.dataset.idle = String(shown.idle);
     root.setAttribute("aria-label", `Run ${shown.name}`);
     say(name, shown.name);
     say(state, shown.state);
