@@ -22,7 +22,7 @@ AHEAD = 2  # calls at an executor for each of its workers, at least: one runs, o
 AHEAD_SECONDS = 0.1  # of work for each worker: brief calls travel together; 0.02 left workers idle
 #                      where other processes take turns (1,000 steps of 1 ms: 1.5 s, with 0.1 1.0 s)
 MOST = 400  # calls at an executor: what they take and give is in memory
-LOOK = 0.05  # seconds between two looks how long calls take
+LOOK = 0.01  # seconds between two looks how long calls take
 
 
 class StepWatcher(Observer):
@@ -33,6 +33,7 @@ class StepWatcher(Observer):
 
     def __init__(self) -> None:
         self.counts: dict[Any, StepCounts] = {}  # by the function
+        self.calls, self.seconds = 0, 0.0  # of all of them
 
     def observe(self, event: Event, state: RunState) -> None:
         if isinstance(event, Finished):
@@ -40,6 +41,8 @@ class StepWatcher(Observer):
             for call, end in zip(event.chunk.items, event.outcome.ends, strict=False):
                 self._of(call).seconds += end - before
                 before = end
+            self.calls += len(event.chunk)
+            self.seconds += before
 
     def _of(self, call: Any) -> StepCounts:
         fn = call[0]
@@ -120,8 +123,8 @@ class StepCalls:
         now = time.monotonic()
         if now >= self._look:
             self._look = now + LOOK
-            workers, stats = self.executor._max_workers, self.executor.stats
-            each = stats.busy_seconds / max(1, stats.done + stats.failed)
+            workers = self.executor._max_workers
+            each = self.watcher.seconds / max(1, self.watcher.calls)
             brief = workers * AHEAD_SECONDS / each if each else 0
             if self._batches:  # what waits here meanwhile goes together
                 brief = 0
