@@ -78,6 +78,7 @@ class Server:
 
     app = "jupyterlab"
     page = "lab/tree/{}?reset&"  # where a notebook is
+    tabs = True  # whether a page can open one notebook after the other
 
     def __init__(self, work: Path, settings: dict[str, dict[str, Any]] | None = None) -> None:
         self.root = work / "notebooks"
@@ -163,13 +164,19 @@ class Notebook7(Server):
 
     app = "notebook"
     page = "notebooks/{}?"
+    tabs = False
 
 
 class Page:
-    """A browser page that shows a notebook of a server, and what went wrong in it."""
+    """A browser page that shows a notebook of a server, and what went wrong in it.
+
+    JupyterLab is loaded once: that is some 10 MB of scripts, and most of what a short test
+    takes.  Further notebooks are opened in it; `close` leaves it as if it were new.
+    """
 
     def __init__(self, server: Server, page: Any) -> None:
         self.server, self.page = server, page
+        self._loaded = False
         self.wrong: list[str] = []  # script errors, and errors on the console
         page.on("console", self._on_console)
         page.on("pageerror", lambda error: self.wrong.append(f"page: {error}"))
@@ -180,16 +187,37 @@ class Page:
 
     def open(self, name: str) -> None:
         """Open a notebook, and wait until its kernel is ready."""
-        where = self.server.page.format(name)
-        self.page.goto(f"{self.server.url}/{where}token={self.server.token}")
-        self.page.wait_for_selector(".jp-Notebook .jp-Cell")
+        if self._loaded and self.server.tabs:
+            self.page.evaluate(  # it gives nothing: to send the widget here would take seconds
+                "path => { window.jupyterapp.commands.execute('docmanager:open', { path }); }", name
+            )
+        else:
+            where = self.server.page.format(name)
+            self.page.goto(f"{self.server.url}/{where}token={self.server.token}")
+            self._loaded = True
         self.page.wait_for_function(
-            """() => {
+            """name => {
                 const widget = window.jupyterapp?.shell.currentWidget;
                 const kernel = widget?.sessionContext?.session?.kernel;
-                return kernel?.status === 'idle' && kernel.connectionStatus === 'connected';
-            }"""
+                return widget?.context?.path === name && kernel?.status === 'idle'
+                    && kernel.connectionStatus === 'connected';
+            }""",
+            arg=name,
         )
+        self.page.wait_for_selector(".jp-Notebook .jp-Cell")
+
+    def close(self) -> None:
+        """Close what is open, saved or not, and stop the kernels; what went wrong is forgotten."""
+        if self._loaded and self.server.tabs:
+            self.page.evaluate(
+                """() => {
+                    for (const one of [...window.jupyterapp.shell.widgets('main')]) one.dispose();
+                }"""
+            )
+        else:
+            self.page.close()
+        self.server.stop_kernels()
+        self.wrong.clear()
 
     def run_all(self) -> None:
         """Begin to run all cells; does not wait."""
@@ -213,6 +241,12 @@ class Page:
     def save(self) -> None:
         """Save the notebook."""
         self.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+
+    def theme(self, name: str) -> None:
+        """Change JupyterLab's theme."""
+        self.page.evaluate(
+            "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", name
+        )
 
     def outputs(self) -> str:
         """Give the text of all outputs, as it is seen."""

@@ -11,10 +11,12 @@ import re
 import time
 from pathlib import Path
 
+import nbformat
 import pytest
 from nbconvert import HTMLExporter
 
 from . import lab
+from .test_notebooks import shorter
 from .waiting import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
@@ -55,13 +57,11 @@ def server_of(kind, folder):
     server.stop()
 
 
-def page_of(server, context, known=()):
+def checked(page, known=()):
     """Give a page whose errors fail the test, but for those that are known."""
-    page = lab.Page(server, context.new_page())
     yield page
     wrong = [error for error in page.wrong if error not in known] + page.widget_errors()
-    page.page.close()
-    server.stop_kernels()
+    page.close()
     assert wrong == []
 
 
@@ -70,9 +70,15 @@ def server(tmp_path_factory):
     yield from server_of(lab.Server, tmp_path_factory.mktemp("lab"))
 
 
+@pytest.fixture(scope="module")
+def loaded(server, context):
+    """A page for all tests of a process: to load JupyterLab takes longer than most of them."""
+    return lab.Page(server, context.new_page())
+
+
 @pytest.fixture
-def page(server, context):
-    yield from page_of(server, context)
+def page(loaded):
+    yield from checked(loaded)
 
 
 def percent(page):
@@ -199,7 +205,7 @@ def test_a_search_of_scikit_learn_is_paused_and_cancelled_while_fit_blocks(serve
     page.open("search.ipynb")
     page.run_all()
     page.page.wait_for_selector(PANEL)
-    until(lambda: percent(page) >= 1)
+    until(lambda: percent(page) >= 1, 60)  # each worker imports scikit-learn
     assert "GridSearchCV: 2 folds × 200 candidates" in page.page.locator(PANEL).inner_text()
     button(page, "Pause").click()
     state = page.page.locator(f"{PANEL} [role=status]")
@@ -234,7 +240,7 @@ def test_cells_after_a_cancelled_one_do_not_run(server, page):
     assert "not reached" not in said
 
 
-def test_the_saved_notebook_has_the_summary_and_no_widget(server, page, context):
+def test_the_saved_notebook_has_the_summary_and_no_widget(server, page):
     count = 'r = nbexec.map(time.sleep, [0.05] * 100, backend="threads", workers=4)'
     server.write("saved.ipynb", "import time, nbexec", count, "nbexec.map(abs, [-1, 2])")
     page.open("saved.ipynb")
@@ -254,14 +260,13 @@ def test_the_saved_notebook_has_the_summary_and_no_widget(server, page, context)
 
     # as someone else's: another name, another kernel, not trusted
     (server.root / "theirs.ipynb").write_text(json.dumps(saved).replace("r = ", "results = "))
-    theirs = lab.Page(server, context.new_page())
-    theirs.open("theirs.ipynb")
-    theirs.page.wait_for_selector(SUMMARY)
-    assert "100 / 100" in theirs.outputs()
-    box = theirs.page.locator(f"{SUMMARY} img").first.bounding_box()
+    assert page.wrong == []
+    page.close()
+    page.open("theirs.ipynb")
+    page.page.wait_for_selector(SUMMARY)
+    assert "100 / 100" in page.outputs()
+    box = page.page.locator(f"{SUMMARY} img").first.bounding_box()
     assert box["width"] > 40
-    assert theirs.wrong + theirs.widget_errors() == []
-    theirs.page.close()
 
 
 def read_offline(saved, context):
@@ -317,7 +322,7 @@ def test_a_run_in_the_background_keeps_its_panel_in_its_own_cell(server, page):
 @pytest.mark.skipif(not QUICKSTART.exists(), reason="the quickstart is not written yet")
 @pytest.mark.extended  # it also runs in a kernel and in a terminal: test_notebooks
 def test_the_quickstart_runs_and_its_panel_moves(server, page):
-    (server.root / QUICKSTART.name).write_text(QUICKSTART.read_text())
+    nbformat.write(shorter(QUICKSTART), server.root / QUICKSTART.name)
     page.open(QUICKSTART.name)
     page.run_all()
     assert len(bar_moves(page)) >= 3
@@ -430,10 +435,7 @@ def test_each_tab_shows_its_content_while_the_run_goes_on(server, page):
 def test_the_panel_suits_a_dark_page(server, page):
     server.write("dark.ipynb", MIXED, BEGIN)
     page.open("dark.ipynb")
-    page.page.evaluate(
-        "() => window.jupyterapp.commands.execute('apputils:change-theme',"
-        " { theme: 'JupyterLab Dark' })"
-    )
+    page.theme("JupyterLab Dark")
     page.run_all()
     page.page.wait_for_selector(f"{PANEL} .nbx-group")
     back, text = page.page.evaluate(
@@ -448,6 +450,7 @@ def test_the_panel_suits_a_dark_page(server, page):
     assert min(text) > 170
     button(page, "Cancel").click()
     page.page.wait_for_selector(SUMMARY)
+    page.theme("JupyterLab Light")
 
 
 def until_value(get):
@@ -532,18 +535,29 @@ import nbexec
 executor = nbexec.Executor("threads", workers=2)
 poll = executor.schedule(abs, -5, every=0.2, name="poll")
 later = executor.schedule(abs, -7, delay="1 h", name="<b>later</b>")
+parse = executor.schedule(int, "x", every="1 h", name="parse")
 executor.jobs"""
 
 
 @second_half
 def test_jobs_count_down_and_are_steered_while_a_cell_runs(server, page):
-    blocked = "import time\nwhile not (poll.done and later.done):\n    time.sleep(0.05)"
+    going = "import time\nwhile not (poll.done and later.done and parse.done):"
+    blocked = f"{going}\n    time.sleep(0.05)"
     server.write("jobs.ipynb", JOBS, blocked)
     page.open("jobs.ipynb")
     page.run_all()
-    poll, later = (page.page.locator(".nbx-job").nth(at) for at in range(2))
+    poll, later, parse = (page.page.locator(".nbx-job").nth(at) for at in range(3))
     later.locator(".nbx-state >> text=in 59 min").wait_for()
     poll.locator(".nbx-last >> text=5").wait_for()
+    wrong = parse.locator(".nbx-last")
+    wrong.locator("text=ValueError: invalid literal for int() with base 10: 'x'").wait_for()
+    name = parse.locator(".nbx-name").bounding_box()
+    assert wrong.bounding_box()["y"] > name["y"] + name["height"] / 2  # all of it is seen
+    colour = "node => getComputedStyle(node).color"
+    assert wrong.evaluate(colour) == parse.locator(".nbx-cancel").evaluate(colour)
+    cut = "node => node.scrollWidth > node.clientWidth"
+    assert not any(one.evaluate(cut) for one in page.page.locator(".nbx-name").all())
+    parse.get_by_role("button", name="Cancel").click()
     poll.get_by_role("button", name="Pause").click()
     poll.locator(".nbx-state >> text=paused").wait_for()
     poll.get_by_role("button", name="Resume").click()

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from . import lab
-from .test_browser import PANEL, SLOW, SUMMARY, button, page_of, percent, server_of
+from .test_browser import PANEL, SLOW, SUMMARY, button, checked, percent, server_of
 from .waiting import until
 
 pytestmark = [pytest.mark.extended, pytest.mark.browser, pytest.mark.timeout(240)]
@@ -30,7 +30,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def page(server, context):
-    yield from page_of(server, context, [KNOWN])
+    yield from checked(lab.Page(server, context.new_page()), [KNOWN])
 
 
 def test_the_bar_moves_in_notebook_7_and_cancel_stops_a_cell_that_blocks(server, page):

@@ -98,9 +98,9 @@ def test_in_jupyterlab_also_in_a_notebook_that_is_not_trusted(tmp_path):
             until(lambda: "nbexec-report" in json.dumps(server.read("cell.ipynb")))
             saved = json.dumps(server.read("cell.ipynb"))
             (server.root / "theirs.ipynb").write_text(saved.replace("last", "more"))
-            theirs = lab.Page(server, context.new_page())
-            theirs.open("theirs.ipynb")
-            look(theirs)
+            page.close()
+            page.open("theirs.ipynb")
+            look(page)
     finally:
         server.stop()
 
