@@ -195,9 +195,11 @@ def test_session_defaults_and_scopes():
         nbexec.configure(retries=0)
 
 
-def test_backends_can_be_registered():
+def test_backends_can_be_registered(monkeypatch):
     from nbexec.backends.threads import Threads
 
+    # `nbexec.backends` is a function, too
+    monkeypatch.setattr(sys.modules["nbexec.backends"], "_factories", {})  # for this test alone
     nbexec.register_backend("mine", Threads)
     assert "mine" in nbexec.backends()
     assert nbexec.map(abs, [-1], backend="mine") == [1]
