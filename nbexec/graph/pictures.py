@@ -10,10 +10,12 @@ from .nodes import Node
 from .step_states import StepState
 from .wiring import Wiring
 
-WIDE, HIGH, ACROSS, DOWN = 150, 40, 60, 18  # of a box, and between two, in pixels
+WIDE, HIGH, ACROSS, DOWN = 172, 40, 56, 18  # of a box, and between two, in pixels
 LIVE = 54  # of a box with numbers
 
-# Readable on light and on dark: of a box's edge, and with two digits more of its inside.
+# Of a box's edge, and with two digits more of its inside, on a white card: an image doesn't know
+# whether its page is dark, and lines that pass behind a box don't cross its text.
+CARD, INK = "#ffffff", "#1f2328"
 COLOURS = {
     "idle": "#888888",
     "running": "#2f7fd0",
@@ -90,11 +92,14 @@ def svg(wiring: Wiring, states: States | None = None) -> str:
 def _line(begin: tuple[int, int], end: tuple[int, int], tall: int) -> str:
     x, y = begin[0] + WIDE, begin[1] + tall // 2
     to_x, to_y = end[0], end[1] + tall // 2
-    bend = (x + to_x) // 2
-    return (
-        f'<path d="M{x} {y} C{bend} {y} {bend} {to_y} {to_x} {to_y}" fill="none" '
-        'stroke="#8888" stroke-width="1.5"/>'
-    )
+    bend = ACROSS // 2
+    way = f"M{x} {y} "
+    if to_x - x > ACROSS:  # past other boxes: below their row
+        below = y + (tall + DOWN) // 2
+        way += f"C{x + bend} {y} {x + bend} {below} {x + ACROSS} {below} H{to_x - ACROSS} "
+        x, y = to_x - ACROSS, below
+    way += f"C{x + bend} {y} {x + bend} {to_y} {to_x} {to_y}"
+    return f'<path d="{way}" fill="none" stroke="#888888" stroke-width="1.5"/>'
 
 
 def _box(step: Node, x: int, y: int) -> str:
@@ -124,11 +129,8 @@ def _live_box(step: Node, state: StepState | None, x: int, y: int) -> str:
 
 
 def _frame(x: int, y: int, tall: int, phase: str) -> str:
-    colour = COLOURS[phase]
-    return (
-        f'<rect x="{x}" y="{y}" width="{WIDE}" height="{tall}" rx="6" fill="{colour}22" '
-        f'stroke="{colour}"/>'
-    )
+    colour, box = COLOURS[phase], f'x="{x}" y="{y}" width="{WIDE}" height="{tall}" rx="6"'
+    return f'<rect {box} fill="{CARD}"/><rect {box} fill="{colour}22" stroke="{colour}"/>'
 
 
 def _words(said: str, x: int, y: int, small: bool = False) -> str:
@@ -136,10 +138,10 @@ def _words(said: str, x: int, y: int, small: bool = False) -> str:
         return ""
     how = ' font-size="10" opacity="0.7"' if small else ""
     return (
-        f'<text x="{x + WIDE // 2}" y="{y}" text-anchor="middle" fill="currentColor"{how}>'
-        f"{escape(_short(said))}</text>"
+        f'<text x="{x + WIDE // 2}" y="{y}" text-anchor="middle" fill="{INK}"{how}>'
+        f"{escape(_short(said, 33 if small else 26))}<title>{escape(said)}</title></text>"
     )
 
 
-def _short(said: str) -> str:
-    return said if len(said) <= 26 else f"{said[:25]}…"
+def _short(said: str, most: int) -> str:
+    return said if len(said) <= most else f"{said[: most - 1]}…"

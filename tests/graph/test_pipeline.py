@@ -304,7 +304,7 @@ def test_the_text_and_the_picture():
     assert str(pipe).splitlines()[0] == "report: path, [base] -> report"
     assert "  tokens(load)" in str(pipe)
     bundle = pipe._repr_mimebundle_()
-    assert bundle["image/svg+xml"].count("<rect") == len(STEPS)
+    assert bundle["image/svg+xml"].count("<text") == len(STEPS)
     assert repr(pipe) == "<Pipeline report: 5 steps>"
     column = {one.name: at for one, at in pictures.levels(pipe.wiring).items()}
     assert column == {"load": 0, "tokens": 1, "count": 2, "longest": 2, "report": 3}
