@@ -167,6 +167,9 @@ class Values:
     def take_on(self):
         self.taken.append(self.name)
 
+    def loaded(self):
+        """Do nothing: no module came with the task."""
+
 
 class Broken:
     def __reduce__(self):

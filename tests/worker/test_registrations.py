@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copyreg
 import pickle
-import re
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -44,7 +43,7 @@ def registered() -> Iterator[None]:
     """Register it for the time of a test."""
     yaml.add_representer(Point, represent)
     pd.api.extensions.register_series_accessor("doubled")(Doubled)
-    copyreg.pickle(re.Pattern, lambda found: (re.compile, (f"{found.pattern}!",)))
+    copyreg.pickle(Doubled, lambda found: (int, (7,)))  # type: ignore[arg-type]
     yield
     unregister()
 
@@ -52,12 +51,13 @@ def registered() -> Iterator[None]:
 def unregister() -> None:
     del yaml.Dumper.yaml_representers
     del pd.Series.doubled
-    copyreg.pickle(re.Pattern, re._pickle)  # type: ignore[attr-defined]
+    copyreg.dispatch_table.pop(Doubled, None)
 
 
 def look(x: int) -> Any:
     series = getattr(pd.Series([x]), "doubled", None)
-    reduced = copyreg.dispatch_table[re.Pattern](re.compile("a"))[1]
+    reduce = copyreg.dispatch_table.get(Doubled)
+    reduced = reduce and reduce(None)[1]
     return yaml.dump(Point(x)), series and series.sum(), reduced
 
 
