@@ -122,8 +122,7 @@ class Dask(Backend):
         except RuntimeError as error:
             raise BackendError(f"the local Dask cluster did not start: {error}") from error
         client = Client(self._local, set_as_default=False)
-        nannies = self._local.workers.values()
-        self._workers = [ClusterWorker(client, self._local, nanny) for nanny in nannies]
+        self._workers = [ClusterWorker(client, self._local, one) for one in self._local.workers]
         at_exit.arm()
         return client
 

@@ -35,6 +35,7 @@ from .remote import RemoteSession, how_it_ended
 GATHERING = 1.0  # seconds between two looks whether a result that is awaited was lost
 AGAIN = 0.01  # seconds until a result is asked for again whose request was given up
 RESTARTING = 0.05  # seconds between two looks for a worker that is being started
+RENEWALS = 3  # nannies whose process can't be started, one after the other
 MOURNING = 2.0  # seconds until a dead process's exit code must be known
 
 _numbers = itertools.count()
@@ -64,12 +65,15 @@ class QueuedChunk:
 
 
 class ClusterWorker:
-    """One worker process, and the chunks that wait for it."""
+    """One worker process, and the chunks that wait for it: that of a name in the cluster."""
 
-    def __init__(self, client: Client, cluster: LocalCluster, nanny: Any) -> None:
+    def __init__(self, client: Client, cluster: LocalCluster, name: Any) -> None:
         self._client = client
+        self._cluster = cluster
         self._scheduler = cluster.scheduler
-        self._nanny = nanny
+        self._name = name
+        self._nanny = cluster.workers[name]
+        self._renewals = 0  # nannies in a row that have come to nothing
         self._waiting: deque[QueuedChunk] = deque()
         self._sent: QueuedChunk | None = None
         self._killed: Any = None  # the process that was killed last
@@ -219,13 +223,24 @@ class ClusterWorker:
     def _look(self) -> None:
         with self._lock:
             self._watching = False
+            self._nanny = self._cluster.workers.get(self._name, self._nanny)
             over = self._nanny.status in (Status.failed, Status.closing, Status.closed)
             if self._client.status == "running" and not over:
                 self._pump()
                 return
+            if self._client.status == "running" and self._renewals < RENEWALS:
+                self._renew()
+                return
             lost, self._waiting = list(self._waiting), deque()
         for queued in lost:
             queued.reply.set_exception(RuntimeError("no Dask worker could be started"))
+
+    def _renew(self) -> None:
+        """Have another nanny made: this one gave up, as its process ended while it started."""
+        if self._cluster.workers.pop(self._name, None) is not None:
+            self._renewals += 1
+            self._cluster.loop.add_callback(self._cluster._correct_state)
+        self._watch()
 
     def _done(self, queued: QueuedChunk, task: Any) -> None:
         """Take in the result or error of a task; called in Dask's thread for callbacks."""
@@ -235,6 +250,7 @@ class ClusterWorker:
             data, error = b"", raised
         with self._lock:
             self._sent = None
+            self._renewals = 0
             self._items += ended(data)
             if not queued.last:
                 self._pump()

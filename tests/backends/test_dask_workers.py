@@ -99,3 +99,21 @@ def test_a_client_of_the_parent_is_refused_in_a_child(cluster):
 def test_its_children_start_as_those_of_the_kernel(cluster):
     found = nbexec.map(lambda x: children.start_method(), [1], backend="dask")
     assert found == [children.start_method()]
+
+
+def test_a_nanny_that_has_given_up_is_replaced(cluster):
+    worker = get_backend("dask")._workers[0]
+    worker._client.sync(worker._nanny.close)  # as where its process ended while it started
+    assert nbexec.map(abs, range(-8, 0), backend="dask", chunk=1) == [*range(8, 0, -1)]
+    assert all(nanny.status == Status.running for nanny in cluster.workers.values())
+
+
+def test_where_no_nanny_comes_up_its_items_are_lost(cluster, monkeypatch):
+    worker = get_backend("dask")._workers[0]
+    monkeypatch.setattr(worker, "_renew", lambda: worker._watch())
+    monkeypatch.setattr(worker, "_renewals", 3)
+    worker._client.sync(worker._nanny.close)
+    with pytest.raises(nbexec.WorkerDied, match="no Dask worker could be started"):
+        nbexec.map(abs, range(8), backend="dask", chunk=1, crash_retries=0)
+    monkeypatch.undo()
+    assert nbexec.map(abs, range(-8, 0), backend="dask", chunk=1) == [*range(8, 0, -1)]
