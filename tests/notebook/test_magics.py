@@ -352,7 +352,7 @@ def test_a_detached_cell_returns_at_once(shell):
     assert result.success
     assert "rows" not in shell.user_ns
     captured, early = run(shell, "print('first')\nlen(rows)")
-    assert not early.success
+    assert not early.success, result.result.error  # a NameError, before the cell has ended
     assert "`rows` is not there yet" in captured.stdout
     assert "first" in captured.stdout
     captured, early = run(shell, "%%parallel\nmore = [r for r in rows]")
