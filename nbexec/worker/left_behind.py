@@ -112,15 +112,6 @@ def note(names: tuple[str, ...]) -> None:
     ----------
     names : tuple of str
         Modules that the user's code has names for.
-
-    Examples
-    --------
-    >>> import textwrap
-    >>> note(("textwrap",))
-    >>> textwrap.fill = lambda text: text
-    >>> put_back()
-    >>> textwrap.fill("a\\nb")
-    'a b'
     """
     global _noted_last
     if names == _noted_last and len(_modules) == len(sys.modules):
