@@ -87,9 +87,9 @@ class ResultStream(Iterator[Any]):
     def ok(self) -> Iterator[Any]:
         """Iterate over the results without the failures, which `failures` has."""
         with contextlib.closing(self._results):
-            apart, origins = self._set_apart(), ("", self.run.origin)
+            apart = self._set_apart()
             for value in self._results:
-                if isinstance(value, Failure) and value.run in origins:
+                if self._failed(value):
                     apart.append(value)
                 else:
                     yield value
@@ -138,7 +138,8 @@ class ResultStream(Iterator[Any]):
         return self._apart
 
     def _failed(self, value: Any) -> bool:
-        return isinstance(value, Failure) and value.run in ("", self.run.origin)
+        """Whether the run made it: a `Failure` that an item returned is that item's value."""
+        return isinstance(value, Failure) and value.run == self.run.origin
 
 
 async def aiterate(run: Run, stream: Stream) -> AsyncIterator[Any]:

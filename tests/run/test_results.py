@@ -51,6 +51,18 @@ def test_among_failures_of_the_run(backend):
     assert list(results.to_frame()["kind"]) == ["done", "done", "error"]
 
 
+def test_a_failure_of_no_run_is_a_value_for_who_sets_failures_apart(backend):
+    def work(x):
+        if x == 1:
+            raise KeyError(x)
+        return nbexec.Failure(0, x, ValueError("of the user's")) if x == 2 else x
+
+    results = nbexec.map(work, range(4), backend=backend, on_error="collect", **QUIET)
+    stream = nbexec.imap(work, range(4), backend=backend, on_error="collect", **QUIET)
+    assert kinds(stream.ok()) == kinds(results.ok()) == ["int", "Failure", "int"]
+    assert [one.index for one in stream.failures] == [one.index for one in results.failures] == [1]
+
+
 def test_an_inner_failure_is_not_run_once_more():
     calls = []
 
