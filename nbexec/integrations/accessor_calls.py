@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..api import imap
+from ..errors import OptionError
 from ..model import Failure
+from ..options import resolve
 from ..worker.item_errors import Partial
 
 ENOUGH = 0.03  # seconds of calls that tell what one takes
@@ -23,6 +25,24 @@ PARTS = 64  # pieces that the rest is cut into: calls of unequal length are bala
 
 
 OF_PANDAS: dict[str, Any] = {}  # options of all runs, as given to `nbexec.pandas`
+
+
+def keep_options(kept: dict[str, Any], given: dict[str, Any], library: str) -> None:
+    """Have the accessors of a library run with these options; what is wrong with them is said."""
+    resolve(given)
+    if "on_error" in given:
+        raise OptionError(
+            f"on_error= is not for {library}' methods, which raise what a call raises"
+        )
+    kept.clear()
+    kept.update(given)
+
+
+def register(cls: Any, registrar: Callable[..., Any], accessor: Any) -> None:
+    """Register ``.nbexec`` with a class of a library, once."""
+    if getattr(cls, "nbexec", None) is not accessor:
+        registrar("nbexec")(accessor)
+
 
 Replay = Callable[[Any], list[Any]]  # calls the user's function for each call of a piece
 

@@ -7,9 +7,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..errors import OptionError
-from ..options import resolve
-from .accessor_calls import OF_PANDAS, CallsAhead, cut, of_pandas, recorded
+from .accessor_calls import OF_PANDAS, CallsAhead, cut, keep_options, of_pandas, recorded, register
 from .pandas_windows import WindowCalls
 
 
@@ -51,22 +49,13 @@ def pandas(**options: Any) -> None:
     import pandas as library
     from pandas.api import extensions, typing
 
-    resolve(options)
-    if "on_error" in options:
-        raise OptionError("on_error= is not for pandas' methods, which raise what a call raises")
-    OF_PANDAS.clear()
-    OF_PANDAS.update(options)
-    _register(library.DataFrame, "nbexec", extensions.register_dataframe_accessor, FrameCalls)
-    _register(library.Series, "nbexec", extensions.register_series_accessor, SeriesCalls)
+    keep_options(OF_PANDAS, options, "pandas")
+    register(library.DataFrame, extensions.register_dataframe_accessor, FrameCalls)
+    register(library.Series, extensions.register_series_accessor, SeriesCalls)
     for cls in (typing.DataFrameGroupBy, typing.SeriesGroupBy):
         cls.nbexec = property(GroupCalls)
     for cls in (typing.Rolling, typing.Expanding):  # those of groups are of these classes
         cls.nbexec = property(WindowCalls)
-
-
-def _register(cls: Any, name: str, register: Callable[..., Any], accessor: Any) -> None:
-    if getattr(cls, name, None) is not accessor:
-        register(name)(accessor)
 
 
 def _vectorised(fn: Any) -> bool:

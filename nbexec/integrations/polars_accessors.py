@@ -8,9 +8,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import OptionError
-from ..options import resolve
-from .accessor_calls import CallsAhead, cut, recorded
+from .accessor_calls import CallsAhead, cut, keep_options, recorded, register
 
 OF_POLARS: dict[str, Any] = {}  # options of all runs
 
@@ -49,19 +47,10 @@ def polars(**options: Any) -> None:
     """
     import polars as library
 
-    resolve(options)
-    if "on_error" in options:
-        raise OptionError("on_error= is not for polars' methods, which raise what a call raises")
-    OF_POLARS.clear()
-    OF_POLARS.update(options)
-    _register(library.DataFrame, library.api.register_dataframe_namespace, PolarsFrameCalls)
-    _register(library.Series, library.api.register_series_namespace, PolarsSeriesCalls)
+    keep_options(OF_POLARS, options, "polars")
+    register(library.DataFrame, library.api.register_dataframe_namespace, PolarsFrameCalls)
+    register(library.Series, library.api.register_series_namespace, PolarsSeriesCalls)
     library.dataframe.group_by.GroupBy.nbexec = property(PolarsGroupCalls)
-
-
-def _register(cls: Any, register: Callable[..., Any], accessor: Any) -> None:
-    if getattr(cls, "nbexec", None) is not accessor:
-        register("nbexec")(accessor)
 
 
 class PolarsSeriesCalls:
