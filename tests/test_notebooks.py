@@ -150,43 +150,34 @@ def test_the_saved_cells_tell_what_ran_where():
         assert re.search(line, told), f"{line}\n{told}"
 
 
-def test_the_saved_calls_tell_what_happened():
-    """A service that was asked too often, a limit, and a budget that was spent."""
-    notebook = nbformat.read(ROOT / "notebooks" / "05-ten-thousand-calls.ipynb", as_version=4)
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    told = "\n".join(o.data["text/plain"] for c in code for o in c.outputs if "data" in o)
-    for line in (
+TOLD = {  # what runs have left in the saved outputs
+    # a service that was asked too often, a limit, and a budget that was spent
+    "05-ten-thousand-calls": (
         r"slowed down .*, as asked",
         r"nbexec for_account: 60 / 60",
         r"spent 50 of 50",
         r"80 / 80, .*, spent 30 of 50, 50 from the journal",
         r"nbexec ensemble: 2 / 4",
-    ):
-        assert re.search(line, told), f"{line}\n{told}"
-
-
-def test_the_saved_records_tell_what_happened():
-    """Rows that stay in the kernel, a slow validator that does not, and a journal."""
-    notebook = nbformat.read(ROOT / "notebooks" / "08-records.ipynb", as_version=4)
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    told = "\n".join(o.data["text/plain"] for c in code for o in c.outputs if "data" in o)
-    for line in (
+    ),
+    "08-records": (  # rows that stay in the kernel, a slow validator that does not, and a journal
         r"49,529 / 50,000, .*, 471 failed, serial: items take .*, and sending one would take",
         r"989 / 1,000, .*, 11 failed, processes",
         r"395 / 400, .* from the journal, 5 failed",
-    ):
-        assert re.search(line, told), f"{line}\n{told}"
-
-
-def test_the_saved_models_tell_what_happened():
-    """A sweep, a run that was stopped early, a search by its name, and batches."""
-    notebook = nbformat.read(ROOT / "notebooks" / "04-machine-learning.ipynb", as_version=4)
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    told = "\n".join(o.data["text/plain"] for c in code for o in c.outputs if "data" in o)
-    for line in (
+    ),
+    # a sweep, a run that was stopped early, a search by its name, and batches
+    "04-machine-learning": (
         r"nbexec train: 16 / 16",
         r"nbexec train_long: \d+ / 16, cancelled after",
         r"nbexec GridSearchCV: 3 folds × 6 candidates: 18 / 18",
         r"nbexec classify: 540 / 540",
-    ):
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_the_saved_runs_tell_what_happened(name):
+    notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    told = "\n".join(o.data["text/plain"] for c in code for o in c.outputs if "data" in o)
+    for line in TOLD[name]:
         assert re.search(line, told), f"{line}\n{told}"

@@ -27,7 +27,6 @@ from ..model import Failure
 from ..worker.batching import Batched
 from .graph_rows import Row, RowOrder, RowPlan, Unfinished
 from .nodes import Node
-from .step_calls import MOST as MOST
 from .step_calls import StepCalls
 from .step_counts import StepCounts, counts_of
 from .step_journal import StepJournal

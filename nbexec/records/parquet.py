@@ -109,9 +109,8 @@ def write(
         ) from error
     if schema is not None and not isinstance(schema, pyarrow.Schema):
         raise OptionError(f"schema must be a pyarrow.Schema, or None, not {schema!r}")
-    good, writers = PieceWriter(path, schema), []
-    writers.append(good)
-    bad = None
+    good, bad = PieceWriter(path, schema), None
+    writers = [good]
     if failures is not None:
         names = [("row", pyarrow.int64())]
         names += [(name, pyarrow.string()) for name in ("field", "error", "input")]

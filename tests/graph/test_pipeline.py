@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 import nbexec
 from nbexec.graph import pictures
-from nbexec.graph.pipeline_flow import BEHIND, MOST, OPEN
+from nbexec.graph.pipeline_flow import BEHIND, OPEN
+from nbexec.graph.step_calls import MOST
 
 
 def load(path):
