@@ -134,7 +134,8 @@ class PipelineFlow:
                         if not row.left:
                             over.append(row)
                 self._submit()
-                over += self._taken_in(wait=unended > 0 and not over and not may_begin())
+                waits = unended > 0 and not over and not may_begin()
+                failed = self._taken_in(over, wait=waits)
                 for row in over:
                     unended -= 1
                     order.end(row.index)
@@ -143,6 +144,8 @@ class PipelineFlow:
                             Unfinished(row.index, row.values, row.picked, (*row.lost,), row.keys)
                         )
                     yield row.index, self._plan.result(row)
+                if failed is not None:  # after those that had ended before it
+                    raise failed
             ended = True
         except (GeneratorExit, KeyboardInterrupt, RunCancelled):
             how = "cancelled"
@@ -255,25 +258,31 @@ class PipelineFlow:
     def _put(self, rows: list[Row], step: Node, future: Future[Any]) -> None:
         self._inbox.put((rows, step, future))
 
-    def _taken_in(self, wait: bool) -> list[Row]:
-        """Take in what has ended, or what ends next; give the rows that have ended with it."""
-        over: list[Row] = []
+    def _taken_in(self, over: list[Row], wait: bool) -> StepFailed | None:
+        """Take in what has ended, or what ends next, and add the rows that are over with it.
+
+        It gives the failure that ends all, and takes in nothing after it.
+        """
         while wait or not self._inbox.empty():
             rows, step, future = self._next()
             wait = False
             calls = self._calls_of[step]
             calls.at -= 1
-            if len(rows) == 1:
-                self._take_in(rows[0], step, future.result)
-            elif future.exception() is not None:  # whichever is to blame: each is tried alone
-                for row in rows:
+            if len(rows) > 1 and future.exception() is not None:
+                for row in rows:  # whichever is to blame: each is tried alone
                     self._call(calls, step, [row])
                 continue
-            else:
-                for row, value in zip(rows, future.result(), strict=True):
-                    self._take_in(row, step, functools.partial(_given, value))
-            over += [row for row in rows if not row.left]
-        return over
+            try:
+                if len(rows) == 1:
+                    self._take_in(rows[0], step, future.result)
+                else:
+                    for row, value in zip(rows, future.result(), strict=True):
+                        self._take_in(row, step, functools.partial(_given, value))
+            except StepFailed as failed:
+                return failed
+            finally:
+                over += [row for row in rows if not row.left]
+        return None
 
     def _next(self) -> Ended:
         while self._hold is not None:

@@ -17,8 +17,10 @@ from hypothesis import strategies as st
 
 import nbexec
 from nbexec.graph import pictures
-from nbexec.graph.pipeline_flow import BEHIND, OPEN
+from nbexec.graph.pipeline_flow import BEHIND, OPEN, PipelineFlow
 from nbexec.graph.step_calls import MOST
+
+from ..waiting import until
 
 
 def load(path):
@@ -166,6 +168,33 @@ def test_a_failure_has_the_results_that_there_are():
     assert partial["inverse"][:2] == [1, 0.5]
     assert partial.inputs["x"][:2] == [1, 2]
     assert partial.to_frame()["x"].tolist() == partial.inputs["x"]
+
+
+@pytest.mark.parametrize("way", ["map", "imap"])
+def test_what_ends_together_with_a_failure_is_there_up_to_it(monkeypatch, way):
+    submit, go = PipelineFlow._submit, threading.Event()
+
+    def submit_all(flow):
+        submit(flow)
+        if flow._calls[0].at == 2:
+            go.set()
+            until(lambda: flow._inbox.qsize() == 2)
+
+    monkeypatch.setattr(PipelineFlow, "_submit", submit_all)
+
+    def inverse(x):
+        assert go.wait(10)
+        return 1 / x
+
+    pipe, found = nbexec.Pipeline(inverse, backend="threads", workers=1), []
+
+    def take():
+        for one in pipe.imap(over="x", x=[2, 0]):
+            found.append(one["inverse"])
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        pipe.map(over="x", x=[2, 0]) if way == "map" else take()
+    assert (found or caught.value.partial_results["inverse"]) == [0.5]
 
 
 def test_a_failure_costs_what_needs_it_alone():
