@@ -96,6 +96,7 @@ def ensemble(
         raise
     finally:
         results.close()
+        run.wait()
     raise _too_few(answers, errors, need)
 
 

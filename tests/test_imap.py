@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import nbexec
+from nbexec.backends import listener
 
 ROOT = Path(__file__).parents[1]
 
@@ -68,6 +69,31 @@ def test_what_items_are_pulled_from_is_left_when_it_is_closed(backend):
     assert asked.wait(10)
     results.close()
     source.close()  # a ValueError while it is being executed
+
+
+def test_the_collector_may_drop_it_where_the_end_of_its_run_is_held_up():
+    """Seen where it did so in a thread that had the lock of who reads from worker processes."""
+    results = nbexec.imap(square, itertools.count(), backend="processes")
+    assert next(results) == 0
+    run, cycle = results.run, [iter(results)]
+    cycle.append(cycle)
+    del results
+    dropped = threading.Event()
+
+    def drop():
+        with listener._listener._lock:
+            cycle.clear()
+            dropped.set()
+
+    threading.Thread(target=drop, daemon=True).start()
+    assert dropped.wait(20)
+    assert run.wait(20)
+
+
+def test_closing_it_unused_ends_the_run(backend):
+    results = nbexec.imap(square, itertools.count(), backend=backend)
+    results.close()
+    assert results.run.done
 
 
 def test_closing_cancels_the_run(backend):

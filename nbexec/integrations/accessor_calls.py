@@ -112,16 +112,14 @@ class CallsAhead:
     def _values(self) -> Iterator[Any]:
         """Give what the calls give, in order, up to one that raises: that is noted."""
         options = {**self._options, "on_error": "collect"}
-        results: Any = imap(self._replay, self._pieces(self._made), **options)
-        try:
-            for values in results:
-                if isinstance(values, Failure):
-                    yield from values.left or ()
-                    self._raised = values.exception  # here a StopIteration would be another
-                    return
-                yield from values
-        finally:
-            results.close()
+        # Dropped with this generator, and not closed: that would wait for the end of the run, also
+        # where the collector drops it in a thread which that end needs.
+        for values in imap(self._replay, self._pieces(self._made), **options):
+            if isinstance(values, Failure):
+                yield from values.left or ()
+                self._raised = values.exception  # here a StopIteration would be another
+                return
+            yield from values
 
 
 def of_pandas(fn: Any, pieces: Any, replay: Any, count: int) -> CallsAhead:

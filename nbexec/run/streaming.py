@@ -14,15 +14,20 @@ from .handle import Run
 
 _clock = time.monotonic
 PULLED = 1.0  # seconds that closing waits for an item that is being pulled
+# Seconds that an iterator which is dropped waits for the end of its run.  Not for ever: the
+# collector may be what drops it, in a thread that holds a lock which that end needs.
+DROPPED = 1.0
 
 
 def iterate(run: Run, stream: Stream, leave: Callable[[], object] | None = None) -> Generator[Any]:
     """Give the results that `stream` gets from `run`; closing the iterator cancels the run.
 
-    With `leave` that is called instead, which is to end the run.
+    With `leave` that is called instead, which is to end the run.  Who closes it waits for the end
+    of the run a second at most: `Run.wait` waits on.
     The run goes on meanwhile: it is woken when a quarter of a batch is consumed, to pull more.
     """
     stream.consumed_here()
+    patience: float | None = None
     try:
         while batch := stream.batch(run.idle):
             quarter = max(1, len(batch) // 4)
@@ -35,9 +40,12 @@ def iterate(run: Run, stream: Stream, leave: Callable[[], object] | None = None)
                     run.idle()
             stream.consume(count % quarter)
             run.wake()
+    except GeneratorExit:
+        patience = DROPPED
+        raise
     finally:
         (leave or run.cancel)()
-        run.wait()
+        run.wait(patience)
         run.caller_thread.join(PULLED)
     if stream.error is not None:
         raise stream.error
@@ -72,8 +80,11 @@ class ResultStream(Iterator[Any]):
         return next(self._results)
 
     def close(self) -> None:
-        """Cancel what is left."""
+        """Cancel what is left, and wait for its end."""
         self._results.close()
+        if not self.run.done:  # it takes longer, or no result was ever asked for
+            self.run.cancel()
+            self.run.wait()
 
     @property
     def failures(self) -> Failures:
