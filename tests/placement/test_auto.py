@@ -1,7 +1,7 @@
 """backend="auto": the choice from the evidence, and the choice in real runs.
 
-Covers `nbexec.placement.chooser`, `nbexec.placement.open_backend`, `nbexec.placement.probe`,
-`nbexec.placement.reconsider` and `nbexec.system.gil`.
+Covers `nbexec.placement.chooser`, `nbexec.placement.open_backend`, `nbexec.placement.probe` and
+`nbexec.placement.reconsider`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import sys
 import time
 from typing import Any
 
-from ...system import blas, recursion
+from ...system import blas, gil, recursion
 from .register_entry import Entry
 
 # Environment variables that may differ in workers, which have other numbers of threads, and
@@ -139,7 +139,7 @@ def _set_faults(wanted: bool) -> None:
 
 def _sys() -> Any:
     limit = getattr(sys, "tracebacklimit", None)
-    return limit, sys.getswitchinterval(), sys.dont_write_bytecode, sys.pycache_prefix
+    return limit, gil.interval(), sys.dont_write_bytecode, sys.pycache_prefix
 
 
 def _set_sys(wanted: Any) -> None:
