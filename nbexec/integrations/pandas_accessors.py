@@ -125,6 +125,8 @@ class FrameCalls:
             or frame.shape[1 - along] < 2
             or frame.empty
             or kwargs.get("engine", "python") != "python"
+            # which takes rows by their labels: two of one are given together
+            or (result_type == "broadcast" and not frame.axes[1 - along].is_unique)
         ):
             return frame.apply(func, **kwargs)
         pieces = functools.partial(_rows if along else _columns, frame)
@@ -242,7 +244,15 @@ def _listed(seen: list[Any], first: int) -> list[list[Any]]:
 
 
 def _replay(fn: Any, method: str, kwargs: dict[str, Any], piece: Any) -> list[Any]:
-    return recorded(fn, lambda record: getattr(piece, method)(record, **kwargs))
+    def call_each(record: Callable[..., Any]) -> None:
+        def called(row: Any, *args: Any, **given: Any) -> Any:
+            record(row, *args, **given)
+            return row  # which fits where it was: None doesn't fit among integers
+
+        fits = kwargs.get("result_type") == "broadcast"
+        getattr(piece, method)(called if fits else record, **kwargs)
+
+    return recorded(fn, call_each)
 
 
 def _replay_groups(fn: Any, args: Any, kwargs: Any, piece: list[Any]) -> list[Any]:

@@ -66,7 +66,7 @@ class PolarsSeriesCalls:
         if _for_polars(function) or len(called) < 2:
             return series.map_elements(function, return_dtype, **kwargs)
         _look_at(function, series)
-        replay = functools.partial(_replay_elements, function)
+        replay = functools.partial(_replay_elements, function, return_dtype)
         ahead = _ahead(function, functools.partial(_slices, called), replay, len(called))
         return series.map_elements(ahead, return_dtype, **kwargs)
 
@@ -82,7 +82,7 @@ class PolarsFrameCalls:
         frame = self._frame
         if _for_polars(function) or frame.height < 2:
             return frame.map_rows(function, return_dtype, **kwargs)
-        replay = functools.partial(_replay_rows, function)
+        replay = functools.partial(_replay_rows, function, return_dtype)
         ahead = _ahead(function, functools.partial(_slices, frame), replay, frame.height)
         return frame.map_rows(ahead, return_dtype, **kwargs)
 
@@ -154,11 +154,14 @@ def _slices(called: Any, first: int) -> list[Any]:
     return [called[start:stop] for start, stop in cut(len(called), first)]
 
 
-def _replay_elements(fn: Any, piece: Any) -> list[Any]:
-    return recorded(fn, lambda record: piece.map_elements(record, skip_nulls=False))
+def _replay_elements(fn: Any, return_dtype: Any, piece: Any) -> list[Any]:
+    # by the type polars decides what a function is given: for objects a list is no Series
+    return recorded(fn, lambda record: piece.map_elements(record, return_dtype, skip_nulls=False))
 
 
-def _replay_rows(fn: Any, piece: Any) -> list[Any]:
+def _replay_rows(fn: Any, return_dtype: Any, piece: Any) -> list[Any]:
+    if return_dtype is not None:
+        return recorded(fn, lambda record: piece.map_rows(record, return_dtype))
     return recorded(fn, lambda record: piece.map_rows(lambda row: record(row) or 0))
 
 

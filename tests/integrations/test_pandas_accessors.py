@@ -76,6 +76,7 @@ def test_rows(frame, kind):
         {"axis": "columns", "result_type": "reduce"},
         {"axis": 0},
         {"axis": 1, "raw": True},
+        {"axis": 1, "result_type": "broadcast"},
     ],
 )
 def test_options_of_apply(frame, options):
@@ -85,6 +86,21 @@ def test_options_of_apply(frame, options):
         return [values.sum(), 1]
 
     same(numbers.nbexec.apply(both, **options), numbers.apply(both, **options))
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("twice", [False, True])
+def test_values_that_pandas_broadcasts(axis, twice):
+    """pandas takes rows by their labels: two of one label are given together."""
+    numbers = pd.DataFrame({"a": [1, 2, 3], "b": [4, 5, 6], "c": [7, 8, 9]}, index=list("xyz"))
+    if twice:
+        numbers.index, numbers.columns = list("xyx"), list("aba")
+
+    def largest(values):
+        return np.asarray(values).max()
+
+    options = {"axis": axis, "result_type": "broadcast"}
+    same(numbers.nbexec.apply(largest, **options), numbers.apply(largest, **options))
 
 
 def test_arguments_of_apply(frame):

@@ -109,15 +109,23 @@ def test_groups(frame, kind, backend):
     same(outcome(odd.nbexec.map_groups, len), outcome(odd.map_groups, len))
 
 
-def test_nested_values_are_given_as_polars_gives_them():
+@pytest.mark.parametrize("dtype", [None, pl.String, pl.Object])
+def test_nested_values_are_given_as_polars_gives_them(dtype):
     register("threads")
-    lists = pl.Series("l", [[1, 2], None, [3]])
-    structs = pl.DataFrame({"a": [1, 2], "b": ["x", None]}).to_struct("s")
+    lists = pl.Series("l", [[1, 2], None, [3], [], [4, 5]])
+    structs = pl.DataFrame({"a": [1, 2, 3, 4], "b": ["x", None, "y", "z"]}).to_struct("s")
     for series in (lists, structs):
-        same(
-            series.nbexec.map_elements(lambda value: f"{type(value)} {value}"),
-            series.map_elements(lambda value: f"{type(value)} {value}"),
-        )
+        calls = series.nbexec.map_elements, series.map_elements
+        found, expected = [call(lambda value: f"{type(value)} {value}", dtype) for call in calls]
+        assert found.dtype == expected.dtype
+        assert found.to_list() == expected.to_list()
+        frame = series.to_frame()
+        found, expected = [
+            call(lambda row: f"{type(row[0])} {row[0]}", dtype).to_series()
+            for call in (frame.nbexec.map_rows, frame.map_rows)
+        ]
+        assert found.dtype == expected.dtype
+        assert found.to_list() == expected.to_list()
 
 
 @ways
