@@ -153,10 +153,12 @@ class Results(list[Any]):
             pyarrow is not installed.
         OptionError
             A result is no row, or a field doesn't fit; the message names it.
+        OSError
+            There can't be such a file.
         """
         from ..records import parquet
 
-        return parquet.write(self, self.failed, path, failures, schema)
+        return parquet.write(self, self.failed, parquet.open_files(path, failures, schema))
 
 
 def _words(error: BaseException) -> str:

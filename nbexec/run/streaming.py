@@ -132,16 +132,18 @@ class ResultStream(Iterator[Any]):
             pyarrow is not installed.
         OptionError
             A result is no row, or a field doesn't fit; the message names it.
+        OSError
+            There can't be such a file: that is said before a result is taken, as what is wrong
+            with the other arguments is.
         Exception
             What iterating over the results raises; then there is no file.
         """
         from ..records import parquet
 
+        files = parquet.open_files(path, failures, schema)  # else all results are still there
         with contextlib.closing(self._results):
             apart = self._set_apart()
-            return parquet.write(
-                self._results, self._failed, path, failures, schema, apart=apart.append
-            )
+            return parquet.write(self._results, self._failed, files, apart.append)
 
     def _set_apart(self) -> Failures:
         if self._apart is None:

@@ -1,6 +1,6 @@
 """Rows in Parquet, in pieces: both files are whole, or neither is there.
 
-Covers `nbexec.records.parquet` and `nbexec.records.arrow_rows`.
+Covers `nbexec.records.parquet`, `nbexec.records.arrow_rows` and `nbexec.records.kept_values`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import dataclasses
 import datetime
 import decimal
 import enum
+import typing
 import uuid
 
 import pydantic
@@ -82,9 +83,9 @@ def test_rows_are_written_as_they_come(tmp_path, small_pieces, monkeypatch):
             pulled.append(row)
             yield row
 
-    def written(dicts, schema):
+    def written(*given):
         at_each_piece.append(len(pulled))
-        return batch(dicts, schema)
+        return batch(*given)
 
     monkeypatch.setattr(arrow_rows, "batch", written)
     assert stream(rows(), window=10).to_parquet(tmp_path / "a.parquet") == 100
@@ -149,6 +150,9 @@ def test_what_a_kill_left_is_written_anew_and_only_the_rest_is_validated(tmp_pat
         ([{"a": 1}] * 10 + [{"a": "x"}], dict, r"field 'a' .*int64"),
         ([{"a": 1}] * 10 + [{"b": 1}], dict, r"field 'b' is not in the schema"),
         ([{"a": 1}], len, r"not int"),
+        ([{1: 1}], dict, r"field 1 "),
+        ([{"a": {}}], dict, r"field 'a' has empty dicts"),
+        ([{"a": "\ud800"}], dict, r"field 'a' "),
     ],
 )
 def test_a_row_that_does_not_fit_names_the_field(tmp_path, small_pieces, rows, fn, said):
@@ -157,6 +161,124 @@ def test_a_row_that_does_not_fit_names_the_field(tmp_path, small_pieces, rows, f
         results.to_parquet(tmp_path / "a.parquet")
     assert not [*tmp_path.iterdir()]
     assert results.run.done
+
+
+NOON = datetime.datetime(2026, 11, 2, 12)
+EAST = datetime.timezone(datetime.timedelta(hours=5))
+
+
+def said(value):
+    """Give a value without the keys that other rows of a piece have."""
+    if isinstance(value, dict):
+        return {key: said(one) for key, one in value.items() if one is not None}
+    return [said(one) for one in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize(
+    ("first", "later"),
+    [
+        (1, 1.5),
+        (1, decimal.Decimal("1.5")),
+        ([1], [1.5]),
+        ({"x": 1}, {"x": 1, "y": 2}),
+        ({"x": 1}, {"x": 1.5}),
+        ([{"x": 1}], [{"x": 1}, {"y": 2}]),
+        ({"x": {"y": 1}}, {"x": {"z": 1}}),
+        (NOON.date(), NOON),
+        ([NOON.date()], [NOON]),
+        (NOON, NOON.replace(tzinfo=EAST)),
+        (NOON.replace(tzinfo=EAST), NOON),
+        (NOON.time(), NOON.time().replace(tzinfo=EAST)),
+    ],
+)
+@pytest.mark.parametrize("piece", [1, 10])
+def test_no_value_is_written_as_another_one(tmp_path, monkeypatch, first, later, piece):
+    """What pyarrow would cut, move or leave out, and say nothing."""
+    monkeypatch.setattr(parquet, "PIECE", piece)
+    path, refused = tmp_path / "a.parquet", ""
+    try:
+        stream([{"a": first}, {"a": None}, {"a": later}], dict).to_parquet(path)
+    except nbexec.OptionError as error:
+        refused = str(error)
+    if refused:
+        assert "field 'a'" in refused
+        assert not [*tmp_path.iterdir()]
+    else:
+        assert said(pq.read_table(path)["a"].to_pylist()) == said([first, None, later])
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ({Colour.RED: 1}, {"red": 1}),
+        ({1: 2}, {"1": 2}),
+        ([{1: 2}], [{"1": 2}]),
+        (NOON.time().replace(tzinfo=EAST), "12:00:00+05:00"),
+        ((1, None), [1, None]),
+        (float("inf"), float("inf")),
+        (True, True),
+        (NOON - NOON, datetime.timedelta(0)),
+        (decimal.Decimal("1.5"), decimal.Decimal("1.5")),
+    ],
+)
+def test_values_of_other_kinds_are_written_whole(tmp_path, value, written):
+    stream([{"a": value}, {"a": None}], dict).to_parquet(tmp_path / "a.parquet")
+    assert pq.read_table(tmp_path / "a.parquet")["a"].to_pylist() == [written, None]
+
+
+def test_numbers_fit_where_they_are_the_same(tmp_path, small_pieces):
+    rows = [{"a": 1, "b": 1.5}] * 10 + [{"a": 2.0, "b": 2}]
+    stream(rows, dict).to_parquet(tmp_path / "a.parquet")
+    assert pq.read_table(tmp_path / "a.parquet").to_pylist() == rows
+
+
+T = typing.TypeVar("T")
+
+
+class Optional(pydantic.BaseModel, typing.Generic[T]):
+    of: T | None = None
+    word: typing.Literal["a", "b"] | None = None
+    colour: Colour | None = None
+    time: datetime.time | None = None
+
+
+def test_what_is_none_at_first_has_the_type_of_its_annotation(tmp_path, small_pieces):
+    last = {"of": 7, "word": "b", "colour": "red", "time": NOON.time()}
+    stream([{}] * 10 + [last], Optional[int].model_validate).to_parquet(tmp_path / "a.parquet")
+    assert pq.read_table(tmp_path / "a.parquet").to_pylist()[-1] == last
+
+
+class Unprintable:
+    def __repr__(self):
+        raise RuntimeError("no words for it")
+
+
+def test_any_bad_row_is_told_of(tmp_path):
+    bad = tmp_path / "bad.parquet"
+    rows = [{"number": "\ud800"}, {"number": Unprintable()}, *ROWS]
+    assert stream(rows).to_parquet(tmp_path / "a.parquet", failures=bad) == 25
+    assert pq.read_table(bad)["input"].to_pylist() == [
+        "\\ud800",
+        "<Unprintable whose repr raised RuntimeError>",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        ({"schema": "none"}, nbexec.OptionError),
+        ({"failures": "a.parquet"}, nbexec.OptionError),
+        ({"failures": ""}, IsADirectoryError),
+        ({"failures": "nowhere/b.parquet"}, FileNotFoundError),
+    ],
+)
+def test_arguments_that_are_wrong_cost_no_results(tmp_path, wrong, error):
+    results = stream(ROWS)
+    given = {name: tmp_path / one if name == "failures" else one for name, one in wrong.items()}
+    with pytest.raises(error):
+        results.to_parquet(tmp_path / "a.parquet", **given)
+    assert [one.number for one in results] == [*range(25)]
+    assert not [*tmp_path.iterdir()]
 
 
 def test_a_schema_can_be_given(tmp_path):
@@ -170,6 +292,15 @@ def test_a_schema_can_be_given(tmp_path):
 def test_rows_and_failures_go_to_two_files(tmp_path):
     with pytest.raises(nbexec.OptionError, match="two files"):
         stream(ROWS).to_parquet(tmp_path / "a.parquet", failures=tmp_path / "a.parquet")
+
+
+def test_a_given_schema_says_what_is_cut(tmp_path):
+    schema = pyarrow.schema([("a", pyarrow.timestamp("s", tz="UTC")), ("b", pyarrow.int64())])
+    path = tmp_path / "a.parquet"
+    stream([{"a": NOON, "b": 1}], dict).to_parquet(path, schema=schema)
+    assert pq.read_table(path)["a"].to_pylist() == [NOON.replace(tzinfo=datetime.UTC)]
+    with pytest.raises(nbexec.OptionError, match="'b'"):
+        stream([{"a": NOON, "b": 1.5}], dict).to_parquet(path, schema=schema)
 
 
 @dataclasses.dataclass
