@@ -109,9 +109,13 @@ class CallFuture(Future[T]):
         """
         try:
             if not inside.get() or self.done():
-                return super().result(timeout)
-            with BlockedCall([self], timeout) as blocked:
-                return super().result(blocked.left())
+                value = super().result(timeout)
+            else:
+                with BlockedCall([self], timeout) as blocked:
+                    value = super().result(blocked.left())
+            if self._exception is not None:  # one that is false, which Python may take for none
+                raise self._exception
+            return value
         finally:
             self = None  # type: ignore[assignment]  # or what it raises would hold itself
 

@@ -269,6 +269,6 @@ def _all_failed(futures: list[CallFuture[Any]]) -> BaseExceptionGroup[BaseExcept
     errors: list[BaseException] = []
     for place, one in enumerate(futures):
         error = None if one.cancelled() else one.exception()
-        errors.append(error or concurrent.futures.CancelledError())
+        errors.append(concurrent.futures.CancelledError() if error is None else error)
         errors[-1].add_note(f"nbexec: call {place} of {len(futures)}: {one._called}")
     return BaseExceptionGroup(f"none of {len(futures)} calls succeeded", errors)

@@ -150,7 +150,9 @@ class Job(JobRuns[T]):
         if self._schedule.stopping and self.last_error is not None:
             raise self.last_error
         if last is None:
-            raise self.last_error or CancelledError(f"the job {self.name} had no run")
+            if self.last_error is not None:
+                raise self.last_error
+            raise CancelledError(f"the job {self.name} had no run")
         return last.result()
 
     # ------------------------------------------------------------ to be steered

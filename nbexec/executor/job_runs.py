@@ -179,7 +179,7 @@ class JobRuns(Generic[T]):
             ends_it = error is None and not self._schedule.stopping
             self._cancelled = self._cancelled or ends_it
             self._schedule.stopping = True
-            self.last_error = error or self.last_error
+            self.last_error = self.last_error if error is None else error
         self._conclude()
 
     def _conclude(self) -> None:

@@ -295,7 +295,9 @@ class Futures:
             renew(future)
 
     def end(self, error: BaseException | None) -> None:
-        why = error or RunCancelled("the executor was shut down before this call ended")
+        why = error
+        if why is None:
+            why = RunCancelled("the executor was shut down before this call ended")
         for future in self.waiting.values():
             try:
                 future.set_exception(why)

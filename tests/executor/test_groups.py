@@ -131,6 +131,33 @@ def test_invoke_any_raises_all_where_none_succeeds(executor):
         executor.invoke_any([])
 
 
+class Falsy(Exception):
+    """An exception with a length, as one that collects others may have."""
+
+    def __len__(self):
+        return 0
+
+
+def raise_falsy(*args):
+    raise Falsy("nothing")
+
+
+def test_an_exception_that_is_false_is_raised(executor):
+    """`concurrent.futures` has taken it for none, and has given None as the result."""
+    future = executor.submit(raise_falsy)
+    waiting = [executor.submit(repr, future), future.then(repr)]
+    with pytest.raises(Falsy):
+        future.result()
+    for one in waiting:
+        with pytest.raises(Falsy):
+            one.result()
+    with pytest.raises(Falsy):
+        list(executor.map(raise_falsy, [1, 2]))
+    with pytest.raises(ExceptionGroup) as caught:
+        executor.invoke_any([raise_falsy, raise_falsy])
+    assert [type(one) for one in caught.value.exceptions] == [Falsy, Falsy]
+
+
 def test_invoke_any_can_time_out(tmp_path):
     began, go = tmp_path / "began", tmp_path / "go"
     with nbexec.Executor("threads", workers=1) as executor:
