@@ -82,6 +82,9 @@ class Arrived:
         """Set what all threads of this process have in common."""
         global _current
         with _lock:
+            if not _current:  # no run was here before
+                for entry in BUILT_IN:
+                    _note_usual(entry)
             _put_back()
             self._set_first()
             values, carried = self._rest
@@ -94,10 +97,8 @@ class Arrived:
                     continue
                 if entry.name in values:
                     _set(entry, values[entry.name])
-                elif entry.usual is not Unset and entry.module in sys.modules:
-                    _set(entry, entry.usual)
-                elif entry.module:
-                    forget(entry.module, entry.name)
+                else:
+                    _set_usual(entry)
             _current = self._number
 
     def _means_nothing(self, entry: Entry) -> bool:
@@ -135,8 +136,12 @@ class Arrived:
     def _set_in_thread(self) -> None:
         values, _ = self._rest
         for entry in BUILT_IN:
-            if entry.extent == "thread" and entry.name in values:
+            if entry.extent != "thread":
+                continue
+            if entry.name in values:
                 _set(entry, values[entry.name])
+            else:
+                _set_usual(entry)
         for one in self._variables:
             with contextlib.suppress(Exception):  # its class can't be imported here, say
                 variable, value = pickling.loads(one)
@@ -154,7 +159,7 @@ def _set(entry: Entry, value: Any) -> None:
     """Set an entry's value, or have it set when its module is imported."""
     if entry.module and entry.module not in sys.modules:
         if value != entry.usual:
-            when_imported(entry.module, entry.name, functools.partial(entry.take_on, value))
+            when_imported(entry.module, entry.name, functools.partial(_first_time, entry, value))
         return
     if entry.module:
         forget(entry.module, entry.name)
@@ -166,6 +171,35 @@ def _set(entry: Entry, value: Any) -> None:
 
 
 # ---------------------------------------------------------------- what the kernel doesn't tell
+
+_usual: dict[str, Any] = {}  # what entries of libraries were here when these were imported
+
+
+def _note_usual(entry: Entry) -> None:
+    """Note what an entry is here now, if that isn't known: no item has run since its import."""
+    known = entry.usual is not Unset or entry.name in _usual
+    if entry.module in sys.modules and not known:
+        with contextlib.suppress(Exception):  # a library that is only half there
+            _usual[entry.name] = entry.read()
+
+
+def _first_time(entry: Entry, value: Any) -> None:
+    _note_usual(entry)
+    entry.take_on(value)
+
+
+def _set_usual(entry: Entry) -> None:
+    """Put back an entry of a library that the kernel hasn't imported, and this process may have."""
+    usual = _usual.get(entry.name, entry.usual)
+    if not entry.module:
+        return
+    if entry.module in sys.modules and usual is not Unset:
+        _set(entry, usual)
+    elif entry.module in sys.modules or entry.usual is not Unset:
+        forget(entry.module, entry.name)
+    else:
+        when_imported(entry.module, entry.name, functools.partial(_note_usual, entry))
+
 
 _NAMES = "SIGINT SIGTERM SIGHUP SIGQUIT SIGCHLD SIGPIPE"  # others are as in the kernel
 _SIGNALS = tuple(getattr(signal, name) for name in _NAMES.split() if hasattr(signal, name))
