@@ -124,18 +124,7 @@ def note(names: tuple[str, ...]) -> None:
     if names == _noted_last and len(_modules) == len(sys.modules):
         return
     _noted_last = names
-    for name in (*_MOST, *names):
-        module = sys.modules.get(name)
-        known = _noted.get(name)
-        if not isinstance(module, types.ModuleType):
-            continue
-        if known and known[0].of is module and (len(known) > 1 or name not in names):
-            continue
-        if is_library_module(name) and name.partition(".")[0] not in ("nbexec", "sys"):
-            held = [*vars(module).values()] if name in names else []
-            kinds = [one for one in held if _is_own_class(name, one)]
-            _noted[name] = [Noted(name, one) for one in (module, *kinds)]
-            _spaces.clear()
+    _note_modules(names)
     for name in _HOOKS:
         found = getattr(sys, name, None)
         if name not in _hooks:
@@ -150,6 +139,35 @@ def note(names: tuple[str, ...]) -> None:
     if not _spaces:
         _spaces.extend(vars(one.of) for among in _noted.values() for one in among)
         _held[:] = _in_a_row()
+
+
+def _note_modules(names: tuple[str, ...]) -> None:
+    for name in (*_MOST, *names):
+        module = sys.modules.get(name)
+        known = _noted.get(name)
+        if not isinstance(module, types.ModuleType):
+            continue
+        if known and known[0].of is module and (len(known) > 1 or name not in names):
+            continue
+        if is_library_module(name) and name.partition(".")[0] not in ("nbexec", "sys"):
+            held = [*vars(module).values()] if name in names else []
+            kinds = [one for one in held if _is_own_class(name, one)]
+            _noted[name] = [Noted(name, one) for one in (module, *kinds)]
+            _spaces.clear()
+
+
+def note_more(names: tuple[str, ...]) -> None:
+    """Take in what further modules hold, while what items of this run have left stays.
+
+    Parameters
+    ----------
+    names : tuple of str
+        As of `note`.
+    """
+    global _noted_last
+    _note_modules(tuple(name for name in names if name not in _noted))
+    _noted_last = ()
+    _spaces.clear()  # they are looked through before the next run in any case
 
 
 def _in_a_row() -> list[Any]:
