@@ -19,13 +19,15 @@ from typing import Any, TypeVar
 
 from ...serialize import pickling
 from ...system import machine, subinterpreter
+from .interpreter_entries import environ
 from .on_import import forget, when_imported
 from .register import BUILT_IN, built_in
-from .register_entry import Entry, Unset
+from .register_entry import Entry, Unset, same
 
 _lock = threading.RLock()
 _numbers = itertools.count(1)
 _current = 0  # the number of those that this process has
+_before: Arrived | None = None  # those of the same run, while others of it are unpickled
 _in_thread = threading.local()  # likewise, each thread
 
 
@@ -85,8 +87,12 @@ class Arrived:
             if not _current:  # no run was here before
                 for entry in BUILT_IN:
                     _note_usual(entry)
-            _put_back()
-            self._set_first()
+            before = _before
+            if before is None:
+                _put_back()
+            else:  # threads have what they have
+                self._number, self._contexts = before._number, before._contexts
+            self._set_first(before)
             values, carried = self._rest
             for entry in (*BUILT_IN, *carried):
                 if (
@@ -94,6 +100,8 @@ class Arrived:
                     or entry.name in self._first
                     or self._means_nothing(entry)
                 ):
+                    continue
+                if before is not None and _is_as_in(before._rest[0], values, entry.name):
                     continue
                 if entry.name in values:
                     _set(entry, values[entry.name])
@@ -107,14 +115,19 @@ class Arrived:
             return True
         return subinterpreter.number > 0 and entry.extent == "machine"
 
-    def _set_first(self) -> None:
+    def _set_first(self, before: Arrived | None) -> None:
         if not self._near:
             os.environ.update(self._changed)
             return
         for name, value in self._first.items():
             entry = built_in(name)
-            if entry is not None and not self._means_nothing(entry):
+            if entry is None or self._means_nothing(entry):
+                continue
+            if before is None or name not in before._first:
                 _set(entry, value)
+            elif not same(before._first[name], value):
+                is_environment = entry.read is environ
+                _set(entry, _merged(before._first[name], value) if is_environment else value)
 
     def run(self, call: Callable[[], T]) -> T:
         """Call something in a context that has what each thread has its own of.
@@ -146,6 +159,42 @@ class Arrived:
             with contextlib.suppress(Exception):  # its class can't be imported here, say
                 variable, value = pickling.loads(one)
                 variable.set(value)
+
+
+def renewed(before: Arrived, packed: bytes) -> Arrived:
+    """Unpickle surroundings of a run that it has later: of those, what is another now is set.
+
+    What an executor's initializer has set, such as the working directory, stays.
+
+    Parameters
+    ----------
+    before : Arrived
+        Those that the run had.
+    packed : bytes
+        The others, pickled.
+    """
+    global _before
+    with _lock:
+        _before = before if _current == before._number else None
+        try:
+            found: Arrived = pickling.loads(packed)
+        finally:
+            _before = None
+    return found
+
+
+def _is_as_in(before: dict[str, Any], now: dict[str, Any], name: str) -> bool:
+    if name not in before or name not in now:
+        return name not in before and name not in now
+    return same(before[name], now[name])
+
+
+def _merged(before: dict[Any, Any], wanted: dict[Any, Any]) -> dict[Any, Any]:
+    """Give the environment variables of this process, with what has changed in the kernel."""
+    gone = before.keys() - wanted.keys()
+    found = {name: value for name, value in environ().items() if name not in gone}
+    changed = {name: value for name, value in wanted.items() if before.get(name) != value}
+    return {**found, **changed}
 
 
 def arrived(*parts: Any) -> Arrived:
