@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future
 from typing import Any, Protocol
@@ -34,10 +35,16 @@ class Meeting:
     """Where single calls of one batched function meet, in this process."""
 
     def __init__(self, fn: TakesBatches) -> None:
-        self._fn = fn
+        self._held = weakref.ref(fn)  # who calls has it
         self._waiting: list[Waiter] = []
         self._changed = threading.Condition()
         self._loops: dict[Any, list[Waiter]] = {}  # by event loop
+
+    @property
+    def _fn(self) -> TakesBatches:
+        fn = self._held()
+        assert fn is not None
+        return fn
 
     def call(self, item: Any, state: tuple[Any, ...]) -> Any:
         """Give the result of an item; the first that waits calls for all."""
@@ -101,23 +108,27 @@ class Meeting:
 
     def _go(self, loop: Any) -> None:
         calls = self._loops.pop(loop, [])
-        for part in parts_of(calls, self._fn.max_size):
-            task = loop.create_task(_settle_async(self._fn, part))
+        fn = self._held()
+        if fn is None:  # nobody waits any more
+            return
+        for part in parts_of(calls, fn.max_size):
+            task = loop.create_task(_settle_async(fn, part))
             _tasks.add(task)
             task.add_done_callback(_tasks.discard)
 
 
 _tasks: set[Any] = set()  # an event loop holds its tasks weakly
-_meetings: dict[int, tuple[TakesBatches, Meeting]] = {}
+
+
+# By function, which may hold a model: it is gone when its run is.
+_meetings: weakref.WeakKeyDictionary[TakesBatches, Meeting] = weakref.WeakKeyDictionary()
 after_fork.add(_meetings.clear)
 
 
 def meeting_of(fn: TakesBatches) -> Meeting:
     """Give where calls of a function meet."""
-    found = _meetings.get(id(fn))
-    if found is None or found[0] is not fn:
-        found = _meetings[id(fn)] = fn, Meeting(fn)
-    return found[1]
+    found = _meetings.get(fn)
+    return _meetings.setdefault(fn, Meeting(fn)) if found is None else found
 
 
 def parts_of(calls: list[Any], most: int) -> list[list[Any]]:

@@ -28,8 +28,10 @@ from .written_names import ADDED, ATOMS, written
 _MOST = ("builtins", "os", "time", "random", "json", "datetime", "socket", "subprocess", "shutil")
 _HOOKS = ("excepthook", "displayhook", "unraisablehook", "stdin", *NAMES)
 _LISTS = ("meta_path", "path_hooks")
+_IN_C = ("_cython_", "cython_runtime", "pybind11_")  # what such modules have in common
 _HEAP = 1 << 9  # the flag of classes that were made by a `class` statement, or like one
 _CALLED = (*FUNCTIONS, types.BuiltinFunctionType, type)
+_METHODS = {types.MethodType, classmethod, staticmethod}
 
 
 class Noted:
@@ -74,21 +76,26 @@ class Noted:
         self._looked()
 
     def _is_left(self, key: str, old: Any, new: Any) -> bool:
-        if isinstance(old, _CALLED):
+        if issubclass(type(old), _CALLED):
             return self._is_others(new)
         if type(old) not in ATOMS or isinstance(self.of, type):
             return False
-        return key in written(self.name, self.of).constants and bool(new != old)
+        # another object of an item's may be of any kind: it isn't asked whether it is equal
+        equal = type(new) is type(old) and new == old
+        return key in written(self.name, self.of).constants and not equal
 
     def _is_others(self, value: Any) -> bool:
         """Whether a value isn't one of the library that has it."""
-        own = getattr(value, "__func__", value)
-        kind = own if isinstance(own, _CALLED) else type(own)
-        module = getattr(kind, "__module__", None)
-        top = str(module).partition(".")[0].lstrip("_")
-        return top != self.name.partition(".")[0].lstrip("_") and not isinstance(
-            value, types.ModuleType
-        )
+        # by `type`: objects may raise when they are asked, or say that they are something else
+        if issubclass(type(value), types.ModuleType):
+            return False
+        own = value.__func__ if type(value) in _METHODS else value
+        kind = own if issubclass(type(own), _CALLED) else type(own)
+        try:
+            top = str(kind.__module__).partition(".")[0].lstrip("_")
+        except Exception:  # a property of its metaclass, say
+            top = ""
+        return top != self.name.partition(".")[0].lstrip("_")
 
     def _set(self, key: str, value: Any) -> None:
         with contextlib.suppress(AttributeError, TypeError):
@@ -117,6 +124,24 @@ def note(names: tuple[str, ...]) -> None:
     if names == _noted_last and len(_modules) == len(sys.modules):
         return
     _noted_last = names
+    _note_modules(names)
+    for name in _HOOKS:
+        found = getattr(sys, name, None)
+        if name not in _hooks:
+            _hooks[name] = found.original if isinstance(found, Router) else found
+    for name in _LISTS:
+        _lists[name] = [*getattr(sys, name)]
+    _traced.setdefault("trace", sys.gettrace())
+    _traced.setdefault("profile", sys.getprofile())
+    _traced.setdefault("threads", (threading.gettrace(), threading.getprofile()))
+    _modules.clear()
+    _modules.update(sys.modules)
+    if not _spaces:
+        _spaces.extend(vars(one.of) for among in _noted.values() for one in among)
+        _held[:] = _in_a_row()
+
+
+def _note_modules(names: tuple[str, ...]) -> None:
     for name in (*_MOST, *names):
         module = sys.modules.get(name)
         known = _noted.get(name)
@@ -129,19 +154,20 @@ def note(names: tuple[str, ...]) -> None:
             kinds = [one for one in held if _is_own_class(name, one)]
             _noted[name] = [Noted(name, one) for one in (module, *kinds)]
             _spaces.clear()
-    for name in _HOOKS:
-        found = getattr(sys, name, None)
-        if name not in _hooks:
-            _hooks[name] = found.original if isinstance(found, Router) else found
-    for name in _LISTS:
-        _lists[name] = [*getattr(sys, name)]
-    _traced.setdefault("trace", sys.gettrace())
-    _traced.setdefault("profile", sys.getprofile())
-    _modules.clear()
-    _modules.update(sys.modules)
-    if not _spaces:
-        _spaces.extend(vars(one.of) for among in _noted.values() for one in among)
-        _held[:] = _in_a_row()
+
+
+def note_more(names: tuple[str, ...]) -> None:
+    """Take in what further modules hold, while what items of this run have left stays.
+
+    Parameters
+    ----------
+    names : tuple of str
+        As of `note`.
+    """
+    global _noted_last
+    _note_modules(tuple(name for name in names if name not in _noted))
+    _noted_last = ()
+    _spaces.clear()  # they are looked through before the next run in any case
 
 
 def _in_a_row() -> list[Any]:
@@ -159,7 +185,9 @@ def _is_changed() -> bool:
 
 
 def _is_own_class(name: str, thing: Any) -> bool:
-    return isinstance(thing, type) and bool(thing.__flags__ & _HEAP) and thing.__module__ == name
+    if not issubclass(type(thing), type) or not thing.__flags__ & _HEAP:
+        return False
+    return bool(vars(thing).get("__module__") == name)
 
 
 def put_back() -> None:
@@ -176,7 +204,11 @@ def put_back() -> None:
     for name, held in _lists.items():
         now_held = getattr(sys, name)
         if len(now_held) > len(held):
-            now_held[:] = [one for one in now_held if one in held or not _is_the_users(one)]
+            known = {*map(id, held)}
+            now_held[:] = [one for one in now_held if id(one) in known or not _is_the_users(one)]
+    if _traced and (threading.gettrace(), threading.getprofile()) != _traced["threads"]:
+        threading.settrace(_traced["threads"][0])
+        threading.setprofile(_traced["threads"][1])
     if _traced and threading.current_thread() is threading.main_thread():
         if sys.gettrace() is not _traced["trace"]:
             sys.settrace(_traced["trace"])
@@ -184,8 +216,22 @@ def put_back() -> None:
             sys.setprofile(_traced["profile"])
     for name in sys.modules.keys() - _modules if _modules else ():
         module = sys.modules.get(name)
-        if type(module) is types.ModuleType and vars(module).get("__spec__") is None:
-            del sys.modules[name]  # nothing imported it
+        if type(module) is not types.ModuleType or vars(module).get("__spec__") is not None:
+            continue
+        if not _is_of_an_import(name, module):
+            del sys.modules[name]
+
+
+def _is_of_an_import(name: str, module: types.ModuleType) -> bool:
+    """Whether a library, as it was imported, has made a module, as those in C do.
+
+    Its import is over: nothing would make the module once more.
+    """
+    package, _, last = name.rpartition(".")
+    if not package:
+        return name.startswith(_IN_C)
+    held = getattr(sys.modules.get(package), "__dict__", {})
+    return is_library_module(package) and held.get(last) is module
 
 
 def _is_the_users(thing: Any) -> bool:

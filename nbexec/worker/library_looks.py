@@ -19,8 +19,10 @@ class Own(dict[int, str]):
 
     def has(self, value: Any) -> bool:
         """Whether a value is a class of the user's, or an object of one."""
-        kind = value if isinstance(value, type) else type(value)
-        return getattr(kind, "__module__", None) in self.values()
+        # past attributes, since a lazy object may load something, or raise, where it is asked
+        kind = value if issubclass(type(value), type) else type(value)
+        module = vars(kind).get("__module__")
+        return type(module) is str and module in self.values()
 
     def has_any(self, value: Any) -> bool:
         """Whether a value is a class or a function of the user's, or an object of a class."""

@@ -253,16 +253,23 @@ def _changes_of_class(held: Mapping[str, Any], own: Own) -> Iterator[tuple[str, 
         if type(value) in FUNCTIONS:
             if own.has_function(value):
                 yield key, value
-        elif key[:1] != "_" and not isinstance(value, type | types.ModuleType):
-            inside = getattr(value, "__dict__", None)  # of a descriptor, such as an accessor
+        elif key[:1] != "_" and not issubclass(type(value), (type, types.ModuleType)):
+            inside = _inside(value)  # of a descriptor, such as an accessor
             if type(inside) is dict and any(map(own.has_any, [*inside.values()])):
                 yield key, value
 
 
+def _inside(value: Any) -> Any:
+    try:
+        return getattr(value, "__dict__", None)
+    except Exception:  # a lazy object, say, which has nothing yet
+        return None
+
+
 def _is_a_library_s(kind: type) -> bool:
     """Whether a class is a library's, and can be changed."""
-    name = kind.__module__
-    return bool(kind.__flags__ & _HEAP) and isinstance(name, str) and _is_library(name)
+    name = vars(kind).get("__module__")  # not as an attribute, which a metaclass may have, too
+    return bool(kind.__flags__ & _HEAP) and type(name) is str and _is_library(name)
 
 
 def _is_same(value: Any, constant: Any) -> bool:

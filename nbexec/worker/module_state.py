@@ -15,8 +15,8 @@ import threading
 import types
 from typing import Any
 
-from ..serialize import nans
 from . import left_behind
+from .arrived_values import unchanged, values_of
 from .module_facts import (
     SKIPPED,
     UNSENT,
@@ -44,7 +44,10 @@ _first: dict[str, tuple[types.ModuleType, dict[Fact, Any]]] = {}  # as a module 
 
 
 def take_on(
-    held: dict[str, HeldValues], sent: dict[str, SentModule], named: tuple[str, ...] = ()
+    held: dict[str, HeldValues],
+    sent: dict[str, SentModule],
+    named: tuple[str, ...] = (),
+    later: bool = False,
 ) -> None:
     """Have the user's modules hold what they hold in the kernel, from now on.
 
@@ -56,8 +59,12 @@ def take_on(
         Those that can't be imported here.
     named : tuple of str
         Modules of Python and of packages that the user's code has names for.
+    later : bool
+        Whether it is for the same executor: what its initializer, setup and calls have left
+        stays, but for what the kernel has changed since.
     """
     with _lock:
+        before = {**_held} if later else {}
         _held.clear()
         _held.update(held)
         _sent.clear()
@@ -65,8 +72,11 @@ def take_on(
         _brought.clear()
         _at_names.clear()
         undo_patches()
-        left_behind.put_back()
-        left_behind.note(named)
+        if later:
+            left_behind.note_more(named)
+        else:
+            left_behind.put_back()
+            left_behind.note(named)
         _drop_others()
         if not any(isinstance(one, Finder) for one in sys.meta_path):
             sys.meta_path.insert(0, Finder())
@@ -74,7 +84,7 @@ def take_on(
             module = sys.modules.get(name)
             spec = getattr(module, "__spec__", None)
             if isinstance(module, types.ModuleType) and not getattr(spec, "_initializing", 0):
-                bring(name, module)
+                bring(name, module, before.get(name))
 
 
 def _drop_others() -> None:
@@ -145,25 +155,27 @@ def _loaded(name: str, module: types.ModuleType, sent: SentModule | None) -> Non
     bring(name, module)
 
 
-def bring(name: str, module: types.ModuleType) -> None:
+def bring(name: str, module: types.ModuleType, before: HeldValues | None = None) -> None:
     """Bring a module to what it holds in the kernel.
 
     Parameters
     ----------
     name, module
         Its name, and the module.
+    before : HeldValues or None
+        What it was brought to before: only what is another now is set, then.
     """
     held = _held.get(name)
     names: HeldNames | None = None if held is None else pickle.loads(held.names)
     if held is not None and names is not None and names.partly:
-        patch(name, module, names.facts, _values(held, names))
+        patch(name, module, names.facts, values_of(held, names))
         return
     known = _first.get(name)
     if known is None or known[0] is not module:
         known = _first[name] = module, _as_imported(name, module)
     if held is None or names is None:
         return
-    values = _values(held, names)
+    values = values_of(held, names)
     changes = Changes()
     for path, places in names.links.items():
         for place in places:
@@ -171,11 +183,17 @@ def bring(name: str, module: types.ModuleType) -> None:
                 changes.is_now(values[path], find(*place))
     there = dict(attributes_of(name, module))
     names_now: dict[str, Any] = {}
+    known_before, same = unchanged(before, held, names, values) if before else (None, set())
     for path in there.keys() - names.facts.keys():
-        delete_at(module, path, there[path])
+        if known_before is None or path in known_before.facts:
+            delete_at(module, path, there[path])
     for path, what in names.facts.items():
         old = there.get(path, NOTHING)
-        if what == VALUE:
+        if path in same:
+            if path in values and old is not NOTHING:
+                changes.is_now(values[path], old)
+                names_now[path] = old
+        elif what == VALUE:
             if path in values:
                 # What another module has by a name of its own is another object than this.
                 before = NOTHING if id(old) in _at_names else old
@@ -203,22 +221,6 @@ def _unsent(what: Fact, where: str, first: Any) -> Any:
     if surely or first is NOTHING or f"{own.__module__}.{own.__qualname__}" != kind:
         return NotSent(where, kind)
     return first
-
-
-def _values(held: HeldValues, names: HeldNames) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    with contextlib.suppress(Exception):  # what an import gives is the best that there is
-        if names.paths:
-            buffers = [*map(_copied, held.buffers)]  # they are needed the next time, too
-            found.update(zip(names.paths, nans.loads(held.data, buffers), strict=True))
-    for path, data in names.singles.items():
-        with contextlib.suppress(Exception):
-            found[path] = nans.loads(data)
-    return found
-
-
-def _copied(buffer: Any) -> bytes | bytearray:
-    return bytes(buffer) if memoryview(buffer).readonly else bytearray(buffer)
 
 
 def _as_imported(name: str, module: types.ModuleType) -> dict[Fact, Any]:

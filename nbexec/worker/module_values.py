@@ -92,13 +92,13 @@ class ModuleValues:
             self.block = pickle.PickleBuffer(data)
         return self.origin, self.block or data, buffers, self.sent, self.named
 
-    def take_on(self) -> None:
+    def take_on(self, later: bool = False) -> None:
         """Have the modules here hold what they hold where this comes from."""
         ModuleValues.current = ""
         if self.origin != process():
             from . import module_state
 
-            module_state.take_on(self.held, self.sent, self.named)
+            module_state.take_on(self.held, self.sent, self.named, later)
 
     def loaded(self) -> None:
         """Take in what modules hold that were imported with a task, before its first item."""
@@ -121,11 +121,13 @@ def arrived(
     buffers: dict[str, list[Any]],
     sent: dict[str, SentModule],
     named: tuple[str, ...] = (),
+    *,
+    later: bool = False,
 ) -> ModuleValues:
     alone = pickle.loads(data)
     held = {name: HeldValues(one[0], one[1], buffers.get(name, [])) for name, one in alone.items()}
     values = ModuleValues(origin, held, sent, named)
-    values.take_on()
+    values.take_on(later)
     return values
 
 

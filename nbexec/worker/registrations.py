@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 _MISSING: Any = object()
+_CONTAINERS = (dict, list, set)
 MOST = 2000  # entries that are looked at
 
 _added: list[tuple[Any, Any]] = []  # in a worker: containers, and what takes out what was added
@@ -103,5 +104,8 @@ def _parts(thing: Any) -> Iterator[Any]:
 
 
 def is_container(thing: Any) -> bool:
-    """Whether a thing is a dict, a list or a set, of whatever class."""
-    return isinstance(thing, dict | list | set)
+    """Whether a thing is a dict, a list or a set, of whatever class.
+
+    It isn't asked what it says of itself: a lazy object would load what it stands for, or raise.
+    """
+    return issubclass(type(thing), _CONTAINERS)

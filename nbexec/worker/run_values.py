@@ -68,7 +68,7 @@ class _State:
 def _enter(name: str, *parts: Any) -> None:
     """Take on what modules hold, before the items are unpickled."""
     if name != ModuleValues.current:
-        arrived(*parts)
+        arrived(*parts, later=True)
         ModuleValues.current = name
 
 

@@ -23,6 +23,7 @@ from .event_loop import run_to_end
 from .module_values import ModuleValues
 from .setup_once import SetupOnce
 from .surroundings.taking_on import Arrived
+from .surroundings.taking_on import renewed as again
 
 KEPT = 16  # functions without a file, least recently used out: there is no sign of their run's end
 LOOK = 0.5  # seconds between two looks whether a run has ended
@@ -87,7 +88,7 @@ def load(key: str, block: Any, renewed: bytes = b"") -> Loaded:
 def _renewed(loaded: Loaded, renewed: bytes) -> Loaded:
     surroundings, setup, signals = pickle.loads(renewed)
     if surroundings:
-        loaded = loaded._replace(surroundings=pickling.loads(surroundings))
+        loaded = loaded._replace(surroundings=again(loaded.surroundings, surroundings))
     if setup:
         logging_setup.before_loading()
         loaded = loaded._replace(setup=pickling.loads(setup))

@@ -7,9 +7,11 @@ Covers `items/batch_size`, `serialize/importable`, `worker/batch_meetings`,
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import pickle
 import threading
+import weakref
 
 import pytest
 from hypothesis import given
@@ -484,3 +486,12 @@ def test_one_that_is_cancelled_while_it_calls_for_others_is_alone_in_that():
 
     found = nbexec.map(work, [1, 2], backend="threads", workers=2, chunk=1)
     assert found in (["cancelled", 4], [2, "cancelled"])
+
+
+def test_a_function_that_was_called_is_let_go():
+    fn = nbexec.batched(lambda items: items)
+    assert fn(1) == 1
+    gone = weakref.ref(fn)
+    del fn
+    gc.collect()
+    assert gone() is None

@@ -6,16 +6,19 @@ Covers `nbexec.worker.left_behind`.
 from __future__ import annotations
 
 import builtins
+import http.client
 import json
 import logging
 import random
 import string
 import sys
+import threading
 import time
 import types
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 import nbexec
@@ -49,6 +52,10 @@ LEFT: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
     "a name": (lambda: setattr(builtins, "left_there", 1), lambda: hasattr(builtins, "left_there")),
     "a stream": (lambda: setattr(sys, "stdout", None), lambda: sys.stdout is None),
     "a hook": (lambda: setattr(sys, "excepthook", print), lambda: sys.excepthook is print),
+    "a trace function of threads": (
+        lambda: threading.setprofile(lambda *_: None),
+        lambda: threading.getprofile(),
+    ),
     "a trace function": (lambda: sys.setprofile(lambda *_: None), lambda: sys.getprofile()),
     "a finder": (
         lambda: sys.meta_path.insert(0, Finder),
@@ -63,6 +70,18 @@ LEFT: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
         lambda: logging.getLogger("left.there").level,
     ),
 }
+
+
+class Odd:
+    """Raises whatever it is asked."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _raises(self, *_: Any) -> Any:
+        raise RuntimeError("not now")
+
+    __eq__ = __repr__ = __getattr__ = _raises
+    __class__ = property(_raises)  # type: ignore[assignment]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -92,3 +111,45 @@ def test_items_of_one_run_find_what_those_before_have_left() -> None:
     for _ in range(2):
         found = nbexec.map(count, range(4), backend="processes", workers=1)
         assert found == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("odd", [Odd, lambda: np.arange(3)], ids=["raises", "array"])
+def test_whatever_an_item_has_left_the_next_run_works(odd: Callable[[], Any], remote: str) -> None:
+    def leave(_: int) -> None:
+        json.dumps = json.left = string.digits = odd()  # type: ignore[attr-defined]
+
+    def look(_: int) -> Any:
+        return json.dumps([1]), string.digits, hasattr(json, "left")
+
+    nbexec.map(leave, range(2), backend=remote, workers=1)
+    assert (
+        nbexec.map(look, range(2), backend=remote, workers=1) == [("[1]", string.digits, False)] * 2
+    )
+
+
+def test_a_constant_that_is_equal_but_of_another_class_is_put_back() -> None:
+    def leave(_: int) -> None:
+        http.client.HTTP_PORT = 80.0  # type: ignore[assignment]
+        http.client.HTTPS_PORT = 1  # so that it is looked at
+
+    nbexec.map(leave, range(2), backend="processes", workers=1)
+    found = nbexec.map(lambda _: type(http.client.HTTP_PORT), [1], backend="processes", workers=1)
+    assert found == [int]
+
+
+def test_modules_that_come_with_an_import_stay() -> None:
+    """`xml.parsers.expat` puts its parts into `sys.modules`, once."""
+
+    def first(_: int) -> None:
+        import xml.parsers.expat
+
+        assert xml.parsers.expat
+
+    def second(_: int) -> str:
+        import xml.parsers.expat.errors as errors
+
+        return errors.__name__
+
+    nbexec.map(first, range(2), backend="processes", workers=1)
+    found = nbexec.map(second, range(2), backend="processes", workers=1)
+    assert found == ["pyexpat.errors"] * 2

@@ -9,6 +9,7 @@ import http.client
 import math
 import textwrap
 from fractions import Fraction
+from unittest import mock
 
 from nbexec.system.bytecode import assigned, assigned_by
 from nbexec.worker.library_patches import GONE, patches
@@ -100,6 +101,34 @@ def test_names_that_were_added_and_deleted(monkeypatch):
     assert patches([globals()])["textwrap"]["fill"] is GONE
     monkeypatch.undo()
     assert found() == {}
+
+
+class Lazy:
+    """Loads what it stands for, and fails, whatever it is asked: ``django.conf.settings``."""
+
+    __module__ = "of.a.library"
+
+    @property
+    def __class__(self):
+        raise RuntimeError("not configured")
+
+    @property
+    def __dict__(self):
+        raise RuntimeError("not configured")
+
+
+class Meta(type):
+    @property
+    def __module__(cls):
+        raise RuntimeError("no module")
+
+
+def test_objects_of_libraries_are_not_asked_what_they_are(monkeypatch):
+    for odd in (Lazy(), mock.Mock(spec=dict), Meta("Odd", (), {"__module__": "of.a.library"})):
+        monkeypatch.setattr(textwrap, "odd", odd, raising=False)
+        monkeypatch.setattr(Fraction, "odd", odd, raising=False)
+        for _ in range(2):
+            assert patches([{**globals(), "odd": odd}]) == {}
 
 
 def test_it_is_seen_that_a_name_stands_for_another_thing_again(monkeypatch):

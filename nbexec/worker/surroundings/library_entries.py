@@ -5,6 +5,7 @@ Each is read only where its module is loaded in the kernel.
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -51,7 +52,16 @@ def _dask() -> dict[str, Any]:
     """Give what was set of dask's configuration since it was loaded."""
     config = _module("dask.config")
     usual = dict(_flat(config.merge(*config.defaults), ""))
-    return {key: one for key, one in _flat(config.config, "") if usual.get(key, ...) != one}
+    found = {
+        key: copy.copy(one) if type(one) in (list, dict) else one  # they are changed in place, too
+        for key, one in _flat(config.config, "")
+        if usual.get(key, ...) != one
+    }
+    _dask_first.update(() if _dask_first else {"": None, **found})
+    return found
+
+
+_dask_first: dict[str, Any] = {}  # what was there at the first look, when no item had run
 
 
 def _set_dask(wanted: dict[str, Any]) -> None:
@@ -60,6 +70,8 @@ def _set_dask(wanted: dict[str, Any]) -> None:
     for key in _dask().keys() - wanted.keys():
         if key in usual:
             config.set({key: usual[key]})
+        elif key not in _dask_first:
+            config.pop(key, None)
     config.set(wanted)
 
 
@@ -68,14 +80,15 @@ _NOT_SENT = {"backend", "backend_fallback", "interactive", "toolbar"}
 
 
 def _matplotlib() -> dict[str, Any]:
-    """Give the settings of matplotlib that are not its own."""
+    """Give the settings of matplotlib that are not its own, or may be others."""
     matplotlib = _module("matplotlib")
     now, usual = matplotlib.rcParams, matplotlib.rcParamsDefault
-    # past `rcParams[...]`, which would choose a backend
+    # Past `rcParams[...]`, which would choose a backend.  Lists are changed in place, too, and are
+    # those of the defaults: whether they were nobody can see.
     return {
-        key: value
+        key: [*value] if type(value) is list else value
         for key, value in dict.items(now)
-        if key not in _NOT_SENT and value != dict.get(usual, key)
+        if key not in _NOT_SENT and (type(value) is list or value != dict.get(usual, key))
     }
 
 

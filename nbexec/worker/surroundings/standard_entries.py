@@ -63,6 +63,11 @@ def _usual_of(module: Any, name: str) -> dict[str, str]:
 
 def _set_mimetypes(wanted: Any) -> None:
     module = _module("mimetypes")
+    module._default_mime_types()  # without what an item has added
+    module.inited, module._db = False, None
+    if not any(wanted):
+        return
+    module.init()
     for suffix, kind in wanted[0].items():
         module.add_type(kind, suffix)
     for suffix, kind in wanted[1].items():

@@ -19,13 +19,15 @@ from typing import Any, TypeVar
 
 from ...serialize import pickling
 from ...system import machine, subinterpreter
+from .interpreter_entries import environ
 from .on_import import forget, when_imported
 from .register import BUILT_IN, built_in
-from .register_entry import Entry, Unset
+from .register_entry import Entry, Unset, same
 
 _lock = threading.RLock()
 _numbers = itertools.count(1)
 _current = 0  # the number of those that this process has
+_before: Arrived | None = None  # those of the same run, while others of it are unpickled
 _in_thread = threading.local()  # likewise, each thread
 
 
@@ -82,8 +84,15 @@ class Arrived:
         """Set what all threads of this process have in common."""
         global _current
         with _lock:
-            _put_back()
-            self._set_first()
+            if not _current:  # no run was here before
+                for entry in BUILT_IN:
+                    _note_usual(entry)
+            before = _before
+            if before is None:
+                _put_back()
+            else:  # threads have what they have
+                self._number, self._contexts = before._number, before._contexts
+            self._set_first(before)
             values, carried = self._rest
             for entry in (*BUILT_IN, *carried):
                 if (
@@ -92,12 +101,12 @@ class Arrived:
                     or self._means_nothing(entry)
                 ):
                     continue
+                if before is not None and _is_as_in(before._rest[0], values, entry.name):
+                    continue
                 if entry.name in values:
                     _set(entry, values[entry.name])
-                elif entry.usual is not Unset and entry.module in sys.modules:
-                    _set(entry, entry.usual)
-                elif entry.module:
-                    forget(entry.module, entry.name)
+                else:
+                    _set_usual(entry)
             _current = self._number
 
     def _means_nothing(self, entry: Entry) -> bool:
@@ -106,14 +115,19 @@ class Arrived:
             return True
         return subinterpreter.number > 0 and entry.extent == "machine"
 
-    def _set_first(self) -> None:
+    def _set_first(self, before: Arrived | None) -> None:
         if not self._near:
             os.environ.update(self._changed)
             return
         for name, value in self._first.items():
             entry = built_in(name)
-            if entry is not None and not self._means_nothing(entry):
+            if entry is None or self._means_nothing(entry):
+                continue
+            if before is None or name not in before._first:
                 _set(entry, value)
+            elif not same(before._first[name], value):
+                is_environment = entry.read is environ
+                _set(entry, _merged(before._first[name], value) if is_environment else value)
 
     def run(self, call: Callable[[], T]) -> T:
         """Call something in a context that has what each thread has its own of.
@@ -135,12 +149,52 @@ class Arrived:
     def _set_in_thread(self) -> None:
         values, _ = self._rest
         for entry in BUILT_IN:
-            if entry.extent == "thread" and entry.name in values:
+            if entry.extent != "thread":
+                continue
+            if entry.name in values:
                 _set(entry, values[entry.name])
+            else:
+                _set_usual(entry)
         for one in self._variables:
             with contextlib.suppress(Exception):  # its class can't be imported here, say
                 variable, value = pickling.loads(one)
                 variable.set(value)
+
+
+def renewed(before: Arrived, packed: bytes) -> Arrived:
+    """Unpickle surroundings of a run that it has later: of those, what is another now is set.
+
+    What an executor's initializer has set, such as the working directory, stays.
+
+    Parameters
+    ----------
+    before : Arrived
+        Those that the run had.
+    packed : bytes
+        The others, pickled.
+    """
+    global _before
+    with _lock:
+        _before = before if _current == before._number else None
+        try:
+            found: Arrived = pickling.loads(packed)
+        finally:
+            _before = None
+    return found
+
+
+def _is_as_in(before: dict[str, Any], now: dict[str, Any], name: str) -> bool:
+    if name not in before or name not in now:
+        return name not in before and name not in now
+    return same(before[name], now[name])
+
+
+def _merged(before: dict[Any, Any], wanted: dict[Any, Any]) -> dict[Any, Any]:
+    """Give the environment variables of this process, with what has changed in the kernel."""
+    gone = before.keys() - wanted.keys()
+    found = {name: value for name, value in environ().items() if name not in gone}
+    changed = {name: value for name, value in wanted.items() if before.get(name) != value}
+    return {**found, **changed}
 
 
 def arrived(*parts: Any) -> Arrived:
@@ -154,7 +208,7 @@ def _set(entry: Entry, value: Any) -> None:
     """Set an entry's value, or have it set when its module is imported."""
     if entry.module and entry.module not in sys.modules:
         if value != entry.usual:
-            when_imported(entry.module, entry.name, functools.partial(entry.take_on, value))
+            when_imported(entry.module, entry.name, functools.partial(_first_time, entry, value))
         return
     if entry.module:
         forget(entry.module, entry.name)
@@ -166,6 +220,35 @@ def _set(entry: Entry, value: Any) -> None:
 
 
 # ---------------------------------------------------------------- what the kernel doesn't tell
+
+_usual: dict[str, Any] = {}  # what entries of libraries were here when these were imported
+
+
+def _note_usual(entry: Entry) -> None:
+    """Note what an entry is here now, if that isn't known: no item has run since its import."""
+    known = entry.usual is not Unset or entry.name in _usual
+    if entry.module in sys.modules and not known:
+        with contextlib.suppress(Exception):  # a library that is only half there
+            _usual[entry.name] = entry.read()
+
+
+def _first_time(entry: Entry, value: Any) -> None:
+    _note_usual(entry)
+    entry.take_on(value)
+
+
+def _set_usual(entry: Entry) -> None:
+    """Put back an entry of a library that the kernel hasn't imported, and this process may have."""
+    usual = _usual.get(entry.name, entry.usual)
+    if not entry.module:
+        return
+    if entry.module in sys.modules and usual is not Unset:
+        _set(entry, usual)
+    elif entry.module in sys.modules or entry.usual is not Unset:
+        forget(entry.module, entry.name)
+    else:
+        when_imported(entry.module, entry.name, functools.partial(_note_usual, entry))
+
 
 _NAMES = "SIGINT SIGTERM SIGHUP SIGQUIT SIGCHLD SIGPIPE"  # others are as in the kernel
 _SIGNALS = tuple(getattr(signal, name) for name in _NAMES.split() if hasattr(signal, name))

@@ -12,14 +12,20 @@ import csv
 import decimal
 import locale
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
+import dask
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
 
+import nbexec
 from nbexec.worker.surroundings.kernel_state import Surroundings
 from nbexec.worker.surroundings.register import built_in, entries
 from nbexec.worker.surroundings.register_entry import Entry, same
@@ -124,3 +130,58 @@ names = [locale.setlocale(locale.LC_ALL) for i in range(3)]
         both(probe, remote, earlier=earlier)
     finally:
         del os.environ["TZ"]
+
+
+PROGRAM = """
+import nbexec
+
+def leave(x):
+    import dask, decimal, mimetypes, xarray
+    dask.config.set({"array.chunk-size": "1MiB", "of.an": "item"})
+    decimal.DefaultContext.prec = 5
+    mimetypes.add_type("of/it", ".of_it")
+    xarray.set_options(display_width=33)
+
+def look(x):
+    import dask, decimal, mimetypes, xarray
+    config = dask.config.get("array.chunk-size"), dask.config.get("of.an", None)
+    kind = mimetypes.guess_type("a.of_it")[0]
+    return *config, decimal.DefaultContext.prec, kind, xarray.get_options()["display_width"]
+
+if __name__ == "__main__":
+    nbexec.map(leave, [1], backend="processes", workers=1, progress="off")
+    print(nbexec.map(look, [1], backend="processes", workers=1, progress="off"))
+    print([look(1)])
+    nbexec.map(leave, [1], backend="processes", workers=1, progress="off")
+    print(nbexec.map(look, [1], backend="processes", workers=1, progress="off"))
+"""
+
+
+def test_what_an_item_set_of_a_library_is_gone_also_where_only_the_item_imports_it(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM)
+    lines = subprocess.run(
+        [sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert len(lines) == 3
+    assert lines[0] == lines[1] == lines[2]
+
+
+def test_lists_that_were_changed_in_place(remote: str) -> None:
+    def look(_: int) -> Any:
+        import dask
+        import matplotlib
+
+        return dask.config.get("of.mine"), matplotlib.rcParams["font.sans-serif"][0]
+
+    mine: list[int] = []
+    fonts = matplotlib.rcParams["font.sans-serif"]
+    try:
+        with dask.config.set({"of.mine": mine}):
+            for at in range(3):
+                mine.append(at)
+                fonts.insert(0, f"Font {at}")
+                assert nbexec.map(look, range(2), backend=remote) == [look(0)] * 2
+    finally:
+        del fonts[:3]

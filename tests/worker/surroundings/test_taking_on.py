@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import os
 import pickle
+import socket
 import subprocess
 import sys
 import types
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import nbexec
 from nbexec.serialize import pickling
 from nbexec.worker.surroundings.kernel_state import Renewed, Surroundings
 from nbexec.worker.surroundings.on_import import forget, when_imported
@@ -91,3 +94,31 @@ def test_what_waits_for_an_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert found == ["a"]
     finally:
         sys.modules.pop("waited_for", None)
+
+
+def test_what_an_initializer_has_set_stays_while_the_kernel_changes_something_else(
+    remote: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def begin() -> None:
+        os.chdir(tmp_path)
+        os.environ["OF_THE_INITIALIZER"] = "1"
+        socket.setdefaulttimeout(7)
+
+    def look() -> Any:
+        names = "OF_THE_INITIALIZER", "MINE", "OTHER"
+        return os.getcwd(), [*map(os.environ.get, names)], socket.getdefaulttimeout()
+
+    folder = str(tmp_path)
+    monkeypatch.setenv("OTHER", "1")
+    with nbexec.Executor(remote, workers=1, initializer=begin) as executor:
+        assert executor.submit(look).result() == (folder, ["1", None, "1"], 7)
+        monkeypatch.setenv("MINE", "2")
+        assert executor.submit(look).result() == (folder, ["1", "2", "1"], 7)
+        monkeypatch.delenv("OTHER")
+        monkeypatch.setattr(sys, "argv", ["another"])
+        assert executor.submit(look).result() == (folder, ["1", "2", None], 7)
+        (tmp_path / "there").mkdir()
+        monkeypatch.chdir(tmp_path / "there")
+        assert executor.submit(look).result() == (str(Path.cwd()), ["1", "2", None], 7)
+    found = nbexec.map(lambda _: look(), [1], backend=remote, workers=1)
+    assert found == [look()]
