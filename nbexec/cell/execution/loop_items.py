@@ -23,6 +23,7 @@ _CONTAINERS: tuple[type, ...] = (
 )
 _INDEXES = {"Index", "RangeIndex", "MultiIndex", "CategoricalIndex"}
 _INDEXES |= {"DatetimeIndex", "TimedeltaIndex", "PeriodIndex", "IntervalIndex"}
+_FRAMES = {"pandas.DataFrame", "pandas.core.frame.DataFrame"}
 _SERIES = {"pandas.Series", "pandas.core.series.Series"}
 # Of these a copy is listed.
 _ITERATORS: tuple[type, ...] = (
@@ -52,7 +53,7 @@ def listed(source: Any) -> list[Any] | None:
 
 
 def uncounted(source: Any) -> Any:
-    """Give a series of the same memory as a series of pandas; anything else as it is.
+    """Give a series of the same memory as one of pandas, a frame's columns; others as they are.
 
     The plain loop holds an iterator of `df["a"]`, and no series.  One that we held would count
     as another user of the column, which pandas then copies when the loop stores into it: later
@@ -66,6 +67,8 @@ def uncounted(source: Any) -> Any:
     >>> other is series, [*other]
     (False, [1, 2])
     """
+    if type(source).__name__ == "DataFrame" and dotted(type(source)) in _FRAMES:
+        return source.columns
     if type(source).__name__ != "Series" or dotted(type(source)) not in _SERIES:
         return source
     made = type(source)(source.array, dtype=source.dtype, copy=False)

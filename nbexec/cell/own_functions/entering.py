@@ -58,7 +58,9 @@ class _Enter(AtSite):
     """Hands a loop over that begins while a step runs."""
 
     def enter(self, source: Any) -> Any:
-        site, source = self.site, uncounted(source)
+        site = self.site
+        if not site.key:  # else what calls the key holds it, too
+            source = uncounted(source)
         if site.off or not _current:
             return PlainLoop(source)
         if sys.exc_info()[0] is not None:  # of an `except` block, which no worker is in
