@@ -27,6 +27,11 @@ _PLAIN = (
 )
 
 
+# What may be put into a library, or be had from it, under a name of the notebook.
+_DATA = {"builtins.list", "builtins.dict", "builtins.set", "builtins.bytearray", "numpy.ndarray"}
+_DATA |= {"collections.deque", "collections.Counter", "collections.defaultdict"}
+_DATA |= {"pandas.DataFrame", "pandas.Series"}
+_DATA |= {"pandas.core.frame.DataFrame", "pandas.core.series.Series"}
 _FUNCTIONS = (
     *(types.FunctionType, types.BuiltinFunctionType, types.MethodType, functools.partial),
     *(types.MethodDescriptorType, types.WrapperDescriptorType, types.MethodWrapperType),
@@ -162,10 +167,17 @@ class Reads:
             thing = getattr(module, name)
         except Exception:  # raised again, where it belongs, when the cell runs
             return SHARED
-        if not source.is_library_module(module.__name__):
+        own = not source.is_library_module(module.__name__)
+        if own:
             self.analysis.modules.add(module)
+        if own or self._is_named(thing):
             self.analysis.capture(thing, getattr(node, "lineno", 0))
         return self.usable(node, value_of(thing, path), path)
+
+    def _is_named(self, thing: Any) -> bool:
+        """Whether data in a library have a name of the notebook, by which they may be changed."""
+        named = self.analysis.namespace.values()
+        return dotted(type(thing)) in _DATA and any(one is thing for one in named)
 
     def class_attribute(self, node: ast.AST, kind: type, name: str, path: str) -> Value:
         if source.is_own_class(type(kind)):

@@ -19,11 +19,12 @@ from ..analysis.analysis import Refusal
 from ..analysis.object_facts import frozen
 from ..loops.entry_rows import container_of, over_rows, pairs_of
 from ..loops.find import ItemLoop
+from ..loops.read_before import changes_what_is_read
 from ..loops.split import AHEAD, Split, find_split, in_order, inner
 from ..loops.table_rows import table_rows
 from .ahead_run import AheadRun
 from .in_kernel import StatementRunner
-from .loop_items import Items, listable, remaining
+from .loop_items import Items, containers, listable, remaining
 from .offload import Offload
 from .plain_first import PlainFirst
 from .replay import Replay, cached_function, twin_of
@@ -325,6 +326,11 @@ def ahead_of(
     """Give the rest of a loop with a part that can be computed ahead; None where it has none."""
     container = container_of(loop, kernel.namespace)
     rows = table_rows(loop, kernel.namespace)
+    if rows is not None or container is not None:
+        read = containers(plain.source) if container is None else [plain.source, container]
+        tables = None if rows is None else rows.tables
+        if changes_what_is_read(loop, kernel.namespace, read, tables):
+            container = rows = None
     if container is not None or rows is not None:
         left, items = remaining(plain, plain.taken), None
         if left is not None and container is not None:

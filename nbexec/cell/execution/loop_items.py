@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import sys
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -22,6 +23,8 @@ _CONTAINERS: tuple[type, ...] = (
 )
 _INDEXES = {"Index", "RangeIndex", "MultiIndex", "CategoricalIndex"}
 _INDEXES |= {"DatetimeIndex", "TimedeltaIndex", "PeriodIndex", "IntervalIndex"}
+_FRAMES = {"pandas.DataFrame", "pandas.core.frame.DataFrame"}
+_SERIES = {"pandas.Series", "pandas.core.series.Series"}
 # Of these a copy is listed.
 _ITERATORS: tuple[type, ...] = (
     *(type(iter([])), type(iter(())), type(iter("")), type(iter(b"")), type(iter({}))),
@@ -47,6 +50,33 @@ def listed(source: Any) -> list[Any] | None:
         return None if twin is None else list(twin)
     except Exception:  # such as `zip(..., strict=True)`: it raises in its turn
         return None
+
+
+def uncounted(source: Any) -> Any:
+    """Give a series of the same memory as one of pandas, a frame's columns; others as they are.
+
+    The plain loop holds an iterator of `df["a"]`, and no series.  One that we held would count
+    as another user of the column, which pandas then copies when the loop stores into it: later
+    items would not be what was stored.
+
+    Examples
+    --------
+    >>> import pandas
+    >>> series = pandas.Series([1, 2])
+    >>> other = uncounted(series)
+    >>> other is series, [*other]
+    (False, [1, 2])
+    """
+    if type(source).__name__ == "DataFrame" and dotted(type(source)) in _FRAMES:
+        return source.columns
+    if type(source).__name__ != "Series" or dotted(type(source)) not in _SERIES:
+        return source
+    made = type(source)(source.array, dtype=source.dtype, copy=False)
+    one, other = source._values, made._values
+    numpy = sys.modules["numpy"]
+    arrays = isinstance(one, numpy.ndarray) and isinstance(other, numpy.ndarray)
+    same = one is other or (arrays and numpy.shares_memory(one, other))
+    return made if same else source
 
 
 def iterable(thing: Any) -> bool:

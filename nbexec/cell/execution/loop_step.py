@@ -23,7 +23,7 @@ from . import plain_first, replayed_key
 from .ahead import Ahead, ahead_of
 from .cached_ahead import CachedAhead, cached_ahead_of
 from .in_kernel import StatementRunner
-from .loop_items import Items, iterable, listable
+from .loop_items import Items, iterable, listable, uncounted
 from .loop_run import LoopRun
 from .loop_streams import LoopStreams
 from .offload import Offload
@@ -159,7 +159,10 @@ class LoopStep(Offload):
         is_argument = loop.place is not None and loop.place is not loop.node  # of a `map`
         is_argument = is_argument or loop.mapped is not None
         constant = None if is_argument else displays.constant(loop.iter)
-        return kernel.evaluate(loop.iter) if constant is None else constant
+        if constant is not None:
+            return constant
+        # What calls a `key=` holds what it was given, too.
+        return kernel.evaluate(loop.iter) if loop.key else uncounted(kernel.evaluate(loop.iter))
 
     def _zipped(self, sources: tuple[ast.expr, ...]) -> Any:
         """Give the arguments of a `map` over several iterables, one tuple for each item."""

@@ -26,7 +26,7 @@ def aliased(
     lines: dict[str, int] = {}  # where first
     for stmt, one in changed:
         lines.setdefault(one.name, stmt.lineno)
-    deep = {one.name for _, one in changed if one.kind in _ENTRIES}
+    deep = {one.name for _, one in changed if one.kind in ENTRIES}
     for name, line in lines.items():
         alone = aliases.only_name(namespace, name)
         things = [] if alone else [namespace[name]]
@@ -45,7 +45,7 @@ def aliased(
 
 
 _BY_VALUE = ("print", "augment", "pick", "ahead")  # nothing is changed in place
-_ENTRIES = ("count", "grow", "grow_many", "grow_add")  # effects that change entries too
+ENTRIES = ("count", "grow", "grow_many", "grow_add")  # effects that change entries too
 
 
 def _held(name: str, container: Any, line: int) -> list[Any]:

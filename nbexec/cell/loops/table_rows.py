@@ -42,6 +42,8 @@ class TableRows:
         The loop over tuples of a label and the entries.
     instead : ast.For
         The loop over the same tuples that reads the entries itself.
+    tables : StoredTables
+        The frame.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class TableRows:
         assert isinstance(node, ast.For)
         assert isinstance(node.target, ast.Name)
         self._table, self._columns = namespace[name], [*columns]
+        self.tables = stored_tables(loop, namespace)
         names = {column: row_name(at) for at, column in enumerate(columns)}
         parts = [ast.Name(one, ast.Store()) for one in (node.target.id, *names.values())]
         target = ast.Tuple(list[ast.expr](parts), ast.Store())
@@ -85,6 +88,8 @@ class TableRows:
         if _share_memory(table._mgr.arrays):
             return None
         places = index.get_indexer(labels)
+        if min(places, default=0) < 0:  # 1 is equal to True, and no label where that is one
+            return None
         found = [table[column].array for column in self._columns]
         return [
             (label, *(one[at] for one in found)) for label, at in zip(labels, places, strict=True)
@@ -159,11 +164,13 @@ def _column(node: ast.AST, name: str, key: str) -> str | None:
 
 
 def _share_memory(columns: Any) -> bool:
-    """Whether two arrays of a frame may be the same memory."""
+    """Whether two columns of a frame may be the same memory."""
     numpy = sys.modules["numpy"]
     if len(columns) > _MOST_COLUMNS:
         return True
     arrays = [arrays_of([column]) for column in columns]
+    if any(_overlaps_itself(one) for mine in arrays for one in mine):
+        return True
     return any(
         numpy.may_share_memory(one, other)
         for at, mine in enumerate(arrays)
@@ -171,6 +178,20 @@ def _share_memory(columns: Any) -> bool:
         for one in mine
         for other in theirs
     )
+
+
+def _overlaps_itself(array: Any) -> bool:
+    """Whether two entries of an array may be the same memory, as those of sliding windows are."""
+    reach = array.itemsize
+    steps = sorted(
+        (abs(step), count) for step, count in zip(array.strides, array.shape, strict=True)
+    )
+    for step, count in steps:
+        if count > 1:
+            if step < reach:
+                return True
+            reach += step * (count - 1)
+    return False
 
 
 class _Entries(ast.NodeTransformer):

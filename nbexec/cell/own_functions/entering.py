@@ -23,7 +23,7 @@ from ..analysis.aliases import held
 from ..analysis.analysis import Refusal
 from ..callbacks.recognise import recognise
 from ..execution import plain_first, replayed_key
-from ..execution.loop_items import iterable
+from ..execution.loop_items import iterable, uncounted
 from ..execution.watcher import Watcher
 from ..pools import pool_notes
 from ..pools.constructors import recognise_pool
@@ -59,6 +59,8 @@ class _Enter(AtSite):
 
     def enter(self, source: Any) -> Any:
         site = self.site
+        if not site.key:  # else what calls the key holds it, too
+            source = uncounted(source)
         if site.off or not _current:
             return PlainLoop(source)
         if sys.exc_info()[0] is not None:  # of an `except` block, which no worker is in

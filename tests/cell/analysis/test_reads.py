@@ -11,7 +11,7 @@ import textwrap
 
 import pytest
 
-from ..both_ways import both, runs_serially
+from ..both_ways import both, kind, reason, runs_serially
 
 PRELUDE = """\
 import functools, itertools, operator, collections, copy, types, weakref
@@ -383,3 +383,11 @@ REFUSED = {
 @pytest.mark.parametrize(("source", "said"), REFUSED.values(), ids=REFUSED)
 def test_refused(source, said):
     runs_serially(source, said)
+
+
+def test_what_a_library_was_given_is_the_notebooks(monkeypatch):
+    monkeypatch.setattr("string.of_the_notebook", None, raising=False)
+    earlier = "import string\nout = string.of_the_notebook = []\n"
+    earlier += "def seen(x): return x + len(string.of_the_notebook)\nn = 0\n"
+    left = both("for x in range(6):\n    n = n + seen(x)\n    out.append(n)", earlier=earlier)
+    assert kind(left) == "serial", reason(left)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
-from ..both_ways import both, runs_in_parallel, runs_serially
+from ..both_ways import both, kind, leaving_after, runs_in_parallel, runs_serially
 
 ACCEPTED = {
     "a lazy iterable": """
@@ -86,3 +88,43 @@ for x in items():
 @pytest.mark.parametrize("where", ["threads", "processes"])
 def test_exceptions_leave_what_they_leave_serially(source, where):
     both(source, where)
+
+
+COLUMN = """
+import pandas as pd
+import numpy as np
+held = np.zeros((3, 2))
+wide = pd.DataFrame(held, columns=["a", "c"], copy=False)
+df = pd.DataFrame({"a": [3, 1, 2, 5], "t": list("wxyz"), "n": pd.array([1, 2, 3, 4], dtype="Int64")})
+def put(x):
+    df.iloc[3, 0] += x
+    return x
+def total():
+    found = []
+    for x in df["a"]:
+        found.append(x)
+        df.iloc[3, 0] += x
+    return found
+"""
+STORED = {
+    "a loop": "for x in df['a']: df.iloc[3, 0] += x",
+    "texts": "for x in df['t']: df.iloc[3, 1] += x",
+    "of an extension": "for x in df['n']: df.iloc[3, 2] += x",
+    "a comprehension": "[put(x) for x in df['a']]",
+    "a generator": "sum(put(x) for x in df.a)",
+    "in a function": "found = total()",
+    "of a map": "list(map(put, df['a']))",
+    "held by what calls a key": "found = max(df['a'], key=put), sorted(df['a'], key=put)",
+    "in a function, too": "def both(): return max(df['a'], key=put), sorted(df['a'], key=put)\nfound = both()",
+    "columns of a part": "for c in wide.iloc[:, :2]: wide.loc[2, c] = 9.0",
+}
+
+
+@pytest.mark.plain_first
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("source", STORED.values(), ids=STORED)
+def test_items_of_a_column_are_what_the_loop_has_stored_in_it(source, first):
+    with leaving_after(1) if first else contextlib.nullcontext():
+        left = both(source, earlier=COLUMN)
+    assert left.report is not None
+    assert kind(left) == "serial" or source == STORED["columns of a part"]

@@ -1,6 +1,7 @@
 """Loops that store into frames and series of pandas, in the kernel and in their order.
 
-Covers `nbexec.cell.loops.table_stores` and `nbexec.cell.loops.table_rows`.
+Covers `nbexec.cell.loops.table_stores`, `nbexec.cell.loops.table_rows` and
+`nbexec.cell.loops.read_before`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import numpy as np, pandas as pd
 df = pd.DataFrame({"a": [3, 1, 2, 5, 4, 0], "t": list("xyzuvw"), "c": 0}, index=list("klmnop"))
 s = pd.Series(range(6), index=list("klmnop"))
 wide = pd.DataFrame(np.zeros((6, 3)), index=list("klmnop"))
+held = np.arange(12.0).reshape(6, 2)
+of_held = pd.DataFrame(held, index=list("klmnop"), columns=["a", "c"], copy=False)
 names = ["k", "l", "m", "n", "o", "p"]
 def slow(x): return sum(i * len(str(x)) for i in range(9))
 def odd(k): return slow(k) if k < "n" else str(k)
@@ -58,6 +61,15 @@ STAYS = {
     "the same memory": "view = wide[0].to_numpy()\nother = wide\ndef look(k): return slow(other.loc[k, 0])\nfor k in names: wide.loc[k, 0] = look(k)",
     "rows are added": "for k in ['k', 'a', 'l', 'b']:\n    if k in df.index: df.loc[k, 'c'] = slow(df.loc[k, 'a'])\n    else: df.loc[k, 'c'] = 1",
     "two columns of a name": "df.columns = ['a', 'a', 'c']\nfor k in names: df.loc[k, 'c'] = slow(df.loc[k, 'a'])",
+    "its memory is stored into": "v = held[5]\nfor k in names:\n    v[0] = 1e9\n    of_held.loc[k, 'c'] = slow(of_held.loc[k, 'a'])",
+    "its memory is added to": "v = held[:, 0]\nfor k in names:\n    v += 1e9\n    of_held.loc[k, 'c'] = slow(of_held.loc[k, 'a'])",
+    "an entry has its memory": "d = {'x': held[:, 0]}\nfor k in names:\n    d['x'] += 1e9\n    of_held.loc[k, 'c'] = slow(of_held.loc[k, 'a'])",
+    "memory under an extension": "m = pd.array([1] * 6, dtype='Int64')\nf = pd.DataFrame({'a': m, 'c': 0}, index=names, copy=False)\nv = m._data\nfor k in names:\n    v[5] = 1000\n    f.loc[k, 'c'] = slow(f.loc[k, 'a'])",
+    "columns overlap": "w = np.lib.stride_tricks.as_strided(np.arange(8.0), (6, 2), (8, 8))\nf = pd.DataFrame(w, index=names, columns=['a', 'c'], copy=False)\nfor k in names: f.loc[k, 'c'] = slow(f.loc[k, 'a']) * 1.5",
+    "its labels are added to": "for k in names:\n    df.loc[k, 'c'] = slow(df.loc[k, 't'])\n    if len(names) < 9: names.append('k')",
+    "a label is another one": "for k in names:\n    df.loc[k, 'c'] = slow(df.loc[k, 't'])\n    names[5] = 'k'",
+    "an entry has the labels": "d = {'x': names}\nfor k in names:\n    df.loc[k, 'c'] = slow(df.loc[k, 't'])\n    if k == 'k': d['x'].append('l')",
+    "the values are others": "d = {k: k for k in names}\nfor k in d.values():\n    df.loc[k, 'c'] = slow(df.loc[k, 't'])\n    d['p'] = 'k'",
     "the loop's label is bound anew": "for k in names: df.loc[k, 'c'] = slow([df.loc[k, 't'] for k in names[:2]])",
 }  # fmt: skip
 
@@ -72,6 +84,19 @@ def test_the_frame_is_what_the_plain_loop_leaves_on_threads():
             assert "computed ahead; the rest of the loop in order" in reason(left), name
         else:
             assert "computed ahead" not in str(left.report), name
+
+
+ENDS = {
+    "keys are added": "d = dict.fromkeys(names)\nfor k in d:\n    df.loc[k, 'c'] = slow(df.loc[k, 't'])\n    d[k * 2] = 1",
+    "keys of a view": "d = dict.fromkeys(names)\nfor k in d.keys():\n    df.loc[k, 'c'] = slow(df.loc[k, 't'])\n    d[k * 2] = 1",
+    "1 is True, and no label": "f = pd.DataFrame({'a': ['x', 'yy'], 'c': 0}, index=[True, False])\nfor k in [1, 0]: f.loc[k, 'c'] = slow(f.loc[k, 'a'])",
+}  # fmt: skip
+
+
+def test_a_loop_that_ends_with_an_exception_ends_so():
+    for name, source in ENDS.items():
+        left = both(source, "threads", earlier=FRAME)
+        assert isinstance(left.error, (RuntimeError, KeyError)), name
 
 
 def test_on_processes_too():
@@ -119,3 +144,24 @@ def test_a_frame_that_is_used_otherwise_is_not_read_before(source):
     names: dict[str, object] = {}
     exec(FRAME, names)
     assert table_rows(find_loop(ast.parse(source).body[0], names), names) is None
+
+
+ALIASES = {
+    "an entry is another": "for k in d:\n    n = n + slow(d[k]['n'])\n    e['c'] = {'n': 10**9}",
+    "items are another": "for i in range(len(rows)):\n    n = n + slow(rows[i]['n'])\n    others[2] = {'n': 10**9}",
+    "entries are added": "for k in d:\n    d[k]['x'] = slow(d[k]['n'])\n    e[k * 2] = 1",
+    "one holds it": "for k in d:\n    n = n + slow(d[k]['n'])\n    holds['x'].update(c={'n': 10**9})",
+}  # fmt: skip
+CONTAINERS = """
+d = {"a": {"n": 1}, "b": {"n": 2}, "c": {"n": 3}}
+rows = [{"n": 1}, {"n": 2}, {"n": 3}]
+e, others, holds, n = d, rows, {"x": d}, 0
+def slow(x): return sum(i * len(str(x)) for i in range(9))
+"""
+
+
+@pytest.mark.parametrize("name", ALIASES)
+def test_entries_are_not_read_before_where_another_name_changes_them(name):
+    left = both(ALIASES[name], "threads", earlier=CONTAINERS)
+    assert left.report is None or kind(left) == "serial", str(left.report)
+    assert (left.error is not None) == (name == "entries are added")
