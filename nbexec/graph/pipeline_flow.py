@@ -186,6 +186,8 @@ class PipelineFlow:
         if isinstance(values, Unfinished):
             row = self._plan.row(values.index, values.values, {*values.lost})
             row.picked, row.keys = dict(values.picked), values.keys
+            if self._journal is not None:
+                self._journal.again(row, values.lost)
         elif self._journal is None:
             row = self._plan.row(number, values)
         else:
