@@ -92,6 +92,11 @@ class Node:
         names = zip(self.parameters or self.inputs, self.inputs, strict=True)
         return {own: values[name] for own, name in names if name in values}
 
+    @property
+    def default_arguments(self) -> dict[str, Any]:
+        """Arguments of a call for which there are no values."""
+        return self.arguments(self.defaults)
+
     def parameter(self, name: str) -> str:
         """Give the function's own name of an input."""
         return (self.parameters or self.inputs)[self.inputs.index(name)]

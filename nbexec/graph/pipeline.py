@@ -203,8 +203,8 @@ class Pipeline:
             As for `run`; or lengths differ.
         Exception
             With ``on_error="raise"``, what a step has raised, with a note that names step and
-            item.  Like an interrupt, it has the results of the items that had ended as
-            ``partial_results``.
+            item; or what an iterable has, once the items before have ended.  Like an interrupt,
+            it has the results of the items that had ended as ``partial_results``.
         """
         rows = SweepRows(over, mode, {**(inputs or {}), **given})
         flow = self._flow_of(rows, until, on_error, checkpoint)
@@ -216,7 +216,7 @@ class Pipeline:
             return made(rows.shape)
         except StepFailed as failed:
             error: BaseException = failed.error
-        except (KeyboardInterrupt, RunCancelled) as stopped:
+        except (KeyboardInterrupt, Exception) as stopped:  # of the iterables of values, too
             error = stopped
         with contextlib.suppress(AttributeError):  # an exception with __slots__
             error.partial_results = made(lambda count: (count,))  # type: ignore[attr-defined]
@@ -236,9 +236,10 @@ class Pipeline:
         found.sort(key=lambda one: one[0])
         values = {name: [result[name] for _, _, result in found] for name in self._wanted(until)}
         labels = {name: [row[name] for _, row, _ in found] for name in rows.over}
-        retry = functools.partial(self._retried, rows, until, progress, checkpoint)
+        places = {index: place for place, (index, *_) in enumerate(found)}  # some aren't there
+        retry = functools.partial(self._retried, rows, until, progress, checkpoint, places)
         made = PipelineResults(values, labels, shape(len(found)), self._report(flow))
-        return made.can_retry(retry, flow.unfinished or [])
+        return made.can_retry(retry, [one for one in flow.unfinished or [] if one.index in places])
 
     def _retried(
         self,
@@ -246,6 +247,7 @@ class Pipeline:
         until: Any,
         progress: Any,
         checkpoint: Path | None,
+        places: Mapping[int, int],
         unfinished: list[Unfinished],
         before: PipelineResults,
     ) -> PipelineResults:
@@ -253,13 +255,24 @@ class Pipeline:
         flow = self._flow_of(rows, until, "collect", checkpoint)
         flow.unfinished = []
         values = {name: list(column) for name, column in before.items()}
-        with self._shown(flow, len(unfinished), progress):
-            for index, result in self._followed(flow, unfinished, len(unfinished), progress):
-                for name, value in result.items():
-                    values[name][index] = value
-        retry = functools.partial(self._retried, rows, until, progress, checkpoint)
+        left = {one.index: one for one in unfinished}
+        error: BaseException | None = None
+        try:
+            with self._shown(flow, len(unfinished), progress):
+                for index, result in self._followed(flow, unfinished, len(unfinished), progress):
+                    for name, value in result.items():
+                        values[name][places[index]] = value
+                    del left[index]
+        except (KeyboardInterrupt, RunCancelled) as stopped:
+            error = stopped
+        retry = functools.partial(self._retried, rows, until, progress, checkpoint, places)
         made = PipelineResults(values, before.inputs, before.shape, self._report(flow))
-        return made.can_retry(retry, flow.unfinished)
+        again = [one for one in flow.unfinished if one.index not in left]
+        made.can_retry(retry, [*again, *left.values()])
+        if error is None:
+            return made
+        error.partial_results = made  # type: ignore[attr-defined]
+        raise error
 
     def imap(
         self,

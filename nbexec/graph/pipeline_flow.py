@@ -109,10 +109,14 @@ class PipelineFlow:
         ------
         StepFailed
             A step raised, unless failures are collected.
+        Exception
+            What `rows` raised, once those before have ended.
         """
         numbered = enumerate(rows)
         unended, more, ended, how = 0, True, False, "failed"
         order, self._hold = RowOrder(), hold
+        broken: Exception | None = None
+        over: list[Row] = []
 
         def may_begin() -> bool:
             if not more or unended >= self._room:
@@ -123,9 +127,11 @@ class PipelineFlow:
             if self._journal is not None:
                 self._journal.begin(self.counts)
             while more or unended:
-                over: list[Row] = []
                 if may_begin():  # one, since the next may take its time
-                    number, values = next(numbered, (-1, {}))
+                    try:
+                        number, values = next(numbered, (-1, {}))
+                    except Exception as error:  # those before it go on, as in a plain loop
+                        number, broken = -1, error
                     more = number >= 0
                     if more:
                         unended += 1
@@ -136,18 +142,25 @@ class PipelineFlow:
                 self._submit()
                 waits = unended > 0 and not over and not may_begin()
                 failed = self._taken_in(over, wait=waits)
-                for row in over:
+                while over:
+                    row = over.pop(0)
                     unended -= 1
                     order.end(row.index)
-                    if row.lost and self.unfinished is not None:
-                        self.unfinished.append(
-                            Unfinished(row.index, row.values, row.picked, (*row.lost,), row.keys)
-                        )
-                    yield row.index, self._plan.result(row)
+                    yield self._ended(row)
                 if failed is not None:  # after those that had ended before it
                     raise failed
+            if broken is not None:
+                raise broken
             ended = True
-        except (GeneratorExit, KeyboardInterrupt, RunCancelled):
+        except (KeyboardInterrupt, RunCancelled):
+            how = "cancelled"
+            if not bounded:  # what had ended, too; who takes one by one shall have the interrupt
+                with contextlib.suppress(KeyboardInterrupt, RunCancelled):  # of several calls
+                    self._taken_in(over, wait=False)
+                for row in over:
+                    yield self._ended(row)
+            raise
+        except GeneratorExit:
             how = "cancelled"
             raise
         finally:
@@ -156,6 +169,14 @@ class PipelineFlow:
             if self._journal is not None:
                 self._keep_rest(self._journal)
                 self._journal.end("done" if ended else how, self.counts)
+
+    def _ended(self, row: Row) -> tuple[int, dict[str, Any]]:
+        """Give the number and the outputs of a row that is over; note what of it failed."""
+        if row.lost and self.unfinished is not None:
+            self.unfinished.append(
+                Unfinished(row.index, row.values, row.picked, (*row.lost,), row.keys)
+            )
+        return row.index, self._plan.result(row)
 
     @property
     def notes(self) -> list[str]:
@@ -186,6 +207,8 @@ class PipelineFlow:
         if isinstance(values, Unfinished):
             row = self._plan.row(values.index, values.values, {*values.lost})
             row.picked, row.keys = dict(values.picked), values.keys
+            if self._journal is not None:
+                self._journal.again(row, values.lost)
         elif self._journal is None:
             row = self._plan.row(number, values)
         else:

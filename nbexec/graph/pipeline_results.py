@@ -166,11 +166,19 @@ class PipelineResults(dict[str, list[Any]]):
         arrays = {}
         for name, values in self.items():
             array = numpy.array(values) if all(map(numpy.isscalar, values)) else None
-            if array is None:
+            if array is None or not _as_they_were(array, values):
                 array = numpy.empty(len(values), dtype=object)
                 array[:] = values
             arrays[name] = (dims, array.reshape(self.shape))
         return xarray.Dataset(arrays, coords)
+
+
+def _as_they_were(array: Any, values: list[Any]) -> bool:
+    """Whether values in an array are what they were: numbers beside text would be text."""
+    made = array.tolist()
+    mixed = array.dtype.kind in "USO" or len({*map(type, values)}) > 1
+    pairs = zip(made, values, strict=True)
+    return not mixed or all(one == two or (one != one and two != two) for one, two in pairs)
 
 
 class PipelineStream(Iterator[dict[str, Any]]):

@@ -112,6 +112,8 @@ class StepCalls:
     def submit(self, step: Node, given: Sequence[Mapping[str, Any]]) -> Any:
         """Have a worker call a step, for one row or for several together; give the future."""
         self.at += 1
+        if step in self._batches:  # an item that isn't there has the default, also among others
+            given = [{**step.default_arguments, **one} for one in given]
         if len(given) == 1:
             return self.executor.submit(self._functions[step], **given[0])
         items = [value for one in given for value in one.values()]

@@ -8,6 +8,7 @@ import logging
 import os
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -78,7 +79,8 @@ class StepJournal:
         self._written: set[bytes] = set()  # keys of these
         self._keys = StepKeys(wiring, steps, over, self._note)
         run = new_id()
-        self._runs = {one: f"{run}-{one.name}" for one in steps}
+        self._names = _names(steps)
+        self._runs = {one: f"{run}-{name}" for one, name in self._names.items()}
         self._recall = StepRecall(wiring, steps, outputs, self._keys, self._read)
         self._reader: sqlite3.Connection | None = None
         self._values: Values | None = None
@@ -123,7 +125,7 @@ class StepJournal:
             raise JournalError(f"the journal {self.path} can't be written to: {error}") from error
 
     def _register(self, do: sqlite3.Connection, step: Node) -> None:
-        found, name = self._keys.prints[step], f"{self._name}.{step.name}"
+        found, name = self._keys.prints[step], f"{self._name}.{self._names[step]}"
         query = "SELECT 1 FROM functions WHERE digest = ?"
         if do.execute(query, (found.digest,)).fetchone() is not None:
             self._recall.known.add(step)
@@ -150,6 +152,11 @@ class StepJournal:
             ]
             self._put(Batch(places=places))
         return found
+
+    def again(self, row: Row, lost: Collection[Node]) -> None:
+        """Take in a row that goes on from steps that failed in another run."""
+        if row.keys is not None:
+            row.keys = self._keys.again(row.keys, lost)
 
     def _read(self, keys: Sequence[bytes]) -> Iterator[tuple[bytes, Any]]:
         """Give the values that there are of some keys."""
@@ -247,7 +254,7 @@ class StepJournal:
         for step, run in self._runs.items():
             one = self._counts[step]
             stats = Stats(
-                name=f"{self._name}.{step.name}",
+                name=f"{self._name}.{self._names[step]}",
                 phase=phase,
                 total=None,
                 done=one.done + one.reused,
@@ -278,6 +285,15 @@ class StepJournal:
             writer.connection.close()
         if self._reader is not None:
             self._reader.close()
+
+
+def _names(steps: Sequence[Node]) -> dict[Node, str]:
+    """Give each step a name of its own: functions that give different outputs may share one."""
+    count = Counter(one.name for one in steps)
+    return {
+        one: one.name if count[one.name] == 1 else f"{one.name} ({', '.join(one.outputs)})"
+        for one in steps
+    }
 
 
 def _shared(wiring: Wiring, steps: Sequence[Node], over: Collection[str]) -> set[Node]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import JournalError
@@ -97,7 +97,9 @@ class StepKeys:
                 f"step {step.name} can't be kept in a journal, since nobody could tell whether "
                 f"it has changed: {error}. Make that inside the function, or leave checkpoint= out"
             ) from error
-        shape = (step.name, *step.outputs, repr(dict(step.branches)), f"{sys.version_info[:2]}")
+        shape = [step.name, *step.outputs, repr(dict(step.branches)), f"{sys.version_info[:2]}"]
+        if len(step.outputs) > 1:  # of a dict: which of its values has which name
+            shape += step.keys
         return CodePrint(digest([found.digest, *map(str.encode, shape)]), dict(found.parts))
 
     def row(self, values: Mapping[str, Any]) -> RowKeys:
@@ -183,6 +185,19 @@ class StepKeys:
         if self._draws[step]:
             pieces.append(row.row)
         return True, pieces
+
+    def again(self, row: RowKeys, lost: Collection[Node]) -> RowKeys:
+        """Give the keys of a row that goes on from steps that failed.
+
+        Theirs are made again, since what they call may be other code now; those of steps that
+        have a value stay: they say what made it.
+        """
+        kept = {step: key for step, key in row.steps.items() if step not in lost}
+        made = replace(row, steps=kept, unknown=set(), picked=dict(row.picked))
+        for step in self.prints:  # in order, so that a key never leads to many others
+            if step in lost:
+                self.key(made, step)
+        return made
 
     def close(self) -> None:
         """Delete the file that counts equal rows, if there is one."""

@@ -38,14 +38,14 @@ class Listed:
     def __reduce__(self) -> Any:
         return type(self), (self._fn,)
 
-    def __call__(self, **given: Any) -> Any:
+    def __call__(self, /, **given: Any) -> Any:
         return list(self._fn(**given))
 
 
 class AsyncListed(Listed):
     """The same of an asynchronous one."""
 
-    async def __call__(self, **given: Any) -> Any:
+    async def __call__(self, /, **given: Any) -> Any:
         return [one async for one in self._fn(**given)]
 
 

@@ -186,6 +186,11 @@ def _routes(steps: Sequence[Node]) -> dict[Node, Node]:
                     f"route {one.name} goes to {name!r}, which is no step"
                     f"{suggest(name, [*named])} (steps: {', '.join(named)})"
                 )
+            if sum(two.name == name for two in steps) > 1:
+                raise GraphError(
+                    f"route {one.name} goes to {name!r}, but several steps are called so: name "
+                    "one of them by @nbexec.step(name=...)"
+                )
             before = routes.setdefault(named[name], one)
             if before is not one:
                 raise GraphError(f"two routes go to {name}: {before.name} and {one.name}")

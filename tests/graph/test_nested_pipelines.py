@@ -123,6 +123,20 @@ def test_a_failure_names_the_inner_step():
     assert "nbexec: step math.inverse of item 0" in caught.value.__notes__
 
 
+def test_a_checkpoint_knows_which_part_of_a_dict_has_which_name(tmp_path):
+    def parts(x):
+        return {"head": x[0], "tail": x[1:]}
+
+    def shown(first):
+        return f"it is {first}"
+
+    given = {"over": "x", "x": ["abc"], "checkpoint": tmp_path / "db", "progress": "off"}
+    for output, expected in ((("head", "tail"), "it is a"), (("tail", "head"), "it is bc")):
+        inside = Pipeline(step(parts, output=output), name="inside")
+        outer = Pipeline(step(inside, output=("first", "rest")), shown, backend="threads")
+        assert outer.map(until="shown", **given) == {"shown": [expected]}
+
+
 def test_a_checkpoint_knows_inner_steps(tmp_path):
     outer = Pipeline(step(inner(), output="words"), shout, backend="threads")
     given = {"over": "path", "checkpoint": tmp_path / "db", "progress": "off"}

@@ -120,6 +120,14 @@ def test_a_failed_route_costs_what_is_behind_it():
             ),
             "two routes go to here",
         ),
+        (
+            lambda: Pipeline(
+                route(lambda x: "here", to=("here",), name="r"),
+                here,
+                step(lambda x: x, name="here", output="there"),
+            ),
+            "route r goes to 'here', but several steps are called so",
+        ),
         (lambda: route(here, to="here"), "to= must be names of steps"),
         (lambda: route(here, to=(1,)), "to= must be names of steps, not 1"),
         (lambda: route(here, to=("a",), seed=1), "a route has no option 'seed'"),
@@ -167,6 +175,17 @@ def test_what_a_generator_yields_is_a_list_for_all(backend):
 
     pipe = Pipeline(numbers, total, most, backend=backend)
     assert pipe.run(count=4) == {"total": 6, "most": 3}
+
+
+def test_generator_functions_have_parameters_of_any_name():
+    def pair(self, fn):
+        yield from (self, fn)
+
+    async def other(self):
+        yield self
+
+    pipe = Pipeline(pair, step(other, backend="asyncio"), backend="threads")
+    assert pipe.run({"self": 1, "fn": 2}) == {"pair": [1, 2], "other": [1]}
 
 
 def test_what_an_asynchronous_generator_yields():

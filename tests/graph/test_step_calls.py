@@ -124,6 +124,23 @@ def test_an_item_of_a_batch_fails_alone():
     assert [one.index for one in results.failures] == [0]
 
 
+def test_an_item_that_lacks_the_value_of_a_batch_has_its_default():
+    @nbexec.route(to=("odd",))
+    def kind(x):
+        return "odd" if x % 2 else None
+
+    def odd(x):
+        return 10 * x
+
+    @nbexec.batched(max_size=4)
+    def shown(odd=0):
+        return [f"{one}" for one in odd]
+
+    pipe = Pipeline(kind, odd, shown, backend="threads", workers=1)
+    results = pipe.map(over="x", x=range(12), progress="off")
+    assert results == {"shown": [f"{10 * x if x % 2 else 0}" for x in range(12)]}
+
+
 def test_a_batched_step_may_have_limits():
     pipe = Pipeline(step(plain_batched, timeout=20, retries=1), backend="threads", workers=2)
     results = pipe.map(over="texts", texts=["a", "bb"], progress="off")

@@ -182,6 +182,46 @@ def test_failures_alone_run_again(path):
     assert (results.failures, took()) == ([], ["unsteady b"])
 
 
+def helped(text):
+    raise OSError("away")
+
+
+def test_what_is_tried_again_is_kept_as_what_the_code_is_now(path, monkeypatch):
+    def first(x):
+        return helped(x) if x == "a" else x
+
+    def last(first):
+        return first * 2
+
+    def again():
+        return nbexec.Pipeline(first, last, backend="threads").map(**given)
+
+    given = {"over": "x", "x": ["a", "b"], "checkpoint": path, "on_error": "collect"}
+    results = again()
+    monkeypatch.setattr(sys.modules[__name__], "helped", lambda text: f"helped {text}")
+    assert results.retry_failed() == {"last": ["helped ahelped a", "bb"]}
+    found = again()
+    assert found == {"last": ["helped ahelped a", "bb"]}
+    assert found.report["last"].words == "1 reused, 1 ran (after first)"
+    monkeypatch.undo()
+    assert [one.index for one in again().failures] == [0]
+
+
+def test_steps_may_have_the_same_name(path):
+    def times(number):
+        def product(x):
+            return number * x
+
+        return nbexec.step(product, output=f"by{number}")
+
+    pipe = nbexec.Pipeline(times(2), times(3), backend="threads")
+    given = {"over": "x", "x": [1, 2], "checkpoint": path, "progress": "off"}
+    expected = {"by2": [2, 4], "by3": [3, 6]}
+    assert (pipe.map(**given), pipe.map(**given)) == (expected, expected)
+    names = {"pipeline.product (by2)", "pipeline.product (by3)"}
+    assert {one.name for one in nbexec.runs(path)} == names
+
+
 def test_equal_items_keep_values_of_their_own(path):
     pipe = nbexec.Pipeline(drawn, backend="threads", workers=2)
     given = {"over": "x", "x": [1] * 20, "checkpoint": path, "progress": "off"}
