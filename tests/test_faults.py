@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -323,6 +324,17 @@ def test_several_guilty_items_are_each_found(backend):
 def test_the_table_is_whole():
     assert {*APPLY, *ELSEWHERE} == {(fault, name) for fault in FAULTS for name in BACKENDS}
     assert not set(APPLY) & set(ELSEWHERE)
+
+
+@pytest.mark.parametrize(("known", "said"), [(4, "code 4"), (None, "code 255"), (-9, "SIGKILL")])
+def test_an_exit_code_that_another_thread_has_read_is_known_all_the_same(known, said):
+    from nbexec.backends.dask_cluster import _ending
+
+    class KilledWorker(Exception):
+        pass
+
+    process = SimpleNamespace(exitcode=255, _process=SimpleNamespace(exitcode=known))
+    assert said in _ending(process, KilledWorker())
 
 
 def test_a_request_for_results_that_was_given_up_is_no_others_end():

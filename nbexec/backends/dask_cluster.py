@@ -36,6 +36,7 @@ GATHERING = 1.0  # seconds between two looks whether a result that is awaited wa
 AGAIN = 0.01  # seconds until a result is asked for again whose request was given up
 RESTARTING = 0.05  # seconds between two looks for a worker that is being started
 RENEWALS = 3  # nannies whose process can't be started, one after the other
+UNKNOWN_CODE = 255  # what Dask says where the exit code was read by others
 MOURNING = 2.0  # seconds until a dead process's exit code must be known
 
 _numbers = itertools.count()
@@ -308,7 +309,22 @@ def _ending(process: Any, error: BaseException) -> str:
     end = time.monotonic() + MOURNING
     while process.exitcode is None and time.monotonic() < end:
         time.sleep(0.005)  # Dask knows of a lost connection before the exit code is known
-    return how_it_ended(process.exitcode)
+    return how_it_ended(_exit_code(process))
+
+
+def _exit_code(process: Any) -> int | None:
+    """Give the exit code of a nanny's process, also where another thread has read it first.
+
+    multiprocessing looks for children that ended whenever it starts one.  When it is just then
+    that Dask asks, there is no code for Dask, which takes 255; the process has it soon.
+    """
+    code: int | None = process.exitcode
+    if code == UNKNOWN_CODE:
+        try:
+            code = process._process.exitcode
+        except (AttributeError, ValueError):  # it was closed
+            pass
+    return UNKNOWN_CODE if code is None else code
 
 
 class LocalSession(RemoteSession):

@@ -220,8 +220,9 @@ def _text(key: Hashable) -> str:
 def _connect(path: Path) -> sqlite3.Connection:
     try:
         do = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
-        (application,) = do.execute("PRAGMA application_id").fetchone()
+        # in this order: a process that makes the file at this moment sets the id first
         (tables,) = do.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        (application,) = do.execute("PRAGMA application_id").fetchone()
         if tables and application != APPLICATION:
             do.close()
             raise OptionError(
