@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from ..model import Chunk, Outcome, Task
+from ..options.record import RECONNECT
 from ..options.worker_options import WorkerOptions
 from ..telemetry.events import Part
 from ..worker.chunk_state import AFTER_FAILURE, NOTHING_MORE, SharedChunkState
@@ -43,6 +44,19 @@ class ReportChunk(Protocol):
         """
 
 
+def _unheard(_: Any) -> None:
+    """Take in what nobody asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterHooks:
+    """What a session tells its run of a cluster that changes by itself; from any thread."""
+
+    note: Callable[[str], None] = _unheard  # something that the panel is to say
+    give_up: Callable[[BaseException], None] = _unheard  # the run can't go on
+    follow: Callable[[int], None] = _unheard  # how many items its workers can run at once
+
+
 @dataclass(frozen=True, slots=True)
 class SessionSpec:
     """What a run gives a session: its task, where replies and reports go, the caller's context."""
@@ -59,6 +73,9 @@ class SessionSpec:
     collects: bool = False  # whether it goes on whatever fails, and tries nothing again
     judged: bool = False  # whether the seconds without a core, and `running`, are asked for
     own: WorkerOptions = WorkerOptions()  # what is wanted of workers
+    once: bool = False  # whether no item may begin twice
+    reconnect: float = RECONNECT
+    hooks: ClusterHooks = ClusterHooks()
     surroundings: Surroundings = field(default_factory=Surroundings.here)  # when the run began
 
     @property

@@ -83,7 +83,7 @@ class Dask(Backend):
     def client(self) -> Client:
         """The client, connected at first use."""
         with self._lock:
-            if self._client is None:
+            if self._client is None or self._client.status == "closed":  # it gave up
                 self._client = self._connect()
             return self._client
 
@@ -136,6 +136,8 @@ class Dask(Backend):
         client = self.client
         if self._workers:
             return LocalSession(spec, self._workers)
+        if client is not self._given:  # it would give up after the time that it had to connect
+            client._timeout = max(client._timeout, spec.reconnect)
         return GivenSession(spec, client)
 
     def close(self) -> None:

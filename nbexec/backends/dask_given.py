@@ -8,7 +8,7 @@ import itertools
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from ..worker.envelope import PackedCall, unwanted_file
 from . import dask_draws
 from .base import SessionSpec
 from .dask_cluster import result_of, withdraw
+from .dask_link import LinkLost, SchedulerLink
 from .remote import RemoteSession
 
 LEFT = 60.0  # seconds until the run does without a worker that is in an unwanted item
@@ -64,18 +65,41 @@ class GivenSession(RemoteSession):
         self._numbers = itertools.count()
         self._parts: list[Part] = []  # when the scheduler was last asked
         self._lock = threading.Lock()
-        # The result of a task, not scattered: what was scattered is gone with its worker,
-        # and this is made again.
-        key = f"nbexec-task-{self.key}"
+        self._held: list[SentChunk] = []  # until the scheduler is back
+        self._packed, self._topic = self.block, f"nbexec-{client.id}-{self.key}"
+        self._send_task()
+        self._link = SchedulerLink(client, spec.reconnect, spec.hooks, self._resume)
+
+    def _send_task(self) -> None:
+        """Make the run known to the scheduler.
+
+        The task is the result of a task of Dask, not scattered: what was scattered is gone
+        with its worker, and this is made again.
+        """
+        key = f"nbexec-task-{self.key}-{next(self._numbers)}"
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"}):
-            self.block = client.submit(_itself, self.block, key=key, pure=False)
-        self._topic = f"nbexec-{client.id}-{self.key}"
-        client.subscribe_topic(self._topic, self._take_event)
+            self.block = self._client.submit(_itself, self._packed, key=key, pure=False)
+        self._client.subscribe_topic(self._topic, self._take_event)
+
+    def _resume(self) -> None:
+        """Go on with a scheduler that knows of nothing."""
+        with self._lock:
+            self._stuck.clear()
+            self._send_task()
+            held, self._held = self._held, []
+            for one in held:
+                one.call = one.call._replace(block=one.call.block and self.block)
+                self._submit(one, None)
 
     def send(self, slot: int, chunk: Chunk, call: PackedCall) -> Future[bytes]:
         sent = SentChunk(next(self._numbers), chunk, call)
         left = [one for one in self._sent.get(slot, ()) if not one.reply.done()]
         self._sent[slot] = [*left, sent]  # one that is done is there until then: see reported()
+        if not self._link.up:
+            with self._lock:
+                if not self._link.up:
+                    self._held.append(sent)
+                    return sent.reply
         workers = None if self._only is None else [self._only]
         if self._stuck and workers is None:
             workers = self._usable_workers(self._client.nthreads())
@@ -93,7 +117,31 @@ class GivenSession(RemoteSession):
             workers=workers,
             pure=False,
         )
-        task.add_done_callback(functools.partial(_answer, sent))
+        task.add_done_callback(functools.partial(self._answer, sent))
+
+    def _answer(self, sent: SentChunk, task: Any) -> None:
+        """Pass on the result or error of a task, unless another took its place."""
+        error: BaseException | None = None
+        data = b""
+        try:
+            data = result_of(task)
+        except CancelledError:  # not by this session, or nobody waits for it
+            error = LinkLost(sent.at is not None)
+        except BaseException as raised:
+            error = raised
+        if task is not sent.task or sent.reply.done():
+            return
+        if error is None:
+            sent.reply.set_result(data)
+            return
+        if isinstance(error, LinkLost):
+            self._link.lost()
+        sent.reply.set_exception(error)
+
+    def died(self, slot: int, chunk: Chunk, error: BaseException) -> str | None:
+        if isinstance(error, LinkLost) and not error.begun and not self.spec.once:
+            return None
+        return super().died(slot, chunk, error)
 
     def _usable_workers(self, threads: dict[str, int]) -> list[str] | None:
         """Give the workers with a thread that nothing of ours is stuck in; None: any."""
@@ -129,7 +177,7 @@ class GivenSession(RemoteSession):
         """Have every worker of the cluster call it: nobody knows which have run something."""
         last = next(iter(self._last.values()), None)
         self._last = {}
-        if last is None:
+        if last is None or not self._link.up:
             return ()
         done = []
         for worker in self._client.nthreads():
@@ -154,7 +202,10 @@ class GivenSession(RemoteSession):
         with self._lock:
             for sent in self._sent.pop(slot, []):
                 task, sent.task = sent.task, None  # nobody waits for its answer
-                withdraw(task)
+                if task is not None:
+                    withdraw(task)
+                elif sent in self._held:
+                    self._held.remove(sent)
                 if sent.at is not None and not sent.reply.done():
                     stuck[sent.number] = sent.at
             self._stuck.update(stuck.values())
@@ -221,23 +272,14 @@ class GivenSession(RemoteSession):
         for sent in self._sent.get(TEARDOWN, ()):  # one whose worker is gone waits for ever
             if not sent.reply.done():
                 withdraw(sent.task)
-        self._client.unsubscribe_topic(self._topic)
+        self._link.close()
+        try:
+            self._client.unsubscribe_topic(self._topic)
+        except Exception:
+            if self._client.status == "running":
+                raise
         self._sent.clear()
         self.block = None
-
-
-def _answer(sent: SentChunk, task: Any) -> None:
-    """Pass on the result or error of a task, unless another took its place."""
-    try:
-        data, error = result_of(task), None
-    except BaseException as raised:
-        data, error = b"", raised
-    if task is not sent.task or sent.reply.done():
-        return
-    if error is None:
-        sent.reply.set_result(data)
-    else:
-        sent.reply.set_exception(error)
 
 
 def _part(worker: dict[str, Any]) -> Part:

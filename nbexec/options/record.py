@@ -14,6 +14,7 @@ from .checks import suggest
 from .worker_options import WorkerOptions
 
 ON_ERROR = ("raise", "collect", "group")
+RECONNECT = 30.0  # seconds
 ALONE = ("timeout", "rate", "rate_key", "budget", "hedge_after")  # are about single items
 
 
@@ -80,6 +81,13 @@ class Options:  # its docstring is made from the fields, below
         "is ever begun twice.",
         checks.int_at_least(0),
         int,
+    )
+    reconnect: float = _option(
+        RECONNECT,
+        "Seconds that a run on a Dask cluster which was given waits for its scheduler, when that "
+        "is gone; what had not ended is sent again then. Elsewhere it does nothing.",
+        checks.seconds,
+        float,
     )
     timeout: float | None = _option(
         None,

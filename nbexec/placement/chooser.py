@@ -402,6 +402,13 @@ class BackendChooser:
             return None
         return self._open.resize(count, now)
 
+    def follow(self, count: int, now: Choice) -> Choice | None:
+        """Have as many items run at once as there are workers, unless a number was asked for."""
+        asked = self._open.wanted is not None or self._spec.task.depth > 0
+        if asked or self._probe is not None or count == now.workers:
+            return None
+        return self._open.follow(count, now)
+
     @property
     def adds_workers(self) -> bool:
         """Whether another worker can be added for a while, in the kernel."""

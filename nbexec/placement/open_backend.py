@@ -127,7 +127,12 @@ class OpenBackend:
 
     def resize(self, count: int, now: Choice) -> Choice:
         """Have `count` items run at once from now on."""
-        self.wanted, self._at_once = count, None
+        self.wanted = count
+        return self.follow(count, now)
+
+    def follow(self, count: int, now: Choice) -> Choice:
+        """Have `count` items run at once for now, for which nobody asked."""
+        self._at_once = None
         count = min(count, get_backend(self._backend_of(now)).most_workers)
         self._slots.resize(count)
         self.now = Choice(now.backend, count, now.reason)

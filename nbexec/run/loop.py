@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import functools
 import queue
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ..backends.base import HoldRecord, SessionSpec
+from ..backends.base import ClusterHooks, HoldRecord, SessionSpec
 from ..backends.caller_thread import CallerThread
 from ..errors import BudgetExceeded, OptionError
 from ..items.chunk_size import ChunkSizer
@@ -128,6 +129,13 @@ class Loop:
             own=spec.options.worker_options,
             stops=spec.options.on_error == "raise" and not spec.options.retries,
             collects=spec.options.on_error != "raise" and not spec.options.retries,
+            once=spec.options.crash_retries == 0,
+            reconnect=spec.options.reconnect,
+            hooks=ClusterHooks(
+                functools.partial(self.post, self._noted),
+                functools.partial(self.post, self.stopping.give_up),
+                functools.partial(self.post, self._follow),
+            ),
         )
         consuming = spec.sink.consuming if isinstance(spec.sink, Stream) else float
         setting = spec.options, self._slots, session, spec.kernel_backend, spec.clock
@@ -474,6 +482,13 @@ class Loop:
     def set_workers(self, count: int) -> None:
         """Have `count` items run at once from now on."""
         self._steered(self._chooser.resize(count, self._base))
+
+    def _follow(self, count: int) -> None:
+        """Have as many items run at once as the workers can, whose number has changed."""
+        self._steered(self._chooser.follow(count, self._base))
+
+    def _noted(self, text: str) -> None:
+        self._emit(Steered(self._clock(), note=text))
 
     def lend(self, loan: Loan) -> None:
         """Add a worker, if that can be done, since an item waits in one for another item."""
