@@ -27,12 +27,6 @@ def first_lost(values: Sequence[Any], made: Any) -> tuple[Any, Any] | None:
         What the column was made of.
     made : pyarrow.Array
         The column.
-
-    Examples
-    --------
-    >>> import pyarrow
-    >>> first_lost([1, 2.5], pyarrow.array([1, 2.5], pyarrow.int64()))
-    (2.5, 2)
     """
     from pyarrow import types
 

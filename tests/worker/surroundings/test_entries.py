@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import dask
-import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
@@ -175,6 +174,7 @@ def test_lists_that_were_changed_in_place(remote: str) -> None:
 
         return dask.config.get("of.mine"), matplotlib.rcParams["font.sans-serif"][0]
 
+    matplotlib = pytest.importorskip("matplotlib")
     mine: list[int] = []
     fonts = matplotlib.rcParams["font.sans-serif"]
     try:
