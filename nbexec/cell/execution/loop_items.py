@@ -71,7 +71,10 @@ def uncounted(source: Any) -> Any:
         return source.columns
     if type(source).__name__ != "Series" or dotted(type(source)) not in _SERIES:
         return source
-    made = type(source)(source.array, dtype=source.dtype, copy=False)
+    # A dtype is given only where pandas would look for a narrower one: with that of integers it
+    # enters `catch_warnings`, and what was shown once would be shown again.
+    given = {"dtype": source.dtype} if source.dtype == object else {}
+    made = type(source)(source.array, copy=False, **given)
     one, other = source._values, made._values
     numpy = sys.modules["numpy"]
     arrays = isinstance(one, numpy.ndarray) and isinstance(other, numpy.ndarray)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 
+import pandas as pd
 import pytest
+
+from nbexec.cell.execution.loop_items import uncounted
 
 from ..both_ways import both, kind, leaving_after, runs_in_parallel, runs_serially
 
@@ -128,3 +132,27 @@ def test_items_of_a_column_are_what_the_loop_has_stored_in_it(source, first):
         left = both(source, earlier=COLUMN)
     assert left.report is not None
     assert kind(left) == "serial" or source == STORED["columns of a part"]
+
+
+SERIES = {
+    "integers": pd.Series([1, 2]),
+    "floats": pd.Series([1.5]),
+    "none": pd.Series([], dtype=bool),
+    "texts": pd.Series(["a", "b"]),
+    "texts as objects": pd.Series(["a", "b"], dtype=object),
+    "times": pd.Series(pd.to_datetime(["2020-01-01"])),
+    "categories": pd.Series(pd.Categorical(["a"])),
+    "of an extension": pd.Series([1, 2], dtype="Int64"),
+}
+
+
+@pytest.mark.parametrize("series", SERIES.values(), ids=SERIES)
+def test_a_series_of_the_same_memory_leaves_what_was_warned_of_as_it_was(series):
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("default")
+        for _ in range(2):
+            warnings.warn("once", stacklevel=1)
+            other = uncounted(series)
+    assert len(seen) == 1
+    assert other is not series
+    pd.testing.assert_series_equal(other, series)
