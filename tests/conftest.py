@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +22,10 @@ from nbexec.worker import sent_modules
 from . import lab
 
 os.environ["NBEXEC_CACHE_DIR"] = profiles.OFF  # the user's own is left alone, by kernels too
+
+# A shell has Ctrl-C ignored by what it starts in the background, and tests send it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 INTERPRETERS = [name for name in nbexec.backends() if name == "interpreters"]  # since Python 3.14
 BACKENDS = nbexec.backends()
