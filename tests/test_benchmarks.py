@@ -6,6 +6,7 @@ import io
 import re
 import shutil
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -254,6 +255,9 @@ def test_pieces_add_up_in_one_file(tmp_path):
     tried = Record.here(2, True).with_result(Result("tail", "ray", at_most(1.0), [1.0], [2.0]))
     assert [one.benchmark for one in tried.over(path).results] == ["tail"]
     assert other.over(tmp_path / "none.json") == other
+    had = replace(other, versions={"ray": None, "tqdm": "2"})
+    replace(later, versions={"ray": "1", "tqdm": "1"}).write(path)
+    assert had.over(path).versions == {"ray": "1", "tqdm": "2"}  # with which it was measured
 
 
 def test_the_page_is_rewritten_between_its_marks(tmp_path):

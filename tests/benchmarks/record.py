@@ -46,7 +46,10 @@ class Record:
         mine = {one.line for one in self.results}
         others = [one for one in before.results if one.line not in mine]
         kept = others if before.quick == self.quick else []
-        return replace(self, results=[*kept, *self.results])
+        versions = dict(self.versions)
+        if kept:  # of what is not installed now they tell the version that was measured
+            versions |= {name: before.versions.get(name) for name in versions if not versions[name]}
+        return replace(self, results=[*kept, *self.results], versions=versions)
 
     def write(self, path: Path) -> None:
         """Write it; nothing is lost where that can't be done to the end."""
