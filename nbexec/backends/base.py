@@ -74,7 +74,7 @@ class SessionSpec:
     judged: bool = False  # whether the seconds without a core, and `running`, are asked for
     own: WorkerOptions = WorkerOptions()  # what is wanted of workers
     once: bool = False  # whether no item may begin twice
-    reconnect: float = RECONNECT
+    reconnect: float = RECONNECT  # seconds to wait for a cluster's scheduler that is gone
     hooks: ClusterHooks = ClusterHooks()
     surroundings: Surroundings = field(default_factory=Surroundings.here)  # when the run began
 

@@ -40,6 +40,7 @@ class SentChunk:
     call: PackedCall
     reply: Future[bytes] = field(default_factory=Future)
     task: Any = None
+    link: int = 0  # the number of the scheduler that it was sent to
     at: str | None = None  # the address of the worker that began it
     reported: int = 0  # how many of its reports
     over: bool = False  # the rest is in its reply
@@ -86,9 +87,9 @@ class GivenSession(RemoteSession):
         with self._lock:
             self._stuck.clear()
             self._send_task()
+            self._link.go_on()  # here: what is sent from now on is not held
             held, self._held = self._held, []
             for one in held:
-                one.call = one.call._replace(block=one.call.block and self.block)
                 self._submit(one, None)
 
     def send(self, slot: int, chunk: Chunk, call: PackedCall) -> Future[bytes]:
@@ -107,12 +108,14 @@ class GivenSession(RemoteSession):
         return sent.reply
 
     def _submit(self, sent: SentChunk, workers: list[str] | None) -> None:
-        number = next(self._numbers)
+        number, sent.link = next(self._numbers), self._link.number
+        call = sent.call  # its task may be of an earlier scheduler
+        call = call._replace(block=call.block and self.block)
         task = sent.task = self._client.submit(
             _run_and_report,
             self._topic,
             sent.number,
-            *sent.call,
+            *call,
             key=f"nbexec-{self.spec.task.name}-{self.key}-{number}",
             workers=workers,
             pure=False,
@@ -135,7 +138,7 @@ class GivenSession(RemoteSession):
             sent.reply.set_result(data)
             return
         if isinstance(error, LinkLost):
-            self._link.lost()
+            self._link.lost(sent.link)
         sent.reply.set_exception(error)
 
     def died(self, slot: int, chunk: Chunk, error: BaseException) -> str | None:
@@ -270,7 +273,7 @@ class GivenSession(RemoteSession):
     def close(self) -> None:
         super().close()
         for sent in self._sent.get(TEARDOWN, ()):  # one whose worker is gone waits for ever
-            if not sent.reply.done():
+            if sent.task is not None and not sent.reply.done():
                 withdraw(sent.task)
         self._link.close()
         try:

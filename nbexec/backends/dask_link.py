@@ -47,7 +47,13 @@ class SchedulerLink:
     hooks : ClusterHooks
         Of the run.
     resume : callable
-        Called in Dask's event loop when the scheduler is back: it knows of nothing.
+        Called in Dask's event loop when the scheduler is back: it knows of nothing.  It calls
+        `go_on` once what was held is sent.
+
+    Attributes
+    ----------
+    number : int
+        How many schedulers were lost: what was sent to one of these is nothing to the next.
     """
 
     def __init__(
@@ -58,6 +64,7 @@ class SchedulerLink:
         self._hooks = hooks
         self._resume = resume
         self._waiting = self._gone = self._closed = False
+        self.number = 0
         self._threads = -1  # of all workers, when they were last counted
         self._lock = threading.Lock()
         self._counting: PeriodicCallback | None = None
@@ -67,13 +74,13 @@ class SchedulerLink:
     def up(self) -> bool:
         """Whether the scheduler is there; where it isn't, it is waited for from now on."""
         if not self._waiting and self._client.status != "running":
-            self.lost()
+            self.lost(self.number)
         return not self._waiting
 
-    def lost(self) -> None:
-        """Wait for the scheduler: the one that there was has forgotten what it was sent."""
+    def lost(self, number: int) -> None:
+        """Wait for a scheduler, as that of a number has forgotten what it was sent."""
         with self._lock:
-            if self._waiting or self._closed:
+            if number < self.number or self._waiting or self._closed:
                 return
             self._waiting = True
         if self._client.status == "closed":  # its event loop may have ended
@@ -96,10 +103,15 @@ class SchedulerLink:
         if self._closed:
             return
         self._threads = 0  # its workers come one by one; nothing is to be said of that
-        self._waiting = False
         self._resume()
         took = wording.seconds(time.monotonic() - since)
         self._hooks.note(f"the scheduler is back after {took}: what had not ended is sent again")
+
+    def go_on(self) -> None:
+        """Take the scheduler that is there for another one than before."""
+        with self._lock:
+            self.number += 1
+            self._waiting = False
 
     def _give_up(self) -> None:
         if not self._gone:

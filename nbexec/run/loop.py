@@ -189,7 +189,7 @@ class Loop:
         self._steered(self._chooser.ended())
         self._say_pace()
         if self._pacing.note():
-            self._emit(Steered(self._clock(), note=self._pacing.note()))
+            self._noted(self._pacing.note())
         self._drain_output()
         if self.context.in_turn is not None:  # what handlers raise is how the run ends
             self.context.in_turn.end(self.context.last)
@@ -217,8 +217,7 @@ class Loop:
         late = self._slots.tear_down(TEARING_DOWN)
         if late:
             at = "1 worker" if late == 1 else f"{late} workers"
-            note = f"teardown goes on at {at}: the run ended after {TEARING_DOWN:g} s of it"
-            self._emit(Steered(self._clock(), note=note))
+            self._noted(f"teardown goes on at {at}: the run ended after {TEARING_DOWN:g} s of it")
 
     def _over(self) -> bool:
         return not self._slots.in_flight and self._backlog.over()

@@ -9,11 +9,14 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from distributed import Client
 
 import nbexec
+from nbexec.backends import dask_link
+from nbexec.model import Choice
+from nbexec.placement.chooser import BackendChooser
 from tests.dask_processes import ProcessCluster, cluster
 
 pytestmark = [pytest.mark.extended, pytest.mark.timeout(200)]
@@ -23,6 +26,13 @@ pytestmark = [pytest.mark.extended, pytest.mark.timeout(200)]
 def dask_processes(tmp_path: Path) -> Iterator[ProcessCluster]:
     with cluster(tmp_path / "dask.log", 2) as made, nbexec.options(workers=None):
         yield made
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "items"
+    made.mkdir()
+    return made
 
 
 QUICK = 10  # items that end at once: the first that begin
@@ -57,47 +67,37 @@ def wait_for(what: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_a_run_goes_on_when_the_scheduler_is_back(
-    dask_processes: ProcessCluster, tmp_path: Path
-) -> None:
-    folder = tmp_path / "items"
-    folder.mkdir()
+def begin(given: ProcessCluster, folder: Path, count: int, **options: Any) -> nbexec.Run:
+    """Begin a run; its first items have ended, and others wait at the workers."""
     run = nbexec.start(
-        note_and_wait(folder, QUICK),
-        range(40),
-        backend=dask_processes.address,
-        chunk=1,
-        reconnect=100,
+        note_and_wait(folder, QUICK), range(count), backend=given.address, chunk=1, **options
     )
     wait_for(lambda: len(begun(folder)) > QUICK and run.stats.done == QUICK)
-    dask_processes.kill_scheduler()
+    return run
+
+
+def restart(given: ProcessCluster, folder: Path, run: nbexec.Run) -> None:
+    """Have another scheduler in the place of the one that there was, and a worker for it."""
+    given.kill_scheduler()
     wait_for(lambda: any("is gone" in note for note in run.stats.notes))
     (folder / "go").touch()
-    dask_processes.start_scheduler()
-    dask_processes.add_worker()
+    given.start_scheduler()
+    given.add_worker()
+
+
+def test_a_run_goes_on_when_the_scheduler_is_back(
+    dask_processes: ProcessCluster, folder: Path
+) -> None:
+    run = begin(dask_processes, folder, 40, reconnect=100)
+    restart(dask_processes, folder, run)
     assert run.result() == [item**2 for item in range(40)]
-    assert any("the scheduler is back" in note for note in run.stats.notes)
+    assert len([one for one in run.stats.notes if "the scheduler is back" in one]) == 1
     assert len(begun(folder)) <= 40 + 2  # what two workers were in the middle of began again
 
 
-def test_what_may_begin_once_begins_once(dask_processes: ProcessCluster, tmp_path: Path) -> None:
-    folder = tmp_path / "items"
-    folder.mkdir()
-    run = nbexec.start(
-        note_and_wait(folder, QUICK),
-        range(30),
-        backend=dask_processes.address,
-        chunk=1,
-        crash_retries=0,
-        on_error="collect",
-        reconnect=100,
-    )
-    wait_for(lambda: len(begun(folder)) > QUICK and run.stats.done == QUICK)
-    dask_processes.kill_scheduler()
-    wait_for(lambda: any("is gone" in note for note in run.stats.notes))
-    (folder / "go").touch()
-    dask_processes.start_scheduler()
-    dask_processes.add_worker()
+def test_what_may_begin_once_begins_once(dask_processes: ProcessCluster, folder: Path) -> None:
+    run = begin(dask_processes, folder, 30, reconnect=100, crash_retries=0, on_error="collect")
+    restart(dask_processes, folder, run)
     results = run.result()
     lost = [one for one in results if isinstance(one, nbexec.Failure)]
     assert 1 <= len(lost) <= 6  # what two workers had, and what waited there
@@ -107,13 +107,9 @@ def test_what_may_begin_once_begins_once(dask_processes: ProcessCluster, tmp_pat
 
 
 def test_a_run_ends_with_what_it_has_when_the_scheduler_stays_away(
-    dask_processes: ProcessCluster, tmp_path: Path
+    dask_processes: ProcessCluster, folder: Path
 ) -> None:
-    folder = tmp_path / "items"
-    folder.mkdir()
-    options = {"backend": dask_processes.address, "chunk": 1, "progress": "off"}
-    run = nbexec.start(note_and_wait(folder, QUICK), range(30), reconnect=1, **options)
-    wait_for(lambda: len(begun(folder)) > QUICK and run.stats.done == QUICK)
+    run = begin(dask_processes, folder, 30, reconnect=1)
     dask_processes.kill_scheduler()
     with pytest.raises(nbexec.BackendError, match=r"not come back within reconnect=1 s") as raised:
         run.result()
@@ -121,13 +117,10 @@ def test_a_run_ends_with_what_it_has_when_the_scheduler_stays_away(
     assert len(kept) == QUICK
     dask_processes.start_scheduler()  # a run that comes later connects anew
     dask_processes.add_worker()
-    assert nbexec.map(abs, [-1, -2], **options) == [1, 2]
+    assert nbexec.map(abs, [-1, -2], backend=dask_processes.address, chunk=1) == [1, 2]
 
 
-def test_a_worker_that_is_added_gets_work(dask_processes: ProcessCluster, tmp_path: Path) -> None:
-    folder = tmp_path / "items"
-    folder.mkdir()
-
+def test_a_worker_that_is_added_gets_work(dask_processes: ProcessCluster, folder: Path) -> None:
     def from_three(item: int) -> int:
         (folder / f"at-{os.getpid()}").touch()
         while len([*folder.glob("at-*")]) < 3:
@@ -142,23 +135,22 @@ def test_a_worker_that_is_added_gets_work(dask_processes: ProcessCluster, tmp_pa
 
 
 def test_a_number_of_workers_that_was_asked_for_stays(
-    dask_processes: ProcessCluster, tmp_path: Path
+    dask_processes: ProcessCluster, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tmp_path / "items"
-    folder.mkdir()
+    counts, follow = [], BackendChooser.follow
+
+    def noted(chooser: BackendChooser, count: int, now: Choice) -> Choice | None:
+        found = follow(chooser, count, now)
+        counts.append(count)
+        return found
+
+    monkeypatch.setattr(BackendChooser, "follow", noted)
+    monkeypatch.setattr(dask_link, "LOOK", 0.05)
     run = nbexec.start(
-        note_and_wait(folder, 0),
-        range(8),
-        backend=dask_processes.address,
-        workers=1,
-        chunk=1,
+        note_and_wait(folder, 0), range(8), backend=dask_processes.address, workers=1, chunk=1
     )
-    wait_for(lambda: len(begun(folder)) == 1)
-    third = dask_processes.add_worker()
-    with Client(dask_processes.address, set_as_default=False) as client:
-        client.wait_for_workers(3)
-        time.sleep(2.5)  # it is looked each second how many there are
-    assert third.poll() is None
+    dask_processes.add_worker()
+    wait_for(lambda: 3 in counts)
     assert run.stats.workers == 1
     (folder / "go").touch()
     assert run.result() == [item**2 for item in range(8)]
